@@ -1,0 +1,1 @@
+"""The one pass of a shot: plan, encode, denoise, decode, stitch."""

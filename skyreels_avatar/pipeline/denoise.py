@@ -1,0 +1,115 @@
+"""From noise to latents: the sampler, a plain function of networks and tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from skyreels_avatar.flow import add_noise, make_sigmas, step
+from skyreels_avatar.pipeline.conditions import Conditions
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a window is sampled; every number is resolved, none is None.
+
+    A scale of 1 switches its guidance off and saves the pass it needs.
+    """
+
+    num_inference_steps: int
+    guidance_scale: float = 1.0
+    audio_guidance_scale: float = 1.0
+    shift: float = 1.0
+
+
+def segment_generator(seed: int, segment_index: int) -> torch.Generator:
+    """Return the source of noise of one window: any window can be made again alone."""
+    return torch.Generator("cpu").manual_seed((seed * 1_000_003 + segment_index * 7919) % 2**63)
+
+
+def denoise(
+    transformer: torch.nn.Module,
+    controlnet: torch.nn.Module | None,
+    conditions: Conditions,
+    sampling: Sampling,
+    generator: torch.Generator,
+    on_step: Callable[[int], None] | None = None,
+) -> torch.Tensor:
+    """Return the clean latents (1, C, T, h, w) of one window.
+
+    Known latent frames come back exactly as given. They are noised along the path like the
+    others: the network learns what is known from the mask and the condition channels.
+    """
+    known, mask = conditions.known_latents, conditions.known_mask[:, :1]
+    noise = torch.randn(known.shape, generator=generator).to(known)
+    sigmas = make_sigmas(sampling.num_inference_steps, sampling.shift)
+    guidance = _Guidance(conditions, sampling)
+    latents = noise
+    for index in range(sampling.num_inference_steps):
+        velocity = guidance.velocity(transformer, controlnet, latents, sigmas[index])
+        latents = step(latents, velocity, sigmas[index], sigmas[index + 1])
+        latents = torch.lerp(latents, add_noise(known, noise, sigmas[index + 1]), mask)
+        if on_step is not None:
+            on_step(index + 1)
+    return latents
+
+
+class _Guidance:
+    """Ask the network once per step for every variant of the conditions that guidance needs.
+
+    Both on: v = v00 + a (v01 - v00) + t (v11 - v01), where the first digit says whether the
+    prompt is heeded and the second whether the audio is. One on: v = off + scale (on - off) with
+    the other condition always heeded. Source: SkyReels-V3 / InfiniteTalk three-way guidance.
+    """
+
+    def __init__(self, conditions: Conditions, sampling: Sampling):
+        text, audio = sampling.guidance_scale, sampling.audio_guidance_scale
+        self.variants = [conditions]
+        self.weights = [1.0]
+        if text != 1.0:
+            self.variants.append(conditions.without_text())
+            self.weights = [text, 1.0 - text]
+        if audio != 1.0:
+            self.variants.append(self.variants[-1].without_audio())
+            self.weights[-1] += audio - 1.0
+            self.weights.append(1.0 - audio)
+        self.prompt_embeds = torch.cat([v.prompt_embeds for v in self.variants])
+        self.audio_embeds = torch.cat([v.audio_embeds for v in self.variants])
+        self.conditions = conditions
+
+    def velocity(
+        self,
+        transformer: torch.nn.Module,
+        controlnet: torch.nn.Module | None,
+        latents: torch.Tensor,
+        sigma: torch.Tensor,
+    ) -> torch.Tensor:
+        """Return the guided velocity (1, C, T, h, w) at `sigma`."""
+        known = self.conditions
+        hidden_states = torch.cat([latents, known.known_mask, known.known_latents], dim=1)
+        timestep = (1000.0 * sigma).reshape(1).to(latents)
+        residuals = None
+        count = len(self.variants)
+        if controlnet is not None and known.control_latents is not None:
+            residuals = [
+                _repeated(residual, count)
+                for residual in controlnet(hidden_states, known.control_latents, timestep)
+            ]
+        velocities = transformer(
+            hidden_states=_repeated(hidden_states, count),
+            timestep=_repeated(timestep, count),
+            encoder_hidden_states=self.prompt_embeds,
+            audio_embeds=self.audio_embeds,
+            control_residuals=residuals,
+            return_dict=False,
+        )
+        if isinstance(velocities, tuple):
+            velocities = velocities[0]
+        weights = torch.tensor(self.weights).to(velocities)
+        return torch.einsum("b,b...->...", weights, velocities)[None]
+
+
+def _repeated(values: torch.Tensor, count: int) -> torch.Tensor:
+    return values.expand(count, *values.shape[1:])

@@ -1,0 +1,123 @@
+"""Which windows a shot is made of: pure arithmetic, no weights and no pixels touched.
+
+Two clocks run through a shot. The *video clock* counts the pictures of the output at the asked
+`fps`; the *motion clock* counts the frames that the transformer works on, at the tier's own rate.
+Both show the middle of their interval: picture i stands for second (i + 0.5) / fps, so it lies at
+(i + 0.5) * motion_fps / fps - 0.5 on the motion clock. At equal rates the clocks are the same.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from dataclasses import dataclass
+
+from skyreels_avatar.shapes import covering_latent_frames, frames_of_duration, pixel_frames
+
+_ROUNDING = 1e-6  # positions are sums of a few float products; a millionth of a frame is nothing
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One window of denoising, in frames of the motion clock.
+
+    Attributes:
+        index: place in the shot; with the seed it fixes the noise.
+        first_frame: motion frame at which the window starts.
+        num_frames: length of the window, 1 + 4k; may reach beyond the end of the shot.
+        num_known_frames: leading frames that the window before has made, 0 or 1 + 4k.
+        keep: (start, stop) of the motion frames that this window is the first to make.
+    """
+
+    index: int
+    first_frame: int
+    num_frames: int
+    num_known_frames: int
+    keep: tuple[int, int]
+
+    @property
+    def stop(self) -> int:
+        """The motion frame after the last one of the window."""
+        return self.first_frame + self.num_frames
+
+
+@dataclass(frozen=True)
+class ShotPlan:
+    """Everything about a shot that follows from its length and rates alone."""
+
+    num_frames: int
+    fps: float
+    num_motion_frames: int
+    motion_fps: float
+    segments: tuple[Segment, ...]
+
+    def position(self, frame: int) -> float:
+        """Return where picture `frame` of the video lies on the motion clock, 0 or more."""
+        return max(0.0, (frame + 0.5) * self.motion_fps / self.fps - 0.5)
+
+    def video_position(self, motion_frame: int) -> float:
+        """Return where a motion frame lies on the video clock, held at both ends."""
+        position = (motion_frame + 0.5) * self.fps / self.motion_fps - 0.5
+        return min(max(0.0, position), self.num_frames - 1.0)
+
+    def video_range(self, segment: Segment) -> tuple[int, int]:
+        """Return (start, stop) of the pictures that need no motion frame after `segment.keep`.
+
+        A picture between two motion frames belongs to the window that makes the later one; the
+        earlier one is then among the window's known frames. The ranges of all segments follow
+        each other without gap or overlap and end at `num_frames`.
+        """
+        start, stop = (
+            bisect_right(range(self.num_frames), edge - 1 + _ROUNDING, key=self.position)
+            for edge in segment.keep
+        )
+        return start if segment.index else 0, stop
+
+
+def plan_shot(
+    duration_s: float,
+    fps: float,
+    motion_fps: float = 25.0,
+    window: int = 49,
+    overlap: int = 9,
+) -> ShotPlan:
+    """Return the plan of a shot of `duration_s` seconds: exact counts and its windows."""
+    num_frames = frames_of_duration(duration_s, fps)
+    last_position = (num_frames - 0.5) * motion_fps / fps - 0.5
+    num_motion_frames = max(1, math.ceil(last_position - _ROUNDING) + 1)
+    segments = plan_segments(num_motion_frames, window, overlap)
+    return ShotPlan(num_frames, fps, num_motion_frames, motion_fps, segments)
+
+
+def plan_segments(
+    num_motion_frames: int, window: int = 49, overlap: int = 9, shortest: int = 33
+) -> tuple[Segment, ...]:
+    """Return the windows that cover a shot of any length.
+
+    Each window but the first starts with `overlap` frames that the one before has made. The last
+    one is as short as covers the end, but not shorter than `shortest`: a network trained on
+    seconds of motion is not asked for a fifth of one. What reaches beyond the end is not kept.
+
+    Args:
+        num_motion_frames: length of the shot on the motion clock, at least 1.
+        window, overlap, shortest: frames, each 1 + 4k, overlap < shortest <= window.
+    """
+    for name, value in (("window", window), ("overlap", overlap), ("shortest", shortest)):
+        if value < 1 or (value - 1) % 4:
+            raise ValueError(f"{name} must be 1 + 4k frames, got {value}")
+    shortest = min(shortest, window)
+    if overlap >= shortest:
+        raise ValueError(f"overlap ({overlap}) must be shorter than any window ({shortest})")
+    if num_motion_frames < 1:
+        raise ValueError(f"a shot has at least 1 motion frame, got {num_motion_frames}")
+    segments: list[Segment] = []
+    made = 0
+    while made < num_motion_frames:
+        known = overlap if segments else 0
+        first = made - known
+        covering = pixel_frames(covering_latent_frames(num_motion_frames - first))
+        length = min(window, max(shortest, covering))
+        stop = min(first + length, num_motion_frames)
+        segments.append(Segment(len(segments), first, length, known, (made, stop)))
+        made = stop
+    return tuple(segments)
