@@ -1,0 +1,235 @@
+"""Sound as a value: `AudioTrack`, read from any file FFmpeg knows, checked, cut, resampled."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import av
+import numpy as np
+from av.error import FFmpegError
+
+from skyreels_avatar.errors import MediaError
+from skyreels_avatar.media.files import describe, existing_file, open_container
+
+logger = logging.getLogger(__name__)
+
+MIN_DURATION_S = 0.1
+MAX_DURATION_S = 4 * 3600.0
+MIN_SAMPLE_RATE = 4000
+MAX_SAMPLE_RATE = 384_000
+# Level of speech after `normalised`: rms of the windows in which somebody speaks.
+ACTIVE_RMS = 0.08
+_WINDOW_S = 0.08
+_MAX_GAIN = 100.0
+# Two AAC frames at double rate: no codec pads a sound by more.
+_LONGEST_BLOCK = 4096
+
+
+@dataclass(frozen=True, eq=False)
+class AudioTrack:
+    """A sound.
+
+    Args:
+        samples: (S,) float32, mono, in [-1, 1]; what the networks hear.
+        sample_rate: Hz.
+        path: the file it came from, for messages.
+        stereo: (2, S) float32 when the source had two or more channels; what the video plays.
+    """
+
+    samples: np.ndarray
+    sample_rate: int
+    path: Path | None = None
+    stereo: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        samples = np.asarray(self.samples, dtype=np.float32)
+        object.__setattr__(self, "samples", samples)
+        where = f" in {self.path}" if self.path else ""
+        if samples.ndim != 1:
+            raise MediaError(f"a sound is one row of samples (S,), got shape {samples.shape}")
+        if not MIN_SAMPLE_RATE <= self.sample_rate <= MAX_SAMPLE_RATE:
+            raise MediaError(
+                f"sample rate must be {MIN_SAMPLE_RATE} to {MAX_SAMPLE_RATE} Hz, "
+                f"got {self.sample_rate}{where}"
+            )
+        if self.stereo is not None and self.stereo.shape != (2, len(samples)):
+            raise MediaError(f"stereo must be (2, {len(samples)}), got {self.stereo.shape}")
+        if not np.isfinite(samples).all():
+            raise MediaError(
+                f"sound holds values that are no numbers (NaN or infinity){where}; "
+                "export it again as 16-bit WAV"
+            )
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return len(self.samples) / self.sample_rate
+
+    @property
+    def channels(self) -> np.ndarray:
+        """(1, S) or (2, S) float32: what a video file should play."""
+        return self.samples[None] if self.stereo is None else self.stereo
+
+    @classmethod
+    def load(cls, path: str | Path) -> AudioTrack:
+        """Read the first sound of a file: WAV, MP3, FLAC, M4A, OGG, or a video's sound.
+
+        Raises:
+            MediaError: the file is missing, empty, damaged, holds no sound, or an absurd one.
+        """
+        path = existing_file(path, "sound")
+        with open_container(path, "sound") as container:
+            if not container.streams.audio:
+                raise MediaError(f"{path} holds no sound ({describe(path)}); give a sound file")
+            channels, sample_rate = _decode(container, path)
+        duration_s = channels.shape[1] / sample_rate
+        if duration_s < MIN_DURATION_S:
+            raise MediaError(
+                f"{path} holds {duration_s:.3f} s of sound; at least {MIN_DURATION_S} s is needed"
+            )
+        stereo = channels if len(channels) == 2 else None
+        # Checked here, too: arithmetic on NaN below would warn before the dataclass refuses it.
+        track = cls(channels[0], sample_rate, path, stereo)
+        return track._in_range()._with_mono_of_stereo()
+
+    def resampled(self, sample_rate: int) -> AudioTrack:
+        """Return the same sound at another sample rate (polyphase filter, no delay)."""
+        if sample_rate == self.sample_rate:
+            return self
+        return self._mapped(lambda x: _resample(x, self.sample_rate, sample_rate), sample_rate)
+
+    def cut(self, start_s: float | None = None, end_s: float | None = None) -> AudioTrack:
+        """Return the piece from `start_s` to `end_s`; None means the beginning, the end."""
+        start_s = 0.0 if start_s is None else float(start_s)
+        end_s = self.duration_s if end_s is None else float(end_s)
+        slack_s = 0.5 / self.sample_rate
+        if not 0 <= start_s < end_s <= self.duration_s + slack_s:
+            raise MediaError(
+                f"cannot cut {start_s:g} s to {end_s:g} s out of a sound of "
+                f"{self.duration_s:.2f} s; give 0 <= start < end <= {self.duration_s:.2f}"
+            )
+        start, end = (round(t * self.sample_rate) for t in (start_s, end_s))
+        return self._mapped(lambda x: x[..., start:end])
+
+    def normalised(self) -> AudioTrack:
+        """Return the sound at the level of ordinary speech; only for networks, not for output.
+
+        The loudest windows of 80 ms decide what counts as speech (within 20 dB of their 95th
+        percentile); their rms becomes 0.08. Silence stays silence, the gain stays below 40 dB.
+        """
+        size = max(1, round(_WINDOW_S * self.sample_rate))
+        count = -(-len(self.samples) // size)
+        windows = np.zeros(count * size, np.float32)
+        windows[: len(self.samples)] = self.samples
+        power = np.square(windows.reshape(count, size)).mean(axis=1)
+        active = power[power >= 0.01 * np.percentile(power, 95)]
+        rms = float(np.sqrt(active.mean())) if len(active) else 0.0
+        gain = min(ACTIVE_RMS / rms, _MAX_GAIN) if rms > 1e-6 else 1.0
+        return self._mapped(lambda x: x * np.float32(gain))
+
+    def save(self, path: str | Path) -> Path:
+        """Write the sound (16-bit WAV, FLAC, OGG by the name's ending); never half a file."""
+        import soundfile
+
+        path = Path(path)
+        # The ending stays last, since soundfile chooses the format by it.
+        partial = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+        try:
+            soundfile.write(partial, self.channels.T, self.sample_rate)
+            os.replace(partial, path)
+        except (OSError, RuntimeError, ValueError, TypeError) as error:
+            raise MediaError(f"cannot write the sound {path}: {error}") from error
+        finally:
+            partial.unlink(missing_ok=True)
+        return path
+
+    def _mapped(self, change, sample_rate: int | None = None) -> AudioTrack:
+        stereo = None if self.stereo is None else change(self.stereo)
+        return AudioTrack(change(self.samples), sample_rate or self.sample_rate, self.path, stereo)
+
+    def _with_mono_of_stereo(self) -> AudioTrack:
+        return self if self.stereo is None else replace(self, samples=self.stereo.mean(axis=0))
+
+    def _in_range(self) -> AudioTrack:
+        """Scale a float recording that exceeds full scale, since every player would clip it."""
+        if not np.isfinite(self.channels).all():
+            raise MediaError(
+                f"sound holds values that are no numbers (NaN or infinity) in {self.path}; "
+                "export it again as 16-bit WAV"
+            )
+        peak = float(np.abs(self.channels).max())
+        # Lossy formats overshoot a little on loud masters; that is their ordinary sound.
+        if peak <= 1.25:
+            return self
+        logger.warning("%s peaks at %.3g, full scale is 1; scaled by 1/%.3g", self.path, peak, peak)
+        return self._mapped(lambda x: x / np.float32(peak))
+
+
+def _decode(container: av.container.InputContainer, path: Path) -> tuple[np.ndarray, int]:
+    """Decode the first sound stream to (1 or 2, S) float32 and its sample rate in Hz."""
+    stream = container.streams.audio[0]
+    sample_rate = stream.codec_context.sample_rate
+    if not MIN_SAMPLE_RATE <= (sample_rate or 0) <= MAX_SAMPLE_RATE:
+        raise MediaError(
+            f"sample rate must be {MIN_SAMPLE_RATE} to {MAX_SAMPLE_RATE} Hz, "
+            f"got {sample_rate} in {path}"
+        )
+    layout = "mono" if stream.codec_context.channels == 1 else "stereo"
+    resampler = av.AudioResampler(format="fltp", layout=layout, rate=sample_rate)
+    pieces: list[np.ndarray] = []
+    num_samples = num_packets = num_damaged = 0
+    try:
+        for packet in container.demux(stream):
+            num_packets += 1
+            try:
+                frames = packet.decode()
+            except FFmpegError:
+                num_damaged += 1
+                continue
+            for frame in frames:
+                pieces.extend(piece.to_ndarray() for piece in resampler.resample(frame))
+            num_samples = _checked_length(num_samples, pieces, sample_rate, path)
+        pieces.extend(piece.to_ndarray() for piece in resampler.resample(None))
+    except (FFmpegError, ValueError, MemoryError) as error:
+        if isinstance(error, MediaError):
+            raise
+        raise MediaError(f"{path} is damaged: its sound cannot be decoded") from error
+    if num_damaged * 10 > num_packets:
+        raise MediaError(f"{path} is damaged: {num_damaged} of {num_packets} pieces unreadable")
+    if num_damaged:
+        logger.warning("%s: %d of %d pieces unreadable, left out", path, num_damaged, num_packets)
+    if not pieces:
+        raise MediaError(f"{path} holds 0 s of sound; at least {MIN_DURATION_S} s is needed")
+    return _without_padding(np.concatenate(pieces, axis=1), stream, sample_rate), sample_rate
+
+
+def _without_padding(channels: np.ndarray, stream, sample_rate: int) -> np.ndarray:
+    """Drop the silence that fills the last coded block, where the container tells the length."""
+    if not stream.duration or not stream.time_base:
+        return channels
+    num_samples = round(stream.duration * stream.time_base * sample_rate)
+    excess = channels.shape[1] - num_samples
+    return channels[:, :num_samples] if 0 < excess <= _LONGEST_BLOCK else channels
+
+
+def _checked_length(counted: int, pieces: list[np.ndarray], rate: int, path: Path) -> int:
+    """Return the samples decoded so far; the header's own figure is not to be trusted."""
+    counted += pieces[-1].shape[1] if pieces else 0
+    if counted > MAX_DURATION_S * rate:
+        raise MediaError(
+            f"{path} is longer than {MAX_DURATION_S / 3600:g} hours; cut it into shots first"
+        )
+    return counted
+
+
+def _resample(samples: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
+    # scipy.signal takes half a second to import, and many runs never resample.
+    from scipy.signal import resample_poly
+
+    divisor = math.gcd(from_rate, to_rate)
+    up, down = to_rate // divisor, from_rate // divisor
+    return resample_poly(samples, up, down, axis=-1).astype(np.float32)

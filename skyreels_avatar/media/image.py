@@ -1,0 +1,246 @@
+"""Pictures as values: `Portrait`, whatever the file's colours, depth or rotation, and sizes."""
+
+from __future__ import annotations
+
+import io
+import logging
+import re
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+
+from skyreels_avatar.errors import InputError, MediaError
+from skyreels_avatar.media.files import describe, existing_file, is_still, open_container
+
+if TYPE_CHECKING:
+    import torch
+
+logger = logging.getLogger(__name__)
+
+MIN_SIDE_PX = 64
+MAX_SIDE_PX = 16_384
+MAX_PIXELS = 100_000_000
+MAX_VIDEO_SIDE_PX = 4096
+_DEFAULT_LONG_SIDE_PX = 768
+# Files of several pictures that are not animations: phones and stereo cameras add small versions.
+_STILL_FORMATS = {"MPO", "TIFF", "ICO", "PSD"}
+
+
+@dataclass(frozen=True, eq=False)
+class Portrait:
+    """A picture.
+
+    Args:
+        pixels: (H, W, 3) uint8, sRGB.
+        path: the file it came from, for messages.
+    """
+
+    pixels: np.ndarray
+    path: Path | None = None
+
+    def __post_init__(self) -> None:
+        pixels = self.pixels
+        if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
+            raise MediaError(
+                f"a picture is (H, W, 3) uint8, got {pixels.shape} {pixels.dtype}; "
+                "use Portrait.load to read files"
+            )
+        _check_size(self.width, self.height, self.path or "picture")
+
+    @property
+    def height(self) -> int:
+        """Height in pixels."""
+        return self.pixels.shape[0]
+
+    @property
+    def width(self) -> int:
+        """Width in pixels."""
+        return self.pixels.shape[1]
+
+    @classmethod
+    def load(cls, path: str | Path) -> Portrait:
+        """Read a picture, upright and in sRGB.
+
+        The camera's rotation is applied; CMYK, grey, palette, 16-bit and foreign colour profiles
+        are converted; transparency is laid on white; of an animation the first frame counts, with
+        one warning.
+
+        Raises:
+            MediaError: the file is missing, empty, damaged, no picture, too small or too large.
+        """
+        path = existing_file(path, "picture")
+        try:
+            with warnings.catch_warnings():
+                # Sizes are checked from the header below, before anything is decoded.
+                warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+                image = Image.open(path)
+        except Image.DecompressionBombError as error:
+            raise MediaError(_too_large(path, "more than 178 megapixels")) from error
+        except UnidentifiedImageError:
+            return cls(_decode_with_ffmpeg(path), path)
+        except Exception as error:
+            # Pillow's readers raise anything from SyntaxError to struct.error on damaged headers.
+            raise MediaError(f"{path} is damaged: its header cannot be read") from error
+        with image:
+            _check_size(*image.size, path)
+            if getattr(image, "n_frames", 1) > 1 and image.format not in _STILL_FORMATS:
+                logger.warning("%s is an animation; only its first frame is used", path)
+            try:
+                return cls(_to_srgb(image, path), path)
+            except MediaError:
+                raise
+            except Exception as error:
+                raise MediaError(
+                    f"{path} is damaged or cut off: its pixels cannot be decoded"
+                ) from error
+
+    def resized_to(
+        self, height: int, width: int, focus_px: tuple[float, float] | None = None
+    ) -> Portrait:
+        """Return the picture filling height x width: scaled, then cropped, never distorted.
+
+        Args:
+            focus_px: (x, y) that the crop is centred on as far as the picture reaches;
+                the picture's centre by default.
+        """
+        if (height, width) == (self.height, self.width):
+            return self
+        scale = max(height / self.height, width / self.width)
+        crop_width, crop_height = width / scale, height / scale
+        x, y = focus_px or (self.width / 2, self.height / 2)
+        left = min(max(x - crop_width / 2, 0), self.width - crop_width)
+        top = min(max(y - crop_height / 2, 0), self.height - crop_height)
+        box = (left, top, min(left + crop_width, self.width), min(top + crop_height, self.height))
+        # Pillow widens the filter when shrinking, so this averages areas and does not alias.
+        resized = Image.fromarray(self.pixels).resize(
+            (width, height), Image.Resampling.LANCZOS, box
+        )
+        return Portrait(np.asarray(resized), self.path)
+
+    def as_tensor(self) -> torch.Tensor:
+        """Return (3, H, W) float32 in [0, 1]."""
+        import torch
+
+        pixels = torch.from_numpy(np.ascontiguousarray(self.pixels.transpose(2, 0, 1)))
+        return pixels.float().div_(255)
+
+
+def fit_size(source_height: int, source_width: int, size: str | None) -> tuple[int, int]:
+    """Return (height, width) of the video, both even.
+
+    Args:
+        size: "512x512" (WIDTHxHEIGHT, taken literally), "480p" or "720p" (short side, the
+            picture's own aspect), or None (the picture's own aspect, long side at most 768).
+
+    Raises:
+        InputError: the size is malformed, odd, or outside 64 to 4096 pixels.
+    """
+    if size is None:
+        scale = min(1.0, _DEFAULT_LONG_SIDE_PX / max(source_height, source_width))
+        return _checked_video_size(_even(source_height * scale), _even(source_width * scale), None)
+    text = str(size).strip().lower()
+    if match := re.fullmatch(r"(\d{1,6})p", text):
+        short = int(match[1])
+        scale = short / min(source_height, source_width)
+        height, width = (_even(side * scale) for side in (source_height, source_width))
+        if short % 2 == 0:
+            return _checked_video_size(height, width, size)
+    elif match := re.fullmatch(r"(\d{1,6})\s*[x\u00d7*]\s*(\d{1,6})", text):
+        width, height = int(match[1]), int(match[2])
+        if width % 2 == 0 and height % 2 == 0:
+            return _checked_video_size(height, width, size)
+    else:
+        raise InputError(f"size must be WIDTHxHEIGHT like 512x512, or 480p, or 720p, got {size!r}")
+    raise InputError(f"size must be even in both directions (H.264 needs it), got {size!r}")
+
+
+def _checked_video_size(height: int, width: int, size: str | None) -> tuple[int, int]:
+    if not all(MIN_SIDE_PX <= side <= MAX_VIDEO_SIDE_PX for side in (height, width)):
+        asked = f" for size {size!r}" if size else ""
+        raise InputError(
+            f"a video is {MIN_SIDE_PX} to {MAX_VIDEO_SIDE_PX} pixels wide and high, "
+            f"got {width}x{height}{asked}; give another --size"
+        )
+    return height, width
+
+
+def _even(side: float) -> int:
+    return max(2, 2 * round(side / 2))
+
+
+def _check_size(width: int, height: int, name: object) -> None:
+    if min(width, height) < MIN_SIDE_PX:
+        raise MediaError(
+            f"{name} is {width}x{height} pixels; at least {MIN_SIDE_PX}x{MIN_SIDE_PX} are needed"
+        )
+    if max(width, height) > MAX_SIDE_PX or width * height > MAX_PIXELS:
+        raise MediaError(_too_large(name, f"{width}x{height} pixels"))
+
+
+def _too_large(name: object, size: str) -> str:
+    return (
+        f"{name} is {size}; at most {MAX_PIXELS // 10**6} megapixels and "
+        f"{MAX_SIDE_PX} a side are read, scale it down first"
+    )
+
+
+def _to_srgb(image: Image.Image, path: Path) -> np.ndarray:
+    """Return (H, W, 3) uint8 sRGB of an opened picture: decoded, upright, opaque."""
+    profile = image.info.get("icc_profile")
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith(("I", "F")):
+        image = _to_eight_bits(image)
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, (255, 255, 255, 255))
+        image = Image.alpha_composite(white, image).convert("RGB")
+    elif image.mode in ("P", "1"):
+        image = image.convert("RGB")
+    if profile:
+        image = _from_profile(image, profile, path)
+    return np.asarray(image.convert("RGB"))
+
+
+def _to_eight_bits(image: Image.Image) -> Image.Image:
+    """Return mode L from 16-bit, 32-bit or floating-point grey."""
+    values = np.asarray(image).astype(np.float64)
+    values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
+    full_scale = next((top for top in (1.0, 255.0, 65535.0) if values.max() <= top), values.max())
+    if image.mode.startswith("I"):
+        full_scale = max(full_scale, 65535.0)
+    return Image.fromarray((values.clip(0) / full_scale * 255 + 0.5).astype(np.uint8))
+
+
+def _from_profile(image: Image.Image, profile: bytes, path: Path) -> Image.Image:
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        target = ImageCms.createProfile("sRGB")
+        return ImageCms.profileToProfile(image, source, target, outputMode="RGB") or image
+    except (ImageCms.PyCMSError, OSError, ValueError) as error:
+        logger.warning("%s: its colour profile cannot be used (%s), taken as sRGB", path, error)
+        return image
+
+
+def _decode_with_ffmpeg(path: Path) -> np.ndarray:
+    """Return (H, W, 3) uint8 of a still that Pillow does not know: HEIC, 16-bit TIFF, EXR."""
+    kind = describe(path)
+    if kind != "a picture":
+        raise MediaError(
+            f"{path} is {kind}, not a picture"
+            if kind in ("a sound", "a video")
+            else f"{path} is not a picture that can be read (JPEG, PNG, WebP, TIFF, ...)"
+        )
+    with open_container(path, "picture") as container:
+        assert is_still(container)
+        stream = container.streams.video[0] if container.streams.video else None
+        if stream is not None and stream.width and stream.height:
+            _check_size(stream.width, stream.height, path)
+        try:
+            frame = next(container.decode(video=0))
+            return frame.to_ndarray(format="rgb24")
+        except Exception as error:
+            raise MediaError(f"{path} is damaged: its pixels cannot be decoded") from error

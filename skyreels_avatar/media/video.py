@@ -1,0 +1,351 @@
+"""Video as a stream of pictures: `VideoReader` out of a file, `VideoWriter` into one."""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import threading
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from av.error import FFmpegError
+from av.video.reformatter import ColorRange, Colorspace
+
+from skyreels_avatar.errors import InputError, MediaError
+from skyreels_avatar.media.audio import AudioTrack
+from skyreels_avatar.media.files import describe, existing_file, has_film, open_container
+
+logger = logging.getLogger(__name__)
+
+MIN_FPS, MAX_FPS = 1.0, 120.0
+_AAC_FRAME = 1024
+_KEPT_SAMPLE_RATES = (44_100, 48_000)
+_BT709 = 1
+_TV_RANGE = 1
+# swscale's flags: exact rounding and full chroma on the way in; without them every conversion
+# darkens by one level. Then how chroma is averaged (area) and spread again (bilinear).
+_EXACT = 0x40000 | 0x4000
+_TO_YUV = _EXACT | 0x20
+_TO_RGB = _EXACT | 0x2000 | 0x02
+
+
+def check_output(path: str | Path) -> Path:
+    """Return the path of a video that can be written there, or say why it cannot.
+
+    Raises:
+        MediaError: the name does not end in .mp4, is a folder, or its folder is missing or closed.
+    """
+    path = Path(path).expanduser()
+    if path.suffix.lower() != ".mp4":
+        raise MediaError(f"the output must end in .mp4, got {path}")
+    try:
+        if path.is_dir():
+            raise MediaError(f"the output {path} is a folder; give the name of a file in it")
+        if not path.parent.is_dir():
+            raise MediaError(f"the folder of the output {path} does not exist; create it first")
+        probe = _partial(path)
+        probe.touch()
+        probe.unlink()
+    except (OSError, ValueError) as error:
+        if isinstance(error, MediaError):
+            raise
+        raise MediaError(f"cannot write the output {path}: {error}") from error
+    return path
+
+
+def exact_fps(fps: float) -> Fraction:
+    """Return frames per second as a fraction; 23.98, 29.97 and 59.94 become their true n/1001.
+
+    Raises:
+        InputError: outside 1 to 120.
+    """
+    if not MIN_FPS <= fps <= MAX_FPS:
+        raise InputError(
+            f"fps must be between {MIN_FPS:g} and {MAX_FPS:g} frames a second, got {fps:g}"
+        )
+    whole = round(fps)
+    if whole % 6 == 0 and abs(fps - whole / 1.001) < 0.006:
+        return Fraction(whole * 1000, 1001)
+    return Fraction(fps).limit_denominator(1000)
+
+
+class VideoWriter:
+    """Write frames and a sound as H.264 and AAC in MP4, encoded beside the caller's own work.
+
+    The file appears under its name only when everything is in it; after an error nothing is left.
+    The number of frames is what was written; the sound is cut or filled with silence to the same
+    length, to the sample. Same frames, same bytes: x264 runs on one thread, which on two cores is
+    also the faster choice beside a busy caller.
+
+    Args:
+        path: ends in .mp4.
+        fps: 1 to 120.
+        audio: the sound from the first frame on, or None for a silent film.
+        crf: 0 to 51, smaller is better and larger.
+
+    Raises:
+        InputError: an odd size, an impossible rate, or a place that cannot be written.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        height: int,
+        width: int,
+        fps: float,
+        audio: AudioTrack | None = None,
+        crf: int = 18,
+        preset: str = "veryfast",
+    ):
+        if height % 2 or width % 2 or min(height, width) < 2:
+            raise InputError(f"a video needs even sides (H.264), got {width}x{height}")
+        self.path = check_output(path)
+        self.height, self.width = height, width
+        self.fps = exact_fps(fps)
+        self.num_frames = 0
+        self._partial = _partial(self.path)
+        self._audio = None if audio is None else _playable(audio)
+        self._options = {"crf": str(crf), "preset": preset, "threads": "1"}
+        # Two batches wait at most: memory stays flat, whichever side is faster.
+        self._batches: queue.Queue[np.ndarray | None] = queue.Queue(maxsize=2)
+        self._failure: BaseException | None = None
+        self._abandoned = threading.Event()
+        self._worker = threading.Thread(target=self._encode_all, name="video-writer", daemon=True)
+        self._worker.start()
+
+    def write(self, frames_uint8: np.ndarray) -> None:
+        """Add (F, H, W, 3) uint8 sRGB frames; they are not copied, so leave them unchanged."""
+        if frames_uint8.dtype != np.uint8 or frames_uint8.shape[1:] != (
+            self.height,
+            self.width,
+            3,
+        ):
+            raise InputError(
+                f"frames must be (F, {self.height}, {self.width}, 3) uint8, "
+                f"got {frames_uint8.shape} {frames_uint8.dtype}"
+            )
+        self._put(frames_uint8)
+        self.num_frames += len(frames_uint8)
+
+    def close(self) -> None:
+        """Finish the file and give it its name."""
+        try:
+            self._put(None)
+            self._worker.join()
+            self._raise_failure()
+            if self.num_frames == 0:
+                raise MediaError(f"no frame was written to {self.path}")
+            os.replace(self._partial, self.path)
+        except BaseException:
+            self.abandon()
+            raise
+
+    def abandon(self) -> None:
+        """Stop and leave no file."""
+        self._abandoned.set()
+        self._worker.join()
+        self._partial.unlink(missing_ok=True)
+
+    def __enter__(self) -> VideoWriter:
+        return self
+
+    def __exit__(self, kind, *rest) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.abandon()
+
+    def _put(self, batch: np.ndarray | None) -> None:
+        while True:
+            self._raise_failure()
+            try:
+                return self._batches.put(batch, timeout=0.1)
+            except queue.Full:
+                continue
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise MediaError(f"cannot write {self.path}: {self._failure}") from self._failure
+
+    def _next_batch(self) -> np.ndarray | None:
+        while not self._abandoned.is_set():
+            try:
+                return self._batches.get(timeout=0.1)
+            except queue.Empty:
+                continue
+        return None
+
+    def _encode_all(self) -> None:
+        try:
+            with av.open(
+                str(self._partial), "w", format="mp4", options={"movflags": "+faststart"}
+            ) as container:
+                video = _add_video(container, self.height, self.width, self.fps, self._options)
+                sound = _SoundTrack(container, self._audio) if self._audio is not None else None
+                index = 0
+                while (batch := self._next_batch()) is not None:
+                    for pixels in batch:
+                        container.mux(video.encode(_to_yuv(pixels, index, self.fps)))
+                        index += 1
+                    if sound:
+                        sound.write_until(index / self.fps)
+                if self._abandoned.is_set():
+                    return
+                container.mux(video.encode(None))
+                if sound:
+                    sound.finish(index / self.fps)
+        except (FFmpegError, OSError, ValueError, MemoryError) as error:
+            self._failure = error
+
+
+class _SoundTrack:
+    """The AAC stream of a video, encoded piece by piece as the film grows."""
+
+    def __init__(self, container: av.container.OutputContainer, audio: AudioTrack):
+        self._container = container
+        self._audio = audio
+        self._layout = "mono" if len(audio.channels) == 1 else "stereo"
+        self._stream = container.add_stream("aac", rate=audio.sample_rate, layout=self._layout)
+        self._stream.bit_rate = 128_000 if self._layout == "mono" else 192_000
+        self._position = 0
+
+    def write_until(self, time_s: Fraction) -> None:
+        """Encode all whole AAC frames that end before a time of the film."""
+        end = int(time_s * self._audio.sample_rate)
+        while self._position + _AAC_FRAME <= end:
+            self._encode(_AAC_FRAME)
+
+    def finish(self, time_s: Fraction) -> None:
+        """Encode the rest, cut or filled with silence, so that the sound ends at a time."""
+        end = round(time_s * self._audio.sample_rate)
+        while self._position < end:
+            self._encode(min(_AAC_FRAME, end - self._position))
+        self._container.mux(self._stream.encode(None))
+
+    def _encode(self, count: int) -> None:
+        channels = self._audio.channels[:, self._position : self._position + count]
+        piece = np.zeros((len(channels), count), np.float32)
+        piece[:, : channels.shape[1]] = channels
+        frame = av.AudioFrame.from_ndarray(piece, format="fltp", layout=self._layout)
+        frame.sample_rate = self._audio.sample_rate
+        frame.time_base = Fraction(1, self._audio.sample_rate)
+        frame.pts = self._position
+        self._container.mux(self._stream.encode(frame))
+        self._position += count
+
+
+class VideoReader:
+    """Read a video's frames, upright, in order.
+
+    Raises:
+        MediaError: the file is missing, empty, damaged, or holds no moving picture.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = existing_file(path, "video")
+        with open_container(self.path, "video") as container:
+            if not has_film(container):
+                raise MediaError(f"{self.path} is {describe(self.path)}, not a video")
+            stream = container.streams.video[0]
+            rate = stream.average_rate or stream.guessed_rate
+            if not rate:
+                raise MediaError(f"{self.path} is damaged: its frame rate is not known")
+            self.fps = float(rate)
+            self.num_frames = stream.frames or _count_frames(self.path)
+        first = next(iter(self), None)
+        if first is None or self.num_frames < 1:
+            raise MediaError(f"{self.path} is damaged: no frame can be decoded")
+        self.height, self.width = first.shape[:2]
+        self._frames: Iterator[np.ndarray] = iter(())
+        self._position = self.num_frames
+
+    @property
+    def duration_s(self) -> float:
+        """Length of the moving picture in seconds."""
+        return self.num_frames / self.fps
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """Yield (H, W, 3) uint8 sRGB frames from the first to the last."""
+        with open_container(self.path, "video") as container:
+            container.streams.video[0].thread_type = "AUTO"
+            try:
+                for frame in container.decode(video=0):
+                    yield _upright_rgb(frame)
+            except FFmpegError as error:
+                raise MediaError(f"{self.path} is damaged: a frame cannot be decoded") from error
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """Return frames start to stop as (F, H, W, 3) uint8; reading forwards is fastest."""
+        if not 0 <= start < stop <= self.num_frames:
+            raise InputError(
+                f"frames must be in 0 <= start < stop <= {self.num_frames}, got {start}, {stop}"
+            )
+        if start < self._position:
+            self._frames, self._position = iter(self), 0
+        out = np.empty((stop - start, self.height, self.width, 3), np.uint8)
+        while self._position < stop:
+            pixels = next(self._frames, None)
+            if pixels is None:
+                raise MediaError(f"{self.path} is cut off after frame {self._position}")
+            if self._position >= start:
+                out[self._position - start] = pixels
+            self._position += 1
+        return out
+
+    def audio(self) -> AudioTrack | None:
+        """Return the video's sound, None when it has none."""
+        with open_container(self.path, "video") as container:
+            if not container.streams.audio:
+                return None
+        return AudioTrack.load(self.path)
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(f".{path.stem}.{os.getpid()}.part.mp4")
+
+
+def _playable(audio: AudioTrack) -> AudioTrack:
+    """Keep the usual sample rates; bring the others to 48 kHz, which every player takes."""
+    return audio if audio.sample_rate in _KEPT_SAMPLE_RATES else audio.resampled(48_000)
+
+
+def _add_video(container, height: int, width: int, fps: Fraction, options: dict[str, str]):
+    stream = container.add_stream("libx264", rate=fps, options=options)
+    stream.width, stream.height = width, height
+    stream.pix_fmt = "yuv420p"
+    stream.time_base = 1 / fps
+    context = stream.codec_context
+    context.time_base = 1 / fps
+    context.color_range = _TV_RANGE
+    context.colorspace = context.color_primaries = context.color_trc = _BT709
+    return stream
+
+
+def _to_yuv(pixels: np.ndarray, index: int, fps: Fraction) -> av.VideoFrame:
+    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
+    frame = frame.reformat(
+        format="yuv420p",
+        src_colorspace=Colorspace.ITU709,
+        dst_colorspace=Colorspace.ITU709,
+        dst_color_range=ColorRange.MPEG,
+        interpolation=_TO_YUV,
+    )
+    frame.pts, frame.time_base = index, 1 / fps
+    return frame
+
+
+def _upright_rgb(frame: av.VideoFrame) -> np.ndarray:
+    # Files without a colour tag follow the custom of players: HD is BT.709, smaller is BT.601.
+    pixels = frame.reformat(format="rgb24", interpolation=_TO_RGB).to_ndarray()
+    turns = round(frame.rotation / 90) % 4
+    return np.rot90(pixels, turns) if turns else pixels
+
+
+def _count_frames(path: Path) -> int:
+    """Count the frames of a file whose header does not say (Matroska, WebM), without decoding."""
+    with open_container(path, "video") as container:
+        return sum(packet.size > 0 for packet in container.demux(video=0))

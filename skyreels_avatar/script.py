@@ -1,0 +1,342 @@
+"""What a user asks for, as checked values: shots, films of shots, and one generation request."""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from camera.moves import MOVES, CameraMove
+from skyreels_avatar.errors import InputError
+from skyreels_avatar.media.image import fit_size
+from skyreels_avatar.media.video import exact_fps
+
+MAX_SEED = 2**63 - 1
+MAX_STEPS = 1000
+MAX_GUIDANCE = 100.0
+_NUMBER = r"-?\d+(?:\.\d+)?"
+
+
+@dataclass(frozen=True)
+class CameraKeyframe:
+    """A camera move that begins at a time of the shot, in seconds."""
+
+    time_s: float
+    move: CameraMove
+
+    def __post_init__(self) -> None:
+        _check_number("time_s of a camera keyframe", self.time_s, 0, math.inf)
+
+
+Camera = CameraMove | tuple[CameraKeyframe, ...]
+
+
+def parse_camera(value: object) -> Camera:
+    """Return a camera move, or the keyframes of several, from any of the ways to write them.
+
+    Args:
+        value: "push_in:60", "static", a CameraMove, {"move": "push_in", "strength": 0.6}, or a
+            list of keyframes: CameraKeyframe, (time_s, move), (time_s, move, strength 0 to 1), or
+            {"time_s": 2, "move": "swing", "strength": 0.3}.
+
+    Raises:
+        InputError: unknown move (near names are suggested), strength outside 0 to 100 %, or
+            times that do not rise.
+    """
+    if isinstance(value, (str, CameraMove, Mapping)):
+        return _parse_move(value)
+    if not isinstance(value, Sequence) or not value:
+        raise InputError(
+            f"camera must be MOVE:PERCENT, a CameraMove or a list of keyframes, got {value!r}"
+        )
+    keyframes = tuple(_parse_keyframe(item) for item in value)
+    times = [keyframe.time_s for keyframe in keyframes]
+    if any(later <= earlier for earlier, later in itertools.pairwise(times)):
+        raise InputError(f"the times of camera keyframes must rise, got {times}")
+    return keyframes
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One take: a picture or a video, a voice, a sentence, a camera move.
+
+    Args:
+        image: the portrait; or `video`, footage whose person is to speak anew. One of the two.
+        audio: the voice; None inside a Script that has a soundtrack.
+        prompt: how the person performs, in English.
+        camera: see `parse_camera`.
+        start_s, end_s: the piece of the sound that is used; None means from the beginning, to
+            the end.
+        seed: of this shot alone; None takes the request's.
+        face: "auto", the number of a face, or its box "x,y,w,h" in pixels of the picture.
+        negative_prompt: what should not be seen.
+    """
+
+    image: Path | None = None
+    video: Path | None = None
+    audio: Path | None = None
+    prompt: str = ""
+    camera: Camera = field(default_factory=CameraMove)
+    start_s: float | None = None
+    end_s: float | None = None
+    seed: int | None = None
+    face: str = "auto"
+    negative_prompt: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("image", "video", "audio"):
+            _set_path(self, name)
+        if (self.image is None) == (self.video is None):
+            raise InputError("a shot needs either an image or a video to start from, and not both")
+        for name in ("prompt", "negative_prompt", "face"):
+            if not isinstance(getattr(self, name), str):
+                raise InputError(f"{name} must be text, got {getattr(self, name)!r}")
+        _check_face(self.face)
+        object.__setattr__(self, "camera", parse_camera(self.camera))
+        if self.seed is not None:
+            _check_integer("seed", self.seed, 0, MAX_SEED)
+        start_s = 0.0 if self.start_s is None else self.start_s
+        end_s = math.inf if self.end_s is None else self.end_s
+        _check_number("start_s", start_s, 0, math.inf)
+        if not start_s < end_s:
+            raise InputError(f"a shot must end after it starts, got {start_s:g} s to {end_s:g} s")
+
+
+@dataclass(frozen=True)
+class SamplingParams:
+    """How the diffusion model is asked; None takes the tier's own default.
+
+    Args:
+        num_inference_steps: 1 to 1000.
+        guidance_scale: weight of the prompt, 1 means off.
+        audio_guidance_scale: weight of the voice, 1 means off.
+        seed: same seed, same machine, same version: the same frames.
+    """
+
+    num_inference_steps: int | None = None
+    guidance_scale: float | None = None
+    audio_guidance_scale: float | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.num_inference_steps is not None:
+            _check_integer("steps", self.num_inference_steps, 1, MAX_STEPS)
+        for name in ("guidance_scale", "audio_guidance_scale"):
+            if getattr(self, name) is not None:
+                _check_number(name, getattr(self, name), 0, MAX_GUIDANCE)
+        _check_integer("seed", self.seed, 0, MAX_SEED)
+
+
+@dataclass(frozen=True)
+class Script:
+    """A film: shots in order over one soundtrack, all of one size and rate."""
+
+    shots: tuple[Shot, ...]
+    soundtrack: Path | None = None
+    height: int = 512
+    width: int = 512
+    fps: float = 25.0
+
+    def __post_init__(self) -> None:
+        shots = tuple(
+            shot if isinstance(shot, Shot) else _from_dict(Shot, shot) for shot in self.shots
+        )
+        object.__setattr__(self, "shots", shots)
+        _set_path(self, "soundtrack")
+        if not self.shots:
+            raise InputError("a script needs at least one shot")
+        fit_size(self.height, self.width, f"{self.width}x{self.height}")
+        exact_fps(_check_number("fps", self.fps, -math.inf, math.inf))
+        for number, shot in enumerate(self.shots, start=1):
+            if shot.audio is None and self.soundtrack is None:
+                raise InputError(f"shot {number} has no audio, and the script has no soundtrack")
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Script:
+        """Build from plain values, the inverse of `to_dict`; unknown keys are errors."""
+        return _from_dict(cls, values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values that JSON and YAML can hold."""
+        return _to_plain(self)
+
+
+@dataclass(frozen=True)
+class GenerationRequest:
+    """One video to make: a shot, where it goes, and how.
+
+    Args:
+        output: ends in .mp4.
+        tier: the name of a file in configs/, or the path of a yaml file.
+        size: "512x512" (WIDTHxHEIGHT), "480p", "720p", or None for the picture's own aspect.
+        fps: frames per second of the video, 1 to 120.
+    """
+
+    shot: Shot
+    output: Path
+    tier: str = "nano"
+    size: str | None = None
+    fps: float = 25.0
+    sampling: SamplingParams = field(default_factory=SamplingParams)
+
+    def __post_init__(self) -> None:
+        _set_path(self, "output")
+        for name, cls in (("shot", Shot), ("sampling", SamplingParams)):
+            value = getattr(self, name)
+            if not isinstance(value, cls):
+                object.__setattr__(self, name, _from_dict(cls, value))
+        if self.output is None or self.output.suffix.lower() != ".mp4":
+            raise InputError(f"the output must end in .mp4, got {self.output}")
+        if self.shot.audio is None:
+            raise InputError("no sound was given; name a sound file")
+        if not isinstance(self.tier, str) or not self.tier:
+            raise InputError(f"tier must be a name or the path of a yaml file, got {self.tier!r}")
+        fit_size(512, 512, self.size)
+        exact_fps(_check_number("fps", self.fps, -math.inf, math.inf))
+
+    @property
+    def seed(self) -> int:
+        """The seed in force: the shot's own, else that of `sampling`."""
+        return self.sampling.seed if self.shot.seed is None else self.shot.seed
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> GenerationRequest:
+        """Build from plain values, the inverse of `to_dict`; unknown keys are errors."""
+        return _from_dict(cls, values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values that JSON and YAML can hold."""
+        return _to_plain(self)
+
+
+def read_yaml(path: str | Path) -> dict[str, Any]:
+    """Return the mapping in a YAML or JSON file, for `from_dict`."""
+    import yaml
+
+    try:
+        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"cannot read {path}: {error}") from error
+    if not isinstance(values, dict):
+        raise InputError(f"{path} must hold a mapping of names to values")
+    return values
+
+
+def _parse_move(value: object) -> CameraMove:
+    if isinstance(value, CameraMove):
+        return value
+    try:
+        if isinstance(value, str):
+            _check_move_name(value.partition(":")[0].strip())
+            return CameraMove.parse(value)
+        values = dict(value)
+        values["name"] = values.pop("move", values.pop("name", "static"))
+        _check_move_name(values["name"])
+        return CameraMove(**values)
+    except TypeError as error:
+        raise InputError(
+            f"a camera move has move, strength, ease, seed and absolute, got {value!r}"
+        ) from error
+    except ValueError as error:
+        raise error if isinstance(error, InputError) else InputError(str(error)) from error
+
+
+def _parse_keyframe(item: object) -> CameraKeyframe:
+    if isinstance(item, CameraKeyframe):
+        return item
+    if isinstance(item, Mapping):
+        values = dict(item)
+        time_s = values.pop("time_s", None)
+        return CameraKeyframe(time_s, _parse_move(values))
+    if isinstance(item, Sequence) and not isinstance(item, str) and len(item) in (2, 3):
+        move = item[1] if len(item) == 2 else {"move": item[1], "strength": item[2]}
+        return CameraKeyframe(item[0], _parse_move(move))
+    raise InputError(
+        f"a camera keyframe is (time_s, move) or (time_s, move, strength), got {item!r}"
+    )
+
+
+def _check_move_name(name: object) -> None:
+    if name in MOVES:
+        return
+    near = difflib.get_close_matches(str(name).lower().replace("-", "_"), MOVES, n=2, cutoff=0.5)
+    hint = f"; did you mean {' or '.join(near)}?" if near else ""
+    raise InputError(f"unknown camera move {name!r}{hint} The moves are: {', '.join(MOVES)}")
+
+
+def _check_face(face: str) -> None:
+    text = face.strip()
+    if text == "auto" or re.fullmatch(r"\d{1,3}", text):
+        return
+    if re.fullmatch(rf"{_NUMBER}(\s*,\s*{_NUMBER}){{3}}", text):
+        width, height = (float(part) for part in text.split(",")[2:])
+        if width > 0 and height > 0:
+            return
+    raise InputError(
+        "face must be auto, the number of a face like 2, or its box x,y,w,h in pixels, "
+        f"got {face!r}"
+    )
+
+
+def _check_number(name: str, value: object, low: float, high: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise InputError(f"{name} must be a number, got {value!r}")
+    if not low <= value <= high:
+        allowed = f"at least {low:g}" if high == math.inf else f"between {low:g} and {high:g}"
+        raise InputError(f"{name} must be {allowed}, got {value:g}")
+    return float(value)
+
+
+def _check_integer(name: str, value: object, low: int, high: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise InputError(f"{name} must be a whole number from {low} to {high}, got {value!r}")
+
+
+def _set_path(instance: object, name: str) -> None:
+    value = getattr(instance, name)
+    if value is not None:
+        if not isinstance(value, (str, Path)):
+            raise InputError(f"{name} must be a path, got {value!r}")
+        object.__setattr__(instance, name, Path(value))
+
+
+def _from_dict(cls: type, values: object) -> Any:
+    if not isinstance(values, Mapping):
+        raise InputError(f"a {cls.__name__} is a mapping of names to values, got {values!r}")
+    known = {item.name: item for item in fields(cls)}
+    if unknown := sorted(str(key) for key in values if key not in known):
+        raise InputError(
+            f"unknown in a {cls.__name__}: {', '.join(unknown)}; known are {', '.join(known)}"
+        )
+    required = [
+        name
+        for name, item in known.items()
+        if item.default is MISSING and item.default_factory is MISSING and name not in values
+    ]
+    if required:
+        raise InputError(f"a {cls.__name__} needs {', '.join(required)}")
+    return cls(**values)
+
+
+def _to_plain(value: object) -> Any:
+    if isinstance(value, CameraMove):
+        plain = {item.name: getattr(value, item.name) for item in fields(value)}
+        return {"move": plain.pop("name"), **plain}
+    if isinstance(value, CameraKeyframe):
+        return {"time_s": value.time_s, **_to_plain(value.move)}
+    if isinstance(value, (Shot, Script, GenerationRequest, SamplingParams)):
+        return {item.name: _to_plain(getattr(value, item.name)) for item in fields(value)}
+    if isinstance(value, tuple):
+        return [_to_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def to_json(value: Script | GenerationRequest) -> str:
+    """Return the script or request as JSON text, which is YAML, too."""
+    return json.dumps(value.to_dict(), indent=2, ensure_ascii=False)
