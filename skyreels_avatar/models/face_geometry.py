@@ -1,0 +1,142 @@
+"""Where things are on a face mesh: landmark tables and the face's own coordinates.
+
+Indices are those of the 478-point face mesh (mediapipe). "Right" and "left" are the person's own:
+the right eye is on the left of the picture. Face coordinates have their origin at the midpoint of
+the mouth corners, x to the right of the picture across the face, y down the face, in units of the
+face height H (points 10 to 152); z in the same unit, smaller is nearer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+INNER_UPPER = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308)
+INNER_LOWER = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308)
+OUTER_UPPER = (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291)
+OUTER_LOWER = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291)
+GAP_PAIRS = ((13, 14), (82, 87), (312, 317))
+MOUTH_CORNERS = (61, 291)
+FACE_OVAL = (
+    10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
+    152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
+)  # fmt: skip
+# Per eye: upper lid edge, lower lid edge, fold under the brow, bag under the eye; each runs from
+# the left to the right of the picture.
+EYES = (
+    (
+        (33, 246, 161, 160, 159, 158, 157, 173, 133),
+        (33, 7, 163, 144, 145, 153, 154, 155, 133),
+        (226, 225, 224, 224, 223, 222, 221, 221, 244),
+        (226, 31, 228, 229, 230, 231, 232, 233, 244),
+    ),
+    (
+        (362, 398, 384, 385, 386, 387, 388, 466, 263),
+        (362, 382, 381, 380, 374, 373, 390, 249, 263),
+        (464, 441, 441, 442, 443, 444, 444, 445, 446),
+        (464, 453, 452, 451, 450, 449, 448, 261, 446),
+    ),
+)
+IRISES = ((468, 469, 470, 471, 472), (473, 474, 475, 476, 477))
+BROWS = ((70, 63, 105, 66, 107), (300, 293, 334, 296, 336))
+INNER_BROWS = ((107, 55), (336, 285))
+CHEEKS = (50, 280)
+NOSE_WINGS = (98, 327)
+# A lip gap below this (of H) is the face mesh's own noise on a shut mouth.
+SHUT_GAP = 0.006
+
+
+@dataclass(frozen=True)
+class FaceFrame:
+    """The face's own coordinates in each of F pictures.
+
+    Attributes:
+        points: (F, 478, 3) landmarks in face coordinates.
+        origin: (F, 2) pixels.
+        axes: (F, 2, 2), rows are the unit vectors of face x and face y in pixels.
+        height_px: (F,) face height H in pixels.
+    """
+
+    points: torch.Tensor
+    origin: torch.Tensor
+    axes: torch.Tensor
+    height_px: torch.Tensor
+
+    @classmethod
+    def of(cls, landmarks: torch.Tensor) -> FaceFrame:
+        """Return the frame of (F, 478, 3) landmarks in pixels."""
+        xy = landmarks[..., :2]
+        down = xy[:, 152] - xy[:, 10]
+        height = down.norm(dim=-1).clamp_min(1.0)
+        down = down / height[:, None]
+        right = torch.stack([down[:, 1], -down[:, 0]], -1)
+        axes = torch.stack([right, down], 1)
+        origin = (xy[:, MOUTH_CORNERS[0]] + xy[:, MOUTH_CORNERS[1]]) / 2
+        flat = torch.einsum("fnk,fjk->fnj", xy - origin[:, None], axes) / height[:, None, None]
+        z = landmarks[..., 2:] / height[:, None, None]
+        z = z - z[:, list(MOUTH_CORNERS)].mean(1, keepdim=True)
+        return cls(torch.cat([flat, z], -1), origin, axes, height)
+
+    def settled(self, tolerance: float = 0.01) -> torch.Tensor:
+        """Return (1, 478, 3) mean points if the face hardly deforms in these frames, else all."""
+        mean = self.points.mean(0, keepdim=True)
+        return mean if float((self.points - mean).abs().amax()) < tolerance else self.points
+
+    def from_pixels(self, xy: torch.Tensor) -> torch.Tensor:
+        """Return (F, 2, ...) face coordinates of (F or 1, 2, ...) pixels."""
+        x, y = (xy - _tail(self.origin, xy)).unbind(1)
+        axes = self.axes / self.height_px[:, None, None]
+        rows = [_tail(axes[:, i, :1], x) * x + _tail(axes[:, i, 1:], y) * y for i in range(2)]
+        return torch.stack(rows, 1)
+
+    def to_pixels(self, points: torch.Tensor) -> torch.Tensor:
+        """Return (F, 2, ...) pixels of (F, 2, ...) face coordinates: undoes `from_pixels`."""
+        x, y = points.unbind(1)
+        axes = self.axes * self.height_px[:, None, None]
+        rows = [_tail(axes[:, :1, i], x) * x + _tail(axes[:, 1:, i], y) * y for i in range(2)]
+        return torch.stack(rows, 1) + _tail(self.origin, points)
+
+
+def _tail(value: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """Return (F, k) with as many axes as `like`, for broadcasting."""
+    return value.reshape(value.shape + (1,) * (like.dim() - value.dim()))
+
+
+def lip_gap(points: torch.Tensor) -> torch.Tensor:
+    """Return (F,) the mean inner-lip gap of (F, 478, >=2) points in face coordinates, of H."""
+    gaps = [points[:, low, 1] - points[:, up, 1] for up, low in GAP_PAIRS]
+    return torch.stack(gaps).mean(0).clamp_min(0.0)
+
+
+def interpolate_columns(
+    query: torch.Tensor, positions: torch.Tensor, values: torch.Tensor
+) -> torch.Tensor:
+    """Interpolate a polyline at given columns, constant beyond its ends.
+
+    Args:
+        query: (F, N) columns.
+        positions: (F, K) columns of the polyline's points, made increasing if they fold back.
+        values: (F, K).
+
+    Returns:
+        (F, N) values.
+    """
+    if positions.shape[0] != query.shape[0]:
+        frames = max(positions.shape[0], query.shape[0])
+        query = query.expand(frames, -1)
+        positions, values = positions.expand(frames, -1), values.expand(frames, -1)
+    step = 1e-5 * torch.arange(positions.shape[1], device=positions.device)
+    positions = torch.cummax(positions, dim=1).values + step
+    right = torch.searchsorted(positions.contiguous(), query.contiguous())
+    right = right.clamp(1, positions.shape[1] - 1)
+    x0, x1 = positions.gather(1, right - 1), positions.gather(1, right)
+    y0, y1 = values.gather(1, right - 1), values.gather(1, right)
+    share = ((query - x0) / (x1 - x0)).clamp(0.0, 1.0)
+    return y0 + share * (y1 - y0)
+
+
+def smoothstep(low: float, high: float, value: torch.Tensor) -> torch.Tensor:
+    """Return the cubic that rises from 0 at `low` to 1 at `high` (or falls, if high < low)."""
+    t = ((value - low) / (high - low)).clamp(0.0, 1.0)
+    return t * t * (3 - 2 * t)

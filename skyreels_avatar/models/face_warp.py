@@ -1,0 +1,182 @@
+"""Backward warps of a face: from motion numbers to where each pixel of the output looks.
+
+Order in the picture's own time: lids and irises move, then expression and jaw (two layers), then
+the head. A pixel is undone in the opposite order. The smooth parts are inverted on a coarse grid
+in face coordinates by fixed-point iteration; lids, irises and the line of the lips are exact at
+full resolution.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+
+from skyreels_avatar.models.expression import (
+    LOWER,
+    UPPER,
+    FaceShape,
+    MotionValues,
+    face_field,
+    head_depth,
+    head_field,
+    head_weight,
+    lip_edges,
+    mouth_field,
+)
+from skyreels_avatar.models.face_geometry import EYES, IRISES, interpolate_columns, smoothstep
+
+# What may move: left, top, right, bottom in face coordinates. Nothing outside ever changes.
+FIELD_BOX = (-1.15, -1.45, 1.15, 1.05)
+CELLS_PER_FACE = 44  # coarse grid nodes per face height
+INVERSION_STEPS = 5
+TEETH_BEHIND_LIPS = 0.03  # of H
+
+
+@dataclass(frozen=True)
+class CoarseWarp:
+    """Backward displacements in face coordinates on the grid of `FIELD_BOX`, (F, 2, gh, gw) each.
+
+    Attributes:
+        both: the layer that is seen at each node.
+        upper, lower: the layer above and below the lips.
+        head: the head alone, at the depth of the teeth.
+    """
+
+    both: torch.Tensor
+    upper: torch.Tensor
+    lower: torch.Tensor
+    head: torch.Tensor
+
+    def at(self, name: str, points: torch.Tensor) -> torch.Tensor:
+        """Return (F, 2, h, w) displacements of one map at (F, 2, h, w) points."""
+        return _sample(getattr(self, name), points)
+
+
+def _sample(coarse: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
+    left, top, right, bottom = FIELD_BOX
+    grid = torch.stack(
+        [
+            points[:, 0] * (2 / (right - left)) - (right + left) / (right - left),
+            points[:, 1] * (2 / (bottom - top)) - (bottom + top) / (bottom - top),
+        ],
+        -1,
+    )
+    grid = grid.expand(coarse.shape[0], *grid.shape[1:])
+    return F.grid_sample(coarse, grid, mode="bilinear", padding_mode="border", align_corners=True)
+
+
+def coarse_warp(shape: FaceShape, values: MotionValues) -> CoarseWarp:
+    """Invert the smooth fields of F frames.
+
+    Args:
+        shape: of F frames, or of 1 that all frames share.
+    """
+    left, top, right, bottom = FIELD_BOX
+    rows = round((bottom - top) * CELLS_PER_FACE) + 1
+    columns = round((right - left) * CELLS_PER_FACE) + 1
+    device = shape.points.device
+    y, x = torch.meshgrid(
+        torch.linspace(top, bottom, rows, device=device),
+        torch.linspace(left, right, columns, device=device),
+        indexing="ij",
+    )
+    points = torch.stack([x, y], -1).reshape(1, -1, 2).expand(shape.points.shape[0], -1, -1)
+    depth, weight = head_depth(points, shape), head_weight(points, shape)
+    window = field_window(points[:1])
+    common = face_field(points, shape, values)
+    moves = []
+    for layer in (UPPER, LOWER):
+        move = mouth_field(points, shape, values, layer) + common
+        moves.append(move + head_field(points + move, depth, weight, shape, values))
+    moves.append(head_field(points, depth + TEETH_BEHIND_LIPS, weight, shape, values))
+    nodes = torch.stack([x, y])[None]
+    inverted = []
+    for move in moves:
+        forward = (move * window[..., None]).transpose(1, 2).unflatten(2, (rows, columns))
+        back = -forward
+        for _ in range(INVERSION_STEPS):
+            back = -_sample(forward, nodes + back)
+        inverted.append(back)
+    upper, lower, head = inverted
+    at = (nodes + head).flatten(2)
+    line = lip_line(at[:, 0], shape, values).unflatten(1, (rows, columns))
+    below = (nodes[:, 1] + head[:, 1] > line)[:, None]
+    return CoarseWarp(torch.where(below, lower, upper), upper, lower, head)
+
+
+def field_window(points: torch.Tensor) -> torch.Tensor:
+    """Return (F, N) 1 well inside `FIELD_BOX`, falling smoothly to 0 at its border."""
+    left, top, right, bottom = FIELD_BOX
+    x, y = points.unbind(-1)
+    distance = torch.stack([x - left, right - x, y - top, bottom - y]).amin(0)
+    return smoothstep(0.0, 0.25, distance)
+
+
+def lip_line(columns: torch.Tensor, shape: FaceShape, values: MotionValues) -> torch.Tensor:
+    """Return (F, N) the middle between the moved lip edges, head undone, at (F, N) columns."""
+    upper, lower, upper_move, lower_move = lip_edges(shape, values, columns)
+    return (upper + upper_move + lower + lower_move) / 2
+
+
+def undo_eyes(
+    points: torch.Tensor, eye: int, shape: FaceShape, values: MotionValues
+) -> torch.Tensor:
+    """Return where points near one eye look in the picture at rest.
+
+    The upper lid is a sheet between the fold under the brow and the lashes: it stretches down
+    over an eyeball that stays in place. The lower lid rises likewise. The iris slides.
+
+    Args:
+        points: (F, N, 2) face coordinates with head and expression undone.
+        eye: 0 the person's right, 1 the left.
+    """
+    marks = shape.points
+    upper_lid, lower_lid, fold, bag = EYES[eye]
+    first, last = marks[:, upper_lid[0], :2], marks[:, upper_lid[-1], :2]
+    along = last - first
+    width = along.norm(dim=-1).clamp_min(0.02)
+    along = along / width[:, None]
+    axes = torch.stack([along, torch.stack([-along[:, 1], along[:, 0]], -1)], 1)
+
+    def local(xy: torch.Tensor) -> torch.Tensor:
+        return torch.einsum("fnk,fjk->fnj", xy - first[:, None], axes)
+
+    where = local(points)
+    x, y = where.unbind(-1)
+    curves = []
+    for indices in (upper_lid, lower_lid, fold, bag):
+        curve = local(marks[:, list(indices), :2])
+        curves.append(interpolate_columns(x, curve[..., 0], curve[..., 1]))
+    upper, lower, top, bottom = curves
+    lower = torch.maximum(lower, upper)
+    top = torch.minimum(top, upper - 0.02)
+    bottom = torch.maximum(bottom, lower + 0.02)
+    blink = (values.blink_r if eye == 0 else values.blink_l).clamp(0.0, 1.0)
+    open_height = lower - upper
+    raised = 0.30 * values.squint.clamp(0.0, 1.0) * (1 - blink) + 0.12 * blink
+    new_lower = lower - raised * open_height
+    wide = 0.16 * (-values.squint).clamp(0.0, 1.0)
+    new_upper = upper + (blink * 0.97 * (new_lower - upper)) - wide * open_height * (1 - blink)
+
+    # eyeball: the iris slides, strongest at its centre, nothing at the lids
+    iris = local(marks[:, list(IRISES[eye]), :2])
+    center = iris[:, :1]
+    radius = (iris[:, 1:] - center).norm(dim=-1).mean(1, keepdim=True).clamp_min(0.01)
+    reach = ((where - center).norm(dim=-1) / (2.1 * radius)).clamp(0.0, 1.0)
+    inside = (torch.minimum(y - upper, lower - y) / 0.006 + 0.5).clamp(0.0, 1.0)
+    slide = (1 - reach**2) ** 2 * inside
+    eye_x = x - slide * values.gaze_x * width[:, None]
+    eye_y = y - slide * values.gaze_y * width[:, None]
+    stretched = upper + (y - new_upper) / (lower - new_upper).clamp_min(1e-4) * open_height
+    eye_y = torch.where(new_upper < upper - 1e-5, stretched, eye_y)
+
+    lid_y = top + (y - top) * (upper - top) / (new_upper - top).clamp_min(1e-3)
+    low_y = bottom - (bottom - y) * (bottom - lower) / (bottom - new_lower).clamp_min(1e-3)
+    on_lid, on_low = (y < new_upper) & (y > top), (y > new_lower) & (y < bottom)
+    out_x = torch.where(on_lid | on_low | (y <= top) | (y >= bottom), x, eye_x)
+    out_y = torch.where(on_lid, lid_y, torch.where(on_low, low_y, eye_y))
+    out_y = torch.where((y <= top) | (y >= bottom), y, out_y)
+    looked = torch.einsum("fnj,fjk->fnk", torch.stack([out_x, out_y], -1), axes)
+    return looked + first[:, None]

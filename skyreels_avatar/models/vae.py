@@ -1,0 +1,316 @@
+"""The reference-conditioned video VAE: latents say how a clip differs from its reference video.
+
+Latents are 32 motion numbers a frame, four frames to a latent frame (the first frame alone), in
+four groups that form the width axis. The decoder is structured: it turns the numbers into
+backward flows over the reference (landmark-placed fields, two layers that part at the lips), and
+invents only what the reference does not show: the inside of the mouth.
+
+Source: the idea of motion latents relative to a content frame is that of LIA (arXiv 2203.09043),
+LivePortrait (arXiv 2407.03168) and Reducio (arXiv 2411.13552); the fields are our own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
+from torch import nn
+
+from skyreels_avatar.models.expression import (
+    LOWER,
+    UPPER,
+    FaceShape,
+    MotionValues,
+    face_field,
+    mouth_field,
+    move_points,
+)
+from skyreels_avatar.models.face_geometry import (
+    EYES,
+    INNER_LOWER,
+    INNER_UPPER,
+    FaceFrame,
+    interpolate_columns,
+)
+from skyreels_avatar.models.face_warp import (
+    FIELD_BOX,
+    CoarseWarp,
+    coarse_warp,
+    field_window,
+    lip_line,
+    undo_eyes,
+)
+from skyreels_avatar.models.motion import GROUP_SIZE, MOTION_SCALE, NUM_GROUPS, NUM_MOTION
+from skyreels_avatar.models.mouth import (
+    MOUTH_BOX,
+    MOUTH_PATCH,
+    MouthLook,
+    make_look,
+    mouth_interior,
+)
+
+TIME_FACTOR = 4
+
+
+@dataclass(frozen=True)
+class ReferenceClip:
+    """The talking crop of some frames of the reference video.
+
+    Attributes:
+        frames: (F, 3, h, w) in [0, 1].
+        landmarks: (F, 478, 3) in pixels of the crop (centres at +0.5).
+        positions: (F,) where each frame lies on the motion clock, in frames from the start of the
+            latents it is decoded with; fractions are interpolated.
+        look: the inside of this person's mouth, from `ReferenceMotionVAE.look_of`.
+    """
+
+    frames: torch.Tensor
+    landmarks: torch.Tensor
+    positions: torch.Tensor
+    look: MouthLook
+
+
+class ReferenceMotionVAE(ModelMixin, ConfigMixin):
+    """Encode clips to motion latents and decode motion latents over a reference video."""
+
+    @register_to_config
+    def __init__(self, latent_channels: int = TIME_FACTOR * GROUP_SIZE):
+        super().__init__()
+        self.register_buffer("motion_mean", torch.zeros(NUM_MOTION))
+        self.register_buffer("motion_std", torch.tensor(MOTION_SCALE))
+        self.anchor = nn.Parameter(torch.zeros(1), requires_grad=False)
+
+    def encode_motion(self, motion: torch.Tensor) -> torch.Tensor:
+        """Pack (B, F, 32) motion numbers, F = 1 + 4k, into latents (B, 32, T, 1, 4)."""
+        batch, num_frames, _ = motion.shape
+        if (num_frames - 1) % TIME_FACTOR:
+            raise ValueError(f"a clip has 1 + {TIME_FACTOR}k frames, got {num_frames}")
+        motion = (motion - self.motion_mean) / self.motion_std
+        motion = torch.cat([motion[:, :1].expand(-1, TIME_FACTOR - 1, -1), motion], 1)
+        packed = motion.reshape(batch, -1, TIME_FACTOR, NUM_GROUPS, GROUP_SIZE)  # B T 4 G 8
+        packed = packed.permute(0, 2, 4, 1, 3).flatten(1, 2)  # B 4*8 T G
+        return packed[:, :, :, None]
+
+    def decode_motion(self, latents: torch.Tensor) -> torch.Tensor:
+        """Unpack latents (B, 32, T, 1, 4) into (B, F, 32): the inverse of `encode_motion`."""
+        packed = latents[:, :, :, 0].unflatten(1, (TIME_FACTOR, GROUP_SIZE))  # B 4 8 T G
+        motion = packed.permute(0, 3, 1, 4, 2).flatten(3).flatten(1, 2)  # B 4T 32
+        motion = torch.cat([motion[:, :TIME_FACTOR].mean(1, keepdim=True), motion[:, 4:]], 1)
+        return motion * self.motion_std + self.motion_mean
+
+    @staticmethod
+    def reference_motion(landmarks: torch.Tensor) -> torch.Tensor:
+        """Return (F, 32), the motion numbers that leave pictures with (F, 478, 3) unchanged."""
+        shape = FaceShape.of(FaceFrame.of(landmarks).points)
+        motion = landmarks.new_zeros(landmarks.shape[0], NUM_MOTION)
+        motion[:, 0] = shape.gap
+        return motion
+
+    @staticmethod
+    def crop_box(landmarks: torch.Tensor) -> tuple[float, float, float, float]:
+        """Return left, top, right, bottom pixels of all that may change in (F, 478, 3) frames."""
+        left, top, right, bottom = FIELD_BOX
+        corners = landmarks.new_tensor([[left, right, left, right], [top, top, bottom, bottom]])
+        frame = FaceFrame.of(landmarks)
+        corners = frame.to_pixels(corners[None].expand(landmarks.shape[0], -1, -1))
+        low, high = corners.amin((0, 2)), corners.amax((0, 2))
+        return float(low[0]), float(low[1]), float(high[0]), float(high[1])
+
+    @staticmethod
+    def look_of(frame: torch.Tensor, landmarks: torch.Tensor, seed: int = 0) -> MouthLook:
+        """Return how the inside of the mouth looks, from one (3, h, w) frame and (478, 3)."""
+        return make_look(frame, landmarks, seed)
+
+    def decode(
+        self, latents: torch.Tensor, clip: ReferenceClip
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Decode latents (1, 32, T, 1, 4) over a clip of the reference video.
+
+        Returns:
+            frames (F, 3, h, w) in [0, 1] and matte (F, 1, h, w), 0 where the reference stays.
+        """
+        motion = self.decode_motion(latents)[0]
+        at = clip.positions.clamp(0, motion.shape[0] - 1)
+        low = at.floor().long().clamp_max(max(motion.shape[0] - 2, 0))
+        high = (low + 1).clamp_max(motion.shape[0] - 1)
+        share = (at - low)[:, None]
+        return self.render((1 - share) * motion[low] + share * motion[high], clip)
+
+    def render(
+        self, motion: torch.Tensor, clip: ReferenceClip
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Render (F, 32) motion numbers over a clip: see `decode`."""
+        frame = FaceFrame.of(clip.landmarks)
+        shape, values = FaceShape.of(frame.settled()), MotionValues(limit_motion(motion))
+        warp = coarse_warp(shape, values)
+        pixels = pixel_grid(clip.frames)
+        points = frame.from_pixels(pixels)
+        looked = points + warp.at("both", points)
+        moved = frame.to_pixels(move_points(shape, values.motion).transpose(1, 2))
+        lips = pixel_box(moved[:, :, [*INNER_UPPER, *INNER_LOWER]], frame, 0.06, pixels)
+        if lips is not None:
+            rows, columns = lips
+            looked[:, :, rows, columns] = self._part_lips(
+                points[:, :, rows, columns], warp, shape, values
+            )
+        for eye, rings in enumerate(EYES):
+            ring = [index for curve in rings for index in curve]
+            box = pixel_box(moved[:, :, ring], frame, 0.05, pixels)
+            if box is not None:
+                rows, columns = box
+                part = looked[:, :, rows, columns]
+                looked[:, :, rows, columns] = (
+                    undo_eyes(part.flatten(2).transpose(1, 2), eye, shape, values)
+                    .transpose(1, 2)
+                    .reshape(part.shape)
+                )
+        inside_field = field_window(points.flatten(2).transpose(1, 2)) > 0
+        matte = inside_field.reshape(points.shape[0], 1, *points.shape[2:])
+        frames = sample_frames(clip.frames, frame.to_pixels(looked))
+        frames = torch.where(matte, frames, clip.frames)
+        if lips is not None:
+            rows, columns = lips
+            colour, alpha = self._mouth(
+                points[:, :, rows, columns], warp, frame, shape, values, clip
+            )
+            part = frames[:, :, rows, columns]
+            frames[:, :, rows, columns] = part + alpha * (colour - part)
+        return frames.clamp_(0.0, 1.0), matte.to(frames.dtype)
+
+    @staticmethod
+    def _part_lips(
+        points: torch.Tensor, warp: CoarseWarp, shape: FaceShape, values: MotionValues
+    ) -> torch.Tensor:
+        """Return (F, 2, h, w) where points round the mouth look: the exact choice of the layer."""
+        at = points + warp.at("head", points)
+        line = lip_line(at[:, 0].flatten(1), shape, values).reshape(at[:, 0].shape)
+        below = (at[:, 1] > line)[:, None]
+        return points + torch.where(below, warp.at("lower", points), warp.at("upper", points))
+
+    @staticmethod
+    def _edges(
+        shape: FaceShape, values: MotionValues
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return the moved inner lip edges (F, 128) at patch columns (F, 128), head undone."""
+        columns = torch.linspace(MOUTH_BOX[0], MOUTH_BOX[2], 2 * MOUTH_PATCH[1] + 1)[1::2]
+        frames = values.motion.shape[0]
+        columns = columns.to(shape.points).expand(frames, -1)
+        edges = []
+        for layer, rest_y in ((UPPER, shape.upper_y), (LOWER, shape.lower_y)):
+            rest = torch.stack([shape.lip_x, rest_y], -1)
+            rest = torch.stack([refine(rest[..., 0]), refine(rest[..., 1])], -1)
+            rest = rest.expand(frames, -1, -1)
+            moved = rest + mouth_field(rest, shape, values, layer)
+            moved = moved + face_field(rest, shape, values)
+            edges.append(interpolate_columns(columns, moved[..., 0], moved[..., 1]))
+        upper = edges[0]
+        return upper, torch.maximum(edges[1], upper), columns
+
+    def _mouth(
+        self,
+        points: torch.Tensor,
+        warp: CoarseWarp,
+        frame: FaceFrame,
+        shape: FaceShape,
+        values: MotionValues,
+        clip: ReferenceClip,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return colour (F, 3, h, w) and alpha (F, 1, h, w) of the open mouth at some points."""
+        edge_up, edge_low, columns = self._edges(shape, values)
+        motion = values.motion[:, :GROUP_SIZE]
+        colour = mouth_interior(edge_up, edge_low, motion, clip.look.expand(motion.shape[0]))
+        at = points + warp.at("head", points)
+        x, y = at.flatten(2).unbind(1)
+        pixel = 1.0 / frame.height_px[:, None]
+        alpha = coverage(y, x, columns, edge_up, edge_low, 1.3 * pixel)
+        left, top, right, bottom = MOUTH_BOX
+        grid = torch.stack(
+            [
+                (at[:, 0] - left) * (2 / (right - left)) - 1,
+                (at[:, 1] - top) * (2 / (bottom - top)) - 1,
+            ],
+            -1,
+        )
+        inside = F.grid_sample(
+            colour, grid, mode="bilinear", padding_mode="border", align_corners=False
+        )
+        if bool((shape.gap > 0).any()):
+            # The reference shows its own teeth: keep them where it does.
+            rest = coverage(y, x, shape.lip_x, shape.upper_y, shape.lower_y, 4.0 * pixel)
+            rest = (rest * (shape.gap > 0)[:, None]).reshape(alpha.shape[0], 1, *at.shape[2:])
+            inside = inside + rest * (sample_frames(clip.frames, frame.to_pixels(at)) - inside)
+        return inside, alpha.reshape(-1, 1, *at.shape[2:])
+
+
+def limit_motion(motion: torch.Tensor) -> torch.Tensor:
+    """Keep motion numbers inside what the fields can do without folding."""
+    limits = torch.tensor([4.0 * scale for scale in MOTION_SCALE], device=motion.device)
+    motion = torch.maximum(torch.minimum(motion, limits), -limits)
+    return motion
+
+
+def refine(values: torch.Tensor, factor: int = 4) -> torch.Tensor:
+    """Insert points into (F, K) samples of a smooth curve (Catmull-Rom), ends kept."""
+    padded = torch.cat(
+        [2 * values[:, :1] - values[:, 1:2], values, 2 * values[:, -1:] - values[:, -2:-1]], 1
+    )
+    a, b, c, d = padded[:, :-3], padded[:, 1:-2], padded[:, 2:-1], padded[:, 3:]
+    pieces = []
+    for step in range(factor):
+        t = step / factor
+        pieces.append(
+            b + 0.5 * t * (c - a + t * (2 * a - 5 * b + 4 * c - d + t * (3 * (b - c) + d - a)))
+        )
+    return torch.cat([torch.stack(pieces, -1).flatten(1), values[:, -1:]], 1)
+
+
+def coverage(
+    y: torch.Tensor,
+    x: torch.Tensor,
+    columns: torch.Tensor,
+    upper: torch.Tensor,
+    lower: torch.Tensor,
+    pixel: torch.Tensor,
+) -> torch.Tensor:
+    """Return (F, N) the share of a pixel-high span at (x, y) that lies between two edges."""
+    above = interpolate_columns(x, columns, upper)
+    below = interpolate_columns(x, columns, lower)
+    top, bottom = y - pixel / 2, y + pixel / 2
+    return ((torch.minimum(bottom, below) - torch.maximum(top, above)) / pixel).clamp(0.0, 1.0)
+
+
+def pixel_grid(frames: torch.Tensor) -> torch.Tensor:
+    """Return (1, 2, h, w) coordinates (x, y) of the pixel centres (+0.5) of (F, 3, h, w)."""
+    height, width = frames.shape[-2:]
+    y, x = torch.meshgrid(
+        torch.arange(height, device=frames.device) + 0.5,
+        torch.arange(width, device=frames.device) + 0.5,
+        indexing="ij",
+    )
+    return torch.stack([x, y])[None]
+
+
+def pixel_box(
+    moved: torch.Tensor, frame: FaceFrame, margin: float, pixels: torch.Tensor
+) -> tuple[slice, slice] | None:
+    """Return the rows and columns round (F, 2, N) pixels with a margin in H, None if outside."""
+    height, width = pixels.shape[-2:]
+    pad = margin * float(frame.height_px.amax())
+    low, high = moved.amin((0, 2)) - pad, moved.amax((0, 2)) + pad
+    left, top = max(0, int(low[0])), max(0, int(low[1]))
+    right, bottom = min(width, int(high[0]) + 1), min(height, int(high[1]) + 1)
+    if right - left < 2 or bottom - top < 2:
+        return None
+    return slice(top, bottom), slice(left, right)
+
+
+def sample_frames(frames: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+    """Look (F, 3, H, W) frames up at (F, 2, h, w) pixel positions (centres at +0.5)."""
+    height, width = frames.shape[-2:]
+    grid = torch.stack([positions[:, 0] * (2 / width) - 1, positions[:, 1] * (2 / height) - 1], -1)
+    return F.grid_sample(
+        frames, grid, mode="bilinear", padding_mode="reflection", align_corners=False
+    )
