@@ -1,0 +1,1 @@
+"""Faces in pictures and videos: where they are, whose is meant, what belongs to the person."""

@@ -1,0 +1,292 @@
+"""Find faces in pictures and follow one through a video, as 478 mesh points each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from skyreels_avatar.faces.graphs import NUM_LANDMARKS, Detector, MeshNetwork
+from skyreels_avatar.faces.region import (
+    CROP_SIZE,
+    ROI_SCALE,
+    Box,
+    Region,
+    box_of,
+    cut,
+    overlap,
+    tiles,
+)
+from skyreels_avatar.faces.template import synthetic_landmarks
+
+MIN_PRESENCE = 0.5  # below this score of the mesh network a crop shows no face
+MIN_DETECTION = 0.5
+MIN_FACE_PX = 10  # a face whose box is smaller than this carries no usable points
+DETECTION_PX = 384  # long side of what a detector sees (its own input is 128 or 192)
+SIDES = (234, 454)  # edge of the face beside the ears
+_JITTER = (
+    (0.0, 0.0, 1.0),
+    (0.02, 0.0, 1.03),
+    (-0.02, 0.0, 0.97),
+    (0.0, 0.02, 0.98),
+    (0, -0.02, 1.02),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Face:
+    """One face in one picture.
+
+    Attributes:
+        box: x, y, width, height of the mesh in pixels; may reach beyond the picture.
+        landmarks: (478, 3) mesh points in pixels, x right, y down, z in the same scale with
+            nearer = smaller and 0 near the middle of the head.
+        confidence: 0..1, score of the mesh network; 0 for a face that was only placed in a box.
+        visibility: 0..1, how much of the mouth and face is inside the picture and turned to the
+            camera: 1 frontal, about 0.5 at a three-quarter view, 0 in profile.
+    """
+
+    box: Box
+    landmarks: np.ndarray
+    confidence: float
+    visibility: float
+
+
+@dataclass(frozen=True, eq=False)
+class FaceTrack:
+    """One face through F frames; points are raw: each depends on the pixels of its frame alone.
+
+    Attributes:
+        landmarks: (F, 478, 3) float32 as in `Face`; frames without the face repeat a neighbour.
+        boxes: (F, 4) float32 x, y, width, height.
+        found: (F,) bool, False where the face was not seen.
+        confidence: (F,) float32, score of the mesh network, 0 where not found.
+    """
+
+    landmarks: np.ndarray
+    boxes: np.ndarray
+    found: np.ndarray
+    confidence: np.ndarray
+
+
+def visibility_of(landmarks: np.ndarray, height: int, width: int) -> float:
+    """Return 0..1: the share of the points inside the picture times how frontal the face is."""
+    across = landmarks[SIDES[1]] - landmarks[SIDES[0]]
+    frontal = np.hypot(across[0], across[1]) / max(np.linalg.norm(across), 1e-6)  # cos of the yaw
+    inside = (landmarks[:, :2] >= 0).all(1) & (landmarks[:, :2] < (width, height)).all(1)
+    return float(np.clip((frontal - 0.3) / 0.6, 0.0, 1.0) * inside.mean())
+
+
+class FaceAnalyser:
+    """Finds faces and their mesh points; holds the networks, loaded at the first use.
+
+    Not safe for several threads at once: give each thread its own.
+    """
+
+    def __init__(self, max_faces: int = 8) -> None:
+        self.max_faces = max_faces
+        self._mesh: MeshNetwork | None = None
+        self._detectors: dict[str, Detector] = {}
+
+    def find(self, pixels: np.ndarray) -> list[Face]:
+        """Return the faces of a picture, largest first.
+
+        Args:
+            pixels: (H, W, 3) uint8 sRGB.
+        """
+        faces = self._meshes(pixels, self._candidates(pixels))
+        if not faces:  # small, blurred, noisy or turned faces
+            faces = self._meshes(pixels, self._hard_candidates(pixels))
+        return sorted(faces, key=lambda face: -face.box[2] * face.box[3])[: self.max_faces]
+
+    def find_in_box(self, pixels: np.ndarray, box: Box) -> Face:
+        """Return the face in a box that the user drew, at worst an average face placed in it.
+
+        Args:
+            pixels: (H, W, 3) uint8 sRGB.
+            box: x, y, width, height in pixels of a rectangle round the face.
+        """
+        best: Face | None = None
+        for crop_scale in (1.5, 1.2, 1.9):
+            for angle_deg in (0, -20, 20, -40, 40):
+                region = Region.of_box(box, np.deg2rad(angle_deg), crop_scale)
+                for picture in self._variants(pixels):
+                    face = self._refine(picture, region)
+                    if face is None or overlap(face.box, box) < 0.6:
+                        continue
+                    if best is None or face.confidence > best.confidence:
+                        best = face
+                if best is not None and best.confidence > 0.9:
+                    return best
+        if best is not None:
+            return best
+        landmarks = synthetic_landmarks(box)
+        visibility = visibility_of(landmarks, *pixels.shape[:2])
+        return Face(box_of(landmarks), landmarks, 0.0, visibility)
+
+    def track(self, frames: Iterable[np.ndarray], face: Face | None = None) -> FaceTrack:
+        """Follow one face through frames and return its raw points.
+
+        Args:
+            frames: each (H, W, 3) uint8 sRGB, all of one size.
+            face: where the face is in the first frame; default the largest.
+        """
+        points, scores = [], []
+        last = None if face is None else Region.of_landmarks(face.landmarks)
+        for landmarks, score in self._follow(frames, last):
+            points.append(landmarks)
+            scores.append(score)
+        return _filled_track(points, scores)
+
+    def _follow(
+        self, frames: Iterable[np.ndarray], region: Region | None
+    ) -> Iterator[tuple[np.ndarray | None, float]]:
+        home, lost = region, 0
+        for pixels in frames:
+            landmarks, score = None, 0.0
+            if region is not None:
+                landmarks, score = self._points(pixels, region)
+            if score < MIN_PRESENCE:
+                landmarks, score = self._recover(pixels, home, thorough=lost % 12 == 0)
+            if landmarks is None:
+                region, lost = None, lost + 1
+                yield None, 0.0
+                continue
+            region = home = Region.of_landmarks(landmarks)
+            lost = 0
+            yield landmarks, score
+
+    def _recover(
+        self, pixels: np.ndarray, home: Region | None, thorough: bool
+    ) -> tuple[np.ndarray | None, float]:
+        """Look for the lost face: near where it was, by the detectors, then (rarely) everywhere."""
+        regions = [] if home is None else [home]
+        regions += self._detected(pixels)
+        if home is not None:
+            regions = [region for region in regions if home.distance(region) < home.side]
+        else:
+            regions.sort(key=lambda region: -region.side)
+        for region in regions:
+            face = self._refine(pixels, region, average=False)
+            if face is not None:
+                return face.landmarks, face.confidence
+        if thorough:
+            faces = self.find(pixels)
+            if home is not None:
+                faces = [face for face in faces if overlap(face.box, home.box()) > 0.5]
+            if faces:
+                return faces[0].landmarks, faces[0].confidence
+        return None, 0.0
+
+    def _detector(self, reach: str) -> Detector:
+        if reach not in self._detectors:
+            self._detectors[reach] = Detector(reach, MIN_DETECTION)
+        return self._detectors[reach]
+
+    def _detected(self, pixels: np.ndarray, reaches: tuple[str, ...] = ("full", "short")) -> list:
+        """Return a region for every face that the detectors see in a picture."""
+        height, width = pixels.shape[:2]
+        scale = min(1.0, DETECTION_PX / max(height, width))
+        if scale < 1:
+            size = (max(1, round(width * scale)), max(1, round(height * scale)))
+            pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+        return [
+            Region.of_detection(box / scale, keypoints / scale)
+            for reach in reaches
+            for box, keypoints, _ in self._detector(reach)(pixels)
+        ]
+
+    def _candidates(self, pixels: np.ndarray) -> list[Region]:
+        """Return regions from the whole picture and from its nine half-size tiles."""
+        regions = self._detected(pixels)
+        for left, top, part in tiles(pixels, 2):
+            for region in self._detected(part, ("full",)):
+                regions.append(Region(region.x + left, region.y + top, region.side, region.angle))
+        return regions
+
+    def _hard_candidates(self, pixels: np.ndarray) -> list[Region]:
+        """Return regions from small tiles, from the picture shrunk, softened and turned."""
+        regions = []
+        for left, top, part in tiles(pixels, 4):
+            for region in self._detected(part, ("full",)):
+                regions.append(Region(region.x + left, region.y + top, region.side, region.angle))
+        for picture in self._variants(pixels):
+            regions += self._detected(picture)
+        height, width = pixels.shape[:2]
+        for angle_deg in (-90, -45, 45, 90, 180):
+            turn = cv2.getRotationMatrix2D((width / 2, height / 2), angle_deg, 1.0)
+            turned = cv2.warpAffine(pixels, turn, (width, height), borderMode=cv2.BORDER_REFLECT)
+            back = cv2.invertAffineTransform(turn)
+            for region in self._detected(turned):
+                x, y = back @ np.array([region.x, region.y, 1.0])
+                angle = region.angle + np.deg2rad(angle_deg)
+                regions.append(Region(float(x), float(y), region.side, float(angle)))
+        return regions
+
+    @staticmethod
+    def _variants(pixels: np.ndarray) -> Iterator[np.ndarray]:
+        """Yield the picture itself, softened, and with its contrast stretched."""
+        yield pixels
+        sigma = max(pixels.shape[:2]) / 400
+        soft = cv2.GaussianBlur(pixels, (0, 0), sigma)
+        yield soft
+        yield cv2.normalize(soft, None, 0, 255, cv2.NORM_MINMAX)
+
+    def _points(self, pixels: np.ndarray, region: Region) -> tuple[np.ndarray, float]:
+        """Run the mesh once; return (478, 3) points in picture pixels and the score."""
+        if self._mesh is None:
+            self._mesh = MeshNetwork()
+        points, score = self._mesh(cut(pixels, region))
+        back = cv2.invertAffineTransform(region.matrix())
+        points[:, :2] = points[:, :2] @ back[:, :2].T + back[:, 2]
+        points[:, 2] *= region.side / CROP_SIZE
+        return points.astype(np.float32), score
+
+    def _refine(self, pixels: np.ndarray, region: Region, average: bool = True) -> Face | None:
+        """Run the mesh until its own crop no longer moves, then average a few nearby crops."""
+        for _ in range(4):
+            landmarks, score = self._points(pixels, region)
+            following = Region.of_landmarks(landmarks)
+            if score < 0.1 or following.side < ROI_SCALE * MIN_FACE_PX:
+                return None
+            moved = np.hypot(following.x - region.x, following.y - region.y) / following.side
+            region, settled = following, moved < 0.005
+            if settled:
+                break
+        if average:
+            runs = [self._points(pixels, region.shifted(*shift)) for shift in _JITTER]
+            landmarks = np.mean([points for points, _ in runs], 0, dtype=np.float64)
+            landmarks = landmarks.astype(np.float32)
+            score = float(np.mean([value for _, value in runs]))
+        if score < MIN_PRESENCE:
+            return None
+        visibility = visibility_of(landmarks, *pixels.shape[:2])
+        return Face(box_of(landmarks), landmarks, score, visibility)
+
+    def _meshes(self, pixels: np.ndarray, regions: list[Region]) -> list[Face]:
+        """Return one face for every distinct region that the mesh network confirms."""
+        faces: list[Face] = []
+        for region in regions:
+            if any(overlap(region.box(), face.box) > 0.6 for face in faces):
+                continue
+            face = self._refine(pixels, region)
+            if face is None or any(overlap(face.box, known.box) > 0.4 for known in faces):
+                continue
+            faces.append(face)
+        return faces
+
+
+def _filled_track(points: list, scores: list[float]) -> FaceTrack:
+    """Pack the points of all frames; frames without a face take the nearest earlier (else next)."""
+    found = np.array([landmarks is not None for landmarks in points], bool)
+    if not found.any():
+        landmarks = np.zeros((len(points), NUM_LANDMARKS, 3), np.float32)
+    else:
+        seen = np.flatnonzero(found)
+        source = seen[np.maximum(np.searchsorted(seen, np.arange(len(points)), "right") - 1, 0)]
+        landmarks = np.stack([points[index] for index in source])
+    low, high = landmarks[..., :2].min(1), landmarks[..., :2].max(1)
+    boxes = np.concatenate([low, high - low], 1).astype(np.float32)
+    return FaceTrack(landmarks, boxes, found, np.array(scores, np.float32))
