@@ -1,0 +1,165 @@
+"""Our own weight files: safetensors that carry the network's class and config in their header.
+
+Matrices are stored in half precision, vectors (norms, biases, statistics) in float32. A file is
+complete or absent: it is written beside its place and renamed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from skyreels_avatar.errors import CheckpointError
+
+Module = TypeVar("Module", bound=torch.nn.Module)
+_LISTED = 8  # names shown per kind of fault
+
+
+def save_module(
+    module: torch.nn.Module, path: str | Path, dtype: torch.dtype = torch.float16
+) -> Path:
+    """Write a network with its config in the header, atomically, and return the path.
+
+    Args:
+        module: a network with a diffusers config (`register_to_config`).
+        path: the file to write; missing folders are made.
+        dtype: storage of tensors with two or more axes.
+
+    Raises:
+        CheckpointError: a tensor is not finite or does not fit `dtype`.
+    """
+    path = Path(path)
+    tensors = {}
+    for name, tensor in module.state_dict().items():
+        tensor = tensor.detach().cpu()
+        if tensor.is_floating_point():
+            tensor = tensor.to(dtype if tensor.dim() >= 2 else torch.float32)
+            if not torch.isfinite(tensor).all():
+                raise CheckpointError(f"{name} is not finite in {dtype}; {path} was not written")
+        tensors[name] = tensor.clone().contiguous()
+    header = {
+        "format": "pt",
+        "class": type(module).__name__,
+        "config": json.dumps(_public_config(module), sort_keys=True),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        save_file(tensors, partial, metadata=header)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return path
+
+
+def read_header(path: str | Path) -> tuple[str, dict[str, Any]]:
+    """Return the class name and the config that a weight file carries.
+
+    Raises:
+        CheckpointError: the file is missing, damaged or not one of ours.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f"no weights at {path}; train them or name another file in the tier")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+        return header["class"], json.loads(header["config"])
+    except SafetensorError as error:
+        raise CheckpointError(f"{path} is damaged or not a safetensors file: {error}") from error
+    except (KeyError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} does not carry a class and a config in its header"
+        ) from error
+
+
+def load_module(
+    cls: type[Module],
+    path: str | Path,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> Module:
+    """Build a network from the config in a weight file, fill it, and put it in evaluation mode.
+
+    Args:
+        cls: the class the file must have been written from.
+        path: a file of `save_module`.
+        device: where the network goes.
+        dtype: of its floating-point tensors.
+
+    Raises:
+        CheckpointError: another class, an unknown config field, or tensors that are missing,
+            unexpected or of another shape; all are named.
+    """
+    path = Path(path)
+    name, config = read_header(path)
+    if name != cls.__name__:
+        raise CheckpointError(f"{path} holds a {name}, expected a {cls.__name__}")
+    try:
+        module = cls(**config)
+    except TypeError as error:
+        raise CheckpointError(f"{path} was written by another version: {error}") from error
+    with safe_open(path, framework="pt") as file:
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    fill_module(module, tensors, source=str(path))
+    return place_module(module, device, dtype).eval().requires_grad_(False)
+
+
+def place_module(
+    module: Module, device: str | torch.device, dtype: torch.dtype = torch.float32
+) -> Module:
+    """Move a network and cast it, except for what its class keeps in float32."""
+    kept = set(getattr(module, "_keep_in_fp32_modules", None) or ())
+    for owner, part in module.named_modules():
+        if kept.isdisjoint(owner.split(".")):
+            for name, tensor in (
+                *part.named_parameters(recurse=False),
+                *part.named_buffers(recurse=False),
+            ):
+                if tensor.is_floating_point() and name not in kept:
+                    tensor.data = tensor.data.to(dtype)
+    return module.to(device)
+
+
+def fill_module(module: torch.nn.Module, tensors: dict[str, torch.Tensor], source: str) -> None:
+    """Copy tensors into a network; every name and shape must match.
+
+    Args:
+        source: what the tensors come from, for the message.
+
+    Raises:
+        CheckpointError: names what is missing, unexpected or of another shape.
+    """
+    wanted = module.state_dict()
+    faults = []
+    missing = sorted(wanted.keys() - tensors.keys())
+    unexpected = sorted(tensors.keys() - wanted.keys())
+    misshaped = [
+        f"{key} {tuple(tensors[key].shape)} instead of {tuple(wanted[key].shape)}"
+        for key in sorted(wanted.keys() & tensors.keys())
+        if tensors[key].shape != wanted[key].shape
+    ]
+    for kind, names in (
+        ("missing", missing),
+        ("unexpected", unexpected),
+        ("of another shape", misshaped),
+    ):
+        if names:
+            more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+            faults.append(f"{len(names)} {kind}: {', '.join(names[:_LISTED])}{more}")
+    if faults:
+        raise CheckpointError(
+            f"{source} does not fit {type(module).__name__}; tensors {'; '.join(faults)}"
+        )
+    module.load_state_dict(tensors)
+
+
+def _public_config(module: torch.nn.Module) -> dict[str, Any]:
+    """Return the arguments of the class without diffusers' own bookkeeping (leading underscore)."""
+    return {key: value for key, value in module.config.items() if not key.startswith("_")}

@@ -1,0 +1,178 @@
+"""From sound to audio tokens: log-mel pictures and a small convolutional encoder.
+
+Everything here sees a fixed neighbourhood only, so a long track may be cut anywhere: a token does
+not depend on where the cut is, as long as `AudioEncoder.context_frames` of sound lie beside it.
+Loudness is normalised before (`AudioTrack.normalised`), never here.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+
+import numpy as np
+import torch
+import torch.nn as nn
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
+
+SAMPLE_RATE = 16000
+NUM_MELS = 80
+TOKENS_PER_SECOND = 25
+MEL_FRAMES_PER_TOKEN = 4
+HOP = 160  # samples: 100 mel frames a second
+WINDOW = 400  # samples: 25 ms
+FFT_SIZE = 512
+# Floor of log10 mel power (6 decades under the loudest 1 % of speech at the normalised loudness),
+# and the map to about unit range (12 recordings: their louder frames have mean -1.7, std 1.55).
+LOG_FLOOR = -4.0
+LOG_MEAN = -1.6
+LOG_STD = 1.5
+SILENCE = (LOG_FLOOR - LOG_MEAN) / LOG_STD
+
+
+def log_mel(samples: np.ndarray | torch.Tensor) -> torch.Tensor:
+    """Return the log-mel picture of a sound, (L, 80) float32 at 100 Hz, about unit range.
+
+    Args:
+        samples: (S,) mono at 16 kHz, loudness normalised. L = ceil(S / 160).
+
+    Frame l is centred on l x 10 ms and sees 25 ms; beyond the ends there is silence.
+    """
+    samples = torch.as_tensor(samples, dtype=torch.float32)
+    if samples.dim() != 1:
+        raise ValueError(f"log_mel takes mono samples (S,), got shape {tuple(samples.shape)}")
+    num_frames = -(-samples.shape[0] // HOP)
+    padded = nn.functional.pad(samples, (WINDOW // 2, WINDOW // 2 + HOP))
+    window, filters = _window_and_filters()
+    pieces = []
+    for first in range(0, num_frames, 6000):  # a minute at a time: flat memory
+        count = min(6000, num_frames - first)
+        piece = padded[first * HOP : (first + count - 1) * HOP + WINDOW].unfold(0, WINDOW, HOP)
+        power = torch.fft.rfft(piece * window, n=FFT_SIZE).abs().square()
+        mel = (power @ filters).clamp(min=10**LOG_FLOOR).log10()
+        pieces.append((mel - LOG_MEAN) / LOG_STD)
+    return torch.cat(pieces) if pieces else torch.zeros(0, NUM_MELS)
+
+
+def audio_windows(
+    tokens: torch.Tensor, first_frame: int, num_latent_frames: int, margin: int = 4
+) -> torch.Tensor:
+    """Gather the audio tokens round each latent frame.
+
+    Latent frame 0 of a track is video frame 0; latent frame k covers video frames 4k-3 .. 4k.
+    Every latent frame gets the tokens of "its" four frames, `margin` before and `margin` after;
+    the single first frame counts as the last of its four. Beyond the track the edge is repeated.
+
+    Args:
+        tokens: (B, F, D), one per video frame of the whole track.
+        first_frame: video frame (25 Hz) on which latent frame 0 of this window lies.
+        num_latent_frames: T.
+
+    Returns:
+        (B, T, 4 + 2 margin, D).
+    """
+    last = first_frame + 4 * torch.arange(num_latent_frames)
+    index = last[:, None] + torch.arange(-3 - margin, 1 + margin)
+    return tokens[:, index.clamp(0, tokens.shape[1] - 1).to(tokens.device)]
+
+
+class ResidualConv(nn.Module):
+    """Refine tokens by a convolution over time and a pointwise feed-forward."""
+
+    def __init__(self, dim: int, kernel_size: int):
+        super().__init__()
+        self.norm = nn.LayerNorm(dim)
+        self.conv = nn.Conv1d(dim, dim, kernel_size, padding=kernel_size // 2)
+        self.norm_ffn = nn.LayerNorm(dim)
+        self.ffn = nn.Sequential(nn.Linear(dim, 2 * dim), nn.GELU(), nn.Linear(2 * dim, dim))
+
+    def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        """Return (B, F, D)."""
+        normed = nn.functional.gelu(self.norm(hidden_states))
+        hidden_states = hidden_states + self.conv(normed.transpose(1, 2)).transpose(1, 2)
+        return hidden_states + self.ffn(self.norm_ffn(hidden_states))
+
+
+class AudioEncoder(ModelMixin, ConfigMixin):
+    """Turn a log-mel picture into one audio token per video frame (25 Hz).
+
+    Token f is centred on the middle of video frame f, (f + 0.5) / 25 s = mel frame 4 f + 2, and
+    sees 0.3 s to either side. Beyond the ends of the picture the encoder hears silence.
+
+    Args:
+        dim: width of the tokens that leave.
+        hidden_dim: width inside.
+        num_layers: residual blocks at 25 Hz, each seeing 2 tokens further.
+        num_visemes: size of the auxiliary head, which only training uses.
+    """
+
+    context_frames = 32  # mel frames beside a cut that a token at most depends on (8 tokens)
+
+    @register_to_config
+    def __init__(
+        self, dim: int = 256, hidden_dim: int = 256, num_layers: int = 3, num_visemes: int = 8
+    ):
+        super().__init__()
+        if num_layers > 3:
+            raise ValueError(f"num_layers must be at most 3 (0.3 s of context), got {num_layers}")
+        self.conv_in = nn.Conv1d(NUM_MELS, hidden_dim, 5, stride=2)  # at mel frames 2 i
+        self.norm_in = nn.LayerNorm(hidden_dim)
+        self.conv_down = nn.Conv1d(hidden_dim, hidden_dim, 5, stride=2)  # at mel frames 4 f + 2
+        self.blocks = nn.ModuleList(ResidualConv(hidden_dim, 5) for _ in range(num_layers))
+        self.norm_out = nn.LayerNorm(hidden_dim)
+        self.proj_out = nn.Linear(hidden_dim, dim)
+        self.viseme_head = nn.Linear(dim, num_visemes)
+
+    def forward(self, log_mel: torch.Tensor) -> torch.Tensor:
+        """Return the tokens (B, F, D), F = ceil(L / 4), for log-mel pictures (B, L, 80)."""
+        num_frames = log_mel.shape[1]
+        num_tokens = -(-num_frames // MEL_FRAMES_PER_TOKEN)
+        context = self.context_frames
+        after = context + num_tokens * MEL_FRAMES_PER_TOKEN - num_frames
+        padded = nn.functional.pad(log_mel, (0, 0, context, after), value=SILENCE)
+        return self._encode(padded)[:, context // 4 : context // 4 + num_tokens]
+
+    def forward_chunked(self, log_mel: torch.Tensor, num_tokens: int = 1500) -> torch.Tensor:
+        """Return what `forward` returns, `num_tokens` at a time: flat memory for long tracks."""
+        step = num_tokens * MEL_FRAMES_PER_TOKEN
+        pieces = []
+        for start in range(0, log_mel.shape[1], step):
+            first = max(0, start - self.context_frames)
+            piece = self(log_mel[:, first : start + step + self.context_frames])
+            skip = (start - first) // MEL_FRAMES_PER_TOKEN
+            pieces.append(piece[:, skip : skip + num_tokens])
+        return torch.cat(pieces, dim=1)
+
+    def _encode(self, padded: torch.Tensor) -> torch.Tensor:
+        """Return one token per 4 mel frames; the first and last few see zeros beyond the edge."""
+        hidden_states = nn.functional.pad(padded.transpose(1, 2), (2, 1))
+        hidden_states = self.conv_in(hidden_states).transpose(1, 2)  # (B, L / 2, D)
+        hidden_states = nn.functional.gelu(self.norm_in(hidden_states))
+        hidden_states = nn.functional.pad(hidden_states.transpose(1, 2), (1, 2))
+        hidden_states = self.conv_down(hidden_states).transpose(1, 2)  # (B, L / 4, D)
+        for block in self.blocks:
+            hidden_states = block(hidden_states)
+        return self.proj_out(self.norm_out(hidden_states))
+
+
+@cache
+def _window_and_filters() -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the Hann window (400,) and the triangular mel filters (257, 80), both float32."""
+    window = torch.hann_window(WINDOW, dtype=torch.float64)
+    mels = torch.linspace(_mel(60.0), _mel(7800.0), NUM_MELS + 2, dtype=torch.float64)
+    edges_hz = 700.0 * (10 ** (mels / 2595.0) - 1.0)
+    hz = torch.arange(FFT_SIZE // 2 + 1, dtype=torch.float64) * SAMPLE_RATE / FFT_SIZE
+    rise = (hz[:, None] - edges_hz[:-2]) / (edges_hz[1:-1] - edges_hz[:-2])
+    fall = (edges_hz[2:] - hz[:, None]) / (edges_hz[2:] - edges_hz[1:-1])
+    filters = torch.minimum(rise, fall).clamp(min=0)
+    # Low filters are narrower than a bin of the spectrum: each sums to 1, so none is empty.
+    nearest = (hz[:, None] - edges_hz[1:-1]).abs().argmin(dim=0)
+    empty = filters.sum(dim=0) == 0
+    filters[nearest[empty], torch.nonzero(empty).flatten()] = 1.0
+    filters = filters / filters.sum(dim=0)
+    return window.float(), filters.float()
+
+
+def _mel(hz: float) -> float:
+    return 2595.0 * math.log10(1.0 + hz / 700.0)

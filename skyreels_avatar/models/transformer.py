@@ -1,0 +1,261 @@
+"""The talking-avatar diffusion transformer: one class for every tier, sizes from its config.
+
+Wan2.1's image-to-video transformer plus one audio cross attention per block, which works inside
+each latent frame. Parameter names are those of diffusers' `WanTransformer3DModel`; the audio part
+adds `blocks.N.norm_audio` and `blocks.N.audio_attn`.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn as nn
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.loaders.peft import PeftAdapterMixin
+from diffusers.models.attention import AttentionMixin, FeedForward
+from diffusers.models.cache_utils import CacheMixin
+from diffusers.models.modeling_outputs import Transformer2DModelOutput
+from diffusers.models.modeling_utils import ModelMixin
+from diffusers.models.normalization import FP32LayerNorm
+
+from skyreels_avatar.models.layers import Attention, ConditionEmbedder, RotaryPositions, modulate
+
+
+class AvatarTransformerBlock(nn.Module):
+    """Self attention, text (and image) attention, audio attention, feed-forward.
+
+    The order is that of the published talking-avatar weights; the text and the audio attention
+    have neither gate nor modulation.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        ffn_dim: int,
+        heads: int,
+        audio_dim: int,
+        added_kv_proj_dim: int | None = None,
+        audio_qk_norm: bool = False,
+        eps: float = 1e-6,
+    ):
+        super().__init__()
+        self.norm1 = FP32LayerNorm(dim, eps, elementwise_affine=False)
+        self.attn1 = Attention(dim, heads, eps=eps)
+        self.norm2 = FP32LayerNorm(dim, eps, elementwise_affine=True)
+        self.attn2 = Attention(dim, heads, added_kv_dim=added_kv_proj_dim, eps=eps)
+        self.norm_audio = FP32LayerNorm(dim, eps, elementwise_affine=True)
+        self.audio_attn = Attention(dim, heads, kv_dim=audio_dim, qk_norm=audio_qk_norm, eps=eps)
+        self.norm3 = FP32LayerNorm(dim, eps, elementwise_affine=False)
+        self.ffn = FeedForward(dim, inner_dim=ffn_dim, activation_fn="gelu-approximate")
+        self.scale_shift_table = nn.Parameter(torch.randn(1, 6, dim) / dim**0.5)
+
+    def forward(
+        self,
+        hidden_states: torch.Tensor,
+        encoder_hidden_states: torch.Tensor,
+        audio_embeds: torch.Tensor,
+        temb: torch.Tensor,
+        rotary_emb: tuple[torch.Tensor, torch.Tensor],
+        image_hidden_states: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Return the tokens (B, L, D) after this block.
+
+        Args:
+            hidden_states: (B, L, D), time-major tokens of T latent frames.
+            encoder_hidden_states: (B, L_text, D).
+            audio_embeds: (B, T, N_a, audio_dim), attended to by the tokens of their frame only.
+            temb: (B, 6, D) shift, scale, gate of the self attention and of the feed-forward.
+            rotary_emb: cosine and sine of the token positions.
+            image_hidden_states: (B, L_image, D) or None.
+        """
+        shift, scale, gate, ffn_shift, ffn_scale, ffn_gate = (
+            self.scale_shift_table + temb.float()
+        ).chunk(6, dim=1)
+
+        normed = modulate(hidden_states, self.norm1, shift, scale)
+        attended = self.attn1(normed, rotary_emb=rotary_emb)
+        hidden_states = (hidden_states.float() + attended * gate).type_as(hidden_states)
+
+        normed = self.norm2(hidden_states)
+        attended = self.attn2(normed, encoder_hidden_states, image_hidden_states)
+        hidden_states = hidden_states + attended
+
+        batch, num_latent_frames = audio_embeds.shape[:2]
+        normed = self.norm_audio(hidden_states).reshape(
+            batch * num_latent_frames, -1, hidden_states.shape[-1]
+        )  # (B T, h w, D)
+        attended = self.audio_attn(normed, audio_embeds.flatten(0, 1))
+        hidden_states = hidden_states + attended.reshape(hidden_states.shape)
+
+        normed = modulate(hidden_states, self.norm3, ffn_shift, ffn_scale)
+        forwarded = self.ffn(normed)
+        return (hidden_states.float() + forwarded.float() * ffn_gate).type_as(hidden_states)
+
+
+class AvatarTransformer3DModel(
+    ModelMixin, ConfigMixin, AttentionMixin, CacheMixin, PeftAdapterMixin
+):
+    """Predict the velocity of talking-avatar latents from audio, text and known frames.
+
+    Args:
+        patch_size: latents per token along time, height, width.
+        num_attention_heads: heads; the width D is heads times `attention_head_dim`.
+        attention_head_dim: width of a head.
+        in_channels: noisy latents ++ known-frame mask ++ known latents (zeros where unknown).
+        out_channels: channels of the velocity.
+        text_dim: width of the text tokens.
+        audio_dim: width of the audio tokens.
+        freq_dim: width of the timestep's sinusoid.
+        ffn_dim: inner width of the feed-forward.
+        num_layers: blocks.
+        eps: of the norms.
+        image_dim: width of image tokens; None = no image branch.
+        added_kv_proj_dim: width of image tokens inside the blocks; None = no image branch.
+        audio_qk_norm: RMS-normalise queries and keys of the audio attention.
+        num_audio_positions: audio tokens per latent frame that get a learned position; None = the
+            tokens carry their position themselves.
+        num_width_positions: latent columns that get a learned embedding, for latents whose
+            columns mean different things; None = rotary positions alone.
+    """
+
+    _supports_gradient_checkpointing = True
+    _skip_layerwise_casting_patterns = ("patch_embedding", "condition_embedder", "norm")
+    _no_split_modules = ("AvatarTransformerBlock",)
+    _keep_in_fp32_modules = (
+        "time_embedder",
+        "scale_shift_table",
+        "norm1",
+        "norm2",
+        "norm3",
+        "norm_audio",
+    )
+    _repeated_blocks = ("AvatarTransformerBlock",)
+
+    @register_to_config
+    def __init__(
+        self,
+        patch_size: tuple[int, int, int] = (1, 2, 2),
+        num_attention_heads: int = 40,
+        attention_head_dim: int = 128,
+        in_channels: int = 36,
+        out_channels: int = 16,
+        text_dim: int = 4096,
+        audio_dim: int = 768,
+        freq_dim: int = 256,
+        ffn_dim: int = 13824,
+        num_layers: int = 40,
+        eps: float = 1e-6,
+        image_dim: int | None = None,
+        added_kv_proj_dim: int | None = None,
+        audio_qk_norm: bool = False,
+        num_audio_positions: int | None = None,
+        num_width_positions: int | None = None,
+    ):
+        super().__init__()
+        dim = num_attention_heads * attention_head_dim
+        self.rope = RotaryPositions(attention_head_dim, tuple(patch_size))
+        self.patch_embedding = nn.Conv3d(
+            in_channels, dim, kernel_size=tuple(patch_size), stride=tuple(patch_size)
+        )
+        self.width_embedding = self.audio_position_embedding = None
+        if num_width_positions is not None:
+            self.width_embedding = nn.Parameter(torch.zeros(num_width_positions, dim))
+        if num_audio_positions is not None:
+            self.audio_position_embedding = nn.Parameter(
+                torch.zeros(num_audio_positions, audio_dim)
+            )
+        self.condition_embedder = ConditionEmbedder(dim, freq_dim, text_dim, image_dim)
+        self.blocks = nn.ModuleList(
+            AvatarTransformerBlock(
+                dim,
+                ffn_dim,
+                num_attention_heads,
+                audio_dim,
+                added_kv_proj_dim,
+                audio_qk_norm,
+                eps,
+            )
+            for _ in range(num_layers)
+        )
+        self.norm_out = FP32LayerNorm(dim, eps, elementwise_affine=False)
+        self.proj_out = nn.Linear(dim, out_channels * math.prod(patch_size))
+        self.scale_shift_table = nn.Parameter(torch.zeros(1, 2, dim))
+        self.gradient_checkpointing = False
+        self._init_weights()
+
+    def forward(
+        self,
+        hidden_states: torch.Tensor,
+        timestep: torch.Tensor,
+        encoder_hidden_states: torch.Tensor,
+        audio_embeds: torch.Tensor,
+        encoder_hidden_states_image: torch.Tensor | None = None,
+        control_residuals: list[torch.Tensor] | None = None,
+        return_dict: bool = False,
+    ) -> torch.Tensor | Transformer2DModelOutput:
+        """Return the velocity (B, out_channels, T, h, w).
+
+        Args:
+            hidden_states: (B, in_channels, T, h, w).
+            timestep: (B,) float, 1000 x sigma.
+            encoder_hidden_states: (B, L, text_dim).
+            audio_embeds: (B, T, N_a, audio_dim); zeros mean "no audio".
+            encoder_hidden_states_image: (B, L_image, image_dim), with an image branch only.
+            control_residuals: residual i (B, L, D) is added right after block i; may be shorter
+                than the blocks.
+            return_dict: wrap the velocity as diffusers' pipelines expect it.
+        """
+        grid = [n // p for n, p in zip(hidden_states.shape[2:], self.config.patch_size)]
+        rotary_emb = self.rope(hidden_states)
+        tokens = self.patch_embedding(hidden_states).flatten(2).transpose(1, 2).contiguous()
+        if self.width_embedding is not None:
+            tokens = (tokens.unflatten(1, (-1, grid[2])) + self.width_embedding).flatten(1, 2)
+
+        temb, block_temb = self.condition_embedder(timestep)
+        text = self.condition_embedder.text_embedder(encoder_hidden_states)
+        image = None
+        if encoder_hidden_states_image is not None:
+            image = self.condition_embedder.image_embedder(encoder_hidden_states_image)
+        if self.audio_position_embedding is not None:
+            audio_embeds = audio_embeds + self.audio_position_embedding
+
+        checkpointing = torch.is_grad_enabled() and self.gradient_checkpointing
+        for index, block in enumerate(self.blocks):
+            inputs = (tokens, text, audio_embeds, block_temb, rotary_emb, image)
+            if checkpointing:
+                tokens = self._gradient_checkpointing_func(block, *inputs)
+            else:
+                tokens = block(*inputs)
+            if control_residuals is not None and index < len(control_residuals):
+                tokens = tokens + control_residuals[index].type_as(tokens)
+
+        shift, scale = (self.scale_shift_table + temb.float()[:, None]).chunk(2, dim=1)
+        tokens = self.proj_out(modulate(tokens, self.norm_out, shift, scale))
+        velocity = self._unpatchify(tokens, grid)
+        return Transformer2DModelOutput(sample=velocity) if return_dict else velocity
+
+    def _unpatchify(self, tokens: torch.Tensor, grid: list[int]) -> torch.Tensor:
+        patch = tuple(self.config.patch_size)
+        velocity = tokens.unflatten(2, (*patch, -1)).unflatten(1, grid)  # (B, T, h, w, p p p, C)
+        velocity = velocity.permute(0, 7, 1, 4, 2, 5, 3, 6)
+        return velocity.flatten(6, 7).flatten(4, 5).flatten(2, 3)
+
+    @torch.no_grad()
+    def _init_weights(self) -> None:
+        """Start as a small residual network whose output is zero, whatever the depth."""
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+                nn.init.zeros_(module.bias)
+        nn.init.normal_(self.condition_embedder.time_proj.weight, std=0.02)
+        nn.init.zeros_(self.proj_out.weight)
+        for block in self.blocks:
+            block.scale_shift_table.zero_()
+            block.scale_shift_table[:, [2, 5]] = 1.0
+            for residual in (block.attn1, block.attn2, block.audio_attn):
+                residual.to_out[0].weight.mul_(len(self.blocks) ** -0.5)
+            block.ffn.net[2].weight.mul_(len(self.blocks) ** -0.5)
+        for embedding in (self.width_embedding, self.audio_position_embedding):
+            if embedding is not None:
+                nn.init.normal_(embedding, std=0.2)
