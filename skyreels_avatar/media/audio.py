@@ -172,6 +172,8 @@ class AudioTrack:
 def _decode(container: av.container.InputContainer, path: Path) -> tuple[np.ndarray, int]:
     """Decode the first sound stream to (1 or 2, S) float32 and its sample rate in Hz."""
     stream = container.streams.audio[0]
+    if stream.codec_context is None:
+        raise MediaError(f"{path} is damaged or of an unknown kind: its sound cannot be decoded")
     sample_rate = stream.codec_context.sample_rate
     if not MIN_SAMPLE_RATE <= (sample_rate or 0) <= MAX_SAMPLE_RATE:
         raise MediaError(

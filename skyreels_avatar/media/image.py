@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from skyreels_avatar.errors import InputError, MediaError
-from skyreels_avatar.media.files import describe, existing_file, is_still, open_container
+from skyreels_avatar.media.files import describe, existing_file, open_container
 
 if TYPE_CHECKING:
     import torch
@@ -228,19 +228,18 @@ def _from_profile(image: Image.Image, profile: bytes, path: Path) -> Image.Image
 def _decode_with_ffmpeg(path: Path) -> np.ndarray:
     """Return (H, W, 3) uint8 of a still that Pillow does not know: HEIC, 16-bit TIFF, EXR."""
     kind = describe(path)
+    if kind in ("a sound", "a video"):
+        raise MediaError(f"{path} is {kind}, not a picture")
+    unknown = MediaError(f"{path} is not a picture that can be read (JPEG, PNG, WebP, TIFF, ...)")
     if kind != "a picture":
-        raise MediaError(
-            f"{path} is {kind}, not a picture"
-            if kind in ("a sound", "a video")
-            else f"{path} is not a picture that can be read (JPEG, PNG, WebP, TIFF, ...)"
-        )
+        raise unknown
     with open_container(path, "picture") as container:
-        assert is_still(container)
-        stream = container.streams.video[0] if container.streams.video else None
-        if stream is not None and stream.width and stream.height:
-            _check_size(stream.width, stream.height, path)
+        context = container.streams.video[0].codec_context if container.streams.video else None
+        if context is None:
+            raise unknown
+        if context.width and context.height:
+            _check_size(context.width, context.height, path)
         try:
-            frame = next(container.decode(video=0))
-            return frame.to_ndarray(format="rgb24")
+            return next(container.decode(video=0)).to_ndarray(format="rgb24")
         except Exception as error:
             raise MediaError(f"{path} is damaged: its pixels cannot be decoded") from error

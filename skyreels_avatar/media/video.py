@@ -119,11 +119,8 @@ class VideoWriter:
 
     def write(self, frames_uint8: np.ndarray) -> None:
         """Add (F, H, W, 3) uint8 sRGB frames; they are not copied, so leave them unchanged."""
-        if frames_uint8.dtype != np.uint8 or frames_uint8.shape[1:] != (
-            self.height,
-            self.width,
-            3,
-        ):
+        expected = (self.height, self.width, 3)
+        if frames_uint8.dtype != np.uint8 or frames_uint8.shape[1:] != expected:
             raise InputError(
                 f"frames must be (F, {self.height}, {self.width}, 3) uint8, "
                 f"got {frames_uint8.shape} {frames_uint8.dtype}"
@@ -251,6 +248,8 @@ class VideoReader:
             if not has_film(container):
                 raise MediaError(f"{self.path} is {describe(self.path)}, not a video")
             stream = container.streams.video[0]
+            if stream.codec_context is None:
+                raise MediaError(f"{self.path} cannot be decoded: its kind of video is unknown")
             rate = stream.average_rate or stream.guessed_rate
             if not rate:
                 raise MediaError(f"{self.path} is damaged: its frame rate is not known")

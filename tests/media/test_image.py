@@ -1,0 +1,219 @@
+"""Pictures: every valid kind becomes (H, W, 3) sRGB, every broken one a clear message."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+from skyreels_avatar.errors import InputError, MediaError
+from skyreels_avatar.media.image import Portrait, fit_size
+
+
+@pytest.fixture
+def pixels() -> np.ndarray:
+    """(80, 96, 3) uint8: red rises to the right, green downwards."""
+    y, x = np.mgrid[0:80, 0:96]
+    return np.stack([x * 255 // 95, y * 255 // 79, 128 + 0 * x], axis=-1).astype(np.uint8)
+
+
+def _grey(pixels: np.ndarray) -> np.ndarray:
+    return np.asarray(Image.fromarray(pixels).convert("L"))
+
+
+def _save(image: Image.Image, path, **options):
+    image.save(path, **options)
+    return Portrait.load(path).pixels
+
+
+def test_an_ordinary_picture_keeps_its_pixels(pixels, tmp_path):
+    assert np.array_equal(_save(Image.fromarray(pixels), tmp_path / "a.png"), pixels)
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "CMYK", "RGBA", "LA", "1", "YCbCr", "LAB"])
+def test_every_colour_mode_becomes_rgb(pixels, tmp_path, mode):
+    name = "a.tif" if mode in ("CMYK", "YCbCr", "LAB") else "a.png"
+    image = Image.fromarray(pixels)
+    if mode == "LAB":
+        to_lab = ImageCms.buildTransform(
+            ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), "RGB", "LAB"
+        )
+        image = ImageCms.applyTransform(image, to_lab)
+    else:
+        image = image.convert(mode)
+    loaded = _save(image, tmp_path / name)
+    expected = _grey(pixels) if mode in ("L", "LA", "1") else pixels
+    expected = expected[..., None] if expected.ndim == 2 else expected
+    # A dithered palette of 256 colours and Lab rounding cost levels; a bitmap is right on average.
+    assert loaded.shape == (80, 96, 3)
+    error = loaded.astype(float) - expected
+    assert abs(error.mean()) < 8
+    if mode != "1":
+        assert np.abs(error).mean() < 25
+
+
+def test_a_cmyk_jpeg_is_not_inverted(pixels, tmp_path):
+    loaded = _save(Image.fromarray(pixels).convert("CMYK"), tmp_path / "a.jpg", quality=95)
+    assert np.abs(loaded.astype(float) - pixels).mean() < 6
+
+
+def test_16_bit_grey_is_scaled_not_clipped(pixels, tmp_path):
+    wide = _grey(pixels).astype(np.uint16) * 257
+    for name in ("a.png", "a.tif"):
+        loaded = _save(Image.fromarray(wide), tmp_path / name)
+        assert np.abs(loaded[..., 0].astype(int) - _grey(pixels)).max() <= 1
+
+
+def test_16_bit_colour_is_read(pixels, tmp_path):
+    import cv2
+
+    for name in ("a.png", "a.tif"):
+        cv2.imwrite(str(tmp_path / name), pixels[..., ::-1].astype(np.uint16) * 257)
+        loaded = Portrait.load(tmp_path / name).pixels
+        assert np.abs(loaded.astype(int) - pixels).max() <= 1
+
+
+def test_a_floating_point_picture_is_scaled(pixels, tmp_path):
+    grey = _grey(pixels).astype(np.float32) / 255
+    loaded = _save(Image.fromarray(grey), tmp_path / "a.tif")
+    assert np.abs(loaded[..., 0].astype(int) - _grey(pixels)).max() <= 1
+
+
+def test_transparency_is_laid_on_white(tmp_path):
+    image = Image.new("RGBA", (64, 64), (255, 0, 0, 0))
+    assert (_save(image, tmp_path / "a.png") == 255).all()
+    palette = Image.new("P", (64, 64), 0)
+    palette.putpalette([10, 20, 30] * 256)
+    assert (_save(palette, tmp_path / "b.png", transparency=0) == 255).all()
+
+
+def test_the_cameras_rotation_is_applied(pixels, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    loaded = _save(Image.fromarray(pixels), tmp_path / "a.png", exif=exif)
+    assert np.array_equal(loaded, np.rot90(pixels, -1))
+
+
+def test_a_colour_profile_is_converted_to_srgb(pixels, tmp_path):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    loaded = _save(Image.fromarray(pixels), tmp_path / "a.png", icc_profile=profile)
+    assert np.abs(loaded.astype(int) - pixels).max() <= 1
+
+
+def test_a_broken_colour_profile_costs_a_warning_only(pixels, tmp_path, caplog):
+    with caplog.at_level(logging.WARNING):
+        loaded = _save(Image.fromarray(pixels), tmp_path / "a.png", icc_profile=b"nonsense" * 20)
+    assert np.array_equal(loaded, pixels)
+    assert "colour profile" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["a.gif", "a.webp", "a.png"])
+def test_an_animation_gives_its_first_frame_and_one_warning(tmp_path, caplog, name):
+    frames = [Image.new("RGB", (64, 64), colour) for colour in ("red", "blue", "green")]
+    with caplog.at_level(logging.WARNING):
+        loaded = _save(
+            frames[0], tmp_path / name, save_all=True, append_images=frames[1:], lossless=True
+        )
+    assert np.abs(loaded[32, 32].astype(int) - [255, 0, 0]).max() < 4
+    assert sum("is an animation" in r.message for r in caplog.records) == 1
+
+
+def test_resizing_covers_crops_the_centre_and_keeps_the_aspect(pixels):
+    portrait = Portrait(pixels).resized_to(80, 80)
+    assert portrait.pixels.shape == (80, 80, 3)
+    assert np.array_equal(portrait.pixels, pixels[:, 8:88])
+    assert Portrait(pixels).resized_to(80, 96).pixels is pixels
+
+
+def test_a_crop_is_centred_on_the_focus_as_far_as_the_picture_reaches(pixels):
+    assert np.array_equal(
+        Portrait(pixels).resized_to(80, 80, focus_px=(0, 0)).pixels, pixels[:, :80]
+    )
+    assert np.array_equal(
+        Portrait(pixels).resized_to(80, 80, focus_px=(50, 40)).pixels, pixels[:, 10:90]
+    )
+
+
+def test_shrinking_averages_and_does_not_alias(rng):
+    noise = rng.integers(0, 256, (512, 512, 3)).astype(np.uint8)
+    assert Portrait(noise).resized_to(64, 64).pixels.std() < 20
+
+
+def test_as_tensor_is_channels_first_in_unit_range(pixels):
+    tensor = Portrait(pixels).as_tensor()
+    assert tensor.shape == (3, 80, 96)
+    assert float(tensor[0].max()) == 1.0
+    assert float(tensor[0, 0, 0]) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ("512x512", (512, 512)),
+        ("640x480", (480, 640)),
+        ("480p", (480, 720)),
+        ("720p", (720, 1080)),
+        (None, (512, 768)),
+    ],
+)
+def test_sizes_are_width_by_height_or_the_short_side(size, expected):
+    assert fit_size(1000, 1500, size) == expected
+
+
+def test_a_small_picture_keeps_its_size_by_default():
+    assert fit_size(201, 301, None) == (200, 300)
+
+
+@pytest.mark.parametrize(
+    "size", ["0x0", "511x512", "512", "512x", "axb", "-512x512", "63x64", "481p", "99999x64", ""]
+)
+def test_impossible_sizes_are_refused_with_their_text(size):
+    with pytest.raises(InputError, match=size or "WIDTHxHEIGHT"):
+        fit_size(512, 512, size)
+
+
+def test_a_bomb_is_refused_before_it_is_decoded(tmp_path):
+    path = tmp_path / "bomb.png"
+    Image.new("1", (20_000, 20_000)).save(path)
+    with pytest.raises(MediaError, match="megapixels"):
+        Portrait.load(path)
+    Image.new("1", (10_100, 10_000)).save(path)
+    with pytest.raises(MediaError, match="10100x10000"):
+        Portrait.load(path)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (63, 200), (20_000, 64)])
+def test_absurd_sides_are_refused(tmp_path, size):
+    path = tmp_path / "a.png"
+    Image.new("RGB", size).save(path)
+    with pytest.raises(MediaError, match=f"{size[0]}x{size[1]}"):
+        Portrait.load(path)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.webp", "a.bmp", "a.tif"])
+def test_a_cut_off_file_is_refused(tmp_path, rng, name):
+    path = tmp_path / name
+    Image.fromarray(rng.integers(0, 256, (128, 128, 3)).astype(np.uint8)).save(path)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(MediaError, match="damaged"):
+        Portrait.load(path)
+
+
+def test_damaged_bytes_never_escape_as_another_error(tmp_path, rng, pixels):
+    """Whatever bytes are flipped, loading gives a picture or a MediaError."""
+    for name in ("a.png", "a.jpg", "a.gif"):
+        path = tmp_path / name
+        Image.fromarray(pixels).save(path)
+        content = np.frombuffer(path.read_bytes(), np.uint8)
+        for _ in range(40):
+            damaged = content.copy()
+            where = rng.integers(4, len(content), size=12)
+            damaged[where] = rng.integers(0, 256, size=12)
+            path.write_bytes(damaged.tobytes())
+            try:
+                Portrait.load(path)
+            except MediaError:
+                continue
