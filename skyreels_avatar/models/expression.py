@@ -246,4 +246,5 @@ def move_points(shape: FaceShape, motion: torch.Tensor) -> torch.Tensor:
     )
     moved = points + mouth + face_field(points, shape, values)
     weight = head_weight(points, shape)
-    return moved + head_field(moved, shape.points[..., 2], weight, shape, values)
+    depth = head_depth(points, shape)
+    return moved + head_field(moved, depth, weight, shape, values)

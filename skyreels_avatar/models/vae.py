@@ -17,7 +17,6 @@ import torch
 import torch.nn.functional as F
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
-from torch import nn
 
 from skyreels_avatar.models.expression import (
     LOWER,
@@ -34,6 +33,7 @@ from skyreels_avatar.models.face_geometry import (
     INNER_UPPER,
     FaceFrame,
     interpolate_columns,
+    lip_gap,
 )
 from skyreels_avatar.models.face_warp import (
     FIELD_BOX,
@@ -44,6 +44,7 @@ from skyreels_avatar.models.face_warp import (
     undo_eyes,
 )
 from skyreels_avatar.models.motion import GROUP_SIZE, MOTION_SCALE, NUM_GROUPS, NUM_MOTION
+from skyreels_avatar.models.motion_encoder import MotionEncoder, in_rest_frame
 from skyreels_avatar.models.mouth import (
     MOUTH_BOX,
     MOUTH_PATCH,
@@ -77,11 +78,11 @@ class ReferenceMotionVAE(ModelMixin, ConfigMixin):
     """Encode clips to motion latents and decode motion latents over a reference video."""
 
     @register_to_config
-    def __init__(self, latent_channels: int = TIME_FACTOR * GROUP_SIZE):
+    def __init__(self, encoder_dim: int = 384):
         super().__init__()
+        self.encoder = MotionEncoder(encoder_dim)
         self.register_buffer("motion_mean", torch.zeros(NUM_MOTION))
         self.register_buffer("motion_std", torch.tensor(MOTION_SCALE))
-        self.anchor = nn.Parameter(torch.zeros(1), requires_grad=False)
 
     def encode_motion(self, motion: torch.Tensor) -> torch.Tensor:
         """Pack (B, F, 32) motion numbers, F = 1 + 4k, into latents (B, 32, T, 1, 4)."""
@@ -100,6 +101,18 @@ class ReferenceMotionVAE(ModelMixin, ConfigMixin):
         motion = packed.permute(0, 3, 1, 4, 2).flatten(3).flatten(1, 2)  # B 4T 32
         motion = torch.cat([motion[:, :TIME_FACTOR].mean(1, keepdim=True), motion[:, 4:]], 1)
         return motion * self.motion_std + self.motion_mean
+
+    def encode(self, landmarks: torch.Tensor, rest_landmarks: torch.Tensor) -> torch.Tensor:
+        """Return latents (1, 32, T, 1, 4) of a tracked face in F = 1 + 4k pictures.
+
+        Args:
+            landmarks: (F, 478, 3) pixels.
+            rest_landmarks: (478, 3) pixels of the same face in the reference.
+        """
+        points, rest = in_rest_frame(landmarks, rest_landmarks)
+        motion = self.encoder(points, rest) * self.motion_std
+        motion[:, 0] = lip_gap(FaceFrame.of(landmarks).points)
+        return self.encode_motion(motion[None])
 
     @staticmethod
     def reference_motion(landmarks: torch.Tensor) -> torch.Tensor:
@@ -238,8 +251,12 @@ class ReferenceMotionVAE(ModelMixin, ConfigMixin):
             colour, grid, mode="bilinear", padding_mode="border", align_corners=False
         )
         if bool((shape.gap > 0).any()):
-            # The reference shows its own teeth: keep them where it does.
-            rest = coverage(y, x, shape.lip_x, shape.upper_y, shape.lower_y, 4.0 * pixel)
+            # The reference shows its own teeth: keep them where it does, and all when unmoved.
+            opened = (values.lip_gap - shape.gap[:, None]).abs()
+            widen = pixel * (1.5 - opened / 0.004).clamp(-1.0, 1.5)
+            rest = coverage(
+                y, x, shape.lip_x, shape.upper_y - widen, shape.lower_y + widen, 1.3 * pixel
+            )
             rest = (rest * (shape.gap > 0)[:, None]).reshape(alpha.shape[0], 1, *at.shape[2:])
             inside = inside + rest * (sample_frames(clip.frames, frame.to_pixels(at)) - inside)
         return inside, alpha.reshape(-1, 1, *at.shape[2:])

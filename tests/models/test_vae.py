@@ -1,0 +1,196 @@
+"""Laws of the structured decoder: what must hold for any face and any motion."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from skyreels_avatar.faces.template import synthetic_landmarks
+from skyreels_avatar.models.expression import (
+    LOWER,
+    UPPER,
+    FaceShape,
+    MotionValues,
+    face_field,
+    head_depth,
+    head_field,
+    head_weight,
+    mouth_field,
+    move_points,
+)
+from skyreels_avatar.models.face_geometry import FaceFrame, lip_gap
+from skyreels_avatar.models.face_warp import FIELD_BOX, coarse_warp
+from skyreels_avatar.models.motion import MOTION_INDEX, MOTION_NAMES, MOTION_RANGE, NUM_MOTION
+from skyreels_avatar.models.vae import ReferenceClip, ReferenceMotionVAE
+
+HEIGHT, WIDTH = 300, 280
+
+
+@pytest.fixture(scope="module")
+def landmarks() -> torch.Tensor:
+    return torch.from_numpy(synthetic_landmarks((100.0, 130.0, 80.0, 95.0)))
+
+
+@pytest.fixture(scope="module")
+def shape(landmarks: torch.Tensor) -> FaceShape:
+    return FaceShape.of(FaceFrame.of(landmarks[None]).points)
+
+
+@pytest.fixture(scope="module")
+def vae() -> ReferenceMotionVAE:
+    torch.manual_seed(0)
+    return ReferenceMotionVAE(encoder_dim=16).eval()
+
+
+def smooth_picture(num_frames: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(1)
+    coarse = torch.rand(1, 3, 12, 12, generator=generator)
+    picture = torch.nn.functional.interpolate(coarse, (HEIGHT, WIDTH), mode="bicubic").clamp(0, 1)
+    return picture.expand(num_frames, -1, -1, -1)
+
+
+def random_motion(number: int, seed: int = 0, share: float = 0.7) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    low = torch.tensor([MOTION_RANGE[name][0] for name in MOTION_NAMES]) * share
+    high = torch.tensor([MOTION_RANGE[name][1] for name in MOTION_NAMES]) * share
+    return low + (high - low) * torch.rand(number, NUM_MOTION, generator=generator)
+
+
+def motion_of(**numbers: float) -> torch.Tensor:
+    motion = torch.zeros(1, NUM_MOTION)
+    for name, value in numbers.items():
+        motion[0, MOTION_INDEX[name]] = value
+    return motion
+
+
+def clip_of(vae: ReferenceMotionVAE, landmarks: torch.Tensor, num_frames: int) -> ReferenceClip:
+    frames = smooth_picture(num_frames)
+    look = vae.look_of(frames[0], landmarks)
+    stack = landmarks.expand(num_frames, -1, -1)
+    return ReferenceClip(frames, stack, torch.arange(num_frames).float(), look)
+
+
+def test_packing_motion_into_latents_is_undone_exactly(vae: ReferenceMotionVAE) -> None:
+    motion = random_motion(2 * 13, seed=3).reshape(2, 13, NUM_MOTION)
+    latents = vae.encode_motion(motion)
+    assert latents.shape == (2, 32, 4, 1, 4)
+    torch.testing.assert_close(vae.decode_motion(latents), motion, atol=1e-6, rtol=1e-5)
+
+
+def test_a_clip_that_is_not_one_plus_four_k_frames_is_refused(vae: ReferenceMotionVAE) -> None:
+    with pytest.raises(ValueError, match="1 \\+ 4k"):
+        vae.encode_motion(torch.zeros(1, 12, NUM_MOTION))
+
+
+def test_the_motion_of_the_reference_gives_the_reference(
+    vae: ReferenceMotionVAE, landmarks: torch.Tensor
+) -> None:
+    clip = clip_of(vae, landmarks, 2)
+    frames, _ = vae.render(vae.reference_motion(clip.landmarks), clip)
+    assert float((frames - clip.frames).abs().max()) < 1e-3
+
+
+def test_an_open_mouth_of_the_reference_is_kept_at_rest(
+    vae: ReferenceMotionVAE, landmarks: torch.Tensor
+) -> None:
+    opened = landmarks.clone()
+    shape = FaceShape.of(FaceFrame.of(landmarks[None]).points)
+    moved = move_points(shape, motion_of(lip_gap=0.06, jaw_drop=0.05))
+    frame = FaceFrame.of(landmarks[None])
+    opened[:, :2] = frame.to_pixels(moved.transpose(1, 2))[0].T
+    clip = clip_of(vae, opened, 1)
+    rest = vae.reference_motion(clip.landmarks)
+    assert float(rest[0, 0]) > 0.04
+    frames, _ = vae.render(rest, clip)
+    assert float((frames - clip.frames).abs().max()) < 5e-3
+
+
+def test_a_shut_mouth_shows_nothing_of_its_inside(
+    vae: ReferenceMotionVAE, landmarks: torch.Tensor, shape: FaceShape
+) -> None:
+    motion = random_motion(8, seed=5)
+    motion[:, MOTION_INDEX["lip_gap"]] = 0.0
+    upper, lower, _ = vae._edges(shape, MotionValues(motion))
+    assert float((lower - upper).max()) < 1e-3
+
+
+def test_the_lips_open_by_the_gap_that_was_asked(shape: FaceShape) -> None:
+    for gap in (0.0, 0.02, 0.06, 0.1):
+        moved = move_points(shape, motion_of(lip_gap=gap, jaw_drop=0.7 * gap))
+        assert abs(float(lip_gap(moved)) - gap) < 0.12 * gap + 0.006
+
+
+@pytest.mark.parametrize("layer", [UPPER, LOWER])
+def test_no_field_folds_over(shape: FaceShape, layer: int) -> None:
+    """The map of each layer keeps its orientation, so that it can be inverted."""
+    left, top, right, bottom = FIELD_BOX
+    y, x = torch.meshgrid(
+        torch.linspace(top, bottom, 126), torch.linspace(left, right, 116), indexing="ij"
+    )
+    points = torch.stack([x, y], -1).reshape(1, -1, 2)
+    values = MotionValues(random_motion(16, seed=7))
+    moved = points + mouth_field(points, shape, values, layer)
+    moved = moved + face_field(points, shape, values)
+    depth, weight = head_depth(points, shape), head_weight(points, shape)
+    moved = moved + head_field(moved, depth, weight, shape, values)
+    grid = moved.unflatten(1, (126, 116))
+    across = grid[:, :-1, 1:] - grid[:, :-1, :-1]
+    down = grid[:, 1:, :-1] - grid[:, :-1, :-1]
+    area = across[..., 0] * down[..., 1] - across[..., 1] * down[..., 0]
+    cell = (right - left) / 115 * (bottom - top) / 125
+    # each layer counts on its own side of the lips only
+    own = (y < 0.02) if layer == UPPER else (y > -0.02)
+    assert float((area / cell)[:, own[:-1, :-1]].min()) > 0.05
+
+
+def test_the_backward_warp_undoes_the_forward_fields(shape: FaceShape) -> None:
+    motion = random_motion(6, seed=9, share=0.5)
+    values = MotionValues(motion)
+    warp = coarse_warp(shape, values)
+    moved = move_points(shape, motion)
+    for layer, indices in (("upper", (4, 50, 280, 168, 0)), ("lower", (152, 17, 199))):
+        at = moved[:, list(indices)].transpose(1, 2)[..., None]
+        back = (at + warp.at(layer, at))[..., 0].transpose(1, 2)
+        error = (back - shape.points[:, list(indices), :2]).norm(dim=-1)
+        assert float(error.max()) < 0.008, layer
+
+
+def test_nothing_outside_the_matte_changes(
+    vae: ReferenceMotionVAE, landmarks: torch.Tensor
+) -> None:
+    clip = clip_of(vae, landmarks, 3)
+    frames, matte = vae.render(random_motion(3, seed=11), clip)
+    outside = (matte == 0).expand_as(frames)
+    assert outside.any()
+    assert torch.equal(frames[outside], clip.frames[outside])
+    assert not torch.equal(frames, clip.frames)
+
+
+def test_fractional_positions_lie_between_their_neighbours(
+    vae: ReferenceMotionVAE, landmarks: torch.Tensor
+) -> None:
+    motion = torch.zeros(1, 5, NUM_MOTION)
+    motion[0, :, MOTION_INDEX["shift_x"]] = torch.linspace(0, 0.08, 5)
+    latents = vae.encode_motion(motion)
+    clip = clip_of(vae, landmarks, 1)
+    half = ReferenceClip(clip.frames, clip.landmarks, torch.tensor([1.5]), clip.look)
+    asked = motion[0, 1:3].mean(0, keepdim=True)
+    torch.testing.assert_close(vae.decode(latents, half)[0], vae.render(asked, clip)[0])
+
+
+def test_the_crop_box_holds_all_that_may_change(
+    vae: ReferenceMotionVAE, landmarks: torch.Tensor
+) -> None:
+    left, top, right, bottom = vae.crop_box(landmarks[None])
+    _, matte = vae.render(random_motion(1), clip_of(vae, landmarks, 1))
+    rows, columns = matte[0, 0].nonzero(as_tuple=True)
+    assert left <= columns.min() + 0.5 and columns.max() + 0.5 <= right
+    assert top <= rows.min() + 0.5 and rows.max() + 0.5 <= bottom
+
+
+def test_the_encoder_gives_latents_of_the_clip_s_length(
+    vae: ReferenceMotionVAE, landmarks: torch.Tensor
+) -> None:
+    latents = vae.encode(landmarks.expand(9, -1, -1), landmarks)
+    assert latents.shape == (1, 32, 3, 1, 4)
+    assert float(vae.decode_motion(latents)[0, :, 0].std()) < 1e-6
