@@ -1,0 +1,107 @@
+"""The layers of a scene, continued beyond the picture's border so that a camera can look there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from torch import Tensor
+
+from camera.fill import extend, spread
+from camera.scene import SURE_MATTE, Scene
+
+CONTOUR_SHARE = 0.06
+"""The person's outline goes on beyond the border in the direction of its last part, this share of
+the picture's long side."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer on a canvas that is `margin` pixels larger than the picture on each side.
+
+    values: (H + 2 margin, W + 2 margin, C) float32 colours, premultiplied with coverage as fourth
+    channel for the person. seen: (same) uint8, 255 where the picture really showed this layer.
+    inverse_depth: (same) float32.
+    """
+
+    values: np.ndarray
+    seen: np.ndarray
+    inverse_depth: np.ndarray
+    margin: int
+
+
+def background_layer(scene: Scene, margin: int) -> Layer:
+    """Return the filled background, mirrored and blurred beyond the border."""
+    picture = scene.background.permute(1, 2, 0).numpy()
+    seen = (scene.person[3] < 0.5).numpy()
+    return Layer(
+        extend(np.ascontiguousarray(picture), margin),
+        _pad(seen.astype(np.uint8) * 255, margin, cv2.BORDER_CONSTANT),
+        _pad(_inverse(scene.background_depth), margin, cv2.BORDER_REPLICATE),
+        margin,
+    )
+
+
+def person_layer(scene: Scene, margin: int) -> Layer:
+    """Return the person; where the border cuts through, outline and clothes go on beyond it."""
+    values = np.ascontiguousarray(scene.person.permute(1, 2, 0).numpy())
+    seen = (values[..., 3] >= 0.5).astype(np.uint8) * 255
+    if margin > 0:
+        values = _extended_person(scene, values, margin)
+    return Layer(
+        values,
+        _pad(seen, margin, cv2.BORDER_CONSTANT),
+        _pad(_inverse(scene.person_depth), margin, cv2.BORDER_REPLICATE),
+        margin,
+    )
+
+
+def _inverse(depth: Tensor) -> np.ndarray:
+    return (1 / depth).numpy().astype(np.float32)
+
+
+def _pad(array: np.ndarray, margin: int, border: int) -> np.ndarray:
+    return cv2.copyMakeBorder(array, margin, margin, margin, margin, border, value=0)
+
+
+def _extended_person(scene: Scene, values: np.ndarray, margin: int) -> np.ndarray:
+    height, width = values.shape[:2]
+    matte = values[..., 3]
+    picture = np.ascontiguousarray(scene.image.permute(1, 2, 0).numpy())
+    colour = extend(spread(picture, matte > SURE_MATTE), margin)
+    contour = _signed_distance(matte)
+    contour = _continued(_continued(contour, margin).T, margin).T
+    # Near the border the matte's own softness, further out a clean soft edge.
+    inside = np.zeros(contour.shape, np.uint8)
+    inside[margin : margin + height, margin : margin + width] = 1
+    outward = np.clip(cv2.distanceTransform(1 - inside, cv2.DIST_L2, 5) / 8.0, 0.0, 1.0)
+    edge = np.clip(contour / 3.0 + 0.5, 0.0, 1.0)
+    coverage = _pad(matte, margin, cv2.BORDER_REPLICATE) * (1 - outward) + edge * outward
+    coverage = coverage[..., None]
+    extended = np.concatenate([colour * coverage, coverage], axis=-1).astype(np.float32)
+    extended[margin : margin + height, margin : margin + width] = values
+    return extended
+
+
+def _signed_distance(matte: np.ndarray) -> np.ndarray:
+    """Return the distance to the person's outline in pixels, positive inside, (H, W) float32."""
+    person = (matte >= 0.5).astype(np.uint8)
+    if person.all() or not person.any():
+        return np.full(matte.shape, 1e3 if person.any() else -1e3, np.float32)
+    inside = cv2.distanceTransform(person, cv2.DIST_L2, 5)
+    return inside - cv2.distanceTransform(1 - person, cv2.DIST_L2, 5)
+
+
+def _continued(contour: np.ndarray, margin: int) -> np.ndarray:
+    """Continue a signed distance linearly by `margin` rows above and below."""
+    reach = max(2, min(len(contour) - 1, round(CONTOUR_SHARE * max(contour.shape))))
+    distance = np.arange(1, margin + 1, dtype=np.float32)[:, None]
+
+    def beyond(edge: np.ndarray, inner: np.ndarray) -> np.ndarray:
+        slope = cv2.blur(((edge - inner) / reach)[None], (9, 1))
+        return edge[None] + distance * np.clip(slope, -1.0, 1.0)
+
+    above = beyond(contour[0], contour[reach])[::-1]
+    below = beyond(contour[-1], contour[-1 - reach])
+    return np.ascontiguousarray(np.concatenate([above, contour, below]))

@@ -1,0 +1,172 @@
+"""A picture split into the person and what is behind, each with its depth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from camera.fill import fill_unknown, spread
+from camera.geometry import intrinsics_from_hfov, unproject
+
+MATTE_GROWTH = 0.0025
+"""The matte grows by this share of the long side: a thin rim of true background that moves with
+the person looks right, an outline of the person that stays behind does not."""
+
+GAP_GROWTH = 0.012
+"""The background is filled this share of the long side further out than the matte, so that no
+colour of the person is spread."""
+
+RIM_TOLERANCE = 0.08
+"""How far a half-covered pixel's person colour may leave the possible range; it makes the two
+layers add up to the picture also where a strand of hair escaped the matte."""
+
+SURE_MATTE = 0.9
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What the camera can be moved through: a picture as two layers with depth.
+
+    image: (3, H, W) in [0, 1]. depth: (H, W) along z of what the picture shows.
+    background: (3, H, W) the picture without the person, filled. background_depth: (H, W).
+    person: (4, H, W) premultiplied colour and coverage; person over background is the image.
+    person_depth: (H, W), continued smoothly beyond the person. person_mask: (H, W) 0..1 as given.
+    intrinsics: (3, 3). anchor: (3,) the face's centre in the world. face_box: (x, y, w, h) pixels.
+    """
+
+    image: Tensor
+    depth: Tensor
+    background: Tensor
+    background_depth: Tensor
+    person: Tensor
+    person_depth: Tensor
+    person_mask: Tensor
+    intrinsics: Tensor
+    anchor: Tensor
+    face_box: tuple[float, float, float, float]
+
+
+def build_scene(
+    image: Tensor,
+    depth: Tensor,
+    person_mask: Tensor,
+    face_box: tuple[float, float, float, float],
+    hfov_deg: float = 45.0,
+) -> Scene:
+    """Split a picture into person and background, and invent what the person hides.
+
+    Args:
+        image: (3, H, W) float in [0, 1], sRGB.
+        depth: (H, W) along z, above 0; the unit is free, moves are in subject distances.
+        person_mask: (H, W) float, 1 on the person, soft at the edge.
+        face_box: (x, y, width, height) pixels of the face, which moves keep in the picture.
+        hfov_deg: horizontal angle of view of the picture.
+
+    Raises:
+        ValueError: sizes differ, depth is not positive, or the face box is empty or outside.
+    """
+    _check(image, depth, person_mask, face_box)
+    height, width = depth.shape
+    picture = np.ascontiguousarray(image.detach().float().permute(1, 2, 0).numpy())
+    matte = _grown_matte(person_mask.detach().float().clamp(0, 1).numpy())
+    known = ~_dilated(matte > 0.03, GAP_GROWTH)
+    background = _possible_background(picture, fill_unknown(picture, known), matte)
+    covered = 1 - matte[..., None]
+    person = np.concatenate([picture - covered * background, matte[..., None]], axis=-1)
+
+    depth = depth.detach().float()
+    sure = _eroded(person_mask.numpy() > SURE_MATTE, MATTE_GROWTH)
+    person_depth = _spread_depth(depth, sure if sure.any() else np.ones_like(sure))
+    background_depth = _spread_depth(depth, known if known.any() else np.ones_like(known))
+    intrinsics = intrinsics_from_hfov(height, width, hfov_deg)
+    return Scene(
+        image=image.float(),
+        depth=depth,
+        background=_tensor(background),
+        background_depth=background_depth,
+        person=_tensor(person),
+        person_depth=person_depth,
+        person_mask=person_mask.float(),
+        intrinsics=intrinsics,
+        anchor=_anchor(depth, person_mask, face_box, intrinsics),
+        face_box=tuple(float(v) for v in face_box),
+    )
+
+
+def _check(image: Tensor, depth: Tensor, person_mask: Tensor, face_box: tuple[float, ...]) -> None:
+    if image.ndim != 3 or image.shape[0] != 3:
+        raise ValueError(f"image must be (3, H, W), got {tuple(image.shape)}")
+    for name, value in (("depth", depth), ("person_mask", person_mask)):
+        if value.shape != image.shape[1:]:
+            raise ValueError(
+                f"{name} must have the image's size {tuple(image.shape[1:])},"
+                f" got {tuple(value.shape)}"
+            )
+    if not bool((depth > 0).all()):
+        raise ValueError("depth must be above 0 everywhere; fill unknown depth first")
+    x, y, w, h = face_box
+    height, width = depth.shape
+    if w <= 0 or h <= 0 or x >= width or y >= height or x + w <= 0 or y + h <= 0:
+        raise ValueError(
+            f"face_box (x, y, width, height) must lie in the {width}x{height} picture,"
+            f" got {tuple(face_box)}"
+        )
+
+
+def _tensor(array: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array.transpose(2, 0, 1), dtype=np.float32))
+
+
+def _disc(shape: tuple[int, ...], share: float) -> np.ndarray:
+    radius = max(1, round(share * max(shape)))
+    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+
+
+def _dilated(mask: np.ndarray, share: float) -> np.ndarray:
+    return cv2.dilate(mask.astype(np.uint8), _disc(mask.shape, share)) > 0
+
+
+def _eroded(mask: np.ndarray, share: float) -> np.ndarray:
+    return cv2.erode(mask.astype(np.uint8), _disc(mask.shape, share)) > 0
+
+
+def _grown_matte(matte: np.ndarray) -> np.ndarray:
+    grown = cv2.dilate(matte, _disc(matte.shape, MATTE_GROWTH))
+    return cv2.GaussianBlur(grown, (0, 0), max(0.6, 0.5 * MATTE_GROWTH * max(matte.shape)))
+
+
+def _possible_background(picture: np.ndarray, filled: np.ndarray, matte: np.ndarray) -> np.ndarray:
+    """Bound the filled background so that the person's colour at soft edges stays possible.
+
+    The person's premultiplied colour is picture - (1 - matte) * background. Where the fill is
+    wrong that would leave [0, matte] and shine as a halo over any other background.
+    """
+    matte = matte[..., None]
+    uncovered = np.maximum(1 - matte, 1e-3)
+    low = (picture - matte - RIM_TOLERANCE) / uncovered
+    high = (picture + RIM_TOLERANCE) / uncovered
+    return np.clip(np.clip(filled, low, high), 0.0, 1.0)
+
+
+def _spread_depth(depth: Tensor, known: np.ndarray) -> Tensor:
+    """Continue depth from known pixels; in inverse depth, where a plane is linear."""
+    inverse = spread(1 / depth.numpy()[..., None], known)
+    return torch.from_numpy(1 / inverse[..., 0])
+
+
+def _anchor(
+    depth: Tensor, person_mask: Tensor, face_box: tuple[float, ...], intrinsics: Tensor
+) -> Tensor:
+    """Return the face's centre (3,) at the median depth of the person inside the face box."""
+    height, width = depth.shape
+    x, y, w, h = face_box
+    rows = slice(max(0, int(y)), min(height, int(np.ceil(y + h))))
+    columns = slice(max(0, int(x)), min(width, int(np.ceil(x + w))))
+    inside, on_person = depth[rows, columns], person_mask[rows, columns] > 0.5
+    distance = (inside[on_person] if on_person.any() else inside).median()
+    centre = torch.tensor([x + w / 2, y + h / 2], dtype=torch.float32)
+    return unproject(centre, distance, intrinsics)
