@@ -1,0 +1,166 @@
+"""The camera ControlNet: shows the transformer what the reference video looks like, block by block.
+
+Layout of Uni3C's point-cloud ControlNet (arXiv 2504.14899): a patch embedding of the first
+channels of the transformer's input and of the control latents, blocks of its own width with
+adaptive norms, one zero-initialised output per transformer block.
+Differs from Uni3C: the branch for hole mask and Pluecker map at pixel resolution is left out. The
+mask comes as latent channels instead, and the Pluecker map says nothing about strength.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn as nn
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.attention import AttentionMixin, FeedForward
+from diffusers.models.embeddings import TimestepEmbedding
+from diffusers.models.modeling_utils import ModelMixin
+
+from skyreels_avatar.models.layers import Attention, RotaryPositions, modulate, sinusoid
+
+
+class AdaptiveNorm(nn.Module):
+    """Give shift, scale and gate from the time embedding, and the norm they apply to."""
+
+    def __init__(self, dim: int, time_embed_dim: int, eps: float):
+        super().__init__()
+        self.linear = nn.Linear(time_embed_dim, 3 * dim)
+        self.norm = nn.LayerNorm(dim, eps=eps)
+
+    def forward(
+        self, hidden_states: torch.Tensor, temb: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the modulated tokens (B, L, D) and the gate (B, 1, D); temb is after SiLU."""
+        shift, scale, gate = self.linear(temb)[:, None].float().chunk(3, dim=-1)
+        return modulate(hidden_states, self.norm, shift, scale), gate
+
+
+class ControlBlock(nn.Module):
+    """Self attention over all tokens and a feed-forward; no text, no audio."""
+
+    def __init__(self, dim: int, ffn_dim: int, heads: int, time_embed_dim: int, eps: float):
+        super().__init__()
+        self.norm1 = AdaptiveNorm(dim, time_embed_dim, eps)
+        self.attn1 = Attention(dim, heads)
+        self.norm2 = AdaptiveNorm(dim, time_embed_dim, eps)
+        self.ffn = FeedForward(dim, inner_dim=ffn_dim, activation_fn="gelu-approximate")
+
+    def forward(
+        self,
+        hidden_states: torch.Tensor,
+        temb: torch.Tensor,
+        rotary_emb: tuple[torch.Tensor, torch.Tensor],
+    ) -> torch.Tensor:
+        """Return the tokens (B, L, D) after this block."""
+        normed, gate = self.norm1(hidden_states, temb)
+        attended = self.attn1(normed, rotary_emb=rotary_emb)
+        hidden_states = (hidden_states + attended * gate).type_as(hidden_states)
+        normed, gate = self.norm2(hidden_states, temb)
+        return (hidden_states + self.ffn(normed) * gate).type_as(hidden_states)
+
+
+class CameraControlNet(ModelMixin, ConfigMixin, AttentionMixin):
+    """Turn latents of the reference video into one residual per transformer block.
+
+    Args:
+        patch_size: latents per token, as in the transformer.
+        hidden_channels: how many of the first channels of the transformer's input are seen (noisy
+            latents and known-frame mask).
+        control_channels: latents of the reference video ++ its seen-mask.
+        embed_dim: width of the transformer, and of the residuals.
+        dim: width of the blocks.
+        num_attention_heads: heads of the blocks.
+        ffn_dim: inner width of the feed-forward.
+        num_layers: blocks, and residuals.
+        time_embed_dim: width of the time embedding.
+        freq_dim: width of the timestep's sinusoid.
+        eps: of the layer norms.
+        num_width_positions: latent columns with a learned embedding; None = none.
+    """
+
+    _supports_gradient_checkpointing = False
+    _no_split_modules = ("ControlBlock",)
+    _keep_in_fp32_modules = ("time_embedder",)
+
+    @register_to_config
+    def __init__(
+        self,
+        patch_size: tuple[int, int, int] = (1, 2, 2),
+        hidden_channels: int = 20,
+        control_channels: int = 16,
+        embed_dim: int = 5120,
+        dim: int = 1024,
+        num_attention_heads: int = 16,
+        ffn_dim: int = 4096,
+        num_layers: int = 20,
+        time_embed_dim: int = 5120,
+        freq_dim: int = 256,
+        eps: float = 1e-5,
+        num_width_positions: int | None = None,
+    ):
+        super().__init__()
+        patch_size = tuple(patch_size)
+        self.rope = RotaryPositions(dim // num_attention_heads, patch_size)
+        self.patch_embedding = nn.Conv3d(
+            hidden_channels + control_channels, embed_dim, kernel_size=patch_size, stride=patch_size
+        )
+        self.width_embedding = None
+        if num_width_positions is not None:
+            self.width_embedding = nn.Parameter(torch.randn(num_width_positions, embed_dim) * 0.2)
+        self.time_embedder = TimestepEmbedding(freq_dim, time_embed_dim)
+        self.proj_in = nn.Linear(embed_dim, dim)
+        self.blocks = nn.ModuleList(
+            ControlBlock(dim, ffn_dim, num_attention_heads, time_embed_dim, eps)
+            for _ in range(num_layers)
+        )
+        self.proj_out = nn.ModuleList(nn.Linear(dim, embed_dim) for _ in range(num_layers))
+        self._init_weights()
+
+    def forward(
+        self,
+        hidden_states: torch.Tensor,
+        control_latents: torch.Tensor,
+        timestep: torch.Tensor,
+        scale: float = 1.0,
+    ) -> list[torch.Tensor]:
+        """Return num_layers residuals (B, L, embed_dim); residual i follows transformer block i.
+
+        Args:
+            hidden_states: (B, C, T, h, w) exactly as the transformer gets them.
+            control_latents: (B, control_channels, T, h, w).
+            timestep: (B,) float, 1000 x sigma.
+            scale: strength of the control; 0 leaves the transformer as it is.
+        """
+        seen = hidden_states[:, : self.config.hidden_channels]
+        tokens = self.patch_embedding(torch.cat((seen, control_latents), dim=1))
+        rotary_emb = self.rope(hidden_states)
+        tokens = tokens.flatten(2).transpose(1, 2)  # (B, L, embed_dim)
+        if self.width_embedding is not None:
+            columns = self.width_embedding.shape[0]
+            tokens = (tokens.unflatten(1, (-1, columns)) + self.width_embedding).flatten(1, 2)
+        tokens = self.proj_in(tokens)
+
+        dtype = self.time_embedder.linear_1.weight.dtype
+        temb = self.time_embedder(sinusoid(timestep, self.config.freq_dim).to(dtype))
+        temb = nn.functional.silu(temb).to(self.proj_in.weight.dtype)
+        residuals = []
+        for block, proj_out in zip(self.blocks, self.proj_out):
+            tokens = block(tokens, temb, rotary_emb)
+            residuals.append(proj_out(tokens) * scale)
+        return residuals
+
+    @torch.no_grad()
+    def _init_weights(self) -> None:
+        """Start with residuals of exactly zero over blocks whose gates are open."""
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+                nn.init.zeros_(module.bias)
+        for proj_out in self.proj_out:
+            nn.init.zeros_(proj_out.weight)
+        for block in self.blocks:
+            for norm in (block.norm1, block.norm2):
+                nn.init.normal_(norm.linear.weight, std=0.02)
+                norm.linear.bias[-norm.linear.bias.shape[0] // 3 :] = 1.0
+            block.attn1.to_out[0].weight.mul_(len(self.blocks) ** -0.5)
+            block.ffn.net[2].weight.mul_(len(self.blocks) ** -0.5)
