@@ -1,0 +1,1 @@
+"""Measure a talking video: lips against sound, likeness, steadiness, performance, camera."""

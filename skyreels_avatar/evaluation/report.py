@@ -1,0 +1,255 @@
+"""Measure one video and say what the figures are for real speech."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from skyreels_avatar.errors import FaceError
+from skyreels_avatar.evaluation.identity import (
+    face_colour,
+    face_sharpness,
+    face_signature,
+    likeness,
+)
+from skyreels_avatar.evaluation.performance import Performance, performance_of
+from skyreels_avatar.evaluation.stability import drift_windows, jitter, sample_frames, shake
+from skyreels_avatar.evaluation.sync import (
+    SyncScore,
+    correlate,
+    face_heights,
+    loudness_db,
+    mouth_opening,
+)
+from skyreels_avatar.faces.analyser import Face, FaceAnalyser, FaceTrack
+from skyreels_avatar.faces.select import choose_face
+from skyreels_avatar.media.image import Portrait
+from skyreels_avatar.media.video import VideoReader
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+logger = logging.getLogger(__name__)
+
+# What a real person gives: 1,000 clips of GRID talker s1 (mean, and 10th to 90th percentile).
+REAL_SPEECH: dict[str, str] = {
+    "sync_r0": "0.36 (0.12 to 0.59)",
+    "sync_lag": "0",
+    "open_range": "0.060",
+    "quiet_ratio": "0.18",
+    "jitter": "2.2",
+    "blinks_per_min": "15 to 20 (people at rest)",
+}
+MEANING: dict[str, str] = {
+    "sync_r0": "mouth opening with loudness, Pearson r in the same frame",
+    "sync_lag": "frames by which the mouth comes late",
+    "sync_best": "r at that lag",
+    "open_range": "mouth opening, 95th - 5th percentile, of the face height",
+    "quiet_ratio": "mouth speed in silence / in speech",
+    "jitter": "tremor inside the face, of the face height x 1000",
+    "shake": "tremor of the whole head, of the face height x 1000",
+    "ident": "likeness to the reference, 1 = the same picture",
+    "ident_low": "the worst twentieth of the frames",
+    "sharp": "detail in the face / in the reference",
+    "ident_drift": "likeness at the end - at the beginning",
+    "sharp_drift": "sharpness at the end / at the beginning",
+    "colour_drift": "CIE Lab distance of the face's colour, beginning to end",
+    "av_length_error_s": "sound longer than picture, seconds",
+    "face_height_px": "points 10 to 152, median",
+    "found_share": "frames in which the face was found",
+}
+
+
+@dataclass(frozen=True)
+class Report:
+    """The measures of one video; None where a measure does not apply.
+
+    `performance` is relative to the reference picture; see `Performance`. `windows` of drift:
+    `stability.drift_windows`.
+    """
+
+    video: str
+    reference: str
+    num_frames: int
+    fps: float
+    height: int
+    width: int
+    duration_s: float
+    av_length_error_s: float | None
+    found_share: float
+    face_height_px: float
+    sync: SyncScore | None
+    jitter: float
+    shake: float
+    ident: float
+    ident_low: float
+    sharp: float
+    ident_drift: float
+    sharp_drift: float
+    colour_drift: float
+    performance: Performance
+
+    def to_dict(self) -> dict:
+        """Return one flat dict of numbers and strings, `performance` nested."""
+        values = asdict(self)
+        sync = values.pop("sync") or dict.fromkeys(SyncScore.__dataclass_fields__)
+        return {**sync, **values}
+
+    def to_json(self) -> str:
+        """Return the measures as JSON, numbers rounded to five digits after the point."""
+        return json.dumps(_rounded(self.to_dict()), indent=2)
+
+    def table(self) -> Table:
+        """Return a table for a terminal, the values of real speech beside."""
+        from rich.table import Table
+
+        size = f"{self.width}x{self.height}, {self.num_frames} frames at {self.fps:g}"
+        table = Table(title=f"{Path(self.video).name}: {size}", title_justify="left")
+        table.add_column("measure")
+        table.add_column("value", justify="right")
+        table.add_column("real speech", justify="right")
+        table.add_column("what")
+        values = self.to_dict()
+        for name, meaning in MEANING.items():
+            table.add_row(name, _shown(values[name]), REAL_SPEECH.get(name, ""), meaning)
+        table.add_section()
+        for name, value in values["performance"].items():
+            real = REAL_SPEECH.get(name, "")
+            table.add_row(name, _shown(value), real, f"against {Path(self.reference).name}")
+        return table
+
+
+def evaluate(
+    video: str | Path,
+    reference: str | Path | None = None,
+    face: str = "auto",
+    analyser: FaceAnalyser | None = None,
+) -> Report:
+    """Measure a talking video.
+
+    Args:
+        video: the file to measure.
+        reference: the picture that it was made from; without it the video's first frame.
+        face: whose face, as in `generate`: "auto", "x,y,w,h" or an index.
+        analyser: one to use again when measuring many videos.
+
+    Raises:
+        FaceError: no face in the reference, or in fewer than half of the frames.
+        MediaError: a file cannot be read.
+    """
+    analyser = analyser or FaceAnalyser()
+    reader = VideoReader(video)
+    first = reader.read(0, 1)[0]
+    portrait = Portrait(first, reader.path) if reference is None else Portrait.load(reference)
+    pixels = portrait.pixels
+    chosen = choose_face(analyser.find(pixels), face, pixels, analyser)
+    start = chosen if reference is None else _start(first, pixels, chosen, analyser)
+    pixels, points = _fitted(portrait, chosen.landmarks, reader.height, reader.width)
+    track = analyser.track(reader, start)
+    found = float(track.found.mean())
+    if found < 0.5:
+        raise FaceError(
+            f"the face was found in {found:.0%} of the frames of {video}; at least half is "
+            "needed; choose another with --face x,y,w,h"
+        )
+    landmarks = track.landmarks
+    audio = reader.audio()
+    sync = error_s = None
+    if audio is not None:
+        loudness = loudness_db(audio.samples, audio.sample_rate, len(landmarks), reader.fps)
+        sync = correlate(mouth_opening(landmarks), loudness, reader.fps)
+        error_s = audio.duration_s - reader.duration_s
+    return Report(
+        video=str(video),
+        reference="first frame" if reference is None else str(reference),
+        num_frames=len(landmarks),
+        fps=reader.fps,
+        height=reader.height,
+        width=reader.width,
+        duration_s=reader.duration_s,
+        av_length_error_s=error_s,
+        found_share=found,
+        face_height_px=float(np.median(face_heights(landmarks))),
+        sync=sync,
+        jitter=jitter(landmarks),
+        shake=shake(landmarks),
+        **_likeness(reader, track, pixels, points),
+        performance=performance_of(landmarks, points, reader.fps),
+    )
+
+
+def _start(
+    first: np.ndarray, pixels: np.ndarray, chosen: Face, analyser: FaceAnalyser
+) -> Face | None:
+    """Return the face of the first frame that looks most like the chosen one."""
+    faces = analyser.find(first)
+    if not faces:
+        return None
+    wanted = face_signature(pixels, chosen.landmarks)
+    return max(faces, key=lambda face: likeness(face_signature(first, face.landmarks), wanted))
+
+
+def _fitted(
+    portrait: Portrait, landmarks: np.ndarray, height: int, width: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Bring the reference to the video's size as generation does, so that detail compares.
+
+    A face that this would cut, as in a video with another framing, leaves the picture as it is.
+    """
+    source = np.array(portrait.pixels.shape[1::-1])
+    scale = max(width / source[0], height / source[1])
+    points = landmarks * np.float32(scale)
+    points[:, :2] -= (source * scale - (width, height)) / 2
+    if (points[:, :2] < 0).any() or (points[:, :2] > (width, height)).any():
+        return portrait.pixels, landmarks
+    return portrait.resized_to(height, width).pixels, points
+
+
+def _likeness(
+    reader: VideoReader, track: FaceTrack, pixels: np.ndarray, landmarks: np.ndarray
+) -> dict[str, float]:
+    """Return the measures that need pixels, from a sample of the frames, read one by one."""
+    picks = sample_frames(len(track.found), reader.fps)
+    picks = picks[track.found[picks]]
+    wanted = face_signature(pixels, landmarks)
+    height_px = float(face_heights(landmarks[None])[0])
+    alike, sharp, colour = [], [], []
+    for index in picks:
+        frame, points = reader.read(int(index), int(index) + 1)[0], track.landmarks[index]
+        alike.append(likeness(face_signature(frame, points), wanted))
+        common_px = min(height_px, float(face_heights(points[None])[0]))
+        base = face_sharpness(pixels, landmarks, common_px)
+        sharp.append(face_sharpness(frame, points, common_px) / max(base, 1e-6))
+        colour.append(face_colour(frame, points))
+    alike, sharp, colour = np.array(alike), np.array(sharp), np.array(colour)
+    begin, end = (
+        (picks >= window.start) & (picks < window.stop)
+        for window in drift_windows(len(track.found), reader.fps)
+    )
+    if not (begin.any() and end.any()):  # the face was lost in all of one window
+        begin, end = picks == picks[0], picks == picks[-1]
+    return {
+        "ident": float(alike.mean()),
+        "ident_low": float(np.percentile(alike, 5)),
+        "sharp": float(np.median(sharp)),
+        "ident_drift": float(alike[end].mean() - alike[begin].mean()),
+        "sharp_drift": float(sharp[end].mean() / max(sharp[begin].mean(), 1e-6)),
+        "colour_drift": float(np.linalg.norm(colour[end].mean(0) - colour[begin].mean(0))),
+    }
+
+
+def _rounded(value):
+    if isinstance(value, dict):
+        return {name: _rounded(inner) for name, inner in value.items()}
+    return round(value, 5) if isinstance(value, float) else value
+
+
+def _shown(value: float | int | None) -> str:
+    if value is None:
+        return "-"
+    return str(value) if isinstance(value, int) else f"{value:.3f}"
