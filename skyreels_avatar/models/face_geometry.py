@@ -84,23 +84,22 @@ class FaceFrame:
         return mean if float((self.points - mean).abs().amax()) < tolerance else self.points
 
     def from_pixels(self, xy: torch.Tensor) -> torch.Tensor:
-        """Return (F, 2, ...) face coordinates of (F or 1, 2, ...) pixels."""
-        x, y = (xy - _tail(self.origin, xy)).unbind(1)
-        axes = self.axes / self.height_px[:, None, None]
-        rows = [_tail(axes[:, i, :1], x) * x + _tail(axes[:, i, 1:], y) * y for i in range(2)]
-        return torch.stack(rows, 1)
+        """Return (F, ..., 2) face coordinates of (F or 1, ..., 2) pixels."""
+        matrix = self.axes.transpose(1, 2) / self.height_px[:, None, None]
+        offset = -(self.origin[:, None] @ matrix)
+        return _affine(xy, matrix, offset)
 
     def to_pixels(self, points: torch.Tensor) -> torch.Tensor:
-        """Return (F, 2, ...) pixels of (F, 2, ...) face coordinates: undoes `from_pixels`."""
-        x, y = points.unbind(1)
-        axes = self.axes * self.height_px[:, None, None]
-        rows = [_tail(axes[:, :1, i], x) * x + _tail(axes[:, 1:, i], y) * y for i in range(2)]
-        return torch.stack(rows, 1) + _tail(self.origin, points)
+        """Return (F, ..., 2) pixels of (F, ..., 2) face coordinates: undoes `from_pixels`."""
+        return _affine(points, self.axes * self.height_px[:, None, None], self.origin[:, None])
 
 
-def _tail(value: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    """Return (F, k) with as many axes as `like`, for broadcasting."""
-    return value.reshape(value.shape + (1,) * (like.dim() - value.dim()))
+def _affine(xy: torch.Tensor, matrix: torch.Tensor, offset: torch.Tensor) -> torch.Tensor:
+    """Return (F, ..., 2) points times (F, 2, 2) plus (F, 1, 2)."""
+    frames = max(xy.shape[0], matrix.shape[0])
+    flat = xy.reshape(xy.shape[0], -1, 2).expand(frames, -1, -1)
+    matrix, offset = matrix.expand(frames, -1, -1), offset.expand(frames, -1, -1)
+    return torch.baddbmm(offset, flat, matrix).reshape(-1, *xy.shape[1:])
 
 
 def lip_gap(points: torch.Tensor) -> torch.Tensor:

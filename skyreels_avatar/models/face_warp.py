@@ -50,20 +50,15 @@ class CoarseWarp:
     head: torch.Tensor
 
     def at(self, name: str, points: torch.Tensor) -> torch.Tensor:
-        """Return (F, 2, h, w) displacements of one map at (F, 2, h, w) points."""
-        return _sample(getattr(self, name), points)
+        """Return (F, h, w, 2) displacements of one map at (F, h, w, 2) points."""
+        return _sample(getattr(self, name), points).permute(0, 2, 3, 1)
 
 
 def _sample(coarse: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
     left, top, right, bottom = FIELD_BOX
-    grid = torch.stack(
-        [
-            points[:, 0] * (2 / (right - left)) - (right + left) / (right - left),
-            points[:, 1] * (2 / (bottom - top)) - (bottom + top) / (bottom - top),
-        ],
-        -1,
-    )
-    grid = grid.expand(coarse.shape[0], *grid.shape[1:])
+    scale = points.new_tensor([2 / (right - left), 2 / (bottom - top)])
+    shift = points.new_tensor([(right + left) / (right - left), (bottom + top) / (bottom - top)])
+    grid = (points * scale - shift).expand(coarse.shape[0], *points.shape[1:])
     return F.grid_sample(coarse, grid, mode="bilinear", padding_mode="border", align_corners=True)
 
 
@@ -91,18 +86,18 @@ def coarse_warp(shape: FaceShape, values: MotionValues) -> CoarseWarp:
         move = mouth_field(points, shape, values, layer) + common
         moves.append(move + head_field(points + move, depth, weight, shape, values))
     moves.append(head_field(points, depth + TEETH_BEHIND_LIPS, weight, shape, values))
-    nodes = torch.stack([x, y])[None]
+    nodes = torch.stack([x, y], -1)[None]
     inverted = []
     for move in moves:
         forward = (move * window[..., None]).transpose(1, 2).unflatten(2, (rows, columns))
         back = -forward
         for _ in range(INVERSION_STEPS):
-            back = -_sample(forward, nodes + back)
+            back = -_sample(forward, nodes + back.permute(0, 2, 3, 1))
         inverted.append(back)
     upper, lower, head = inverted
-    at = (nodes + head).flatten(2)
-    line = lip_line(at[:, 0], shape, values).unflatten(1, (rows, columns))
-    below = (nodes[:, 1] + head[:, 1] > line)[:, None]
+    at = nodes + head.permute(0, 2, 3, 1)
+    line = lip_line(at[..., 0].flatten(1), shape, values).unflatten(1, (rows, columns))
+    below = (at[..., 1] > line)[:, None]
     return CoarseWarp(torch.where(below, lower, upper), upper, lower, head)
 
 
@@ -112,6 +107,13 @@ def field_window(points: torch.Tensor) -> torch.Tensor:
     x, y = points.unbind(-1)
     distance = torch.stack([x - left, right - x, y - top, bottom - y]).amin(0)
     return smoothstep(0.0, 0.25, distance)
+
+
+def inside_field(points: torch.Tensor) -> torch.Tensor:
+    """Return (F, ...) bool, whether (F, ..., 2) points lie in `FIELD_BOX`."""
+    box = points.new_tensor(FIELD_BOX)
+    middle, half = (box[:2] + box[2:]) / 2, (box[2:] - box[:2]) / 2
+    return ((points - middle).abs() < half).all(-1)
 
 
 def lip_line(columns: torch.Tensor, shape: FaceShape, values: MotionValues) -> torch.Tensor:

@@ -39,7 +39,9 @@ class MotionEncoder(nn.Module):
         return self.out(self.hidden(moved + self.shape(rest.flatten(1))))
 
 
-def in_rest_frame(landmarks: torch.Tensor, rest_landmarks: torch.Tensor) -> tuple:
+def in_rest_frame(
+    landmarks: torch.Tensor, rest_landmarks: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Return points (F, 478, 2) and rest (1, 478, 2) for `MotionEncoder`.
 
     Args:
@@ -47,5 +49,5 @@ def in_rest_frame(landmarks: torch.Tensor, rest_landmarks: torch.Tensor) -> tupl
         rest_landmarks: (478, 3) pixels of the same person at rest.
     """
     frame = FaceFrame.of(rest_landmarks[None])
-    points = frame.from_pixels(landmarks[..., :2].transpose(1, 2)).transpose(1, 2)
+    points = frame.from_pixels(landmarks[..., :2])
     return points, frame.points[..., :2]

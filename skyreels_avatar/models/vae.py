@@ -39,7 +39,7 @@ from skyreels_avatar.models.face_warp import (
     FIELD_BOX,
     CoarseWarp,
     coarse_warp,
-    field_window,
+    inside_field,
     lip_line,
     undo_eyes,
 )
@@ -126,10 +126,9 @@ class ReferenceMotionVAE(ModelMixin, ConfigMixin):
     def crop_box(landmarks: torch.Tensor) -> tuple[float, float, float, float]:
         """Return left, top, right, bottom pixels of all that may change in (F, 478, 3) frames."""
         left, top, right, bottom = FIELD_BOX
-        corners = landmarks.new_tensor([[left, right, left, right], [top, top, bottom, bottom]])
-        frame = FaceFrame.of(landmarks)
-        corners = frame.to_pixels(corners[None].expand(landmarks.shape[0], -1, -1))
-        low, high = corners.amin((0, 2)), corners.amax((0, 2))
+        corners = landmarks.new_tensor([[left, top], [right, top], [left, bottom], [right, bottom]])
+        corners = FaceFrame.of(landmarks).to_pixels(corners[None])
+        low, high = corners.amin((0, 1)), corners.amax((0, 1))
         return float(low[0]), float(low[1]), float(high[0]), float(high[1])
 
     @staticmethod
@@ -162,45 +161,33 @@ class ReferenceMotionVAE(ModelMixin, ConfigMixin):
         pixels = pixel_grid(clip.frames)
         points = frame.from_pixels(pixels)
         looked = points + warp.at("both", points)
-        moved = frame.to_pixels(move_points(shape, values.motion).transpose(1, 2))
-        lips = pixel_box(moved[:, :, [*INNER_UPPER, *INNER_LOWER]], frame, 0.06, pixels)
+        moved = frame.to_pixels(move_points(shape, values.motion))
+        lips = pixel_box(moved[:, [*INNER_UPPER, *INNER_LOWER]], frame, 0.06, pixels)
         if lips is not None:
-            rows, columns = lips
-            looked[:, :, rows, columns] = self._part_lips(
-                points[:, :, rows, columns], warp, shape, values
-            )
+            looked[lips] = self._part_lips(points[lips], warp, shape, values)
         for eye, rings in enumerate(EYES):
-            ring = [index for curve in rings for index in curve]
-            box = pixel_box(moved[:, :, ring], frame, 0.05, pixels)
+            box = pixel_box(moved[:, [i for ring in rings for i in ring]], frame, 0.05, pixels)
             if box is not None:
-                rows, columns = box
-                part = looked[:, :, rows, columns]
-                looked[:, :, rows, columns] = (
-                    undo_eyes(part.flatten(2).transpose(1, 2), eye, shape, values)
-                    .transpose(1, 2)
-                    .reshape(part.shape)
-                )
-        inside_field = field_window(points.flatten(2).transpose(1, 2)) > 0
-        matte = inside_field.reshape(points.shape[0], 1, *points.shape[2:])
+                part = looked[box]
+                undone = undo_eyes(part.flatten(1, 2), eye, shape, values)
+                looked[box] = undone.reshape(part.shape)
+        matte = inside_field(points)[:, None]
         frames = sample_frames(clip.frames, frame.to_pixels(looked))
         frames = torch.where(matte, frames, clip.frames)
         if lips is not None:
-            rows, columns = lips
-            colour, alpha = self._mouth(
-                points[:, :, rows, columns], warp, frame, shape, values, clip
-            )
-            part = frames[:, :, rows, columns]
-            frames[:, :, rows, columns] = part + alpha * (colour - part)
+            colour, alpha = self._mouth(points[lips], warp, frame, shape, values, clip)
+            part = frames[:, :, lips[1], lips[2]]
+            frames[:, :, lips[1], lips[2]] = part + alpha * (colour - part)
         return frames.clamp_(0.0, 1.0), matte.to(frames.dtype)
 
     @staticmethod
     def _part_lips(
         points: torch.Tensor, warp: CoarseWarp, shape: FaceShape, values: MotionValues
     ) -> torch.Tensor:
-        """Return (F, 2, h, w) where points round the mouth look: the exact choice of the layer."""
+        """Return (F, h, w, 2) where points round the mouth look: the exact choice of the layer."""
         at = points + warp.at("head", points)
-        line = lip_line(at[:, 0].flatten(1), shape, values).reshape(at[:, 0].shape)
-        below = (at[:, 1] > line)[:, None]
+        line = lip_line(at[..., 0].flatten(1), shape, values).reshape(at.shape[:3])
+        below = (at[..., 1] > line)[..., None]
         return points + torch.where(below, warp.at("lower", points), warp.at("upper", points))
 
     @staticmethod
@@ -231,22 +218,17 @@ class ReferenceMotionVAE(ModelMixin, ConfigMixin):
         values: MotionValues,
         clip: ReferenceClip,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return colour (F, 3, h, w) and alpha (F, 1, h, w) of the open mouth at some points."""
+        """Return colour (F, 3, h, w) and alpha (F, 1, h, w) of the open mouth at (F, h, w, 2)."""
         edge_up, edge_low, columns = self._edges(shape, values)
         motion = values.motion[:, :GROUP_SIZE]
         colour = mouth_interior(edge_up, edge_low, motion, clip.look.expand(motion.shape[0]))
         at = points + warp.at("head", points)
-        x, y = at.flatten(2).unbind(1)
+        x, y = at.flatten(1, 2).unbind(-1)
         pixel = 1.0 / frame.height_px[:, None]
         alpha = coverage(y, x, columns, edge_up, edge_low, 1.3 * pixel)
         left, top, right, bottom = MOUTH_BOX
-        grid = torch.stack(
-            [
-                (at[:, 0] - left) * (2 / (right - left)) - 1,
-                (at[:, 1] - top) * (2 / (bottom - top)) - 1,
-            ],
-            -1,
-        )
+        scale = at.new_tensor([2 / (right - left), 2 / (bottom - top)])
+        grid = (at - at.new_tensor([left, top])) * scale - 1
         inside = F.grid_sample(
             colour, grid, mode="bilinear", padding_mode="border", align_corners=False
         )
@@ -257,9 +239,9 @@ class ReferenceMotionVAE(ModelMixin, ConfigMixin):
             rest = coverage(
                 y, x, shape.lip_x, shape.upper_y - widen, shape.lower_y + widen, 1.3 * pixel
             )
-            rest = (rest * (shape.gap > 0)[:, None]).reshape(alpha.shape[0], 1, *at.shape[2:])
+            rest = (rest * (shape.gap > 0)[:, None]).reshape(alpha.shape[0], 1, *at.shape[1:3])
             inside = inside + rest * (sample_frames(clip.frames, frame.to_pixels(at)) - inside)
-        return inside, alpha.reshape(-1, 1, *at.shape[2:])
+        return inside, alpha.reshape(-1, 1, *at.shape[1:3])
 
 
 def limit_motion(motion: torch.Tensor) -> torch.Tensor:
@@ -300,34 +282,38 @@ def coverage(
 
 
 def pixel_grid(frames: torch.Tensor) -> torch.Tensor:
-    """Return (1, 2, h, w) coordinates (x, y) of the pixel centres (+0.5) of (F, 3, h, w)."""
+    """Return (1, h, w, 2) coordinates (x, y) of the pixel centres (+0.5) of (F, 3, h, w)."""
     height, width = frames.shape[-2:]
     y, x = torch.meshgrid(
         torch.arange(height, device=frames.device) + 0.5,
         torch.arange(width, device=frames.device) + 0.5,
         indexing="ij",
     )
-    return torch.stack([x, y])[None]
+    return torch.stack([x, y], -1)[None]
 
 
 def pixel_box(
     moved: torch.Tensor, frame: FaceFrame, margin: float, pixels: torch.Tensor
-) -> tuple[slice, slice] | None:
-    """Return the rows and columns round (F, 2, N) pixels with a margin in H, None if outside."""
-    height, width = pixels.shape[-2:]
+) -> tuple[slice, slice, slice] | None:
+    """Return all frames, the rows and columns round (F, N, 2) pixels, or None if outside.
+
+    Args:
+        margin: of H.
+    """
+    height, width = pixels.shape[1:3]
     pad = margin * float(frame.height_px.amax())
-    low, high = moved.amin((0, 2)) - pad, moved.amax((0, 2)) + pad
+    low, high = moved.amin((0, 1)) - pad, moved.amax((0, 1)) + pad
     left, top = max(0, int(low[0])), max(0, int(low[1]))
     right, bottom = min(width, int(high[0]) + 1), min(height, int(high[1]) + 1)
     if right - left < 2 or bottom - top < 2:
         return None
-    return slice(top, bottom), slice(left, right)
+    return slice(None), slice(top, bottom), slice(left, right)
 
 
 def sample_frames(frames: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-    """Look (F, 3, H, W) frames up at (F, 2, h, w) pixel positions (centres at +0.5)."""
+    """Look (F, 3, H, W) frames up at (F, h, w, 2) pixel positions (centres at +0.5)."""
     height, width = frames.shape[-2:]
-    grid = torch.stack([positions[:, 0] * (2 / width) - 1, positions[:, 1] * (2 / height) - 1], -1)
+    grid = positions * positions.new_tensor([2 / width, 2 / height]) - 1
     return F.grid_sample(
         frames, grid, mode="bilinear", padding_mode="reflection", align_corners=False
     )

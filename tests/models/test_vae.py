@@ -97,7 +97,7 @@ def test_an_open_mouth_of_the_reference_is_kept_at_rest(
     shape = FaceShape.of(FaceFrame.of(landmarks[None]).points)
     moved = move_points(shape, motion_of(lip_gap=0.06, jaw_drop=0.05))
     frame = FaceFrame.of(landmarks[None])
-    opened[:, :2] = frame.to_pixels(moved.transpose(1, 2))[0].T
+    opened[:, :2] = frame.to_pixels(moved)[0]
     clip = clip_of(vae, opened, 1)
     rest = vae.reference_motion(clip.landmarks)
     assert float(rest[0, 0]) > 0.04
@@ -149,8 +149,8 @@ def test_the_backward_warp_undoes_the_forward_fields(shape: FaceShape) -> None:
     warp = coarse_warp(shape, values)
     moved = move_points(shape, motion)
     for layer, indices in (("upper", (4, 50, 280, 168, 0)), ("lower", (152, 17, 199))):
-        at = moved[:, list(indices)].transpose(1, 2)[..., None]
-        back = (at + warp.at(layer, at))[..., 0].transpose(1, 2)
+        at = moved[:, None, list(indices)]
+        back = (at + warp.at(layer, at))[:, 0]
         error = (back - shape.points[:, list(indices), :2]).norm(dim=-1)
         assert float(error.max()) < 0.008, layer
 
