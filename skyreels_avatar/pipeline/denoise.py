@@ -9,6 +9,8 @@ import torch
 
 from skyreels_avatar.flow import add_noise, make_sigmas, step
 from skyreels_avatar.pipeline.conditions import Conditions
+from skyreels_avatar.script import SamplingParams
+from skyreels_avatar.tiers import Tier
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,21 @@ class Sampling:
     guidance_scale: float = 1.0
     audio_guidance_scale: float = 1.0
     shift: float = 1.0
+
+    @classmethod
+    def of(cls, asked: SamplingParams, tier: Tier) -> Sampling:
+        """Return what the user asked for, and the tier's defaults for the rest."""
+
+        def chosen(name: str) -> float:
+            value = getattr(asked, name)
+            return getattr(tier, name) if value is None else value
+
+        return cls(
+            int(chosen("num_inference_steps")),
+            float(chosen("guidance_scale")),
+            float(chosen("audio_guidance_scale")),
+            tier.shift,
+        )
 
 
 def segment_generator(seed: int, segment_index: int) -> torch.Generator:

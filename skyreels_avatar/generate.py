@@ -1,0 +1,170 @@
+"""The one public verb: a picture, a voice and a sentence become a talking video."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from skyreels_avatar.components import Components, load_components
+from skyreels_avatar.media.video import VideoWriter, check_output
+from skyreels_avatar.pipeline.avatar import AvatarPipeline
+from skyreels_avatar.pipeline.encode import open_shot
+from skyreels_avatar.pipeline.progress import OnProgress, Progress, Reporter
+from skyreels_avatar.provenance import metadata_of
+from skyreels_avatar.script import Camera, GenerationRequest, SamplingParams, Shot
+
+__all__ = ["GenerationResult", "Progress", "generate", "generate_request"]
+
+
+@dataclass(frozen=True)
+class GenerationResult:
+    """What was made.
+
+    Attributes:
+        path: the video.
+        num_frames, fps, height, width, duration_s: of the video.
+        seconds: duration of each stage; "total" is the whole.
+        peak_rss_mb: largest memory of this process so far.
+        face_box: x, y, width, height of the face in pixels of the video's first frame.
+        warnings: what was adjusted or could not be used, in the order it was found.
+    """
+
+    path: Path
+    num_frames: int
+    fps: float
+    height: int
+    width: int
+    duration_s: float
+    seconds: dict[str, float]
+    peak_rss_mb: float
+    face_box: tuple[float, float, float, float]
+    warnings: tuple[str, ...]
+
+
+def generate(
+    image: str | Path,
+    audio: str | Path,
+    prompt: str = "",
+    *,
+    camera: str | Camera | Sequence = "static",
+    output: str | Path = "output.mp4",
+    tier: str = "nano",
+    size: str | None = None,
+    fps: float = 25.0,
+    seed: int = 0,
+    num_inference_steps: int | None = None,
+    guidance_scale: float | None = None,
+    audio_guidance_scale: float | None = None,
+    negative_prompt: str = "",
+    face: str = "auto",
+    start_s: float | None = None,
+    end_s: float | None = None,
+    on_progress: OnProgress | None = None,
+) -> GenerationResult:
+    """Make a talking video of a portrait, and return where it is and how it was made.
+
+    Args:
+        image: the portrait: photo, painting, drawing.
+        audio: the voice; any file FFmpeg reads. The video is exactly as long.
+        prompt: how the person performs, for example "a woman smiles and speaks".
+        camera: "push_in:60" (a move and its strength in percent), "static", a `CameraMove`, or a
+            list of keyframes; see `script.parse_camera`.
+        output: an .mp4 file; it appears when it is complete, and not before.
+        tier: the name of a file in configs/, or the path of a yaml file.
+        size: "512x512" (WIDTHxHEIGHT), "480p", "720p"; None keeps the picture's own aspect.
+        fps: frames per second, 1 to 120.
+        seed: the same seed gives the same frames on the same machine.
+        num_inference_steps, guidance_scale, audio_guidance_scale: None takes the tier's default;
+            a scale of 1 switches its guidance off.
+        negative_prompt: what should not be seen.
+        face: "auto", the number of a face (1 is the largest), or its box "x,y,w,h".
+        start_s, end_s: the piece of the sound that is used.
+        on_progress: called with a `Progress` many times a second; returning False stops the run.
+
+    Raises:
+        InputError: something given cannot be used; the message says what to do.
+        CheckpointError: weights of the tier are missing or damaged.
+        Cancelled: `on_progress` returned False. No file is left then, nor after an error.
+    """
+    shot = Shot(
+        image=image,
+        audio=audio,
+        prompt=prompt,
+        camera=camera,
+        start_s=start_s,
+        end_s=end_s,
+        face=face,
+        negative_prompt=negative_prompt,
+    )
+    sampling = SamplingParams(num_inference_steps, guidance_scale, audio_guidance_scale, seed)
+    request = GenerationRequest(shot, output, tier, size, fps, sampling)
+    return generate_request(request, on_progress)
+
+
+def generate_request(
+    request: GenerationRequest,
+    on_progress: OnProgress | None = None,
+    components: Components | None = None,
+) -> GenerationResult:
+    """Make the video of a request: see `generate`.
+
+    Args:
+        components: a tier that is loaded already; by default the request's own is loaded.
+    """
+    path = check_output(request.output)
+    reporter = Reporter(on_progress)
+    start = time.perf_counter()
+    with _collected_warnings() as warnings:
+        with reporter.stage("load"):
+            components = components or load_components(request.tier)
+        with reporter.stage("analyse"):
+            opened = open_shot(request, components)
+        height, width = opened.portrait.height, opened.portrait.width
+        with VideoWriter(
+            path, height, width, request.fps, opened.audio, metadata=metadata_of(request)
+        ) as writer:
+            AvatarPipeline(components)(request, opened, writer, reporter)
+            reporter.report("finish")
+    return GenerationResult(
+        path=path,
+        num_frames=opened.plan.num_frames,
+        fps=request.fps,
+        height=height,
+        width=width,
+        duration_s=opened.plan.num_frames / request.fps,
+        seconds={**reporter.seconds, "total": time.perf_counter() - start},
+        peak_rss_mb=_peak_rss_mb(),
+        face_box=tuple(float(value) for value in opened.face.box),
+        warnings=tuple(warnings),
+    )
+
+
+@contextmanager
+def _collected_warnings() -> Iterator[list[str]]:
+    """Collect what the library warns about while the block runs."""
+    messages: list[str] = []
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: messages.append(record.getMessage())
+    loggers = [logging.getLogger(name) for name in ("skyreels_avatar", "camera")]
+    for logger in loggers:
+        logger.addHandler(handler)
+    try:
+        yield messages
+    finally:
+        for logger in loggers:
+            logger.removeHandler(handler)
+
+
+def _peak_rss_mb() -> float:
+    """Return the peak resident memory of this process in MB, 0 where the system does not say."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0.0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)

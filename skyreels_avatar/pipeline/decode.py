@@ -1,0 +1,61 @@
+"""From latents to pictures: the talking region of the reference video, made to talk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from skyreels_avatar.models.mouth import MouthLook
+from skyreels_avatar.models.vae import ReferenceClip, ReferenceMotionVAE
+from skyreels_avatar.pipeline.plan import Segment, ShotPlan
+from skyreels_avatar.pipeline.reference import ShotReference, frames_per_chunk
+
+
+@dataclass(frozen=True, eq=False)
+class Decoder:
+    """Decodes the windows of one shot.
+
+    Attributes:
+        look: the inside of this person's mouth, one for the whole shot.
+    """
+
+    vae: ReferenceMotionVAE
+    reference: ShotReference
+    plan: ShotPlan
+    look: MouthLook
+
+    def frames(self, latents: torch.Tensor, segment: Segment) -> Iterator[np.ndarray]:
+        """Yield (F, H, W, 3) uint8 pictures of a window, a few at a time.
+
+        Only what this window is the first to make is decoded. Outside the talking region the
+        pictures are the reference's own bytes.
+        """
+        start, stop = self.plan.video_range(segment)
+        step = frames_per_chunk(*self.reference.size)
+        for first in range(start, stop, step):
+            yield self._chunk(latents, segment, first, min(first + step, stop))
+
+    def _chunk(self, latents: torch.Tensor, segment: Segment, first: int, last: int) -> np.ndarray:
+        pixels = self.reference.frames(first, last)
+        landmarks = self.reference.landmarks(first, last)
+        left, top, right, bottom = self.reference.box(landmarks)
+        inside = pixels[:, top:bottom, left:right]
+        crop = torch.from_numpy(inside).permute(0, 3, 1, 2).float().div_(255)
+        positions = [self.plan.position(i) - segment.first_frame for i in range(first, last)]
+        landmarks = landmarks - torch.tensor([left, top, 0.0])
+        clip = ReferenceClip(crop, landmarks, torch.tensor(positions), self.look)
+        talking, matte = self.vae.decode(latents, clip)
+        blended = torch.lerp(crop, talking, matte).mul_(255).add_(0.5).clamp_(0, 255)
+        inside[:] = blended.permute(0, 2, 3, 1).to(torch.uint8).numpy()
+        return pixels
+
+
+def known_latents(vae: ReferenceMotionVAE, latents: torch.Tensor, num_frames: int) -> torch.Tensor:
+    """Return the latents of the last frames of a window as the beginning of the next one.
+
+    The first frame of a window is packed alone, so the packing shifts; nothing is lost by it.
+    """
+    return vae.encode_motion(vae.decode_motion(latents)[:, -num_frames:])

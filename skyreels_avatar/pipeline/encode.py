@@ -1,0 +1,164 @@
+"""From files to what the networks take: the shot's reference video, its sound and its words.
+
+Everything that can be wrong with the input is found in `open_shot`, before any heavy work.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from camera import CameraMove, ReferenceVideo, build_scene, plan_path
+from skyreels_avatar.components import Components
+from skyreels_avatar.errors import InputError
+from skyreels_avatar.faces.analyser import Face
+from skyreels_avatar.faces.matte import person_mask
+from skyreels_avatar.faces.select import choose_face
+from skyreels_avatar.media.audio import AudioTrack
+from skyreels_avatar.media.image import Portrait, fit_size
+from skyreels_avatar.models.audio_encoder import (
+    HOP,
+    MEL_FRAMES_PER_TOKEN,
+    SAMPLE_RATE,
+    AudioEncoder,
+    audio_windows,
+    log_mel,
+)
+from skyreels_avatar.models.depth import estimate_depth
+from skyreels_avatar.pipeline.plan import Segment, ShotPlan, plan_shot
+from skyreels_avatar.pipeline.reference import ShotReference
+from skyreels_avatar.script import Camera, GenerationRequest
+
+logger = logging.getLogger(__name__)
+
+_ANALYSIS_SIDE_PX = 1536  # faces are looked for in the picture at this size at most
+_MEL_MARGIN = 2  # mel frames beside a cut whose 25 ms would reach beyond it
+
+
+@dataclass(frozen=True, eq=False)
+class OpenShot:
+    """The inputs of a shot, read and checked.
+
+    Attributes:
+        portrait: the picture at the size of the video.
+        face: who speaks, in pixels of `portrait`.
+        audio: the voice, as long as the shot.
+        plan: how many frames, and in which windows.
+    """
+
+    portrait: Portrait
+    face: Face
+    audio: AudioTrack
+    plan: ShotPlan
+
+
+def open_shot(request: GenerationRequest, components: Components) -> OpenShot:
+    """Read the picture and the voice of a request, find the face and count the frames.
+
+    Raises:
+        InputError: a file, the size or the face cannot be used.
+    """
+    shot = request.shot
+    if shot.image is None:
+        raise InputError("generate starts from a picture, got a video; give image=")
+    audio = AudioTrack.load(shot.audio)
+    if shot.start_s is not None or shot.end_s is not None:
+        audio = audio.cut(shot.start_s, shot.end_s)
+    plan = plan_shot(
+        audio.duration_s,
+        request.fps,
+        components.tier.fps,
+        components.tier.window,
+        components.tier.overlap,
+    )
+    whole = Portrait.load(shot.image)
+    height, width = fit_size(whole.height, whole.width, request.size)
+    portrait, face = _framed(whole, height, width, shot.face, components.face_analyser())
+    return OpenShot(portrait, face, audio, plan)
+
+
+def _framed(
+    whole: Portrait, height: int, width: int, selector: str, analyser
+) -> tuple[Portrait, Face]:
+    """Return the picture at the size of the video, cropped round the face, and the face in it."""
+    scale = min(1.0, _ANALYSIS_SIDE_PX / max(whole.height, whole.width))
+    small = whole.resized_to(round(whole.height * scale), round(whole.width * scale))
+    scale = small.width / whole.width
+    faces = analyser.find(small.pixels)
+    face = choose_face(faces, _scaled_selector(selector, scale), small.pixels, analyser)
+    x, y, w, h = (value / scale for value in face.box)
+    focus = x + w / 2, y + h / 2
+    portrait = whole.resized_to(height, width, focus)
+    zoom = max(height / whole.height, width / whole.width)
+    left = _crop_start(focus[0], width / zoom, whole.width)
+    top = _crop_start(focus[1], height / zoom, whole.height)
+    factor = zoom / scale
+    landmarks = face.landmarks * factor
+    landmarks[:, :2] -= np.array([left, top]) * zoom
+    box = ((x - left) * zoom, (y - top) * zoom, w * zoom, h * zoom)
+    face = Face(box, landmarks.astype(np.float32), face.confidence, face.visibility)
+    return portrait, face
+
+
+def _crop_start(focus: float, crop: float, side: float) -> float:
+    """Return where `Portrait.resized_to` starts its crop along one axis."""
+    return min(max(focus - crop / 2, 0.0), side - crop)
+
+
+def _scaled_selector(selector: str, scale: float) -> str:
+    """Return a face selector whose box is in pixels of the analysed picture."""
+    if "," not in selector:
+        return selector
+    return ",".join(f"{float(part) * scale:.3f}" for part in selector.split(","))
+
+
+def build_reference(opened: OpenShot, camera: Camera, depth_backend: str = "auto") -> ShotReference:
+    """Return the reference video: the picture seen through the whole camera move."""
+    pixels, face = opened.portrait.pixels, opened.face
+    mask = person_mask(pixels, face)
+    depth = estimate_depth(pixels, face, mask, backend=depth_backend)
+    scene = build_scene(opened.portrait.as_tensor(), depth.depth, torch.as_tensor(mask), face.box)
+    moves = camera
+    if not isinstance(camera, CameraMove):
+        moves = [(keyframe.time_s, keyframe.move) for keyframe in camera]
+    try:
+        path = plan_path(moves, scene, opened.plan.num_frames, opened.plan.fps)
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    landmarks = torch.from_numpy(face.landmarks)
+    return ShotReference(ReferenceVideo(scene, path), landmarks, opened.plan.num_frames)
+
+
+class ShotSound:
+    """The voice of a shot as audio tokens, encoded window by window."""
+
+    def __init__(self, audio: AudioTrack, encoder: AudioEncoder):
+        self._samples = audio.resampled(SAMPLE_RATE).normalised().samples
+        self._encoder = encoder
+        num_mels = -(-len(self._samples) // HOP)
+        self.num_tokens = -(-num_mels // MEL_FRAMES_PER_TOKEN)
+
+    def tokens(self, start: int, stop: int) -> torch.Tensor:
+        """Return tokens start to stop (1, F, D): the same as those of the whole sound."""
+        step, context = MEL_FRAMES_PER_TOKEN, self._encoder.context_frames
+        first = max(0, start * step - context)
+        first_sample = max(0, (first - _MEL_MARGIN) * HOP)
+        last_sample = (stop * step + context + _MEL_MARGIN) * HOP
+        mel = log_mel(self._samples[first_sample:last_sample])
+        skip = first - first_sample // HOP
+        mel = mel[skip : skip + stop * step + context - first]
+        tokens = self._encoder(mel[None])
+        return tokens[:, start - first // step : stop - first // step]
+
+    def window(self, segment: Segment, num_latent_frames: int) -> torch.Tensor:
+        """Return (1, T, N, D): the tokens round each latent frame of a window."""
+        start = min(max(0, segment.first_frame - _TOKENS_BESIDE), self.num_tokens - 1)
+        stop = max(start + 1, min(segment.stop + _TOKENS_BESIDE, self.num_tokens))
+        tokens = self.tokens(start, stop)
+        return audio_windows(tokens, segment.first_frame - start, num_latent_frames)
+
+
+_TOKENS_BESIDE = 8  # more than `audio_windows` reaches beyond a window on either side

@@ -1,0 +1,102 @@
+"""The reference video of a shot and the talking face in it, window by window."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from camera import ReferenceVideo
+from skyreels_avatar.models.face_geometry import FaceFrame
+from skyreels_avatar.models.face_warp import FIELD_BOX
+
+_CHUNK_PIXELS = 8 * 512 * 512  # rendered at once; bounds the memory of float frames
+
+
+def frames_per_chunk(height: int, width: int) -> int:
+    """Return how many frames are worked on together at this size: 1 to 8."""
+    return max(1, min(8, _CHUNK_PIXELS // (height * width)))
+
+
+class ShotReference:
+    """What the camera sees during a shot, and where the face is in it.
+
+    Frames are rendered once, in order, and held as bytes only as long as a window needs them:
+    memory does not grow with the length of the shot.
+
+    Args:
+        video: the picture through the camera move, on the clock of the output.
+        landmarks: (478, 3) of the face in the picture itself.
+        num_frames: length of the shot.
+    """
+
+    def __init__(self, video: ReferenceVideo, landmarks: torch.Tensor, num_frames: int):
+        self.video = video
+        self.num_frames = num_frames
+        self.size: tuple[int, int] = tuple(video.scene.depth.shape)
+        self._points = landmarks
+        self._world = video.lift(landmarks[:, :2])
+        self._first = 0  # frame of _frames[0]
+        self._frames: list[np.ndarray] = []
+        self._seen: list[float] = []
+
+    def landmarks(self, start: int, stop: int) -> torch.Tensor:
+        """Return (F, 478, 3) of the face in frames start to stop, in pixels, z in their scale.
+
+        The camera sees the points of the picture's own mesh from elsewhere; z keeps the shape of
+        the face and grows and shrinks with it.
+        """
+        projected = self.video.project(self._world, start, stop)[..., :2]
+        size = (projected - projected.mean(1, keepdim=True)).norm(dim=-1).mean(1)
+        rest = (self._points[:, :2] - self._points[:, :2].mean(0)).norm(dim=-1).mean()
+        z = self._points[:, 2] * (size / rest)[:, None]
+        return torch.cat([projected, z[..., None]], -1)
+
+    def frames(self, start: int, stop: int) -> np.ndarray:
+        """Return (F, H, W, 3) uint8 frames; earlier ones than a past `release` are gone."""
+        self.render_until(stop)
+        return np.stack(self._frames[start - self._first : stop - self._first])
+
+    def seen_share(self, start: int, stop: int) -> torch.Tensor:
+        """Return (F,) the share of the talking region that the picture really shows."""
+        self.render_until(stop)
+        return torch.tensor(self._seen[start:stop])
+
+    def release(self, before: int) -> None:
+        """Forget the pixels of the frames before a frame."""
+        count = max(0, before - self._first)
+        del self._frames[:count]
+        self._first += count
+
+    def box(self, landmarks: torch.Tensor) -> tuple[int, int, int, int]:
+        """Return left, top, right, bottom of the talking region of (F, 478, 3), whole pixels."""
+        return talking_box(landmarks, *self.size)
+
+    def render_until(self, stop: int) -> None:
+        """Make sure that the frames before `stop` are rendered."""
+        step = frames_per_chunk(*self.size)
+        while (start := self._first + len(self._frames)) < stop:
+            # The last window may be shorter than a chunk; a range gives the same pixels as any.
+            end = min(start + step, self.num_frames)
+            frames, seen = self.video.frames(start, end)
+            pixels = frames.mul(255).add_(0.5).clamp_(0, 255).to(torch.uint8)
+            self._frames.extend(pixels.permute(0, 2, 3, 1).contiguous().numpy())
+            left, top, right, bottom = self.box(self.landmarks(start, end))
+            region = seen[:, 0, top:bottom, left:right]
+            self._seen.extend(region.float().mean((1, 2)).tolist())
+
+
+def talking_box(landmarks: torch.Tensor, height: int, width: int) -> tuple[int, int, int, int]:
+    """Return left, top, right, bottom of what may move in frames with (F, 478, 3) landmarks.
+
+    Whole pixels, so that a crop is a slice; clipped to the picture, at least 2 pixels each way.
+    """
+    frame = FaceFrame.of(landmarks)
+    left, top, right, bottom = FIELD_BOX
+    corners = torch.tensor([[left, top], [right, top], [left, bottom], [right, bottom]])
+    corners = corners * frame.height_px[:, None, None]
+    corners = torch.einsum("fnk,fkj->fnj", corners, frame.axes) + frame.origin[:, None]
+    low, high = corners.flatten(0, 1).amin(0), corners.flatten(0, 1).amax(0)
+    limit = torch.tensor([width, height])
+    low = low.floor().long().clamp_min(0).minimum(limit - 2)
+    high = high.ceil().long().minimum(limit).maximum(low + 2)
+    return int(low[0]), int(low[1]), int(high[0]), int(high[1])

@@ -1,0 +1,97 @@
+"""The sampler keeps what is known, guides as it says, and repeats itself."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from skyreels_avatar.pipeline.conditions import Conditions, known_mask
+from skyreels_avatar.pipeline.denoise import Sampling, _Guidance, denoise, segment_generator
+
+
+def make_conditions(num_known: int = 2, num_latents: int = 5) -> Conditions:
+    generator = torch.Generator().manual_seed(0)
+
+    def normal(*shape: int) -> torch.Tensor:
+        return torch.randn(shape, generator=generator)
+
+    mask = known_mask(num_latents, num_known, 1, 4)
+    return Conditions(
+        prompt_embeds=normal(1, 6, 16),
+        negative_embeds=normal(1, 6, 16),
+        audio_embeds=normal(1, num_latents, 12, 16),
+        known_latents=normal(1, 32, num_latents, 1, 4) * mask[:, :1],
+        known_mask=mask,
+        control_latents=normal(1, 36, num_latents, 1, 4),
+    )
+
+
+def sample(transformer, controlnet, conditions, seed=0, **how) -> torch.Tensor:
+    sampling = Sampling(**{"num_inference_steps": 3, **how})
+    with torch.no_grad():
+        return denoise(transformer, controlnet, conditions, sampling, segment_generator(seed, 0))
+
+
+def test_known_latents_come_back_exactly(transformer, controlnet):
+    conditions = make_conditions(num_known=2)
+    latents = sample(transformer, controlnet, conditions)
+    assert torch.equal(latents[:, :, :2], conditions.known_latents[:, :, :2])
+    assert latents.shape == (1, 32, 5, 1, 4) and torch.isfinite(latents).all()
+
+
+def test_the_same_seed_gives_the_same_latents_and_another_seed_others(transformer, controlnet):
+    conditions = make_conditions()
+    first, again, other = (sample(transformer, controlnet, conditions, seed) for seed in (0, 0, 1))
+    assert torch.equal(first, again)
+    assert not torch.allclose(first, other)
+
+
+def test_every_segment_has_its_own_noise():
+    noises = [torch.randn(4, generator=segment_generator(5, index)) for index in range(3)]
+    assert not torch.equal(noises[0], noises[1]) and not torch.equal(noises[1], noises[2])
+    assert torch.equal(noises[2], torch.randn(4, generator=segment_generator(5, 2)))
+    segment_generator(2**63 - 1, 10_000)
+
+
+@pytest.mark.parametrize(("text", "audio"), [(1.0, 1.0), (2.5, 1.0), (1.0, 3.0), (2.5, 3.0)])
+def test_guidance_equals_its_formula_with_one_pass_per_variant(transformer, text, audio):
+    conditions = make_conditions()
+    sampling = Sampling(1, guidance_scale=text, audio_guidance_scale=audio)
+    noisy, sigma = torch.randn(1, 32, 5, 1, 4), torch.tensor(0.7)
+
+    def ask(some: Conditions) -> torch.Tensor:
+        return _Guidance(some, Sampling(1)).velocity(transformer, None, noisy, sigma)
+
+    with torch.no_grad():
+        full, no_text = ask(conditions), ask(conditions.without_text())
+        if text == 1.0:
+            off = ask(conditions.without_audio())
+            expected = off + audio * (full - off)
+        else:
+            off = ask(conditions.without_text().without_audio())
+            expected = off + audio * (no_text - off) + text * (full - no_text)
+        guidance = _Guidance(conditions, sampling)
+        guided = guidance.velocity(transformer, None, noisy, sigma)
+    assert len(guidance.variants) == 1 + (text != 1.0) + (audio != 1.0)
+    # Batched and single passes round differently.
+    torch.testing.assert_close(guided, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_every_condition_is_heeded(transformer, controlnet):
+    conditions = make_conditions()
+    base = sample(transformer, controlnet, conditions)
+    for without in (
+        conditions.without_text(),
+        conditions.without_audio(),
+        conditions.without_control(),
+    ):
+        assert not torch.allclose(sample(transformer, controlnet, without), base, atol=1e-6)
+
+
+def test_each_step_is_reported(transformer):
+    steps = []
+    with torch.no_grad():
+        denoise(
+            transformer, None, make_conditions(), Sampling(4), segment_generator(0, 0), steps.append
+        )
+    assert steps == [1, 2, 3, 4]
