@@ -132,7 +132,8 @@ class CameraControlNet(ModelMixin, ConfigMixin, AttentionMixin):
             scale: strength of the control; 0 leaves the transformer as it is.
         """
         seen = hidden_states[:, : self.config.hidden_channels]
-        tokens = self.patch_embedding(torch.cat((seen, control_latents), dim=1))
+        dtype = self.proj_in.weight.dtype
+        tokens = self.patch_embedding(torch.cat((seen.to(dtype), control_latents.to(dtype)), dim=1))
         rotary_emb = self.rope(hidden_states)
         tokens = tokens.flatten(2).transpose(1, 2)  # (B, L, embed_dim)
         if self.width_embedding is not None:
@@ -140,9 +141,9 @@ class CameraControlNet(ModelMixin, ConfigMixin, AttentionMixin):
             tokens = (tokens.unflatten(1, (-1, columns)) + self.width_embedding).flatten(1, 2)
         tokens = self.proj_in(tokens)
 
-        dtype = self.time_embedder.linear_1.weight.dtype
-        temb = self.time_embedder(sinusoid(timestep, self.config.freq_dim).to(dtype))
-        temb = nn.functional.silu(temb).to(self.proj_in.weight.dtype)
+        temb = sinusoid(timestep, self.config.freq_dim)
+        temb = self.time_embedder(temb.to(self.time_embedder.linear_1.weight.dtype))
+        temb = nn.functional.silu(temb).to(dtype)
         residuals = []
         for block, proj_out in zip(self.blocks, self.proj_out):
             tokens = block(tokens, temb, rotary_emb)

@@ -194,7 +194,9 @@ class AvatarTransformer3DModel(
         control_residuals: list[torch.Tensor] | None = None,
         return_dict: bool = False,
     ) -> torch.Tensor | Transformer2DModelOutput:
-        """Return the velocity (B, out_channels, T, h, w).
+        """Return the velocity (B, out_channels, T, h, w), in the dtype of `hidden_states`.
+
+        Inputs may be of another floating-point dtype than the weights.
 
         Args:
             hidden_states: (B, in_channels, T, h, w).
@@ -207,16 +209,19 @@ class AvatarTransformer3DModel(
             return_dict: wrap the velocity as diffusers' pipelines expect it.
         """
         grid = [n // p for n, p in zip(hidden_states.shape[2:], self.config.patch_size)]
+        dtype = self.patch_embedding.weight.dtype
         rotary_emb = self.rope(hidden_states)
-        tokens = self.patch_embedding(hidden_states).flatten(2).transpose(1, 2).contiguous()
+        tokens = self.patch_embedding(hidden_states.to(dtype))
+        tokens = tokens.flatten(2).transpose(1, 2).contiguous()  # (B, L, D)
         if self.width_embedding is not None:
             tokens = (tokens.unflatten(1, (-1, grid[2])) + self.width_embedding).flatten(1, 2)
 
         temb, block_temb = self.condition_embedder(timestep)
-        text = self.condition_embedder.text_embedder(encoder_hidden_states)
+        text = self.condition_embedder.text_embedder(encoder_hidden_states.to(dtype))
         image = None
         if encoder_hidden_states_image is not None:
-            image = self.condition_embedder.image_embedder(encoder_hidden_states_image)
+            image = self.condition_embedder.image_embedder(encoder_hidden_states_image.to(dtype))
+        audio_embeds = audio_embeds.to(dtype)
         if self.audio_position_embedding is not None:
             audio_embeds = audio_embeds + self.audio_position_embedding
 
@@ -232,7 +237,7 @@ class AvatarTransformer3DModel(
 
         shift, scale = (self.scale_shift_table + temb.float()[:, None]).chunk(2, dim=1)
         tokens = self.proj_out(modulate(tokens, self.norm_out, shift, scale))
-        velocity = self._unpatchify(tokens, grid)
+        velocity = self._unpatchify(tokens, grid).type_as(hidden_states)
         return Transformer2DModelOutput(sample=velocity) if return_dict else velocity
 
     def _unpatchify(self, tokens: torch.Tensor, grid: list[int]) -> torch.Tensor:

@@ -1,0 +1,140 @@
+"""A tier: which weights fill which part, and how its networks want to be asked.
+
+A tier is a yaml file in `configs/`, or one of the user's own. Code never asks which tier it runs
+in; tiers differ by the values below.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from omegaconf import MISSING, OmegaConf
+from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
+from yaml import YAMLError
+
+from skyreels_avatar.errors import InputError
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+@dataclass(frozen=True)
+class WeightFiles:
+    """The weight file of each part: absolute, beside the tier's yaml, or among the assets."""
+
+    vae: str = MISSING
+    transformer: str = MISSING
+    controlnet: str = MISSING
+    audio_encoder: str = MISSING
+    text_encoder: str = MISSING
+
+
+@dataclass(frozen=True)
+class Tier:
+    """What a yaml file in `configs/` says.
+
+    Attributes:
+        name: of the tier; the file's name unless it says otherwise.
+        weights: the weight file of each part.
+        sizes: per part, the arguments that differ from its class's defaults; for training. A
+            weight file carries its own sizes.
+        fps: motion frames per second, the clock of the networks.
+        window: motion frames of one denoising window, 1 + 4k.
+        overlap: motion frames a window takes over from the one before, 1 + 4k.
+        num_inference_steps: default number of denoising steps.
+        guidance_scale: default guidance for text; 1 is off.
+        audio_guidance_scale: default guidance for audio; 1 is off.
+        shift: > 1 spends more of the steps at high noise.
+    """
+
+    name: str = MISSING
+    weights: WeightFiles = field(default_factory=WeightFiles)
+    sizes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    fps: float = 25.0
+    window: int = 49
+    overlap: int = 9
+    num_inference_steps: int = 8
+    guidance_scale: float = 1.0
+    audio_guidance_scale: float = 1.0
+    shift: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.window % 4 != 1 or self.overlap % 4 != 1 or not 0 < self.overlap < self.window:
+            raise InputError(
+                "window and overlap must be 1 + 4k frames with 0 < overlap < window, got "
+                f"{self.window} and {self.overlap}"
+            )
+        for name in ("fps", "num_inference_steps", "shift"):
+            if not getattr(self, name) > 0:
+                raise InputError(f"{name} must be above 0, got {getattr(self, name)}")
+        for name in ("guidance_scale", "audio_guidance_scale"):
+            if not getattr(self, name) >= 0:
+                raise InputError(f"{name} must be at least 0, got {getattr(self, name)}")
+
+
+def load_tier(name_or_path: str | Path) -> Tier:
+    """Return the tier of that name in `configs/`, or the one a yaml file describes.
+
+    The weight files of the result are absolute paths.
+
+    Raises:
+        InputError: an unknown name (the message lists the known ones), a missing or malformed
+            file, an unknown field or a value out of range.
+    """
+    path = _yaml_path(name_or_path)
+    schema = OmegaConf.structured(Tier)
+    try:
+        given = OmegaConf.load(path)
+        tier = OmegaConf.to_object(OmegaConf.merge(schema, {"name": path.stem}, given))
+    except ConfigKeyError as error:
+        allowed = ", ".join(f.name for f in fields(Tier))
+        raise InputError(f"{path}: {_first_line(error)}; a tier's fields are {allowed}") from error
+    except (OmegaConfBaseException, YAMLError, UnicodeDecodeError, OSError) as error:
+        raise InputError(f"{path} is not a usable tier: {_first_line(error)}") from error
+    weights = {f.name: _weight_path(getattr(tier.weights, f.name), path.parent) for f in
+               fields(WeightFiles)}  # fmt: skip
+    values = {f.name: getattr(tier, f.name) for f in fields(Tier)}
+    return Tier(**{**values, "weights": WeightFiles(**weights)})
+
+
+def tier_names() -> list[str]:
+    """Return the names that `load_tier` knows, sorted."""
+    return sorted(path.stem for path in config_path("").glob("*.yaml"))
+
+
+def config_path(name: str) -> Path:
+    """Return where a file of `configs/` lies, in a checkout as in an installed wheel."""
+    return _first_folder(_PACKAGE / "_configs", _PACKAGE.parent / "configs") / name
+
+
+def asset_path(name: str) -> Path:
+    """Return where a file of `assets/` lies, in a checkout as in an installed wheel."""
+    return _first_folder(_PACKAGE / "_assets", _PACKAGE.parent / "assets") / name
+
+
+def _first_folder(*folders: Path) -> Path:
+    return next((folder for folder in folders if folder.is_dir()), folders[-1])
+
+
+def _yaml_path(name_or_path: str | Path) -> Path:
+    path = Path(name_or_path)
+    if path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
+        if not path.is_file():
+            raise InputError(f"no tier file at {path}")
+        return path.resolve()
+    if str(name_or_path) not in tier_names():
+        raise InputError(
+            f"unknown tier {str(name_or_path)!r}; known are {', '.join(tier_names())}, "
+            "or give the path of a yaml file"
+        )
+    return config_path(f"{name_or_path}.yaml")
+
+
+def _weight_path(name: str, folder: Path) -> str:
+    beside = folder / name
+    return str(beside if beside.is_file() or Path(name).is_absolute() else asset_path(name))
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
