@@ -86,6 +86,7 @@ class VideoWriter:
         fps: 1 to 120.
         audio: the sound from the first frame on, or None for a silent film.
         crf: 0 to 51, smaller is better and larger.
+        metadata: tags of the file, such as title, comment and description.
 
     Raises:
         InputError: an odd size, an impossible rate, or a place that cannot be written.
@@ -100,6 +101,7 @@ class VideoWriter:
         audio: AudioTrack | None = None,
         crf: int = 18,
         preset: str = "veryfast",
+        metadata: dict[str, str] | None = None,
     ):
         if height % 2 or width % 2 or min(height, width) < 2:
             raise InputError(f"a video needs even sides (H.264), got {width}x{height}")
@@ -109,6 +111,7 @@ class VideoWriter:
         self.num_frames = 0
         self._partial = _partial(self.path)
         self._audio = None if audio is None else _playable(audio)
+        self._metadata = metadata or {}
         self._options = {"crf": str(crf), "preset": preset, "threads": "1"}
         # Two batches wait at most: memory stays flat, whichever side is faster.
         self._batches: queue.Queue[np.ndarray | None] = queue.Queue(maxsize=2)
@@ -181,6 +184,7 @@ class VideoWriter:
             with av.open(
                 str(self._partial), "w", format="mp4", options={"movflags": "+faststart"}
             ) as container:
+                container.metadata.update(self._metadata)
                 video = _add_video(container, self.height, self.width, self.fps, self._options)
                 sound = _SoundTrack(container, self._audio) if self._audio is not None else None
                 index = 0

@@ -62,6 +62,12 @@ def test_the_file_is_h264_and_aac_that_streams_and_is_tagged(tmp_path):
     assert content.index(b"moov") < content.index(b"mdat"), "players must start before the end"
 
 
+def test_tags_are_in_the_file(tmp_path):
+    path = _write(tmp_path / "a.mp4", _frames(3), metadata={"comment": "made by a machine"})
+    with av.open(str(path)) as container:
+        assert container.metadata["comment"] == "made by a machine"
+
+
 def test_colours_come_back_as_they_went_in(tmp_path):
     colours = np.array([[200, 150, 120], [255, 0, 0], [0, 0, 255], [128] * 3, [0] * 3, [255] * 3])
     frames = np.broadcast_to(colours[:, None, None], (6, 64, 64, 3)).astype(np.uint8)

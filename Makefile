@@ -1,0 +1,48 @@
+# make demo   a talking video in output/demo.mp4; IMAGE= AUDIO= PROMPT= CAMERA= OUTPUT= take yours
+# make test   the tests; make bench: how fast, how large; make lint: style
+# Each installs what it needs into .venv first. TORCH=cuda asks for a GPU build of torch.
+
+SHELL := /bin/bash
+PYTHON ?= $(shell for python in python3 python3.12 python3.11 python3.10; do \
+	$$python -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' \
+	2>/dev/null && echo $$python && break; done)
+PINS := $(shell cat pyproject.toml requirements/* | cksum | tr -d ' ')
+READY := .venv/.ready-$(PINS)
+BIN := .venv/bin
+
+export IMAGE ?= assets/examples/portrait.png
+export AUDIO ?= assets/examples/speech.wav
+export PROMPT ?= a woman speaks warmly and smiles
+export CAMERA ?= push_in:60
+export OUTPUT ?= output/demo.mp4
+export SIZE ?= 512x512
+export TORCH
+# Threads that wait for work must not burn the other core; torch reads this when it is imported.
+export OMP_WAIT_POLICY := PASSIVE
+
+.PHONY: demo test bench lint install
+.DEFAULT_GOAL := demo
+
+demo: $(READY)
+	@mkdir -p "$$(dirname "$$OUTPUT")"
+	@$(BIN)/skyreels-avatar generate --image "$$IMAGE" --audio "$$AUDIO" --prompt "$$PROMPT" \
+		--camera "$$CAMERA" --size "$$SIZE" --output "$$OUTPUT"
+
+# One thread a worker: two workers of two threads on two cores would wait for each other.
+test: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4
+
+bench: $(READY)
+	$(BIN)/python tests/bench.py
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+install: $(READY)
+
+$(READY): pyproject.toml $(wildcard requirements/*)
+	@test -n "$(PYTHON)" || { echo "error: no Python 3.10, 3.11 or 3.12 was found" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python requirements/install.py
+	@rm -f .venv/.ready-* && touch $@
