@@ -8,12 +8,17 @@ import cv2
 import numpy as np
 from torch import Tensor
 
-from camera.fill import extend, spread
+from camera.fill import spread
+from camera.patches import complete
 from camera.scene import SURE_MATTE, Scene
 
 CONTOUR_SHARE = 0.06
 """The person's outline goes on beyond the border in the direction of its last part, this share of
 the picture's long side."""
+
+SOFTNESS_REACH_PX = 8.0
+EDGE_PX = 3.0
+"""Width of the person's edge beyond the border, where no matte tells it."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +37,13 @@ class Layer:
 
 
 def background_layer(scene: Scene, margin: int) -> Layer:
-    """Return the filled background, mirrored and blurred beyond the border."""
-    picture = scene.background.permute(1, 2, 0).numpy()
+    """Return the filled background, continued by its own patches beyond the border."""
+    picture = np.ascontiguousarray(scene.background.permute(1, 2, 0).numpy())
     seen = (scene.person[3] < 0.5).numpy()
+    outside = _pad(np.zeros(seen.shape, np.uint8), margin, cv2.BORDER_CONSTANT, 1) > 0
+    canvas = _pad(picture, margin, cv2.BORDER_REPLICATE)
     return Layer(
-        extend(np.ascontiguousarray(picture), margin),
+        complete(canvas, outside, ~outside),
         _pad(seen.astype(np.uint8) * 255, margin, cv2.BORDER_CONSTANT),
         _pad(_inverse(scene.background_depth), margin, cv2.BORDER_REPLICATE),
         margin,
@@ -61,27 +68,43 @@ def _inverse(depth: Tensor) -> np.ndarray:
     return (1 / depth).numpy().astype(np.float32)
 
 
-def _pad(array: np.ndarray, margin: int, border: int) -> np.ndarray:
-    return cv2.copyMakeBorder(array, margin, margin, margin, margin, border, value=0)
+def _pad(array: np.ndarray, margin: int, border: int, value: int = 0) -> np.ndarray:
+    return cv2.copyMakeBorder(array, margin, margin, margin, margin, border, value=value)
 
 
 def _extended_person(scene: Scene, values: np.ndarray, margin: int) -> np.ndarray:
+    """Continue the person's outline along its direction and the clothes by their own patches."""
     height, width = values.shape[:2]
+    picture = (slice(margin, margin + height), slice(margin, margin + width))
+    outside = np.ones((height + 2 * margin, width + 2 * margin), bool)
+    outside[picture] = False
     matte = values[..., 3]
-    picture = np.ascontiguousarray(scene.image.permute(1, 2, 0).numpy())
-    colour = extend(spread(picture, matte > SURE_MATTE), margin)
     contour = _signed_distance(matte)
     contour = _continued(_continued(contour, margin).T, margin).T
     # Near the border the matte's own softness, further out a clean soft edge.
-    inside = np.zeros(contour.shape, np.uint8)
-    inside[margin : margin + height, margin : margin + width] = 1
-    outward = np.clip(cv2.distanceTransform(1 - inside, cv2.DIST_L2, 5) / 8.0, 0.0, 1.0)
-    edge = np.clip(contour / 3.0 + 0.5, 0.0, 1.0)
+    distance = cv2.distanceTransform(outside.astype(np.uint8), cv2.DIST_L2, 5)
+    outward = np.clip(distance / SOFTNESS_REACH_PX, 0.0, 1.0)
+    edge = np.clip(contour / EDGE_PX + 0.5, 0.0, 1.0)
     coverage = _pad(matte, margin, cv2.BORDER_REPLICATE) * (1 - outward) + edge * outward
+
+    sure = matte > SURE_MATTE
+    colour = np.ascontiguousarray(scene.image.permute(1, 2, 0).numpy())
+    colour = _pad(spread(colour, sure), margin, cv2.BORDER_REPLICATE)
+    source = _pad((sure & ~_face(scene)).astype(np.uint8), margin, cv2.BORDER_CONSTANT) > 0
+    colour = complete(colour, outside & (coverage > 0), source)
+
     coverage = coverage[..., None]
     extended = np.concatenate([colour * coverage, coverage], axis=-1).astype(np.float32)
-    extended[margin : margin + height, margin : margin + width] = values
+    extended[picture] = values
     return extended
+
+
+def _face(scene: Scene) -> np.ndarray:
+    """Return where the face is (H, W) bool: nothing of it may be copied elsewhere."""
+    x, y, w, h = (round(v) for v in scene.face_box)
+    face = np.zeros(tuple(scene.depth.shape), bool)
+    face[max(0, y) : max(0, y + h), max(0, x) : max(0, x + w)] = True
+    return face
 
 
 def _signed_distance(matte: np.ndarray) -> np.ndarray:

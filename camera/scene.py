@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from camera.fill import fill_unknown, spread
+from camera.fill import spread
 from camera.geometry import intrinsics_from_hfov, unproject
+from camera.patches import complete
 
 MATTE_GROWTH = 0.0025
 """The matte grows by this share of the long side: a thin rim of true background that moves with
@@ -74,7 +75,7 @@ def build_scene(
     picture = np.ascontiguousarray(image.detach().float().permute(1, 2, 0).numpy())
     matte = _grown_matte(person_mask.detach().float().clamp(0, 1).numpy())
     known = ~_dilated(matte > 0.03, GAP_GROWTH)
-    background = _possible_background(picture, fill_unknown(picture, known), matte)
+    background = _possible_background(picture, complete(picture, ~known, known), matte)
     covered = 1 - matte[..., None]
     person = np.concatenate([picture - covered * background, matte[..., None]], axis=-1)
 
