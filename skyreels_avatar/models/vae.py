@@ -57,6 +57,24 @@ TIME_FACTOR = 4
 
 
 @dataclass(frozen=True)
+class PictureDetail:
+    """A finer copy of the picture, so that a moving face keeps the sharpness of a still one.
+
+    Attributes:
+        texture: (1, 3, Hs, Ws) in [0, 1], about twice as fine as the frames.
+        share: (1, 1, Hm, Wm) in [0, 1], where the texture may replace the frames; None is 1.
+        positions: (F, 2, rows, columns), where in the texture (-1..1) lie the nodes of a grid
+            over the crop: what the camera does. Between nodes it is interpolated linearly.
+        span: left, top, right, bottom pixels of the crop where the first and last nodes are.
+    """
+
+    texture: torch.Tensor
+    share: torch.Tensor | None
+    positions: torch.Tensor
+    span: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
 class ReferenceClip:
     """The talking crop of some frames of the reference video.
 
@@ -66,12 +84,14 @@ class ReferenceClip:
         positions: (F,) where each frame lies on the motion clock, in frames from the start of the
             latents it is decoded with; fractions are interpolated.
         look: the inside of this person's mouth, from `ReferenceMotionVAE.look_of`.
+        detail: a finer source for the same pixels, where there is one.
     """
 
     frames: torch.Tensor
     landmarks: torch.Tensor
     positions: torch.Tensor
     look: MouthLook
+    detail: PictureDetail | None = None
 
 
 class ReferenceMotionVAE(ModelMixin, ConfigMixin):
@@ -172,7 +192,7 @@ class ReferenceMotionVAE(ModelMixin, ConfigMixin):
                 undone = undo_eyes(part.flatten(1, 2), eye, shape, values)
                 looked[box] = undone.reshape(part.shape)
         matte = inside_field(points)[:, None]
-        frames = sample_frames(clip.frames, frame.to_pixels(looked))
+        frames = sample_clip(clip, frame.to_pixels(looked))
         frames = torch.where(matte, frames, clip.frames)
         if lips is not None:
             colour, alpha = self._mouth(points[lips], warp, frame, shape, values, clip)
@@ -240,7 +260,7 @@ class ReferenceMotionVAE(ModelMixin, ConfigMixin):
                 y, x, shape.lip_x, shape.upper_y - widen, shape.lower_y + widen, 1.3 * pixel
             )
             rest = (rest * (shape.gap > 0)[:, None]).reshape(alpha.shape[0], 1, *at.shape[1:3])
-            inside = inside + rest * (sample_frames(clip.frames, frame.to_pixels(at)) - inside)
+            inside = inside + rest * (sample_clip(clip, frame.to_pixels(at)) - inside)
         return inside, alpha.reshape(-1, 1, *at.shape[1:3])
 
 
@@ -310,10 +330,33 @@ def pixel_box(
     return slice(None), slice(top, bottom), slice(left, right)
 
 
-def sample_frames(frames: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-    """Look (F, 3, H, W) frames up at (F, h, w, 2) pixel positions (centres at +0.5)."""
+def sample_clip(clip: ReferenceClip, positions: torch.Tensor) -> torch.Tensor:
+    """Look the frames of a clip up at (F, h, w, 2) pixel positions (centres at +0.5)."""
+    detail = clip.detail
+    if detail is None:
+        return _sample_frames(clip.frames, positions)
+    left, top, right, bottom = detail.span
+    scale = positions.new_tensor([2 / (right - left), 2 / (bottom - top)])
+    grid = (positions - positions.new_tensor([left, top])) * scale - 1
+    grid = F.grid_sample(
+        detail.positions, grid, mode="bilinear", padding_mode="border", align_corners=True
+    )
+    # all frames look into one texture: stack them in one tall picture instead of copying it
+    tall = grid.permute(0, 2, 3, 1).reshape(1, -1, grid.shape[3], 2)
+    fine = _look(detail.texture, tall).reshape(3, *grid.shape[:1], *grid.shape[2:]).transpose(0, 1)
+    if detail.share is None:
+        return fine
+    share = _look(detail.share, tall).reshape(grid.shape[0], 1, *grid.shape[2:])
+    coarse = _sample_frames(clip.frames, positions)
+    return coarse + share * (fine - coarse)
+
+
+def _sample_frames(frames: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
     height, width = frames.shape[-2:]
-    grid = positions * positions.new_tensor([2 / width, 2 / height]) - 1
+    return _look(frames, positions * positions.new_tensor([2 / width, 2 / height]) - 1)
+
+
+def _look(picture: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
     return F.grid_sample(
-        frames, grid, mode="bilinear", padding_mode="reflection", align_corners=False
+        picture, grid, mode="bilinear", padding_mode="reflection", align_corners=False
     )
