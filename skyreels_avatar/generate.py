@@ -13,7 +13,7 @@ from pathlib import Path
 from skyreels_avatar.components import Components, load_components
 from skyreels_avatar.media.video import VideoWriter, check_output
 from skyreels_avatar.pipeline.avatar import AvatarPipeline
-from skyreels_avatar.pipeline.encode import open_shot
+from skyreels_avatar.pipeline.encode import open_shot, read_shot
 from skyreels_avatar.pipeline.progress import OnProgress, Progress, Reporter
 from skyreels_avatar.provenance import metadata_of
 from skyreels_avatar.script import Camera, GenerationRequest, SamplingParams, Shot
@@ -120,10 +120,12 @@ def generate_request(
     reporter = Reporter(on_progress)
     start = time.perf_counter()
     with _collected_warnings() as warnings:
+        with reporter.stage("read"):
+            files = read_shot(request)
         with reporter.stage("load"):
             components = components or load_components(request.tier)
         with reporter.stage("analyse"):
-            opened = open_shot(request, components)
+            opened = open_shot(request, files, components)
         height, width = opened.portrait.height, opened.portrait.width
         with VideoWriter(
             path, height, width, request.fps, opened.audio, metadata=metadata_of(request)

@@ -63,6 +63,7 @@ class AvatarPipeline:
                 shot.reference.render_until(shot.last_picture(segment) + 1)
             with reporter.stage("encode"):
                 conditions = shot.conditions(segment, known)
+                conditions = conditions.to(self.components.device, self.components.dtype)
             with reporter.stage("denoise"):
                 latents = denoise(
                     self.components.transformer,
@@ -71,7 +72,7 @@ class AvatarPipeline:
                     shot.sampling,
                     segment_generator(shot.seed, segment.index),
                     on_step=lambda _: reporter.report("denoise"),
-                )
+                ).float()
             chunks = shot.decoder.frames(latents, segment)
             while True:
                 with reporter.stage("decode"):
@@ -98,7 +99,8 @@ class _EncodedShot:
         ).split(1)
         self.reference = build_reference(opened, shot.camera)
         landmarks = torch.from_numpy(opened.face.landmarks)
-        look = self.vae.look_of(opened.portrait.as_tensor(), landmarks, self.seed)
+        picture, device = opened.portrait.as_tensor(), components.device
+        look = self.vae.look_of(picture.to(device), landmarks.to(device), self.seed)
         self.decoder = Decoder(self.vae, self.reference, self.plan, look)
         self._start = self.reference.landmarks(0, 1)[0]
 
@@ -143,4 +145,4 @@ class _EncodedShot:
         seen = torch.lerp(seen[low], seen[high], share)
         landmarks = torch.lerp(landmarks[low], landmarks[high], share[:, None, None])
         motion = apparent_motion(landmarks, self._start)
-        return control_latents(self.vae.encode_motion(motion[None]), seen)
+        return control_latents(self.vae.encode_motion(motion[None].to(self.vae.device)), seen)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import torch
 
@@ -29,6 +29,17 @@ class Conditions:
     known_latents: torch.Tensor
     known_mask: torch.Tensor
     control_latents: torch.Tensor | None = None
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> Conditions:
+        """Return the same conditions where and in which precision the transformer works."""
+        return Conditions(
+            **{
+                field.name: None
+                if (value := getattr(self, field.name)) is None
+                else value.to(device, dtype)
+                for field in fields(self)
+            }
+        )
 
     def without_text(self) -> Conditions:
         """Return the same conditions with the negative prompt in the prompt's place."""

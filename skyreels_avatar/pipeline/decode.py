@@ -46,8 +46,11 @@ class Decoder:
         crop = torch.from_numpy(inside).permute(0, 3, 1, 2).float().div_(255)
         positions = [self.plan.position(i) - segment.first_frame for i in range(first, last)]
         landmarks = landmarks - torch.tensor([left, top, 0.0])
-        clip = ReferenceClip(crop, landmarks, torch.tensor(positions), self.look)
-        talking, matte = self.vae.decode(latents, clip)
+        device = latents.device
+        clip = ReferenceClip(
+            crop.to(device), landmarks.to(device), torch.tensor(positions).to(device), self.look
+        )
+        talking, matte = (output.cpu() for output in self.vae.decode(latents, clip))
         blended = torch.lerp(crop, talking, matte).mul_(255).add_(0.5).clamp_(0, 255)
         inside[:] = blended.permute(0, 2, 3, 1).to(torch.uint8).numpy()
         return pixels

@@ -14,7 +14,7 @@ import torch
 from camera import CameraMove, ReferenceVideo, build_scene, plan_path
 from skyreels_avatar.components import Components
 from skyreels_avatar.errors import InputError
-from skyreels_avatar.faces.analyser import Face
+from skyreels_avatar.faces.analyser import Face, FaceAnalyser
 from skyreels_avatar.faces.matte import person_mask
 from skyreels_avatar.faces.select import choose_face
 from skyreels_avatar.media.audio import AudioTrack
@@ -35,12 +35,29 @@ from skyreels_avatar.script import Camera, GenerationRequest
 logger = logging.getLogger(__name__)
 
 _ANALYSIS_SIDE_PX = 1536  # faces are looked for in the picture at this size at most
+_TOKENS_BESIDE = 8  # more than `audio_windows` reaches beyond a window on either side
 _MEL_MARGIN = 2  # mel frames beside a cut whose 25 ms would reach beyond it
 
 
 @dataclass(frozen=True, eq=False)
+class ShotFiles:
+    """The files of a shot, read and checked, and the size of its video.
+
+    Attributes:
+        whole: the picture as it came.
+        audio: the piece of the sound that is used.
+        height, width: of the video.
+    """
+
+    whole: Portrait
+    audio: AudioTrack
+    height: int
+    width: int
+
+
+@dataclass(frozen=True, eq=False)
 class OpenShot:
-    """The inputs of a shot, read and checked.
+    """A shot whose face is found and whose frames are counted.
 
     Attributes:
         portrait: the picture at the size of the video.
@@ -55,35 +72,37 @@ class OpenShot:
     plan: ShotPlan
 
 
-def open_shot(request: GenerationRequest, components: Components) -> OpenShot:
-    """Read the picture and the voice of a request, find the face and count the frames.
+def read_shot(request: GenerationRequest) -> ShotFiles:
+    """Read the picture and the voice of a request; no network is needed for it.
 
     Raises:
-        InputError: a file, the size or the face cannot be used.
+        InputError: a file or the size cannot be used.
     """
     shot = request.shot
     if shot.image is None:
-        raise InputError("generate starts from a picture, got a video; give image=")
+        raise InputError(f"generate starts from a picture, got the video {shot.video}")
     audio = AudioTrack.load(shot.audio)
     if shot.start_s is not None or shot.end_s is not None:
         audio = audio.cut(shot.start_s, shot.end_s)
-    plan = plan_shot(
-        audio.duration_s,
-        request.fps,
-        components.tier.fps,
-        components.tier.window,
-        components.tier.overlap,
-    )
     whole = Portrait.load(shot.image)
-    height, width = fit_size(whole.height, whole.width, request.size)
-    portrait, face = _framed(whole, height, width, shot.face, components.face_analyser())
-    return OpenShot(portrait, face, audio, plan)
+    return ShotFiles(whole, audio, *fit_size(whole.height, whole.width, request.size))
 
 
-def _framed(
-    whole: Portrait, height: int, width: int, selector: str, analyser
-) -> tuple[Portrait, Face]:
+def open_shot(request: GenerationRequest, files: ShotFiles, components: Components) -> OpenShot:
+    """Find the face of a shot and count its frames.
+
+    Raises:
+        FaceError: there is no face, or not the one that was asked for.
+    """
+    tier = components.tier
+    plan = plan_shot(files.audio.duration_s, request.fps, tier.fps, tier.window, tier.overlap)
+    portrait, face = _framed(files, request.shot.face, components.face_analyser())
+    return OpenShot(portrait, face, files.audio, plan)
+
+
+def _framed(files: ShotFiles, selector: str, analyser: FaceAnalyser) -> tuple[Portrait, Face]:
     """Return the picture at the size of the video, cropped round the face, and the face in it."""
+    whole, height, width = files.whole, files.height, files.width
     scale = min(1.0, _ANALYSIS_SIDE_PX / max(whole.height, whole.width))
     small = whole.resized_to(round(whole.height * scale), round(whole.width * scale))
     scale = small.width / whole.width
@@ -150,7 +169,7 @@ class ShotSound:
         mel = log_mel(self._samples[first_sample:last_sample])
         skip = first - first_sample // HOP
         mel = mel[skip : skip + stop * step + context - first]
-        tokens = self._encoder(mel[None])
+        tokens = self._encoder(mel[None].to(self._encoder.device))
         return tokens[:, start - first // step : stop - first // step]
 
     def window(self, segment: Segment, num_latent_frames: int) -> torch.Tensor:
@@ -159,6 +178,3 @@ class ShotSound:
         stop = max(start + 1, min(segment.stop + _TOKENS_BESIDE, self.num_tokens))
         tokens = self.tokens(start, stop)
         return audio_windows(tokens, segment.first_frame - start, num_latent_frames)
-
-
-_TOKENS_BESIDE = 8  # more than `audio_windows` reaches beyond a window on either side
