@@ -1,0 +1,132 @@
+"""Decide whose face is meant when a picture shows none, one or several."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import numpy as np
+
+from skyreels_avatar.errors import FaceError
+from skyreels_avatar.faces.analyser import Face, FaceAnalyser
+from skyreels_avatar.faces.region import Box, overlap
+
+logger = logging.getLogger(__name__)
+
+MIN_BOX_PX = 16
+LOW_VISIBILITY = 0.3
+SELECTORS = (
+    "'auto' (the largest face that looks at the camera), a number counted from 0 (largest first), "
+    "or x,y,width,height in pixels from the top left corner"
+)
+
+
+def choose_face(
+    faces: Sequence[Face], selector: str, pixels: np.ndarray, analyser: FaceAnalyser
+) -> Face:
+    """Return the face that the selector means.
+
+    Args:
+        faces: what `analyser.find(pixels)` returned.
+        selector: "auto", an index such as "0", or a box "x,y,width,height" in pixels. In a box
+            where no face is recognised, the average face is placed, with confidence 0.
+        pixels: (H, W, 3) uint8 sRGB, the picture of the faces.
+        analyser: looks again inside a box.
+
+    Raises:
+        FaceError: no face, no such face, or a selector of another form.
+    """
+    wanted = str(selector).strip().lower()
+    if wanted == "auto":
+        face = _most_prominent(faces, pixels)
+    elif wanted.isdecimal():
+        face = _numbered(faces, int(wanted), pixels)
+    else:
+        face = _in_box(faces, parse_box(wanted, pixels), pixels, analyser)
+    if face.visibility < LOW_VISIBILITY:
+        logger.warning(
+            "the face at %s is turned away or cut off (visibility %.0f%%): expect weak lip "
+            "movement; choose another with --face (%s)",
+            _box_text(face.box),
+            100 * face.visibility,
+            describe(faces),
+        )
+    return face
+
+
+def describe(faces: Sequence[Face]) -> str:
+    """Return "2 faces: 0 at 10,20,80,90; 1 at ..." for messages."""
+    if not faces:
+        return "no faces"
+    listed = "; ".join(f"{index} at {_box_text(face.box)}" for index, face in enumerate(faces))
+    return f"{len(faces)} face{'s' if len(faces) > 1 else ''}: {listed}"
+
+
+def parse_box(text: str, pixels: np.ndarray) -> Box:
+    """Return x, y, width, height from "x,y,w,h", checked against the picture."""
+    height, width = pixels.shape[:2]
+    try:
+        x, y, box_width, box_height = (float(part) for part in text.split(","))
+    except ValueError:
+        raise FaceError(f"cannot read the face selector {text!r}; give {SELECTORS}") from None
+    if not np.isfinite([x, y, box_width, box_height]).all():
+        raise FaceError(f"the face box must be four finite numbers, got {text!r}")
+    if min(box_width, box_height) < MIN_BOX_PX:
+        raise FaceError(
+            f"the face box must be at least {MIN_BOX_PX} x {MIN_BOX_PX} pixels, got {text!r}; "
+            "the order is x,y,width,height"
+        )
+    if x < 0 or y < 0 or x + box_width > width or y + box_height > height:
+        raise FaceError(
+            f"the face box {text!r} reaches beyond the picture of {width} x {height} pixels; "
+            "the order is x,y,width,height, counted from the top left corner"
+        )
+    return x, y, box_width, box_height
+
+
+def _most_prominent(faces: Sequence[Face], pixels: np.ndarray) -> Face:
+    if not faces:
+        raise FaceError(
+            f"no face was found in the picture of {_size_text(pixels)}; use a picture in which "
+            "a face is clearly visible, or say where it is with --face x,y,width,height "
+            "(pixels from the top left corner)"
+        )
+    return max(faces, key=lambda face: face.box[2] * face.box[3] * (0.2 + face.visibility))
+
+
+def _numbered(faces: Sequence[Face], index: int, pixels: np.ndarray) -> Face:
+    if index >= len(faces):
+        raise FaceError(
+            f"there is no face {index} in the picture of {_size_text(pixels)}, which shows "
+            f"{describe(faces)}; choose one of them, or say where it is with "
+            "--face x,y,width,height"
+        )
+    return faces[index]
+
+
+def _in_box(faces: Sequence[Face], box: Box, pixels: np.ndarray, analyser: FaceAnalyser) -> Face:
+    inside = [face for face in faces if _fits(face.box, box)]
+    if inside:
+        return max(inside, key=lambda face: face.box[2] * face.box[3])
+    face = analyser.find_in_box(pixels, box)
+    if face.confidence == 0:
+        logger.warning(
+            "no face is recognised in the box %s: an average face is placed there, so that lips "
+            "and eyes may be off; draw the box from the hairline to the chin",
+            _box_text(box),
+        )
+    return face
+
+
+def _fits(face: Box, box: Box) -> bool:
+    """Return whether a face is what a box was drawn round: it overlaps and is not a small part."""
+    areas = face[2] * face[3], box[2] * box[3]
+    return overlap(face, box) > 0.6 and min(areas) > 0.2 * max(areas)
+
+
+def _box_text(box: Box) -> str:
+    return ",".join(f"{value:.0f}" for value in box)
+
+
+def _size_text(pixels: np.ndarray) -> str:
+    return f"{pixels.shape[1]} x {pixels.shape[0]} pixels"
