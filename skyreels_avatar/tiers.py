@@ -86,6 +86,8 @@ def load_tier(name_or_path: str | Path) -> Tier:
     schema = OmegaConf.structured(Tier)
     try:
         given = OmegaConf.load(path)
+        if not OmegaConf.is_dict(given):
+            raise InputError(f"{path} is not a usable tier: it holds a list, not fields")
         tier = OmegaConf.to_object(OmegaConf.merge(schema, {"name": path.stem}, given))
     except ConfigKeyError as error:
         allowed = ", ".join(f.name for f in fields(Tier))

@@ -43,11 +43,9 @@ def save_module(
             if not torch.isfinite(tensor).all():
                 raise CheckpointError(f"{name} is not finite in {dtype}; {path} was not written")
         tensors[name] = tensor.clone().contiguous()
-    header = {
-        "format": "pt",
-        "class": type(module).__name__,
-        "config": json.dumps(_public_config(module), sort_keys=True),
-    }
+    # One entry: safetensors writes several in random order, and equal weights should be equal bytes.
+    config = {"_class_name": type(module).__name__, **_public_config(module)}
+    header = {"config": json.dumps(config, sort_keys=True)}
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
@@ -69,8 +67,8 @@ def read_header(path: str | Path) -> tuple[str, dict[str, Any]]:
         raise CheckpointError(f"no weights at {path}; train them or name another file in the tier")
     try:
         with safe_open(path, framework="pt") as file:
-            header = file.metadata() or {}
-        return header["class"], json.loads(header["config"])
+            config = json.loads((file.metadata() or {})["config"])
+        return config.pop("_class_name"), config
     except SafetensorError as error:
         raise CheckpointError(f"{path} is damaged or not a safetensors file: {error}") from error
     except (KeyError, ValueError) as error:

@@ -15,6 +15,7 @@ from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.attention import AttentionMixin, FeedForward
 from diffusers.models.embeddings import TimestepEmbedding
 from diffusers.models.modeling_utils import ModelMixin
+from diffusers.models.normalization import FP32LayerNorm
 
 from skyreels_avatar.models.layers import Attention, RotaryPositions, modulate, sinusoid
 
@@ -25,7 +26,7 @@ class AdaptiveNorm(nn.Module):
     def __init__(self, dim: int, time_embed_dim: int, eps: float):
         super().__init__()
         self.linear = nn.Linear(time_embed_dim, 3 * dim)
-        self.norm = nn.LayerNorm(dim, eps=eps)
+        self.norm = FP32LayerNorm(dim, eps)
 
     def forward(
         self, hidden_states: torch.Tensor, temb: torch.Tensor
