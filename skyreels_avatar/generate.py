@@ -14,11 +14,21 @@ from skyreels_avatar.components import Components, load_components
 from skyreels_avatar.media.video import VideoWriter, check_output
 from skyreels_avatar.pipeline.avatar import AvatarPipeline
 from skyreels_avatar.pipeline.encode import open_shot, read_shot
+from skyreels_avatar.pipeline.preview import ShotEstimate, estimate, write_reference
 from skyreels_avatar.pipeline.progress import OnProgress, Progress, Reporter
 from skyreels_avatar.provenance import metadata_of
 from skyreels_avatar.script import Camera, GenerationRequest, SamplingParams, Shot
 
-__all__ = ["GenerationResult", "Progress", "generate", "generate_request"]
+__all__ = [
+    "GenerationResult",
+    "Progress",
+    "ShotEstimate",
+    "estimate",
+    "generate",
+    "generate_request",
+    "load_components",
+    "write_reference",
+]
 
 
 @dataclass(frozen=True)

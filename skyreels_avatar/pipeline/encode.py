@@ -96,11 +96,11 @@ def open_shot(request: GenerationRequest, files: ShotFiles, components: Componen
     """
     tier = components.tier
     plan = plan_shot(files.audio.duration_s, request.fps, tier.fps, tier.window, tier.overlap)
-    portrait, face = _framed(files, request.shot.face, components.face_analyser())
+    portrait, face = frame_face(files, request.shot.face, components.face_analyser())
     return OpenShot(portrait, face, files.audio, plan)
 
 
-def _framed(files: ShotFiles, selector: str, analyser: FaceAnalyser) -> tuple[Portrait, Face]:
+def frame_face(files: ShotFiles, selector: str, analyser: FaceAnalyser) -> tuple[Portrait, Face]:
     """Return the picture at the size of the video, cropped round the face, and the face in it."""
     whole, height, width = files.whole, files.height, files.width
     scale = min(1.0, _ANALYSIS_SIDE_PX / max(whole.height, whole.width))

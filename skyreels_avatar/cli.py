@@ -1,0 +1,385 @@
+"""The command line: arguments become requests, errors become one line and an exit code."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from skyreels_avatar import __version__
+from skyreels_avatar.errors import AvatarError, Cancelled, InputError
+
+if TYPE_CHECKING:
+    from skyreels_avatar.generate import Progress as Report
+    from skyreels_avatar.script import GenerationRequest
+
+DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="A portrait, a voice and a sentence become a directed talking video.",
+)
+stderr = Console(stderr=True, soft_wrap=True, highlight=False)
+stdout = Console(soft_wrap=True, highlight=False)
+
+Image = Annotated[Path, typer.Option(help="The portrait: photo, painting or drawing.")]
+Audio = Annotated[Path, typer.Option(help="The voice: WAV, MP3, FLAC, M4A or a video's sound.")]
+Prompt = Annotated[str, typer.Option(help="How the person performs, in English.")]
+Camera = Annotated[str, typer.Option(help="MOVE or MOVE:PERCENT, for example push_in:60.")]
+Output = Annotated[Path, typer.Option(help="The video to write, ending in .mp4.")]
+Size = Annotated[
+    str | None,
+    typer.Option(help="512x512 (WIDTHxHEIGHT), 480p or 720p; else the picture's own aspect."),
+]
+Fps = Annotated[float, typer.Option(help="Frames per second, 1 to 120.")]
+Tier = Annotated[str, typer.Option(help="A name in configs/, or the path of a yaml file.")]
+Face = Annotated[str, typer.Option(help="auto, the number of a face, or its box x,y,w,h.")]
+Seed = Annotated[int, typer.Option(help="Same seed, same frames.")]
+Steps = Annotated[int | None, typer.Option(help="Denoising steps; else the tier's own number.")]
+TextScale = Annotated[float | None, typer.Option(help="Weight of the prompt; 1 is off.")]
+AudioScale = Annotated[float | None, typer.Option(help="Weight of the voice; 1 is off.")]
+Negative = Annotated[str, typer.Option(help="What should not be seen.")]
+Start = Annotated[float | None, typer.Option(help="Use the sound from this second on.")]
+End = Annotated[float | None, typer.Option(help="Use the sound up to this second.")]
+
+
+@app.callback()
+def _options(
+    verbose: Annotated[bool, typer.Option(help="Show what is done, and traces of errors.")] = False,
+) -> None:
+    logging.getLogger().setLevel(logging.INFO if verbose else logging.WARNING)
+
+
+@app.command(name="generate")
+def generate_command(
+    image: Image,
+    audio: Audio,
+    prompt: Prompt = "",
+    camera: Camera = "static",
+    output: Output = Path("output.mp4"),
+    tier: Tier = "nano",
+    seed: Seed = 0,
+    size: Size = None,
+    fps: Fps = 25.0,
+    steps: Steps = None,
+    guidance_scale: TextScale = None,
+    audio_guidance_scale: AudioScale = None,
+    negative_prompt: Negative = "",
+    face: Face = "auto",
+    audio_start: Start = None,
+    audio_end: End = None,
+) -> None:
+    """Make a talking video of a portrait."""
+    request = _request(locals())
+    from skyreels_avatar.generate import generate_request
+
+    with _progress_bar() as on_progress:
+        result = generate_request(request, on_progress)
+    total_s = result.seconds["total"]
+    stages = ", ".join(f"{name} {s:.1f}" for name, s in result.seconds.items() if name != "total")
+    stderr.print(f"[dim]{total_s:.1f} s in all: {stages}[/dim]")
+    stdout.print(
+        f"{result.path}  {result.width}x{result.height}, {result.num_frames} frames at "
+        f"{result.fps:g} fps, {result.duration_s:.2f} s",
+        markup=False,
+    )
+
+
+@app.command(name="plan")
+def plan_command(
+    image: Image,
+    audio: Audio,
+    camera: Camera = "static",
+    tier: Tier = "nano",
+    size: Size = None,
+    fps: Fps = 25.0,
+    steps: Steps = None,
+    guidance_scale: TextScale = None,
+    audio_guidance_scale: AudioScale = None,
+    audio_start: Start = None,
+    audio_end: End = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say what generating a shot would take, without loading any weights."""
+    request = _request({"prompt": "", "output": Path("output.mp4"), **locals()})
+    from skyreels_avatar.generate import estimate
+
+    shot = estimate(request)
+    if as_json:
+        stdout.print(json.dumps(shot.to_dict(), indent=2), markup=False)
+    else:
+        stdout.print(_plan_table(shot))
+
+
+@app.command(name="camera")
+def camera_command(
+    image: Image,
+    move: Annotated[str, typer.Option(help="MOVE or MOVE:PERCENT, for example pan_left:50.")],
+    seconds: Annotated[float, typer.Option(help="Length of the video.")] = 4.0,
+    output: Output = Path("reference.mp4"),
+    size: Size = None,
+    fps: Fps = 25.0,
+    face: Face = "auto",
+) -> None:
+    """Write the reference video: the still picture seen through a camera move."""
+    from skyreels_avatar.generate import write_reference
+
+    with _progress_bar() as on_progress:
+        num_frames = write_reference(
+            image, move, output, seconds, size=size, fps=fps, face=face, on_progress=on_progress
+        )
+    stdout.print(f"{output}  {num_frames} frames at {fps:g} fps", markup=False)
+
+
+@app.command(name="evaluate")
+def evaluate_command(
+    videos: Annotated[list[Path], typer.Argument(metavar="VIDEO...", help="Videos to measure.")],
+    reference: Annotated[
+        Path | None, typer.Option(help="The picture they were made from; else the first frame.")
+    ] = None,
+    face: Face = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one list.")] = False,
+) -> None:
+    """Measure talking videos: lips against sound, likeness, steadiness."""
+    from skyreels_avatar.evaluation.report import evaluate
+
+    reports = []
+    for video in videos:
+        report = evaluate(video, reference, face)
+        reports.append(json.loads(report.to_json()))
+        if not as_json:
+            stdout.print(report.table())
+    if as_json:
+        stdout.print(json.dumps(reports, indent=2), markup=False)
+
+
+@app.command(name="doctor")
+def doctor_command(tier: Tier = "nano") -> None:
+    """Check that this machine has what generation needs."""
+    from skyreels_avatar.apps.doctor import examine
+
+    table = Table(box=None, show_header=False, pad_edge=False)
+    findings = examine(tier)
+    for finding in findings:
+        mark = "[green]ok[/green]" if finding.ok else "[red]missing[/red]"
+        table.add_row(mark, finding.name, Text(finding.detail))
+    stdout.print(table)
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(FAILED)
+
+
+@app.command(name="version")
+def version_command() -> None:
+    """Print the version."""
+    stdout.print(__version__)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and leave the process with its exit code."""
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command line and return its exit code: 0, 1 failed, 2 wrong input, 130 stopped."""
+    # torch reads this when it is imported, inside the commands: threads that wait must not spin.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    with _log_lines(), _stopped_by_termination(), _quiet_native_code("--verbose" in arguments):
+        try:
+            code = app(args=list(arguments), prog_name="skyreels-avatar", standalone_mode=False)
+        except BaseException as error:
+            code = _failure(error)
+    if code == INTERRUPTED:
+        stderr.print("stopped; nothing was written")
+    return code if isinstance(code, int) else DONE
+
+
+def _failure(error: BaseException) -> int:
+    """Print one line about an error and return its exit code."""
+    if isinstance(error, (KeyboardInterrupt, Cancelled, typer.Abort)):
+        return INTERRUPTED
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else FAILED
+    if hasattr(error, "format_message"):
+        # The argument parser's own: a missing option, a word where a number belongs.
+        code, message = WRONG_INPUT, error.format_message()
+        if not message:  # no arguments at all: the help has been printed
+            return code
+        message += " (see --help)"
+    elif isinstance(error, InputError):
+        code, message = WRONG_INPUT, str(error)
+    elif isinstance(error, AvatarError):
+        code, message = FAILED, str(error)
+    elif isinstance(error, MemoryError):
+        code, message = FAILED, "out of memory; give a smaller --size"
+    else:
+        code, message = FAILED, f"{type(error).__name__}: {error} (--verbose shows where)"
+    stderr.print(Text("error: ", style="bold red") + Text(" ".join(message.split())))
+    if logging.getLogger().isEnabledFor(logging.INFO):
+        traceback.print_exception(error)
+    return code
+
+
+def _request(options: dict) -> GenerationRequest:
+    """Return the checked request that options of the command line describe."""
+    from skyreels_avatar.script import GenerationRequest, SamplingParams, Shot
+
+    shot = Shot(
+        image=options["image"],
+        audio=options["audio"],
+        prompt=options["prompt"],
+        camera=options["camera"],
+        start_s=options["audio_start"],
+        end_s=options["audio_end"],
+        face=options.get("face", "auto"),
+        negative_prompt=options.get("negative_prompt", ""),
+    )
+    sampling = SamplingParams(
+        options["steps"],
+        options["guidance_scale"],
+        options["audio_guidance_scale"],
+        options.get("seed", 0),
+    )
+    return GenerationRequest(
+        shot, options["output"], options["tier"], options["size"], options["fps"], sampling
+    )
+
+
+class _TimeLeft(ProgressColumn):
+    """The seconds left that the pass itself estimates."""
+
+    def render(self, task) -> Text:
+        seconds = task.fields.get("seconds_left")
+        return Text("" if seconds is None else f"{seconds:.0f} s left", style="cyan")
+
+
+@contextmanager
+def _progress_bar() -> Iterator[Callable[[Report], None]]:
+    """Show a bar with stage and time left while a run reports to the yielded callback."""
+    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:3.0f} %")
+    bar = Progress(
+        *columns,
+        TimeElapsedColumn(),
+        _TimeLeft(),
+        console=stderr,
+        transient=True,
+        disable=not stderr.is_terminal,
+    )
+    task = bar.add_task("start", total=None, seconds_left=None)
+
+    def show(report: Report) -> None:
+        bar.update(
+            task,
+            description=f"{report.stage:<9}",
+            completed=report.done,
+            total=report.total or None,
+            seconds_left=report.seconds_left,
+        )
+
+    with bar:
+        yield show
+
+
+def _plan_table(shot) -> Table:
+    table = Table(box=None, show_header=False, pad_edge=False)
+    rows = {
+        "video": f"{shot.width}x{shot.height}, {shot.num_frames} frames at {shot.fps:g} fps, "
+        f"{shot.duration_s:.2f} s",
+        "windows": f"{len(shot.segments)} of up to {max(s.num_frames for s in shot.segments)} "
+        f"motion frames, {shot.num_inference_steps} steps each",
+        "memory": f"about {shot.memory_mb / 1000:.1f} GB, whatever the length",
+        "time": f"about {shot.seconds:.0f} s on {os.cpu_count()} cores",
+    }
+    for name, value in rows.items():
+        table.add_row(name, value)
+    for segment in shot.segments:
+        first, last = segment.keep[0], segment.keep[1] - 1
+        known = f", {segment.num_known_frames} known" if segment.num_known_frames else ""
+        table.add_row(
+            f"  window {segment.index + 1}",
+            f"motion frames {first} to {last} of {segment.num_frames} from "
+            f"{segment.first_frame}{known}",
+        )
+    return table
+
+
+@contextmanager
+def _log_lines() -> Iterator[None]:
+    """Print log records as lines on stderr, and warnings of other packages not at all."""
+    import warnings
+
+    class Lines(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.name.partition(".")[0] in ("skyreels_avatar", "camera"):
+                level = record.levelname.lower()
+                stderr.print(f"{level}: {record.getMessage()}", markup=False)
+
+    root, lines = logging.getLogger(), Lines()
+    before = root.level
+    root.addHandler(lines)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        root.removeHandler(lines)
+        root.setLevel(before)
+
+
+@contextmanager
+def _quiet_native_code(verbose: bool) -> Iterator[None]:
+    """Drop what compiled libraries print on stderr; mediapipe writes notes to its developers.
+
+    Python's own stderr goes on to where it went. `verbose` leaves everything as it is.
+    """
+    python_stderr = sys.stderr
+    try:
+        is_the_process_own = python_stderr.fileno() == 2
+    except (AttributeError, OSError, ValueError):
+        is_the_process_own = False  # captured or closed by whoever runs us
+    if verbose or not is_the_process_own:
+        yield
+        return
+    python_stderr.flush()
+    kept = os.dup(2)
+    with open(os.devnull, "w") as nowhere, os.fdopen(kept, "w", closefd=False) as sys.stderr:
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(kept, 2)
+            sys.stderr = python_stderr
+            os.close(kept)
+
+
+@contextmanager
+def _stopped_by_termination() -> Iterator[None]:
+    """Treat a polite kill like Ctrl-C, so that no half file stays."""
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    try:
+        before = signal.signal(signal.SIGTERM, stop)
+    except ValueError:  # not the main thread: whoever runs us there handles signals
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

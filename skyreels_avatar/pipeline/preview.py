@@ -1,0 +1,145 @@
+"""What a shot will be before any network runs: its size, windows and cost, its reference video."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from skyreels_avatar.errors import InputError
+from skyreels_avatar.faces.analyser import FaceAnalyser
+from skyreels_avatar.media.audio import AudioTrack
+from skyreels_avatar.media.image import Portrait, fit_size
+from skyreels_avatar.media.video import VideoWriter, check_output
+from skyreels_avatar.pipeline.denoise import Sampling
+from skyreels_avatar.pipeline.encode import (
+    OpenShot,
+    ShotFiles,
+    build_reference,
+    frame_face,
+    read_shot,
+)
+from skyreels_avatar.pipeline.plan import Segment, plan_shot
+from skyreels_avatar.pipeline.progress import OnProgress, Reporter
+from skyreels_avatar.pipeline.reference import frames_per_chunk
+from skyreels_avatar.script import GenerationRequest, parse_camera
+from skyreels_avatar.tiers import load_tier
+
+MAX_PREVIEW_S = 600.0
+
+# Measured with `make bench` on two cores (AMD EPYC 9R14, float32), rounded up; see README.md.
+_START_S = 8.0
+_FRAME_S = 0.004
+_MEGAPIXEL_S = 0.09
+_STEP_S = 0.05
+_START_MB = 900.0
+_MEGAPIXEL_MB = 700.0
+
+
+@dataclass(frozen=True)
+class ShotEstimate:
+    """What generating a shot will take.
+
+    Attributes:
+        num_frames, fps, height, width, duration_s: of the video.
+        segments: the windows of denoising.
+        num_inference_steps: denoising steps of each window.
+        seconds: rough duration on two cores of a current CPU.
+        memory_mb: rough peak; it does not grow with the length.
+    """
+
+    num_frames: int
+    fps: float
+    height: int
+    width: int
+    duration_s: float
+    segments: tuple[Segment, ...]
+    num_inference_steps: int
+    seconds: float
+    memory_mb: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values that JSON can hold."""
+        return asdict(self)
+
+
+def estimate(request: GenerationRequest) -> ShotEstimate:
+    """Read the files of a request and count; no weights are touched, nothing is written.
+
+    Raises:
+        InputError: the picture, the sound or the tier cannot be used.
+    """
+    files = read_shot(request)
+    tier = load_tier(request.tier)
+    plan = plan_shot(files.audio.duration_s, request.fps, tier.fps, tier.window, tier.overlap)
+    sampling = Sampling.of(request.sampling, tier)
+    # Guidance asks the network once more for every condition that it leaves out.
+    scales = sampling.guidance_scale, sampling.audio_guidance_scale
+    passes = 1 + sum(scale != 1 for scale in scales)
+    num_steps = len(plan.segments) * sampling.num_inference_steps * passes
+    megapixels = files.height * files.width / 1e6
+    return ShotEstimate(
+        num_frames=plan.num_frames,
+        fps=request.fps,
+        height=files.height,
+        width=files.width,
+        duration_s=plan.num_frames / request.fps,
+        segments=plan.segments,
+        num_inference_steps=sampling.num_inference_steps,
+        seconds=_START_S
+        + plan.num_frames * (_FRAME_S + _MEGAPIXEL_S * megapixels)
+        + num_steps * _STEP_S,
+        memory_mb=_START_MB + _MEGAPIXEL_MB * megapixels,
+    )
+
+
+def write_reference(
+    image: str | Path,
+    camera: object,
+    output: str | Path,
+    duration_s: float,
+    *,
+    size: str | None = None,
+    fps: float = 25.0,
+    face: str = "auto",
+    on_progress: OnProgress | None = None,
+) -> int:
+    """Write the reference video of a picture, silent, and return its number of frames.
+
+    Args:
+        image: the picture.
+        camera: see `script.parse_camera`.
+        output: an .mp4 file.
+        duration_s: length in seconds, up to ten minutes.
+        size, fps, face: as in `generate`.
+
+    Raises:
+        InputError: something given cannot be used.
+        Cancelled: `on_progress` returned False. No file is left then.
+    """
+    path, moves = check_output(output), parse_camera(camera)
+    if not 0 < duration_s <= MAX_PREVIEW_S:
+        raise InputError(f"seconds must be above 0, at most {MAX_PREVIEW_S:g}, got {duration_s:g}")
+    plan = plan_shot(duration_s, fps)
+    reporter = Reporter(on_progress)
+    with reporter.stage("analyse"):
+        whole = Portrait.load(image)
+        height, width = fit_size(whole.height, whole.width, size)
+        silence = AudioTrack(np.zeros(1, np.float32), 16_000)
+        files = ShotFiles(whole, silence, height, width)
+        portrait, chosen = frame_face(files, face, FaceAnalyser())
+    with reporter.stage("encode"):
+        reference = build_reference(OpenShot(portrait, chosen, silence, plan), moves)
+    reporter.start_pace(plan.num_frames)
+    step = frames_per_chunk(height, width)
+    with VideoWriter(path, height, width, fps) as writer:
+        for start in range(0, plan.num_frames, step):
+            stop = min(start + step, plan.num_frames)
+            reference.render_until(stop)
+            writer.write(reference.frames(start, stop))
+            reference.release(stop)
+            reporter.add(stop - start)
+            reporter.report("write")
+    return plan.num_frames
