@@ -28,6 +28,9 @@ MIN_DETECTION = 0.5
 # faces of 54 photos, paintings, cartoons, statues and profiles, and 0.1 to 0.58 on folds of cloth
 # and foliage in which the mesh network is sure to see one.
 SURE, DOUBTFUL = 0.65, 0.5
+STILL_THERE = 0.3  # the same score, for a face that was there in the frame before
+CHECK_EVERY = 12  # frames between second looks at a tracked face
+STAY_HOME = 8  # frames for which a lost face is awaited where it was, before looking elsewhere
 MIN_FACE_PX = 14  # a face whose box is smaller than this carries no usable points
 DETECTION_PX = 384  # long side of what a detector sees (its own input is 128 or 192)
 SIDES = (234, 454)  # edge of the face beside the ears
@@ -159,41 +162,50 @@ class FaceAnalyser:
     def _follow(
         self, frames: Iterable[np.ndarray], region: Region | None, num_crops: int
     ) -> Iterator[tuple[np.ndarray | None, float]]:
-        home, lost = region, 0
+        home, lost, unchecked = region, 0, 0
         for pixels in frames:
             landmarks, score = None, 0.0
             if region is not None:
                 landmarks, score = self._average(pixels, region, num_crops)
+                jumped = _jumped(region, Region.of_landmarks(landmarks))
+                if score >= MIN_PRESENCE and (jumped or unchecked >= CHECK_EVERY):
+                    # The mesh network stays sure on cloth and foliage: ask the detector.
+                    looked = self._second_look(pixels, Region.of_landmarks(landmarks))
+                    score, unchecked = (score if looked >= STILL_THERE else 0.0), 0
             if score < MIN_PRESENCE:
-                landmarks, score = self._recover(pixels, home, thorough=lost % 12 == 0)
+                landmarks, score = self._recover(pixels, home, lost)
+                unchecked = 0
             if landmarks is None:
                 region, lost = None, lost + 1
                 yield None, 0.0
                 continue
             region = home = Region.of_landmarks(landmarks)
-            lost = 0
+            lost, unchecked = 0, unchecked + 1
             yield landmarks, score
 
     def _recover(
-        self, pixels: np.ndarray, home: Region | None, thorough: bool
+        self, pixels: np.ndarray, home: Region | None, lost: int
     ) -> tuple[np.ndarray | None, float]:
-        """Look for the lost face: near where it was, by the detectors, then (rarely) everywhere."""
-        regions = [] if home is None else [home]
-        regions += self._detected(pixels)
+        """Look for the face near where it was; after some lost frames, anywhere."""
+        near = [] if home is None else [home]
+        seen = self._detected(pixels)
         if home is not None:
-            regions = [region for region in regions if home.distance(region) < home.side]
-        else:
-            regions.sort(key=lambda region: -region.side)
-        for region in regions:
+            near += [region for region in seen if home.distance(region) < home.side]
+        anywhere = home is None or lost >= STAY_HOME
+        if anywhere:
+            near += sorted(seen, key=lambda region: -region.side)
+        for region in near:
             face = self._refine(pixels, region, average=False)
-            if face is not None and face.confidence >= DOUBTFUL:
+            if face is None:
+                continue
+            same = home is not None and not _jumped(home, Region.of_landmarks(face.landmarks))
+            if face.confidence >= (DOUBTFUL if same else SURE):
                 return face.landmarks, face.confidence
-        if thorough:
-            faces = self.find(pixels)
-            if home is not None:
-                faces = [face for face in faces if overlap(face.box, home.box()) > 0.5]
+        if anywhere and lost % CHECK_EVERY == 0:  # small faces need the tiles, which take longer
+            faces = self._meshes(pixels, self._candidates(pixels))
             if faces:
-                return faces[0].landmarks, faces[0].confidence
+                face = max(faces, key=lambda face: face.box[2] * face.box[3])
+                return face.landmarks, face.confidence
         return None, 0.0
 
     def _detector(self, reach: str, min_score: float) -> Detector:
@@ -311,6 +323,12 @@ class FaceAnalyser:
             faces.append(face)
         sure = [face for face in faces if face.confidence >= SURE]
         return sure or [face for face in faces if face.confidence >= DOUBTFUL]
+
+
+def _jumped(before: Region, after: Region) -> bool:
+    """Return whether a face moved or changed its size more than faces do from frame to frame."""
+    growth = after.side / max(before.side, 1e-6)
+    return before.distance(after) > 0.25 * before.side or not 0.75 < growth < 1.33
 
 
 def _filled_track(points: list, scores: list[float]) -> FaceTrack:

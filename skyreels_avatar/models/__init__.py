@@ -1,0 +1,1 @@
+"""The networks and estimators of a tier: tensors in, tensors out."""

@@ -1,0 +1,279 @@
+"""Estimate how far away the parts of a picture are, relative to the face at distance 1."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+import torch
+from scipy.interpolate import LinearNDInterpolator
+from scipy.spatial import cKDTree
+
+from skyreels_avatar.errors import CheckpointError, InputError, MissingExtraError
+
+logger = logging.getLogger(__name__)
+
+DEPTH_ANYTHING = "depth-anything/Depth-Anything-V2-Small-hf"
+DEPTH_ANYTHING_VARIABLE = "SKYREELS_AVATAR_DEPTH_MODEL"  # names a folder or another repository
+BACKENDS = ("relief", "auto", "depth_anything")
+
+WALL, NEAR_FLOOR = 3.0, 2.0  # distances of the background and of its lower edge
+FAR_OVER_SUBJECT = 3.5  # disparity has an unknown shift: chosen so that far / face is this
+MAX_RELIEF = 0.25  # face width / focal length is limited to this: lenses of close-ups are longer
+WORK_PX = 512  # the relief is smooth: it is built at this long side
+
+
+@dataclass(frozen=True, eq=False)
+class DepthMap:
+    """Distances along the viewing axis.
+
+    Attributes:
+        depth: (H, W) float32, positive; the face is at 1.0.
+        approximate: True when shapes were assumed (relief) and not seen by a network.
+        source: "relief" or the name of the network.
+    """
+
+    depth: torch.Tensor
+    approximate: bool
+    source: str
+
+
+class _Face(Protocol):
+    landmarks: np.ndarray
+
+
+def estimate_depth(
+    pixels: np.ndarray,
+    face: _Face | None,
+    person_mask: np.ndarray,
+    backend: str = "relief",
+    hfov_deg: float = 45.0,
+    allow_download: bool = False,
+) -> DepthMap:
+    """Estimate the depth of a picture of a person.
+
+    Args:
+        pixels: (H, W, 3) uint8 sRGB.
+        face: has `landmarks` (478, 3) px with z in the same scale; None: no face known.
+        person_mask: (H, W) in 0..1.
+        backend: "relief" builds the depth from face points and mask; "depth_anything" runs
+            Depth Anything V2 Small; "auto" runs it where it is on disk, else builds a relief.
+        hfov_deg: horizontal field of view of the camera that will look at the result.
+        allow_download: fetch the network's weights when they are not on disk.
+
+    Raises:
+        InputError: unknown backend, or a mask that does not fit the picture.
+        MissingExtraError, CheckpointError: "depth_anything" without transformers or weights.
+    """
+    if backend not in BACKENDS:
+        raise InputError(f"unknown depth backend {backend!r}; choose one of: {', '.join(BACKENDS)}")
+    if person_mask.shape != pixels.shape[:2]:
+        raise InputError(
+            f"the person mask is {person_mask.shape} but the picture is {pixels.shape[:2]}; "
+            "give a mask of the picture's height and width"
+        )
+    if backend != "relief":
+        try:
+            network = _load_network(allow_download)
+        except (MissingExtraError, CheckpointError) as error:
+            if backend == "depth_anything":
+                raise
+            logger.debug("depth from a relief: %s", error)
+        else:
+            disparity = predict_disparity(network, pixels)
+            depth = depth_from_disparity(disparity, person_mask, _face_region(pixels, face))
+            return DepthMap(torch.from_numpy(depth), False, "Depth Anything V2 Small")
+    return DepthMap(torch.from_numpy(_relief(pixels, face, person_mask, hfov_deg)), True, "relief")
+
+
+# --- relief -----------------------------------------------------------------------------------
+
+
+def _relief(
+    pixels: np.ndarray, face: _Face | None, person_mask: np.ndarray, hfov_deg: float
+) -> np.ndarray:
+    """Return (H, W) float32: face points, a rounded body, a wall and a floor."""
+    height, width = pixels.shape[:2]
+    scale = min(1.0, WORK_PX / max(height, width))
+    size = (max(8, round(width * scale)), max(8, round(height * scale)))
+    mask = cv2.resize(person_mask.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+    person = mask > 0.5
+    if person.mean() < 0.01:  # nothing stands out: one plane
+        return np.ones((height, width), np.float32)
+    ratio = np.array([size[0] / width, size[1] / height, size[0] / width])
+    points = None if face is None else face.landmarks[:468] * ratio
+    focal = size[0] / (2 * np.tan(np.deg2rad(hfov_deg) / 2))
+    body = _body(person, points, focal)
+    background = _background(person)
+    enlarged = [
+        cv2.resize(layer, (width, height), interpolation=cv2.INTER_LINEAR)
+        for layer in (body, background)
+    ]
+    # The two layers are complete, so that the jump between them is exactly one pixel wide.
+    return np.where(person_mask > 0.5, *enlarged).astype(np.float32)
+
+
+def _body(person: np.ndarray, points: np.ndarray | None, focal: float) -> np.ndarray:
+    """Return (h, w) float32 distances of the person, continued beyond its outline."""
+    if points is None:
+        columns = np.flatnonzero(person.any(0))
+        face_width = 0.35 * (columns[-1] - columns[0] + 1)
+    else:
+        face_width = max(np.ptp(points[:, 0]), 0.8 * np.ptp(points[:, 1]))
+    unit = min(face_width / focal, MAX_RELIEF)  # one face width as a distance
+    inside = cv2.distanceTransform(person.astype(np.uint8), cv2.DIST_L2, 5)
+    rise = np.clip(inside / (0.7 * face_width), 0.0, 1.0)
+    # The outline is where the surface turns away: half a head behind the face.
+    body = (1.0 + unit * (0.45 - 0.6 * np.sqrt(1 - (1 - rise) ** 2))).astype(np.float32)
+    body = cv2.GaussianBlur(body, (0, 0), max(1.0, 0.06 * face_width))
+    if points is None:
+        return body + (1.0 - float(np.median(body[person])))
+    relief, weight = _face_relief(person.shape, points, face_width)
+    return body + weight * (1.0 + unit * relief - body)
+
+
+def _face_relief(
+    shape: tuple[int, int], points: np.ndarray, face_width: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return (h, w) depth of the face in face widths (0 in the mean) and (h, w) weights 0..1."""
+    flat, depth = points[:, :2], points[:, 2] / face_width
+    # In side views the far half of the mesh lies behind the near one: keep what is in front.
+    neighbors = cKDTree(flat).query_ball_point(flat, 0.06 * face_width)
+    front = np.array([depth[own] < depth[near].min() + 0.12 for own, near in enumerate(neighbors)])
+    flat, depth = flat[front], depth[front]
+    depth = depth - np.median(depth)
+    rows, columns = np.mgrid[: shape[0], : shape[1]] + 0.5
+    surface = LinearNDInterpolator(flat, depth)(columns, rows)
+    known = np.isfinite(surface)
+    surface = np.where(known, surface, 0.0).astype(np.float32)
+    inside = cv2.distanceTransform(known.astype(np.uint8), cv2.DIST_L2, 5)
+    ramp = np.clip(inside / (0.14 * face_width), 0.0, 1.0)
+    weight = (ramp * ramp * (3 - 2 * ramp)).astype(np.float32)
+    blur = max(0.8, 0.015 * face_width)
+    share = cv2.GaussianBlur(known.astype(np.float32), (0, 0), blur)
+    return cv2.GaussianBlur(surface, (0, 0), blur) / np.maximum(share, 1e-3), weight
+
+
+def _background(person: np.ndarray) -> np.ndarray:
+    """Return (h, w) float32: a wall, and a floor that comes nearer towards the lower edge.
+
+    Where the person ends above the lower edge, the floor (or table) meets the person there.
+    """
+    height, width = person.shape
+    feet = (np.flatnonzero(person.any(1))[-1] + 1) / height
+    row = (np.arange(height) + 0.5) / height
+    if feet > 0.97:
+        near = WALL + (NEAR_FLOOR - WALL) * np.clip((row - 0.55) / 0.45, 0.0, 1.0)
+    else:  # a plane has a linear inverse depth
+        start = min(0.55, 0.6 * feet)
+        slope = (1 / 1.05 - 1 / WALL) / (feet - start)
+        near = 1 / np.clip(1 / WALL + slope * (row - start), 1 / WALL, 1 / 0.7)
+    return np.repeat(near[:, None], width, 1).astype(np.float32)
+
+
+# --- Depth Anything ---------------------------------------------------------------------------
+
+
+def _load_network(allow_download: bool) -> Any:
+    name = os.environ.get(DEPTH_ANYTHING_VARIABLE, DEPTH_ANYTHING)
+    return _cached_network(name, allow_download)
+
+
+@lru_cache(maxsize=1)
+def _cached_network(name: str, allow_download: bool) -> Any:
+    try:
+        from transformers import DepthAnythingForDepthEstimation
+    except ImportError as error:
+        raise MissingExtraError("transformers", "studio") from error
+    try:
+        network = DepthAnythingForDepthEstimation.from_pretrained(
+            name, local_files_only=not allow_download, use_safetensors=True
+        )
+    except (OSError, ValueError) as error:
+        raise CheckpointError(
+            f"Depth Anything V2 Small ({name}) cannot be loaded: {error}; allow the download, or "
+            f"put the folder's path into {DEPTH_ANYTHING_VARIABLE}"
+        ) from error
+    return network.eval()
+
+
+@torch.inference_mode()
+def predict_disparity(network: Any, pixels: np.ndarray) -> np.ndarray:
+    """Return (H, W) float32 relative disparity (larger = nearer, shift and scale unknown).
+
+    Args:
+        network: transformers' DepthAnythingForDepthEstimation.
+        pixels: (H, W, 3) uint8 sRGB.
+    """
+    height, width = pixels.shape[:2]
+    patch = network.config.patch_size
+    side = network.config.backbone_config.image_size  # 518: the short side it was trained with
+    scale = side / min(height, width)
+    size = tuple(max(patch, round(edge * scale / patch) * patch) for edge in (width, height))
+    resized = cv2.resize(
+        pixels, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    )
+    mean, std = np.float32([0.485, 0.456, 0.406]), np.float32([0.229, 0.224, 0.225])
+    normal = (resized.astype(np.float32) / 255 - mean) / std
+    batch = torch.from_numpy(normal.transpose(2, 0, 1)[None]).to(network.device, network.dtype)
+    disparity = network(pixel_values=batch).predicted_depth[0].float().cpu().numpy()
+    return cv2.resize(disparity, (width, height), interpolation=cv2.INTER_LINEAR)
+
+
+def depth_from_disparity(
+    disparity: np.ndarray, person_mask: np.ndarray, subject: np.ndarray | None
+) -> np.ndarray:
+    """Return (H, W) float32 depth with 1.0 at the subject and a clean jump at the person's edge.
+
+    Args:
+        disparity: (H, W), larger = nearer, with unknown scale and shift.
+        person_mask: (H, W) in 0..1.
+        subject: (H, W) bool, where depth is 1; None: the person.
+    """
+    person = person_mask > 0.5
+    if subject is None or not subject.any():
+        subject = person if person.any() else np.ones_like(person)
+    near = float(np.median(disparity[subject]))
+    far = float(np.percentile(disparity, 1))
+    span = near - far
+    if span <= 1e-6 * max(abs(near), 1.0):  # the subject is the farthest thing: one plane
+        logger.warning("the depth network sees nothing behind the person; using one plane")
+        return np.ones(disparity.shape, np.float32)
+    # depth = 1 / (disparity + shift), scaled to 1 at the subject
+    shift = (near - FAR_OVER_SUBJECT * far) / (FAR_OVER_SUBJECT - 1)
+    floor = (far + shift) * 0.9
+    depth = (near + shift) / np.maximum(disparity + shift, floor)
+    depth = np.minimum(depth, np.percentile(depth, 99)).clip(0.3, 8 * float(np.median(depth)))
+    return _snapped(depth.astype(np.float32), person)
+
+
+def _snapped(depth: np.ndarray, person: np.ndarray) -> np.ndarray:
+    """Replace the mixed depths along the person's outline by those of the sure pixels beside."""
+    reach = max(1, round(max(depth.shape) / 250))
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
+    result = depth.copy()
+    for side in (person, ~person):
+        sure = cv2.erode(side.astype(np.uint8), kernel) > 0
+        band = side & ~sure
+        if not sure.any() or not band.any():
+            continue
+        _, labels = cv2.distanceTransformWithLabels(
+            (~sure).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+        )
+        values = np.zeros(labels.max() + 1, np.float32)
+        values[labels[sure]] = depth[sure]
+        result[band] = values[labels[band]]
+    return result
+
+
+def _face_region(pixels: np.ndarray, face: _Face | None) -> np.ndarray | None:
+    """Return (H, W) bool, the inside of the face."""
+    if face is None:
+        return None
+    outline = cv2.convexHull(np.round(face.landmarks[:468, :2]).astype(np.int32))
+    return cv2.fillConvexPoly(np.zeros(pixels.shape[:2], np.uint8), outline, 1) > 0
