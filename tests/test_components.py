@@ -20,7 +20,8 @@ weights: {vae: vae.st, transformer: transformer.st, controlnet: controlnet.st,
 sizes:
   vae: {encoder_dim: 8}
   transformer: {patch_size: [1, 1, 1], num_attention_heads: 1, attention_head_dim: 12,
-                in_channels: 68, out_channels: 32, text_dim: 8, audio_dim: 8, freq_dim: 8, ffn_dim: 8, num_layers: 1}
+                in_channels: 68, out_channels: 32, text_dim: 8, audio_dim: 8,
+                freq_dim: 8, ffn_dim: 8, num_layers: 1}
   controlnet: {patch_size: [1, 1, 1], hidden_channels: 36, control_channels: 36, embed_dim: 12,
                dim: 12, num_attention_heads: 1, ffn_dim: 8, num_layers: 1,
                time_embed_dim: 8, freq_dim: 8}

@@ -43,7 +43,7 @@ def save_module(
             if not torch.isfinite(tensor).all():
                 raise CheckpointError(f"{name} is not finite in {dtype}; {path} was not written")
         tensors[name] = tensor.clone().contiguous()
-    # One entry: safetensors writes several in random order, and equal weights should be equal bytes.
+    # One entry: safetensors writes several in random order, so equal weights would differ in bytes.
     config = {"_class_name": type(module).__name__, **_public_config(module)}
     header = {"config": json.dumps(config, sort_keys=True)}
     path.parent.mkdir(parents=True, exist_ok=True)
