@@ -48,7 +48,11 @@ class Decoder:
         landmarks = landmarks - torch.tensor([left, top, 0.0])
         device = latents.device
         clip = ReferenceClip(
-            crop.to(device), landmarks.to(device), torch.tensor(positions).to(device), self.look
+            crop.to(device),
+            landmarks.to(device),
+            torch.tensor(positions).to(device),
+            self.look,
+            self.reference.detail(first, last, left, top),
         )
         talking, matte = (output.cpu() for output in self.vae.decode(latents, clip))
         blended = torch.lerp(crop, talking, matte).mul_(255).add_(0.5).clamp_(0, 255)

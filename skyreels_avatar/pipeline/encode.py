@@ -6,7 +6,7 @@ Everything that can be wrong with the input is found in `open_shot`, before any 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -34,7 +34,7 @@ from skyreels_avatar.script import Camera, GenerationRequest
 
 logger = logging.getLogger(__name__)
 
-_ANALYSIS_SIDE_PX = 1536  # faces are looked for in the picture at this size at most
+_MAX_FINE_PX = 1280 * 960  # of a video; larger ones are fine enough, and twice would be much
 _TOKENS_BESIDE = 8  # more than `audio_windows` reaches beyond a window on either side
 _MEL_MARGIN = 2  # mel frames beside a cut whose 25 ms would reach beyond it
 
@@ -64,12 +64,14 @@ class OpenShot:
         face: who speaks, in pixels of `portrait`.
         audio: the voice, as long as the shot.
         plan: how many frames, and in which windows.
+        fine: `portrait` twice as fine; None for large videos.
     """
 
     portrait: Portrait
     face: Face
     audio: AudioTrack
     plan: ShotPlan
+    fine: Portrait | None = None
 
 
 def read_shot(request: GenerationRequest) -> ShotFiles:
@@ -96,42 +98,40 @@ def open_shot(request: GenerationRequest, files: ShotFiles, components: Componen
     """
     tier = components.tier
     plan = plan_shot(files.audio.duration_s, request.fps, tier.fps, tier.window, tier.overlap)
-    portrait, face = frame_face(files, request.shot.face, components.face_analyser())
-    return OpenShot(portrait, face, files.audio, plan)
+    face = _find_face(files, request.shot.face, components.face_analyser())
+    fine = None
+    if files.height * files.width <= _MAX_FINE_PX:
+        fine, _ = _framed(replace(files, height=2 * files.height, width=2 * files.width), face)
+    return OpenShot(*_framed(files, face), files.audio, plan, fine)
 
 
 def frame_face(files: ShotFiles, selector: str, analyser: FaceAnalyser) -> tuple[Portrait, Face]:
     """Return the picture at the size of the video, cropped round the face, and the face in it."""
+    return _framed(files, _find_face(files, selector, analyser))
+
+
+def _find_face(files: ShotFiles, selector: str, analyser: FaceAnalyser) -> Face:
+    pixels = files.whole.pixels
+    return choose_face(analyser.find(pixels), selector, pixels, analyser)
+
+
+def _framed(files: ShotFiles, face: Face) -> tuple[Portrait, Face]:
+    """Return the picture at the asked size, and its face in the pixels of that."""
     whole, height, width = files.whole, files.height, files.width
-    scale = min(1.0, _ANALYSIS_SIDE_PX / max(whole.height, whole.width))
-    small = whole.resized_to(round(whole.height * scale), round(whole.width * scale))
-    scale = small.width / whole.width
-    faces = analyser.find(small.pixels)
-    face = choose_face(faces, _scaled_selector(selector, scale), small.pixels, analyser)
-    x, y, w, h = (value / scale for value in face.box)
+    x, y, w, h = face.box
     focus = x + w / 2, y + h / 2
-    portrait = whole.resized_to(height, width, focus)
     zoom = max(height / whole.height, width / whole.width)
     left = _crop_start(focus[0], width / zoom, whole.width)
     top = _crop_start(focus[1], height / zoom, whole.height)
-    factor = zoom / scale
-    landmarks = face.landmarks * factor
-    landmarks[:, :2] -= np.array([left, top]) * zoom
+    landmarks = (face.landmarks - np.float32([left, top, 0])) * np.float32(zoom)
     box = ((x - left) * zoom, (y - top) * zoom, w * zoom, h * zoom)
-    face = Face(box, landmarks.astype(np.float32), face.confidence, face.visibility)
-    return portrait, face
+    moved = Face(box, landmarks, face.confidence, face.visibility)
+    return whole.resized_to(height, width, focus), moved
 
 
 def _crop_start(focus: float, crop: float, side: float) -> float:
     """Return where `Portrait.resized_to` starts its crop along one axis."""
     return min(max(focus - crop / 2, 0.0), side - crop)
-
-
-def _scaled_selector(selector: str, scale: float) -> str:
-    """Return a face selector whose box is in pixels of the analysed picture."""
-    if "," not in selector:
-        return selector
-    return ",".join(f"{float(part) * scale:.3f}" for part in selector.split(","))
 
 
 def build_reference(opened: OpenShot, camera: Camera, depth_backend: str = "auto") -> ShotReference:
@@ -147,8 +147,9 @@ def build_reference(opened: OpenShot, camera: Camera, depth_backend: str = "auto
         path = plan_path(moves, scene, opened.plan.num_frames, opened.plan.fps)
     except ValueError as error:
         raise InputError(str(error)) from error
+    fine = None if opened.fine is None else opened.fine.as_tensor()
     landmarks = torch.from_numpy(face.landmarks)
-    return ShotReference(ReferenceVideo(scene, path), landmarks, opened.plan.num_frames)
+    return ShotReference(ReferenceVideo(scene, path), landmarks, fine)
 
 
 class ShotSound:

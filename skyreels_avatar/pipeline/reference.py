@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+import torch.nn.functional as functional
 
 from camera import ReferenceVideo
+from camera.fast import InverseFlow
 from skyreels_avatar.models.face_geometry import FaceFrame
 from skyreels_avatar.models.face_warp import FIELD_BOX
+from skyreels_avatar.models.vae import PictureDetail
 
 _CHUNK_PIXELS = 8 * 512 * 512  # rendered at once; bounds the memory of float frames
 
@@ -26,15 +29,18 @@ class ShotReference:
     Args:
         video: the picture through the camera move, on the clock of the output.
         landmarks: (478, 3) of the face in the picture itself.
-        num_frames: length of the shot.
+        fine: (3, 2 H, 2 W) the picture twice as fine, or None.
     """
 
-    def __init__(self, video: ReferenceVideo, landmarks: torch.Tensor, num_frames: int):
+    def __init__(
+        self, video: ReferenceVideo, landmarks: torch.Tensor, fine: torch.Tensor | None = None
+    ):
         self.video = video
-        self.num_frames = num_frames
+        self.num_frames = video.num_frames
         self.size: tuple[int, int] = tuple(video.scene.depth.shape)
         self._points = landmarks
         self._world = video.lift(landmarks[:, :2])
+        self._detail = None if fine is None else _Detail(video, fine)
         self._first = 0  # frame of _frames[0]
         self._frames: list[np.ndarray] = []
         self._seen: list[float] = []
@@ -71,6 +77,10 @@ class ShotReference:
         """Return left, top, right, bottom of the talking region of (F, 478, 3), whole pixels."""
         return talking_box(landmarks, *self.size)
 
+    def detail(self, start: int, stop: int, left: int, top: int) -> PictureDetail | None:
+        """Return the finer picture for a crop of some frames that begins at (left, top)."""
+        return None if self._detail is None else self._detail.of(start, stop, left, top)
+
     def render_until(self, stop: int) -> None:
         """Make sure that the frames before `stop` are rendered."""
         step = frames_per_chunk(*self.size)
@@ -83,6 +93,45 @@ class ShotReference:
             left, top, right, bottom = self.box(self.landmarks(start, end))
             region = seen[:, 0, top:bottom, left:right]
             self._seen.extend(region.float().mean((1, 2)).tolist())
+
+
+class _Detail:
+    """The finer picture, and where each frame of the reference video looks into it."""
+
+    def __init__(self, video: ReferenceVideo, fine: torch.Tensor):
+        scene, self._path = video.scene, video.path
+        self._texture = fine[None]
+        self._share = None
+        self._flow = None
+        if not self._path.is_static():
+            # Behind the person another layer moves differently: only the person is looked up.
+            mask = scene.person_mask[None, None]
+            self._share = (2 * -functional.max_pool2d(-mask, 5, 1, 2) - 1).clamp(0, 1)
+            baseline = float(self._path.extrinsics[:, :3, 3].norm(dim=1).max())
+            inverse_depth = (1 / scene.person_depth).numpy()
+            self._flow = InverseFlow(inverse_depth, 0, scene.intrinsics.numpy(), baseline)
+        self._size = torch.tensor(scene.depth.shape[::-1]).float()
+
+    def of(self, start: int, stop: int, left: int, top: int) -> PictureDetail:
+        """Return the detail for a crop of some frames that begins at (left, top)."""
+        width, height = self._size.tolist()
+        if self._flow is None:
+            nodes = torch.tensor([[[-1.0, 1.0], [-1.0, 1.0]], [[-1.0, -1.0], [1.0, 1.0]]])
+            positions = nodes.expand(stop - start, -1, -1, -1)
+            span = (-left, -top, width - left, height - top)
+            return PictureDetail(self._texture, None, positions, span)
+        maps = [
+            self._flow.coarse_map(
+                self._path.intrinsics[index].numpy(), self._path.extrinsics[index].numpy()
+            )
+            for index in range(start, stop)
+        ]
+        positions = torch.from_numpy(np.stack(maps)).float() * (2 / self._size) - 1
+        first, last = self._flow.targets[0, 0], self._flow.targets[-1, -1]
+        span = (first[0] - left, first[1] - top, last[0] - left, last[1] - top)
+        return PictureDetail(
+            self._texture, self._share, positions.permute(0, 3, 1, 2), tuple(map(float, span))
+        )
 
 
 def talking_box(landmarks: torch.Tensor, height: int, width: int) -> tuple[int, int, int, int]:
