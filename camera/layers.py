@@ -16,6 +16,10 @@ CONTOUR_SHARE = 0.06
 """The person's outline goes on beyond the border in the direction of its last part, this share of
 the picture's long side."""
 
+BAND_SHARE = 0.08
+"""The person goes on beyond the border with patches from a band this share of the long side wide:
+from deeper inside an arm would go on as a sleeve, a collar as a neck."""
+
 SOFTNESS_REACH_PX = 8.0
 EDGE_PX = 3.0
 """Width of the person's edge beyond the border, where no matte tells it."""
@@ -90,7 +94,11 @@ def _extended_person(scene: Scene, values: np.ndarray, margin: int) -> np.ndarra
     sure = matte > SURE_MATTE
     colour = np.ascontiguousarray(scene.image.permute(1, 2, 0).numpy())
     colour = _pad(spread(colour, sure), margin, cv2.BORDER_REPLICATE)
-    source = _pad((sure & ~_face(scene)).astype(np.uint8), margin, cv2.BORDER_CONSTANT) > 0
+    band = max(8, round(BAND_SHARE * max(height, width)))
+    deep = np.zeros((height, width), bool)
+    deep[band : height - band, band : width - band] = True
+    source = (sure & ~deep & ~_face(scene)).astype(np.uint8)
+    source = _pad(source, margin, cv2.BORDER_CONSTANT) > 0
     colour = complete(colour, outside & (coverage > 0), source)
 
     coverage = coverage[..., None]

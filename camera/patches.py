@@ -20,11 +20,15 @@ FINEST_PX = 144
 LEVELS = 3
 ROUNDS = (8, 6, 4)
 """Rounds of searching and voting at each level, coarsest first."""
-NEARNESS = 0.1
-"""Cost of copying from the other end of the picture, in mean squared colour difference."""
+NEARNESS = 0.2
+"""Cost of copying from a whole long side away, in mean squared colour difference."""
+NEAR_SHARE = 0.2
+"""Nearer than this share of the long side distance costs nothing: the shortest copies repeat."""
 FAINT = 0.08
 """Differences of smooth colour below this count as unevenness, above twice this as an object."""
-TRUST = 1.15
+RIM_SHARE = 0.005
+"""Width of the known rim, as a share of the long side, that the copies' colour is fitted to."""
+TRUST = 1.3
 """A vote counts this factor less per pixel of distance from what is known."""
 
 
@@ -74,7 +78,7 @@ def _scaled(
     small = resize(picture * known[..., None], size, cv2.INTER_AREA)
     small = small / np.maximum(weight, 1e-6)[..., None]
     small_target = weight < 0.5
-    allowed = cv2.resize(source.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.99
+    allowed = cv2.resize(source.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.5
     return spread(small, ~small_target), small_target, allowed
 
 
@@ -90,17 +94,20 @@ class _Search:
     ):
         self.picture, self.generator = picture, generator
         self.shape = target.shape
-        # Patches need whole neighbourhoods to copy; the field also covers the rim of the known, so
-        # that votes for the outermost target pixels are complete.
-        inside = np.zeros_like(target)
-        inside[HALF:-HALF, HALF:-HALF] = True
-        kernel = np.ones((PATCH_PX, PATCH_PX), np.uint8)
-        whole = cv2.erode(allowed.astype(np.uint8), kernel, borderValue=0) > 0
-        self.usable = whole & inside
+        # In portraits little background is left: a patch may reach beyond what can be copied, but
+        # only its copyable pixels are compared and copied.
+        self.usable = allowed
         self.places = np.flatnonzero(self.usable)
+        # The field also covers the rim of the known, so that the outermost target pixels get all
+        # their votes.
+        kernel = np.ones((PATCH_PX, PATCH_PX), np.uint8)
         self.rows, self.columns = np.nonzero(cv2.dilate(target.astype(np.uint8), kernel))
         self.is_target = target[self.rows, self.columns]
         self.source_patches = _patches(picture)
+        self.source_mask = _patches(allowed[..., None].astype(np.float32))
+        # What is neither invented nor copyable (a face, another layer) is no context either.
+        relevant = (allowed | target)[..., None].astype(np.float32)
+        self.wanted_mask = _patches(relevant)[self.rows, self.columns]
         distance = cv2.distanceTransform(target.astype(np.uint8), cv2.DIST_L2, 5)
         self.trust = (TRUST**-distance)[self.rows, self.columns]
         self.field = np.zeros((*self.shape, 2), np.int64)
@@ -108,11 +115,7 @@ class _Search:
 
     def start(self, coarser: _Search | None) -> None:
         """Begin with the places of the coarser level, or mirrored at the edge of the known."""
-        y, x = self._random(len(self.rows))
-        if coarser is None:
-            mirrored_y, mirrored_x = self._mirrored()
-            fits = self._fits(mirrored_y, mirrored_x)
-            y, x = np.where(fits, mirrored_y, y), np.where(fits, mirrored_x, x)
+        y, x = self._mirrored()
         if coarser is not None:
             scale_y = coarser.shape[0] / self.shape[0]
             scale_x = coarser.shape[1] / self.shape[1]
@@ -124,9 +127,7 @@ class _Search:
             fits = self._fits(shifted_y, shifted_x) & coarser.covered()[cell_y, cell_x]
             y, x = np.where(fits, shifted_y, y), np.where(fits, shifted_x, x)
         self.field[self.rows, self.columns] = np.stack([y, x], axis=-1)
-        if coarser is not None:
-            self.cost[:] = 0.0
-            self.vote()
+        self.vote()
 
     def covered(self) -> np.ndarray:
         mask = np.zeros(self.shape, bool)
@@ -137,7 +138,7 @@ class _Search:
         """Try what the neighbours copy, then random places in shrinking windows."""
         self.wanted = _patches(self.picture)[self.rows, self.columns]
         current = self.field[self.rows, self.columns]
-        self.cost = self._cost(current[:, 0], current[:, 1])
+        self.cost = self._cost(current[:, 0], current[:, 1], np.arange(len(current)))
         height, width = self.shape
         for dy, dx in ((0, step), (0, -step), (step, 0), (-step, 0)):
             y = (self.rows + dy).clip(0, height - 1)
@@ -153,9 +154,8 @@ class _Search:
 
     def vote(self) -> None:
         """Repaint the target: each pixel is the mean of what the patches over it propose."""
-        typical = max(float(np.percentile(self.cost, 75)), 1e-5)
         weight = np.zeros(self.shape, np.float32)
-        weight[self.rows, self.columns] = self.trust * np.exp(-self.cost / typical)
+        weight[self.rows, self.columns] = self.trust
         rows, columns = self.rows[self.is_target], self.columns[self.is_target]
         total = np.zeros((len(rows), self.picture.shape[2]), np.float32)
         weights = np.zeros(len(rows), np.float32)
@@ -164,56 +164,62 @@ class _Search:
             for dx in range(-HALF, HALF + 1):
                 y, x = (rows + dy).clip(0, height - 1), (columns + dx).clip(0, width - 1)
                 share = weight[y, x] * ((rows + dy == y) & (columns + dx == x))
-                place = self.field[y, x]
-                total += share[:, None] * self.picture[place[:, 0] - dy, place[:, 1] - dx]
+                place = self.field[y, x] - (dy, dx)
+                share = share * self._fits(place[:, 0], place[:, 1])
+                copied = place.clip(0, (height - 1, width - 1))
+                total += share[:, None] * self.picture[copied[:, 0], copied[:, 1]]
                 weights += share
         good = weights > 0
         self.picture[rows[good], columns[good]] = total[good] / weights[good][:, None]
 
     def _mirrored(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the places as far inside the usable as the pixels are outside."""
+        """Return the places as far inside the usable as the pixels are outside, or nearer."""
         _, labels = cv2.distanceTransformWithLabels(
             (~self.usable).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
         )
         nearest = np.zeros(int(labels.max()) + 1, np.int64)
         nearest[labels[self.usable]] = self.places
         edge = nearest[labels[self.rows, self.columns]]
-        return (
-            2 * (edge // self.shape[1]) - self.rows,
-            2 * (edge % self.shape[1]) - self.columns,
-        )
-
-    def _random(self, count: int) -> tuple[np.ndarray, np.ndarray]:
-        place = self.generator.choice(self.places, count)
-        return place // self.shape[1], place % self.shape[1]
+        edge_y, edge_x = edge // self.shape[1], edge % self.shape[1]
+        y, x = edge_y, edge_x
+        for share in (0.25, 0.5, 1.0):  # the furthest that is usable wins
+            mirrored_y = edge_y + np.rint(share * (edge_y - self.rows)).astype(np.int64)
+            mirrored_x = edge_x + np.rint(share * (edge_x - self.columns)).astype(np.int64)
+            fits = self._fits(mirrored_y, mirrored_x)
+            y, x = np.where(fits, mirrored_y, y), np.where(fits, mirrored_x, x)
+        return y, x
 
     def _fits(self, y: np.ndarray, x: np.ndarray) -> np.ndarray:
         height, width = self.shape
         inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
         return inside & self.usable[y.clip(0, height - 1), x.clip(0, width - 1)]
 
-    def _cost(self, y: np.ndarray, x: np.ndarray) -> np.ndarray:
-        difference = self.source_patches[y, x] - self.wanted
-        colour = np.einsum("np,np->n", difference, difference) / difference.shape[1]
-        away = ((y - self.rows) ** 2 + (x - self.columns) ** 2) / max(self.shape) ** 2
-        return (colour + NEARNESS * away).astype(np.float32)
+    def _cost(self, y: np.ndarray, x: np.ndarray, of: np.ndarray) -> np.ndarray:
+        """Return what copying places y, x costs the field's pixels number `of`, (N,) float32."""
+        difference = (self.source_patches[y, x] - self.wanted[of]).reshape(len(of), 3, -1)
+        squared = np.einsum("ncp,ncp->np", difference, difference) / 3
+        mask = self.source_mask[y, x] * self.wanted_mask[of]
+        colour = np.einsum("np,np->n", squared, mask) / mask.sum(axis=-1).clip(1.0)
+        away = np.hypot(y - self.rows[of], x - self.columns[of]).astype(np.float32)
+        far = np.maximum(away / max(self.shape) - NEAR_SHARE, 0.0)
+        return colour + np.float32(NEARNESS) * far**2
 
     def _try(self, y: np.ndarray, x: np.ndarray) -> None:
-        candidates = np.flatnonzero(self._fits(y, x))
-        y, x = y[candidates], x[candidates]
-        difference = self.source_patches[y, x] - self.wanted[candidates]
-        colour = np.einsum("np,np->n", difference, difference) / difference.shape[1]
-        rows, columns = self.rows[candidates], self.columns[candidates]
-        away = ((y - rows) ** 2 + (x - columns) ** 2) / max(self.shape) ** 2
-        cost = colour + NEARNESS * away
-        better = cost < self.cost[candidates]
-        self.cost[candidates[better]] = cost[better]
-        self.field[rows[better], columns[better]] = np.stack([y, x], axis=-1)[better]
+        pixels = np.flatnonzero(self._fits(y, x))
+        if not len(pixels):
+            return
+        y, x = y[pixels], x[pixels]
+        cost = self._cost(y, x, pixels)
+        better = cost < self.cost[pixels]
+        y, x, pixels = y[better], x[better], pixels[better]
+        self.cost[pixels] = cost[better]
+        self.field[self.rows[pixels], self.columns[pixels]] = np.stack([y, x], axis=-1)
 
 
 def _patches(picture: np.ndarray) -> np.ndarray:
-    """Return the patch round each pixel, (H, W, patch * patch * 3) float32."""
+    """Return the patch round each pixel, (H, W, C * patch * patch) float32."""
     padded = cv2.copyMakeBorder(picture, HALF, HALF, HALF, HALF, cv2.BORDER_REFLECT_101)
+    padded = padded.reshape(*padded.shape[:2], -1)
     windows = np.lib.stride_tricks.sliding_window_view(padded, (PATCH_PX, PATCH_PX), axis=(0, 1))
     return np.ascontiguousarray(windows).reshape(*picture.shape[:2], -1)
 
@@ -253,7 +259,7 @@ def _copied(picture: np.ndarray, target: np.ndarray, search: _Search) -> np.ndar
 
 
 def _evened(picture: np.ndarray, target: np.ndarray, copied: np.ndarray) -> np.ndarray:
-    """Remove faint steps of colour that copying leaves on walls and skies.
+    """Take steps of colour out of the copies: faint ones inside, all of them at the rim.
 
     Where the copied colour is close to what spreads in smoothly from around, the latter is right;
     where they differ much, the copy shows an object and stays.
@@ -264,4 +270,13 @@ def _evened(picture: np.ndarray, target: np.ndarray, copied: np.ndarray) -> np.n
     difference = cv2.GaussianBlur(painted, (0, 0), sigma) - colour
     size = np.abs(difference).max(axis=-1, keepdims=True)
     kept = np.clip((size - FAINT) / FAINT, 0.0, 1.0)
-    return copied - (1 - kept) * difference
+    evened = copied - (1 - kept) * difference
+
+    width = 2 * round(RIM_SHARE * max(target.shape)) + 3
+    near = cv2.dilate(target.astype(np.uint8), np.ones((width, width), np.uint8)) > 0
+    rim = (near & ~target).astype(np.float32)
+    sigma = 0.5 * width
+    step = cv2.GaussianBlur((picture - evened) * rim[..., None], (0, 0), sigma)
+    step /= np.maximum(cv2.GaussianBlur(rim, (0, 0), sigma), 1e-4)[..., None]
+    distance = cv2.distanceTransform(target.astype(np.uint8), cv2.DIST_L2, 5)
+    return evened + np.exp(-distance / (3 * sigma))[..., None] * step
