@@ -1,0 +1,36 @@
+"""`python -m train <stage> [key=value ...]`"""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from skyreels_avatar.errors import AvatarError
+from train.config import load_config
+from train.stages import STAGES, stage_function
+
+_USAGE = "usage: python -m train <stage> [key=value ...]\n\nstages:\n" + "\n".join(
+    f"  {name:10s} {what}" for name, what in STAGES.items()
+)
+
+
+def main(arguments: list[str]) -> int:
+    """Run one stage; return 0, 1 for a failure, 2 for wrong arguments."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_USAGE)
+        return 0 if arguments else 2
+    stage, overrides = arguments[0], arguments[1:]
+    if stage not in STAGES:
+        print(f"unknown stage {stage!r}\n\n{_USAGE}", file=sys.stderr)
+        return 2
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    try:
+        stage_function(stage)(load_config(stage, overrides))
+    except AvatarError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2 if isinstance(error, ValueError) else 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,132 @@
+"""What a training run is told: dataclasses are the schema, configs/train/<stage>.yaml the values.
+
+A yaml file may only set what the dataclass knows, and `key=value` on the command line may only
+override it; anything else is an error that lists what is allowed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from skyreels_avatar.errors import InputError
+
+CONFIG_FOLDER = Path(__file__).resolve().parent.parent / "configs" / "train"
+
+
+@dataclass
+class DataConfig:
+    """Where training material comes from and how windows are drawn.
+
+    Args:
+        cache: folder of the shards, git-ignored.
+        grid: folder of GRID talker s1; "" = simulated speech only.
+        portraits: folder of portraits, for the encoder of the VAE.
+        real_share: share of windows from real speech.
+        camera_share: share of windows under a moving camera.
+        num_frames: frames of a window, 1 + 4k.
+        synthetic_shards, real_shards, tracks_per_shard: size of the cache.
+    """
+
+    cache: str = "runs/corpus"
+    grid: str = ""
+    portraits: str = ""
+    real_share: float = 0.3
+    camera_share: float = 0.0
+    num_frames: int = 49
+    synthetic_shards: int = 20
+    real_shards: int = 4
+    tracks_per_shard: int = 200
+
+
+@dataclass
+class LossConfig:
+    """Weights of the parts of the loss; see objective.py."""
+
+    mouth: float = 1.0
+    speed: float = 0.5
+    viseme: float = 0.5
+    sigma_shift: float = 0.4
+    audio_dropout: float = 0.10
+
+
+@dataclass
+class TrainConfig:
+    """One run of one stage.
+
+    Args:
+        run: folder of the run, git-ignored: log, checkpoint, exported weights.
+        tier: whose networks are trained.
+        start_from: folder of exported weights to start from; "" = fresh networks.
+        train: which networks learn; the others are frozen.
+        num_steps, batch_size: length of the run and windows per step.
+        lr, warmup_steps, final_lr: AdamW's rate rises linearly, then falls as a cosine to
+            final_lr x lr.
+        ema_decay: of the exported weights; early steps use less.
+        log_every, validate_every, save_every: steps.
+        max_minutes: stop cleanly after this time; 0 = no limit.
+        device, threads, bf16: where and how to compute.
+    """
+
+    run: str = "runs/pretrain"
+    tier: str = "nano"
+    start_from: str = ""
+    train: list[str] = field(default_factory=lambda: ["transformer"])
+    num_steps: int = 6000
+    batch_size: int = 32
+    lr: float = 1.0e-3
+    final_lr: float = 0.05
+    warmup_steps: int = 100
+    weight_decay: float = 0.01
+    clip_norm: float = 1.0
+    ema_decay: float = 0.998
+    log_every: int = 20
+    validate_every: int = 400
+    save_every: int = 200
+    max_minutes: float = 0.0
+    seed: int = 0
+    device: str = "cpu"
+    threads: int = 1
+    bf16: bool = True
+    data: DataConfig = field(default_factory=DataConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+
+
+def load_config(stage: str, overrides: list[str]) -> TrainConfig:
+    """Return the configuration of a stage: defaults, its yaml file, then `key=value` overrides.
+
+    Raises:
+        InputError: an unknown stage, an unknown key, or a value of the wrong type.
+    """
+    path = CONFIG_FOLDER / f"{stage}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in CONFIG_FOLDER.glob("*.yaml")))
+        raise InputError(f"there is no stage {stage!r}; stages are {known}")
+    for override in overrides:
+        if "=" not in override:
+            raise InputError(f"options are key=value, got {override!r}; keys are {_keys()}")
+    schema = OmegaConf.structured(TrainConfig)
+    try:
+        merged = OmegaConf.merge(schema, OmegaConf.load(path), OmegaConf.from_dotlist(overrides))
+    except OmegaConfBaseException as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"stage {stage}: {reason}; keys are {_keys()}") from error
+    config = OmegaConf.to_object(merged)
+    if (config.data.num_frames - 1) % 4:
+        raise InputError(f"data.num_frames must be 1 + 4k, got {config.data.num_frames}")
+    return config
+
+
+def _keys(schema: type = TrainConfig, prefix: str = "") -> str:
+    default = schema()
+    names = []
+    for item in fields(schema):
+        value = getattr(default, item.name)
+        if is_dataclass(value):
+            names.append(_keys(type(value), f"{prefix}{item.name}."))
+        else:
+            names.append(prefix + item.name)
+    return ", ".join(names)

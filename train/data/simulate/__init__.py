@@ -1,0 +1,1 @@
+"""Simulated clips: synthetic speech, articulation, performance, captions."""

@@ -1,0 +1,173 @@
+"""Windows of 1 + 4k frames: a track, a direction, a performance, a caption, and what is known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.ndimage import gaussian_filter1d
+
+from skyreels_avatar.models.audio_encoder import SILENCE
+from skyreels_avatar.models.motion import MOTION_INDEX
+from train.data.cache import MEL_PER_FRAME, TRACK_FRAMES, Tracks
+from train.data.simulate.articulation import FPS
+from train.data.simulate.camera_motion import follow_camera, plan_apparent_motion
+from train.data.simulate.captions import caption
+from train.data.simulate.performance import Direction, draw_direction, mouth_strength, perform
+
+BESIDE = 16  # frames of sound on either side of a window: audio window + context of the encoder
+KNOWN_MODES = ("photo", "overlap", "ends", "none")
+_KNOWN_SHARES = (0.37, 0.37, 0.10, 0.16)
+OVERLAP_LATENTS = 3
+
+
+@dataclass(frozen=True)
+class WindowBatch:
+    """B windows of F frames, T = 1 + (F - 1) / 4 latent frames.
+
+    Args:
+        mel: (B, 4 (F + 2 BESIDE), 80): sound with BESIDE frames on either side.
+        motion: (B, F, 32) motion numbers.
+        known: (B, T) float, 1 where the latent frame is given.
+        captions: B prompts, "" where dropped.
+        apparent: (B, F, 32) motion of the reference video's head (zeros but for camera moves).
+        seen: (B, F) share of the reference video that is real.
+        active: (B, F) 1 where someone speaks.
+    """
+
+    mel: torch.Tensor
+    motion: torch.Tensor
+    known: torch.Tensor
+    captions: list[str]
+    apparent: torch.Tensor
+    seen: torch.Tensor
+    active: torch.Tensor
+
+
+@dataclass(frozen=True)
+class WindowOptions:
+    """How windows are drawn: frames, shares of real speech, of moving cameras."""
+
+    num_frames: int = 49
+    real_share: float = 0.3
+    camera_share: float = 0.0
+    silence_share: float = 0.04
+
+
+class WindowSampler:
+    """Draw batches of windows from simulated and real tracks."""
+
+    def __init__(self, synthetic: Tracks, real: Tracks | None, options: WindowOptions):
+        self.synthetic, self.real, self.options = synthetic, real, options
+
+    def batch(self, batch_size: int, rng: np.random.Generator) -> WindowBatch:
+        """Return `batch_size` random windows."""
+        windows = [self._window(rng) for _ in range(batch_size)]
+        stack = lambda key: torch.from_numpy(np.stack([w[key] for w in windows]).astype(np.float32))  # noqa: E731
+        return WindowBatch(
+            captions=[w["caption"] for w in windows],
+            **{key: stack(key) for key in ("mel", "motion", "known", "apparent", "seen", "active")},
+        )
+
+    def _window(self, rng: np.random.Generator) -> dict:
+        options = self.options
+        real = self.real is not None and rng.random() < options.real_share
+        tracks = self.real if real else self.synthetic
+        index = int(rng.integers(len(tracks)))
+        first = int(rng.integers(0, TRACK_FRAMES - options.num_frames + 1))
+        if rng.random() < 0.15:
+            first = 0  # videos often start in mid-speech
+        direction = draw_direction(rng)
+        window = cut_track(tracks, index, first, options.num_frames)
+        if rng.random() < options.silence_share:
+            window["mel"][:] = SILENCE
+            for key in ("mouth", "stress", "active"):
+                window[key][:] = 0
+        window["motion"] = act(window, direction, rng)
+        self._set_known(window, rng)
+        self._move_camera(window, rng)
+        window["caption"] = _dropped(direction, rng)
+        return window
+
+    def _set_known(self, window: dict, rng: np.random.Generator) -> None:
+        """Choose which latent frames are given, and start from a photo where only one is."""
+        known = np.zeros(1 + (self.options.num_frames - 1) // 4)
+        mode = rng.choice(KNOWN_MODES, p=_KNOWN_SHARES)
+        if mode == "photo":
+            known[0] = 1
+            start_from_photo(window, rng)
+        elif mode == "overlap":
+            known[:OVERLAP_LATENTS] = 1
+        elif mode == "ends":
+            known[0] = known[-1] = 1
+            if rng.random() < 0.5:
+                known[:OVERLAP_LATENTS] = 1
+        window["known"] = known
+
+    def _move_camera(self, window: dict, rng: np.random.Generator) -> None:
+        num_frames = self.options.num_frames
+        window["apparent"] = np.zeros((num_frames, 32))
+        window["seen"] = np.ones(num_frames)
+        if rng.random() < self.options.camera_share:
+            window["apparent"], window["seen"] = plan_apparent_motion(num_frames, rng)
+            window["motion"] = follow_camera(window["motion"], window["apparent"])
+
+
+def cut_track(tracks: Tracks, index: int, first: int, num_frames: int) -> dict[str, np.ndarray]:
+    """Return copies of a track's window; the sound reaches BESIDE frames beyond, silence outside."""
+    mel = np.full((MEL_PER_FRAME * (num_frames + 2 * BESIDE), 80), SILENCE, np.float32)
+    start, stop = first - BESIDE, first + num_frames + BESIDE
+    inside = slice(max(start, 0), min(stop, TRACK_FRAMES))
+    offset = MEL_PER_FRAME * (inside.start - start)
+    piece = tracks.mel[index, MEL_PER_FRAME * inside.start : MEL_PER_FRAME * inside.stop]
+    mel[offset : offset + len(piece)] = piece
+    window = {
+        key: getattr(tracks, key)[index, first : first + num_frames].astype(np.float64)
+        for key in ("mouth", "stress", "active")
+    }
+    return {"mel": mel, **window}
+
+
+def act(window: dict, direction: Direction, rng: np.random.Generator) -> np.ndarray:
+    """Return (F, 32): the mouth of a window and a performance of the direction to go with it."""
+    motion = perform(direction, window["stress"], window["active"], rng).astype(np.float64)
+    mouth = window["mouth"].copy()
+    mouth[:, [0, 1, 4]] *= mouth_strength(direction) * np.exp(rng.normal(0, 0.06))
+    if rng.random() < 0.12:
+        hold_open(mouth, window["active"], rng.uniform(0.004, 0.03))
+    smile = motion[:, MOTION_INDEX["smile"]]
+    motion[:, MOTION_INDEX["smile"]] = smile * (1 - 0.35 * mouth[:, 3])  # rounding undoes a smile
+    motion[:, :8] = mouth
+    return motion
+
+
+def hold_open(mouth: np.ndarray, active: np.ndarray, rest_gap: float) -> None:
+    """Let lips part by `rest_gap` (of H) where nobody speaks, in place; closures stay shut."""
+    quiet = 1 - gaussian_filter1d(active, 2.0, mode="nearest").clip(0, 1)
+    mouth[:, 0] = np.maximum(mouth[:, 0], rest_gap * quiet)
+    mouth[:, 5] *= 1 - quiet
+
+
+def start_from_photo(window: dict, rng: np.random.Generator) -> None:
+    """Make frame 0 what a photo shows: all numbers 0, but perhaps an open mouth, and ease away."""
+    motion, photo = window["motion"], np.zeros(32)
+    if rng.random() < 0.4:
+        photo[0] = rng.uniform(0.003, 0.06)
+        hold_open(motion[:, :8], window["active"], photo[0] * rng.uniform(0.3, 0.9))
+    spans_s = [(0.09, 0.16), (0.15, 0.4), (0.5, 0.9), (0.35, 0.8)]
+    ease_from_photo(motion, photo, [rng.uniform(low, high) for low, high in spans_s])
+
+
+def ease_from_photo(motion: np.ndarray, photo: np.ndarray, seconds: Sequence[float]) -> None:
+    """Start at `photo` (32,) and be free of it after so many seconds, per group; in place."""
+    share = np.arange(len(motion))[:, None] / FPS / np.repeat(np.asarray(seconds), 8)
+    share = np.clip(share, 0, 1)
+    motion[:] = photo + share * share * (3 - 2 * share) * (motion - photo)
+
+
+def _dropped(direction: Direction, rng: np.random.Generator) -> str:
+    """Return a caption, or "" for about 15 %; half of those ask for nothing anyway."""
+    share = 0.32 if direction == Direction() else 0.10
+    return "" if rng.random() < share else caption(direction, rng)

@@ -1,0 +1,140 @@
+"""The loss: flow matching on motion latents, the clean mouth, its speed, and visemes.
+
+Source: rectified flow (arXiv 2209.03003) for the velocity; the rest is ours: a mouth is a few of
+many numbers and must be right at once, so the clean estimate is compared as well (nano.md).
+Motion latents have a standard deviation of about 0.35 (unit: half of each number's range), so
+noise levels are drawn with a shift below 1: it puts them where such small data is half noise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+
+from skyreels_avatar.components import Components
+from skyreels_avatar.flow import add_noise, clean_from_velocity, velocity
+from skyreels_avatar.models.audio_encoder import audio_windows
+from skyreels_avatar.models.motion import MOTION_SCALE
+from skyreels_avatar.pipeline.conditions import control_latents
+from train.config import LossConfig
+from train.data.windows import BESIDE, WindowBatch
+
+LATENT_STD = 0.35
+_MOUTH_GROUP = 0
+# lip_gap, jaw_drop, width, pucker, upper_raise, press, tuck, tongue
+_MOUTH_WEIGHTS = torch.tensor([3.0, 1.5, 1.0, 1.0, 1.0, 1.0, 1.0, 0.5])
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A batch as the networks see it: clean (B, 32, T, 1, 4), known and mask as conditions."""
+
+    clean: torch.Tensor
+    known: torch.Tensor
+    mask: torch.Tensor
+    audio_embeds: torch.Tensor
+    prompt_embeds: torch.Tensor
+    visemes: torch.Tensor
+    control: torch.Tensor | None
+
+
+def prepare(parts: Components, batch: WindowBatch, use_control: bool) -> Prepared:
+    """Encode sound, words and known frames of a batch."""
+    clean = parts.vae.encode_motion(batch.motion)
+    num_latent_frames = clean.shape[2]
+    mask = batch.known[:, None, :, None, None].expand(-1, 4, -1, 1, clean.shape[4])
+    tokens = parts.audio_encoder(batch.mel)
+    control = None
+    if use_control:
+        apparent = parts.vae.encode_motion(batch.apparent)
+        control = torch.cat(
+            [control_latents(latents[None], seen) for latents, seen in zip(apparent, batch.seen)]
+        )
+    return Prepared(
+        clean=clean,
+        known=clean * mask[:, :1],
+        mask=mask,
+        audio_embeds=audio_windows(tokens, BESIDE, num_latent_frames),
+        prompt_embeds=parts.text_encoder(batch.captions),
+        visemes=parts.audio_encoder.viseme_head(tokens),
+        control=control,
+    )
+
+
+def predict(
+    parts: Components, prepared: Prepared, noisy: torch.Tensor, sigma: torch.Tensor
+) -> torch.Tensor:
+    """Return the velocity (B, 32, T, 1, 4) for noisy latents at sigma (B,)."""
+    hidden_states = torch.cat([noisy, prepared.mask, prepared.known], dim=1)
+    timestep = 1000.0 * sigma
+    residuals = None
+    if prepared.control is not None:
+        residuals = parts.controlnet(hidden_states, prepared.control, timestep)
+    return parts.transformer(
+        hidden_states=hidden_states,
+        timestep=timestep,
+        encoder_hidden_states=prepared.prompt_embeds,
+        audio_embeds=prepared.audio_embeds,
+        control_residuals=residuals,
+    )
+
+
+def loss_parts(
+    parts: Components,
+    batch: WindowBatch,
+    loss: LossConfig,
+    generator: torch.Generator,
+    use_control: bool = False,
+) -> dict[str, torch.Tensor]:
+    """Return the named parts of the loss; "loss" is their weighted sum."""
+    prepared = prepare(parts, batch, use_control)
+    batch_size = prepared.clean.shape[0]
+    heard = torch.rand(batch_size, generator=generator) >= loss.audio_dropout
+    prepared = _replace_audio(prepared, prepared.audio_embeds * heard[:, None, None, None])
+
+    level = torch.rand(batch_size, generator=generator)
+    sigma = loss.sigma_shift * level / (1 + (loss.sigma_shift - 1) * level)
+    noise = torch.randn(prepared.clean.shape, generator=generator)
+    noisy = add_noise(prepared.clean, noise, sigma)
+    predicted = predict(parts, prepared, noisy, sigma).float()
+
+    unknown = (1 - prepared.mask[:, :1]).expand_as(predicted)
+    error = (predicted - velocity(prepared.clean, noise)).square()
+    flow = _mean(error, unknown)
+    estimate = clean_from_velocity(noisy, predicted, sigma)
+    mouth, speed = _mouth_terms(parts, estimate, batch, prepared.mask)
+    visemes = _viseme_term(prepared.visemes, batch)
+    total = flow + loss.mouth * mouth + loss.speed * speed + loss.viseme * visemes
+    return {"loss": total, "flow": flow, "mouth": mouth, "speed": speed, "viseme": visemes}
+
+
+def _mouth_terms(parts, estimate, batch, mask) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return smooth L1 of the mouth numbers and of their change from frame to frame."""
+    scale = torch.tensor(MOTION_SCALE)[:8] * LATENT_STD
+    made = parts.vae.decode_motion(estimate)[..., :8] / scale
+    true = batch.motion[..., :8] / scale
+    phases = 1 - mask[:, :, :, 0, _MOUTH_GROUP]  # (B, 4, T)
+    unknown = phases.transpose(1, 2).flatten(1)[:, 3:, None] * _MOUTH_WEIGHTS  # (B, F, 8)
+    position = F.smooth_l1_loss(made, true, reduction="none", beta=0.5)
+    change = F.smooth_l1_loss(made.diff(dim=1), true.diff(dim=1), reduction="none", beta=0.5)
+    return _mean(position, unknown), _mean(change, unknown[:, 1:])
+
+
+def _viseme_term(visemes: torch.Tensor, batch: WindowBatch) -> torch.Tensor:
+    scale = torch.tensor(MOTION_SCALE)[:8]
+    num_frames = batch.motion.shape[1]
+    heard = visemes[:, BESIDE : BESIDE + num_frames].float()
+    error = F.smooth_l1_loss(heard, batch.motion[..., :8] / scale, reduction="none", beta=0.2)
+    return (error * _MOUTH_WEIGHTS).mean()
+
+
+def _replace_audio(prepared: Prepared, audio_embeds: torch.Tensor) -> Prepared:
+    return Prepared(**{**vars(prepared), "audio_embeds": audio_embeds})
+
+
+def _mean(values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    return (values * weights).sum() / weights.sum().clamp_min(1.0)
+
+

@@ -1,0 +1,18 @@
+"""The stages of training, one file each; a stage is a function of its configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+
+STAGES: dict[str, str] = {
+    "vae": "encoder of the motion VAE: tracked landmarks to motion numbers",
+    "corpus": "speak and augment the tracks that the other stages learn from",
+    "pretrain": "transformer, audio and text encoder: sound and words to motion",
+    "camera": "camera ControlNet on a frozen transformer",
+}
+
+
+def stage_function(name: str) -> Callable:
+    """Return `run(config)` of a stage."""
+    return import_module(f"train.stages.{name}").run

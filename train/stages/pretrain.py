@@ -1,0 +1,35 @@
+"""Learn motion from sound and words: transformer, audio encoder and text encoder together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from train.config import TrainConfig
+from train.data.cache import read_shards
+from train.data.windows import WindowOptions, WindowSampler
+from train.loop import Run
+from train.objective import loss_parts
+from train.validate import Validator
+
+
+def make_sampler(config: TrainConfig) -> WindowSampler:
+    """Return the source of training windows that a configuration asks for."""
+    data, folder = config.data, Path(config.data.cache)
+    real = read_shards(folder, "real") if data.real_share > 0 else None
+    options = WindowOptions(data.num_frames, data.real_share, data.camera_share)
+    return WindowSampler(read_shards(folder, "synthetic"), real, options)
+
+
+def run(config: TrainConfig) -> None:
+    """Train; batch and noise of a step depend on (seed, step) alone, so resuming changes nothing."""
+    sampler, validator = make_sampler(config), Validator(config.data)
+
+    def step_loss(parts, step: int) -> dict[str, torch.Tensor]:
+        batch = sampler.batch(config.batch_size, np.random.default_rng([config.seed, step]))
+        generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
+        return loss_parts(parts, batch, config.loss, generator)
+
+    Run(config).train(step_loss, validator)
