@@ -25,9 +25,9 @@ from skyreels_avatar.faces.template import synthetic_landmarks
 MIN_PRESENCE = 0.5  # below this score of the mesh network a crop shows no face
 MIN_DETECTION = 0.5
 # A second look decides: the detector on the upright crop of the mesh gives 0.76 and more on the
-# faces of 54 photos, paintings, cartoons, statues and profiles, and 0.1 to 0.58 on folds of cloth
+# faces of 54 photos, paintings, cartoons, statues and profiles, and 0.1 to 0.68 on folds of cloth, wheels
 # and foliage in which the mesh network is sure to see one.
-SURE, DOUBTFUL = 0.65, 0.5
+SURE, DOUBTFUL = 0.72, 0.5
 STILL_THERE = 0.3  # the same score, for a face that was there in the frame before
 CHECK_EVERY = 12  # frames between second looks at a tracked face
 STAY_HOME = 8  # frames for which a lost face is awaited where it was, before looking elsewhere
@@ -48,7 +48,7 @@ class Face:
         box: x, y, width, height of the mesh in pixels; may reach beyond the picture.
         landmarks: (478, 3) mesh points in pixels, x right, y down, z in the same scale with
             nearer = smaller and 0 near the middle of the head.
-        confidence: 0..1, the lower of the scores of mesh and detector; above 0.65 is sure, and 0
+        confidence: 0..1, the lower of the scores of mesh and detector; above 0.72 is sure, and 0
             is a face that was only placed in a box.
         visibility: 0..1, how much of the mouth and face is inside the picture and turned to the
             camera: 1 up to a three-quarter view, below 0.3 in profile.
