@@ -25,8 +25,8 @@ from skyreels_avatar.faces.template import synthetic_landmarks
 MIN_PRESENCE = 0.5  # below this score of the mesh network a crop shows no face
 MIN_DETECTION = 0.5
 # A second look decides: the detector on the upright crop of the mesh gives 0.76 and more on the
-# faces of 54 photos, paintings, cartoons, statues and profiles, and 0.1 to 0.68 on folds of cloth, wheels
-# and foliage in which the mesh network is sure to see one.
+# faces of 54 photos, paintings, cartoons, statues and profiles, and 0.1 to 0.68 on wheels, foliage
+# and folds of cloth in which the mesh network is sure to see one.
 SURE, DOUBTFUL = 0.72, 0.5
 STILL_THERE = 0.3  # the same score, for a face that was there in the frame before
 CHECK_EVERY = 12  # frames between second looks at a tracked face
