@@ -1,0 +1,1 @@
+"""Paint a portrait with numpy and OpenCV: shapes, soft light, hair strand by strand."""
