@@ -103,6 +103,9 @@ class _EncodedShot:
         look = self.vae.look_of(picture.to(device), landmarks.to(device), self.seed)
         self.decoder = Decoder(self.vae, self.reference, self.plan, look)
         self._start = self.reference.landmarks(0, 1)[0]
+        self._photo = self.vae.encode_motion(
+            self.vae.reference_motion(landmarks[None].to(device))[None]
+        )
 
     def last_picture(self, segment: Segment) -> int:
         """Return the last picture of the video whose reference a window looks at."""
@@ -113,17 +116,17 @@ class _EncodedShot:
         """Return what the transformer is told about a window.
 
         Args:
-            known: (1, C, T', h, w) latents of the frames that the window before has made.
+            known: (1, C, T', h, w) latents of the frames that the window before has made; None
+                for the first window, which starts from the picture itself.
         """
         num_latents = latent_frames(segment.num_frames)
         frames = torch.arange(segment.first_frame, segment.stop)
         control = self._control(frames)
         height, width = control.shape[-2:]
         beginning = torch.zeros_like(control[:, :-4])
-        num_known = 0
-        if segment.num_known_frames:
-            num_known = latent_frames(segment.num_known_frames)
-            beginning[:, :, :num_known] = known
+        known = self._photo if known is None else known
+        num_known = known.shape[2]
+        beginning[:, :, :num_known] = known
         return Conditions(
             prompt_embeds=self.prompt_embeds,
             negative_embeds=self.negative_embeds,

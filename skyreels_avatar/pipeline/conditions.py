@@ -61,11 +61,22 @@ def known_mask(num_latent_frames: int, num_known: int, height: int, width: int) 
     return mask
 
 
+# Furthest apparent motion that training shows; a small face in a wide pan would leave it.
+_FURTHEST = {
+    "yaw": 0.45,
+    "pitch": 0.35,
+    "roll": 0.1,
+    "shift_x": 0.5,
+    "shift_y": 0.4,
+    "zoom": 0.65,
+}
+
+
 def apparent_motion(landmarks: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
     """Return (F, 32) motion numbers: how the camera makes a still head seem to move.
 
-    Only the head group is filled: yaw, pitch and roll, shift and zoom against the first frame.
-    Training makes the same numbers from simulated camera moves with this same function.
+    Only the head group is filled: yaw, pitch and roll, shift and zoom against the first frame,
+    held at the furthest that the networks have seen. Training simulates the same numbers.
 
     Args:
         landmarks: (F, 478, 3) of the face of the reference video, in pixels.
@@ -75,7 +86,7 @@ def apparent_motion(landmarks: torch.Tensor, start: torch.Tensor) -> torch.Tenso
     motion = landmarks.new_zeros(landmarks.shape[0], NUM_MOTION)
 
     def put(name: str, values: torch.Tensor) -> None:
-        motion[:, MOTION_INDEX[name]] = values
+        motion[:, MOTION_INDEX[name]] = values.clamp(-_FURTHEST[name], _FURTHEST[name])
 
     # A small turn moves a point across the face in proportion to its depth.
     rest = first.points

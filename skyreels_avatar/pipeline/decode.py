@@ -10,6 +10,7 @@ import torch
 
 from skyreels_avatar.models.mouth import MouthLook
 from skyreels_avatar.models.vae import ReferenceClip, ReferenceMotionVAE
+from skyreels_avatar.pipeline.parallel import ordered_map
 from skyreels_avatar.pipeline.plan import Segment, ShotPlan
 from skyreels_avatar.pipeline.reference import ShotReference, frames_per_chunk
 
@@ -28,17 +29,17 @@ class Decoder:
     look: MouthLook
 
     def frames(self, latents: torch.Tensor, segment: Segment) -> Iterator[np.ndarray]:
-        """Yield (F, H, W, 3) uint8 pictures of a window, a few at a time.
+        """Return the pictures of a window, (F, H, W, 3) uint8, a few at a time.
 
         Only what this window is the first to make is decoded. Outside the talking region the
         pictures are the reference's own bytes.
         """
         start, stop = self.plan.video_range(segment)
         step = frames_per_chunk(*self.reference.size)
-        for first in range(start, stop, step):
-            yield self._chunk(latents, segment, first, min(first + step, stop))
+        chunks = [(first, min(first + step, stop)) for first in range(start, stop, step)]
+        return ordered_map(lambda chunk: self._decode(latents, segment, *chunk), chunks)
 
-    def _chunk(self, latents: torch.Tensor, segment: Segment, first: int, last: int) -> np.ndarray:
+    def _decode(self, latents: torch.Tensor, segment: Segment, first: int, last: int) -> np.ndarray:
         pixels = self.reference.frames(first, last)
         landmarks = self.reference.landmarks(first, last)
         left, top, right, bottom = self.reference.box(landmarks)

@@ -11,8 +11,9 @@ from camera.fast import InverseFlow
 from skyreels_avatar.models.face_geometry import FaceFrame
 from skyreels_avatar.models.face_warp import FIELD_BOX
 from skyreels_avatar.models.vae import PictureDetail
+from skyreels_avatar.pipeline.parallel import ordered_map
 
-_CHUNK_PIXELS = 8 * 512 * 512  # rendered at once; bounds the memory of float frames
+_CHUNK_PIXELS = 4 * 512 * 512  # rendered at once; bounds the memory of float frames
 
 
 def frames_per_chunk(height: int, width: int) -> int:
@@ -84,15 +85,20 @@ class ShotReference:
     def render_until(self, stop: int) -> None:
         """Make sure that the frames before `stop` are rendered."""
         step = frames_per_chunk(*self.size)
-        while (start := self._first + len(self._frames)) < stop:
-            # The last window may be shorter than a chunk; a range gives the same pixels as any.
-            end = min(start + step, self.num_frames)
-            frames, seen = self.video.frames(start, end)
-            pixels = frames.mul(255).add_(0.5).clamp_(0, 255).to(torch.uint8)
-            self._frames.extend(pixels.permute(0, 2, 3, 1).contiguous().numpy())
-            left, top, right, bottom = self.box(self.landmarks(start, end))
-            region = seen[:, 0, top:bottom, left:right]
-            self._seen.extend(region.float().mean((1, 2)).tolist())
+        start = self._first + len(self._frames)
+        starts = range(start, stop, step)
+        for pixels, seen in ordered_map(lambda first: self._render(first, first + step), starts):
+            self._frames.extend(pixels)
+            self._seen.extend(seen)
+
+    def _render(self, start: int, stop: int) -> tuple[np.ndarray, list[float]]:
+        """Return frames (F, H, W, 3) uint8 and how much of each one's talking region is seen."""
+        stop = min(stop, self.num_frames)
+        frames, seen = self.video.frames(start, stop)
+        pixels = frames.mul_(255).add_(0.5).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+        left, top, right, bottom = self.box(self.landmarks(start, stop))
+        region = seen[:, 0, top:bottom, left:right]
+        return pixels.numpy(), region.float().mean((1, 2)).tolist()
 
 
 class _Detail:
