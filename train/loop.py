@@ -58,7 +58,9 @@ class Run:
     def train(self, loss_function: LossFunction, validate: ValidateFunction) -> None:
         """Take steps until the end of the plan or of the time, and export the averages."""
         config = self.config
-        logger.info("%d weights in %s", sum(p.numel() for p in self.weights), ", ".join(self.learners))
+        logger.info(
+            "%d weights in %s", sum(p.numel() for p in self.weights), ", ".join(self.learners)
+        )
         (self.folder / "config.json").write_text(json.dumps(asdict(config), indent=1))
         start, first = time.monotonic(), self.step
         sums: dict[str, float] = {}
@@ -99,10 +101,13 @@ class Run:
         decay = min(config.ema_decay, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
             torch._foreach_lerp_(self.average, list(self.weights), 1 - decay)
-        return {"norm": float(norm), **{key: float(value.detach()) for key, value in losses.items()}}
+        return {
+            "norm": float(norm),
+            **{key: float(value.detach()) for key, value in losses.items()},
+        }
 
     def save(self) -> None:
-        """Write everything needed to continue; the old checkpoint stays until the new one is whole."""
+        """Write everything needed to continue; the old file stays until the new one is whole."""
         state = {
             "step": self.step,
             "networks": {name: net.state_dict() for name, net in self.learners.items()},

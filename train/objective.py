@@ -136,5 +136,3 @@ def _replace_audio(prepared: Prepared, audio_embeds: torch.Tensor) -> Prepared:
 
 def _mean(values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     return (values * weights).sum() / weights.sum().clamp_min(1.0)
-
-

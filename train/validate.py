@@ -1,4 +1,4 @@
-"""Measure a model on talkers it never heard: sampled motion against the truth, and prompt effects."""
+"""Measure a model on talkers it never heard: sampled motion against the truth, and prompts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from train.config import DataConfig
 from train.data.cache import Tracks, read_shards, real_track
 from train.data.clips import load_grid
 from train.data.simulate.performance import Direction
-from train.data.windows import WindowBatch, act, cut_track, ease_from_photo
+from train.data.windows import WindowBatch, act, cut_track, ease_from_photo, stack_windows
 from train.objective import Prepared, predict, prepare
 
 LAGS = range(-4, 5)
@@ -138,20 +138,17 @@ def prompt_figures(parts: Components, base: WindowBatch, sampling: Sampling) -> 
 
 def _photo_batch(tracks: Tracks, count: int, num_frames: int, rng) -> WindowBatch:
     """Return neutral windows that start from a photo with its mouth shut."""
-    rows: dict[str, list] = {key: [] for key in ("mel", "motion", "known", "apparent", "seen", "active")}
+    windows = []
     for index in range(count):
         first = int(rng.integers(0, tracks.mel.shape[1] // 4 - num_frames))
         window = cut_track(tracks, index % len(tracks), first, num_frames)
         window["motion"] = act(window, Direction(), np.random.default_rng(index))
         window["motion"][:, :8] = window["mouth"]
         ease_from_photo(window["motion"], np.zeros(32), (0.12, 0.25, 0.7, 0.5))
-        known = np.zeros(1 + (num_frames - 1) // 4)
-        known[0] = 1
-        window |= {"known": known, "apparent": np.zeros((num_frames, 32)), "seen": np.ones(num_frames)}
-        for key in rows:
-            rows[key].append(window[key])
-    stacked = {key: torch.from_numpy(np.stack(value).astype(np.float32)) for key, value in rows.items()}
-    return WindowBatch(captions=["a person is talking"] * count, **stacked)
+        window["known"] = np.eye(1 + (num_frames - 1) // 4)[0]
+        window["apparent"], window["seen"] = np.zeros((num_frames, 32)), np.ones(num_frames)
+        windows.append(window)
+    return stack_windows(windows, ["a person is talking"] * count)
 
 
 def _pearson(first: np.ndarray, second: np.ndarray) -> float:

@@ -70,7 +70,7 @@ def real_track(
     samples, mouth, pulses = [], [], []
     while sum(map(len, mouth)) < TRACK_FRAMES:
         clip = clips[rng.integers(len(clips))]
-        count = int(round(75 * speed))
+        count = round(75 * speed)
         places = np.linspace(0, 74, count)
         samples.append(_resampled(clip.samples, int(count / FPS * SAMPLE_RATE)))
         columns = [clip.stress, clip.active, *clip.mouth.T]

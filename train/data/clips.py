@@ -52,7 +52,7 @@ def load_grid(folder: Path, first: int = 0, last: int = NUM_TRAINING_CLIPS) -> l
 
     folder = Path(folder)
     if not (folder / "curves.npz").is_file():
-        raise InputError(f"{folder} holds no GRID clips (curves.npz); set data.grid=FOLDER or empty")
+        raise InputError(f"{folder} holds no GRID clips (curves.npz); set data.grid=FOLDER")
     curves = np.load(folder / "curves.npz")
     words = json.loads((folder / "words.json").read_text())
     clips = []

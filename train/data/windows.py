@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -65,11 +65,7 @@ class WindowSampler:
     def batch(self, batch_size: int, rng: np.random.Generator) -> WindowBatch:
         """Return `batch_size` random windows."""
         windows = [self._window(rng) for _ in range(batch_size)]
-        stack = lambda key: torch.from_numpy(np.stack([w[key] for w in windows]).astype(np.float32))  # noqa: E731
-        return WindowBatch(
-            captions=[w["caption"] for w in windows],
-            **{key: stack(key) for key in ("mel", "motion", "known", "apparent", "seen", "active")},
-        )
+        return stack_windows(windows, [window["caption"] for window in windows])
 
     def _window(self, rng: np.random.Generator) -> dict:
         options = self.options
@@ -115,8 +111,16 @@ class WindowSampler:
             window["motion"] = follow_camera(window["motion"], window["apparent"])
 
 
+def stack_windows(windows: list[dict], captions: list[str]) -> WindowBatch:
+    """Return windows of equal length as one batch."""
+    keys = [field.name for field in fields(WindowBatch) if field.name != "captions"]
+    arrays = {key: np.stack([window[key] for window in windows]) for key in keys}
+    tensors = {key: torch.from_numpy(array.astype(np.float32)) for key, array in arrays.items()}
+    return WindowBatch(captions=captions, **tensors)
+
+
 def cut_track(tracks: Tracks, index: int, first: int, num_frames: int) -> dict[str, np.ndarray]:
-    """Return copies of a track's window; the sound reaches BESIDE frames beyond, silence outside."""
+    """Return copies of a window of a track; its sound reaches BESIDE frames beyond."""
     mel = np.full((MEL_PER_FRAME * (num_frames + 2 * BESIDE), 80), SILENCE, np.float32)
     start, stop = first - BESIDE, first + num_frames + BESIDE
     inside = slice(max(start, 0), min(stop, TRACK_FRAMES))

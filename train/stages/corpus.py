@@ -18,4 +18,4 @@ def run(config: TrainConfig) -> None:
     if data.grid:
         clips = load_grid(Path(data.grid), 0, NUM_TRAINING_CLIPS)
         make_shards(folder, "real", data.real_shards, size, config.seed, (), clips)
-    make_shards(folder, "synthetic", data.synthetic_shards, size, config.seed, tuple(VOICES))
+    make_shards(folder, "synthetic", data.synthetic_shards, size, config.seed, VOICES)

@@ -24,7 +24,7 @@ def make_sampler(config: TrainConfig) -> WindowSampler:
 
 
 def run(config: TrainConfig) -> None:
-    """Train; batch and noise of a step depend on (seed, step) alone, so resuming changes nothing."""
+    """Train; batch and noise depend on (seed, step) alone, so resuming changes nothing."""
     sampler, validator = make_sampler(config), Validator(config.data)
 
     def step_loss(parts, step: int) -> dict[str, torch.Tensor]:

@@ -122,7 +122,7 @@ def mouth_numbers(
     rng: np.random.Generator,
     strength: float = 1.0,
 ) -> np.ndarray:
-    """Return (F, 8) float32 mouth numbers: what the mouth does at the middle of each of F frames at 25 fps.
+    """Return (F, 8) float32: the mouth numbers at the middle of each of F frames at 25 fps.
 
     Args:
         strength: scales opening and jaw; closures stay closures. 1 = the GRID talker.

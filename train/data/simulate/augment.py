@@ -90,5 +90,7 @@ def _music(length: int, rng: np.random.Generator) -> np.ndarray:
                 bed[start:stop] += np.sin(2 * np.pi * tone_hz * here + semitones) / harmonic
     if rng.random() < 0.5:
         phase = (seconds % beat_s) / beat_s
-        bed = bed / bed.std() + rng.uniform(0.3, 2) * rng.standard_normal(length) * np.exp(-phase * 12)
+        bed = bed / bed.std() + rng.uniform(0.3, 2) * rng.standard_normal(length) * np.exp(
+            -phase * 12
+        )
     return bed / (bed.std() + 1e-9)

@@ -21,8 +21,9 @@ _SCENERY = (
     "in a studio", "wearing a red dress", "with long dark hair", "in front of a window",
     "on a sunny day", "cinematic lighting", "high quality", "4k", "in an office", "wearing glasses",
     "blue background", "close-up portrait", "with a beard", "in the evening", "on a stage",
-    "holding a bottle", "black and white photo", "realistic", "in a black suit", "blurred background",
-    "looking good", "medium shot", "film still", "the camera slowly pushes in", "static camera",
+    "holding a bottle", "black and white photo", "realistic", "in a black suit",
+    "blurred background",
+    "medium shot", "film still", "the camera slowly pushes in", "static camera",
 )  # fmt: skip
 
 _EMOTION_WORDS: dict[str, tuple[str, ...]] = {
@@ -85,7 +86,8 @@ _EMOTION_WORDS: dict[str, tuple[str, ...]] = {
 _HEAD_WORDS: dict[str, tuple[str, ...]] = {
     "nodding": (
         "nods", "nodding", "is nodding", "nods in agreement", "nodding his head",
-        "nodding her head", "nods while speaking", "agrees with a nod", "moves the head up and down",
+        "nodding her head", "nods while speaking", "agrees with a nod",
+        "moves the head up and down",
         "keeps nodding", "says yes", "in agreement",
     ),
     "shaking": (
@@ -132,7 +134,8 @@ _EYE_WORDS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 _ENERGY_WORDS: dict[str, tuple[str, ...]] = {
     "lively": ("lively", "energetic", "energetically", "animated", "with lots of movement",
-               "dynamic", "expressive", "with big gestures", "vivid", "moves a lot", "full of energy"),
+               "dynamic", "expressive", "with big gestures", "vivid", "moves a lot",
+               "full of energy"),
     "still": ("still", "barely moves", "keeps the head still", "motionless", "without moving",
               "stays still", "standing still", "keeps still", "no head movement"),
     "loud": ("loudly", "speaks loudly", "shouts", "shouting", "yells", "with a loud voice",
@@ -157,7 +160,9 @@ def caption(direction: Direction, rng: np.random.Generator) -> str:
         if direction.intensity < 0.5:
             words = f"{pick(_WEAK)} {words}" if rng.random() < 0.6 else f"{words} {pick(_WEAK)}"
         elif direction.intensity > 0.9 and rng.random() < 0.85:
-            words = f"{pick(_STRONG)} {words}" if rng.random() < 0.6 else f"{words}, {pick(_STRONG)}"
+            words = (
+                f"{pick(_STRONG)} {words}" if rng.random() < 0.6 else f"{words}, {pick(_STRONG)}"
+            )
         asked.append(words)
     for value, table in (
         (direction.head, _HEAD_WORDS),

@@ -80,7 +80,7 @@ def draw_direction(rng: np.random.Generator) -> Direction:
         emotion = emotion or pick(tuple(EMOTIONS))
     return Direction(
         emotion=emotion,
-        head=pick(HEAD_ACTIONS + ("nodding", "shaking")) if 1 in kinds else "",
+        head=pick((*HEAD_ACTIONS, "nodding", "shaking")) if 1 in kinds else "",
         gaze=pick(GAZES) if 2 in kinds else "",
         eyes=pick(EYES) if 3 in kinds else "",
         energy=pick(ENERGIES) if 4 in kinds else "",
@@ -106,7 +106,9 @@ def perform(
     _eyes(motion, direction, energy, stress, active, rng)
     _express(motion, emotion, strength, rng)
     if direction.emotion == "laughing":
-        shake = _wave(num_frames, rng.uniform(2.6, 3.6), rng) * np.clip(_noise(num_frames, 0.5, rng), 0, 1)
+        shake = _wave(num_frames, rng.uniform(2.6, 3.6), rng) * np.clip(
+            _noise(num_frames, 0.5, rng), 0, 1
+        )
         motion[:, MOTION_INDEX["pitch"]] += 0.02 * strength * shake
         motion[:, MOTION_INDEX["breath"]] += 0.006 * strength * shake
     return motion.astype(np.float32)

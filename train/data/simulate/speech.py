@@ -38,15 +38,20 @@ LANGUAGES: dict[str, tuple[str, float]] = {
     "sv": ("sv", 0.02),
 }
 VOICES: tuple[str, ...] = (
-    "f1 f2 f3 f4 f5 m1 m2 m3 m4 m5 m6 m7 m8 Alex Alicia Andrea Andy Annie Diogo Gene Henrique "
-    "Hugo Lee Marco Mario Michael Mike Nguyen Reed adam anika antonio belinda benjamin boris "
-    "caleb david ed edward grandma grandpa gustave ian john linda max michel miguel norbert "
-    "pablo paul pedro quincy rob robert sandro shelby steph steph2 travis victor zac whisperf"
-).split()
+    "f1", "f2", "f3", "f4", "f5", "m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "Alex", "Alicia",
+    "Andrea", "Andy", "Annie", "Diogo", "Gene", "Henrique", "Hugo", "Lee", "Marco", "Mario",
+    "Michael", "Mike", "Nguyen", "Reed", "adam", "anika", "antonio", "belinda", "benjamin", "boris",
+    "caleb", "david", "ed", "edward", "grandma", "grandpa", "gustave", "ian", "john", "linda",
+    "max", "michel", "miguel", "norbert", "pablo", "paul", "pedro", "quincy", "rob", "robert",
+    "sandro", "shelby", "steph", "steph2", "travis", "victor", "zac", "whisperf",
+)  # fmt: skip
 HELD_OUT_VOICES: tuple[str, ...] = ("Denis", "anikaRobot", "marcelo", "steph3", "kaukovalta")
 
-_ONSETS = "p b m f v w t d s n l r k g h st pr bl fl tr gr sm sp".split()
-_NUCLEI = "a e i o u ai au oi ee oo ou".split()
+_ONSETS = (
+    "p", "b", "m", "f", "v", "w", "t", "d", "s", "n", "l", "r", "k", "g", "h", "st", "pr", "bl",
+    "fl", "tr", "gr", "sm", "sp",
+)  # fmt: skip
+_NUCLEI = ("a", "e", "i", "o", "u", "ai", "au", "oi", "ee", "oo", "ou")
 _CODAS = ["", "", "", "p", "m", "b", "f", "n", "t", "s", "l", "k", "v"]
 
 
@@ -70,7 +75,9 @@ def sentences() -> dict[str, list[list[str]]]:
 def make_text(language: str, rng: np.random.Generator) -> str:
     """Return something to say: a sentence, a word salad, nonsense syllables or numbers."""
     lines = sentences()[LANGUAGES[language][0]]
-    kind = rng.choice(["sentence", "salad", "word", "nonsense", "number"], p=[0.32, 0.4, 0.1, 0.1, 0.08])
+    kind = rng.choice(
+        ["sentence", "salad", "word", "nonsense", "number"], p=[0.32, 0.4, 0.1, 0.1, 0.08]
+    )
     if kind == "sentence":
         words = list(lines[rng.integers(len(lines))])
     elif kind == "number":
@@ -88,7 +95,7 @@ def make_text(language: str, rng: np.random.Generator) -> str:
 
 
 def make_speech(
-    duration_s: float, rng: np.random.Generator, voices: tuple[str, ...] = tuple(VOICES)
+    duration_s: float, rng: np.random.Generator, voices: tuple[str, ...] = VOICES
 ) -> Speech:
     """Return one voice's track of exactly `duration_s`: utterances with pauses between them."""
     keys = list(LANGUAGES)
@@ -99,7 +106,9 @@ def make_speech(
     sung = rng.random() < 0.07
     samples = np.zeros(int(duration_s * SAMPLE_RATE), np.float32)
     phones: list[Phone] = []
-    time_s = float(rng.choice([0.0, rng.uniform(0, 0.4), rng.uniform(0.4, 1.6)], p=[0.4, 0.35, 0.25]))
+    time_s = float(
+        rng.choice([0.0, rng.uniform(0, 0.4), rng.uniform(0.4, 1.6)], p=[0.4, 0.35, 0.25])
+    )
     while time_s < duration_s - 0.3:
         text = make_text(language, rng)
         if sung:
@@ -111,7 +120,9 @@ def make_speech(
         gain = rng.uniform(0.6, 1.3)
         samples[start:stop] += gain * spoken[: stop - start]
         phones += [Phone(p.ipa, p.start_s + time_s, p.end_s + time_s) for p in spoken_phones]
-        gap_s = rng.choice([0.0, rng.uniform(0.1, 0.5), rng.uniform(0.5, 2.5)], p=[0.25, 0.42, 0.33])
+        gap_s = rng.choice(
+            [0.0, rng.uniform(0.1, 0.5), rng.uniform(0.5, 2.5)], p=[0.25, 0.42, 0.33]
+        )
         time_s += len(spoken) / SAMPLE_RATE + float(gap_s)
     kept = tuple(phone for phone in phones if phone.start_s < duration_s)
     return Speech(samples, kept, language, voice)

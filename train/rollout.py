@@ -1,0 +1,79 @@
+"""Hear a whole sound and make its motion, window by window, as the pipeline does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from skyreels_avatar.components import Components
+from skyreels_avatar.evaluation.sync import SyncScore, correlate, loudness_db
+from skyreels_avatar.media.audio import AudioTrack
+from skyreels_avatar.models.motion import NUM_MOTION
+from skyreels_avatar.pipeline.conditions import Conditions, known_mask
+from skyreels_avatar.pipeline.decode import known_latents
+from skyreels_avatar.pipeline.denoise import Sampling, denoise, segment_generator
+from skyreels_avatar.pipeline.encode import ShotSound
+from skyreels_avatar.pipeline.plan import plan_shot
+from skyreels_avatar.shapes import latent_frames
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """Motion (F, 32) of a whole sound, and how its lip gap goes with the loudness."""
+
+    motion: np.ndarray
+    sync: SyncScore
+
+
+@torch.no_grad()
+def roll_out(
+    parts: Components,
+    audio: AudioTrack,
+    prompt: str = "a person is talking",
+    sampling: Sampling | None = None,
+    photo_gap: float = 0.0,
+    seed: int = 0,
+) -> Rollout:
+    """Return the motion of a still camera's shot at 25 fps, without control.
+
+    Args:
+        photo_gap: how far the mouth of the picture is open, / H.
+    """
+    tier = parts.tier
+    if sampling is None:
+        sampling = Sampling(tier.num_inference_steps, shift=tier.shift)
+    plan = plan_shot(audio.duration_s, tier.fps, tier.fps, tier.window, tier.overlap)
+    sound = ShotSound(audio, parts.audio_encoder)
+    prompt_embeds, null = parts.text_encoder([prompt, ""]).split(1)
+    photo = torch.zeros(1, 1, NUM_MOTION)
+    photo[..., 0] = photo_gap
+    known, motion = parts.vae.encode_motion(photo), torch.zeros(0, NUM_MOTION)
+    for segment in plan.segments:
+        num_latents = latent_frames(segment.num_frames)
+        beginning = torch.zeros(1, known.shape[1], num_latents, *known.shape[3:])
+        beginning[:, :, : known.shape[2]] = known
+        conditions = Conditions(
+            prompt_embeds=prompt_embeds,
+            negative_embeds=null,
+            audio_embeds=sound.window(segment, num_latents),
+            known_latents=beginning,
+            known_mask=known_mask(num_latents, known.shape[2], *known.shape[3:]),
+        )
+        generator = segment_generator(seed, segment.index)
+        latents = denoise(parts.transformer, None, conditions, sampling, generator)
+        made = parts.vae.decode_motion(latents)[0]
+        start, stop = segment.keep
+        motion = torch.cat([motion, made[start - segment.first_frame : stop - segment.first_frame]])
+        known = known_latents(parts.vae, latents, tier.overlap)
+    curve = motion[: plan.num_frames].numpy()
+    loudness = loudness_db(audio.samples, audio.sample_rate, len(curve), tier.fps)
+    return Rollout(curve, correlate(curve[:, 0].clip(0), loudness, tier.fps))
+
+
+def roll_out_folder(parts: Components, folder: Path, **options) -> dict[str, Rollout]:
+    """Return the rollout of every sound in a folder; nothing is learnt from them."""
+    paths = sorted(path for path in Path(folder).iterdir() if path.suffix in (".flac", ".wav"))
+    return {path.stem: roll_out(parts, AudioTrack.load(path), **options) for path in paths}
