@@ -36,6 +36,8 @@ def existing_file(path: str | Path, noun: str) -> Path:
             raise MediaError(f"{path} is not a regular file; give the path of a {noun} file")
         if path.stat().st_size == 0:
             raise MediaError(f"{path} is empty (0 bytes); give another {noun} file")
+    except MediaError:
+        raise
     except (OSError, ValueError) as error:
         # A name with a NUL byte or a thousand letters fails before anything is looked up.
         raise MediaError(f"cannot look up the {noun} {str(path)[:200]!r}: {error}") from error

@@ -242,4 +242,5 @@ def _decode_with_ffmpeg(path: Path) -> np.ndarray:
         try:
             return next(container.decode(video=0)).to_ndarray(format="rgb24")
         except Exception as error:
-            raise MediaError(f"{path} is damaged: its pixels cannot be decoded") from error
+            # FFmpeg also believes a file's ending, so this may be a text that is called .png.
+            raise MediaError(f"{path} is not a picture, or a damaged one") from error

@@ -1,0 +1,215 @@
+"""The command line: flags become a request, results become lines, errors become exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from camera import CameraMove
+from skyreels_avatar import cli
+from skyreels_avatar.errors import AvatarError, Cancelled, CheckpointError, FaceError
+
+# The package's attribute of this name is the function.
+generation = importlib.import_module("skyreels_avatar.generate")
+
+
+@pytest.fixture
+def request_made(monkeypatch):
+    """Replace the generation itself; returns the list of requests that reach it."""
+    requests = []
+
+    def make(request, on_progress=None, components=None):
+        for done in (0, 5, 10):
+            on_progress(generation.Progress("denoise", done, 10, 1.5))
+        requests.append(request)
+        return generation.GenerationResult(
+            request.output, 250, 25.0, 512, 384, 10.0, {"load": 1.0, "total": 12.3}, 900.0,
+            (1.0, 2.0, 3.0, 4.0), (),
+        )  # fmt: skip
+
+    monkeypatch.setattr(generation, "generate_request", make)
+    return requests
+
+
+def test_every_flag_reaches_the_request(request_made, capsys):
+    line = (
+        "generate --image p.png --audio a.wav --camera push_in:60 --output o.mp4 --tier t.yaml "
+        "--seed 7 --size 480p --fps 24 --steps 9 --guidance-scale 2 --audio-guidance-scale 3 "
+        "--negative-prompt blur --face 1,2,30,40 --audio-start 0.5 --audio-end 2"
+    )
+    assert cli.run([*line.split(), "--prompt", "a woman smiles"]) == 0
+    (request,) = request_made
+    assert request.shot.image == Path("p.png") and request.shot.audio == Path("a.wav")
+    assert request.shot.camera == CameraMove("push_in", 0.6)
+    assert request.shot.prompt == "a woman smiles" and request.shot.negative_prompt == "blur"
+    assert (request.shot.start_s, request.shot.end_s) == (0.5, 2.0)
+    assert request.shot.face == "1,2,30,40"
+    assert (request.tier, request.size, request.fps) == ("t.yaml", "480p", 24.0)
+    sampling = request.sampling
+    assert (sampling.num_inference_steps, sampling.seed) == (9, 7)
+    assert (sampling.guidance_scale, sampling.audio_guidance_scale) == (2.0, 3.0)
+    printed = capsys.readouterr()
+    assert "o.mp4  384x512, 250 frames at 25 fps, 10.00 s" in printed.out
+    assert "12.3 s in all: load 1.0" in printed.err
+
+
+def test_defaults_are_those_of_the_request(request_made):
+    assert cli.run(["generate", "--image", "p.png", "--audio", "a.wav"]) == 0
+    (request,) = request_made
+    plain = type(request)(type(request.shot)(image="p.png", audio="a.wav"), request.output)
+    assert request.to_dict() == {
+        **plain.to_dict(),
+        "shot": {**plain.to_dict()["shot"], "camera": request.to_dict()["shot"]["camera"]},
+    }
+    assert request.shot.camera.name == "static"
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (FaceError("no face; give --face x,y,w,h"), 2),
+        (CheckpointError("weights are missing"), 1),
+        (AvatarError("something of ours"), 1),
+        (RuntimeError("something\nof theirs"), 1),
+        (MemoryError(), 1),
+        (OSError("disk full"), 1),
+        (KeyboardInterrupt(), 130),
+        (Cancelled("stopped"), 130),
+    ],
+)
+def test_errors_are_one_line_and_an_exit_code(monkeypatch, capsys, error, code):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(generation, "generate_request", fail)
+    assert cli.run(["generate", "--image", "p.png", "--audio", "a.wav"]) == code
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.count("\n") == 1
+    assert printed.err.startswith("stopped" if code == 130 else "error: ")
+    assert "Traceback" not in printed.err
+
+
+def test_verbose_shows_where_an_error_came_from(monkeypatch, capsys):
+    def fail(*_, **__):
+        raise RuntimeError("deep inside")
+
+    monkeypatch.setattr(generation, "generate_request", fail)
+    assert cli.run(["--verbose", "generate", "--image", "p.png", "--audio", "a.wav"]) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "generate",
+        "generate --image p.png",
+        "generate --image p.png --audio a.wav --fps fast",
+        "generate --image p.png --audio a.wav --steps 2.5",
+        "generate --image p.png --audio a.wav --colour red",
+        "generate --image p.png --audio a.wav surplus",
+        "make-me-a-film",
+    ],
+)
+def test_wrong_usage_is_one_line_that_points_to_the_help(capsys, line):
+    assert cli.run(line.split()) == 2
+    printed = capsys.readouterr().err
+    assert printed.startswith("error: ") and printed.count("\n") == 1 and "--help" in printed
+
+
+def test_without_a_command_the_help_is_shown(capsys):
+    assert cli.run([]) == 2
+    assert "generate" in capsys.readouterr().out
+    assert cli.run(["--help"]) == 0
+
+
+def test_plan_counts_without_weights(picture_file, sound_file, capsys, monkeypatch):
+    def forbidden(*_, **__):
+        raise AssertionError("plan must not load weights")
+
+    monkeypatch.setattr(generation, "load_components", forbidden)
+    line = ["plan", "--image", str(picture_file), "--audio", str(sound_file), "--size", "128x128"]
+    assert cli.run(line) == 0
+    assert "128x128, 25 frames at 25 fps" in capsys.readouterr().out
+    assert cli.run([*line, "--json", "--fps", "30"]) == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert (plan["num_frames"], plan["height"], plan["width"]) == (30, 128, 128)
+    assert plan["segments"][0]["first_frame"] == 0
+    assert plan["seconds"] > 0 and plan["memory_mb"] > 0
+
+
+def test_plan_of_more_steps_or_guidance_takes_longer(picture_file, sound_file, capsys):
+    line = ["plan", "--image", str(picture_file), "--audio", str(sound_file), "--json"]
+
+    def seconds(*flags: str) -> float:
+        assert cli.run([*line, *flags]) == 0
+        return json.loads(capsys.readouterr().out)["seconds"]
+
+    few = seconds("--steps", "2", "--guidance-scale", "1")
+    assert few < seconds("--steps", "20", "--guidance-scale", "1")
+    assert few < seconds("--steps", "2", "--guidance-scale", "3")
+
+
+def test_evaluate_prints_one_json_list(monkeypatch, capsys):
+    report_module = importlib.import_module("skyreels_avatar.evaluation.report")
+
+    class Report:
+        def to_json(self):
+            return '{"sync_r0": 0.4}'
+
+    monkeypatch.setattr(report_module, "evaluate", lambda *_: Report())
+    assert cli.run(["evaluate", "a.mp4", "b.mp4", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == [{"sync_r0": 0.4}] * 2
+
+
+def test_doctor_names_what_is_missing_and_fails(monkeypatch, capsys):
+    def missing(*_, **__):
+        raise CheckpointError("no weights at nowhere")
+
+    monkeypatch.setattr(generation, "load_components", missing)
+    assert cli.run(["doctor"]) == 1
+    printed = capsys.readouterr().out
+    assert "no weights at nowhere" in printed
+    assert "libx264" in printed
+
+
+def test_a_polite_kill_leaves_no_half_file(tmp_path):
+    """SIGTERM in the middle of writing ends like Ctrl-C: exit code 130, nothing on the disk."""
+    code = """
+import sys, time, types
+import numpy as np
+from skyreels_avatar import cli
+from skyreels_avatar.media import VideoWriter
+def make(request, on_progress=None):
+    with VideoWriter(request.output, 64, 64, 25) as writer:
+        for _ in range(1000):
+            writer.write(np.zeros((5, 64, 64, 3), np.uint8))
+            print("writing", flush=True)
+            time.sleep(0.05)
+sys.modules["skyreels_avatar.generate"] = types.SimpleNamespace(generate_request=make)
+sys.exit(cli.run(["generate", "--image", "p.png", "--audio", "a.wav", "--output", sys.argv[1]]))
+"""
+    root = Path(__file__).resolve().parents[1]
+    command = [sys.executable, "-c", code, str(tmp_path / "o.mp4")]
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
+        process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        process.stdout.read()
+        assert process.wait(timeout=30) == 130
+    assert not list(tmp_path.iterdir())
+
+
+def test_inference_is_generate():
+    root = Path(__file__).resolve().parents[1]
+    command = [sys.executable, "inference.py", "--image", "p.png"]
+    result = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    assert result.returncode == 2
+    assert result.stderr == "error: Missing option '--audio'. (see --help)\n"
