@@ -140,24 +140,24 @@ def draw_woman(canvas: Canvas) -> np.ndarray:
 def man_hair() -> list[Lock]:
     """Return short sides and a long top, combed from a parting on the right of the picture."""
     rng = np.random.default_rng(2)
-    short = {"width": 0.0036, "ends": 0.92, "stray": 0.0}
+    short = {"width": 0.0036, "ends": 0.50, "stray": 0.0, "ground": 0.55}
     left = lock_of(
-        inner=[(-0.28, -0.43), (-0.345, -0.33), (-0.386, -0.19), (-0.394, -0.06), (-0.392, 0.05)],
-        outer=[(-0.34, -0.56), (-0.435, -0.42), (-0.452, -0.22), (-0.440, -0.06), (-0.414, 0.05)],
+        inner=[(-0.28, -0.43), (-0.345, -0.33), (-0.386, -0.19), (-0.396, -0.06), (-0.402, 0.10)],
+        outer=[(-0.34, -0.56), (-0.428, -0.42), (-0.446, -0.22), (-0.432, -0.06), (-0.410, 0.10)],
         count=1500,
-        shade=0.80,
+        shade=0.95,
         **short,
     )
     right = lock_of(
-        inner=[(0.265, -0.45), (0.335, -0.34), (0.384, -0.20), (0.394, -0.06), (0.392, 0.05)],
-        outer=[(0.275, -0.53), (0.410, -0.49), (0.455, -0.26), (0.442, -0.06), (0.414, 0.05)],
+        inner=[(0.265, -0.45), (0.335, -0.34), (0.384, -0.20), (0.396, -0.06), (0.402, 0.10)],
+        outer=[(0.255, -0.56), (0.375, -0.47), (0.447, -0.26), (0.432, -0.06), (0.410, 0.10)],
         count=1500,
-        shade=0.90,
+        shade=1.0,
         **short,
     )
     top = lock_of(
         inner=[(0.285, -0.440), (0.16, -0.440), (-0.02, -0.400), (-0.20, -0.370), (-0.335, -0.300)],
-        outer=[(0.295, -0.500), (0.22, -0.665), (0.00, -0.735), (-0.26, -0.680), (-0.450, -0.430)],
+        outer=[(0.300, -0.490), (0.25, -0.640), (0.03, -0.735), (-0.24, -0.690), (-0.425, -0.450)],
         count=3600,
         wave=0.016,
         waves=0.8,
@@ -174,7 +174,25 @@ def man_hair() -> list[Lock]:
         ends=0.80,
     )
     sides = [*ribbons(left, 3, rng), *ribbons(right, 3, rng)]
-    return [*sides, *ribbons(top, 8, rng), *ribbons(fringe, 4, rng)]
+    temples = [_temple(-1), _temple(1)]
+    return [*temples, *sides, *ribbons(top, 8, rng), *ribbons(fringe, 4, rng)]
+
+
+def _temple(side: int) -> Lock:
+    """Return the sparse short hair where the temple passes into skin."""
+    return lock_of(
+        inner=[
+            (side * x, y) for x, y in ((0.25, -0.43), (0.31, -0.31), (0.363, -0.17), (0.385, 0.06))
+        ],
+        outer=[
+            (side * x, y) for x, y in ((0.29, -0.46), (0.36, -0.33), (0.402, -0.17), (0.408, 0.06))
+        ],
+        count=170,
+        width=0.0028,
+        ends=0.45,
+        ground=0.0,
+        stray=0.0,
+    )
 
 
 def draw_man(canvas: Canvas) -> np.ndarray:

@@ -57,8 +57,8 @@ def morning_park(canvas: Canvas) -> np.ndarray:
     picture[:] = linear(214, 222, 196)
     over(picture, linear(96, 134, 92), ramp(y + 0.15 * canvas.noise(0.8, 5), -0.5, 0.5), 0.9)
     over(picture, linear(120, 142, 74), ramp(y, 0.45, 0.9), 0.9)
-    leaves = canvas.blurred(canvas.noise(0.14, 6), 0.05)
-    over(picture, linear(40, 78, 56), ramp(leaves, 0.0, 0.9), 0.55)
+    leaves = canvas.blurred(canvas.noise(0.12, 6), 0.085)
+    over(picture, linear(40, 78, 56), ramp(leaves, -0.35, 0.75), 0.62)
     for _ in range(5):
         tx = rng.uniform(-1.3, 1.3)
         trunk = _panel(canvas, tx, -2, tx + rng.uniform(0.06, 0.13), 0.72, 0.035)

@@ -72,7 +72,7 @@ def paint_ears(canvas: Canvas, sitter: Sitter, picture: np.ndarray, light: Light
         height = _round(canvas, mask, 0.03, 0.02) + 0.02 * rim
         height -= 0.022 * canvas.dab(side * 0.414, 0.045, 0.014, 0.045, side * 8)
         lit = bleed(canvas, irradiance(normals(canvas, height), light, 0.3), 0.01, mask)
-        ear = sitter.skin * linear(250, 205, 195) * lit
+        ear = sitter.skin * linear(248, 222, 216) * lit * 0.85
         over(
             ear, sitter.skin * linear(150, 70, 60), canvas.dab(side * 0.412, 0.05, 0.013, 0.04), 0.6
         )
@@ -112,7 +112,7 @@ def paint_sweater(
     band = canvas.stroke(collar + np.array([0, 0.030]), np.full(300, 0.070), 0.004) * body
     height = _round(canvas, canvas.mask(outline), 0.22, 0.16)
     folds = canvas.noise(0.22, 41, 1.6) + 0.5 * canvas.noise(0.10, 42, 2.0)
-    height += 0.014 * folds * ramp(y, 0.9, 1.3)
+    height += 0.024 * folds * ramp(y, 0.9, 1.3)
     height -= 0.03 * canvas.pair(0.60, 1.35, 0.05, 0.25, -14)  # arm against chest
     height += 0.020 * canvas.blurred(band, 0.006)
     normal = normals(canvas, canvas.blurred(height, 0.004))
@@ -122,7 +122,7 @@ def paint_sweater(
     weave = band * 0.10 * rib + (1 - band) * (0.03 * knit + 0.025 * canvas.noise(0.012, 43, 2.5))
     cloth = colour * (1 + weave)[..., None] * lit
     rim = edge_light(normal, 1.0)[..., None] * np.array(light.rim_colour, np.float32)
-    cloth += 0.5 * rim * (colour + 0.05)
+    cloth += 0.8 * rim * (colour + 0.08)
     lower = canvas.stroke(collar + np.array([0, 0.068]), np.full(300, 0.010), 0.006) * body
     over(cloth, cloth * 0.45, lower, 0.8)
     inside = canvas.stroke(collar - np.array([0, 0.012]), np.full(300, 0.030), 0.012) * (1 - body)

@@ -25,6 +25,7 @@ class Lock:
         ring: where along the sheet the light of the crown lies, 0..1; None for none.
         ends: share of the length at which the first strands end.
         width: of a strand.
+        ground: share of the length that has a dark ground, so that no skin shows through.
         stray: share of strands that leave the sheet.
     """
 
@@ -38,6 +39,7 @@ class Lock:
     ring: float | None = None
     ends: float = 0.84
     width: float = 0.0042
+    ground: float = 0.80
     stray: float = 0.012
 
 
@@ -123,10 +125,10 @@ def _tones(lock: Lock, points: np.ndarray, place: np.ndarray, light: Light, rng)
     coloured = 0.40 * np.clip(swell, 0, 1) ** 3 * np.clip(along * 2 - 0.5, 0, 1) * across
     white = np.zeros_like(body)
     if lock.ring is not None:
-        for shift, wide, gain in ((0.0, 0.055, 0.55), (0.10, 0.10, 0.45)):
+        for shift, wide, gain in ((0.0, 0.055, 0.75), (0.10, 0.10, 0.60)):
             band = np.exp(-(((along - lock.ring - shift + jitter) / wide) ** 2))
             coloured = coloured + gain * band
-        white = 0.8 * np.exp(-(((along - lock.ring + 1.6 * jitter) / 0.035) ** 2)) * across
+        white = 1.1 * np.exp(-(((along - lock.ring + 1.6 * jitter) / 0.035) ** 2)) * across
     gloss = lock.shade**2 * turn**1.5 * rng.uniform(0.5, 1.3, len(points))[:, None]
     return body, coloured * gloss, white * gloss
 
@@ -194,10 +196,10 @@ def paint_hair(
         shadow: how dark the shadows are, 0..1.
     """
     for index, lock in enumerate(locks):
-        fall = canvas.mask(_cover(lock, 0.95) + np.array([0.012, 0.016]), 0.014)
+        fall = bool(lock.ground) * canvas.mask(_cover(lock, 0.95) + np.array([0.012, 0.016]), 0.014)
         dark = 1 - shadow * fall[..., None] * np.array([1.0, 0.94, 0.84], np.float32)
         shaded = picture * dark
-        ground = canvas.mask(_cover(lock, 0.80), 0.008)[..., None]
+        ground = canvas.mask(_cover(lock, lock.ground), 0.010)[..., None]
         deep = to_srgb(colour * 0.30 * lock.shade)[::-1] * 255
         picture[:] = (shaded + ground * (deep - shaded)).astype(np.uint8)
         paint_lock(canvas, picture, lock, colour, gloss, light, seed + index)
