@@ -8,9 +8,7 @@ import torch.nn.functional as functional
 
 from camera import ReferenceVideo
 from camera.fast import InverseFlow
-from skyreels_avatar.models.face_geometry import FaceFrame
-from skyreels_avatar.models.face_warp import FIELD_BOX
-from skyreels_avatar.models.vae import PictureDetail
+from skyreels_avatar.models.vae import PictureDetail, ReferenceMotionVAE
 from skyreels_avatar.pipeline.parallel import ordered_map
 
 _CHUNK_PIXELS = 4 * 512 * 512  # rendered at once; bounds the memory of float frames
@@ -145,12 +143,8 @@ def talking_box(landmarks: torch.Tensor, height: int, width: int) -> tuple[int, 
 
     Whole pixels, so that a crop is a slice; clipped to the picture, at least 2 pixels each way.
     """
-    frame = FaceFrame.of(landmarks)
-    left, top, right, bottom = FIELD_BOX
-    corners = torch.tensor([[left, top], [right, top], [left, bottom], [right, bottom]])
-    corners = corners * frame.height_px[:, None, None]
-    corners = torch.einsum("fnk,fkj->fnj", corners, frame.axes) + frame.origin[:, None]
-    low, high = corners.flatten(0, 1).amin(0), corners.flatten(0, 1).amax(0)
+    box = ReferenceMotionVAE.crop_box(landmarks)
+    low, high = torch.tensor(box[:2]), torch.tensor(box[2:])
     limit = torch.tensor([width, height])
     low = low.floor().long().clamp_min(0).minimum(limit - 2)
     high = high.ceil().long().minimum(limit).maximum(low + 2)
