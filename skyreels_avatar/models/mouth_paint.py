@@ -1,0 +1,179 @@
+"""Paint the inside of a mouth from a layout of its teeth: cavity, tongue, teeth, shadows.
+
+Everything is batched and differentiable. Shapes: a patch has R rows and W columns; maps are
+(N, R, W), what depends on the column alone is (N, 1, W), numbers of a frame are (N, 1, 1).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+ENAMEL = (0.80, 0.735, 0.665)
+GUM = (0.66, 0.36, 0.345)
+TONGUE = (0.60, 0.275, 0.27)
+CAVITY = (0.150, 0.058, 0.055)
+LUMINANCE = (0.299, 0.587, 0.114)
+
+# How light falls off, near what 405 smiles say; lengths in H.
+SHADING = {
+    "tooth_side": 0.08,  # darkening to the sides of a tooth
+    "arch": 0.53,  # darkening along the arch
+    "cutting_edge": 0.14,  # translucent edge
+    "cutting_length": 0.008,
+    "neck": 0.02,  # darkening to the gum
+    "gap": 0.16,
+    "gap_width": 0.0018,
+    "under_lip": 0.38,
+    "under_length": 0.005,
+    "over_lip": 0.24,
+    "over_length": 0.004,
+    "slit": 0.35,  # light that reaches into an opening of no height
+    "slit_height": 0.012,
+}
+
+
+@dataclass(frozen=True)
+class Mouth:
+    """One batch of mouths to paint.
+
+    Attributes:
+        x, y: (1, 1, W) and (1, R, 1) face coordinates in H.
+        upper, lower: (N, 1, W) inner lip edges.
+        raised: (N, 1, 1) how far the tip of the tongue is raised, 0 to 1.
+        size: (N, 1, 1) of the mouth, 1 = half width 0.175 H.
+        edge, gum: (N, 1, W) cutting edge and neck of the upper teeth.
+        across: (N, 1, W) position across the upper tooth, -1 to 1.
+        gap: (N, 1, W) distance to the next space between upper teeth, in H.
+        shade: (N, 1, W) brightness of each tooth beside the others.
+        low_edge, low_gap, low_across: the same for the lower teeth.
+        yellow: (N, 1, 1) tone of the enamel, 0 to 1.
+        shading: the numbers of `SHADING`, scalars.
+    """
+
+    x: torch.Tensor
+    y: torch.Tensor
+    upper: torch.Tensor
+    lower: torch.Tensor
+    raised: torch.Tensor
+    size: torch.Tensor
+    edge: torch.Tensor
+    gum: torch.Tensor
+    across: torch.Tensor
+    gap: torch.Tensor
+    shade: torch.Tensor
+    low_edge: torch.Tensor
+    low_across: torch.Tensor
+    low_gap: torch.Tensor
+    yellow: torch.Tensor
+    shading: dict[str, torch.Tensor]
+
+
+def paint(mouth: Mouth) -> torch.Tensor:
+    """Return (N, 3, R, W) colours in neutral light."""
+    along = (mouth.x.abs() / (0.15 * mouth.size)).clamp_max(1.25)
+    opening = (mouth.lower - mouth.upper).amax(-1, keepdim=True)
+    enters = 0.34 + 0.66 * ramp(0.0, 0.07, opening)
+    colour = paint_floor(mouth, opening, enters)
+    colour = paint_lower_teeth(colour, mouth, along, enters)
+    colour = paint_tip(colour, mouth)
+    colour = paint_upper_teeth(colour, mouth, along)
+    return colour * lip_shadow(mouth)[:, None]
+
+
+def paint_floor(mouth: Mouth, opening: torch.Tensor, enters: torch.Tensor) -> torch.Tensor:
+    """Paint the cavity and the tongue lying in it."""
+    bottom = mouth.lower.amax(-1, keepdim=True)
+    above = bottom - mouth.y  # N R 1
+    depth = (above / (opening + 0.015)).clamp(0.0, 1.0)
+    across = mouth.x / (0.115 * mouth.size)
+    shade = enters * (1 - 0.75 * depth) * (1 - 0.5 * across.abs().clamp_max(1.2) ** 2)
+    colour = as_colour(CAVITY, shade) * (0.35 + 0.95 * shade[:, None])
+    top = opening * (0.50 + 0.15 * mouth.raised) - 0.004 - 0.05 * across**2
+    below = top - above  # how far under the back of the tongue
+    inside = ramp(-0.012, 0.016, below) * ramp(1.05, 0.5, across.abs())
+    crown = torch.exp(-(((below - 0.014) / 0.013) ** 2)) * torch.exp(-((across / 0.6) ** 2))
+    groove = 1 - 0.14 * torch.exp(-((mouth.x / 0.010) ** 2)) * ramp(0.0, 0.05, below)
+    lit = enters * (0.50 + 0.42 * crown + 0.16 * (1 - depth)) * groove
+    lit = lit * (1 - 0.3 * across.abs().clamp_max(1.0) ** 2)
+    colour = mix(colour, as_colour(TONGUE, lit) * lit[:, None], 0.94 * inside[:, None])
+    return colour + (0.05 * enters * crown**3)[:, None]
+
+
+def paint_lower_teeth(
+    colour: torch.Tensor, mouth: Mouth, along: torch.Tensor, enters: torch.Tensor
+) -> torch.Tensor:
+    """Paint the lower teeth, which ride on the jaw, dimmer than the upper."""
+    below = mouth.y - mouth.low_edge
+    side = (1 - 0.75 * along**1.6).clamp_min(0.0)
+    between = torch.exp(-((mouth.low_gap / 0.0022) ** 2))
+    column = 0.70 * side * (1 - 0.15 * mouth.low_across**2) * (1 - 0.22 * between) * enters
+    fall = (1 - 0.22 * ramp(0.005, 0.0, below)) * (1 - 0.45 * ramp(0.006, 0.030, below))
+    inside = ramp(-0.0022, 0.0030, below) * ramp(0.05, 0.35, side)
+    return mix(colour, as_colour(ENAMEL, fall) * (column * fall)[:, None], inside[:, None])
+
+
+def paint_tip(colour: torch.Tensor, mouth: Mouth) -> torch.Tensor:
+    """Paint the tip of a raised tongue behind the upper and over the lower teeth."""
+    top = mouth.edge.amax(-1, keepdim=True) - 0.012 + 0.03 * (1 - mouth.raised)
+    across = mouth.x / (0.058 * mouth.size)
+    below = mouth.y - top - 0.030 * across**2
+    inside = mouth.raised * ramp(-0.004, 0.007, below) * ramp(1.25, 0.8, across.abs())
+    inside = inside * ramp(0.075, 0.035, below)
+    lit = 0.62 + 0.28 * torch.exp(-(((below - 0.014) / 0.010) ** 2)) - 0.25 * across**2
+    return mix(colour, as_colour(TONGUE, lit) * lit.clamp_min(0.2)[:, None], inside[:, None])
+
+
+def paint_upper_teeth(colour: torch.Tensor, mouth: Mouth, along: torch.Tensor) -> torch.Tensor:
+    """Paint gum and upper teeth, which are fixed to the head."""
+    s = mouth.shading
+    above = mouth.edge - mouth.y  # N R W
+    side = (1 - s["arch"] * along**2.4) * mouth.shade
+    between = torch.exp(-((mouth.gap / s["gap_width"]) ** 2))
+    column = side * (1 - s["tooth_side"] * mouth.across**2)
+    fall = 1 - s["cutting_edge"] * torch.exp(-above.clamp_min(0.0) / s["cutting_length"])
+    fall = fall - s["neck"] * ramp(0.02, 0.05, above)
+    deep = s["gap"] * between * (1 - 0.6 * ramp(0.005, 0.040, above))
+    body = column * fall * (1 - deep)
+    tone = mouth.yellow + 0.35 * ramp(0.01, 0.05, above)
+    enamel = as_colour(ENAMEL, tone) * (1 - tone[:, None] * as_colour((0.0, 0.04, 0.12), tone))
+    teeth = enamel * (1 - deep[:, None] * as_colour((0.0, 0.20, 0.25), deep)) * body[:, None]
+    gum = as_colour(GUM, side) * (0.5 + 0.5 * side)[:, None]
+    teeth = mix(gum, teeth, ramp(-0.003, 0.003, mouth.y - mouth.gum)[:, None])
+    inside = ramp(-0.0020, 0.0025, above) * ramp(1.22, 1.0, along)
+    return mix(colour, teeth, inside[:, None])
+
+
+def lip_shadow(mouth: Mouth) -> torch.Tensor:
+    """Return (N, R, W) how much light the lips let through: little into a narrow slit."""
+    s = mouth.shading
+    opening = (mouth.lower - mouth.upper).clamp_min(0.0)
+    slit = s["slit"] + (1 - s["slit"]) * (1 - torch.exp(-opening / s["slit_height"]))
+    beneath = (mouth.y - mouth.upper).clamp_min(0.0)
+    over = (mouth.lower - mouth.y).clamp_min(0.0)
+    under = 1 - s["under_lip"] * torch.exp(-beneath / s["under_length"])
+    return slit * under * (1 - s["over_lip"] * torch.exp(-over / s["over_length"]))
+
+
+def luminance(colour: torch.Tensor, dim: int) -> torch.Tensor:
+    """Return the luminance of colours along `dim`, which is kept."""
+    red, green, blue = colour.unbind(dim)
+    grey = LUMINANCE[0] * red + LUMINANCE[1] * green + LUMINANCE[2] * blue
+    return grey.unsqueeze(dim)
+
+
+def as_colour(values: tuple[float, float, float], like: torch.Tensor) -> torch.Tensor:
+    """Return three numbers as a (1, 3, 1, 1) colour."""
+    return torch.tensor(values, dtype=like.dtype, device=like.device).reshape(1, 3, 1, 1)
+
+
+def mix(below: torch.Tensor, above: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
+    """Lay `above` over `below` where `share` is 1."""
+    return below + share * (above - below)
+
+
+def ramp(low: float, high: float, value: torch.Tensor) -> torch.Tensor:
+    """Return a smooth step from 0 at `low` to 1 at `high`; falling if high < low."""
+    share = ((value - low) / (high - low)).clamp(0.0, 1.0)
+    return share * share * (3 - 2 * share)
