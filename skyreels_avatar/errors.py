@@ -1,12 +1,12 @@
 """The exceptions a caller may want to catch.
 
-    AvatarError
-     +- InputError (also a ValueError): what the user gave cannot be used; exit code 2
-     |   +- MediaError: a picture, sound or video cannot be read or written
-     |   +- FaceError: no usable face where one is needed
-     +- MissingExtraError (also an ImportError): an optional package is not installed
-     +- CheckpointError: weights are missing, damaged or of another shape
-     +- Cancelled: the caller's progress callback asked to stop
+AvatarError
+ +- InputError (also a ValueError): what the user gave cannot be used; exit code 2
+ |   +- MediaError: a picture, sound or video cannot be read or written
+ |   +- FaceError: no usable face where one is needed
+ +- MissingExtraError (also an ImportError): an optional package is not installed
+ +- CheckpointError: weights are missing, damaged or of another shape
+ +- Cancelled: the caller's progress callback asked to stop
 """
 
 from __future__ import annotations
