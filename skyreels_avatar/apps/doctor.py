@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from skyreels_avatar.errors import AvatarError, MissingExtraError
+from skyreels_avatar.errors import AvatarError
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def _faces() -> str:
     try:
         from mediapipe.python.solutions import face_mesh
     except ImportError as error:
-        raise MissingExtraError("mediapipe 0.10.21", "dev") from error
+        raise AvatarError(f"mediapipe 0.10.21 is needed, with its models: {error}") from error
     with face_mesh.FaceMesh(static_image_mode=True, refine_landmarks=True):
         return f"mediapipe {version('mediapipe')} with its face mesh"
 
