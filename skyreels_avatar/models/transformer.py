@@ -257,7 +257,7 @@ class AvatarTransformer3DModel(
         nn.init.zeros_(self.proj_out.weight)
         for block in self.blocks:
             block.scale_shift_table.zero_()
-            block.scale_shift_table[:, [2, 5]] = 1.0
+            block.scale_shift_table[:, [2, 5]] = 0.1  # a larger gate learns more slowly
             for residual in (block.attn1, block.attn2, block.audio_attn):
                 residual.to_out[0].weight.mul_(len(self.blocks) ** -0.5)
             block.ffn.net[2].weight.mul_(len(self.blocks) ** -0.5)
