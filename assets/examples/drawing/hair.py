@@ -153,7 +153,9 @@ def paint_lock(
     tone = body[..., None] * colour + coloured[..., None] * (0.55 * colour + 0.12 * gloss)
     tone = tone + (0.16 * white)[..., None] * gloss
     away = np.clip((points[..., 0] - 0.46) / 0.16, 0, 1) ** 2 * lock.shade**2
-    tone = tone + (0.22 * away)[..., None] * np.array(light.rim_colour) * (colour + 0.25)
+    tone = tone + (0.22 * away)[..., None] * np.array(light.rim_colour) * (
+        2 * colour + gloss * 0.12
+    )
     shades = (to_srgb(tone)[..., ::-1] * 255).astype(int)
     stops = (STEPS - 1) * (lock.ends + (1 - lock.ends) * rng.beta(1.2, 1.0, len(points)))
     thick = max(1, round(canvas.px(lock.width)))
@@ -161,7 +163,8 @@ def paint_lock(
         line = canvas.fixed(points[index])
         stop = max(2, int(stops[index]))
         for step in range(stop):
-            size = thick if step < 0.8 * stop else max(1, thick - 1)
+            left = (stop - step) / stop
+            size = thick if left > 0.25 else max(1, thick - 1) if left > 0.10 else 1
             cv2.line(
                 picture,
                 line[step].tolist(),
