@@ -49,6 +49,7 @@ class LossConfig:
     mouth: float = 1.0
     speed: float = 0.5
     viseme: float = 0.5
+    text: float = 0.5
     sigma_shift: float = 0.4
     audio_dropout: float = 0.10
 

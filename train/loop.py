@@ -27,9 +27,14 @@ ValidateFunction = Callable[[Components], dict[str, float]]
 
 
 class Run:
-    """One training run in a folder: networks, their averages, the optimizer, the step count."""
+    """One training run in a folder: networks, their averages, the optimizer, the step count.
 
-    def __init__(self, config: TrainConfig):
+    Args:
+        config: what to train and how.
+        heads: further modules that learn along and are not exported.
+    """
+
+    def __init__(self, config: TrainConfig, heads: dict[str, torch.nn.Module] | None = None):
         torch.set_num_threads(config.threads)
         torch.manual_seed(config.seed)
         self.config, self.folder = config, Path(config.run)
@@ -43,7 +48,8 @@ class Run:
         self.learners = {name: getattr(self.parts, name) for name in config.train}
         for name in part_classes():
             getattr(self.parts, name).requires_grad_(name in self.learners)
-        self.weights = [p for net in self.learners.values() for p in net.parameters()]
+        self.trained = {**self.learners, **(heads or {})}
+        self.weights = [p for net in self.trained.values() for p in net.parameters()]
         self.average = [p.detach().clone() for p in self.weights]
         decayed = [p for p in self.weights if p.dim() >= 2]
         others = [p for p in self.weights if p.dim() < 2]
@@ -110,7 +116,7 @@ class Run:
         """Write everything needed to continue; the old file stays until the new one is whole."""
         state = {
             "step": self.step,
-            "networks": {name: net.state_dict() for name, net in self.learners.items()},
+            "networks": {name: net.state_dict() for name, net in self.trained.items()},
             "average": self.average,
             "optimizer": self.optimizer.state_dict(),
         }
@@ -124,12 +130,12 @@ class Run:
         if not path.is_file():
             return
         state = torch.load(path, weights_only=True, map_location=self.config.device)
-        if set(state["networks"]) != set(self.learners):
+        if set(state["networks"]) != set(self.trained):
             raise InputError(
-                f"{path} trains {sorted(state['networks'])}, asked for {sorted(self.learners)}; "
+                f"{path} trains {sorted(state['networks'])}, asked for {sorted(self.trained)}; "
                 "give another run=FOLDER"
             )
-        for name, net in self.learners.items():
+        for name, net in self.trained.items():
             net.load_state_dict(state["networks"][name])
         self.average = state["average"]
         self.optimizer.load_state_dict(state["optimizer"])

@@ -87,8 +87,13 @@ def loss_parts(
     loss: LossConfig,
     generator: torch.Generator,
     use_control: bool = False,
+    text_head: torch.nn.Module | None = None,
 ) -> dict[str, torch.Tensor]:
-    """Return the named parts of the loss; "loss" is their weighted sum."""
+    """Return the named parts of the loss; "loss" is their weighted sum.
+
+    Args:
+        text_head: of `make_text_head`, where the text encoder learns.
+    """
     prepared = prepare(parts, batch, use_control)
     batch_size = prepared.clean.shape[0]
     heard = torch.rand(batch_size, generator=generator) >= loss.audio_dropout
@@ -106,8 +111,28 @@ def loss_parts(
     estimate = clean_from_velocity(noisy, predicted, sigma)
     mouth, speed = _mouth_terms(parts, estimate, batch, prepared.mask)
     visemes = _viseme_term(prepared.visemes, batch)
+    losses = {"flow": flow, "mouth": mouth, "speed": speed, "viseme": visemes}
     total = flow + loss.mouth * mouth + loss.speed * speed + loss.viseme * visemes
-    return {"loss": total, "flow": flow, "mouth": mouth, "speed": speed, "viseme": visemes}
+    if text_head is not None:
+        losses["text"] = _text_term(text_head, prepared.prompt_embeds, batch)
+        total = total + loss.text * losses["text"]
+    return {"loss": total, **losses}
+
+
+def make_text_head(text_dim: int) -> torch.nn.Module:
+    """Return a head that reads the performance from text tokens; only training uses it.
+
+    It gives the mean and the spread of the 24 numbers besides the mouth over the later half of a
+    window. Without it the text encoder starts to learn only after thousands of steps.
+    """
+    return torch.nn.Linear(text_dim, 2 * 24)
+
+
+def _text_term(text_head, prompt_embeds, batch) -> torch.Tensor:
+    late = batch.motion[:, batch.motion.shape[1] // 2 :, 8:]
+    late = late / (torch.tensor(MOTION_SCALE)[8:] * LATENT_STD)
+    true = torch.cat([late.mean(1), 2 * late.std(1)], dim=1)
+    return F.smooth_l1_loss(text_head(prompt_embeds.mean(1)).float(), true)
 
 
 def _mouth_terms(parts, estimate, batch, mask) -> tuple[torch.Tensor, torch.Tensor]:

@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from skyreels_avatar.tiers import load_tier
 from train.config import TrainConfig
 from train.data.cache import read_shards
 from train.data.windows import WindowOptions, WindowSampler
 from train.loop import Run
-from train.objective import loss_parts
+from train.objective import loss_parts, make_text_head
 from train.validate import Validator
 
 
@@ -26,10 +27,11 @@ def make_sampler(config: TrainConfig) -> WindowSampler:
 def run(config: TrainConfig) -> None:
     """Train; batch and noise depend on (seed, step) alone, so resuming changes nothing."""
     sampler, validator = make_sampler(config), Validator(config.data)
+    text_head = make_text_head(load_tier(config.tier).sizes["text_encoder"]["dim"])
 
     def step_loss(parts, step: int) -> dict[str, torch.Tensor]:
         batch = sampler.batch(config.batch_size, np.random.default_rng([config.seed, step]))
         generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
-        return loss_parts(parts, batch, config.loss, generator)
+        return loss_parts(parts, batch, config.loss, generator, text_head=text_head)
 
-    Run(config).train(step_loss, validator)
+    Run(config, {"text_head": text_head}).train(step_loss, validator)
