@@ -68,6 +68,7 @@ def build_components(tier: Tier, device: str = "cpu") -> Components:
 
     Raises:
         InputError: a part whose sizes in the tier's file its class does not know.
+        CheckpointError: parts whose widths do not fit together.
     """
     import torch
 
@@ -84,9 +85,11 @@ def build_components(tier: Tier, device: str = "cpu") -> Components:
             parts[part] = cls(**tier.sizes.get(part, {})).to(place)
         except TypeError as error:
             raise InputError(f"sizes of {part} in tier {tier.name}: {error}") from error
-    return Components(
+    components = Components(
         tier, face_analyser=_face_analyser, device=place, dtype=torch.float32, **parts
     )
+    _check_widths(components)
+    return components
 
 
 def part_classes() -> dict[str, type[torch.nn.Module]]:
