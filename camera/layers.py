@@ -20,6 +20,9 @@ BAND_SHARE = 0.08
 """The person goes on beyond the border with patches from a band this share of the long side wide:
 from deeper inside an arm would go on as a sleeve, a collar as a neck."""
 
+DEFOCUS = 0.12
+"""Blur (sigma) of the continued person per pixel of distance: repeated buttons lose their edge."""
+
 SOFTNESS_REACH_PX = 8.0
 EDGE_PX = 3.0
 """Width of the person's edge beyond the border, where no matte tells it."""
@@ -100,11 +103,26 @@ def _extended_person(scene: Scene, values: np.ndarray, margin: int) -> np.ndarra
     source = (sure & ~deep & ~_face(scene)).astype(np.uint8)
     source = _pad(source, margin, cv2.BORDER_CONSTANT) > 0
     colour = complete(colour, outside & (coverage > 0), source)
+    colour = _defocused(colour, np.maximum(distance - SOFTNESS_REACH_PX, 0.0))
 
     coverage = coverage[..., None]
     extended = np.concatenate([colour * coverage, coverage], axis=-1).astype(np.float32)
     extended[picture] = values
     return extended
+
+
+def _defocused(picture: np.ndarray, distance: np.ndarray) -> np.ndarray:
+    """Blur a picture more the further (H, W) a pixel is from what was seen; 0 stays sharp."""
+    sigma = DEFOCUS * distance
+    blurred, result = picture, picture
+    lower, upper = 0.0, 1.0
+    while lower < float(sigma.max()):
+        softer = cv2.GaussianBlur(picture, (0, 0), upper, borderType=cv2.BORDER_REPLICATE)
+        share = np.clip((sigma - lower) / (upper - lower), 0.0, 1.0)[..., None]
+        between = blurred + share * (softer - blurred)
+        result = np.where(sigma[..., None] > lower, between, result)
+        blurred, lower, upper = softer, upper, 2 * upper
+    return result.astype(np.float32)
 
 
 def _face(scene: Scene) -> np.ndarray:
