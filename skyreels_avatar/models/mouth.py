@@ -1,9 +1,8 @@
 """The inside of an open mouth: what a portrait does not show, in the face's coordinates.
 
 A patch of 64 x 128 pixels is fixed to the head (`face_geometry.FaceFrame`). The decoder lays the
-teeth out from a style of eight numbers, paints them (`mouth_paint`) and lets a small network
-correct the painting. Colours are those of neutral light; `MouthLook.light` brings them to the
-picture's.
+teeth out from a style of eight numbers and paints them (`mouth_paint`). Colours are those of
+neutral light; `MouthLook.light` brings them to the picture's.
 """
 
 from __future__ import annotations
@@ -26,10 +25,10 @@ STYLE_SPREAD = 0.17  # standard deviation of styles among people
 ROW_MARGIN = 3  # rows painted beyond the lips
 
 # Frontal widths of half an arch in H (two incisors, canine, premolars, molars) and the shape of
-# each tooth, as fitted to 405 smiles.
+# each tooth, as fitted to 405 smiles (train/stages/mouth.py).
 TOOTH_WIDTHS = (0.0412, 0.0313, 0.0285, 0.0215, 0.0165, 0.0101, 0.0080)
 TOOTH_RISES = (0.0, 0.0013, 0.0, 0.0014, 0.0044, 0.0072, 0.0097)  # edge above the centrals'
-TOOTH_ROUNDS = (0.0012, 0.0030, 0.0053, 0.0036, 0.0038, 0.0051, 0.0057)  # corners cut away
+TOOTH_ROUNDS = (0.0022, 0.0040, 0.0060, 0.0045, 0.0042, 0.0051, 0.0057)  # corners cut away
 TOOTH_LENGTHS = (0.0556, 0.0496, 0.0540, 0.0465, 0.0412, 0.0385, 0.0367)
 TOOTH_POWERS = (5.0, 3.5, 2.0, 2.2, 2.5, 2.5, 2.5)  # how late the corner starts
 LOWER_WIDTHS = (0.0255, 0.0275, 0.0290, 0.0250, 0.0200, 0.0150, 0.0120)
@@ -127,10 +126,11 @@ def patch_axes(device: torch.device | None = None) -> tuple[torch.Tensor, torch.
 class MouthDecoder(nn.Module):
     """Paint the inside of a mouth over the whole patch.
 
-    Without trained weights the layout is that of an average mouth and the network adds nothing.
+    Its weights start as the fitted ones; what makes the single teeth of a person irregular is a
+    fixed random network of the style. It is a module so that the fit can be repeated.
     """
 
-    def __init__(self, hidden: int = 32, channels: int = 12):
+    def __init__(self, hidden: int = 32):
         super().__init__()
         tables = (TOOTH_WIDTHS, TOOTH_RISES, TOOTH_ROUNDS, TOOTH_LENGTHS)
         self.teeth = nn.Parameter(torch.tensor(tables))  # 4 7
@@ -140,13 +140,6 @@ class MouthDecoder(nn.Module):
         self.layout = nn.Sequential(
             nn.Linear(NUM_STYLES, hidden), nn.SiLU(), nn.Linear(hidden, 8 * NUM_TEETH)
         )
-        self.modulation = nn.Linear(NUM_STYLES, 2 * channels)
-        self.conv_in = nn.Conv2d(12, channels, 3, padding=1)
-        self.conv_mid = nn.Conv2d(channels, channels, 3, padding=1)
-        self.conv_out = nn.Conv2d(channels, 6, 3, padding=1)
-        for layer in (self.modulation, self.conv_out):
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
         generator = torch.Generator().manual_seed(0)
         for layer, spread in ((self.layout[0], 0.8), (self.layout[2], 0.15)):
             nn.init.normal_(layer.weight, std=spread, generator=generator)
@@ -173,7 +166,7 @@ class MouthDecoder(nn.Module):
         x, y = patch_axes(upper_edge.device)
         first, last = visible_rows(upper_edge, lower_edge, y)
         mouth = self.lay_out(upper_edge, lower_edge, motion, look, x, y[first:last])
-        colour = self.correct(paint(mouth), mouth, look.style)
+        colour = paint(mouth)
         colour = mix(luminance(colour, 1), colour, look.saturation[:, None, None, None])
         colour = (colour * look.light[:, :, None, None]).clamp(0.0, 1.0)
         return F.pad(colour, (0, 0, first, MOUTH_PATCH[0] - last), mode="replicate")
@@ -203,7 +196,7 @@ class MouthDecoder(nn.Module):
         power = torch.tensor(TOOTH_POWERS, device=x.device).repeat(2)[tooth]
         cut = pick[1] * across.abs() ** power
         edge = look.teeth_edge[:, None] - bow * at**2 - scale * (pick[0] + cut)
-        edge = edge + 0.006 * moved
+        edge = edge + 0.0025 * moved
         gum = edge + scale * (cut + 0.010 * across**2 - pick[2] * (1 + 0.15 * longer))
         low_width = torch.tensor(LOWER_WIDTHS, device=x.device).repeat(2).expand_as(width)
         low_tooth, low_across, low_half = place(at / scale, low_width)
@@ -226,27 +219,6 @@ class MouthDecoder(nn.Module):
     def knobs(self, style: torch.Tensor) -> torch.Tensor:
         """Return (N, 8) what the layers work with: 0.5 in a style is the usual mouth."""
         return self.style_mean + self.style_spread * (style - 0.5) / STYLE_SPREAD
-
-    def correct(self, colour: torch.Tensor, mouth: Mouth, style: torch.Tensor) -> torch.Tensor:
-        """Let the network correct (N, 3, R, W) painted colours: a gain and an addition."""
-        above, rows = mouth.edge - mouth.y, mouth.y.expand(-1, -1, mouth.x.shape[-1])
-        maps = (
-            (above / 0.02).clamp(-1.5, 1.5),
-            ((mouth.y - mouth.gum) / 0.02).clamp(-1.5, 1.5),
-            ((mouth.y - mouth.upper) / 0.015).clamp(-1.0, 2.0),
-            ((mouth.lower - mouth.y) / 0.015).clamp(-1.0, 2.0),
-            ((mouth.low_edge - mouth.y) / 0.02).clamp(-1.5, 1.5),
-            (mouth.across * mouth.x.sign()).expand_as(above),
-            (-mouth.gap / 0.004).exp().expand_as(above),
-            (mouth.x / 0.15).expand_as(above),
-            (rows / 0.1).expand_as(above),
-        )
-        hidden = self.conv_in(torch.cat([colour, torch.stack(maps, 1)], 1))
-        gain, shift = self.modulation(self.knobs(style))[:, :, None, None].chunk(2, 1)
-        hidden = F.silu(hidden * (1 + gain) + shift)
-        hidden = hidden + F.silu(self.conv_mid(hidden))
-        gain, shift = self.conv_out(hidden).tanh().chunk(2, 1)
-        return colour * (1 + 0.5 * gain) + 0.12 * shift
 
 
 def visible_rows(upper: torch.Tensor, lower: torch.Tensor, y: torch.Tensor) -> tuple[int, int]:
@@ -283,13 +255,13 @@ def place(x: torch.Tensor, width: torch.Tensor) -> tuple[torch.Tensor, torch.Ten
 
 
 @cache
-def average_decoder(device: torch.device) -> MouthDecoder:
-    """Return the decoder of the average mouth, which no training has touched."""
+def fitted_decoder(device: torch.device) -> MouthDecoder:
+    """Return the decoder with the fitted numbers of this file."""
     return MouthDecoder().to(device).requires_grad_(False)
 
 
 def mouth_interior(
     upper_edge: torch.Tensor, lower_edge: torch.Tensor, motion: torch.Tensor, look: MouthLook
 ) -> torch.Tensor:
-    """Paint the inside of a mouth without trained weights: see `MouthDecoder.forward`."""
-    return average_decoder(upper_edge.device)(upper_edge, lower_edge, motion, look)
+    """Paint the inside of a mouth: see `MouthDecoder.forward`."""
+    return fitted_decoder(upper_edge.device)(upper_edge, lower_edge, motion, look)
