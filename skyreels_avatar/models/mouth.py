@@ -205,7 +205,7 @@ class MouthDecoder(nn.Module):
         low_edge = low_edge + 0.003 * per_tooth[:, 1].gather(1, low_tooth).flip(1)
         low_edge = low_edge + 0.006 * knobs[:, 3:4] + 0.002 * low_across**4
         columns = (
-            edge, gum, across, (1 - across.abs()) * half * scale, 1 + 0.12 * shaded,
+            edge, gum, across, (1 - across.abs()) * half * scale, 1 + 0.07 * shaded,
             low_edge, low_across, (1 - low_across.abs()) * low_half * scale,
         )  # fmt: skip
         shading = dict(zip(SHADING, self.shading.unbind()))
