@@ -106,14 +106,12 @@ def run_if_there(program: str, *arguments: str) -> bool:
 
 def brings_cuda(requirement: str) -> bool:
     """Tell whether the torch that pip would choose here depends on CUDA packages."""
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
-    command += ["--dry-run", "--no-deps", "--ignore-installed", "--report", "-", requirement]
-    result = subprocess.run(command, capture_output=True, text=True)
-    if result.returncode:
-        return True
     from pip._vendor.packaging.requirements import Requirement
 
-    metadata = json.loads(result.stdout)["install"][0]["metadata"]
+    try:
+        metadata = metadata_of(requirement)
+    except LookupError:
+        return True
     needs = [Requirement(text) for text in metadata.get("requires_dist", [])]
     return any(
         need.name.startswith(("nvidia", "cuda", "triton"))
@@ -137,24 +135,25 @@ def install_with_uv(uv: str) -> bool:
 def install_with_pip() -> None:
     """Install the project and what it needs with pip alone."""
     print("installing with pip (some minutes)", flush=True)
-    quiet = ("install", "-qq")
-    ok = pip(*quiet, "--no-deps", "--editable", str(ROOT))
-    ok = ok and pip(*quiet, "--constraint", str(CONSTRAINTS), *needs(), *MEDIAPIPE_RUNS_WITH)
-    ok = ok and pip(*quiet, "--no-deps", "--constraint", str(CONSTRAINTS), "mediapipe")
+    pinned = ("install", "-qq", "--constraint", str(CONSTRAINTS))
+    # The project comes last: pip would report mediapipe's absence as an error on the way.
+    try:
+        wanted = needs()
+    except LookupError as error:
+        sys.exit(f"error: pip cannot tell what the project needs; is it older than 22.2? {error}")
+    ok = pip(*pinned, *wanted, *MEDIAPIPE_RUNS_WITH)
+    ok = ok and pip(*pinned, "--no-deps", "mediapipe")
+    ok = ok and pip(*pinned, "--no-deps", "--editable", str(ROOT))
     if not ok:
         sys.exit("error: the packages could not be installed; see pip's messages above")
 
 
 def needs() -> list[str]:
-    """Return what the installed project asks for, but torch and mediapipe."""
-    code = "import importlib.metadata as m, json;print(json.dumps(m.requires('skyreels-avatar')))"
-    listed = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
+    """Return what the project asks for, but torch and mediapipe."""
     from pip._vendor.packaging.requirements import Requirement
 
     wanted = []
-    for need in map(Requirement, json.loads(listed.stdout)):
+    for need in map(Requirement, metadata_of(str(ROOT)).get("requires_dist", [])):
         asked = need.marker is None or any(
             need.marker.evaluate({"extra": extra}) for extra in EXTRAS.split(",")
         )
@@ -162,6 +161,20 @@ def needs() -> list[str]:
             need.marker = None
             wanted.append(str(need))
     return wanted
+
+
+def metadata_of(requirement: str) -> dict:
+    """Return the metadata of the package that pip would install; nothing is installed.
+
+    Raises:
+        LookupError: there is none, or pip is too old to say.
+    """
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+    command += ["--dry-run", "--no-deps", "--ignore-installed", "--report", "-", requirement]
+    result = subprocess.run(command, capture_output=True, text=True)
+    if result.returncode:
+        raise LookupError(result.stderr)
+    return json.loads(result.stdout)["install"][0]["metadata"]
 
 
 def check_imports() -> None:
