@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from skyreels_avatar.errors import CheckpointError
 
@@ -49,7 +49,8 @@ def save_module(
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        save_file(tensors, partial, metadata=header)
+        # Not `save_file`: its files can be read by their owner alone.
+        partial.write_bytes(save(tensors, metadata=header))
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)

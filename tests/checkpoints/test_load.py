@@ -66,6 +66,13 @@ def test_saving_twice_gives_the_same_bytes(encoder: AudioEncoder, tmp_path: Path
     assert first.read_bytes() == second.read_bytes()
 
 
+def test_weights_can_be_read_by_whoever_may_read_other_files(weights: Path) -> None:
+    """safetensors' own writer gave 0600, so an installation for all users could not be used."""
+    plain = weights.with_name("plain")
+    plain.touch()
+    assert weights.stat().st_mode == plain.stat().st_mode
+
+
 def test_a_failed_save_leaves_the_old_file_and_no_rest(
     encoder: AudioEncoder, weights: Path
 ) -> None:
