@@ -92,7 +92,7 @@ def generate(
         num_inference_steps, guidance_scale, audio_guidance_scale: None takes the tier's default;
             a scale of 1 switches its guidance off.
         negative_prompt: what should not be seen.
-        face: "auto", the number of a face (1 is the largest), or its box "x,y,w,h".
+        face: "auto", the number of a face (0 is the largest), or its box "x,y,w,h".
         start_s, end_s: the piece of the sound that is used.
         on_progress: called with a `Progress` many times a second; returning False stops the run.
 
