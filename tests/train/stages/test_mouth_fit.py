@@ -1,0 +1,45 @@
+"""Fitting the painted mouth to mouths that were painted with other numbers."""
+
+from __future__ import annotations
+
+import torch
+
+from skyreels_avatar.models.mouth import MouthDecoder, MouthLook, patch_axes
+from skyreels_avatar.models.mouth_light import MEAN_TEETH
+from train.config import TrainConfig
+from train.data.mouth import RealMouths
+from train.stages.mouth import Looks, fit
+
+
+def painted_mouths(number: int) -> RealMouths:
+    """Return mouths of a decoder whose light falls off far more than the usual one's."""
+    decoder = MouthDecoder().requires_grad_(False)
+    decoder.shading[0], decoder.shading[1] = 0.5, 0.9
+    x, y = patch_axes()
+    across = (x / 0.16).clamp(-1, 1).expand(number, -1)
+    upper, lower = 0 * across, 0.03 * (1 - across**2)
+    look = MouthLook(
+        torch.full((number, 8), 0.5),
+        torch.ones(number, 3),
+        torch.full((number,), 0.17),
+        torch.full((number,), 0.03),
+        torch.ones(number),
+    )
+    colours = decoder(upper, lower, torch.zeros(number, 8), look)
+    seen = (y[:, None] > upper[:, None]) & (y[:, None] < lower[:, None])
+    teeth = torch.tensor(MEAN_TEETH).expand(number, 3)
+    kept_out = torch.zeros(number, dtype=torch.bool)
+    return RealMouths(
+        colours, seen[:, None], upper, lower, teeth, look.half_width, look.teeth_edge, kept_out
+    )
+
+
+def test_the_fit_finds_how_light_falls_off():
+    looks, decoder = Looks(painted_mouths(3)), MouthDecoder()
+    everything = torch.arange(3)
+    before = sum(looks.errors(decoder, everything)).mean()
+    generator = torch.Generator().manual_seed(0)
+    fit(decoder, looks, TrainConfig(num_steps=30, batch_size=3, lr=2e-3), generator)
+    after = sum(looks.errors(decoder, everything)).mean()
+    assert after < 0.8 * before
+    assert decoder.shading[1] > MouthDecoder().shading[1]
