@@ -29,13 +29,12 @@ from skyreels_avatar.tiers import load_tier
 
 MAX_PREVIEW_S = 600.0
 
-# Measured with `make bench` on two cores (AMD EPYC 9R14, float32), rounded up; see README.md.
-_START_S = 8.0
-_FRAME_S = 0.004
-_MEGAPIXEL_S = 0.09
-_STEP_S = 0.05
-_START_MB = 900.0
-_MEGAPIXEL_MB = 700.0
+# Core-seconds measured at 256, 512 and 1024 px on an AMD EPYC (Zen 4) (float32, push_in) times 0.6,
+# since two cores share most of the work; rounded up. Memory is the peak of the same runs.
+_START_S, _START_MEGAPIXEL_S = 6.0, 6.0
+_FRAME_S, _FRAME_MEGAPIXEL_S = 0.003, 0.2
+_STEP_S = 0.03
+_START_MB, _MEGAPIXEL_MB = 1000.0, 500.0
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,8 @@ def estimate(request: GenerationRequest) -> ShotEstimate:
         segments=plan.segments,
         num_inference_steps=sampling.num_inference_steps,
         seconds=_START_S
-        + plan.num_frames * (_FRAME_S + _MEGAPIXEL_S * megapixels)
+        + _START_MEGAPIXEL_S * megapixels
+        + plan.num_frames * (_FRAME_S + _FRAME_MEGAPIXEL_S * megapixels)
         + num_steps * _STEP_S,
         memory_mb=_START_MB + _MEGAPIXEL_MB * megapixels,
     )
