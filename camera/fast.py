@@ -74,10 +74,11 @@ class InverseFlow:
         height, width = self.size
         coarse = self.coarse_map(intrinsics, extrinsics) + (self.margin - 0.5)
         rows, columns = coarse.shape[:2]
+        # Linear: OpenCV's cubic kernel (a = -0.75) would bend an even slope by half a pixel.
         full = cv2.resize(
             coarse.astype(np.float32),
             (columns * CELL_PX, rows * CELL_PX),
-            interpolation=cv2.INTER_CUBIC,
+            interpolation=cv2.INTER_LINEAR,
         )
         full = full[CELL_PX : CELL_PX + height, CELL_PX : CELL_PX + width]
         return np.ascontiguousarray(full[..., 0]), np.ascontiguousarray(full[..., 1])

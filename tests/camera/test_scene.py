@@ -1,0 +1,84 @@
+"""A picture split into person and background."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from camera import build_scene
+from camera.layers import background_layer, person_layer
+
+
+def test_person_over_background_is_the_picture(scene):
+    colour, coverage = scene.person[:3], scene.person[3:]
+    composed = colour + (1 - coverage) * scene.background
+    torch.testing.assert_close(composed, scene.image, atol=1e-6, rtol=0)
+
+
+def test_no_colour_of_the_person_is_left_behind_it(scene):
+    """The bust is red, the wall has no red above 0.1."""
+    inside = scene.person_mask > 0.99
+    assert scene.background[0][inside].max() < 0.25
+
+
+def test_the_persons_edge_has_no_halo(scene):
+    colour, coverage = scene.person[:3], scene.person[3:]
+    assert (colour >= -0.081).all()
+    assert (colour <= coverage + 0.081).all()
+
+
+def test_depths_are_smooth_and_the_anchor_lies_on_the_face(scene):
+    assert float(scene.person_depth.max()) < 1.2
+    assert float(scene.background_depth.min()) > 2.5
+    assert float(scene.anchor[2]) == pytest.approx(0.98, abs=0.03)
+
+
+def test_layers_hold_the_picture_in_their_middle(scene):
+    margin = 24
+    inner = (slice(margin, -margin), slice(margin, -margin))
+    background = background_layer(scene, margin)
+    person = person_layer(scene, margin)
+    middle = torch.from_numpy(background.values[inner]).permute(2, 0, 1)
+    assert torch.equal(middle, scene.background)
+    assert torch.equal(torch.from_numpy(person.values[inner]).permute(2, 0, 1), scene.person)
+    outside = background.seen.copy()
+    outside[inner] = 0
+    assert not outside.any()
+
+
+def test_a_torso_cut_by_the_border_goes_on_below_it(scene):
+    coverage = person_layer(scene, 24).values[..., 3]
+    below, above = coverage[-10], coverage[:20]
+    assert below[24 + 64] > 0.99
+    assert below[24 + 2] < 0.01
+    assert above.max() < 0.01
+
+
+def test_a_picture_without_a_person_is_all_background(bust):
+    empty = build_scene(**{**bust, "person_mask": torch.zeros(128, 128)})
+    torch.testing.assert_close(empty.background, empty.image)
+    assert empty.person.abs().max() < 1e-6
+
+
+def test_a_picture_full_of_person_is_handled(bust):
+    full = build_scene(**{**bust, "person_mask": torch.ones(128, 128)})
+    composed = full.person[:3] + (1 - full.person[3:]) * full.background
+    torch.testing.assert_close(composed, full.image, atol=1e-5, rtol=0)
+    assert torch.isfinite(full.background_depth).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"depth": torch.ones(4, 4)}, "depth must have the image's size"),
+        ({"person_mask": torch.ones(4, 4)}, "person_mask must have the image's size"),
+        ({"depth": torch.zeros(128, 128)}, "above 0"),
+        ({"depth": torch.full((128, 128), float("nan"))}, "above 0"),
+        ({"face_box": (300.0, 0.0, 10.0, 10.0)}, "face_box"),
+        ({"face_box": (10.0, 10.0, 0.0, 10.0)}, "face_box"),
+        ({"image": torch.ones(128, 128)}, r"image must be \(3, H, W\)"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(bust, change, message):
+    with pytest.raises(ValueError, match=message):
+        build_scene(**{**bust, **change})
