@@ -10,6 +10,7 @@ import contextlib
 import os
 import sys
 import threading
+import types
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -82,9 +83,28 @@ def _silent_stderr() -> Iterator[None]:
         os.close(saved)
 
 
+@contextlib.contextmanager
+def _without_plotting() -> Iterator[None]:
+    """Spare mediapipe's drawing helpers, which nothing here calls, the import of matplotlib.
+
+    It costs more than a second, a tenth of the time that ten seconds of video may take.
+    """
+    names = ("matplotlib", "matplotlib.pyplot")
+    absent = [name for name in names if name not in sys.modules]
+    for name in absent:
+        sys.modules[name] = types.ModuleType(name)
+    if "matplotlib" in absent:
+        sys.modules["matplotlib"].pyplot = sys.modules["matplotlib.pyplot"]
+    try:
+        yield
+    finally:
+        for name in absent:
+            del sys.modules[name]
+
+
 def _mediapipe() -> tuple[Any, Any]:
     """Import mediapipe without its chatter; return its graph runner and its rectangle type."""
-    with _import_lock, _silent_stderr(), warnings.catch_warnings():
+    with _import_lock, _silent_stderr(), _without_plotting(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         os.environ.setdefault("GLOG_minloglevel", "2")
         try:

@@ -11,8 +11,7 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 import torch
-from scipy.interpolate import LinearNDInterpolator
-from scipy.spatial import cKDTree
+from scipy.spatial import Delaunay, cKDTree
 
 from skyreels_avatar.errors import CheckpointError, InputError, MissingExtraError
 
@@ -147,8 +146,7 @@ def _face_relief(
     front = np.array([depth[own] < depth[near].min() + 0.12 for own, near in enumerate(neighbors)])
     flat, depth = flat[front], depth[front]
     depth = depth - np.median(depth)
-    rows, columns = np.mgrid[: shape[0], : shape[1]] + 0.5
-    surface = LinearNDInterpolator(flat, depth)(columns, rows)
+    surface = _triangulated(shape, flat, depth)
     known = np.isfinite(surface)
     surface = np.where(known, surface, 0.0).astype(np.float32)
     inside = cv2.distanceTransform(known.astype(np.uint8), cv2.DIST_L2, 5)
@@ -157,6 +155,31 @@ def _face_relief(
     blur = max(0.8, 0.015 * face_width)
     share = cv2.GaussianBlur(known.astype(np.float32), (0, 0), blur)
     return cv2.GaussianBlur(surface, (0, 0), blur) / np.maximum(share, 1e-3), weight
+
+
+def _triangulated(shape: tuple[int, int], flat: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return (h, w) float64 values (N,) at points (N, 2) px, linear between them, NaN outside.
+
+    Not scipy.interpolate: it takes a second to import, and its search asks for the interpreter's
+    lock at every pixel outside the points, which took half a minute beside busy threads.
+    """
+    surface = np.full(shape, np.nan)
+    for corners in Delaunay(flat).simplices:
+        (x0, y0), (x1, y1), (x2, y2) = triangle = flat[corners]
+        left, top = np.maximum(np.floor(triangle.min(0) - 0.5), 0).astype(int)
+        right, bottom = np.minimum(np.ceil(triangle.max(0) + 0.5), shape[::-1]).astype(int)
+        area = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
+        if right <= left or bottom <= top or area == 0:
+            continue
+        x = np.arange(left, right) + 0.5 - x0
+        y = (np.arange(top, bottom) + 0.5 - y0)[:, None]
+        second = ((y2 - y0) * x - (x2 - x0) * y) / area
+        third = ((x1 - x0) * y - (y1 - y0) * x) / area
+        inside = (second >= 0) & (third >= 0) & (second + third <= 1)
+        a, b, c = values[corners]
+        part = surface[top:bottom, left:right]
+        part[inside] = (a + second * (b - a) + third * (c - a))[inside]
+    return surface
 
 
 def _background(person: np.ndarray) -> np.ndarray:

@@ -25,13 +25,37 @@ from skyreels_avatar.models.expression import (
     lip_edges,
     mouth_field,
 )
-from skyreels_avatar.models.face_geometry import EYES, IRISES, interpolate_columns, smoothstep
+from skyreels_avatar.models.face_geometry import (
+    EYES,
+    IRISES,
+    FaceFrame,
+    interpolate_columns,
+    smoothstep,
+)
+from skyreels_avatar.models.reference_clip import PictureDetail, detail_place
 
 # What may move: left, top, right, bottom in face coordinates. Nothing outside ever changes.
-FIELD_BOX = (-1.15, -1.45, 1.15, 1.05)
+FIELD_BOX = (-1.0, -1.35, 1.0, 0.9)
 CELLS_PER_FACE = 44  # coarse grid nodes per face height
 INVERSION_STEPS = 5
 TEETH_BEHIND_LIPS = 0.03  # of H
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """The coarse maps at full resolution.
+
+    Attributes:
+        displacement: (F, h, w, 2) of the layer that is seen, in face coordinates.
+        window: (F, 1, h, w), 0 where nothing ever changes.
+        place: (F, 2, h, w) in the finer picture, -1..1; no channels without one.
+        share: (F, 1, h, w) of the finer picture; None is 1.
+    """
+
+    displacement: torch.Tensor
+    window: torch.Tensor
+    place: torch.Tensor
+    share: torch.Tensor | None
 
 
 @dataclass(frozen=True)
@@ -48,6 +72,31 @@ class CoarseWarp:
     upper: torch.Tensor
     lower: torch.Tensor
     head: torch.Tensor
+
+    def look_up(
+        self, frame: FaceFrame, detail: PictureDetail | None, points: torch.Tensor
+    ) -> Lookup:
+        """Return what the coarse maps say at (F, h, w, 2) points, all maps in one pass.
+
+        Where the finer picture is looked up follows the displacement on the coarse grid; round
+        lips and eyes, which part within a cell, the caller looks it up anew.
+        """
+        nodes = field_nodes(self.both)[None]
+        maps = [self.both, field_window(nodes)[:, None].expand(len(self.both), -1, -1, -1)]
+        if detail is not None:
+            place, share = detail_place(
+                detail, frame.to_pixels(nodes + self.both.permute(0, 2, 3, 1))
+            )
+            maps += [place] if share is None else [place, share * maps[1].sqrt()]
+        count = max(len(m) for m in maps)
+        stacked = torch.cat([m.expand(count, -1, -1, -1) for m in maps], 1)
+        values = _sample(stacked, points)
+        return Lookup(
+            displacement=values[:, :2].permute(0, 2, 3, 1),
+            window=values[:, 2:3],
+            place=values[:, 3:5],
+            share=values[:, 5:6] if values.shape[1] == 6 else None,
+        )
 
     def at(self, name: str, points: torch.Tensor) -> torch.Tensor:
         """Return (F, h, w, 2) displacements of one map at (F, h, w, 2) points."""
@@ -68,16 +117,9 @@ def coarse_warp(shape: FaceShape, values: MotionValues) -> CoarseWarp:
     Args:
         shape: of F frames, or of 1 that all frames share.
     """
-    left, top, right, bottom = FIELD_BOX
-    rows = round((bottom - top) * CELLS_PER_FACE) + 1
-    columns = round((right - left) * CELLS_PER_FACE) + 1
-    device = shape.points.device
-    y, x = torch.meshgrid(
-        torch.linspace(top, bottom, rows, device=device),
-        torch.linspace(left, right, columns, device=device),
-        indexing="ij",
-    )
-    points = torch.stack([x, y], -1).reshape(1, -1, 2).expand(shape.points.shape[0], -1, -1)
+    nodes = field_nodes(shape.points)[None]
+    rows, columns = nodes.shape[1:3]
+    points = nodes.reshape(1, -1, 2).expand(shape.points.shape[0], -1, -1)
     depth, weight = head_depth(points, shape), head_weight(points, shape)
     window = field_window(points[:1])
     common = face_field(points, shape, values)
@@ -86,7 +128,6 @@ def coarse_warp(shape: FaceShape, values: MotionValues) -> CoarseWarp:
         move = mouth_field(points, shape, values, layer) + common
         moves.append(move + head_field(points + move, depth, weight, shape, values))
     moves.append(head_field(points, depth + TEETH_BEHIND_LIPS, weight, shape, values))
-    nodes = torch.stack([x, y], -1)[None]
     inverted = []
     for move in moves:
         forward = (move * window[..., None]).transpose(1, 2).unflatten(2, (rows, columns))
@@ -101,19 +142,25 @@ def coarse_warp(shape: FaceShape, values: MotionValues) -> CoarseWarp:
     return CoarseWarp(torch.where(below, lower, upper), upper, lower, head)
 
 
+def field_nodes(like: torch.Tensor) -> torch.Tensor:
+    """Return (rows, columns, 2) the grid of `FIELD_BOX` in face coordinates."""
+    left, top, right, bottom = FIELD_BOX
+    rows = round((bottom - top) * CELLS_PER_FACE) + 1
+    columns = round((right - left) * CELLS_PER_FACE) + 1
+    y, x = torch.meshgrid(
+        torch.linspace(top, bottom, rows, device=like.device),
+        torch.linspace(left, right, columns, device=like.device),
+        indexing="ij",
+    )
+    return torch.stack([x, y], -1)
+
+
 def field_window(points: torch.Tensor) -> torch.Tensor:
-    """Return (F, N) 1 well inside `FIELD_BOX`, falling smoothly to 0 at its border."""
+    """Return (F, ...) 1 well inside `FIELD_BOX`, falling smoothly to 0 at its border."""
     left, top, right, bottom = FIELD_BOX
     x, y = points.unbind(-1)
     distance = torch.stack([x - left, right - x, y - top, bottom - y]).amin(0)
     return smoothstep(0.0, 0.25, distance)
-
-
-def inside_field(points: torch.Tensor) -> torch.Tensor:
-    """Return (F, ...) bool, whether (F, ..., 2) points lie in `FIELD_BOX`."""
-    box = points.new_tensor(FIELD_BOX)
-    middle, half = (box[:2] + box[2:]) / 2, (box[2:] - box[:2]) / 2
-    return ((points - middle).abs() < half).all(-1)
 
 
 def lip_line(columns: torch.Tensor, shape: FaceShape, values: MotionValues) -> torch.Tensor:

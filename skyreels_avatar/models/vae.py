@@ -11,8 +11,6 @@ LivePortrait (arXiv 2407.03168) and Reducio (arXiv 2411.13552); the fields are o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F
 from diffusers.configuration_utils import ConfigMixin, register_to_config
@@ -39,7 +37,6 @@ from skyreels_avatar.models.face_warp import (
     FIELD_BOX,
     CoarseWarp,
     coarse_warp,
-    inside_field,
     lip_line,
     undo_eyes,
 )
@@ -52,46 +49,15 @@ from skyreels_avatar.models.mouth import (
     make_look,
     mouth_interior,
 )
+from skyreels_avatar.models.reference_clip import (
+    ReferenceClip,
+    detail_place,
+    mix_detail,
+    sample_clip,
+    sample_frames,
+)
 
 TIME_FACTOR = 4
-
-
-@dataclass(frozen=True)
-class PictureDetail:
-    """A finer copy of the picture, so that a moving face keeps the sharpness of a still one.
-
-    Attributes:
-        texture: (1, 3, Hs, Ws) in [0, 1], about twice as fine as the frames.
-        share: (1, 1, Hm, Wm) in [0, 1], where the texture may replace the frames; None is 1.
-        positions: (F, 2, rows, columns), where in the texture (-1..1) lie the nodes of a grid
-            over the crop: what the camera does. Between nodes it is interpolated linearly.
-        span: left, top, right, bottom pixels of the crop where the first and last nodes are.
-    """
-
-    texture: torch.Tensor
-    share: torch.Tensor | None
-    positions: torch.Tensor
-    span: tuple[float, float, float, float]
-
-
-@dataclass(frozen=True)
-class ReferenceClip:
-    """The talking crop of some frames of the reference video.
-
-    Attributes:
-        frames: (F, 3, h, w) in [0, 1].
-        landmarks: (F, 478, 3) in pixels of the crop (centres at +0.5).
-        positions: (F,) where each frame lies on the motion clock, in frames from the start of the
-            latents it is decoded with; fractions are interpolated.
-        look: the inside of this person's mouth, from `ReferenceMotionVAE.look_of`.
-        detail: a finer source for the same pixels, where there is one.
-    """
-
-    frames: torch.Tensor
-    landmarks: torch.Tensor
-    positions: torch.Tensor
-    look: MouthLook
-    detail: PictureDetail | None = None
 
 
 class ReferenceMotionVAE(ModelMixin, ConfigMixin):
@@ -180,24 +146,34 @@ class ReferenceMotionVAE(ModelMixin, ConfigMixin):
         warp = coarse_warp(shape, values)
         pixels = pixel_grid(clip.frames)
         points = frame.from_pixels(pixels)
-        looked = points + warp.at("both", points)
+        layers = warp.look_up(frame, clip.detail, points)
+        looked = points + layers.displacement
         moved = frame.to_pixels(move_points(shape, values.motion))
+        boxes = []
         lips = pixel_box(moved[:, [*INNER_UPPER, *INNER_LOWER]], frame, 0.06, pixels)
         if lips is not None:
             looked[lips] = self._part_lips(points[lips], warp, shape, values)
+            boxes.append(lips)
         for eye, rings in enumerate(EYES):
             box = pixel_box(moved[:, [i for ring in rings for i in ring]], frame, 0.05, pixels)
             if box is not None:
                 part = looked[box]
                 undone = undo_eyes(part.flatten(1, 2), eye, shape, values)
                 looked[box] = undone.reshape(part.shape)
-        matte = inside_field(points)[:, None]
-        frames = sample_clip(clip, frame.to_pixels(looked))
+                boxes.append(box)
+        matte = layers.window > 0
+        positions = frame.to_pixels(looked)
+        if clip.detail is None:
+            frames = sample_frames(clip.frames, positions)
+        else:
+            for box in boxes:
+                place, _ = detail_place(clip.detail, positions[box])
+                layers.place[:, :, box[1], box[2]] = place
+            frames = mix_detail(clip, positions, layers.place, layers.share)
         frames = torch.where(matte, frames, clip.frames)
         if lips is not None:
             colour, alpha = self._mouth(points[lips], warp, frame, shape, values, clip)
-            part = frames[:, :, lips[1], lips[2]]
-            frames[:, :, lips[1], lips[2]] = part + alpha * (colour - part)
+            frames[:, :, lips[1], lips[2]].lerp_(colour, alpha)
         return frames.clamp_(0.0, 1.0), matte.to(frames.dtype)
 
     @staticmethod
@@ -328,35 +304,3 @@ def pixel_box(
     if right - left < 2 or bottom - top < 2:
         return None
     return slice(None), slice(top, bottom), slice(left, right)
-
-
-def sample_clip(clip: ReferenceClip, positions: torch.Tensor) -> torch.Tensor:
-    """Look the frames of a clip up at (F, h, w, 2) pixel positions (centres at +0.5)."""
-    detail = clip.detail
-    if detail is None:
-        return _sample_frames(clip.frames, positions)
-    left, top, right, bottom = detail.span
-    scale = positions.new_tensor([2 / (right - left), 2 / (bottom - top)])
-    grid = (positions - positions.new_tensor([left, top])) * scale - 1
-    grid = F.grid_sample(
-        detail.positions, grid, mode="bilinear", padding_mode="border", align_corners=True
-    )
-    # all frames look into one texture: stack them in one tall picture instead of copying it
-    tall = grid.permute(0, 2, 3, 1).reshape(1, -1, grid.shape[3], 2)
-    fine = _look(detail.texture, tall).reshape(3, *grid.shape[:1], *grid.shape[2:]).transpose(0, 1)
-    if detail.share is None:
-        return fine
-    share = _look(detail.share, tall).reshape(grid.shape[0], 1, *grid.shape[2:])
-    coarse = _sample_frames(clip.frames, positions)
-    return coarse + share * (fine - coarse)
-
-
-def _sample_frames(frames: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-    height, width = frames.shape[-2:]
-    return _look(frames, positions * positions.new_tensor([2 / width, 2 / height]) - 1)
-
-
-def _look(picture: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
-    return F.grid_sample(
-        picture, grid, mode="bilinear", padding_mode="reflection", align_corners=False
-    )

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from skyreels_avatar.models.mouth import MouthLook
-from skyreels_avatar.models.vae import ReferenceClip, ReferenceMotionVAE
+from skyreels_avatar.models.reference_clip import ReferenceClip
+from skyreels_avatar.models.vae import ReferenceMotionVAE
 from skyreels_avatar.pipeline.parallel import ordered_map
 from skyreels_avatar.pipeline.plan import Segment, ShotPlan
 from skyreels_avatar.pipeline.reference import ShotReference, frames_per_chunk
@@ -55,9 +56,13 @@ class Decoder:
             self.look,
             self.reference.detail(first, last, left, top),
         )
-        talking, matte = (output.cpu() for output in self.vae.decode(latents, clip))
-        blended = torch.lerp(crop, talking, matte).mul_(255).add_(0.5).clamp_(0, 255)
-        inside[:] = blended.permute(0, 2, 3, 1).to(torch.uint8).numpy()
+        talking, matte = self.vae.decode(latents, clip)
+        talking = talking.mul_(255).add_(0.5).to(torch.uint8).cpu()
+        np.copyto(
+            inside,
+            talking.permute(0, 2, 3, 1).numpy(),
+            where=(matte > 0).cpu().permute(0, 2, 3, 1).numpy(),
+        )
         return pixels
 
 

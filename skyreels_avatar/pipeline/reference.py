@@ -8,10 +8,11 @@ import torch.nn.functional as functional
 
 from camera import ReferenceVideo
 from camera.fast import InverseFlow
-from skyreels_avatar.models.vae import PictureDetail, ReferenceMotionVAE
+from skyreels_avatar.models.reference_clip import PictureDetail
+from skyreels_avatar.models.vae import ReferenceMotionVAE
 from skyreels_avatar.pipeline.parallel import ordered_map
 
-_CHUNK_PIXELS = 4 * 512 * 512  # rendered at once; bounds the memory of float frames
+_CHUNK_PIXELS = 8 * 512 * 512  # rendered at once; bounds the memory of float frames
 
 
 def frames_per_chunk(height: int, width: int) -> int:

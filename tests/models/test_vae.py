@@ -21,7 +21,8 @@ from skyreels_avatar.models.expression import (
 from skyreels_avatar.models.face_geometry import FaceFrame, lip_gap
 from skyreels_avatar.models.face_warp import FIELD_BOX, coarse_warp
 from skyreels_avatar.models.motion import MOTION_INDEX, MOTION_NAMES, MOTION_RANGE, NUM_MOTION
-from skyreels_avatar.models.vae import ReferenceClip, ReferenceMotionVAE
+from skyreels_avatar.models.reference_clip import ReferenceClip
+from skyreels_avatar.models.vae import ReferenceMotionVAE
 
 HEIGHT, WIDTH = 300, 280
 
