@@ -48,6 +48,7 @@ class LossConfig:
 
     mouth: float = 1.0
     speed: float = 0.5
+    smooth: float = 0.4
     viseme: float = 0.5
     text: float = 0.5
     sigma_shift: float = 0.4

@@ -129,7 +129,7 @@ def prompt_figures(parts: Components, base: WindowBatch, sampling: Sampling) -> 
             }
         )
         motion = sample_motion(parts, batch, sampling, torch.Generator().manual_seed(2)).numpy()
-        curve = motion[:, 24:, MOTION_INDEX[name]]
+        curve = motion[:, motion.shape[1] // 2 :, MOTION_INDEX[name]]
         value = curve.mean() if reading == "late" else (curve - curve.mean(1, keepdims=True)).std()
         key = f"prompt {prompt}"
         figures[key] = float(value / expected) if expected else float(value)

@@ -81,16 +81,16 @@ class WindowSampler:
             window["mel"][:] = SILENCE
             for key in ("mouth", "stress", "active"):
                 window[key][:] = 0
-        window["motion"] = act(window, direction, rng)
-        self._set_known(window, rng)
+        mode = str(rng.choice(KNOWN_MODES, p=_KNOWN_SHARES))
+        window["motion"] = act(window, direction, rng, from_start=mode == "photo")
+        self._set_known(window, mode, rng)
         self._move_camera(window, rng)
         window["caption"] = _dropped(direction, rng)
         return window
 
-    def _set_known(self, window: dict, rng: np.random.Generator) -> None:
-        """Choose which latent frames are given, and start from a photo where only one is."""
+    def _set_known(self, window: dict, mode: str, rng: np.random.Generator) -> None:
+        """Say which latent frames are given, and start from a photo where only one is."""
         known = np.zeros(1 + (self.options.num_frames - 1) // 4)
-        mode = rng.choice(KNOWN_MODES, p=_KNOWN_SHARES)
         if mode == "photo":
             known[0] = 1
             start_from_photo(window, rng)
@@ -134,9 +134,12 @@ def cut_track(tracks: Tracks, index: int, first: int, num_frames: int) -> dict[s
     return {"mel": mel, **window}
 
 
-def act(window: dict, direction: Direction, rng: np.random.Generator) -> np.ndarray:
+def act(
+    window: dict, direction: Direction, rng: np.random.Generator, from_start: bool = False
+) -> np.ndarray:
     """Return (F, 32): the mouth of a window and a performance of the direction to go with it."""
-    motion = perform(direction, window["stress"], window["active"], rng).astype(np.float64)
+    motion = perform(direction, window["stress"], window["active"], rng, from_start)
+    motion = motion.astype(np.float64)
     mouth = window["mouth"].copy()
     mouth[:, [0, 1, 4]] *= mouth_strength(direction) * np.exp(rng.normal(0, 0.06))
     if rng.random() < 0.12:

@@ -89,12 +89,17 @@ def draw_direction(rng: np.random.Generator) -> Direction:
 
 
 def perform(
-    direction: Direction, stress: np.ndarray, active: np.ndarray, rng: np.random.Generator
+    direction: Direction,
+    stress: np.ndarray,
+    active: np.ndarray,
+    rng: np.random.Generator,
+    from_start: bool = False,
 ) -> np.ndarray:
     """Return (F, 32) motion numbers with the mouth group at zero.
 
     Args:
         stress: (F,) pulses at stressed syllables. active: (F,) 1 where the voice sounds.
+        from_start: the performance begins here: a nod goes down first, a shake to the left.
     """
     num_frames = len(stress)
     motion = np.zeros((num_frames, NUM_MOTION))
@@ -103,6 +108,7 @@ def perform(
     energy = _ENERGY[direction.energy][0] * (1 + (emotion.get("head", 1.0) - 1) * strength)
     speaking = gaussian_filter1d(active.astype(float), 6, mode="nearest")
     _head(motion, direction, energy, stress, speaking, rng)
+    _repeat(motion, direction.head, from_start, rng)
     _eyes(motion, direction, energy, stress, active, rng)
     _express(motion, emotion, strength, rng)
     if direction.emotion == "laughing":
@@ -131,14 +137,7 @@ def _head(motion, direction, energy, stress, speaking, rng) -> None:
     beats = gaussian_filter1d(beats, 1.8, mode="nearest")
     pitch -= 0.045 * beats * min(energy, 1.6)
     action = direction.head
-    if action == "nodding":
-        swell = 0.75 + 0.25 * _noise(num_frames, 0.3, rng).clip(-1, 1)
-        pitch += rng.uniform(0.08, 0.11) * swell * _wave(num_frames, rng.uniform(1.0, 1.9), rng)
-        pitch -= 0.02
-    elif action == "shaking":
-        swell = 0.8 + 0.2 * _noise(num_frames, 0.3, rng).clip(-1, 1)
-        yaw += rng.uniform(0.11, 0.16) * swell * _wave(num_frames, rng.uniform(0.8, 1.5), rng)
-    elif action.startswith("tilt"):
+    if action.startswith("tilt"):
         roll += (-1 if action == "tilt_left" else 1) * rng.uniform(0.10, 0.14)
     elif action.startswith("turn"):
         yaw += (-1 if action == "turn_left" else 1) * rng.uniform(0.18, 0.26)
@@ -162,6 +161,25 @@ def _head(motion, direction, energy, stress, speaking, rng) -> None:
         ],
         axis=1,
     )
+
+
+def _repeat(motion, action: str, from_start: bool, rng) -> None:
+    """Add nods or head shakes, which go on as long as they are asked for."""
+    if action not in ("nodding", "shaking"):
+        return
+    name, (low_hz, high_hz), (low, high) = {
+        "nodding": ("pitch", (1.3, 1.5), (0.08, 0.11)),
+        "shaking": ("yaw", (0.95, 1.1), (0.11, 0.16)),
+    }[action]
+    num_frames = len(motion)
+    phase = rng.uniform(-0.04, 0.04) if from_start else rng.random()
+    seconds = np.arange(num_frames) / FPS
+    wave = -np.sin(2 * np.pi * (seconds * rng.uniform(low_hz, high_hz) + phase))
+    swell = 0.85 + 0.15 * _noise(num_frames, 0.3, rng).clip(-1, 1)
+    swing = rng.uniform(low, high) * swell * wave
+    motion[:, MOTION_INDEX[name]] += swing - (0.02 if action == "nodding" else 0)
+    follower, share = ("shift_y", -0.10) if action == "nodding" else ("shift_x", 0.13)
+    motion[:, MOTION_INDEX[follower]] += share * swing
 
 
 def _eyes(motion, direction, energy, stress, active, rng) -> None:
