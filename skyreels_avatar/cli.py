@@ -48,7 +48,9 @@ Size = Annotated[
 ]
 Fps = Annotated[float, typer.Option(help="Frames per second, 1 to 120.")]
 Tier = Annotated[str, typer.Option(help="A name in configs/, or the path of a yaml file.")]
-Face = Annotated[str, typer.Option(help="auto, the number of a face, or its box x,y,w,h.")]
+Face = Annotated[
+    str, typer.Option(help="auto, a face's number (0 is the largest), or its box x,y,w,h.")
+]
 Seed = Annotated[int, typer.Option(help="Same seed, same frames.")]
 Steps = Annotated[int | None, typer.Option(help="Denoising steps; else the tier's own number.")]
 TextScale = Annotated[float | None, typer.Option(help="Weight of the prompt; 1 is off.")]
