@@ -74,7 +74,7 @@ class Shot:
         start_s, end_s: the piece of the sound that is used; None means from the beginning, to
             the end.
         seed: of this shot alone; None takes the request's.
-        face: "auto", the number of a face (0 is the largest), or its box "x,y,w,h" in pixels of the picture.
+        face: "auto", a face's number (0 is the largest), or its box "x,y,w,h" in the picture.
         negative_prompt: what should not be seen.
     """
 
