@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -229,9 +228,16 @@ def _checked_length(counted: int, pieces: list[np.ndarray], rate: int, path: Pat
 
 
 def _resample(samples: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
-    # scipy.signal takes half a second to import, and many runs never resample.
-    from scipy.signal import resample_poly
-
-    divisor = math.gcd(from_rate, to_rate)
-    up, down = to_rate // divisor, from_rate // divisor
-    return resample_poly(samples, up, down, axis=-1).astype(np.float32)
+    # FFmpeg's resampler is loaded already; scipy.signal takes half a second to import.
+    length = -(-samples.shape[-1] * to_rate // from_rate)
+    channels = []
+    for channel in np.atleast_2d(samples):
+        frame = av.AudioFrame.from_ndarray(
+            np.ascontiguousarray(channel[None], np.float32), format="fltp", layout="mono"
+        )
+        frame.sample_rate = from_rate
+        resampler = av.AudioResampler(format="fltp", layout="mono", rate=to_rate)
+        pieces = [*resampler.resample(frame), *resampler.resample(None)]
+        found = np.concatenate([piece.to_ndarray()[0] for piece in pieces])[:length]
+        channels.append(np.pad(found, (0, length - len(found))))
+    return np.stack(channels).reshape(*samples.shape[:-1], length)
