@@ -11,6 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 from av.error import FFmpegError
 from av.video.reformatter import ColorRange, Colorspace
@@ -25,6 +26,7 @@ MIN_FPS, MAX_FPS = 1.0, 120.0
 _AAC_FRAME = 1024
 _KEPT_SAMPLE_RATES = (44_100, 48_000)
 _BT709 = 1
+_AVX512_SKX = 256  # CV_CPU_AVX512_SKX in OpenCV's headers
 _TV_RANGE = 1
 # swscale's flags: exact rounding and full chroma on the way in; without them every conversion
 # darkens by one level. Then how chroma is averaged (area) and spread again (bilinear).
@@ -112,7 +114,7 @@ class VideoWriter:
         self._partial = _partial(self.path)
         self._audio = None if audio is None else _playable(audio)
         self._metadata = metadata or {}
-        self._options = {"crf": str(crf), "preset": preset, "threads": "1"}
+        self._options = {"crf": str(crf), "preset": preset, "threads": "1", **_repeatable_options()}
         # Two batches wait at most: memory stays flat, whichever side is faster.
         self._batches: queue.Queue[np.ndarray | None] = queue.Queue(maxsize=2)
         self._failure: BaseException | None = None
@@ -305,6 +307,16 @@ class VideoReader:
             if not container.streams.audio:
                 return None
         return AudioTrack.load(self.path)
+
+
+def _repeatable_options() -> dict[str, str]:
+    """Return what x264 needs to give the same bytes for the same frames.
+
+    Its AVX-512 code for macroblock trees reads memory that nothing has written yet.
+    """
+    if cv2.checkHardwareSupport(_AVX512_SKX):
+        return {"x264-params": "asm=AVX2"}
+    return {}
 
 
 def _partial(path: Path) -> Path:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import struct
+import subprocess
+import sys
 import time
 
 import av
@@ -106,6 +109,28 @@ def test_same_frames_give_same_bytes_however_they_are_cut_into_batches(tmp_path,
         for frame in frames:
             writer.write(frame[None])
     assert one.read_bytes() == (tmp_path / "b.mp4").read_bytes()
+
+
+def test_bytes_do_not_depend_on_what_memory_held_before(tmp_path):
+    """x264's AVX-512 code reads unwritten memory when the width is no multiple of 128."""
+    code = (
+        "import sys; import cv2; import numpy as np\n"
+        "from skyreels_avatar.media.video import VideoWriter\n"
+        "rng = np.random.default_rng(0)\n"
+        "picture = np.kron(rng.integers(0, 256, (30, 30, 3)), np.ones((8, 8, 1)))\n"
+        "picture = cv2.GaussianBlur(picture, (0, 0), 6)\n"
+        "turns = [cv2.getRotationMatrix2D((48, 48), 0.7 * i, 1) for i in range(50)]\n"
+        "frames = np.stack([cv2.warpAffine(picture, turn, (96, 96)) for turn in turns])\n"
+        "frames = (frames + rng.normal(0, 2, frames.shape)).clip(0, 255).astype(np.uint8)\n"
+        "with VideoWriter(sys.argv[1], 96, 96, 25) as writer: writer.write(frames)\n"
+    )
+    contents = set()
+    for fill in ("1", "85", "170"):
+        path = tmp_path / f"{fill}.mp4"
+        environment = {**os.environ, "MALLOC_PERTURB_": fill}
+        subprocess.run([sys.executable, "-c", code, str(path)], env=environment, check=True)
+        contents.add(path.read_bytes())
+    assert len(contents) == 1
 
 
 def test_nothing_is_left_after_an_error_of_the_caller(tmp_path):
