@@ -112,8 +112,9 @@ class Portrait:
         scale = max(height / self.height, width / self.width)
         crop_width, crop_height = width / scale, height / scale
         x, y = focus_px or (self.width / 2, self.height / 2)
-        left = min(max(x - crop_width / 2, 0), self.width - crop_width)
-        top = min(max(y - crop_height / 2, 0), self.height - crop_height)
+        # In this order: rounding may leave a crop wider than the picture by the last bit.
+        left = max(min(x - crop_width / 2, self.width - crop_width), 0)
+        top = max(min(y - crop_height / 2, self.height - crop_height), 0)
         box = (left, top, min(left + crop_width, self.width), min(top + crop_height, self.height))
         # Pillow widens the filter when shrinking, so this averages areas and does not alias.
         resized = Image.fromarray(self.pixels).resize(

@@ -131,7 +131,7 @@ def _framed(files: ShotFiles, face: Face) -> tuple[Portrait, Face]:
 
 def _crop_start(focus: float, crop: float, side: float) -> float:
     """Return where `Portrait.resized_to` starts its crop along one axis."""
-    return min(max(focus - crop / 2, 0.0), side - crop)
+    return max(min(focus - crop / 2, side - crop), 0.0)
 
 
 def build_reference(opened: OpenShot, camera: Camera, depth_backend: str = "auto") -> ShotReference:

@@ -136,6 +136,13 @@ def test_a_crop_is_centred_on_the_focus_as_far_as_the_picture_reaches(pixels):
     )
 
 
+@pytest.mark.parametrize("side", range(90, 110))
+def test_a_focus_outside_gives_the_nearest_crop_whatever_the_rounding(side):
+    portrait = Portrait(np.zeros((side + 7, side, 3), np.uint8))
+    for focus_px in ((-5.0, -5.0), (500.0, 500.0)):
+        assert portrait.resized_to(128, 128, focus_px).pixels.shape == (128, 128, 3)
+
+
 def test_shrinking_averages_and_does_not_alias(rng):
     noise = rng.integers(0, 256, (512, 512, 3)).astype(np.uint8)
     assert Portrait(noise).resized_to(64, 64).pixels.std() < 20
