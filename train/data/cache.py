@@ -51,7 +51,7 @@ def synthetic_track(rng: np.random.Generator, voices: tuple[str, ...]) -> dict[s
     """Return the arrays of one simulated track."""
     duration_s = TRACK_FRAMES / FPS
     speech = make_speech(duration_s, rng, voices)
-    strength = float(np.clip(np.exp(rng.normal(np.log(1.3), 0.15)), 0.9, 1.8))
+    strength = float(np.clip(np.exp(rng.normal(np.log(1.25), 0.15)), 0.9, 1.8))
     mouth = mouth_numbers(speech.phones, TRACK_FRAMES, rng, strength)
     pulses = accents(speech.phones, TRACK_FRAMES)
     return {

@@ -17,6 +17,7 @@ from train.data.simulate.espeak import Phone
 RATE_HZ = 100
 FPS = 25.0
 PUCKER_OF_SPEECH = 0.5  # a spoken "oo" is half of the decoder's full pout
+SHUT_AFTER_S = -0.02  # of the last sound, lips begin to meet; so measured on GRID
 LEAD_S = 0.015  # lips run before the sound; best fit on GRID
 
 # IPA symbol -> lip_gap, jaw_drop, width, pucker, upper_raise, press, tuck, tongue
@@ -119,7 +120,14 @@ _NARROW = frozenset("\u0279\u027b\u0283\u0292uyo\u0254\u00f8\u028a\u0252\u0153")
 _REST = np.zeros(8)
 
 # Reach of a segment beyond its ends in seconds, for each mouth number: rounding starts early.
-_REACH_S = np.array([0.034, 0.044, 0.050, 0.052, 0.038, 0.022, 0.026, 0.032])
+_REACH_S = np.array([0.017, 0.022, 0.025, 0.026, 0.019, 0.011, 0.013, 0.016])
+
+# Least squares draws targets towards their mean. What brings speed and spread back to those of
+# GRID's lips, with a better r: opening and jaw to a power round a middle value, the upper lip scaled.
+_GAP_MIDDLE, _GAP_POWER = 0.05, 2.0
+_JAW_MIDDLE, _JAW_POWER = 0.036, 1.6
+_UPPER_SCALE = 1.3
+_WIDEST_GAP = 0.13  # / H; a shout
 
 
 def mouth_numbers(
@@ -193,7 +201,7 @@ def _segments(phones, duration_s: float) -> list[tuple[str, float, float, float]
             continue
         if phone.start_s - time_s > 0.06:
             # lips part before the first sound and shut some time after the last
-            rest_start = time_s + (0.10 if segments else 0.0)
+            rest_start = time_s + (SHUT_AFTER_S if segments else 0.0)
             rest_end = max(phone.start_s - 0.10, rest_start)
             segments.append(("", min(rest_start, rest_end), rest_end, 0.0))
         stress = 1.12 if "\u02c8" in phone.ipa else 0.94
@@ -204,7 +212,7 @@ def _segments(phones, duration_s: float) -> list[tuple[str, float, float, float]
         time_s = phone.end_s
     if not segments:
         return []
-    segments.append(("", time_s + 0.10, max(duration_s, time_s + 0.10) + 0.3, 0.0))
+    segments.append(("", time_s + SHUT_AFTER_S, max(duration_s, time_s) + 0.3, 0.0))
     return segments
 
 
@@ -213,10 +221,12 @@ def _target(segment, rng: np.random.Generator, strength: float) -> np.ndarray:
     if not symbol:
         return _REST
     target = np.array(VISEMES[symbol], dtype=np.float64)
-    vary = np.exp(rng.normal(0, 0.12))
-    target[[0, 1]] *= strength * stress * vary
+    target[0] = _GAP_MIDDLE * (target[0] / _GAP_MIDDLE) ** _GAP_POWER
+    target[1] = _JAW_MIDDLE * (target[1] / _JAW_MIDDLE) ** _JAW_POWER
+    target[[0, 1]] *= strength * stress * np.exp(rng.normal(0, 0.18))
+    target[0] = _WIDEST_GAP * np.tanh(target[0] / _WIDEST_GAP)
     target[[2, 3]] *= np.exp(rng.normal(0, 0.1))
-    target[4] *= strength
+    target[4] *= _UPPER_SCALE * strength
     return target
 
 
