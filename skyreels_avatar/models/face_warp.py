@@ -32,7 +32,7 @@ from skyreels_avatar.models.face_geometry import (
     interpolate_columns,
     smoothstep,
 )
-from skyreels_avatar.models.reference_clip import PictureDetail, detail_place
+from skyreels_avatar.models.reference_clip import PictureDetail, detail_place, enlarge
 
 # What may move: left, top, right, bottom in face coordinates. Nothing outside ever changes.
 FIELD_BOX = (-1.0, -1.35, 1.0, 0.9)
@@ -46,15 +46,15 @@ class Lookup:
     """The coarse maps at full resolution.
 
     Attributes:
-        displacement: (F, h, w, 2) of the layer that is seen, in face coordinates.
+        positions: (F, 2, h, w) pixels x, y of the frame, of the layer that is seen.
         window: (F, 1, h, w), 0 where nothing ever changes.
-        place: (F, 2, h, w) in the finer picture, -1..1; no channels without one.
+        place: (F, 2, h, w) pixels of the finer picture; None without one.
         share: (F, 1, h, w) of the finer picture; None is 1.
     """
 
-    displacement: torch.Tensor
+    positions: torch.Tensor
     window: torch.Tensor
-    place: torch.Tensor
+    place: torch.Tensor | None
     share: torch.Tensor | None
 
 
@@ -74,33 +74,48 @@ class CoarseWarp:
     head: torch.Tensor
 
     def look_up(
-        self, frame: FaceFrame, detail: PictureDetail | None, points: torch.Tensor
+        self, frame: FaceFrame, detail: PictureDetail | None, height: int, width: int
     ) -> Lookup:
-        """Return what the coarse maps say at (F, h, w, 2) points, all maps in one pass.
+        """Return what the coarse maps say at each pixel of (F, 3, h, w) frames.
 
-        Where the finer picture is looked up follows the displacement on the coarse grid; round
-        lips and eyes, which part within a cell, the caller looks it up anew.
+        They are looked up at the knots of a lattice in the picture, as coarse as the maps, and
+        interpolated along rows and columns, which is far cheaper. Round lips and eyes, which part
+        within a cell, the caller looks anew.
         """
+        spacing = max(1, round(float(frame.height_px.amin()) / CELLS_PER_FACE))
+        knots = frame.from_pixels(_lattice(height, width, spacing, self.both))
         nodes = field_nodes(self.both)[None]
-        maps = [self.both, field_window(nodes)[:, None].expand(len(self.both), -1, -1, -1)]
+        window = field_window(nodes)[:, None].expand(len(self.both), -1, -1, -1)
+        found = _sample(torch.cat([self.both, window], 1), knots)
+        looked = frame.to_pixels(knots + found[:, :2].permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        maps = [looked, found[:, 2:]]
         if detail is not None:
-            place, share = detail_place(
-                detail, frame.to_pixels(nodes + self.both.permute(0, 2, 3, 1))
-            )
-            maps += [place] if share is None else [place, share * maps[1].sqrt()]
-        count = max(len(m) for m in maps)
-        stacked = torch.cat([m.expand(count, -1, -1, -1) for m in maps], 1)
-        values = _sample(stacked, points)
+            place, share = detail_place(detail, looked)
+            maps += [place] if share is None else [place, share * found[:, 2:].sqrt()]
+        full = enlarge(torch.cat(maps, 1), spacing)
+        full = full[:, :, spacing : spacing + height, spacing : spacing + width]
         return Lookup(
-            displacement=values[:, :2].permute(0, 2, 3, 1),
-            window=values[:, 2:3],
-            place=values[:, 3:5],
-            share=values[:, 5:6] if values.shape[1] == 6 else None,
+            positions=full[:, :2],
+            window=full[:, 2:3],
+            place=None if detail is None else full[:, 3:5],
+            share=full[:, 5:] if full.shape[1] == 6 else None,
         )
 
     def at(self, name: str, points: torch.Tensor) -> torch.Tensor:
         """Return (F, h, w, 2) displacements of one map at (F, h, w, 2) points."""
         return _sample(getattr(self, name), points).permute(0, 2, 3, 1)
+
+
+def _lattice(height: int, width: int, spacing: int, like: torch.Tensor) -> torch.Tensor:
+    """Return (1, rows, columns, 2) pixels x, y: the centres of cells that overhang by one cell."""
+    y, x = torch.meshgrid(
+        *(
+            (torch.arange(-(-side // spacing) + 2, device=like.device) - 0.5) * spacing
+            for side in (height, width)
+        ),
+        indexing="ij",
+    )
+    return torch.stack([x, y], -1)[None]
 
 
 def _sample(coarse: torch.Tensor, points: torch.Tensor) -> torch.Tensor:

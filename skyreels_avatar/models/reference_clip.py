@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
+import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -49,7 +51,7 @@ class ReferenceClip:
 
 
 def sample_clip(clip: ReferenceClip, positions: torch.Tensor) -> torch.Tensor:
-    """Look the frames of a clip up at (F, h, w, 2) pixel positions (centres at +0.5)."""
+    """Look the frames of a clip up at (F, 2, h, w) pixels x, y (centres at +0.5)."""
     if clip.detail is None:
         return sample_frames(clip.frames, positions)
     place, share = detail_place(clip.detail, positions)
@@ -59,41 +61,95 @@ def sample_clip(clip: ReferenceClip, positions: torch.Tensor) -> torch.Tensor:
 def detail_place(
     detail: PictureDetail, positions: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Return where in the texture (F, 2, h, w), and with which share (F, 1, h, w), pixels lie."""
+    """Say where in the texture the pixels of some frames lie.
+
+    Args:
+        positions: (F, 2, h, w) pixels x, y of the frames.
+
+    Returns:
+        place (F, 2, h, w) in pixels of the texture, and its share (F, 1, h, w) or None.
+    """
     left, top, right, bottom = detail.span
     scale = positions.new_tensor([2 / (right - left), 2 / (bottom - top)])
-    grid = (positions - positions.new_tensor([left, top])) * scale - 1
+    grid = (positions.permute(0, 2, 3, 1) - positions.new_tensor([left, top])) * scale - 1
     place = F.grid_sample(
         detail.positions, grid, mode="bilinear", padding_mode="border", align_corners=True
     )
-    if detail.share is None:
-        return place, None
-    return place, _look_tall(detail.share, place)
+    share = None
+    if detail.share is not None:
+        height, width = place.shape[2:]
+        tall = place.permute(0, 2, 3, 1).reshape(1, -1, width, 2)
+        share = F.grid_sample(
+            detail.share, tall, mode="bilinear", padding_mode="reflection", align_corners=False
+        )
+        share = share.reshape(-1, 1, height, width)
+    rows, columns = detail.texture.shape[2:]
+    half = place.new_tensor([columns / 2, rows / 2])[:, None, None]
+    return (place + 1) * half, share
 
 
 def mix_detail(
     clip: ReferenceClip, positions: torch.Tensor, place: torch.Tensor, share: torch.Tensor | None
 ) -> torch.Tensor:
     """Return (F, 3, h, w): the texture at `place`, by its share over the frames at `positions`."""
-    fine = _look_tall(clip.detail.texture, place)
-    return fine if share is None else sample_frames(clip.frames, positions).lerp_(fine, share)
+    fine = sample_frames(clip.detail.texture, place)
+    if share is None:
+        return fine
+    plain = sample_frames(clip.frames, positions)
+    return _blended(plain, fine, share) if _with_opencv(share) else plain.lerp_(fine, share)
 
 
 def sample_frames(frames: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-    """Look (F, 3, H, W) frames up at (F, h, w, 2) pixel positions (centres at +0.5)."""
+    """Look (F or 1, 3, H, W) frames up at (F, 2, h, w) pixels x, y (centres at +0.5), bilinear.
+
+    Beyond the borders the frames are mirrored. On a CPU OpenCV does it, to 1/32 of a pixel.
+    """
+    if _with_opencv(frames, positions):
+        return _remapped(frames, positions)
     height, width = frames.shape[-2:]
-    return _look(frames, positions * positions.new_tensor([2 / width, 2 / height]) - 1)
-
-
-def _look_tall(picture: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
-    """Look one (1, C, H, W) picture up for F frames: stacked in one tall frame, not copied."""
-    num_frames, _, height, width = place.shape
-    tall = place.permute(0, 2, 3, 1).reshape(1, -1, width, 2)
-    found = _look(picture, tall).reshape(-1, num_frames, height, width)
-    return found.transpose(0, 1)
-
-
-def _look(picture: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
+    grid = positions.permute(0, 2, 3, 1) * positions.new_tensor([2 / width, 2 / height]) - 1
     return F.grid_sample(
-        picture, grid, mode="bilinear", padding_mode="reflection", align_corners=False
-    )
+        frames.expand(len(positions), -1, -1, -1), grid,
+        mode="bilinear", padding_mode="reflection", align_corners=False,
+    )  # fmt: skip
+
+
+def enlarge(maps: torch.Tensor, factor: int) -> torch.Tensor:
+    """Return (F, C, h, w) maps interpolated linearly to (F, C, factor h, factor w)."""
+    count, channels, height, width = maps.shape
+    if not _with_opencv(maps):
+        return F.interpolate(maps, scale_factor=factor, mode="bilinear", align_corners=False)
+    planes = maps.reshape(-1, height, width).numpy()
+    full = np.empty((len(planes), factor * height, factor * width), np.float32)
+    for plane, out in zip(planes, full):
+        cv2.resize(plane, out.shape[::-1], dst=out, interpolation=cv2.INTER_LINEAR)
+    return torch.from_numpy(full).unflatten(0, (count, channels))
+
+
+def _with_opencv(*tensors: torch.Tensor) -> bool:
+    """Tell whether OpenCV may do the work: on a CPU, several times as fast as PyTorch's kernels."""
+    return all(t.device.type == "cpu" and not t.requires_grad for t in tensors)
+
+
+def _remapped(frames: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+    """Do the work of `sample_frames`; the result's memory is channels last."""
+    sources = frames.permute(0, 2, 3, 1).contiguous().numpy()
+    maps = (positions - 0.5).numpy()
+    count, _, height, width = maps.shape
+    found = np.empty((count, height, width, sources.shape[-1]), np.float32)
+    for index in range(count):
+        cv2.remap(
+            sources[index % len(sources)], maps[index, 0], maps[index, 1], cv2.INTER_LINEAR,
+            dst=found[index], borderMode=cv2.BORDER_REFLECT,
+        )  # fmt: skip
+    return torch.from_numpy(found).permute(0, 3, 1, 2)
+
+
+def _blended(below: torch.Tensor, above: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
+    """Return `above` by its share (F, 1, h, w) over `below`; all channels last, `below` is used."""
+    rest = (1 - share).numpy()
+    for under, over, weight, other in zip(
+        below.permute(0, 2, 3, 1).numpy(), above.permute(0, 2, 3, 1).numpy(), share.numpy(), rest
+    ):
+        cv2.blendLinear(over, under, np.ascontiguousarray(weight[0]), other[0], dst=under)
+    return below

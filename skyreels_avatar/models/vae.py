@@ -36,6 +36,7 @@ from skyreels_avatar.models.face_geometry import (
 from skyreels_avatar.models.face_warp import (
     FIELD_BOX,
     CoarseWarp,
+    Lookup,
     coarse_warp,
     lip_line,
     undo_eyes,
@@ -58,6 +59,7 @@ from skyreels_avatar.models.reference_clip import (
 )
 
 TIME_FACTOR = 4
+Box = tuple[slice, slice, slice, slice]
 
 
 class ReferenceMotionVAE(ModelMixin, ConfigMixin):
@@ -128,7 +130,8 @@ class ReferenceMotionVAE(ModelMixin, ConfigMixin):
         """Decode latents (1, 32, T, 1, 4) over a clip of the reference video.
 
         Returns:
-            frames (F, 3, h, w) in [0, 1] and matte (F, 1, h, w), 0 where the reference stays.
+            frames (F, 3, h, w) in [0, 1], and matte (F, 1, h, w) bool, false where the
+            reference stays; what frames hold there is of no use.
         """
         motion = self.decode_motion(latents)[0]
         at = clip.positions.clamp(0, motion.shape[0] - 1)
@@ -144,37 +147,39 @@ class ReferenceMotionVAE(ModelMixin, ConfigMixin):
         frame = FaceFrame.of(clip.landmarks)
         shape, values = FaceShape.of(frame.settled()), MotionValues(limit_motion(motion))
         warp = coarse_warp(shape, values)
-        pixels = pixel_grid(clip.frames)
-        points = frame.from_pixels(pixels)
-        layers = warp.look_up(frame, clip.detail, points)
-        looked = points + layers.displacement
+        height, width = clip.frames.shape[2:]
+        layers = warp.look_up(frame, clip.detail, height, width)
         moved = frame.to_pixels(move_points(shape, values.motion))
-        boxes = []
-        lips = pixel_box(moved[:, [*INNER_UPPER, *INNER_LOWER]], frame, 0.06, pixels)
+        lips = pixel_box(moved[:, [*INNER_UPPER, *INNER_LOWER]], frame, 0.06, height, width)
         if lips is not None:
-            looked[lips] = self._part_lips(points[lips], warp, shape, values)
-            boxes.append(lips)
+            points = frame.from_pixels(box_pixels(lips, clip.frames))
+            self._look_at(clip, layers, lips, frame, self._part_lips(points, warp, shape, values))
         for eye, rings in enumerate(EYES):
-            box = pixel_box(moved[:, [i for ring in rings for i in ring]], frame, 0.05, pixels)
+            rim = moved[:, [i for ring in rings for i in ring]]
+            box = pixel_box(rim, frame, 0.05, height, width)
             if box is not None:
-                part = looked[box]
-                undone = undo_eyes(part.flatten(1, 2), eye, shape, values)
-                looked[box] = undone.reshape(part.shape)
-                boxes.append(box)
-        matte = layers.window > 0
-        positions = frame.to_pixels(looked)
+                looked = frame.from_pixels(layers.positions[box].permute(0, 2, 3, 1))
+                undone = undo_eyes(looked.flatten(1, 2), eye, shape, values)
+                self._look_at(clip, layers, box, frame, undone.reshape(looked.shape))
+        matte = layers.window > 0.005  # interpolated a little beyond its border
         if clip.detail is None:
-            frames = sample_frames(clip.frames, positions)
+            frames = sample_frames(clip.frames, layers.positions)
         else:
-            for box in boxes:
-                place, _ = detail_place(clip.detail, positions[box])
-                layers.place[:, :, box[1], box[2]] = place
-            frames = mix_detail(clip, positions, layers.place, layers.share)
-        frames = torch.where(matte, frames, clip.frames)
+            frames = mix_detail(clip, layers.positions, layers.place, layers.share)
         if lips is not None:
-            colour, alpha = self._mouth(points[lips], warp, frame, shape, values, clip)
-            frames[:, :, lips[1], lips[2]].lerp_(colour, alpha)
-        return frames.clamp_(0.0, 1.0), matte.to(frames.dtype)
+            colour, alpha = self._mouth(points, warp, frame, shape, values, clip)
+            frames[lips].lerp_(colour, alpha)
+        return frames.clamp_(0.0, 1.0), matte
+
+    @staticmethod
+    def _look_at(
+        clip: ReferenceClip, layers: Lookup, box: Box, frame: FaceFrame, looked: torch.Tensor
+    ) -> None:
+        """Make the pixels of a box look at (F, h, w, 2) face coordinates."""
+        positions = frame.to_pixels(looked).permute(0, 3, 1, 2)
+        layers.positions[box] = positions
+        if clip.detail is not None:
+            layers.place[box] = detail_place(clip.detail, positions)[0]
 
     @staticmethod
     def _part_lips(
@@ -236,7 +241,8 @@ class ReferenceMotionVAE(ModelMixin, ConfigMixin):
                 y, x, shape.lip_x, shape.upper_y - widen, shape.lower_y + widen, 1.3 * pixel
             )
             rest = (rest * (shape.gap > 0)[:, None]).reshape(alpha.shape[0], 1, *at.shape[1:3])
-            inside = inside + rest * (sample_clip(clip, frame.to_pixels(at)) - inside)
+            own = sample_clip(clip, frame.to_pixels(at).permute(0, 3, 1, 2))
+            inside = inside + rest * (own - inside)
         return inside, alpha.reshape(-1, 1, *at.shape[1:3])
 
 
@@ -277,30 +283,29 @@ def coverage(
     return ((torch.minimum(bottom, below) - torch.maximum(top, above)) / pixel).clamp(0.0, 1.0)
 
 
-def pixel_grid(frames: torch.Tensor) -> torch.Tensor:
-    """Return (1, h, w, 2) coordinates (x, y) of the pixel centres (+0.5) of (F, 3, h, w)."""
-    height, width = frames.shape[-2:]
-    y, x = torch.meshgrid(
-        torch.arange(height, device=frames.device) + 0.5,
-        torch.arange(width, device=frames.device) + 0.5,
-        indexing="ij",
-    )
-    return torch.stack([x, y], -1)[None]
-
-
 def pixel_box(
-    moved: torch.Tensor, frame: FaceFrame, margin: float, pixels: torch.Tensor
-) -> tuple[slice, slice, slice] | None:
-    """Return all frames, the rows and columns round (F, N, 2) pixels, or None if outside.
+    moved: torch.Tensor, frame: FaceFrame, margin: float, height: int, width: int
+) -> Box | None:
+    """Return all frames and channels, the rows and the columns round (F, N, 2) pixels.
+
+    None if nothing of it lies in height x width.
 
     Args:
         margin: of H.
     """
-    height, width = pixels.shape[1:3]
     pad = margin * float(frame.height_px.amax())
     low, high = moved.amin((0, 1)) - pad, moved.amax((0, 1)) + pad
     left, top = max(0, int(low[0])), max(0, int(low[1]))
     right, bottom = min(width, int(high[0]) + 1), min(height, int(high[1]) + 1)
     if right - left < 2 or bottom - top < 2:
         return None
-    return slice(None), slice(top, bottom), slice(left, right)
+    return slice(None), slice(None), slice(top, bottom), slice(left, right)
+
+
+def box_pixels(box: Box, like: torch.Tensor) -> torch.Tensor:
+    """Return (1, h, w, 2) coordinates x, y of the pixel centres (+0.5) of a box."""
+    rows, columns = (
+        torch.arange(side.start, side.stop, device=like.device) + 0.5 for side in box[2:]
+    )
+    y, x = torch.meshgrid(rows, columns, indexing="ij")
+    return torch.stack([x, y], -1)[None]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
 
@@ -57,12 +58,10 @@ class Decoder:
             self.reference.detail(first, last, left, top),
         )
         talking, matte = self.vae.decode(latents, clip)
-        talking = talking.mul_(255).add_(0.5).to(torch.uint8).cpu()
-        np.copyto(
-            inside,
-            talking.permute(0, 2, 3, 1).numpy(),
-            where=(matte > 0).cpu().permute(0, 2, 3, 1).numpy(),
-        )
+        talking = talking.mul_(255).add_(0.5).to(torch.uint8).permute(0, 2, 3, 1).cpu()
+        matte = matte[:, 0].to(torch.uint8).cpu()
+        for below, above, where in zip(inside, talking.contiguous().numpy(), matte.numpy()):
+            below[:] = cv2.copyTo(above, where, np.ascontiguousarray(below))
         return pixels
 
 
