@@ -12,6 +12,7 @@ import numpy as np
 
 CELL_PX = 8
 ITERATIONS = 8
+SETTLED_PX = 0.002
 MAX_SHIFT_SLOPE = 0.5
 """Steepest change of parallax, in pixels per pixel, that is kept: the iteration below halves its
 error in each round or better, and a depth jump becomes a ramp instead of a tear."""
@@ -61,27 +62,27 @@ class InverseFlow:
         rays = (self.targets - target_principal) / target_focal
         rays = rays @ rotation[:, :2].T + rotation[:, 2]
         depth = 1 / float(np.median(self.inverse_depth))
-        source = np.zeros_like(self.targets)
+        source = np.full_like(self.targets, np.inf)
         for _ in range(ITERATIONS):
             along = (depth - centre[2]) / rays[..., 2]
             points = along[..., None] * rays + centre
-            source = points[..., :2] / points[..., 2:] * focal + principal
+            before, source = source, points[..., :2] / points[..., 2:] * focal + principal
+            if np.abs(source - before).max() < SETTLED_PX:
+                break
             depth = 1 / self._sample(source)
         return source
 
-    def maps(self, intrinsics: np.ndarray, extrinsics: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the canvas columns and rows (H, W) float32 to sample, counted from pixel 0."""
+    def enlarged(self, coarse: np.ndarray) -> np.ndarray:
+        """Return the canvas positions x, y (H, W, 2) float32, counted from pixel 0, to sample."""
         height, width = self.size
-        coarse = self.coarse_map(intrinsics, extrinsics) + (self.margin - 0.5)
         rows, columns = coarse.shape[:2]
         # Linear: OpenCV's cubic kernel (a = -0.75) would bend an even slope by half a pixel.
         full = cv2.resize(
-            coarse.astype(np.float32),
+            (coarse + (self.margin - 0.5)).astype(np.float32),
             (columns * CELL_PX, rows * CELL_PX),
             interpolation=cv2.INTER_LINEAR,
         )
-        full = full[CELL_PX : CELL_PX + height, CELL_PX : CELL_PX + width]
-        return np.ascontiguousarray(full[..., 0]), np.ascontiguousarray(full[..., 1])
+        return full[CELL_PX : CELL_PX + height, CELL_PX : CELL_PX + width]
 
     @staticmethod
     def _split(intrinsics: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property, lru_cache
+
 import cv2
 import numpy as np
 import torch
@@ -20,6 +22,13 @@ MAX_MARGIN_SHARE = 0.6
 """No canvas is larger than this share of the long side on each side; beyond, its edge repeats."""
 
 PROBED_FRAMES = 33
+
+FINE_CANVAS_PX = 1_500_000
+"""Up to this size a canvas is kept at twice its resolution and looked up linearly, which is as
+sharp as a cubic look-up and five times as fast; larger ones would take too much memory."""
+
+KEPT_MAPS = 256
+"""Coarse maps of the person, a few kilobytes each, kept for those who ask for them later."""
 
 
 class ReferenceVideo:
@@ -44,6 +53,7 @@ class ReferenceVideo:
         self._at_source = (path.extrinsics == torch.eye(4)).flatten(1).all(dim=1)
         self._at_source &= (path.intrinsics == scene.intrinsics).flatten(1).all(dim=1)
         self._layers: list[_Warp] = []
+        self.person_map = lru_cache(KEPT_MAPS)(self._person_map)
         if not bool(self._at_source.all()):
             margin = _needed_margin(scene, path)
             baseline = _baseline(path)
@@ -71,16 +81,37 @@ class ReferenceVideo:
         Raises:
             ValueError: the range lies outside the path.
         """
+        pixels, seen = self.pictures(start, stop)
+        frames = torch.from_numpy(pixels).permute(0, 3, 1, 2).float().div_(255)
+        frames[self._at_source[start:stop]] = self.scene.image
+        return frames, torch.from_numpy(seen)[:, None]
+
+    def pictures(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        """Draw frames as bytes: (F, H, W, 3) uint8 sRGB and seen (F, H, W) bool; see `frames`."""
         self._check_range(start, stop)
         height, width = self.scene.depth.shape
-        frames = torch.empty(stop - start, 3, height, width)
-        seen = torch.ones(stop - start, 1, height, width, dtype=torch.bool)
+        pixels = np.empty((stop - start, height, width, 3), np.uint8)
+        seen = np.ones((stop - start, height, width), bool)
         for position, index in enumerate(range(start, stop)):
             if self._at_source[index]:
-                frames[position] = self.scene.image
+                pixels[position] = self._source
             else:
-                self._draw(index, frames[position].numpy(), seen[position, 0].numpy())
-        return frames, seen
+                self._draw(index, pixels[position], seen[position])
+        return pixels, seen
+
+    @cached_property
+    def _source(self) -> np.ndarray:
+        """The picture itself, (H, W, 3) uint8."""
+        return (self.scene.image * 255 + 0.5).to(torch.uint8).permute(1, 2, 0).numpy()
+
+    @property
+    def targets(self) -> np.ndarray:
+        """Return (rows, columns, 2) pixels x, y of the frames: what `person_map` is about."""
+        return self._layers[1].flow.targets
+
+    def _person_map(self, index: int) -> np.ndarray:
+        """Return where in the picture the person's pixels at `targets` of a frame come from."""
+        return self._layers[1].coarse_map(self.path, index)
 
     def project(self, points: Tensor, start: int, stop: int) -> Tensor:
         """Return where world points (N, 3) appear in some frames: (F, N, 3) x, y px, depth."""
@@ -123,18 +154,18 @@ class ReferenceVideo:
                 f"frames {start} to {stop} lie outside the path's {self.num_frames} frames"
             )
 
-    def _draw(self, index: int, frame: np.ndarray, seen: np.ndarray) -> None:
-        """Draw one frame into frame (3, H, W) float32 and seen (H, W) bool."""
-        intrinsics, extrinsics = self.path.intrinsics[index], self.path.extrinsics[index]
-        drawn = [layer.draw(intrinsics, extrinsics, self.exact) for layer in self._layers]
-        (background, background_seen), (person, person_seen) = drawn
-        coverage = person[..., 3]
-        uncovered = 1 - coverage
-        for channel in range(3):
-            mixed = cv2.multiply(background[..., channel], uncovered)
-            cv2.add(mixed, person[..., channel], dst=mixed)
-            np.clip(mixed, 0.0, 1.0, out=frame[channel])
-        seen[:] = np.where(coverage >= 0.5, person_seen, background_seen) >= 128
+    def _draw(self, index: int, pixels: np.ndarray, seen: np.ndarray) -> None:
+        """Draw one frame into pixels (H, W, 3) uint8 and seen (H, W) bool."""
+        background, person = self._layers
+        behind, behind_seen = background.draw(
+            self.path, index, background.coarse_map(self.path, index), self.exact
+        )
+        before, before_seen = person.draw(self.path, index, self.person_map(index), self.exact)
+        coverage = before[..., 3]
+        mixed = cv2.multiply(behind, cv2.merge([1 - coverage] * 4))
+        cv2.add(mixed, before, dst=mixed)
+        pixels[:] = cv2.multiply(mixed, (255.0,) * 4, dtype=cv2.CV_8U)[..., :3]
+        seen[:] = np.where(coverage >= 0.5, before_seen, behind_seen) > 0
 
 
 class _Warp:
@@ -144,22 +175,39 @@ class _Warp:
         self.layer = layer
         self.intrinsics = intrinsics
         self.flow = InverseFlow(layer.inverse_depth, layer.margin, intrinsics, baseline)
+        values = layer.values
+        if values.shape[2] == 3:  # four channels are looked up faster than three
+            values = cv2.cvtColor(values, cv2.COLOR_RGB2RGBA)
+        self._is_fine = layer.seen.size <= FINE_CANVAS_PX
+        if self._is_fine:
+            # Every second sample is the canvas itself: a still camera shows it unchanged.
+            height, width = values.shape[:2]
+            values = cv2.warpAffine(
+                values, np.float32([[0.5, 0, 0], [0, 0.5, 0]]), (2 * width - 1, 2 * height - 1),
+                flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE,
+            )  # fmt: skip
+        self._texture = values
+
+    def coarse_map(self, path: CameraPath, index: int) -> np.ndarray:
+        """Return `InverseFlow.coarse_map` of one frame."""
+        return self.flow.coarse_map(path.intrinsics[index].numpy(), path.extrinsics[index].numpy())
 
     def draw(
-        self, intrinsics: Tensor, extrinsics: Tensor, exact: bool
+        self, path: CameraPath, index: int, coarse: np.ndarray, exact: bool
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the layer's values (H, W, C) and seen (H, W) uint8 from one camera."""
-        columns, rows = self.flow.maps(intrinsics.numpy(), extrinsics.numpy())
+        """Return the layer's values (H, W, 4) and seen (H, W) uint8 in one frame."""
+        positions = self.flow.enlarged(coarse)
         if exact:
-            columns, rows = self._exact_maps(intrinsics, extrinsics, columns, rows)
+            positions = self._exact(path.intrinsics[index], path.extrinsics[index], positions)
         border = cv2.BORDER_REPLICATE
-        values = cv2.remap(self.layer.values, columns, rows, cv2.INTER_CUBIC, borderMode=border)
-        seen = cv2.remap(self.layer.seen, columns, rows, cv2.INTER_LINEAR, borderMode=border)
-        return values, seen
+        seen = cv2.remap(self.layer.seen, positions, None, cv2.INTER_NEAREST, borderMode=border)
+        if self._is_fine:
+            positions, way = 2 * positions, cv2.INTER_LINEAR
+        else:
+            way = cv2.INTER_CUBIC
+        return cv2.remap(self._texture, positions, None, way, borderMode=border), seen
 
-    def _exact_maps(
-        self, intrinsics: Tensor, extrinsics: Tensor, columns: np.ndarray, rows: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _exact(self, intrinsics: Tensor, extrinsics: Tensor, positions: np.ndarray) -> np.ndarray:
         """Draw the canvas positions as a mesh; the coarse ones stay where the canvas ends."""
         margin = self.layer.margin
         depth = torch.from_numpy(1 / self.layer.inverse_depth)
@@ -168,12 +216,9 @@ class _Warp:
         canvas_intrinsics = torch.from_numpy(self.intrinsics).clone()
         canvas_intrinsics[:2, 2] += margin
         mesh = build_mesh(torch.stack([x, y]).float(), depth, canvas_intrinsics)
-        positions, drawn, _ = rasterize(mesh, intrinsics, extrinsics, self.flow.size, cut=False)
-        drawn = drawn.numpy()
-        return (
-            np.where(drawn, positions[0].numpy(), columns).astype(np.float32),
-            np.where(drawn, positions[1].numpy(), rows).astype(np.float32),
-        )
+        exact, drawn, _ = rasterize(mesh, intrinsics, extrinsics, self.flow.size, cut=False)
+        drawn = drawn.numpy()[..., None]
+        return np.where(drawn, exact.permute(1, 2, 0).numpy(), positions).astype(np.float32)
 
 
 def _baseline(path: CameraPath) -> float:

@@ -7,7 +7,6 @@ import torch
 import torch.nn.functional as functional
 
 from camera import ReferenceVideo
-from camera.fast import InverseFlow
 from skyreels_avatar.models.reference_clip import PictureDetail
 from skyreels_avatar.models.vae import ReferenceMotionVAE
 from skyreels_avatar.pipeline.parallel import ordered_map
@@ -93,46 +92,36 @@ class ShotReference:
     def _render(self, start: int, stop: int) -> tuple[np.ndarray, list[float]]:
         """Return frames (F, H, W, 3) uint8 and how much of each one's talking region is seen."""
         stop = min(stop, self.num_frames)
-        frames, seen = self.video.frames(start, stop)
-        pixels = frames.mul_(255).add_(0.5).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+        pixels, seen = self.video.pictures(start, stop)
         left, top, right, bottom = self.box(self.landmarks(start, stop))
-        region = seen[:, 0, top:bottom, left:right]
-        return pixels.numpy(), region.float().mean((1, 2)).tolist()
+        return pixels, seen[:, top:bottom, left:right].mean((1, 2)).tolist()
 
 
 class _Detail:
     """The finer picture, and where each frame of the reference video looks into it."""
 
     def __init__(self, video: ReferenceVideo, fine: torch.Tensor):
-        scene, self._path = video.scene, video.path
+        scene, self._video = video.scene, video
         self._texture = fine[None]
         self._share = None
-        self._flow = None
-        if not self._path.is_static():
+        if not video.path.is_static():
             # Behind the person another layer moves differently: only the person is looked up.
             mask = scene.person_mask[None, None]
             self._share = (2 * -functional.max_pool2d(-mask, 5, 1, 2) - 1).clamp(0, 1)
-            baseline = float(self._path.extrinsics[:, :3, 3].norm(dim=1).max())
-            inverse_depth = (1 / scene.person_depth).numpy()
-            self._flow = InverseFlow(inverse_depth, 0, scene.intrinsics.numpy(), baseline)
         self._size = torch.tensor(scene.depth.shape[::-1]).float()
 
     def of(self, start: int, stop: int, left: int, top: int) -> PictureDetail:
         """Return the detail for a crop of some frames that begins at (left, top)."""
         width, height = self._size.tolist()
-        if self._flow is None:
+        if self._share is None:
             nodes = torch.tensor([[[-1.0, 1.0], [-1.0, 1.0]], [[-1.0, -1.0], [1.0, 1.0]]])
             positions = nodes.expand(stop - start, -1, -1, -1)
             span = (-left, -top, width - left, height - top)
             return PictureDetail(self._texture, None, positions, span)
-        maps = [
-            self._flow.coarse_map(
-                self._path.intrinsics[index].numpy(), self._path.extrinsics[index].numpy()
-            )
-            for index in range(start, stop)
-        ]
+        maps = [self._video.person_map(index) for index in range(start, stop)]
         positions = torch.from_numpy(np.stack(maps)).float() * (2 / self._size) - 1
-        first, last = self._flow.targets[0, 0], self._flow.targets[-1, -1]
+        targets = self._video.targets
+        first, last = targets[0, 0], targets[-1, -1]
         span = (first[0] - left, first[1] - top, last[0] - left, last[1] - top)
         return PictureDetail(
             self._texture, self._share, positions.permute(0, 3, 1, 2), tuple(map(float, span))
