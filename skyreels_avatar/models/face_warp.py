@@ -32,7 +32,7 @@ from skyreels_avatar.models.face_geometry import (
     interpolate_columns,
     smoothstep,
 )
-from skyreels_avatar.models.reference_clip import PictureDetail, detail_place, enlarge
+from skyreels_avatar.models.reference_clip import PictureDetail, detail_place, enlarge, follows
 
 # What may move: left, top, right, bottom in face coordinates. Nothing outside ever changes.
 FIELD_BOX = (-1.0, -1.35, 1.0, 0.9)
@@ -83,10 +83,13 @@ class CoarseWarp:
         within a cell, the caller looks anew.
         """
         spacing = max(1, round(float(frame.height_px.amin()) / CELLS_PER_FACE))
-        knots = frame.from_pixels(_lattice(height, width, spacing, self.both))
+        lattice = _lattice(height, width, spacing, self.both)
+        knots = frame.from_pixels(lattice)
         nodes = field_nodes(self.both)[None]
         window = field_window(nodes)[:, None].expand(len(self.both), -1, -1, -1)
         found = _sample(torch.cat([self.both, window], 1), knots)
+        if detail is not None:
+            found[:, :2] *= follows(detail, lattice.permute(0, 3, 1, 2))
         looked = frame.to_pixels(knots + found[:, :2].permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
         maps = [looked, found[:, 2:]]
         if detail is not None:

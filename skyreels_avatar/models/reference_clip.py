@@ -14,11 +14,13 @@ from skyreels_avatar.models.mouth import MouthLook
 
 @dataclass(frozen=True)
 class PictureDetail:
-    """A finer copy of the picture, so that a moving face keeps the sharpness of a still one.
+    """The picture itself, finer: a moving face keeps its sharpness, and a background its place.
 
     Attributes:
         texture: (1, 3, Hs, Ws) in [0, 1], about twice as fine as the frames.
         share: (1, 1, Hm, Wm) in [0, 1], where the texture may replace the frames; None is 1.
+        person: (1, 1, Hm, Wm) in [0, 1], how far the picture follows the head: 1 on the person
+            and close by, 0 in the background; None is 1.
         positions: (F, 2, rows, columns), where in the texture (-1..1) lie the nodes of a grid
             over the crop: what the camera does. Between nodes it is interpolated linearly.
         span: left, top, right, bottom pixels of the crop where the first and last nodes are.
@@ -26,6 +28,7 @@ class PictureDetail:
 
     texture: torch.Tensor
     share: torch.Tensor | None
+    person: torch.Tensor | None
     positions: torch.Tensor
     span: tuple[float, float, float, float]
 
@@ -69,23 +72,38 @@ def detail_place(
     Returns:
         place (F, 2, h, w) in pixels of the texture, and its share (F, 1, h, w) or None.
     """
-    left, top, right, bottom = detail.span
-    scale = positions.new_tensor([2 / (right - left), 2 / (bottom - top)])
-    grid = (positions.permute(0, 2, 3, 1) - positions.new_tensor([left, top])) * scale - 1
-    place = F.grid_sample(
-        detail.positions, grid, mode="bilinear", padding_mode="border", align_corners=True
-    )
-    share = None
-    if detail.share is not None:
-        height, width = place.shape[2:]
-        tall = place.permute(0, 2, 3, 1).reshape(1, -1, width, 2)
-        share = F.grid_sample(
-            detail.share, tall, mode="bilinear", padding_mode="reflection", align_corners=False
-        )
-        share = share.reshape(-1, 1, height, width)
+    place = _place(detail, positions)
+    share = None if detail.share is None else _masked(detail.share, place)
     rows, columns = detail.texture.shape[2:]
     half = place.new_tensor([columns / 2, rows / 2])[:, None, None]
     return (place + 1) * half, share
+
+
+def follows(detail: PictureDetail, positions: torch.Tensor) -> torch.Tensor | float:
+    """Return how far pixels at (F, 2, h, w) follow the head: (F, 1, h, w), or 1."""
+    return 1.0 if detail.person is None else _masked(detail.person, _place(detail, positions))
+
+
+def _place(detail: PictureDetail, positions: torch.Tensor) -> torch.Tensor:
+    """Return where in the picture (F, 2, h, w), -1..1, the pixels at (F, 2, h, w) of frames lie."""
+    left, top, right, bottom = detail.span
+    scale = positions.new_tensor([2 / (right - left), 2 / (bottom - top)])
+    grid = (positions.permute(0, 2, 3, 1) - positions.new_tensor([left, top])) * scale - 1
+    count = len(detail.positions)
+    return F.grid_sample(
+        detail.positions, grid.expand(count, -1, -1, -1),
+        mode="bilinear", padding_mode="border", align_corners=True,
+    )  # fmt: skip
+
+
+def _masked(mask: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
+    """Look a mask (1, 1, Hm, Wm) up at (F, 2, h, w), -1..1: (F, 1, h, w)."""
+    height, width = place.shape[2:]
+    tall = place.permute(0, 2, 3, 1).reshape(1, -1, width, 2)
+    found = F.grid_sample(
+        mask, tall, mode="bilinear", padding_mode="reflection", align_corners=False
+    )
+    return found.reshape(-1, 1, height, width)
 
 
 def mix_detail(

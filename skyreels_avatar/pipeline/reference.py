@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as functional
@@ -11,6 +12,7 @@ from skyreels_avatar.models.reference_clip import PictureDetail
 from skyreels_avatar.models.vae import ReferenceMotionVAE
 from skyreels_avatar.pipeline.parallel import ordered_map
 
+FOLLOWING = 0.08  # of the face height: so far round the person pixels move with the head
 _CHUNK_PIXELS = 8 * 512 * 512  # rendered at once; bounds the memory of float frames
 
 
@@ -28,7 +30,7 @@ class ShotReference:
     Args:
         video: the picture through the camera move, on the clock of the output.
         landmarks: (478, 3) of the face in the picture itself.
-        fine: (3, 2 H, 2 W) the picture twice as fine, or None.
+        fine: (3, 2 H, 2 W) the picture twice as fine; None takes the picture as it is.
     """
 
     def __init__(
@@ -39,7 +41,7 @@ class ShotReference:
         self.size: tuple[int, int] = tuple(video.scene.depth.shape)
         self._points = landmarks
         self._world = video.lift(landmarks[:, :2])
-        self._detail = None if fine is None else _Detail(video, fine)
+        self._detail = _Detail(video, landmarks, video.scene.image if fine is None else fine)
         self._first = 0  # frame of _frames[0]
         self._frames: list[np.ndarray] = []
         self._seen: list[float] = []
@@ -76,9 +78,9 @@ class ShotReference:
         """Return left, top, right, bottom of the talking region of (F, 478, 3), whole pixels."""
         return talking_box(landmarks, *self.size)
 
-    def detail(self, start: int, stop: int, left: int, top: int) -> PictureDetail | None:
+    def detail(self, start: int, stop: int, left: int, top: int) -> PictureDetail:
         """Return the finer picture for a crop of some frames that begins at (left, top)."""
-        return None if self._detail is None else self._detail.of(start, stop, left, top)
+        return self._detail.of(start, stop, left, top)
 
     def render_until(self, stop: int) -> None:
         """Make sure that the frames before `stop` are rendered."""
@@ -100,13 +102,14 @@ class ShotReference:
 class _Detail:
     """The finer picture, and where each frame of the reference video looks into it."""
 
-    def __init__(self, video: ReferenceVideo, fine: torch.Tensor):
+    def __init__(self, video: ReferenceVideo, landmarks: torch.Tensor, fine: torch.Tensor):
         scene, self._video = video.scene, video
         self._texture = fine[None]
         self._share = None
+        mask = scene.person_mask[None, None]
+        self._person = _following(mask, landmarks)
         if not video.path.is_static():
             # Behind the person another layer moves differently: only the person is looked up.
-            mask = scene.person_mask[None, None]
             self._share = (2 * -functional.max_pool2d(-mask, 5, 1, 2) - 1).clamp(0, 1)
         self._size = torch.tensor(scene.depth.shape[::-1]).float()
 
@@ -117,15 +120,34 @@ class _Detail:
             nodes = torch.tensor([[[-1.0, 1.0], [-1.0, 1.0]], [[-1.0, -1.0], [1.0, 1.0]]])
             positions = nodes.expand(stop - start, -1, -1, -1)
             span = (-left, -top, width - left, height - top)
-            return PictureDetail(self._texture, None, positions, span)
+            return PictureDetail(self._texture, None, self._person, positions, span)
         maps = [self._video.person_map(index) for index in range(start, stop)]
         positions = torch.from_numpy(np.stack(maps)).float() * (2 / self._size) - 1
         targets = self._video.targets
         first, last = targets[0, 0], targets[-1, -1]
         span = (first[0] - left, first[1] - top, last[0] - left, last[1] - top)
-        return PictureDetail(
-            self._texture, self._share, positions.permute(0, 3, 1, 2), tuple(map(float, span))
-        )
+        positions = positions.permute(0, 3, 1, 2)
+        span = tuple(map(float, span))
+        return PictureDetail(self._texture, self._share, self._person, positions, span)
+
+
+def _following(mask: torch.Tensor, landmarks: torch.Tensor) -> torch.Tensor:
+    """Return (1, 1, h, w): 1 on the person and a little around, falling softly to 0.
+
+    What the matte missed of a head still moves with it, and the background stretches over a
+    narrow band instead of swimming along.
+    """
+    height, width = mask.shape[2:]
+    face_px = float((landmarks[10] - landmarks[152])[:2].norm())
+    scale = min(1.0, 64.0 / face_px)  # soft, so coarse will do
+    size = (max(2, round(width * scale)), max(2, round(height * scale)))
+    person = cv2.resize(mask[0, 0].numpy(), size, interpolation=cv2.INTER_AREA)
+    face = cv2.convexHull((landmarks[:, :2].numpy() * scale).round().astype(np.int32))
+    cv2.fillConvexPoly(person, face, 1.0)
+    reach = round(2 * FOLLOWING * face_px * scale) | 1
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
+    person = cv2.GaussianBlur(cv2.dilate(person, disc), (0, 0), FOLLOWING / 2 * face_px * scale)
+    return torch.from_numpy(person)[None, None]
 
 
 def talking_box(landmarks: torch.Tensor, height: int, width: int) -> tuple[int, int, int, int]:

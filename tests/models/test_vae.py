@@ -183,7 +183,8 @@ def test_opencv_draws_what_pytorch_draws(
         share = torch.linspace(0, 1, height).expand(1, 1, width, height).mT
         nodes = torch.stack(torch.meshgrid(*[torch.linspace(-1, 1, 5)] * 2, indexing="xy"))
         positions = nodes.expand(2, -1, -1, -1)
-        detail = PictureDetail(texture, share, positions, (0.0, 0.0, float(width), float(height)))
+        span = (0.0, 0.0, float(width), float(height))
+        detail = PictureDetail(texture, share, None, positions, span)
         clip = dataclasses.replace(clip, detail=detail)
     motion = random_motion(2, seed=4)
     fast, fast_matte = vae.render(motion, clip)
