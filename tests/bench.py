@@ -34,7 +34,6 @@ class Case:
     camera: str
     seconds: float
     repeats: int
-    untrained: bool
 
     @property
     def name(self) -> str:
@@ -50,7 +49,6 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[512, 256], metavar="PX")
     parser.add_argument("--dtypes", nargs="+", default=["float32", "bfloat16"])
     parser.add_argument("--cameras", nargs="+", default=["static", "push_in:60"])
-    parser.add_argument("--untrained", action="store_true", help="random weights; as fast")
     parser.add_argument("--json", action="store_true", help="print JSON, not a table")
     parser.add_argument("--case", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -61,9 +59,7 @@ def main() -> None:
     for size_px in options.sizes:
         for dtype in options.dtypes:
             for camera in options.cameras:
-                case = Case(
-                    size_px, dtype, camera, options.seconds, options.repeats, options.untrained
-                )
+                case = Case(size_px, dtype, camera, options.seconds, options.repeats)
                 print(f"measuring {case.name} ...", file=sys.stderr, flush=True)
                 rows.append(_in_own_process(case))
     for row in rows:
@@ -87,18 +83,14 @@ def measure(case: Case) -> dict:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    from skyreels_avatar.components import build_components, load_components
+    from skyreels_avatar.apps.memory import keep_freed_memory
+    from skyreels_avatar.components import load_components
     from skyreels_avatar.generate import generate_request
     from skyreels_avatar.script import GenerationRequest, Shot
-    from skyreels_avatar.tiers import load_tier
 
+    keep_freed_memory()
     start = time.perf_counter()
-    if case.untrained:
-        components = build_components(load_tier("nano"))
-        for part in (components.transformer, components.controlnet):
-            part.to(getattr(torch, case.dtype))
-    else:
-        components = load_components("nano", dtype=getattr(torch, case.dtype))
+    components = load_components("nano", dtype=getattr(torch, case.dtype))
     load_s = time.perf_counter() - start
     with tempfile.TemporaryDirectory() as folder:
         shot = Shot(
