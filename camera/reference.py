@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, lru_cache
 
 import cv2
@@ -58,10 +59,11 @@ class ReferenceVideo:
             margin = _needed_margin(scene, path)
             baseline = _baseline(path)
             intrinsics = scene.intrinsics.numpy()
-            self._layers = [
-                _Warp(layer, intrinsics, baseline)
-                for layer in (background_layer(scene, margin), person_layer(scene, margin))
-            ]
+            with ThreadPoolExecutor(2) as pool:
+                makers = (background_layer, person_layer)
+                self._layers = list(
+                    pool.map(lambda make: _Warp(make(scene, margin), intrinsics, baseline), makers)
+                )
 
     @property
     def num_frames(self) -> int:
