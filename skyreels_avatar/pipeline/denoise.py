@@ -85,7 +85,8 @@ class _Guidance:
         text, audio = sampling.guidance_scale, sampling.audio_guidance_scale
         self.variants = [conditions]
         self.weights = [1.0]
-        if text != 1.0:
+        same = torch.equal(conditions.prompt_embeds, conditions.negative_embeds)
+        if text != 1.0 and not same:
             self.variants.append(conditions.without_text())
             self.weights = [text, 1.0 - text]
         if audio != 1.0:
