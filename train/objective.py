@@ -23,6 +23,7 @@ from train.data.windows import BESIDE, WindowBatch
 
 LATENT_STD = 0.35
 _MOUTH_GROUP = 0
+_SETTLED_SIGMA = 0.35
 _FIRST_SMOOTH = 10  # after the mouth and the blinks
 # lip_gap, jaw_drop, width, pucker, upper_raise, press, tuck, tongue
 _MOUTH_WEIGHTS = torch.tensor([3.0, 1.5, 1.0, 1.0, 1.0, 1.0, 1.0, 0.5])
@@ -112,7 +113,7 @@ def loss_parts(
     estimate = clean_from_velocity(noisy, predicted, sigma)
     mouth, speed = _mouth_terms(parts, estimate, batch, prepared.mask)
     visemes = _viseme_term(prepared.visemes, batch)
-    smooth = _smooth_term(parts, estimate, batch, prepared.mask)
+    smooth = _smooth_term(parts, estimate, batch, prepared.mask, sigma)
     losses = {"flow": flow, "mouth": mouth, "speed": speed, "smooth": smooth, "viseme": visemes}
     total = flow + loss.mouth * mouth + loss.speed * speed + loss.smooth * smooth
     total = total + loss.viseme * visemes
@@ -153,17 +154,19 @@ def _mouth_terms(parts, estimate, batch, mask) -> tuple[torch.Tensor, torch.Tens
     return _mean(position, unknown), _mean(change, unknown[:, 1:])
 
 
-def _smooth_term(parts, estimate, batch, mask) -> torch.Tensor:
+def _smooth_term(parts, estimate, batch, mask, sigma) -> torch.Tensor:
     """Return L1 of the second difference of all that should move smoothly (no mouth, no blinks).
 
     Sampled motion otherwise keeps a floor of noise, 0.015 of each scale, which shows as a shiver.
+    Only little noise counts: where the phase of a nod is still open, L1 would draw it to no nod.
     """
     scale = torch.tensor(MOTION_SCALE)[_FIRST_SMOOTH:] * LATENT_STD
     made = parts.vae.decode_motion(estimate)[..., _FIRST_SMOOTH:] / scale
     true = batch.motion[..., _FIRST_SMOOTH:] / scale
     error = (made.diff(n=2, dim=1) - true.diff(n=2, dim=1)).abs()
     unknown = (1 - mask[:, :, :, 0, 0]).transpose(1, 2).flatten(1)[:, 3:, None]
-    return _mean(error, unknown[:, 2:].expand_as(error))
+    settled = (sigma < _SETTLED_SIGMA).float()[:, None, None]
+    return _mean(error, (settled * unknown[:, 2:]).expand_as(error))
 
 
 def _viseme_term(visemes: torch.Tensor, batch: WindowBatch) -> torch.Tensor:
