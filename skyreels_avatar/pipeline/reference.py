@@ -13,12 +13,12 @@ from skyreels_avatar.models.vae import ReferenceMotionVAE
 from skyreels_avatar.pipeline.parallel import ordered_map
 
 FOLLOWING = 0.08  # of the face height: so far round the person pixels move with the head
-_CHUNK_PIXELS = 8 * 512 * 512  # rendered at once; bounds the memory of float frames
+_CHUNK_PIXELS = 4 * 512 * 512  # rendered at once; bounds the memory of float frames
 
 
 def frames_per_chunk(height: int, width: int) -> int:
-    """Return how many frames are worked on together at this size: 1 to 8."""
-    return max(1, min(8, _CHUNK_PIXELS // (height * width)))
+    """Return how many frames are worked on together at this size: 1 to 4."""
+    return max(1, min(4, _CHUNK_PIXELS // (height * width)))
 
 
 class ShotReference:
@@ -153,11 +153,12 @@ def _following(mask: torch.Tensor, landmarks: torch.Tensor) -> torch.Tensor:
 def talking_box(landmarks: torch.Tensor, height: int, width: int) -> tuple[int, int, int, int]:
     """Return left, top, right, bottom of what may move in frames with (F, 478, 3) landmarks.
 
-    Whole pixels, so that a crop is a slice; clipped to the picture, at least 2 pixels each way.
+    Multiples of 16 pixels, so that crops of neighbouring frames take memory of the same size;
+    clipped to the picture, at least 2 pixels each way.
     """
     box = ReferenceMotionVAE.crop_box(landmarks)
     low, high = torch.tensor(box[:2]), torch.tensor(box[2:])
     limit = torch.tensor([width, height])
-    low = low.floor().long().clamp_min(0).minimum(limit - 2)
-    high = high.ceil().long().minimum(limit).maximum(low + 2)
+    low = ((low / 16).floor().long() * 16).clamp_min(0).minimum(limit - 2)
+    high = ((high / 16).ceil().long() * 16).minimum(limit).maximum(low + 2)
     return int(low[0]), int(low[1]), int(high[0]), int(high[1])
