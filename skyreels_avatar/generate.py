@@ -138,8 +138,9 @@ def generate_request(
             opened = open_shot(request, files, components)
         height, width = opened.portrait.height, opened.portrait.width
         with VideoWriter(
-            path, height, width, request.fps, opened.audio, metadata=metadata_of(request)
+            path, height, width, request.fps, files.audio, metadata=metadata_of(request)
         ) as writer:
+            del files  # the writer has put the sound on disk
             AvatarPipeline(components)(request, opened, writer, reporter)
             reporter.report("finish")
     return GenerationResult(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import queue
+import tempfile
 import threading
 from collections.abc import Iterator
 from fractions import Fraction
@@ -112,7 +113,9 @@ class VideoWriter:
         self.fps = exact_fps(fps)
         self.num_frames = 0
         self._partial = _partial(self.path)
-        self._audio = None if audio is None else _playable(audio)
+        self._audio = None
+        if audio is not None:
+            self._audio = _WaitingSound(_playable(audio), self.path)
         self._metadata = metadata or {}
         self._options = {"crf": str(crf), "preset": preset, "threads": "1", **_repeatable_options()}
         # Two batches wait at most: memory stays flat, whichever side is faster.
@@ -203,15 +206,46 @@ class VideoWriter:
                     sound.finish(index / self.fps)
         except (FFmpegError, OSError, ValueError, MemoryError) as error:
             self._failure = error
+        finally:
+            if self._audio is not None:
+                self._audio.close()
+
+
+class _WaitingSound:
+    """A sound on disk beside the video, in a file without a name: an hour takes a gigabyte."""
+
+    def __init__(self, audio: AudioTrack, video_path: Path):
+        self.sample_rate = audio.sample_rate
+        self.num_channels = len(audio.channels)
+        try:
+            self._file = tempfile.TemporaryFile(dir=video_path.parent)  # noqa: SIM115 (close)
+            for start in range(0, audio.channels.shape[1], self.sample_rate):
+                piece = audio.channels[:, start : start + self.sample_rate]
+                self._file.write(np.ascontiguousarray(piece.T, np.float32).tobytes())
+        except OSError as error:
+            raise MediaError(f"cannot write beside {video_path}: {error}") from error
+
+    def close(self) -> None:
+        """Free the disk."""
+        self._file.close()
+
+    def read(self, start: int, count: int) -> np.ndarray:
+        """Return (C, count) float32 from a sample on, silence beyond the end."""
+        frame_bytes = 4 * self.num_channels
+        self._file.seek(start * frame_bytes)
+        found = np.frombuffer(self._file.read(count * frame_bytes), np.float32)
+        piece = np.zeros((self.num_channels, count), np.float32)
+        piece[:, : len(found) // self.num_channels] = found.reshape(-1, self.num_channels).T
+        return piece
 
 
 class _SoundTrack:
     """The AAC stream of a video, encoded piece by piece as the film grows."""
 
-    def __init__(self, container: av.container.OutputContainer, audio: AudioTrack):
+    def __init__(self, container: av.container.OutputContainer, audio: _WaitingSound):
         self._container = container
         self._audio = audio
-        self._layout = "mono" if len(audio.channels) == 1 else "stereo"
+        self._layout = "mono" if audio.num_channels == 1 else "stereo"
         self._stream = container.add_stream("aac", rate=audio.sample_rate, layout=self._layout)
         self._stream.bit_rate = 128_000 if self._layout == "mono" else 192_000
         self._position = 0
@@ -230,9 +264,7 @@ class _SoundTrack:
         self._container.mux(self._stream.encode(None))
 
     def _encode(self, count: int) -> None:
-        channels = self._audio.channels[:, self._position : self._position + count]
-        piece = np.zeros((len(channels), count), np.float32)
-        piece[:, : channels.shape[1]] = channels
+        piece = self._audio.read(self._position, count)
         frame = av.AudioFrame.from_ndarray(piece, format="fltp", layout=self._layout)
         frame.sample_rate = self._audio.sample_rate
         frame.time_base = Fraction(1, self._audio.sample_rate)

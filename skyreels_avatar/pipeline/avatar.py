@@ -17,7 +17,7 @@ from skyreels_avatar.pipeline.conditions import (
 )
 from skyreels_avatar.pipeline.decode import Decoder, known_latents
 from skyreels_avatar.pipeline.denoise import Sampling, denoise, segment_generator
-from skyreels_avatar.pipeline.encode import OpenShot, ShotSound, build_reference
+from skyreels_avatar.pipeline.encode import OpenShot, build_reference
 from skyreels_avatar.pipeline.plan import Segment
 from skyreels_avatar.pipeline.progress import Reporter
 from skyreels_avatar.pipeline.reference import ShotReference
@@ -93,7 +93,7 @@ class _EncodedShot:
         self.plan = opened.plan
         self.seed = request.seed
         self.sampling = Sampling.of(request.sampling, tier)
-        self.sound = ShotSound(opened.audio, components.audio_encoder)
+        self.sound = opened.sound
         self.prompt_embeds, self.negative_embeds = components.text_encoder(
             [shot.prompt, shot.negative_prompt]
         ).split(1)

@@ -62,14 +62,14 @@ class OpenShot:
     Attributes:
         portrait: the picture at the size of the video.
         face: who speaks, in pixels of `portrait`.
-        audio: the voice, as long as the shot.
+        sound: the voice, as long as the shot.
         plan: how many frames, and in which windows.
         fine: `portrait` twice as fine; None for large videos.
     """
 
     portrait: Portrait
     face: Face
-    audio: AudioTrack
+    sound: ShotSound
     plan: ShotPlan
     fine: Portrait | None = None
 
@@ -102,7 +102,8 @@ def open_shot(request: GenerationRequest, files: ShotFiles, components: Componen
     fine = None
     if files.height * files.width <= _MAX_FINE_PX:
         fine, _ = _framed(replace(files, height=2 * files.height, width=2 * files.width), face)
-    return OpenShot(*_framed(files, face), files.audio, plan, fine)
+    sound = ShotSound(files.audio, components.audio_encoder)
+    return OpenShot(*_framed(files, face), sound, plan, fine)
 
 
 def frame_face(files: ShotFiles, selector: str, analyser: FaceAnalyser) -> tuple[Portrait, Face]:
@@ -156,7 +157,8 @@ class ShotSound:
     """The voice of a shot as audio tokens, encoded window by window."""
 
     def __init__(self, audio: AudioTrack, encoder: AudioEncoder):
-        self._samples = audio.resampled(SAMPLE_RATE).normalised().samples
+        mono = AudioTrack(audio.samples, audio.sample_rate, audio.path)
+        self._samples = mono.resampled(SAMPLE_RATE).normalised().samples
         self._encoder = encoder
         num_mels = -(-len(self._samples) // HOP)
         self.num_tokens = -(-num_mels // MEL_FRAMES_PER_TOKEN)

@@ -44,6 +44,7 @@ class ShotReference:
         self._detail = _Detail(video, landmarks, video.scene.image if fine is None else fine)
         self._first = 0  # frame of _frames[0]
         self._frames: list[np.ndarray] = []
+        self._spare: list[np.ndarray] = []  # memory of released frames
         self._seen: list[float] = []
 
     def landmarks(self, start: int, stop: int) -> torch.Tensor:
@@ -71,6 +72,7 @@ class ShotReference:
     def release(self, before: int) -> None:
         """Forget the pixels of the frames before a frame."""
         count = max(0, before - self._first)
+        self._spare += self._frames[:count]
         del self._frames[:count]
         self._first += count
 
@@ -88,8 +90,15 @@ class ShotReference:
         start = self._first + len(self._frames)
         starts = range(start, stop, step)
         for pixels, seen in ordered_map(lambda first: self._render(first, first + step), starts):
-            self._frames.extend(pixels)
+            self._frames.extend(map(self._kept, pixels))
             self._seen.extend(seen)
+
+    def _kept(self, pixels: np.ndarray) -> np.ndarray:
+        """Return a copy in memory that a frame has left: new memory among the short-lived arrays
+        of other windows would be lost between them."""
+        frame = self._spare.pop() if self._spare else np.empty_like(pixels)
+        frame[:] = pixels
+        return frame
 
     def _render(self, start: int, stop: int) -> tuple[np.ndarray, list[float]]:
         """Return frames (F, H, W, 3) uint8 and how much of each one's talking region is seen."""

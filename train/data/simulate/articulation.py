@@ -123,7 +123,7 @@ _REST = np.zeros(8)
 _REACH_S = np.array([0.017, 0.022, 0.025, 0.026, 0.019, 0.011, 0.013, 0.016])
 
 # Least squares draws targets towards their mean. What brings speed and spread back to those of
-# GRID's lips, with a better r: opening and jaw to a power round a middle value, the upper lip scaled.
+# GRID's lips, with a better r: opening and jaw to a power round a middle value, upper lip scaled.
 _GAP_MIDDLE, _GAP_POWER = 0.05, 2.0
 _JAW_MIDDLE, _JAW_POWER = 0.036, 1.6
 _UPPER_SCALE = 1.3
