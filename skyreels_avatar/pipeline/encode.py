@@ -62,14 +62,14 @@ class OpenShot:
     Attributes:
         portrait: the picture at the size of the video.
         face: who speaks, in pixels of `portrait`.
-        sound: the voice, as long as the shot.
+        sound: the voice, as long as the shot; None for a silent preview.
         plan: how many frames, and in which windows.
         fine: `portrait` twice as fine; None for large videos.
     """
 
     portrait: Portrait
     face: Face
-    sound: ShotSound
+    sound: ShotSound | None
     plan: ShotPlan
     fine: Portrait | None = None
 

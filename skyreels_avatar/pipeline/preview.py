@@ -29,12 +29,12 @@ from skyreels_avatar.tiers import load_tier
 
 MAX_PREVIEW_S = 600.0
 
-# Core-seconds measured at 256, 512 and 1024 px on an AMD EPYC (Zen 4) (float32, push_in) times 0.6,
-# since two cores share most of the work; rounded up. Memory is the peak of the same runs.
-_START_S, _START_MEGAPIXEL_S = 6.0, 6.0
-_FRAME_S, _FRAME_MEGAPIXEL_S = 0.003, 0.2
-_STEP_S = 0.03
-_START_MB, _MEGAPIXEL_MB = 1000.0, 500.0
+# Wall-clock seconds of whole runs at 256, 512 and 1024 px, two cores of an AMD EPYC (Zen 4),
+# push_in:60, rounded up. Memory is the peak of the same runs.
+_START_S, _START_MEGAPIXEL_S = 4.0, 6.0
+_FRAME_S, _FRAME_MEGAPIXEL_S = 0.008, 0.065
+_STEP_S = 0.022
+_START_MB, _MEGAPIXEL_MB = 750.0, 850.0
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def write_reference(
         files = ShotFiles(whole, silence, height, width)
         portrait, chosen = frame_face(files, face, FaceAnalyser())
     with reporter.stage("encode"):
-        reference = build_reference(OpenShot(portrait, chosen, silence, plan), moves)
+        reference = build_reference(OpenShot(portrait, chosen, None, plan), moves)
     reporter.start_pace(plan.num_frames)
     step = frames_per_chunk(height, width)
     with VideoWriter(path, height, width, fps) as writer:
