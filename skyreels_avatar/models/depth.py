@@ -11,7 +11,6 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 import torch
-from scipy.spatial import Delaunay, cKDTree
 
 from skyreels_avatar.errors import CheckpointError, InputError, MissingExtraError
 
@@ -142,8 +141,8 @@ def _face_relief(
     """Return (h, w) depth of the face in face widths (0 in the mean) and (h, w) weights 0..1."""
     flat, depth = points[:, :2], points[:, 2] / face_width
     # In side views the far half of the mesh lies behind the near one: keep what is in front.
-    neighbors = cKDTree(flat).query_ball_point(flat, 0.06 * face_width)
-    front = np.array([depth[own] < depth[near].min() + 0.12 for own, near in enumerate(neighbors)])
+    near = np.linalg.norm(flat[:, None] - flat, axis=2) < 0.06 * face_width
+    front = depth < np.where(near, depth, np.inf).min(1) + 0.12
     flat, depth = flat[front], depth[front]
     depth = depth - np.median(depth)
     surface = _triangulated(shape, flat, depth)
@@ -160,11 +159,11 @@ def _face_relief(
 def _triangulated(shape: tuple[int, int], flat: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Return (h, w) float64 values (N,) at points (N, 2) px, linear between them, NaN outside.
 
-    Not scipy.interpolate: it takes a second to import, and its search asks for the interpreter's
-    lock at every pixel outside the points, which took half a minute beside busy threads.
+    Not scipy's: importing it takes half a second, and its search at every pixel outside the points
+    asks for the interpreter's lock.
     """
     surface = np.full(shape, np.nan)
-    for corners in Delaunay(flat).simplices:
+    for corners in _delaunay(flat):
         (x0, y0), (x1, y1), (x2, y2) = triangle = flat[corners]
         left, top = np.maximum(np.floor(triangle.min(0) - 0.5), 0).astype(int)
         right, bottom = np.minimum(np.ceil(triangle.max(0) + 0.5), shape[::-1]).astype(int)
@@ -180,6 +179,19 @@ def _triangulated(shape: tuple[int, int], flat: np.ndarray, values: np.ndarray) 
         part = surface[top:bottom, left:right]
         part[inside] = (a + second * (b - a) + third * (c - a))[inside]
     return surface
+
+
+def _delaunay(flat: np.ndarray) -> np.ndarray:
+    """Return the corners (T, 3) of a Delaunay triangulation of points (N, 2)."""
+    flat = flat.astype(np.float32)
+    low, high = np.floor(flat.min(0)) - 1, np.ceil(flat.max(0)) + 1
+    subdivision = cv2.Subdiv2D((*map(int, low), *map(int, high - low)))
+    subdivision.insert(flat)
+    index = {point.tobytes(): number for number, point in enumerate(flat)}
+    corners = subdivision.getTriangleList().reshape(-1, 3, 2)
+    found = [[index.get(point.tobytes(), -1) for point in triangle] for triangle in corners]
+    triangles = np.array(found, int).reshape(-1, 3)
+    return triangles[(triangles >= 0).all(1)]  # the others hang on a triangle round everything
 
 
 def _background(person: np.ndarray) -> np.ndarray:
