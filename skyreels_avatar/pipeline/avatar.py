@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import numpy as np
 import torch
 
 from skyreels_avatar.components import Components
+from skyreels_avatar.errors import Cancelled
 from skyreels_avatar.media.video import VideoWriter
 from skyreels_avatar.pipeline.conditions import (
     Conditions,
@@ -18,6 +20,7 @@ from skyreels_avatar.pipeline.conditions import (
 from skyreels_avatar.pipeline.decode import Decoder, known_latents
 from skyreels_avatar.pipeline.denoise import Sampling, denoise, segment_generator
 from skyreels_avatar.pipeline.encode import OpenShot, build_reference
+from skyreels_avatar.pipeline.parallel import one_ahead, one_core_per_thread
 from skyreels_avatar.pipeline.plan import Segment
 from skyreels_avatar.pipeline.progress import Reporter
 from skyreels_avatar.pipeline.reference import ShotReference
@@ -52,36 +55,57 @@ class AvatarPipeline:
         with reporter.stage("encode"):
             shot = _EncodedShot(self.components, request, opened)
         reporter.start_pace(opened.plan.num_frames)
-        stitch(self._frames(shot, reporter), writer, opened.plan, reporter)
+        with one_core_per_thread():
+            stitch(self._frames(shot, reporter), writer, opened.plan, reporter)
         return shot.reference
 
     def _frames(self, shot: _EncodedShot, reporter: Reporter) -> Iterator[np.ndarray]:
-        """Yield the pictures (F, H, W, 3) of all windows in order."""
+        """Yield the pictures (F, H, W, 3) of all windows in order.
+
+        While a window is decoded and written, the next one is denoised.
+        """
+        stopped = threading.Event()
+        windows = self._denoised(shot, reporter, stopped)
+        try:
+            for segment, latents in one_ahead(windows, lambda: reporter.report("denoise")):
+                chunks = shot.decoder.frames(latents, segment)
+                while True:
+                    with reporter.stage("decode"):
+                        pixels = next(chunks, None)
+                    if pixels is None:
+                        break
+                    yield pixels
+                shot.reference.release(shot.plan.video_range(segment)[1])
+        finally:
+            stopped.set()
+
+    def _denoised(
+        self, shot: _EncodedShot, reporter: Reporter, stopped: threading.Event
+    ) -> Iterator[tuple[Segment, torch.Tensor]]:
+        """Yield every window with its latents (1, C, T, h, w)."""
+
+        def check(_: int) -> None:
+            if stopped.is_set():
+                raise Cancelled("stopped during denoise")
+
         known = None
         for segment in shot.plan.segments:
-            with reporter.stage("reference"):
+            with reporter.measured("reference"):
                 shot.reference.render_until(shot.last_picture(segment) + 1)
-            with reporter.stage("encode"):
+            with reporter.measured("encode"):
                 conditions = shot.conditions(segment, known)
                 conditions = conditions.to(self.components.device, self.components.dtype)
-            with reporter.stage("denoise"):
+            with reporter.measured("denoise"):
                 latents = denoise(
                     self.components.transformer,
                     self.components.controlnet,
                     conditions,
                     shot.sampling,
                     segment_generator(shot.seed, segment.index),
-                    on_step=lambda _: reporter.report("denoise"),
+                    on_step=check,
                 ).float()
-            chunks = shot.decoder.frames(latents, segment)
-            while True:
-                with reporter.stage("decode"):
-                    pixels = next(chunks, None)
-                if pixels is None:
-                    break
-                yield pixels
             known = known_latents(self.components.vae, latents, self.components.tier.overlap)
-            shot.reference.release(shot.plan.video_range(segment)[1])
+            yield segment, latents
 
 
 class _EncodedShot:

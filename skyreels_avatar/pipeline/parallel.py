@@ -1,4 +1,4 @@
-"""Work on several pieces at once, with the results in order and few of them in memory."""
+"""Work on several pieces at once, or one ahead, with the results in order and few in memory."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import contextmanager
 from typing import TypeVar
 
+import cv2
 import torch
 
 Item = TypeVar("Item")
@@ -37,6 +40,51 @@ def ordered_map(
         finally:
             for future in pending:
                 future.cancel()
+
+
+def one_ahead(items: Iterator[Item], on_wait: Callable[[], object]) -> Iterator[Item]:
+    """Yield the items of an iterator; while one is in use, the next is made in another thread.
+
+    Args:
+        on_wait: called ten times a second while the caller has to wait; may raise.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="pipeline") as pool:
+        pending = pool.submit(_without_grad, _next_of, items)
+        while found := _waited(pending, on_wait):
+            pending = pool.submit(_without_grad, _next_of, items)
+            yield found[0]
+
+
+@contextmanager
+def one_core_per_thread() -> Iterator[None]:
+    """Keep PyTorch and OpenCV from splitting each loop among the cores while threads share them.
+
+    On two cores, two threads that start two more each for every small loop mostly wait.
+    """
+    torch_threads, opencv_threads = torch.get_num_threads(), cv2.getNumThreads()
+    torch.set_num_threads(1)  # threads that begin now take it over
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(torch_threads)
+        cv2.setNumThreads(opencv_threads)
+
+
+def _next_of(items: Iterator[Item]) -> tuple[Item] | None:
+    for item in items:
+        return (item,)
+    return None
+
+
+def _waited(pending: Future[Result], on_wait: Callable[[], object]) -> Result:
+    while True:
+        try:
+            return pending.result(timeout=0.1)
+        except FutureTimeoutError:
+            if pending.done():  # the work itself ran out of time
+                raise
+            on_wait()
 
 
 def _without_grad(function: Callable[[Item], Result], item: Item) -> Result:

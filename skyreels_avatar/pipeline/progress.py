@@ -43,6 +43,12 @@ class Reporter:
     def stage(self, name: str) -> Iterator[None]:
         """Report the start of a stage and add its duration to `seconds`."""
         self.report(name)
+        with self.measured(name):
+            yield
+
+    @contextmanager
+    def measured(self, name: str) -> Iterator[None]:
+        """Add the duration of what runs beside the caller's thread, unreported, to `seconds`."""
         start = time.perf_counter()
         try:
             yield

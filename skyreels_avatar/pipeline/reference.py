@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import cv2
 import numpy as np
 import torch
@@ -45,6 +47,8 @@ class ShotReference:
         self._first = 0  # frame of _frames[0]
         self._frames: list[np.ndarray] = []
         self._spare: list[np.ndarray] = []  # memory of released frames
+        # One thread reads frames while another renders more.
+        self._lock, self._rendering = threading.Lock(), threading.Lock()
         self._seen: list[float] = []
 
     def landmarks(self, start: int, stop: int) -> torch.Tensor:
@@ -62,7 +66,8 @@ class ShotReference:
     def frames(self, start: int, stop: int) -> np.ndarray:
         """Return (F, H, W, 3) uint8 frames; earlier ones than a past `release` are gone."""
         self.render_until(stop)
-        return np.stack(self._frames[start - self._first : stop - self._first])
+        with self._lock:
+            return np.stack(self._frames[start - self._first : stop - self._first])
 
     def seen_share(self, start: int, stop: int) -> torch.Tensor:
         """Return (F,) the share of the talking region that the picture really shows."""
@@ -71,10 +76,11 @@ class ShotReference:
 
     def release(self, before: int) -> None:
         """Forget the pixels of the frames before a frame."""
-        count = max(0, before - self._first)
-        self._spare += self._frames[:count]
-        del self._frames[:count]
-        self._first += count
+        with self._lock:
+            count = max(0, before - self._first)
+            self._spare += self._frames[:count]
+            del self._frames[:count]
+            self._first += count
 
     def box(self, landmarks: torch.Tensor) -> tuple[int, int, int, int]:
         """Return left, top, right, bottom of the talking region of (F, 478, 3), whole pixels."""
@@ -85,13 +91,20 @@ class ShotReference:
         return self._detail.of(start, stop, left, top)
 
     def render_until(self, stop: int) -> None:
-        """Make sure that the frames before `stop` are rendered."""
-        step = frames_per_chunk(*self.size)
-        start = self._first + len(self._frames)
-        starts = range(start, stop, step)
-        for pixels, seen in ordered_map(lambda first: self._render(first, first + step), starts):
-            self._frames.extend(map(self._kept, pixels))
-            self._seen.extend(seen)
+        """Make sure that the frames before `stop` are rendered; by one thread at a time."""
+        if stop <= self._stop():
+            return
+        with self._rendering:
+            step = frames_per_chunk(*self.size)
+            starts = range(self._stop(), stop, step)
+            for pixels, seen in ordered_map(lambda i: self._render(i, i + step), starts):
+                with self._lock:
+                    self._frames.extend(map(self._kept, pixels))
+                    self._seen.extend(seen)
+
+    def _stop(self) -> int:
+        with self._lock:
+            return self._first + len(self._frames)
 
     def _kept(self, pixels: np.ndarray) -> np.ndarray:
         """Return a copy in memory that a frame has left: new memory among the short-lived arrays
