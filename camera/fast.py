@@ -72,13 +72,13 @@ class InverseFlow:
             depth = 1 / self._sample(source)
         return source
 
-    def enlarged(self, coarse: np.ndarray) -> np.ndarray:
-        """Return the canvas positions x, y (H, W, 2) float32, counted from pixel 0, to sample."""
+    def enlarged(self, coarse: np.ndarray, scale: int = 1) -> np.ndarray:
+        """Return the positions x, y (H, W, 2) float32 on a canvas `scale` times as fine, from 0."""
         height, width = self.size
         rows, columns = coarse.shape[:2]
         # Linear: OpenCV's cubic kernel (a = -0.75) would bend an even slope by half a pixel.
         full = cv2.resize(
-            (coarse + (self.margin - 0.5)).astype(np.float32),
+            (scale * (coarse + (self.margin - 0.5))).astype(np.float32),
             (columns * CELL_PX, rows * CELL_PX),
             interpolation=cv2.INTER_LINEAR,
         )

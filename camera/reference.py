@@ -164,10 +164,10 @@ class ReferenceVideo:
         )
         before, before_seen = person.draw(self.path, index, self.person_map(index), self.exact)
         coverage = before[..., 3]
-        mixed = cv2.multiply(behind, cv2.merge([1 - coverage] * 4))
-        cv2.add(mixed, before, dst=mixed)
-        pixels[:] = cv2.multiply(mixed, (255.0,) * 4, dtype=cv2.CV_8U)[..., :3]
-        seen[:] = np.where(coverage >= 0.5, before_seen, behind_seen) > 0
+        rest = 255 - coverage
+        cv2.multiply(behind, cv2.merge([rest] * 4), dst=behind, scale=1 / 255)
+        cv2.cvtColor(cv2.add(behind, before, dtype=cv2.CV_8U), cv2.COLOR_RGBA2RGB, dst=pixels)
+        seen[:] = np.where(coverage >= 127.5, before_seen, behind_seen) > 0
 
 
 class _Warp:
@@ -180,6 +180,8 @@ class _Warp:
         values = layer.values
         if values.shape[2] == 3:  # four channels are looked up faster than three
             values = cv2.cvtColor(values, cv2.COLOR_RGB2RGBA)
+        values = 255 * values
+        self._seen = layer.seen
         self._is_fine = layer.seen.size <= FINE_CANVAS_PX
         if self._is_fine:
             # Every second sample is the canvas itself: a still camera shows it unchanged.
@@ -188,6 +190,8 @@ class _Warp:
                 values, np.float32([[0.5, 0, 0], [0, 0.5, 0]]), (2 * width - 1, 2 * height - 1),
                 flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE,
             )  # fmt: skip
+            size = values.shape[1::-1]
+            self._seen = cv2.resize(layer.seen, size, interpolation=cv2.INTER_NEAREST)
         self._texture = values
 
     def coarse_map(self, path: CameraPath, index: int) -> np.ndarray:
@@ -197,16 +201,14 @@ class _Warp:
     def draw(
         self, path: CameraPath, index: int, coarse: np.ndarray, exact: bool
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the layer's values (H, W, 4) and seen (H, W) uint8 in one frame."""
-        positions = self.flow.enlarged(coarse)
+        """Return the layer's values (H, W, 4), 0 to 255, and seen (H, W) uint8 in one frame."""
+        scale, way = (2, cv2.INTER_LINEAR) if self._is_fine else (1, cv2.INTER_CUBIC)
+        positions = self.flow.enlarged(coarse, scale)
         if exact:
-            positions = self._exact(path.intrinsics[index], path.extrinsics[index], positions)
+            camera = path.intrinsics[index], path.extrinsics[index]
+            positions = scale * self._exact(*camera, positions / scale)
         border = cv2.BORDER_REPLICATE
-        seen = cv2.remap(self.layer.seen, positions, None, cv2.INTER_NEAREST, borderMode=border)
-        if self._is_fine:
-            positions, way = 2 * positions, cv2.INTER_LINEAR
-        else:
-            way = cv2.INTER_CUBIC
+        seen = cv2.remap(self._seen, positions, None, cv2.INTER_NEAREST, borderMode=border)
         return cv2.remap(self._texture, positions, None, way, borderMode=border), seen
 
     def _exact(self, intrinsics: Tensor, extrinsics: Tensor, positions: np.ndarray) -> np.ndarray:

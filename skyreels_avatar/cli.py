@@ -96,7 +96,7 @@ def generate_command(
         result = generate_request(request, on_progress)
     total_s = result.seconds["total"]
     stages = ", ".join(f"{name} {s:.1f}" for name, s in result.seconds.items() if name != "total")
-    stderr.print(f"[dim]{total_s:.1f} s in all: {stages}[/dim]")
+    stderr.print(f"[dim]{total_s:.1f} s in all; side by side: {stages}[/dim]")
     stdout.print(
         f"{result.path}  {result.width}x{result.height}, {result.num_frames} frames at "
         f"{result.fps:g} fps, {result.duration_s:.2f} s",

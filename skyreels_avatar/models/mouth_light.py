@@ -44,7 +44,9 @@ def colours_at(frame: torch.Tensor, xy: torch.Tensor) -> torch.Tensor:
     """Return (K, 3) colours of a blurred picture at (K, 2) pixels."""
     height, width = frame.shape[-2:]
     radius = max(1, min(height, width) // 60)
-    soft = F.avg_pool2d(frame[None], 2 * radius + 1, 1, radius, count_include_pad=False)
+    soft = frame[None]
+    for size, pad in (((2 * radius + 1, 1), (radius, 0)), ((1, 2 * radius + 1), (0, radius))):
+        soft = F.avg_pool2d(soft, size, 1, pad, count_include_pad=False)
     grid = xy / torch.tensor([width, height]) * 2 - 1
     found = F.grid_sample(soft, grid[None, None], padding_mode="border", align_corners=False)
     return found[0, :, 0].T

@@ -152,12 +152,12 @@ def _with_opencv(*tensors: torch.Tensor) -> bool:
 def _remapped(frames: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
     """Do the work of `sample_frames`; the result's memory is channels last."""
     sources = frames.permute(0, 2, 3, 1).contiguous().numpy()
-    maps = (positions - 0.5).numpy()
-    count, _, height, width = maps.shape
+    count, _, height, width = positions.shape
     found = np.empty((count, height, width, sources.shape[-1]), np.float32)
     for index in range(count):
+        x, y = (positions[index] - 0.5).numpy()
         cv2.remap(
-            sources[index % len(sources)], maps[index, 0], maps[index, 1], cv2.INTER_LINEAR,
+            sources[index % len(sources)], x, y, cv2.INTER_LINEAR,
             dst=found[index], borderMode=cv2.BORDER_REFLECT,
         )  # fmt: skip
     return torch.from_numpy(found).permute(0, 3, 1, 2)

@@ -46,7 +46,9 @@ class Decoder:
         landmarks = self.reference.landmarks(first, last)
         left, top, right, bottom = self.reference.box(landmarks)
         inside = pixels[:, top:bottom, left:right]
-        crop = torch.from_numpy(inside).permute(0, 3, 1, 2).float().div_(255)
+        # Channels last in memory, as the bytes are: OpenCV then needs no copy.
+        crop = torch.from_numpy(np.ascontiguousarray(inside)).permute(0, 3, 1, 2)
+        crop = crop.float().div_(255)
         positions = [self.plan.position(i) - segment.first_frame for i in range(first, last)]
         landmarks = landmarks - torch.tensor([left, top, 0.0])
         device = latents.device

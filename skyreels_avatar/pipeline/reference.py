@@ -15,12 +15,12 @@ from skyreels_avatar.models.vae import ReferenceMotionVAE
 from skyreels_avatar.pipeline.parallel import ordered_map
 
 FOLLOWING = 0.08  # of the face height: so far round the person pixels move with the head
-_CHUNK_PIXELS = 4 * 512 * 512  # rendered at once; bounds the memory of float frames
+_CHUNK_PIXELS = 8 * 512 * 512  # rendered at once; bounds the memory of float frames
 
 
 def frames_per_chunk(height: int, width: int) -> int:
-    """Return how many frames are worked on together at this size: 1 to 4."""
-    return max(1, min(4, _CHUNK_PIXELS // (height * width)))
+    """Return how many frames are worked on together at this size: 1 to 8."""
+    return max(1, min(8, _CHUNK_PIXELS // (height * width)))
 
 
 class ShotReference:
@@ -126,7 +126,7 @@ class _Detail:
 
     def __init__(self, video: ReferenceVideo, landmarks: torch.Tensor, fine: torch.Tensor):
         scene, self._video = video.scene, video
-        self._texture = fine[None]
+        self._texture = fine[None].contiguous(memory_format=torch.channels_last)
         self._share = None
         mask = scene.person_mask[None, None]
         self._person = _following(mask, landmarks)
