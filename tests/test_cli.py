@@ -57,7 +57,7 @@ def test_every_flag_reaches_the_request(request_made, capsys):
     assert (sampling.guidance_scale, sampling.audio_guidance_scale) == (2.0, 3.0)
     printed = capsys.readouterr()
     assert "o.mp4  384x512, 250 frames at 25 fps, 10.00 s" in printed.out
-    assert "12.3 s in all: load 1.0" in printed.err
+    assert "12.3 s in all; side by side: load 1.0" in printed.err
 
 
 def test_defaults_are_those_of_the_request(request_made):

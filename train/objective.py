@@ -24,6 +24,7 @@ from train.data.windows import BESIDE, WindowBatch
 LATENT_STD = 0.35
 _MOUTH_GROUP = 0
 _SETTLED_SIGMA = 0.35
+_JOIN_WEIGHT = 4.0
 _FIRST_SMOOTH = 10  # after the mouth and the blinks
 # lip_gap, jaw_drop, width, pucker, upper_raise, press, tuck, tongue
 _MOUTH_WEIGHTS = torch.tensor([3.0, 1.5, 1.0, 1.0, 1.0, 1.0, 1.0, 0.5])
@@ -110,7 +111,9 @@ def loss_parts(
     unknown = (1 - prepared.mask[:, :1]).expand_as(predicted)
     error = (predicted - velocity(prepared.clean, noise)).square()
     flow = _mean(error, unknown)
+    # What is known is given to the sampler as it is: continuity is measured against that.
     estimate = clean_from_velocity(noisy, predicted, sigma)
+    estimate = torch.lerp(estimate, prepared.clean, prepared.mask[:, :1])
     mouth, speed = _mouth_terms(parts, estimate, batch, prepared.mask)
     visemes = _viseme_term(prepared.visemes, batch)
     smooth = _smooth_term(parts, estimate, batch, prepared.mask, sigma)
@@ -166,7 +169,10 @@ def _smooth_term(parts, estimate, batch, mask, sigma) -> torch.Tensor:
     error = (made.diff(n=2, dim=1) - true.diff(n=2, dim=1)).abs()
     unknown = (1 - mask[:, :, :, 0, 0]).transpose(1, 2).flatten(1)[:, 3:, None]
     settled = (sigma < _SETTLED_SIGMA).float()[:, None, None]
-    return _mean(error, (settled * unknown[:, 2:]).expand_as(error))
+    # Where a window goes on from what is known, any step is a jerk in the film.
+    joins = unknown[:, 2:] * (1 - unknown[:, :-2])
+    weights = settled * unknown[:, 2:] * (1 + _JOIN_WEIGHT * joins)
+    return _mean(error, weights.expand_as(error))
 
 
 def _viseme_term(visemes: torch.Tensor, batch: WindowBatch) -> torch.Tensor:

@@ -51,6 +51,7 @@ def roll_out(
     photo = torch.zeros(1, 1, NUM_MOTION)
     photo[..., 0] = photo_gap
     known, motion = parts.vae.encode_motion(photo), torch.zeros(0, NUM_MOTION)
+    num_known = 1
     for segment in plan.segments:
         num_latents = latent_frames(segment.num_frames)
         beginning = torch.zeros(1, known.shape[1], num_latents, *known.shape[3:])
@@ -64,6 +65,8 @@ def roll_out(
         )
         generator = segment_generator(seed, segment.index)
         latents = denoise(parts.transformer, None, conditions, sampling, generator)
+        latents = parts.vae.joined(latents, num_known)
+        num_known = tier.overlap
         made = parts.vae.decode_motion(latents)[0]
         start, stop = segment.keep
         motion = torch.cat([motion, made[start - segment.first_frame : stop - segment.first_frame]])

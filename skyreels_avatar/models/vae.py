@@ -32,6 +32,7 @@ from skyreels_avatar.models.face_geometry import (
     FaceFrame,
     interpolate_columns,
     lip_gap,
+    smoothstep,
 )
 from skyreels_avatar.models.face_warp import (
     FIELD_BOX,
@@ -59,6 +60,8 @@ from skyreels_avatar.models.reference_clip import (
 )
 
 TIME_FACTOR = 4
+FIRST_SLOW = 10  # motion numbers after the mouth and the lids move without jerks
+JOINING_FRAMES = 24
 Box = tuple[slice, slice, slice, slice]
 
 
@@ -89,6 +92,26 @@ class ReferenceMotionVAE(ModelMixin, ConfigMixin):
         motion = packed.permute(0, 3, 1, 4, 2).flatten(3).flatten(1, 2)  # B 4T 32
         motion = torch.cat([motion[:, :TIME_FACTOR].mean(1, keepdim=True), motion[:, 4:]], 1)
         return motion * self.motion_std + self.motion_mean
+
+    def joined(self, latents: torch.Tensor, num_known: int) -> torch.Tensor:
+        """Let slow movements go on from what is known without a jerk.
+
+        Sampling leaves an error of a few hundredths of a scale, the same over many frames, which
+        shows where a window begins. The first new frame is brought to where the last known ones
+        were heading, and that correction fades over a second. Lips and lids are left alone.
+
+        Args:
+            latents: (1, 32, T, 1, 4) of a window.
+            num_known: frames at its beginning that were given.
+        """
+        motion = self.decode_motion(latents)
+        slow = motion[..., FIRST_SLOW:]
+        last, before = slow[:, num_known - 1], slow[:, max(0, num_known - 2)]
+        step = 2 * last - before - slow[:, num_known]
+        new = motion.shape[1] - num_known
+        fading = smoothstep(1.0, 0.0, torch.arange(new, device=motion.device) / JOINING_FRAMES)
+        slow[:, num_known:] += fading[:, None] * step[:, None]
+        return self.encode_motion(motion)
 
     def encode(self, landmarks: torch.Tensor, rest_landmarks: torch.Tensor) -> torch.Tensor:
         """Return latents (1, 32, T, 1, 4) of a tracked face in F = 1 + 4k pictures.

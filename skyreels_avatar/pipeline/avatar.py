@@ -104,6 +104,8 @@ class AvatarPipeline:
                     segment_generator(shot.seed, segment.index),
                     on_step=check,
                 ).float()
+            num_known = 1 if known is None else self.components.tier.overlap
+            latents = self.components.vae.joined(latents, num_known)
             known = known_latents(self.components.vae, latents, self.components.tier.overlap)
             yield segment, latents
 

@@ -87,6 +87,20 @@ def test_a_clip_that_is_not_one_plus_four_k_frames_is_refused(vae: ReferenceMoti
         vae.encode_motion(torch.zeros(1, 12, NUM_MOTION))
 
 
+def test_slow_movements_go_on_from_what_is_known_and_lips_are_left_alone(
+    vae: ReferenceMotionVAE,
+) -> None:
+    motion = 0.1 * torch.randn(1, 49, NUM_MOTION, generator=torch.Generator().manual_seed(2))
+    joined = vae.decode_motion(vae.joined(vae.encode_motion(motion), 9))
+    torch.testing.assert_close(joined[:, :9], motion[:, :9])
+    torch.testing.assert_close(joined[:, 33:], motion[:, 33:])
+    torch.testing.assert_close(joined[..., :10], motion[..., :10])
+    heading = 2 * motion[:, 8, 10:] - motion[:, 7, 10:]
+    torch.testing.assert_close(joined[:, 9, 10:], heading)
+    alone = vae.decode_motion(vae.joined(vae.encode_motion(motion), 1))
+    torch.testing.assert_close(alone[:, 1, 10:], motion[:, 0, 10:])
+
+
 def test_the_motion_of_the_reference_gives_the_reference(
     vae: ReferenceMotionVAE, landmarks: torch.Tensor
 ) -> None:
