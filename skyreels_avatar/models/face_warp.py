@@ -39,6 +39,8 @@ FIELD_BOX = (-1.0, -1.35, 1.0, 0.9)
 CELLS_PER_FACE = 44  # coarse grid nodes per face height
 INVERSION_STEPS = 5
 TEETH_BEHIND_LIPS = 0.03  # of H
+LID_MARGIN = 0.08  # of the opening
+LID_OVERLAP = 1.1  # the lashes of a shut eye lie over the lower lid
 
 
 @dataclass(frozen=True)
@@ -225,7 +227,9 @@ def undo_eyes(
     raised = 0.30 * values.squint.clamp(0.0, 1.0) * (1 - blink) + 0.12 * blink
     new_lower = lower - raised * open_height
     wide = 0.16 * (-values.squint).clamp(0.0, 1.0)
-    new_upper = upper + (blink * 0.97 * (new_lower - upper)) - wide * open_height * (1 - blink)
+    new_upper = (
+        upper + (blink * LID_OVERLAP * (new_lower - upper)) - wide * open_height * (1 - blink)
+    )
 
     # eyeball: the iris slides, strongest at its centre, nothing at the lids
     iris = local(marks[:, list(IRISES[eye]), :2])
@@ -239,7 +243,9 @@ def undo_eyes(
     stretched = upper + (y - new_upper) / (lower - new_upper).clamp_min(1e-4) * open_height
     eye_y = torch.where(new_upper < upper - 1e-5, stretched, eye_y)
 
-    lid_y = top + (y - top) * (upper - top) / (new_upper - top).clamp_min(1e-3)
+    # Landmarks run inside the lash line: the shut lid must not show a strip of the open eye.
+    edge = upper - blink * (LID_MARGIN * open_height).clamp_max(0.5 * (upper - top))
+    lid_y = top + (y - top) * (edge - top) / (new_upper - top).clamp_min(1e-3)
     low_y = bottom - (bottom - y) * (bottom - lower) / (bottom - new_lower).clamp_min(1e-3)
     on_lid, on_low = (y < new_upper) & (y > top), (y > new_lower) & (y < bottom)
     out_x = torch.where(on_lid | on_low | (y <= top) | (y >= bottom), x, eye_x)

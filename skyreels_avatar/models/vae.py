@@ -42,7 +42,13 @@ from skyreels_avatar.models.face_warp import (
     lip_line,
     undo_eyes,
 )
-from skyreels_avatar.models.motion import GROUP_SIZE, MOTION_SCALE, NUM_GROUPS, NUM_MOTION
+from skyreels_avatar.models.motion import (
+    GROUP_SIZE,
+    MOTION_INDEX,
+    MOTION_SCALE,
+    NUM_GROUPS,
+    NUM_MOTION,
+)
 from skyreels_avatar.models.motion_encoder import MotionEncoder, in_rest_frame
 from skyreels_avatar.models.mouth import (
     MOUTH_BOX,
@@ -60,7 +66,8 @@ from skyreels_avatar.models.reference_clip import (
 )
 
 TIME_FACTOR = 4
-FIRST_SLOW = 10  # motion numbers after the mouth and the lids move without jerks
+LIDS = slice(MOTION_INDEX["blink_r"], MOTION_INDEX["blink_l"] + 1)
+FIRST_SLOW = LIDS.stop  # motion numbers after the mouth and the lids move without jerks
 JOINING_FRAMES = 24
 Box = tuple[slice, slice, slice, slice]
 
@@ -161,7 +168,7 @@ class ReferenceMotionVAE(ModelMixin, ConfigMixin):
         low = at.floor().long().clamp_max(max(motion.shape[0] - 2, 0))
         high = (low + 1).clamp_max(motion.shape[0] - 1)
         share = (at - low)[:, None]
-        return self.render((1 - share) * motion[low] + share * motion[high], clip)
+        return self.render(shut_lids((1 - share) * motion[low] + share * motion[high]), clip)
 
     def render(
         self, motion: torch.Tensor, clip: ReferenceClip
@@ -177,18 +184,26 @@ class ReferenceMotionVAE(ModelMixin, ConfigMixin):
         if lips is not None:
             points = frame.from_pixels(box_pixels(lips, clip.frames))
             self._look_at(clip, layers, lips, frame, self._part_lips(points, warp, shape, values))
+        blinking = []
         for eye, rings in enumerate(EYES):
             rim = moved[:, [i for ring in rings for i in ring]]
             box = pixel_box(rim, frame, 0.05, height, width)
             if box is not None:
-                looked = frame.from_pixels(layers.positions[box].permute(0, 2, 3, 1))
-                undone = undo_eyes(looked.flatten(1, 2), eye, shape, values)
-                self._look_at(clip, layers, box, frame, undone.reshape(looked.shape))
+                before = layers.positions[box]
+                if bool((values.motion[:, LIDS.start + eye] > 0.05).any()):
+                    # The edge of a moving lid needs more than one look a pixel.
+                    fine = F.interpolate(before, scale_factor=2, mode="bilinear")
+                    undone = self._undo_eye(fine, eye, frame, shape, values)
+                    blinking.append((box, frame.to_pixels(undone).permute(0, 3, 1, 2)))
+                undone = self._undo_eye(before, eye, frame, shape, values)
+                self._look_at(clip, layers, box, frame, undone)
         matte = layers.window > 0.005  # interpolated a little beyond its border
         if clip.detail is None:
             frames = sample_frames(clip.frames, layers.positions)
         else:
             frames = mix_detail(clip, layers.positions, layers.place, layers.share)
+        for box, positions in blinking:
+            frames[box] = F.avg_pool2d(sample_clip(clip, positions), 2)
         if lips is not None:
             colour, alpha = self._mouth(points, warp, frame, shape, values, clip)
             frames[lips].lerp_(colour, alpha)
@@ -203,6 +218,14 @@ class ReferenceMotionVAE(ModelMixin, ConfigMixin):
         layers.positions[box] = positions
         if clip.detail is not None:
             layers.place[box] = detail_place(clip.detail, positions)[0]
+
+    @staticmethod
+    def _undo_eye(
+        positions: torch.Tensor, eye: int, frame: FaceFrame, shape: FaceShape, values: MotionValues
+    ) -> torch.Tensor:
+        """Return (F, h, w, 2) where pixels that look at (F, 2, h, w) look with the eye undone."""
+        looked = frame.from_pixels(positions.permute(0, 2, 3, 1))
+        return undo_eyes(looked.flatten(1, 2), eye, shape, values).reshape(looked.shape)
 
     @staticmethod
     def _part_lips(
@@ -274,6 +297,18 @@ def limit_motion(motion: torch.Tensor) -> torch.Tensor:
     limits = torch.tensor([4.0 * scale for scale in MOTION_SCALE], device=motion.device)
     motion = torch.maximum(torch.minimum(motion, limits), -limits)
     return motion
+
+
+def shut_lids(motion: torch.Tensor) -> torch.Tensor:
+    """Let blinks close the eyes in (F, 32) sampled motion.
+
+    At the height of a blink, which lasts for a frame or two, samplers reach 0.8: an eye that never
+    quite shuts. Open, half open and shut eyes stay as they are.
+    """
+    lids = motion[:, LIDS]
+    return torch.cat(
+        [motion[:, : LIDS.start], smoothstep(0.03, 0.75, lids), motion[:, LIDS.stop :]], 1
+    )
 
 
 def refine(values: torch.Tensor, factor: int = 4) -> torch.Tensor:

@@ -26,7 +26,7 @@ from skyreels_avatar.models.face_geometry import FaceFrame, lip_gap
 from skyreels_avatar.models.face_warp import FIELD_BOX, coarse_warp
 from skyreels_avatar.models.motion import MOTION_INDEX, MOTION_NAMES, MOTION_RANGE, NUM_MOTION
 from skyreels_avatar.models.reference_clip import PictureDetail, ReferenceClip
-from skyreels_avatar.models.vae import ReferenceMotionVAE
+from skyreels_avatar.models.vae import ReferenceMotionVAE, shut_lids
 
 HEIGHT, WIDTH = 300, 280
 
@@ -99,6 +99,18 @@ def test_slow_movements_go_on_from_what_is_known_and_lips_are_left_alone(
     torch.testing.assert_close(joined[:, 9, 10:], heading)
     alone = vae.decode_motion(vae.joined(vae.encode_motion(motion), 1))
     torch.testing.assert_close(alone[:, 1, 10:], motion[:, 0, 10:])
+
+
+def test_a_sampled_blink_shuts_the_eyes_and_nothing_else_changes() -> None:
+    motion = torch.zeros(4, NUM_MOTION)
+    motion[:, 8:10] = torch.tensor([0.0, 0.3, 0.8, 1.0])[:, None]
+    motion[:, 0] = 0.05
+    shut = shut_lids(motion)
+    torch.testing.assert_close(shut[:, 8], shut[:, 9])
+    assert shut[0, 8] == 0 and shut[2, 8] == 1 and shut[3, 8] == 1
+    assert 0.2 < float(shut[1, 8]) < 0.4
+    others = [i for i in range(NUM_MOTION) if i not in (8, 9)]
+    torch.testing.assert_close(shut[:, others], motion[:, others])
 
 
 def test_the_motion_of_the_reference_gives_the_reference(

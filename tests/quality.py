@@ -1,0 +1,230 @@
+"""How good the videos are: `make quality IMAGES=folder VOICES=folder`.
+
+Three tables in Markdown, as in the README's model card, from portraits and voices of your own:
+
+- talking: every portrait with a voice and one of the eight camera moves in turn;
+- prompts: portraits asked to smile, to be angry, surprised or neutral, and whether a rule over
+  `skyreels_avatar.evaluation.Performance` recognises what was asked;
+- long: one minute, the last ten seconds against the first, and the borders of the windows.
+
+Every measured video is a line of OUTPUT/results.jsonl; a run that was stopped goes on there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from camera import MOVES
+from skyreels_avatar import AudioTrack, generate
+from skyreels_avatar.components import load_components
+from skyreels_avatar.errors import AvatarError, InputError
+from skyreels_avatar.evaluation.report import evaluate
+from skyreels_avatar.media.video import VideoReader
+from skyreels_avatar.pipeline.plan import plan_shot
+
+EXPRESSIONS = {
+    "neutral": "a person is talking",
+    "smile": "a woman smiles",
+    "angry": "he looks angry",
+    "surprised": "she looks surprised",
+}
+MEASURES = ("sync_r0", "sync_lag", "open_range", "quiet_ratio", "jitter", "ident", "sharp")
+LONG_S = 60.0
+NUM_LONG, NUM_PROMPTED = 3, 12
+
+
+def main() -> None:
+    """Make and measure the videos that the command line asks for, and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--images", type=Path, required=True, help="folder of portraits")
+    parser.add_argument("--voices", type=Path, required=True, help="folder of recordings")
+    parser.add_argument("--output", type=Path, default=Path("output/quality"))
+    parser.add_argument("--size", default="512x512")
+    parser.add_argument("--seconds", type=float, default=6.0, help="of the videos that talk")
+    parser.add_argument("--tables", nargs="+", default=["talking", "prompts", "long"])
+    options = parser.parse_args()
+    options.output.mkdir(parents=True, exist_ok=True)
+    bench = Bench(options.output, options.size)
+    images, voices = files_of(options.images), files_of(options.voices)
+    tables = {
+        "talking": lambda: talking(bench, images, voices, options.seconds),
+        "prompts": lambda: prompts(bench, images, voices),
+        "long": lambda: long(bench, images, voices),
+    }
+    for name in options.tables:
+        print(f"\n{tables[name]()}", flush=True)
+
+
+def files_of(folder: Path) -> list[Path]:
+    """Return the files of a folder in order.
+
+    Raises:
+        InputError: there are none.
+    """
+    files = sorted(p for p in folder.glob("*") if p.is_file() and not p.name.startswith("."))
+    files = [p for p in files if p.suffix.lower() not in (".csv", ".md", ".txt", ".json")]
+    if not files:
+        raise InputError(f"{folder} holds no files")
+    return files
+
+
+class Bench:
+    """Makes and measures videos, each once: what is in results.jsonl is not made again."""
+
+    def __init__(self, folder: Path, size: str):
+        self.folder, self.size = folder, size
+        self._path = folder / "results.jsonl"
+        lines = self._path.read_text().splitlines() if self._path.exists() else []
+        self._known = {row["name"]: row for row in map(json.loads, lines)}
+
+    def measured(
+        self,
+        name: str,
+        image: Path,
+        audio: Path | str,
+        prompt: str,
+        camera: str,
+        end_s: float,
+        also: Callable[[Path], dict] = lambda path: {},
+        **options,
+    ) -> dict:
+        """Return the measures of one video; `also` adds what the video itself must be read for."""
+        if name in self._known:
+            return self._known[name]
+        path = self.folder / f"{name}.mp4"
+        try:
+            result = generate(
+                image, audio, prompt, camera=camera, output=path, size=self.size, end_s=end_s,
+                **options,
+            )  # fmt: skip
+            row = {**evaluate(path).to_dict(), **also(path), "seconds": result.seconds["total"]}
+        except AvatarError as error:
+            row = {"error": f"{type(error).__name__}: {error}"}
+        row = json.loads(json.dumps({"name": name, **row}, default=str))
+        with self._path.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        print(name, row.get("error") or {key: row[key] for key in MEASURES}, flush=True)
+        self._known[name] = row
+        return row
+
+
+def talking(bench: Bench, images: list[Path], voices: list[Path], seconds: float) -> str:
+    """Return the table of all portraits: medians, 10th and 90th percentile."""
+    rows = []
+    for index, image in enumerate(images):
+        voice = voices[(5 * index) % len(voices)]  # not all of one language side by side
+        move = MOVES[index % len(MOVES)]
+        camera = move if move == "static" else f"{move}:60"
+        end_s = min(seconds, AudioTrack.load(voice).duration_s)
+        name = f"talking-{image.stem}"
+        rows.append(
+            bench.measured(name, image, voice, EXPRESSIONS["neutral"], camera, end_s, seed=index)
+        )
+    made = [row for row in rows if "error" not in row]
+    lines = [f"{len(made)} of {len(rows)} videos", "", "| measure | median | 10 to 90 % |"]
+    lines.append("|---|---|---|")
+    for key in MEASURES:
+        values = [row[key] for row in made if row[key] is not None]
+        low, middle, high = np.percentile(values, [10, 50, 90])
+        lines.append(f"| {key} | {middle:.3f} | {low:.3f} to {high:.3f} |")
+    return "\n".join(lines)
+
+
+def recognised(performance: dict, neutral: dict) -> str:
+    """Return the expression that a clip shows against the same person's neutral one."""
+    change = {key: performance[key] - neutral[key] for key in ("corner_lift", "brow_raise")}
+    if change["brow_raise"] > 0.8:
+        return "surprised"
+    if change["corner_lift"] > 0.8:
+        return "smile"
+    if change["corner_lift"] < -0.6 or change["brow_raise"] < -0.4:
+        return "angry"
+    return "neutral"
+
+
+def prompts(bench: Bench, images: list[Path], voices: list[Path]) -> str:
+    """Return the table of asked against recognised expressions.
+
+    Neutral clips, too, are compared with a neutral clip: the same person's with another seed.
+    """
+    counts = {asked: dict.fromkeys(EXPRESSIONS, 0) for asked in EXPRESSIONS}
+    chosen = images[:: max(1, len(images) // NUM_PROMPTED)][:NUM_PROMPTED]
+    for index, image in enumerate(chosen):
+        voice = voices[index % len(voices)]
+        end_s = min(3.0, AudioTrack.load(voice).duration_s)
+        clips = {"rest": ("a person is talking", 1000 + index)}
+        clips |= {asked: (prompt, index) for asked, prompt in EXPRESSIONS.items()}
+        found = {
+            asked: bench.measured(
+                f"prompt-{image.stem}-{asked}", image, voice, prompt, "static", end_s, seed=seed
+            )
+            for asked, (prompt, seed) in clips.items()
+        }
+        if any("error" in row for row in found.values()):
+            continue
+        for asked in EXPRESSIONS:
+            shown = recognised(found[asked]["performance"], found["rest"]["performance"])
+            counts[asked][shown] += 1
+    right = sum(counts[name][name] for name in EXPRESSIONS)
+    total = sum(itertools.chain.from_iterable(row.values() for row in counts.values()))
+    lines = [f"{right} of {total} recognised", "", f"| asked | {' | '.join(EXPRESSIONS)} |"]
+    lines.append("|---" * (len(EXPRESSIONS) + 1) + "|")
+    for asked, row in counts.items():
+        lines.append(f"| {asked} | {' | '.join(map(str, row.values()))} |")
+    return "\n".join(lines)
+
+
+def long(bench: Bench, images: list[Path], voices: list[Path]) -> str:
+    """Return the table of one-minute videos: how the end differs from the beginning."""
+    voice = bench.folder / "minute.wav"
+    minute(voices).save(voice)
+    keys = ("ident_drift", "sharp_drift", "colour_drift", "seams")
+    lines = [f"| {LONG_S:g} s | {' | '.join(keys)} |", "|---" * (len(keys) + 1) + "|"]
+    step = max(1, len(images) // NUM_LONG)
+    for image, camera in zip(images[::step], itertools.cycle(("static", "push_in:60", "swing:40"))):
+        row = bench.measured(
+            f"long-{image.stem}", image, voice, EXPRESSIONS["neutral"], camera, LONG_S,
+            also=lambda path: {"seams": seams(path)},
+        )  # fmt: skip
+        values = [f"{row[key]:.3f}" if key in row else "failed" for key in keys]
+        lines.append(f"| {image.stem}, {camera} | {' | '.join(values)} |")
+        if len(lines) == 2 + NUM_LONG:
+            break
+    return "\n".join(lines)
+
+
+def minute(voices: list[Path]) -> AudioTrack:
+    """Return a minute of sound at 16 kHz: the voices end to end."""
+    samples = np.zeros(0, np.float32)
+    for voice in itertools.cycle(voices):
+        samples = np.concatenate([samples, AudioTrack.load(voice).resampled(16_000).samples])
+        if len(samples) >= LONG_S * 16_000:
+            return AudioTrack(samples[: int(LONG_S * 16_000)], 16_000)
+    raise AssertionError("no end")
+
+
+def seams(path: Path) -> float:
+    """Return the difference of neighbouring frames where windows begin, over that elsewhere.
+
+    Both are medians.
+    """
+    tier = load_components("nano").tier
+    reader = VideoReader(path)
+    change = np.array([np.abs(b - a).mean() for a, b in itertools.pairwise(_floats(reader))])
+    plan = plan_shot(LONG_S, tier.fps, tier.fps, tier.window, tier.overlap)
+    borders = [plan.video_range(segment)[0] - 1 for segment in plan.segments[1:]]
+    return float(np.median(change[borders]) / np.median(np.delete(change, borders)))
+
+
+def _floats(frames: VideoReader) -> Iterator[np.ndarray]:
+    return (np.asarray(frame, np.float32) for frame in frames)
+
+
+if __name__ == "__main__":
+    main()
