@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -36,19 +37,38 @@ class Scene:
     background: (3, H, W) the picture without the person, filled. background_depth: (H, W).
     person: (4, H, W) premultiplied colour and coverage; person over background is the image.
     person_depth: (H, W), continued smoothly beyond the person. person_mask: (H, W) 0..1 as given.
+    matte: (H, W) 0..1, `person_mask` with the rim that moves along.
     intrinsics: (3, 3). anchor: (3,) the face's centre in the world. face_box: (x, y, w, h) pixels.
     """
 
     image: Tensor
     depth: Tensor
-    background: Tensor
     background_depth: Tensor
-    person: Tensor
     person_depth: Tensor
     person_mask: Tensor
+    matte: Tensor
     intrinsics: Tensor
     anchor: Tensor
     face_box: tuple[float, float, float, float]
+
+    @property
+    def background(self) -> Tensor:
+        """(3, H, W): what the person hides is invented when it is first asked for."""
+        return self._layers[0]
+
+    @property
+    def person(self) -> Tensor:
+        """(4, H, W): premultiplied colour and coverage."""
+        return self._layers[1]
+
+    @cached_property
+    def _layers(self) -> tuple[Tensor, Tensor]:
+        picture, matte = _array(self.image), self.matte.numpy()
+        known = _known_background(matte)
+        background = _possible_background(picture, complete(picture, ~known, known), matte)
+        covered = 1 - matte[..., None]
+        person = np.concatenate([picture - covered * background, matte[..., None]], axis=-1)
+        return _tensor(background), _tensor(person)
 
 
 def build_scene(
@@ -58,7 +78,7 @@ def build_scene(
     face_box: tuple[float, float, float, float],
     hfov_deg: float = 45.0,
 ) -> Scene:
-    """Split a picture into person and background, and invent what the person hides.
+    """Split a picture into person and background.
 
     Args:
         image: (3, H, W) float in [0, 1], sRGB.
@@ -72,26 +92,20 @@ def build_scene(
     """
     _check(image, depth, person_mask, face_box)
     height, width = depth.shape
-    picture = np.ascontiguousarray(image.detach().float().permute(1, 2, 0).numpy())
     matte = _grown_matte(person_mask.detach().float().clamp(0, 1).numpy())
-    known = ~_dilated(matte > 0.03, GAP_GROWTH)
-    background = _possible_background(picture, complete(picture, ~known, known), matte)
-    covered = 1 - matte[..., None]
-    person = np.concatenate([picture - covered * background, matte[..., None]], axis=-1)
-
+    known = _known_background(matte)
     depth = depth.detach().float()
     sure = _eroded(person_mask.numpy() > SURE_MATTE, MATTE_GROWTH)
     person_depth = _spread_depth(depth, sure if sure.any() else np.ones_like(sure))
     background_depth = _spread_depth(depth, known if known.any() else np.ones_like(known))
     intrinsics = intrinsics_from_hfov(height, width, hfov_deg)
     return Scene(
-        image=image.float(),
+        image=image.detach().float(),
         depth=depth,
-        background=_tensor(background),
         background_depth=background_depth,
-        person=_tensor(person),
         person_depth=person_depth,
         person_mask=person_mask.float(),
+        matte=torch.from_numpy(matte),
         intrinsics=intrinsics,
         anchor=_anchor(depth, person_mask, face_box, intrinsics),
         face_box=tuple(float(v) for v in face_box),
@@ -116,6 +130,14 @@ def _check(image: Tensor, depth: Tensor, person_mask: Tensor, face_box: tuple[fl
             f"face_box (x, y, width, height) must lie in the {width}x{height} picture,"
             f" got {tuple(face_box)}"
         )
+
+
+def _known_background(matte: np.ndarray) -> np.ndarray:
+    return ~_dilated(matte > 0.03, GAP_GROWTH)
+
+
+def _array(image: Tensor) -> np.ndarray:
+    return np.ascontiguousarray(image.permute(1, 2, 0).numpy())
 
 
 def _tensor(array: np.ndarray) -> Tensor:
