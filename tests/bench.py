@@ -5,7 +5,8 @@ up (in which the floating-point operations are counted), then the measured repea
 repeats a yardstick, a fixed piece of matrix work, says how fast the machine is just then; `cost` is
 the core-seconds of a second of video in yardsticks, which compares between busy and idle
 machines. `ratio` is the cost against the first case of the same run. All is warm: loading is a
-column of its own. Stages run side by side. Seconds are walls; median and, in brackets, half the spread of the repeats.
+column of its own. Stages run side by side. Seconds are walls; median and, in brackets, half the
+spread of the repeats.
 """
 
 from __future__ import annotations
