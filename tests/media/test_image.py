@@ -221,6 +221,7 @@ def test_damaged_bytes_never_escape_as_another_error(tmp_path, rng, pixels):
             damaged[where] = rng.integers(0, 256, size=12)
             path.write_bytes(damaged.tobytes())
             try:
-                Portrait.load(path)
+                picture = Portrait.load(path)
             except MediaError:
                 continue
+            assert picture.pixels.dtype == np.uint8 and picture.pixels.shape[2] == 3
