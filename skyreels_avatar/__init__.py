@@ -53,13 +53,9 @@ class _Package(types.ModuleType):
     the function behind a module that cannot be called.
     """
 
-    @property
-    def generate(self) -> object:
-        return __getattr__("generate")
-
-    @generate.setter
-    def generate(self, module: object) -> None:
-        pass
+    def __setattr__(self, name: str, value: object) -> None:
+        if name != "generate":
+            super().__setattr__(name, value)
 
 
 sys.modules[__name__].__class__ = _Package

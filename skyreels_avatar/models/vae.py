@@ -303,7 +303,7 @@ def shut_lids(motion: torch.Tensor) -> torch.Tensor:
     """Let blinks close the eyes in (F, 32) sampled motion.
 
     At the height of a blink, which lasts for a frame or two, samplers reach 0.8: an eye that never
-    quite shuts. Open, half open and shut eyes stay as they are.
+    quite shuts. Eyes that are open or shut stay as they are.
     """
     lids = motion[:, LIDS]
     return torch.cat(
