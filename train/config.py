@@ -27,6 +27,7 @@ class DataConfig:
         portraits: folder of portraits, for the encoder of the VAE.
         real_share: share of windows from real speech.
         camera_share: share of windows under a moving camera.
+        retalk_share: share of windows whose reference video already talks.
         num_frames: frames of a window, 1 + 4k.
         synthetic_shards, real_shards, tracks_per_shard: size of the cache.
     """
@@ -36,6 +37,7 @@ class DataConfig:
     portraits: str = ""
     real_share: float = 0.3
     camera_share: float = 0.0
+    retalk_share: float = 0.0
     num_frames: int = 49
     synthetic_shards: int = 20
     real_shards: int = 4
@@ -53,6 +55,29 @@ class LossConfig:
     text: float = 0.5
     sigma_shift: float = 0.4
     audio_dropout: float = 0.10
+
+
+@dataclass
+class DistillConfig:
+    """The guidance and the long steps that a student learns to do in one pass.
+
+    Args:
+        usual: scales of text and audio that most samples will be asked with.
+        largest: scales up to which others are learnt.
+        usual_share, plain_share: share of windows with the usual scales, and with none (1, 1).
+        long_steps: numbers of steps that are learnt, each from two of twice as many.
+        long_share: share of windows that learn them.
+        mouth, lids: weights of those numbers.
+    """
+
+    usual: tuple[float, float] = (2.0, 1.4)
+    largest: tuple[float, float] = (3.5, 2.0)
+    usual_share: float = 0.5
+    plain_share: float = 0.1
+    long_steps: list[int] = field(default_factory=lambda: [4, 8])
+    long_share: float = 0.5
+    mouth: float = 2.0
+    lids: float = 4.0
 
 
 @dataclass
@@ -95,6 +120,7 @@ class TrainConfig:
     bf16: bool = True
     data: DataConfig = field(default_factory=DataConfig)
     loss: LossConfig = field(default_factory=LossConfig)
+    distill: DistillConfig = field(default_factory=DistillConfig)
 
 
 def load_config(stage: str, overrides: list[str]) -> TrainConfig:

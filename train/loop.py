@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from skyreels_avatar.checkpoints.load import load_module, save_module
+from skyreels_avatar.checkpoints.load import fill_module, load_module, save_module
 from skyreels_avatar.components import Components, build_components, part_classes
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.tiers import load_tier
@@ -44,7 +44,7 @@ class Run:
         if unknown:
             raise InputError(f"cannot train {unknown}; the parts are {sorted(part_classes())}")
         if config.start_from:
-            self._start_from(Path(config.start_from))
+            start_from(self.parts, Path(config.start_from))
         self.learners = {name: getattr(self.parts, name) for name in config.train}
         for name in part_classes():
             getattr(self.parts, name).requires_grad_(name in self.learners)
@@ -169,13 +169,6 @@ class Run:
             weight.copy_(average)
             average.copy_(kept)
 
-    def _start_from(self, folder: Path) -> None:
-        for name, cls in part_classes().items():
-            path = folder / f"{name}.safetensors"
-            if path.is_file():
-                getattr(self.parts, name).load_state_dict(load_module(cls, path).state_dict())
-                logger.info("%s starts from %s", name, path)
-
     def _log(self, sums: dict[str, float], pace_s: float) -> None:
         config = self.config
         left_s = pace_s * (config.num_steps - self.step)
@@ -184,6 +177,22 @@ class Run:
             "step %d/%d %s | %.2f s/step, %.0f min left",
             self.step, config.num_steps, parts, pace_s, left_s / 60,
         )  # fmt: skip
+
+
+def start_from(parts: Components, folder: Path) -> None:
+    """Fill the networks that have a weight file in a folder; what a file lacks stays as it is.
+
+    Raises:
+        CheckpointError: a file of another class, or with tensors that do not fit.
+    """
+    for name, cls in part_classes().items():
+        path = folder / f"{name}.safetensors"
+        if path.is_file():
+            found = load_module(cls, path).state_dict()
+            module = getattr(parts, name)
+            fresh = {key: value for key, value in module.state_dict().items() if key not in found}
+            fill_module(module, {**found, **fresh}, str(path))
+            logger.info("%s starts from %s, without %d tensors", name, path, len(fresh))
 
 
 def _attention_of(device_type: str):

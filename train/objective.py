@@ -8,7 +8,7 @@ noise levels are drawn with a shift below 1: it puts them where such small data 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -67,9 +67,17 @@ def prepare(parts: Components, batch: WindowBatch, use_control: bool) -> Prepare
 
 
 def predict(
-    parts: Components, prepared: Prepared, noisy: torch.Tensor, sigma: torch.Tensor
+    parts: Components,
+    prepared: Prepared,
+    noisy: torch.Tensor,
+    sigma: torch.Tensor,
+    sampling: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Return the velocity (B, 32, T, 1, 4) for noisy latents at sigma (B,)."""
+    """Return the velocity (B, 32, T, 1, 4) for noisy latents at sigma (B,).
+
+    Args:
+        sampling: (B, 3) of which a distilled transformer is told.
+    """
     hidden_states = torch.cat([noisy, prepared.mask, prepared.known], dim=1)
     timestep = 1000.0 * sigma
     residuals = None
@@ -81,7 +89,29 @@ def predict(
         encoder_hidden_states=prepared.prompt_embeds,
         audio_embeds=prepared.audio_embeds,
         control_residuals=residuals,
+        sampling=sampling,
     )
+
+
+def guided(
+    parts: Components,
+    prepared: Prepared,
+    noisy: torch.Tensor,
+    sigma: torch.Tensor,
+    guidance: torch.Tensor,
+) -> torch.Tensor:
+    """Return the velocity guided by (B, 2) scales of text and audio, in three passes.
+
+    The formula is that of `pipeline.denoise`; what is not wanted is the empty prompt.
+    """
+    empty = parts.text_encoder([""]).expand_as(prepared.prompt_embeds)
+    no_text = replace(prepared, prompt_embeds=empty)
+    neither = replace(no_text, audio_embeds=torch.zeros_like(prepared.audio_embeds))
+    full, unprompted, unheard = (
+        predict(parts, some, noisy, sigma) for some in (prepared, no_text, neither)
+    )
+    text, audio = guidance[:, :, None, None, None, None].unbind(1)
+    return unheard + audio * (unprompted - unheard) + text * (full - unprompted)
 
 
 def loss_parts(
@@ -100,10 +130,9 @@ def loss_parts(
     prepared = prepare(parts, batch, use_control)
     batch_size = prepared.clean.shape[0]
     heard = torch.rand(batch_size, generator=generator) >= loss.audio_dropout
-    prepared = _replace_audio(prepared, prepared.audio_embeds * heard[:, None, None, None])
+    prepared = replace(prepared, audio_embeds=prepared.audio_embeds * heard[:, None, None, None])
 
-    level = torch.rand(batch_size, generator=generator)
-    sigma = loss.sigma_shift * level / (1 + (loss.sigma_shift - 1) * level)
+    sigma = draw_sigmas(batch_size, loss.sigma_shift, generator)
     noise = torch.randn(prepared.clean.shape, generator=generator)
     noisy = add_noise(prepared.clean, noise, sigma)
     predicted = predict(parts, prepared, noisy, sigma).float()
@@ -124,6 +153,12 @@ def loss_parts(
         losses["text"] = _text_term(text_head, prepared.prompt_embeds, batch)
         total = total + loss.text * losses["text"]
     return {"loss": total, **losses}
+
+
+def draw_sigmas(count: int, shift: float, generator: torch.Generator) -> torch.Tensor:
+    """Return (count,) noise levels, evenly spread and then shifted."""
+    level = torch.rand(count, generator=generator)
+    return shift * level / (1 + (shift - 1) * level)
 
 
 def make_text_head(text_dim: int) -> torch.nn.Module:
@@ -181,10 +216,6 @@ def _viseme_term(visemes: torch.Tensor, batch: WindowBatch) -> torch.Tensor:
     heard = visemes[:, BESIDE : BESIDE + num_frames].float()
     error = F.smooth_l1_loss(heard, batch.motion[..., :8] / scale, reduction="none", beta=0.2)
     return (error * _MOUTH_WEIGHTS).mean()
-
-
-def _replace_audio(prepared: Prepared, audio_embeds: torch.Tensor) -> Prepared:
-    return Prepared(**{**vars(prepared), "audio_embeds": audio_embeds})
 
 
 def _mean(values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:

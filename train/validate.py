@@ -16,17 +16,23 @@ from train.data.cache import Tracks, read_shards, real_track
 from train.data.clips import load_grid
 from train.data.simulate.performance import Direction
 from train.data.windows import WindowBatch, act, cut_track, ease_from_photo, stack_windows
-from train.objective import Prepared, predict, prepare
+from train.objective import guided, predict, prepare
 
 LAGS = range(-4, 5)
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How windows are sampled: steps, guidance for the text, shift of the noise levels."""
+    """How windows are sampled.
+
+    Attributes:
+        guidance: scales of text and audio.
+        one_pass: the transformer is told the guidance and the step, and does it itself.
+    """
 
     num_steps: int = 8
-    guidance_scale: float = 1.0
+    guidance: tuple[float, float] = (1.0, 1.0)
+    one_pass: bool = False
     shift: float = 0.4
     use_control: bool = False
 
@@ -37,19 +43,19 @@ def sample_motion(
 ) -> torch.Tensor:
     """Return (B, F, 32) motion sampled as the pipeline samples one window."""
     prepared = prepare(parts, batch, sampling.use_control)
-    null = None
-    if sampling.guidance_scale != 1:
-        empty = parts.text_encoder([""] * len(batch.captions))
-        null = Prepared(**{**vars(prepared), "prompt_embeds": empty})
     noise = torch.randn(prepared.clean.shape, generator=generator)
     sigmas = make_sigmas(sampling.num_steps, sampling.shift)
     latents = noise
+    scales = torch.tensor(sampling.guidance).expand(len(latents), -1)
     for index in range(sampling.num_steps):
         sigma = sigmas[index].expand(len(latents))
-        velocity = predict(parts, prepared, latents, sigma)
-        if null is not None:
-            without = predict(parts, null, latents, sigma)
-            velocity = without + sampling.guidance_scale * (velocity - without)
+        if sampling.one_pass:
+            down = (sigmas[index] - sigmas[index + 1]).expand(len(latents), 1)
+            velocity = predict(parts, prepared, latents, sigma, torch.cat([scales, down], 1))
+        elif sampling.guidance == (1.0, 1.0):
+            velocity = predict(parts, prepared, latents, sigma)
+        else:
+            velocity = guided(parts, prepared, latents, sigma, scales)
         latents = step(latents, velocity, sigma, sigmas[index + 1].expand(len(latents)))
         given = add_noise(prepared.known, noise, sigmas[index + 1])
         latents = torch.lerp(latents, given, prepared.mask[:, :1])

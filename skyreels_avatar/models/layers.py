@@ -14,6 +14,8 @@ from diffusers.models.attention_dispatch import dispatch_attention_fn
 from diffusers.models.embeddings import PixArtAlphaTextProjection, TimestepEmbedding
 from diffusers.models.normalization import FP32LayerNorm
 
+NUM_SAMPLING = 3  # scale of the text, scale of the audio, noise that the step takes off
+
 
 class RMSNorm(nn.RMSNorm):
     """Normalise by the root mean square, in the dtype of the input (fused under autocast too)."""
@@ -202,9 +204,16 @@ class ImageEmbedder(nn.Module):
 
 
 class ConditionEmbedder(nn.Module):
-    """Embed the timestep, the text tokens and, where there are any, the image tokens."""
+    """Embed the timestep, the manner of sampling, the text tokens and the image tokens."""
 
-    def __init__(self, dim: int, freq_dim: int, text_dim: int, image_dim: int | None = None):
+    def __init__(
+        self,
+        dim: int,
+        freq_dim: int,
+        text_dim: int,
+        image_dim: int | None = None,
+        distilled: bool = False,
+    ):
         super().__init__()
         self.freq_dim = freq_dim
         self.time_embedder = TimestepEmbedding(freq_dim, dim)
@@ -212,11 +221,21 @@ class ConditionEmbedder(nn.Module):
         self.time_proj = nn.Linear(dim, 6 * dim)
         self.text_embedder = PixArtAlphaTextProjection(text_dim, dim, act_fn="gelu_tanh")
         self.image_embedder = ImageEmbedder(image_dim, dim) if image_dim else None
+        self.sampling_embedder = TimestepEmbedding(NUM_SAMPLING, dim) if distilled else None
 
-    def forward(self, timestep: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the time embedding (B, D) and its six-fold projection (B, 6, D)."""
+    def forward(
+        self, timestep: torch.Tensor, sampling: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the time embedding (B, D) and its six-fold projection (B, 6, D).
+
+        Args:
+            sampling: (B, 3) as in `AvatarTransformer3DModel.forward`, or None.
+        """
         dtype = self.time_embedder.linear_1.weight.dtype
         temb = self.time_embedder(sinusoid(timestep, self.freq_dim).to(dtype))
+        if sampling is not None:
+            plain = sampling.new_tensor([1.0, 1.0, 0.0])
+            temb = temb + self.sampling_embedder((sampling - plain).to(dtype))
         temb = temb.to(self.time_proj.weight.dtype)
         return temb, self.time_proj(self.act_fn(temb)).unflatten(1, (6, -1))
 

@@ -117,6 +117,8 @@ class AvatarTransformer3DModel(
             tokens carry their position themselves.
         num_width_positions: latent columns that get a learned embedding, for latents whose
             columns mean different things; None = rotary positions alone.
+        distilled: the network is told how it is sampled, and has learnt to do guidance and long
+            steps in one pass (arXiv 2210.03142, 2410.12557).
     """
 
     _supports_gradient_checkpointing = True
@@ -151,6 +153,7 @@ class AvatarTransformer3DModel(
         audio_qk_norm: bool = False,
         num_audio_positions: int | None = None,
         num_width_positions: int | None = None,
+        distilled: bool = False,
     ):
         super().__init__()
         dim = num_attention_heads * attention_head_dim
@@ -165,7 +168,7 @@ class AvatarTransformer3DModel(
             self.audio_position_embedding = nn.Parameter(
                 torch.zeros(num_audio_positions, audio_dim)
             )
-        self.condition_embedder = ConditionEmbedder(dim, freq_dim, text_dim, image_dim)
+        self.condition_embedder = ConditionEmbedder(dim, freq_dim, text_dim, image_dim, distilled)
         self.blocks = nn.ModuleList(
             AvatarTransformerBlock(
                 dim,
@@ -192,6 +195,7 @@ class AvatarTransformer3DModel(
         audio_embeds: torch.Tensor,
         encoder_hidden_states_image: torch.Tensor | None = None,
         control_residuals: list[torch.Tensor] | None = None,
+        sampling: torch.Tensor | None = None,
         return_dict: bool = False,
     ) -> torch.Tensor | Transformer2DModelOutput:
         """Return the velocity (B, out_channels, T, h, w), in the dtype of `hidden_states`.
@@ -206,6 +210,8 @@ class AvatarTransformer3DModel(
             encoder_hidden_states_image: (B, L_image, image_dim), with an image branch only.
             control_residuals: residual i (B, L, D) is added right after block i; may be shorter
                 than the blocks.
+            sampling: (B, 3) scales of text and audio guidance, and the sigma that the step goes
+                down by; for a `distilled` network. None = (1, 1, 0), the plain velocity.
             return_dict: wrap the velocity as diffusers' pipelines expect it.
         """
         grid = [n // p for n, p in zip(hidden_states.shape[2:], self.config.patch_size)]
@@ -216,7 +222,7 @@ class AvatarTransformer3DModel(
         if self.width_embedding is not None:
             tokens = (tokens.unflatten(1, (-1, grid[2])) + self.width_embedding).flatten(1, 2)
 
-        temb, block_temb = self.condition_embedder(timestep)
+        temb, block_temb = self.condition_embedder(timestep, sampling)
         text = self.condition_embedder.text_embedder(encoder_hidden_states.to(dtype))
         image = None
         if encoder_hidden_states_image is not None:
@@ -255,6 +261,8 @@ class AvatarTransformer3DModel(
                 nn.init.zeros_(module.bias)
         nn.init.normal_(self.condition_embedder.time_proj.weight, std=0.02)
         nn.init.zeros_(self.proj_out.weight)
+        if self.condition_embedder.sampling_embedder is not None:
+            nn.init.zeros_(self.condition_embedder.sampling_embedder.linear_2.weight)
         for block in self.blocks:
             block.scale_shift_table.zero_()
             block.scale_shift_table[:, [2, 5]] = 0.1  # a larger gate learns more slowly

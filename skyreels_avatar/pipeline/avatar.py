@@ -118,7 +118,9 @@ class _EncodedShot:
         self.vae = components.vae
         self.plan = opened.plan
         self.seed = request.seed
-        self.sampling = Sampling.of(request.sampling, tier)
+        # What a distilled network knows to stay away from is the empty prompt, no other.
+        one_pass = components.transformer.config.distilled and not shot.negative_prompt
+        self.sampling = Sampling.of(request.sampling, tier, one_pass)
         self.sound = opened.sound
         self.prompt_embeds, self.negative_embeds = components.text_encoder(
             [shot.prompt, shot.negative_prompt]

@@ -18,15 +18,19 @@ class Sampling:
     """How a window is sampled; every number is resolved, none is None.
 
     A scale of 1 switches its guidance off and saves the pass it needs.
+
+    Attributes:
+        one_pass: a distilled transformer does the guidance itself.
     """
 
     num_inference_steps: int
     guidance_scale: float = 1.0
     audio_guidance_scale: float = 1.0
     shift: float = 1.0
+    one_pass: bool = False
 
     @classmethod
-    def of(cls, asked: SamplingParams, tier: Tier) -> Sampling:
+    def of(cls, asked: SamplingParams, tier: Tier, one_pass: bool = False) -> Sampling:
         """Return what the user asked for, and the tier's defaults for the rest."""
 
         def chosen(name: str) -> float:
@@ -38,6 +42,7 @@ class Sampling:
             float(chosen("guidance_scale")),
             float(chosen("audio_guidance_scale")),
             tier.shift,
+            one_pass,
         )
 
 
@@ -65,8 +70,9 @@ def denoise(
     guidance = _Guidance(conditions, sampling)
     latents = noise
     for index in range(sampling.num_inference_steps):
-        velocity = guidance.velocity(transformer, controlnet, latents, sigmas[index])
-        latents = step(latents, velocity, sigmas[index], sigmas[index + 1])
+        ends = sigmas[index], sigmas[index + 1]
+        velocity = guidance.velocity(transformer, controlnet, latents, *ends)
+        latents = step(latents, velocity, *ends)
         latents = torch.lerp(latents, add_noise(known, noise, sigmas[index + 1]), mask)
         if on_step is not None:
             on_step(index + 1)
@@ -79,12 +85,16 @@ class _Guidance:
     Both on: v = v00 + a (v01 - v00) + t (v11 - v01), where the first digit says whether the
     prompt is heeded and the second whether the audio is. One on: v = off + scale (on - off) with
     the other condition always heeded. Source: SkyReels-V3 / InfiniteTalk three-way guidance.
+    A distilled network is asked once and told the scales and the length of the step.
     """
 
     def __init__(self, conditions: Conditions, sampling: Sampling):
         text, audio = sampling.guidance_scale, sampling.audio_guidance_scale
         self.variants = [conditions]
         self.weights = [1.0]
+        self.told = None
+        if sampling.one_pass:
+            self.told, text, audio = (text, audio), 1.0, 1.0
         same = torch.equal(conditions.prompt_embeds, conditions.negative_embeds)
         if text != 1.0 and not same:
             self.variants.append(conditions.without_text())
@@ -103,12 +113,15 @@ class _Guidance:
         controlnet: torch.nn.Module | None,
         latents: torch.Tensor,
         sigma: torch.Tensor,
+        sigma_next: torch.Tensor,
     ) -> torch.Tensor:
-        """Return the guided velocity (1, C, T, h, w) at `sigma`."""
+        """Return the guided velocity (1, C, T, h, w) of the step from `sigma` to `sigma_next`."""
         known = self.conditions
         hidden_states = torch.cat([latents, known.known_mask, known.known_latents], dim=1)
         timestep = (1000.0 * sigma).reshape(1).to(latents)
-        residuals = None
+        residuals = told = None
+        if self.told is not None:
+            told = torch.tensor([[*self.told, float(sigma - sigma_next)]]).to(latents)
         count = len(self.variants)
         if controlnet is not None and known.control_latents is not None:
             residuals = [
@@ -121,6 +134,7 @@ class _Guidance:
             encoder_hidden_states=self.prompt_embeds,
             audio_embeds=self.audio_embeds,
             control_residuals=residuals,
+            sampling=told,
             return_dict=False,
         )
         if isinstance(velocities, tuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from skyreels_avatar.models.transformer import AvatarTransformer3DModel
 from skyreels_avatar.pipeline.conditions import Conditions, known_mask
 from skyreels_avatar.pipeline.denoise import Sampling, _Guidance, denoise, segment_generator
 
@@ -60,7 +61,7 @@ def test_guidance_equals_its_formula_with_one_pass_per_variant(transformer, text
     noisy, sigma = torch.randn(1, 32, 5, 1, 4), torch.tensor(0.7)
 
     def ask(some: Conditions) -> torch.Tensor:
-        return _Guidance(some, Sampling(1)).velocity(transformer, None, noisy, sigma)
+        return _Guidance(some, Sampling(1)).velocity(transformer, None, noisy, sigma, sigma)
 
     with torch.no_grad():
         full, no_text = ask(conditions), ask(conditions.without_text())
@@ -71,7 +72,7 @@ def test_guidance_equals_its_formula_with_one_pass_per_variant(transformer, text
             off = ask(conditions.without_text().without_audio())
             expected = off + audio * (no_text - off) + text * (full - no_text)
         guidance = _Guidance(conditions, sampling)
-        guided = guidance.velocity(transformer, None, noisy, sigma)
+        guided = guidance.velocity(transformer, None, noisy, sigma, sigma)
     assert len(guidance.variants) == 1 + (text != 1.0) + (audio != 1.0)
     # Batched and single passes round differently.
     torch.testing.assert_close(guided, expected, atol=1e-4, rtol=1e-4)
@@ -95,3 +96,39 @@ def test_each_step_is_reported(transformer):
             transformer, None, make_conditions(), Sampling(4), segment_generator(0, 0), steps.append
         )
     assert steps == [1, 2, 3, 4]
+
+
+@pytest.fixture(scope="module")
+def distilled():
+    """A network that is told how it is sampled, and heeds it."""
+    model = AvatarTransformer3DModel(
+        patch_size=(1, 1, 1), num_attention_heads=1, attention_head_dim=16, in_channels=68,
+        out_channels=32, text_dim=16, audio_dim=16, freq_dim=16, ffn_dim=32, num_layers=1,
+        distilled=True,
+    )  # fmt: skip
+    generator = torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        for values in model.parameters():
+            values += 0.1 * torch.randn(values.shape, generator=generator)
+    return model.eval()
+
+
+def test_a_distilled_network_is_asked_once_a_step_and_told_how(distilled, monkeypatch):
+    told = []
+    ask = distilled.forward
+
+    def listen(**inputs):
+        told.append((len(inputs["hidden_states"]), inputs["sampling"].tolist()))
+        return ask(**inputs)
+
+    monkeypatch.setattr(distilled, "forward", listen)
+    how = dict(num_inference_steps=2, guidance_scale=2.0, audio_guidance_scale=1.5, one_pass=True)
+    sample(distilled, None, make_conditions(), **how)
+    assert told == [(1, [[2.0, 1.5, 0.5]]), (1, [[2.0, 1.5, 0.5]])]
+
+
+def test_a_distilled_network_heeds_each_scale(distilled):
+    plain = sample(distilled, None, make_conditions(), one_pass=True)
+    for scale in ("guidance_scale", "audio_guidance_scale"):
+        other = sample(distilled, None, make_conditions(), one_pass=True, **{scale: 2.0})
+        assert not torch.allclose(plain, other, atol=1e-4)

@@ -42,7 +42,8 @@ weights: {vae: v, transformer: t, controlnet: c, audio_encoder: a, text_encoder:
 sizes:
   transformer: {patch_size: [1, 1, 1], num_attention_heads: 2, attention_head_dim: 12,
     in_channels: 68, out_channels: 32, text_dim: 16, audio_dim: 16, freq_dim: 32, ffn_dim: 32,
-    num_layers: 2, audio_qk_norm: true, num_audio_positions: 12, num_width_positions: 4}
+    num_layers: 2, audio_qk_norm: true, num_audio_positions: 12, num_width_positions: 4,
+    distilled: true}
   controlnet: {patch_size: [1, 1, 1], hidden_channels: 36, control_channels: 36, embed_dim: 24,
     dim: 12, num_attention_heads: 1, ffn_dim: 16, num_layers: 2, time_embed_dim: 16,
     num_width_positions: 4}

@@ -15,6 +15,7 @@ from train.data.cache import MEL_PER_FRAME, TRACK_FRAMES, Tracks
 from train.data.simulate.articulation import FPS
 from train.data.simulate.camera_motion import follow_camera, plan_apparent_motion
 from train.data.simulate.captions import caption
+from train.data.simulate.other_take import perform_over
 from train.data.simulate.performance import Direction, draw_direction, mouth_strength, perform
 
 BESIDE = 16  # frames of sound on either side of a window: audio window + context of the encoder
@@ -32,7 +33,8 @@ class WindowBatch:
         motion: (B, F, 32) motion numbers.
         known: (B, T) float, 1 where the latent frame is given.
         captions: B prompts, "" where dropped.
-        apparent: (B, F, 32) motion of the reference video's head (zeros but for camera moves).
+        apparent: (B, F, 32) motion that the reference video shows: of the head as a moving camera
+            sees it, of the whole face where the video already talks, zeros for a still picture.
         seen: (B, F) share of the reference video that is real.
         active: (B, F) 1 where someone speaks.
     """
@@ -48,11 +50,12 @@ class WindowBatch:
 
 @dataclass(frozen=True)
 class WindowOptions:
-    """How windows are drawn: frames, shares of real speech, of moving cameras."""
+    """How windows are drawn: frames, shares of real speech, moving cameras, talking references."""
 
     num_frames: int = 49
     real_share: float = 0.3
     camera_share: float = 0.0
+    retalk_share: float = 0.0
     silence_share: float = 0.04
 
 
@@ -84,7 +87,7 @@ class WindowSampler:
         mode = str(rng.choice(KNOWN_MODES, p=_KNOWN_SHARES))
         window["motion"] = act(window, direction, rng, from_start=mode == "photo")
         self._set_known(window, mode, rng)
-        self._move_camera(window, rng)
+        self._set_reference(window, mode, rng)
         window["caption"] = _dropped(direction, rng)
         return window
 
@@ -102,13 +105,27 @@ class WindowSampler:
                 known[:OVERLAP_LATENTS] = 1
         window["known"] = known
 
-    def _move_camera(self, window: dict, rng: np.random.Generator) -> None:
-        num_frames = self.options.num_frames
-        window["apparent"] = np.zeros((num_frames, 32))
-        window["seen"] = np.ones(num_frames)
-        if rng.random() < self.options.camera_share:
-            window["apparent"], window["seen"] = plan_apparent_motion(num_frames, rng)
+    def _set_reference(self, window: dict, mode: str, rng: np.random.Generator) -> None:
+        """Say what the reference video shows, and let the performance answer it."""
+        options = self.options
+        window["apparent"] = np.zeros((options.num_frames, 32))
+        window["seen"] = np.ones(options.num_frames)
+        kind = rng.random()
+        if kind < options.camera_share:
+            window["apparent"], window["seen"] = plan_apparent_motion(options.num_frames, rng)
             window["motion"] = follow_camera(window["motion"], window["apparent"])
+        elif kind < options.camera_share + options.retalk_share:
+            window["apparent"] = self._other_take(rng)
+            window["motion"] = perform_over(window["motion"])
+            if mode == "photo":  # the first frame of the video as it is
+                start_from_source(window, rng)
+
+    def _other_take(self, rng: np.random.Generator) -> np.ndarray:
+        """Return (F, 32): how the same person moves while saying something else."""
+        index = int(rng.integers(len(self.synthetic)))
+        first = int(rng.integers(0, TRACK_FRAMES - self.options.num_frames + 1))
+        take = cut_track(self.synthetic, index, first, self.options.num_frames)
+        return act(take, draw_direction(rng), rng)
 
 
 def stack_windows(windows: list[dict], captions: list[str]) -> WindowBatch:
@@ -165,6 +182,14 @@ def start_from_photo(window: dict, rng: np.random.Generator) -> None:
         hold_open(motion[:, :8], window["active"], photo[0] * rng.uniform(0.3, 0.9))
     spans_s = [(0.09, 0.16), (0.15, 0.4), (0.5, 0.9), (0.35, 0.8)]
     ease_from_photo(motion, photo, [rng.uniform(low, high) for low, high in spans_s])
+
+
+def start_from_source(window: dict, rng: np.random.Generator) -> None:
+    """Make frame 0 the reference video's own, with its mouth, and ease away."""
+    photo = np.zeros(32)
+    photo[:8] = window["apparent"][0, :8]
+    spans_s = [(0.09, 0.2), (0.15, 0.4), (0.5, 0.9), (0.35, 0.8)]
+    ease_from_photo(window["motion"], photo, [rng.uniform(low, high) for low, high in spans_s])
 
 
 def ease_from_photo(motion: np.ndarray, photo: np.ndarray, seconds: Sequence[float]) -> None:

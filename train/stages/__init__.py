@@ -10,7 +10,8 @@ STAGES: dict[str, str] = {
     "mouth": "numbers of the painted mouth, fitted to smiles",
     "corpus": "speak and augment the tracks that the other stages learn from",
     "pretrain": "transformer, audio and text encoder: sound and words to motion",
-    "camera": "camera ControlNet on a frozen transformer",
+    "camera": "ControlNet on a frozen transformer: moving cameras, videos that already talk",
+    "distill": "transformer: guidance in one pass instead of three",
 }
 
 

@@ -1,6 +1,7 @@
-"""Teach the camera ControlNet how a person answers a moving camera; the rest is frozen.
+"""Teach the ControlNet how a person answers the reference video; the rest is frozen.
 
-The validation is the ablation: error of gaze and head with the control and without it.
+The reference video may show a moving camera, or the same person saying something else (for
+retalking). The validation is the ablation: errors with the control and without it.
 """
 
 from __future__ import annotations
@@ -18,30 +19,47 @@ from train.stages.pretrain import make_sampler
 from train.validate import Sampling, sample_motion
 
 _NUM_VALIDATION_WINDOWS = 48
-_MEASURED = ("yaw", "pitch", "gaze_x", "gaze_y")
+_MEASURED = ("yaw", "pitch", "gaze_x", "gaze_y", "blink_r", "lip_gap")
 
 
 def run(config: TrainConfig) -> None:
-    """Train on windows most of which see a moving camera."""
+    """Train on windows most of whose reference videos move."""
     sampler = make_sampler(config)
-    held_out = sampler.batch(_NUM_VALIDATION_WINDOWS, np.random.default_rng([config.seed, 77, 1]))
+    held_out = held_out_windows(config)
 
     def step_loss(parts: Components, step: int) -> dict[str, torch.Tensor]:
         batch = sampler.batch(config.batch_size, np.random.default_rng([config.seed, 77, step + 2]))
         generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
         return loss_parts(parts, batch, config.loss, generator, use_control=True)
 
-    Run(config).train(step_loss, lambda parts: ablation(parts, held_out))
+    def ablations(parts: Components) -> dict[str, float]:
+        return {
+            f"{kind}_{name}": value
+            for kind, batch in held_out.items()
+            for name, value in ablation(parts, batch).items()
+        }
+
+    Run(config).train(step_loss, ablations)
+
+
+def held_out_windows(config: TrainConfig) -> dict[str, WindowBatch]:
+    """Return fixed windows under moving cameras and over videos that already talk."""
+    windows = {}
+    for number, (kind, camera, retalk) in enumerate((("camera", 1, 0), ("retalk", 0, 1))):
+        sampler = make_sampler(config, camera_share=camera, retalk_share=retalk)
+        rng = np.random.default_rng([config.seed, 77, 1, number])
+        windows[kind] = sampler.batch(_NUM_VALIDATION_WINDOWS, rng)
+    return windows
 
 
 def ablation(parts: Components, batch: WindowBatch) -> dict[str, float]:
-    """Return rms errors of gaze and head with and without control, and how the gaze follows.
+    """Return rms errors with and without control, and what follows the reference video.
 
-    `gaze_follows` is Pearson r of the sideways gaze with the turn that would keep eye contact.
+    `gaze_follows` is Pearson r of the sideways gaze with the turn that would keep eye contact,
+    `mouth_follows` that of the lip gap with the reference video's own: 0 where it has none.
     """
     figures: dict[str, float] = {}
-    true = batch.motion.numpy()
-    turn = batch.apparent.numpy()[..., MOTION_INDEX["yaw"]]
+    true, shown = batch.motion.numpy(), batch.apparent.numpy()
     for name, use_control in (("with", True), ("without", False)):
         sampling = Sampling(use_control=use_control)
         made = sample_motion(parts, batch, sampling, torch.Generator().manual_seed(3)).numpy()
@@ -49,6 +67,13 @@ def ablation(parts: Components, batch: WindowBatch) -> dict[str, float]:
             index = MOTION_INDEX[number]
             error = made[..., index] - true[..., index]
             figures[f"{number}_error_{name}"] = float(np.sqrt((error**2).mean()))
-        looks = made[..., MOTION_INDEX["gaze_x"]]
-        figures[f"gaze_follows_{name}"] = float(np.corrcoef(looks.ravel(), -turn.ravel())[0, 1])
+        follows = _pearson(made[..., MOTION_INDEX["gaze_x"]], -shown[..., MOTION_INDEX["yaw"]])
+        figures[f"gaze_follows_{name}"] = follows
+        figures[f"mouth_follows_{name}"] = _pearson(made[:, 8:, 0], shown[:, 8:, 0])
     return figures
+
+
+def _pearson(first: np.ndarray, second: np.ndarray) -> float:
+    if min(first.std(), second.std()) < 1e-9:
+        return 0.0
+    return float(np.corrcoef(first.ravel(), second.ravel())[0, 1])

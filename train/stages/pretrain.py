@@ -16,11 +16,16 @@ from train.objective import loss_parts, make_text_head
 from train.validate import Validator
 
 
-def make_sampler(config: TrainConfig) -> WindowSampler:
-    """Return the source of training windows that a configuration asks for."""
+def make_sampler(config: TrainConfig, **shares: float) -> WindowSampler:
+    """Return the source of training windows that a configuration asks for.
+
+    Args:
+        shares: further options of the windows, instead of the configuration's.
+    """
     data, folder = config.data, Path(config.data.cache)
     real = read_shards(folder, "real") if data.real_share > 0 else None
-    options = WindowOptions(data.num_frames, data.real_share, data.camera_share)
+    asked = {"camera_share": data.camera_share, "retalk_share": data.retalk_share, **shares}
+    options = WindowOptions(data.num_frames, data.real_share, **asked)
     return WindowSampler(read_shards(folder, "synthetic"), real, options)
 
 

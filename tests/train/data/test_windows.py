@@ -36,6 +36,28 @@ def test_shapes_follow_the_window(tracks):
     assert batch.apparent[..., 16:24].abs().sum() > 0
 
 
+def test_a_reference_that_talks_does_not_talk_the_same(tracks):
+    still = sampler_of(tracks).batch(30, np.random.default_rng(0))
+    batch = sampler_of(tracks, retalk_share=1.0).batch(30, np.random.default_rng(0))
+    assert all((shown[:, :8].std(0) > 0).any() for shown in batch.apparent.numpy())
+    assert batch.seen.min() == 1
+    head, lids = slice(16, 24), slice(8, 10)
+    assert batch.motion[..., head].std() < 0.5 * still.motion[..., head].std()
+    assert not batch.motion[..., lids].any()
+
+
+def test_a_talking_reference_is_left_from_its_own_first_mouth(tracks):
+    batch = sampler_of(tracks, retalk_share=1.0).batch(60, np.random.default_rng(0))
+    started = [
+        (motion, shown)
+        for motion, shown, known in zip(batch.motion, batch.apparent, batch.known)
+        if known.sum() == 1
+    ]
+    assert len(started) > 5
+    for motion, shown in started:
+        assert np.allclose(motion[0, :8], shown[0, :8]) and not motion[0, 8:].any()
+
+
 def test_sound_and_mouth_of_a_window_come_from_the_same_place(tracks):
     for first in (0, 50, TRACK_FRAMES - 17):
         window = cut_track(tracks, 1, first, 17)
