@@ -54,7 +54,7 @@ class ReferenceVideo:
         self._at_source = (path.extrinsics == torch.eye(4)).flatten(1).all(dim=1)
         self._at_source &= (path.intrinsics == scene.intrinsics).flatten(1).all(dim=1)
         self._layers: list[_Warp] = []
-        self.person_map = lru_cache(KEPT_MAPS)(self._person_map)
+        self._map = lru_cache(2 * KEPT_MAPS)(self._coarse_map)
         if not bool(self._at_source.all()):
             margin = _needed_margin(scene, path)
             baseline = _baseline(path)
@@ -84,23 +84,40 @@ class ReferenceVideo:
         Raises:
             ValueError: the range lies outside the path.
         """
-        pixels, seen = self.pictures(start, stop)
+        pixels, seen = self.pictures(start, stop), self.seen(start, stop)
         frames = torch.from_numpy(pixels).permute(0, 3, 1, 2).float().div_(255)
         frames[self._at_source[start:stop]] = self.scene.image
         return frames, torch.from_numpy(seen)[:, None]
 
-    def pictures(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
-        """Draw frames as bytes: (F, H, W, 3) uint8 sRGB and seen (F, H, W) bool; see `frames`."""
+    def pictures(self, start: int, stop: int) -> np.ndarray:
+        """Draw frames as bytes (F, H, W, 3) uint8 sRGB; see `frames`."""
+        self._check_range(start, stop)
+        pixels = np.empty((stop - start, *self.scene.depth.shape, 3), np.uint8)
+        for index, frame in zip(range(start, stop), pixels):
+            if self._at_source[index]:
+                frame[:] = self._source
+            else:
+                self._draw(index, frame)
+        return pixels
+
+    def seen(self, start: int, stop: int, step: int = 1) -> np.ndarray:
+        """Tell what of some frames the picture shows: (F, H / step, W / step) bool, rounded up.
+
+        Args:
+            step: only every so many pixels along both axes.
+        """
         self._check_range(start, stop)
         height, width = self.scene.depth.shape
-        pixels = np.empty((stop - start, height, width, 3), np.uint8)
-        seen = np.ones((stop - start, height, width), bool)
-        for position, index in enumerate(range(start, stop)):
-            if self._at_source[index]:
-                pixels[position] = self._source
-            else:
-                self._draw(index, pixels[position], seen[position])
-        return pixels, seen
+        seen = np.ones((stop - start, -(-height // step), -(-width // step)), bool)
+        for index, frame in zip(range(start, stop), seen):
+            if not self._at_source[index]:
+                behind, before = (
+                    layer.seen(self.path, index, self._map(number, index), self.exact, step)
+                    for number, layer in enumerate(self._layers)
+                )
+                covered = before[1] > 127
+                frame[:] = np.where(covered, before[0], behind[0]) > 0
+        return seen
 
     @cached_property
     def _source(self) -> np.ndarray:
@@ -112,9 +129,12 @@ class ReferenceVideo:
         """Return (rows, columns, 2) pixels x, y of the frames: what `person_map` is about."""
         return self._layers[1].flow.targets
 
-    def _person_map(self, index: int) -> np.ndarray:
+    def person_map(self, index: int) -> np.ndarray:
         """Return where in the picture the person's pixels at `targets` of a frame come from."""
-        return self._layers[1].coarse_map(self.path, index)
+        return self._map(1, index)
+
+    def _coarse_map(self, layer: int, index: int) -> np.ndarray:
+        return self._layers[layer].coarse_map(self.path, index)
 
     def project(self, points: Tensor, start: int, stop: int) -> Tensor:
         """Return where world points (N, 3) appear in some frames: (F, N, 3) x, y px, depth."""
@@ -157,18 +177,15 @@ class ReferenceVideo:
                 f"frames {start} to {stop} lie outside the path's {self.num_frames} frames"
             )
 
-    def _draw(self, index: int, pixels: np.ndarray, seen: np.ndarray) -> None:
-        """Draw one frame into pixels (H, W, 3) uint8 and seen (H, W) bool."""
-        background, person = self._layers
-        behind, behind_seen = background.draw(
-            self.path, index, background.coarse_map(self.path, index), self.exact
+    def _draw(self, index: int, pixels: np.ndarray) -> None:
+        """Draw one frame into pixels (H, W, 3) uint8."""
+        behind, before = (
+            layer.draw(self.path, index, self._map(number, index), self.exact)
+            for number, layer in enumerate(self._layers)
         )
-        before, before_seen = person.draw(self.path, index, self.person_map(index), self.exact)
-        coverage = before[..., 3]
-        rest = 255 - coverage
+        rest = 255 - before[..., 3]
         cv2.multiply(behind, cv2.merge([rest] * 4), dst=behind, scale=1 / 255)
         cv2.cvtColor(cv2.add(behind, before, dtype=cv2.CV_8U), cv2.COLOR_RGBA2RGB, dst=pixels)
-        seen[:] = np.where(coverage >= 127.5, before_seen, behind_seen) > 0
 
 
 class _Warp:
@@ -194,23 +211,36 @@ class _Warp:
             size = values.shape[1::-1]
             self._seen = cv2.resize(layer.seen, size, interpolation=cv2.INTER_NEAREST)
         self._texture = values
+        self._covered = np.where(values[..., 3] > 127, np.uint8(255), np.uint8(0))
 
     def coarse_map(self, path: CameraPath, index: int) -> np.ndarray:
         """Return `InverseFlow.coarse_map` of one frame."""
         return self.flow.coarse_map(path.intrinsics[index].numpy(), path.extrinsics[index].numpy())
 
-    def draw(
-        self, path: CameraPath, index: int, coarse: np.ndarray, exact: bool
+    def draw(self, path: CameraPath, index: int, coarse: np.ndarray, exact: bool) -> np.ndarray:
+        """Return the layer's values (H, W, 4), 0 to 255, in one frame."""
+        positions = self._positions(path, index, coarse, exact)
+        way = cv2.INTER_LINEAR if self._is_fine else cv2.INTER_CUBIC
+        return cv2.remap(self._texture, positions, None, way, borderMode=cv2.BORDER_REPLICATE)
+
+    def seen(
+        self, path: CameraPath, index: int, coarse: np.ndarray, exact: bool, step: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the layer's values (H, W, 4), 0 to 255, and seen (H, W) uint8 in one frame."""
-        scale, way = (2, cv2.INTER_LINEAR) if self._is_fine else (1, cv2.INTER_CUBIC)
+        """Return seen and coverage of every so many pixels of one frame, uint8."""
+        positions = self._positions(path, index, coarse, exact)[::step, ::step]
+        return tuple(
+            cv2.remap(mask, positions, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
+            for mask in (self._seen, self._covered)
+        )
+
+    def _positions(self, path, index: int, coarse: np.ndarray, exact: bool) -> np.ndarray:
+        """Return the texture positions x, y (H, W, 2) of the pixels of one frame."""
+        scale = 2 if self._is_fine else 1
         positions = self.flow.enlarged(coarse, scale)
         if exact:
             camera = path.intrinsics[index], path.extrinsics[index]
             positions = scale * self._exact(*camera, positions / scale)
-        border = cv2.BORDER_REPLICATE
-        seen = cv2.remap(self._seen, positions, None, cv2.INTER_NEAREST, borderMode=border)
-        return cv2.remap(self._texture, positions, None, way, borderMode=border), seen
+        return positions
 
     def _exact(self, intrinsics: Tensor, extrinsics: Tensor, positions: np.ndarray) -> np.ndarray:
         """Draw the canvas positions as a mesh; the coarse ones stay where the canvas ends."""

@@ -100,24 +100,29 @@ class ReferenceMotionVAE(ModelMixin, ConfigMixin):
         motion = torch.cat([motion[:, :TIME_FACTOR].mean(1, keepdim=True), motion[:, 4:]], 1)
         return motion * self.motion_std + self.motion_mean
 
-    def joined(self, latents: torch.Tensor, num_known: int) -> torch.Tensor:
-        """Let slow movements go on from what is known without a jerk.
+    def joined(self, latents: torch.Tensor, num_known: int, num_last: int = 0) -> torch.Tensor:
+        """Let slow movements go on from what is known, and into it, without a jerk.
 
         Sampling leaves an error of a few hundredths of a scale, the same over many frames, which
-        shows where a window begins. The first new frame is brought to where the last known ones
-        were heading, and that correction fades over a second. Lips and lids are left alone.
+        shows where a window begins or ends. The new frame beside the known ones is brought to
+        where those were heading, and that correction fades over a second. Lips and lids are left
+        alone.
 
         Args:
             latents: (1, 32, T, 1, 4) of a window.
             num_known: frames at its beginning that were given.
+            num_last: frames at its end that were given.
         """
         motion = self.decode_motion(latents)
-        slow = motion[..., FIRST_SLOW:]
-        last, before = slow[:, num_known - 1], slow[:, max(0, num_known - 2)]
-        step = 2 * last - before - slow[:, num_known]
-        new = motion.shape[1] - num_known
-        fading = smoothstep(1.0, 0.0, torch.arange(new, device=motion.device) / JOINING_FRAMES)
-        slow[:, num_known:] += fading[:, None] * step[:, None]
+        stop = motion.shape[1] - num_last
+        new = motion[:, num_known:stop, FIRST_SLOW:]
+        away = torch.arange(stop - num_known, device=motion.device) / JOINING_FRAMES
+        before = motion[:, max(0, num_known - 2) : num_known, FIRST_SLOW:]
+        after = motion[:, stop : stop + 2, FIRST_SLOW:].flip(1)
+        starting = _missed(before, new[:, 0])
+        ending = _missed(after, new[:, -1]) if num_last else torch.zeros_like(starting)
+        new += smoothstep(1.0, 0.0, away)[:, None] * starting[:, None]
+        new += smoothstep(1.0, 0.0, away.flip(0))[:, None] * ending[:, None]
         return self.encode_motion(motion)
 
     def encode(self, landmarks: torch.Tensor, rest_landmarks: torch.Tensor) -> torch.Tensor:
@@ -160,8 +165,8 @@ class ReferenceMotionVAE(ModelMixin, ConfigMixin):
         """Decode latents (1, 32, T, 1, 4) over a clip of the reference video.
 
         Returns:
-            frames (F, 3, h, w) in [0, 1], and matte (F, 1, h, w) bool, false where the
-            reference stays; what frames hold there is of no use.
+            frames (F, 4, h, w) pixels as those of the clip, and matte (F, 1, h, w) bool, false
+            where the reference stays; what frames hold there is of no use.
         """
         motion = self.decode_motion(latents)[0]
         at = clip.positions.clamp(0, motion.shape[0] - 1)
@@ -203,11 +208,12 @@ class ReferenceMotionVAE(ModelMixin, ConfigMixin):
         else:
             frames = mix_detail(clip, layers.positions, layers.place, layers.share)
         for box, positions in blinking:
-            frames[box] = F.avg_pool2d(sample_clip(clip, positions), 2)
+            frames[box] = F.avg_pool2d(sample_clip(clip, positions).float(), 2).add_(0.5).byte()
         if lips is not None:
             colour, alpha = self._mouth(points, warp, frame, shape, values, clip)
-            frames[lips].lerp_(colour, alpha)
-        return frames.clamp_(0.0, 1.0), matte
+            skin = frames[lips][:, :3]
+            skin.copy_(skin.float().lerp_(255 * colour, alpha).add_(0.5).clamp_(0, 255.4))
+        return frames, matte
 
     @staticmethod
     def _look_at(
@@ -287,9 +293,14 @@ class ReferenceMotionVAE(ModelMixin, ConfigMixin):
                 y, x, shape.lip_x, shape.upper_y - widen, shape.lower_y + widen, 1.3 * pixel
             )
             rest = (rest * (shape.gap > 0)[:, None]).reshape(alpha.shape[0], 1, *at.shape[1:3])
-            own = sample_clip(clip, frame.to_pixels(at).permute(0, 3, 1, 2))
+            own = sample_clip(clip, frame.to_pixels(at).permute(0, 3, 1, 2))[:, :3] / 255
             inside = inside + rest * (own - inside)
         return inside, alpha.reshape(-1, 1, *at.shape[1:3])
+
+
+def _missed(known: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
+    """Return by how much (B, N) motion misses where the last two known frames (B, 2, N) head."""
+    return 2 * known[:, -1] - known[:, 0] - new
 
 
 def limit_motion(motion: torch.Tensor) -> torch.Tensor:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from skyreels_avatar.models.mouth import MouthLook
-from skyreels_avatar.models.reference_clip import ReferenceClip
+from skyreels_avatar.models.reference_clip import ReferenceClip, as_pixels
 from skyreels_avatar.models.vae import ReferenceMotionVAE
 from skyreels_avatar.pipeline.parallel import ordered_map
 from skyreels_avatar.pipeline.plan import Segment, ShotPlan
@@ -46,23 +46,21 @@ class Decoder:
         landmarks = self.reference.landmarks(first, last)
         left, top, right, bottom = self.reference.box(landmarks)
         inside = pixels[:, top:bottom, left:right]
-        # Channels last in memory, as the bytes are: OpenCV then needs no copy.
-        crop = torch.from_numpy(np.ascontiguousarray(inside)).permute(0, 3, 1, 2)
-        crop = crop.float().div_(255)
         positions = [self.plan.position(i) - segment.first_frame for i in range(first, last)]
         landmarks = landmarks - torch.tensor([left, top, 0.0])
         device = latents.device
         clip = ReferenceClip(
-            crop.to(device),
+            as_pixels(inside).to(device),
             landmarks.to(device),
             torch.tensor(positions).to(device),
             self.look,
             self.reference.detail(first, last, left, top),
         )
         talking, matte = self.vae.decode(latents, clip)
-        talking = talking.mul_(255).add_(0.5).to(torch.uint8).permute(0, 2, 3, 1).cpu()
-        matte = matte[:, 0].to(torch.uint8).cpu()
-        for below, above, where in zip(inside, talking.contiguous().numpy(), matte.numpy()):
+        talking = talking.cpu().permute(0, 2, 3, 1).contiguous().numpy()
+        matte = matte[:, 0].to(torch.uint8).cpu().numpy()
+        for below, above, where in zip(inside, talking, matte):
+            above = cv2.cvtColor(above, cv2.COLOR_RGBA2RGB)
             below[:] = cv2.copyTo(above, where, np.ascontiguousarray(below))
         return pixels
 

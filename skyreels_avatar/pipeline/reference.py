@@ -10,11 +10,12 @@ import torch
 import torch.nn.functional as functional
 
 from camera import ReferenceVideo
-from skyreels_avatar.models.reference_clip import PictureDetail
+from skyreels_avatar.models.reference_clip import PictureDetail, as_pixels
 from skyreels_avatar.models.vae import ReferenceMotionVAE
 from skyreels_avatar.pipeline.parallel import ordered_map
 
 FOLLOWING = 0.08  # of the face height: so far round the person pixels move with the head
+_SEEN_STEP = 8  # pixels; what share is seen need not be counted pixel by pixel
 _CHUNK_PIXELS = 8 * 512 * 512  # rendered at once; bounds the memory of float frames
 
 
@@ -116,9 +117,11 @@ class ShotReference:
     def _render(self, start: int, stop: int) -> tuple[np.ndarray, list[float]]:
         """Return frames (F, H, W, 3) uint8 and how much of each one's talking region is seen."""
         stop = min(stop, self.num_frames)
-        pixels, seen = self.video.pictures(start, stop)
-        left, top, right, bottom = self.box(self.landmarks(start, stop))
-        return pixels, seen[:, top:bottom, left:right].mean((1, 2)).tolist()
+        pixels = self.video.pictures(start, stop)
+        box = np.array(self.box(self.landmarks(start, stop))) // _SEEN_STEP
+        left, top, right, bottom = box.tolist()
+        seen = self.video.seen(start, stop, _SEEN_STEP)[:, top : bottom + 1, left : right + 1]
+        return pixels, seen.mean((1, 2)).tolist()
 
 
 class _Detail:
@@ -126,7 +129,7 @@ class _Detail:
 
     def __init__(self, video: ReferenceVideo, landmarks: torch.Tensor, fine: torch.Tensor):
         scene, self._video = video.scene, video
-        self._texture = fine[None].contiguous(memory_format=torch.channels_last)
+        self._texture = as_pixels(fine[None])
         self._share = None
         mask = scene.person_mask[None, None]
         self._person = _following(mask, landmarks)
