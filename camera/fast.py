@@ -43,6 +43,7 @@ class InverseFlow:
         if shift_px > 0:
             slope = MAX_SHIFT_SLOPE / shift_px
             self.inverse_depth = _limit_slope(self.inverse_depth, slope * self.cell)
+        self._flat = self.inverse_depth.reshape(-1).astype(np.float64)
         self.targets = _target_grid(self.size)
 
     def coarse_map(self, intrinsics: np.ndarray, extrinsics: np.ndarray) -> np.ndarray:
@@ -60,17 +61,19 @@ class InverseFlow:
         focal, principal = self._split(self.intrinsics)
         target_focal, target_principal = self._split(intrinsics.astype(np.float64))
         rays = (self.targets - target_principal) / target_focal
-        rays = rays @ rotation[:, :2].T + rotation[:, 2]
-        depth = 1 / float(np.median(self.inverse_depth))
-        source = np.full_like(self.targets, np.inf)
+        # Axes apart and contiguous: strides would cost most of the time on arrays this small.
+        rays = np.ascontiguousarray(np.moveaxis(rays @ rotation[:, :2].T + rotation[:, 2], -1, 0))
+        slope, depth = rays[:2] / rays[2], 1 / float(np.median(self.inverse_depth))
+        focal, principal, origin = (v[:, None, None] for v in (focal, principal, centre[:2]))
+        source = np.full_like(slope, np.inf)
         for _ in range(ITERATIONS):
-            along = (depth - centre[2]) / rays[..., 2]
-            points = along[..., None] * rays + centre
-            before, source = source, points[..., :2] / points[..., 2:] * focal + principal
+            # At this depth along its ray a point lies at slope * (depth - centre) + centre.
+            point = slope * (depth - centre[2]) + origin
+            before, source = source, point * (focal / depth) + principal
             if np.abs(source - before).max() < SETTLED_PX:
                 break
-            depth = 1 / self._sample(source)
-        return source
+            depth = 1 / self._sample(*source)
+        return np.ascontiguousarray(np.moveaxis(source, 0, -1))
 
     def enlarged(self, coarse: np.ndarray, scale: int = 1) -> np.ndarray:
         """Return the positions x, y (H, W, 2) float32 on a canvas `scale` times as fine, from 0."""
@@ -88,21 +91,26 @@ class InverseFlow:
     def _split(intrinsics: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return np.diagonal(intrinsics)[:2], intrinsics[:2, 2]
 
-    def _sample(self, source: np.ndarray) -> np.ndarray:
-        """Return the layer's inverse depth, bilinear, at picture positions (h, w, 2).
+    def _sample(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Return the layer's inverse depth, bilinear, at picture positions (h, w).
 
         Not cv2.remap: it rounds positions to 1/32 of a cell, which would tremble in slow moves.
         """
         rows, columns = self.inverse_depth.shape
-        position = (source + self.margin) / self.cell - 0.5
-        x = position[..., 0].clip(0, columns - 1)
-        y = position[..., 1].clip(0, rows - 1)
-        left, top = x.astype(np.int64).clip(max=columns - 2), y.astype(np.int64).clip(max=rows - 2)
+        x = ((x + self.margin) / self.cell[0] - 0.5).clip(0, columns - 1)
+        y = ((y + self.margin) / self.cell[1] - 0.5).clip(0, rows - 1)
+        left, top = (
+            np.minimum(x.astype(np.intp), columns - 2),
+            np.minimum(y.astype(np.intp), rows - 2),
+        )
         x, y = x - left, y - top
-        flat, index = self.inverse_depth.reshape(-1), top * columns + left
-        upper = flat[index] * (1 - x) + flat[index + 1] * x
-        lower = flat[index + columns] * (1 - x) + flat[index + columns + 1] * x
-        return upper * (1 - y) + lower * y
+        index = top * columns + left
+        upper_left, upper_right, lower_left, lower_right = (
+            self._flat[offset:].take(index) for offset in (0, 1, columns, columns + 1)
+        )
+        upper = upper_left + (upper_right - upper_left) * x
+        lower = lower_left + (lower_right - lower_left) * x
+        return upper + (lower - upper) * y
 
 
 def _target_grid(size: tuple[int, int]) -> np.ndarray:

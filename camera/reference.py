@@ -28,8 +28,8 @@ FINE_CANVAS_PX = 1_500_000
 """Up to this size a canvas is kept at twice its resolution and looked up linearly, which is as
 sharp as a cubic look-up and five times as fast; larger ones would take too much memory."""
 
-KEPT_MAPS = 256
-"""Coarse maps of the person, a few kilobytes each, kept for those who ask for them later."""
+KEPT_MAPS = 400
+"""Coarse maps of both layers, 35 kB each at 512 x 512, kept for those who ask for them again."""
 
 
 class ReferenceVideo:
@@ -54,7 +54,7 @@ class ReferenceVideo:
         self._at_source = (path.extrinsics == torch.eye(4)).flatten(1).all(dim=1)
         self._at_source &= (path.intrinsics == scene.intrinsics).flatten(1).all(dim=1)
         self._layers: list[_Warp] = []
-        self._map = lru_cache(2 * KEPT_MAPS)(self._coarse_map)
+        self._map = lru_cache(KEPT_MAPS)(self._coarse_map)
         if not bool(self._at_source.all()):
             margin = _needed_margin(scene, path)
             baseline = _baseline(path)
@@ -134,7 +134,7 @@ class ReferenceVideo:
         return self._map(1, index)
 
     def _coarse_map(self, layer: int, index: int) -> np.ndarray:
-        return self._layers[layer].coarse_map(self.path, index)
+        return self._layers[layer].coarse_map(self.path, index).astype(np.float32)
 
     def project(self, points: Tensor, start: int, stop: int) -> Tensor:
         """Return where world points (N, 3) appear in some frames: (F, N, 3) x, y px, depth."""

@@ -24,7 +24,7 @@ from unittest import mock
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = ROOT / "assets" / "examples"
-STAGES = ("read", "analyse", "encode", "reference", "denoise", "decode", "write")
+STAGES = ("read", "analyse", "encode", "denoise", "decode", "write")
 
 
 @dataclass(frozen=True)

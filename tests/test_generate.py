@@ -86,7 +86,7 @@ def test_the_video_has_exactly_the_frames_of_the_sound(tier, portrait, voice, tm
     assert (video.num_frames, video.fps) == (43, 25.0)  # round(1.73 x 25), two windows
     assert (video.height, video.width) == (96, 128) == (result.height, result.width)
     assert abs(video.audio().duration_s - 1.73) < 0.04
-    assert {"analyse", "encode", "reference", "denoise", "decode"} <= result.seconds.keys()
+    assert {"analyse", "encode", "denoise", "decode"} <= result.seconds.keys()
     assert result.num_frames == 43 and result.peak_rss_mb > 0
     x, y, w, h = result.face_box
     assert 0 < x < x + w < 128 and 0 < y < y + h < 96

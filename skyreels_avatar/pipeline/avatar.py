@@ -75,7 +75,6 @@ class AvatarPipeline:
                     if pixels is None:
                         break
                     yield pixels
-                shot.reference.release(shot.plan.video_range(segment)[1])
         finally:
             stopped.set()
 
@@ -90,8 +89,6 @@ class AvatarPipeline:
 
         known = None
         for segment in shot.plan.segments:
-            with reporter.measured("reference"):
-                shot.reference.render_until(shot.last_picture(segment) + 1)
             with reporter.measured("encode"):
                 conditions = shot.conditions(segment, known)
                 conditions = conditions.to(self.components.device, self.components.dtype)
@@ -134,11 +131,6 @@ class _EncodedShot:
         self._photo = self.vae.encode_motion(
             self.vae.reference_motion(landmarks[None].to(device))[None]
         )
-
-    def last_picture(self, segment: Segment) -> int:
-        """Return the last picture of the video whose reference a window looks at."""
-        last = self.plan.video_position(segment.stop - 1)
-        return max(int(np.ceil(last)), self.plan.video_range(segment)[1] - 1)
 
     def conditions(self, segment: Segment, known: torch.Tensor | None) -> Conditions:
         """Return what the transformer is told about a window.

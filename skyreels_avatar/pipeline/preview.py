@@ -21,6 +21,7 @@ from skyreels_avatar.pipeline.encode import (
     frame_face,
     read_shot,
 )
+from skyreels_avatar.pipeline.parallel import ordered_map
 from skyreels_avatar.pipeline.plan import Segment, plan_shot
 from skyreels_avatar.pipeline.progress import OnProgress, Reporter
 from skyreels_avatar.pipeline.reference import frames_per_chunk
@@ -135,11 +136,9 @@ def write_reference(
     reporter.start_pace(plan.num_frames)
     step = frames_per_chunk(height, width)
     with VideoWriter(path, height, width, fps) as writer:
-        for start in range(0, plan.num_frames, step):
-            stop = min(start + step, plan.num_frames)
-            reference.render_until(stop)
-            writer.write(reference.frames(start, stop))
-            reference.release(stop)
-            reporter.add(stop - start)
+        chunks = [(i, min(i + step, plan.num_frames)) for i in range(0, plan.num_frames, step)]
+        for pixels in ordered_map(lambda chunk: reference.frames(*chunk), chunks):
+            writer.write(pixels)
+            reporter.add(len(pixels))
             reporter.report("write")
     return plan.num_frames

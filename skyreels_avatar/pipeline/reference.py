@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-
 import cv2
 import numpy as np
 import torch
@@ -12,7 +10,6 @@ import torch.nn.functional as functional
 from camera import ReferenceVideo
 from skyreels_avatar.models.reference_clip import PictureDetail, as_pixels
 from skyreels_avatar.models.vae import ReferenceMotionVAE
-from skyreels_avatar.pipeline.parallel import ordered_map
 
 FOLLOWING = 0.08  # of the face height: so far round the person pixels move with the head
 _SEEN_STEP = 8  # pixels; what share is seen need not be counted pixel by pixel
@@ -27,8 +24,7 @@ def frames_per_chunk(height: int, width: int) -> int:
 class ShotReference:
     """What the camera sees during a shot, and where the face is in it.
 
-    Frames are rendered once, in order, and held as bytes only as long as a window needs them:
-    memory does not grow with the length of the shot.
+    Any frames can be asked for at any time, by several threads; none are kept.
 
     Args:
         video: the picture through the camera move, on the clock of the output.
@@ -45,12 +41,6 @@ class ShotReference:
         self._points = landmarks
         self._world = video.lift(landmarks[:, :2])
         self._detail = _Detail(video, landmarks, video.scene.image if fine is None else fine)
-        self._first = 0  # frame of _frames[0]
-        self._frames: list[np.ndarray] = []
-        self._spare: list[np.ndarray] = []  # memory of released frames
-        # One thread reads frames while another renders more.
-        self._lock, self._rendering = threading.Lock(), threading.Lock()
-        self._seen: list[float] = []
 
     def landmarks(self, start: int, stop: int) -> torch.Tensor:
         """Return (F, 478, 3) of the face in frames start to stop, in pixels, z in their scale.
@@ -65,23 +55,15 @@ class ShotReference:
         return torch.cat([projected, z[..., None]], -1)
 
     def frames(self, start: int, stop: int) -> np.ndarray:
-        """Return (F, H, W, 3) uint8 frames; earlier ones than a past `release` are gone."""
-        self.render_until(stop)
-        with self._lock:
-            return np.stack(self._frames[start - self._first : stop - self._first])
+        """Draw frames start to stop: (F, H, W, 3) uint8."""
+        return self.video.pictures(start, stop)
 
     def seen_share(self, start: int, stop: int) -> torch.Tensor:
         """Return (F,) the share of the talking region that the picture really shows."""
-        self.render_until(stop)
-        return torch.tensor(self._seen[start:stop])
-
-    def release(self, before: int) -> None:
-        """Forget the pixels of the frames before a frame."""
-        with self._lock:
-            count = max(0, before - self._first)
-            self._spare += self._frames[:count]
-            del self._frames[:count]
-            self._first += count
+        box = np.array(self.box(self.landmarks(start, stop))) // _SEEN_STEP
+        left, top, right, bottom = box.tolist()
+        seen = self.video.seen(start, stop, _SEEN_STEP)[:, top : bottom + 1, left : right + 1]
+        return torch.from_numpy(seen.mean((1, 2), dtype=np.float32))
 
     def box(self, landmarks: torch.Tensor) -> tuple[int, int, int, int]:
         """Return left, top, right, bottom of the talking region of (F, 478, 3), whole pixels."""
@@ -90,38 +72,6 @@ class ShotReference:
     def detail(self, start: int, stop: int, left: int, top: int) -> PictureDetail:
         """Return the finer picture for a crop of some frames that begins at (left, top)."""
         return self._detail.of(start, stop, left, top)
-
-    def render_until(self, stop: int) -> None:
-        """Make sure that the frames before `stop` are rendered; by one thread at a time."""
-        if stop <= self._stop():
-            return
-        with self._rendering:
-            step = frames_per_chunk(*self.size)
-            starts = range(self._stop(), stop, step)
-            for pixels, seen in ordered_map(lambda i: self._render(i, i + step), starts):
-                with self._lock:
-                    self._frames.extend(map(self._kept, pixels))
-                    self._seen.extend(seen)
-
-    def _stop(self) -> int:
-        with self._lock:
-            return self._first + len(self._frames)
-
-    def _kept(self, pixels: np.ndarray) -> np.ndarray:
-        """Return a copy in memory that a frame has left: new memory among the short-lived arrays
-        of other windows would be lost between them."""
-        frame = self._spare.pop() if self._spare else np.empty_like(pixels)
-        frame[:] = pixels
-        return frame
-
-    def _render(self, start: int, stop: int) -> tuple[np.ndarray, list[float]]:
-        """Return frames (F, H, W, 3) uint8 and how much of each one's talking region is seen."""
-        stop = min(stop, self.num_frames)
-        pixels = self.video.pictures(start, stop)
-        box = np.array(self.box(self.landmarks(start, stop))) // _SEEN_STEP
-        left, top, right, bottom = box.tolist()
-        seen = self.video.seen(start, stop, _SEEN_STEP)[:, top : bottom + 1, left : right + 1]
-        return pixels, seen.mean((1, 2)).tolist()
 
 
 class _Detail:

@@ -33,7 +33,7 @@ def test_source_positions_project_back_to_their_targets(name: str, scene):
     baseline = float(extrinsics[:3, 3].norm())
     flow = InverseFlow(inverse_depth, 0, scene.intrinsics.numpy(), baseline)
     source = flow.coarse_map(scene.intrinsics.numpy(), extrinsics.numpy())
-    depth = torch.from_numpy(1 / flow._sample(source))
+    depth = torch.from_numpy(1 / flow._sample(*np.moveaxis(source, -1, 0)))
     points = unproject(torch.from_numpy(source), depth, scene.intrinsics.double())
     target, _ = project(points, scene.intrinsics.double(), extrinsics.double())
     assert np.abs(target.numpy() - flow.targets).max() < 0.01
