@@ -71,13 +71,15 @@ def estimate(request: GenerationRequest) -> ShotEstimate:
     Raises:
         InputError: the picture, the sound or the tier cannot be used.
     """
-    files = read_shot(request)
+    shot, files = request.shot, read_shot(request)
     tier = load_tier(request.tier)
     plan = plan_shot(files.audio.duration_s, request.fps, tier.fps, tier.window, tier.overlap)
     sampling = Sampling.of(request.sampling, tier)
-    # Guidance asks the network once more for every condition that it leaves out.
+    # Guidance asks the network once more for every condition that it leaves out, but for a
+    # distilled one.
+    one_pass = tier.sizes.get("transformer", {}).get("distilled") and not shot.negative_prompt
     scales = sampling.guidance_scale, sampling.audio_guidance_scale
-    passes = 1 + sum(scale != 1 for scale in scales)
+    passes = 1 if one_pass else 1 + sum(scale != 1 for scale in scales)
     num_steps = len(plan.segments) * sampling.num_inference_steps * passes
     megapixels = files.height * files.width / 1e6
     return ShotEstimate(
