@@ -68,6 +68,7 @@ class DistillConfig:
         long_steps: numbers of steps that are learnt, each from two of twice as many.
         long_share: share of windows that learn them.
         mouth, lids: weights of those numbers.
+        shiver: weight of the second differences of what the student misses.
     """
 
     usual: tuple[float, float] = (2.0, 1.4)
@@ -78,6 +79,7 @@ class DistillConfig:
     long_share: float = 0.5
     mouth: float = 2.0
     lids: float = 4.0
+    shiver: float = 0.3
 
 
 @dataclass

@@ -1,6 +1,7 @@
 """Names of the public SkyReels-V3 A2V transformer (also MultiTalk's and InfiniteTalk's).
 
-Base: Wan2.1 image-to-video; `audio_proj` is a network of its own here and is left out.
+Base: Wan2.1 image-to-video. Their one file fills two networks here, the transformer and the
+projector of the audio: each table leaves out what is the other's.
 """
 
 from __future__ import annotations
@@ -52,11 +53,22 @@ def _in_block(ours: str | tuple[str, ...]) -> str | tuple[str, ...]:
     return tuple(f"blocks.{{i}}.{name}" for name in ours)
 
 
-TRANSFORMER: tuple[Row, ...] = (
+_PROJECTOR: tuple[Row, ...] = (
+    ("audio_proj.proj1.{p}", "proj_first.{p}"),
+    ("audio_proj.proj1_vf.{p}", "proj_later.{p}"),
+    ("audio_proj.proj2.{p}", "proj_hidden.{p}"),
+    ("audio_proj.proj3.{p}", "proj_out.{p}"),
+    ("audio_proj.norm.{p}", "norm.{p}"),
+)
+_TRANSFORMER: tuple[Row, ...] = (
     *_EMBEDDERS,
     *((f"blocks.{{i}}.{theirs}", _in_block(ours)) for theirs, ours in _BLOCK),
-    *(
-        (f"audio_proj.{name}.{{p}}", None)
-        for name in ("proj1", "proj1_vf", "proj2", "proj3", "norm")
-    ),
 )
+
+
+def _left_out(rows: tuple[Row, ...]) -> tuple[Row, ...]:
+    return tuple((theirs, None) for theirs, _ in rows)
+
+
+TRANSFORMER: tuple[Row, ...] = (*_TRANSFORMER, *_left_out(_PROJECTOR))
+AUDIO_PROJECTOR: tuple[Row, ...] = (*_PROJECTOR, *_left_out(_TRANSFORMER))

@@ -80,7 +80,7 @@ def distill_loss(
     config: TrainConfig,
     generator: torch.Generator,
 ) -> dict[str, torch.Tensor]:
-    """Return weighted mean squares of student - target in velocity: all, short and long steps."""
+    """Return "loss" and its parts: weighted mean squares of student - target in velocity."""
     with torch.no_grad():
         prepared = prepare(teacher, batch, use_control=True)
         if torch.rand((), generator=generator) < 0.2:
@@ -100,11 +100,16 @@ def distill_loss(
             target[short] = guided(teacher, *rows)
     made = _told(student, prepared, noisy, steps.sigma, steps.end, guidance)
     weights = _weights(config.distill) * (1 - prepared.mask[:, :1])
-    error = (made - target).square() * weights
+    missed = made - target
+    error = missed.square() * weights
     losses = {
         name: error[rows].sum() / weights[rows].sum().clamp_min(1)
         for name, rows in (("loss", slice(None)), ("short", short), ("long", long))
     }
+    # What differs from frame to frame shows most: as a shiver.
+    curves = student.vae.decode_motion(missed * (1 - prepared.mask[:, :1])) / student.vae.motion_std
+    losses["shiver"] = curves.diff(dim=1).diff(dim=1).square().mean()
+    losses["loss"] = losses["loss"] + config.distill.shiver * losses["shiver"]
     return losses
 
 

@@ -1,0 +1,73 @@
+"""Features of speech at one row per video frame, from wav2vec 2.0.
+
+The convolution features (about 50 a second) are brought to the frame rate of the video before the
+transformer, which therefore runs at that rate. Source: the audio encoders of Hallo, MultiTalk and
+SkyReels-V3; wav2vec 2.0 (arXiv 2006.11477).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from transformers import Wav2Vec2Config, Wav2Vec2Model
+
+SAMPLE_RATE = 16_000
+_EPSILON = 1e-7
+
+
+class SpeechEncoder(nn.Module):
+    """Wav2Vec 2.0 whose layers are all heard, at the frame rate of a video.
+
+    Args:
+        config: of the published checkpoint.
+        fps: rows a second.
+        normalise: bring the signal to zero mean and unit variance first, as the checkpoint's
+            `preprocessor_config.json` says (`do_normalize`).
+    """
+
+    def __init__(self, config: Wav2Vec2Config, fps: float = 25.0, normalise: bool = True):
+        super().__init__()
+        self.model = Wav2Vec2Model(config)
+        self.fps = fps
+        self.normalise = normalise
+
+    def num_rows(self, num_samples: int) -> int:
+        """Return how many video frames a signal lasts, rounded up."""
+        return math.ceil(num_samples / SAMPLE_RATE * self.fps)
+
+    @torch.no_grad()
+    def forward(self, samples: np.ndarray) -> torch.Tensor:
+        """Return features (F, layers, channels) of a mono signal (N,) at 16 kHz."""
+        wave = torch.from_numpy(np.asarray(samples, np.float32))[None]
+        if self.normalise:
+            spread = (wave.var(unbiased=False) + _EPSILON).sqrt()
+            wave = (wave - wave.mean()) / spread
+        wave = wave.to(next(self.model.parameters()).device)
+        features = self.model.feature_extractor(wave)  # (1, C, about 50 a second)
+        features = F.interpolate(
+            features, size=self.num_rows(len(samples)), mode="linear", align_corners=True
+        )
+        hidden, _ = self.model.feature_projection(features.transpose(1, 2))
+        return torch.stack(self._layers(hidden), dim=2)[0]
+
+    def _layers(self, hidden: torch.Tensor) -> list[torch.Tensor]:
+        """Return what each layer of the transformer makes of (1, F, C).
+
+        By hooks: how to ask for it has changed with the versions of transformers.
+        """
+        outputs: list[torch.Tensor] = []
+
+        def keep(_module, _inputs, output) -> None:
+            outputs.append(output[0] if isinstance(output, tuple) else output)
+
+        hooks = [layer.register_forward_hook(keep) for layer in self.model.encoder.layers]
+        try:
+            self.model.encoder(hidden)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return outputs
