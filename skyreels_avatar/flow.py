@@ -11,18 +11,26 @@ from __future__ import annotations
 import torch
 
 
-def make_sigmas(num_inference_steps: int, shift: float = 1.0) -> torch.Tensor:
+def make_sigmas(
+    num_inference_steps: int, shift: float = 1.0, smallest: float | None = None
+) -> torch.Tensor:
     """Return (num_inference_steps + 1,) float32 sigmas from 1 to exactly 0.
 
     Args:
         num_inference_steps: how many times the network is asked.
         shift: > 1 spends more of the steps at high noise: s -> shift s / (1 + (shift - 1) s).
+        smallest: where the network is asked last, before the shift; None = as far from 0 as the
+            other steps are long. SkyReels-V3 uses 0.001: its last step does almost nothing.
     """
     if num_inference_steps < 1:
         raise ValueError(f"num_inference_steps must be at least 1, got {num_inference_steps}")
     if shift <= 0:
         raise ValueError(f"shift must be positive, got {shift}")
-    sigmas = torch.linspace(1.0, 0.0, num_inference_steps + 1, dtype=torch.float64)
+    if smallest is None:
+        sigmas = torch.linspace(1.0, 0.0, num_inference_steps + 1, dtype=torch.float64)
+    else:
+        sigmas = torch.linspace(1.0, smallest, num_inference_steps, dtype=torch.float64)
+        sigmas = torch.cat([sigmas, sigmas.new_zeros(1)])
     return (shift * sigmas / (1 + (shift - 1) * sigmas)).float()
 
 

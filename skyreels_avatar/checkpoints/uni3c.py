@@ -1,8 +1,7 @@
 """Names of the public Uni3C ControlNet, as released and as repacked without its outer prefix.
 
 As trained: it reads the time embedding of the transformer it was trained beside; its own
-`time_embedder` is filled with that transformer's (`TIME_EMBEDDER`). The mask and Pluecker branch
-has no counterpart (see `models/camera_controlnet.py`).
+`time_embedder` is filled with that transformer's (`TIME_EMBEDDER`).
 """
 
 from __future__ import annotations
@@ -23,8 +22,9 @@ _BLOCK = (
 )
 CONTROLNET: tuple[Row, ...] = (
     ("controlnet_patch_embedding.{p}", "patch_embedding.{p}"),
-    ("controlnet_mask_embedding.mask_proj.{i}.{p}", None),
-    ("controlnet_mask_embedding.mask_zero_proj.{p}", None),
+    ("controlnet_mask_embedding.mask_proj.0.{p}", "ray_embedding.conv_in.{p}"),
+    ("controlnet_mask_embedding.mask_proj.1.{p}", "ray_embedding.norm.{p}"),
+    ("controlnet_mask_embedding.mask_zero_proj.{p}", "ray_embedding.conv_out.{p}"),
     *(
         row
         for prefix in ("", "controlnet.")

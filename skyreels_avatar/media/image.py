@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import math
 import re
 import warnings
 from dataclasses import dataclass
@@ -122,6 +123,14 @@ class Portrait:
         )
         return Portrait(np.asarray(resized), self.path)
 
+    def covering(self, height: int, width: int) -> Portrait:
+        """Return the picture filling height x width as public video models were shown theirs.
+
+        Scaled with a bilinear filter to cover the size, sides rounded up, and cropped round the
+        middle: every pixel as in SkyReels-V3.
+        """
+        return Portrait(_covering(self.pixels, height, width), self.path)
+
     def as_tensor(self) -> torch.Tensor:
         """Return (3, H, W) float32 in [0, 1]."""
         import torch
@@ -157,6 +166,16 @@ def fit_size(source_height: int, source_width: int, size: str | None) -> tuple[i
     else:
         raise InputError(f"size must be WIDTHxHEIGHT like 512x512, or 480p, or 720p, got {size!r}")
     raise InputError(f"size must be even in both directions (H.264 needs it), got {size!r}")
+
+
+def _covering(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Do the work of `Portrait.covering` on (H, W, 3) bytes of any size."""
+    source_height, source_width = pixels.shape[:2]
+    scale = max(height / source_height, width / source_width)
+    size = math.ceil(scale * source_width), math.ceil(scale * source_height)
+    resized = Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR)
+    left, top = round((size[0] - width) / 2), round((size[1] - height) / 2)
+    return np.asarray(resized)[top : top + height, left : left + width]
 
 
 def _checked_video_size(height: int, width: int, size: str | None) -> tuple[int, int]:

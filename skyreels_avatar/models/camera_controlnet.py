@@ -3,8 +3,8 @@
 Layout of Uni3C's point-cloud ControlNet (arXiv 2504.14899): a patch embedding of the first
 channels of the transformer's input and of the control latents, blocks of its own width with
 adaptive norms, one zero-initialised output per transformer block.
-Differs from Uni3C: the branch for hole mask and Pluecker map at pixel resolution is left out. The
-mask comes as latent channels instead, and the Pluecker map says nothing about strength.
+Uni3C's branch for hole mask and Pluecker map at pixel resolution is optional: nano has its mask as
+latent channels instead, and the Pluecker map says nothing about strength.
 """
 
 from __future__ import annotations
@@ -60,6 +60,28 @@ class ControlBlock(nn.Module):
         return (hidden_states + self.ffn(normed) * gate).type_as(hidden_states)
 
 
+class RayEmbedding(nn.Module):
+    """Embed the hole mask and the rays of a clip, at pixel resolution, as tokens.
+
+    Args:
+        ray_channels: mask and Pluecker map, 7 in all.
+        dim: width between the two convolutions.
+        embed_dim: width of the tokens.
+    """
+
+    def __init__(self, ray_channels: int, dim: int, embed_dim: int):
+        super().__init__()
+        self.conv_in = nn.Conv3d(ray_channels, dim, kernel_size=(4, 8, 8), stride=(4, 8, 8))
+        self.norm = nn.GroupNorm(max(1, dim // 8), dim)
+        self.conv_out = nn.Conv3d(dim, embed_dim, kernel_size=(1, 2, 2), stride=(1, 2, 2))
+
+    def forward(self, rays: torch.Tensor) -> torch.Tensor:
+        """Return tokens (B, embed_dim, T, h, w) of (B, channels, F, H, W), F = 1 + 4 (T - 1)."""
+        rays = nn.functional.pad(rays, (0, 0, 0, 0, 3, 0))  # the first frame is packed alone
+        rays = rays.to(self.conv_in.weight.dtype)
+        return self.conv_out(nn.functional.silu(self.norm(self.conv_in(rays))))
+
+
 class CameraControlNet(ModelMixin, ConfigMixin, AttentionMixin):
     """Turn latents of the reference video into one residual per transformer block.
 
@@ -77,6 +99,9 @@ class CameraControlNet(ModelMixin, ConfigMixin, AttentionMixin):
         freq_dim: width of the timestep's sinusoid.
         eps: of the layer norms.
         num_width_positions: latent columns with a learned embedding; None = none.
+        ray_channels: channels of hole mask and Pluecker map at pixel resolution; None = no such
+            branch.
+        ray_dim: inner width of that branch.
     """
 
     _supports_gradient_checkpointing = False
@@ -98,6 +123,8 @@ class CameraControlNet(ModelMixin, ConfigMixin, AttentionMixin):
         freq_dim: int = 256,
         eps: float = 1e-5,
         num_width_positions: int | None = None,
+        ray_channels: int | None = None,
+        ray_dim: int = 256,
     ):
         super().__init__()
         patch_size = tuple(patch_size)
@@ -108,6 +135,9 @@ class CameraControlNet(ModelMixin, ConfigMixin, AttentionMixin):
         self.width_embedding = None
         if num_width_positions is not None:
             self.width_embedding = nn.Parameter(torch.randn(num_width_positions, embed_dim) * 0.2)
+        self.ray_embedding = None
+        if ray_channels is not None:
+            self.ray_embedding = RayEmbedding(ray_channels, ray_dim, embed_dim)
         self.time_embedder = TimestepEmbedding(freq_dim, time_embed_dim)
         self.proj_in = nn.Linear(embed_dim, dim)
         self.blocks = nn.ModuleList(
@@ -123,6 +153,7 @@ class CameraControlNet(ModelMixin, ConfigMixin, AttentionMixin):
         control_latents: torch.Tensor,
         timestep: torch.Tensor,
         scale: float = 1.0,
+        rays: torch.Tensor | None = None,
     ) -> list[torch.Tensor]:
         """Return num_layers residuals (B, L, embed_dim); residual i follows transformer block i.
 
@@ -131,10 +162,14 @@ class CameraControlNet(ModelMixin, ConfigMixin, AttentionMixin):
             control_latents: (B, control_channels, T, h, w).
             timestep: (B,) float, 1000 x sigma.
             scale: strength of the control; 0 leaves the transformer as it is.
+            rays: (B, ray_channels, F, H, W) hole mask (1 = nothing rendered) ++ Pluecker map in
+                pixels, for a network with that branch; None leaves the branch out.
         """
         seen = hidden_states[:, : self.config.hidden_channels]
         dtype = self.proj_in.weight.dtype
         tokens = self.patch_embedding(torch.cat((seen.to(dtype), control_latents.to(dtype)), dim=1))
+        if rays is not None:
+            tokens = tokens + self.ray_embedding(rays)
         rotary_emb = self.rope(hidden_states)
         tokens = tokens.flatten(2).transpose(1, 2)  # (B, L, embed_dim)
         if self.width_embedding is not None:
@@ -160,6 +195,9 @@ class CameraControlNet(ModelMixin, ConfigMixin, AttentionMixin):
                 nn.init.zeros_(module.bias)
         for proj_out in self.proj_out:
             nn.init.zeros_(proj_out.weight)
+        if self.ray_embedding is not None:
+            nn.init.zeros_(self.ray_embedding.conv_out.weight)
+            nn.init.zeros_(self.ray_embedding.conv_out.bias)
         for block in self.blocks:
             for norm in (block.norm1, block.norm2):
                 nn.init.normal_(norm.linear.weight, std=0.02)

@@ -11,6 +11,19 @@ _MEAN = (0.48145466, 0.4578275, 0.40821073)
 _STD = (0.26862954, 0.26130258, 0.27577711)
 
 
+def vit_h_14() -> CLIPVisionConfig:
+    """Return the sizes of the vision tower that Wan2.1 publishes (XLM-R CLIP ViT-H/14)."""
+    return CLIPVisionConfig(
+        hidden_size=1280,
+        intermediate_size=5120,
+        num_hidden_layers=32,
+        num_attention_heads=16,
+        image_size=224,
+        patch_size=14,
+        hidden_act="gelu",
+    )
+
+
 class ImageEncoder(nn.Module):
     """CLIP's vision transformer up to its last block but one, without the final norm."""
 

@@ -11,6 +11,13 @@ from transformers import PreTrainedTokenizerBase, UMT5Config, UMT5EncoderModel
 MAX_TOKENS = 512
 
 
+def umt5_xxl() -> UMT5Config:
+    """Return the sizes of the encoder that Wan2.1 publishes."""
+    return UMT5Config(
+        vocab_size=256_384, d_model=4096, d_kv=64, d_ff=10_240, num_layers=24, num_heads=64
+    )
+
+
 class PromptEncoder(nn.Module):
     """Encode sentences; rows beyond a sentence are zero, and the transformer attends to them.
 

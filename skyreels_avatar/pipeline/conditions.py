@@ -61,6 +61,18 @@ def known_mask(num_latent_frames: int, num_known: int, height: int, width: int) 
     return mask
 
 
+def known_frames_mask(known: torch.Tensor) -> torch.Tensor:
+    """Return (B, 4, T, 1, 1): channel c of latent frame t is frame 4 (t - 1) + 1 + c of a clip.
+
+    The first latent frame holds the first frame alone, four times.
+
+    Args:
+        known: (B, F) bool, which frames are given, F = 1 + 4 (T - 1).
+    """
+    phases = torch.cat([known[:, :1].expand(-1, 3), known], dim=1).unflatten(1, (-1, 4))
+    return phases.transpose(1, 2).float()[..., None, None]
+
+
 # Furthest apparent motion that training shows; a small face in a wide pan would leave it.
 _FURTHEST = {
     "yaw": 0.45,
