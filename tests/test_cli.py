@@ -145,16 +145,17 @@ def test_plan_counts_without_weights(picture_file, sound_file, capsys, monkeypat
     assert plan["seconds"] > 0 and plan["memory_mb"] > 0
 
 
-def test_plan_of_more_steps_or_guidance_takes_longer(picture_file, sound_file, capsys):
+def test_plan_of_more_steps_or_a_negative_prompt_takes_longer(picture_file, sound_file, capsys):
     line = ["plan", "--image", str(picture_file), "--audio", str(sound_file), "--json"]
 
     def seconds(*flags: str) -> float:
         assert cli.run([*line, *flags]) == 0
         return json.loads(capsys.readouterr().out)["seconds"]
 
-    few = seconds("--steps", "2", "--guidance-scale", "1")
-    assert few < seconds("--steps", "20", "--guidance-scale", "1")
-    assert few < seconds("--steps", "2", "--guidance-scale", "3")
+    few = seconds("--steps", "2")
+    assert few < seconds("--steps", "20")
+    assert few == seconds("--steps", "2", "--guidance-scale", "3")  # the network guides itself
+    assert few < seconds("--steps", "2", "--negative-prompt", "a frown")
 
 
 def test_evaluate_prints_one_json_list(monkeypatch, capsys):

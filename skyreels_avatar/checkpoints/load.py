@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -114,15 +115,10 @@ def place_module(
     module: Module, device: str | torch.device, dtype: torch.dtype = torch.float32
 ) -> Module:
     """Move a network and cast it, except for what its class keeps in float32."""
-    kept = set(getattr(module, "_keep_in_fp32_modules", None) or ())
-    for owner, part in module.named_modules():
-        if kept.isdisjoint(owner.split(".")):
-            for name, tensor in (
-                *part.named_parameters(recurse=False),
-                *part.named_buffers(recurse=False),
-            ):
-                if tensor.is_floating_point() and name not in kept:
-                    tensor.data = tensor.data.to(dtype)
+    exact = kept_in_float32(module)
+    for name, tensor in (*module.named_parameters(), *module.named_buffers()):
+        if tensor.is_floating_point() and name not in exact:
+            tensor.data = tensor.data.to(dtype)
     return module.to(device)
 
 
@@ -135,28 +131,35 @@ def fill_module(module: torch.nn.Module, tensors: dict[str, torch.Tensor], sourc
     Raises:
         CheckpointError: names what is missing, unexpected or of another shape.
     """
-    wanted = module.state_dict()
-    faults = []
-    missing = sorted(wanted.keys() - tensors.keys())
-    unexpected = sorted(tensors.keys() - wanted.keys())
+    faults = describe_faults(module.state_dict(), tensors)
+    if faults:
+        raise CheckpointError(f"{source} does not fit {type(module).__name__}; tensors {faults}")
+    module.load_state_dict(tensors)
+
+
+def describe_faults(wanted: Mapping[str, torch.Tensor], found: Mapping[str, torch.Tensor]) -> str:
+    """Name what is missing, unexpected or of another shape; "" where all fits."""
     misshaped = [
-        f"{key} {tuple(tensors[key].shape)} instead of {tuple(wanted[key].shape)}"
-        for key in sorted(wanted.keys() & tensors.keys())
-        if tensors[key].shape != wanted[key].shape
+        f"{key} {tuple(found[key].shape)} instead of {tuple(wanted[key].shape)}"
+        for key in sorted(wanted.keys() & found.keys())
+        if found[key].shape != wanted[key].shape
     ]
+    faults = []
     for kind, names in (
-        ("missing", missing),
-        ("unexpected", unexpected),
+        ("missing", sorted(wanted.keys() - found.keys())),
+        ("unexpected", sorted(found.keys() - wanted.keys())),
         ("of another shape", misshaped),
     ):
         if names:
             more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
             faults.append(f"{len(names)} {kind}: {', '.join(names[:_LISTED])}{more}")
-    if faults:
-        raise CheckpointError(
-            f"{source} does not fit {type(module).__name__}; tensors {'; '.join(faults)}"
-        )
-    module.load_state_dict(tensors)
+    return "; ".join(faults)
+
+
+def kept_in_float32(module: torch.nn.Module) -> set[str]:
+    """Return the names of the tensors that a network's class keeps in float32."""
+    kept = set(getattr(module, "_keep_in_fp32_modules", None) or ())
+    return {name for name in module.state_dict() if not kept.isdisjoint(name.split("."))}
 
 
 def _public_config(module: torch.nn.Module) -> dict[str, Any]:

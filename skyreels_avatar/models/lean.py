@@ -25,16 +25,16 @@ def import_diffusers() -> None:
     """Load what is used of diffusers, so that later imports find it.
 
     On the way diffusers marks some functions for `torch.compile`, and only for that loads
-    `torch._dynamo` and sympy; and where transformers is installed it loads that as well, for
-    pipelines of its own. Together they are more than two seconds and 100 MB of every start. Here
-    the marks do nothing and transformers is out of sight until diffusers is loaded. What is loaded
-    already stays as it is.
+    `torch._dynamo` and sympy; and where transformers and peft are installed it loads those as well,
+    for pipelines of its own. Together they are more than two seconds and 100 MB of every start.
+    Here the marks do nothing and the two are out of sight until diffusers is loaded. What is
+    loaded already stays as it is.
     """
     if "diffusers" in sys.modules:
         return
     with _without_compiler():
         utils = importlib.import_module("diffusers.utils.import_utils")
-        with _without_transformers(utils):
+        with _without(("transformers", "peft"), utils):
             for used in _USED:
                 importlib.import_module(f"diffusers.{used}")
 
@@ -56,16 +56,19 @@ def _without_compiler() -> Iterator[None]:
 
 
 @contextmanager
-def _without_transformers(utils: types.ModuleType) -> Iterator[None]:
-    """Let diffusers believe that transformers is absent, while its modules are imported."""
-    known = getattr(utils, "_transformers_available", False)
-    if not known or "transformers" in sys.modules:
-        yield
-        return
-    utils._transformers_available = False
-    sys.modules["transformers"] = None  # an import of it fails
+def _without(packages: tuple[str, ...], utils: types.ModuleType) -> Iterator[None]:
+    """Let diffusers believe that packages are absent, while its modules are imported."""
+    hidden = [
+        name
+        for name in packages
+        if getattr(utils, f"_{name}_available", False) and name not in sys.modules
+    ]
+    for name in hidden:
+        setattr(utils, f"_{name}_available", False)
+        sys.modules[name] = None  # an import of it fails
     try:
         yield
     finally:
-        utils._transformers_available = known
-        del sys.modules["transformers"]
+        for name in hidden:
+            setattr(utils, f"_{name}_available", True)
+            del sys.modules[name]

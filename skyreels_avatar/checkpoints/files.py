@@ -1,0 +1,177 @@
+"""Weights as they are published: one file, shards with an index, or a folder; never a bare pickle.
+
+Nothing is read before it is asked for: the names and shapes of 38 GB are known in a second, and
+only one tensor at a time is in memory.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+
+from skyreels_avatar.errors import CheckpointError
+
+_PICKLED = (".pth", ".pt", ".bin", ".ckpt")
+_WRAPPERS = ("state_dict", "model_state", "model", "module")
+
+
+class WeightFile(Mapping[str, torch.Tensor]):
+    """The tensors of one or several files by name, read when they are asked for.
+
+    Several paths are laid over each other: where two hold a tensor of one name, the later counts.
+    That is how InfiniteTalk is published: audio weights for the public Wan2.1.
+
+    Args:
+        paths: files, `*.index.json`, or folders that hold either.
+
+    Raises:
+        CheckpointError: something is missing, damaged, or a pickle of more than tensors.
+    """
+
+    def __init__(self, *paths: str | Path):
+        self.paths = tuple(Path(path) for path in paths)
+        self._places: dict[str, _Safetensors | _Pickled] = {}
+        for path in self.paths:
+            for file in _files_of(path):
+                opened = _Safetensors(file) if file.suffix == ".safetensors" else _Pickled(file)
+                self._places.update(dict.fromkeys(opened.keys(), opened))
+
+    def __getitem__(self, key: str) -> torch.Tensor:
+        return self._places[key].tensor(key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __str__(self) -> str:
+        return " + ".join(str(path) for path in self.paths)
+
+    def shape(self, key: str) -> tuple[int, ...]:
+        """Return the shape of a tensor without reading it."""
+        return self._places[key].shape(key)
+
+    def config(self) -> dict[str, Any]:
+        """Return the `config.json` beside the files, {} where there is none.
+
+        Raises:
+            CheckpointError: it is there but cannot be read.
+        """
+        for path in self.paths:
+            file = (path if path.is_dir() else path.parent) / "config.json"
+            if file.is_file():
+                return _read_json(file)
+        return {}
+
+
+class _Safetensors:
+    def __init__(self, path: Path):
+        self.path = path
+        try:
+            with safe_open(path, framework="pt") as file:
+                self._shapes = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
+        except (SafetensorError, OSError) as error:
+            raise CheckpointError(
+                f"{path} is damaged or not a safetensors file: {error}"
+            ) from error
+
+    def keys(self):
+        return self._shapes.keys()
+
+    def shape(self, key: str) -> tuple[int, ...]:
+        return self._shapes[key]
+
+    def tensor(self, key: str) -> torch.Tensor:
+        with safe_open(self.path, framework="pt") as file:
+            return file.get_tensor(key)
+
+
+class _Pickled:
+    """A file of `torch.save`, memory-mapped, read with `weights_only` alone."""
+
+    def __init__(self, path: Path):
+        try:
+            found = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        except RuntimeError:  # the format before 2020 cannot be mapped
+            found = self._unmapped(path)
+        except Exception as error:
+            raise self._refused(path, error) from error
+        for name in _WRAPPERS:
+            if isinstance(found, dict) and isinstance(found.get(name), dict):
+                found = found[name]
+        if not isinstance(found, dict):
+            raise CheckpointError(f"{path} holds a {type(found).__name__}, not named tensors")
+        self._tensors = {k: v for k, v in found.items() if isinstance(v, torch.Tensor)}
+
+    @classmethod
+    def _unmapped(cls, path: Path) -> Any:
+        try:
+            return torch.load(path, map_location="cpu", weights_only=True)
+        except Exception as error:
+            raise cls._refused(path, error) from error
+
+    @staticmethod
+    def _refused(path: Path, error: Exception) -> CheckpointError:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        return CheckpointError(
+            f"{path} is damaged, or holds more than tensors, which could run code: {reason}"
+        )
+
+    def keys(self):
+        return self._tensors.keys()
+
+    def shape(self, key: str) -> tuple[int, ...]:
+        return tuple(self._tensors[key].shape)
+
+    def tensor(self, key: str) -> torch.Tensor:
+        return self._tensors[key]
+
+
+def _files_of(path: Path) -> list[Path]:
+    """Return the files that hold the tensors of what a path names."""
+    if path.is_dir():
+        return _files_of_folder(path)
+    if not path.is_file():
+        raise CheckpointError(f"no weights at {path}")
+    if path.name.endswith(".index.json"):
+        return _shards(path)
+    if path.suffix != ".safetensors" and path.suffix not in _PICKLED:
+        known = ", ".join((".safetensors", *_PICKLED, ".index.json"))
+        raise CheckpointError(f"{path} is not a weight file; known are {known} and folders")
+    return [path]
+
+
+def _files_of_folder(folder: Path) -> list[Path]:
+    for pattern in ("*.index.json", "*.safetensors", *(f"*{suffix}" for suffix in _PICKLED)):
+        found = sorted(folder.glob(pattern))
+        if found:
+            return _shards(found[0]) if pattern == "*.index.json" else found
+    raise CheckpointError(f"no weight files in {folder}")
+
+
+def _shards(index: Path) -> list[Path]:
+    """Return the shards that an index names, all of them there."""
+    names = _read_json(index).get("weight_map")
+    if not isinstance(names, dict) or not names:
+        raise CheckpointError(f"{index} names no shards: it has no weight_map")
+    shards = [index.parent / name for name in sorted(set(map(str, names.values())))]
+    missing = [shard.name for shard in shards if not shard.is_file()]
+    if missing:
+        raise CheckpointError(f"{index.parent} lacks shards: {', '.join(missing)}")
+    return shards
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} cannot be read: {error}") from error
+    if not isinstance(found, dict):
+        raise CheckpointError(f"{path} holds no fields")
+    return found
