@@ -115,6 +115,7 @@ def plan_command(
     steps: Steps = None,
     guidance_scale: TextScale = None,
     audio_guidance_scale: AudioScale = None,
+    negative_prompt: Negative = "",
     audio_start: Start = None,
     audio_end: End = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
