@@ -43,7 +43,9 @@ class AttentionProcessor:
         encoder_hidden_states: torch.Tensor | None = None,
         image_hidden_states: torch.Tensor | None = None,
         rotary_emb: tuple[torch.Tensor, torch.Tensor] | None = None,
-    ) -> torch.Tensor:
+        key_rotary_emb: tuple[torch.Tensor, torch.Tensor] | None = None,
+        masks: torch.Tensor | None = None,
+    ) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
         """Attend; arguments as in `Attention.forward`."""
         is_self = encoder_hidden_states is None
         source = hidden_states if is_self else encoder_hidden_states
@@ -52,14 +54,15 @@ class AttentionProcessor:
         value = attn.to_v(source).unflatten(2, (attn.heads, -1))
         if rotary_emb is not None:
             query = apply_rotary(query, *rotary_emb)
-            key = apply_rotary(key, *rotary_emb)
+            key = apply_rotary(key, *(key_rotary_emb or rotary_emb))
         parallel_config = self._parallel_config if is_self else None
         output = self._attend(query, key, value, parallel_config)
         if image_hidden_states is not None:
             key = attn.norm_added_k(attn.add_k_proj(image_hidden_states))
             value = attn.add_v_proj(image_hidden_states).unflatten(2, (attn.heads, -1))
             output = output + self._attend(query, key.unflatten(2, (attn.heads, -1)), value)
-        return attn.to_out[1](attn.to_out[0](output))
+        output = attn.to_out[1](attn.to_out[0](output))
+        return output if masks is None else (output, attention_to_masks(query, key, masks))
 
     def _attend(self, query, key, value, parallel_config=None) -> torch.Tensor:
         output = dispatch_attention_fn(
@@ -117,18 +120,48 @@ class Attention(nn.Module, AttentionModuleMixin):
         encoder_hidden_states: torch.Tensor | None = None,
         image_hidden_states: torch.Tensor | None = None,
         rotary_emb: tuple[torch.Tensor, torch.Tensor] | None = None,
-    ) -> torch.Tensor:
-        """Return (B, L, D).
+        key_rotary_emb: tuple[torch.Tensor, torch.Tensor] | None = None,
+        masks: torch.Tensor | None = None,
+    ) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
+        """Return (B, L, D); with masks also the attention to each of them (B, M, L).
 
         Args:
             hidden_states: (B, L, D) tokens that ask.
             encoder_hidden_states: (B, L_kv, kv_dim) tokens attended to; None = self attention.
             image_hidden_states: (B, L_image, added_kv_dim); their result is added before `to_out`.
             rotary_emb: cosine and sine (1, L, 1, head_dim / 2), for queries and keys alike.
+            key_rotary_emb: those of the keys, where they differ.
+            masks: (M, S) of the first S tokens.
         """
         return self.processor(
-            self, hidden_states, encoder_hidden_states, image_hidden_states, rotary_emb
+            self,
+            hidden_states,
+            encoder_hidden_states,
+            image_hidden_states,
+            rotary_emb,
+            key_rotary_emb,
+            masks,
         )
+
+
+def attention_to_masks(query: torch.Tensor, key: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+    """Return (B, M, L): the mean attention of each token to one token of each mask.
+
+    Attention is that to the first S tokens alone, averaged over the heads, which come one after
+    the other: all together would be many gigabytes.
+
+    Args:
+        query, key: (B, L, N, D / N).
+        masks: (M, S), what of the first S tokens counts.
+    """
+    num_first = masks.shape[1]
+    shares = (masks / masks.sum(1, keepdim=True).clamp_min(1e-6)).float().T  # (S, M)
+    scale = query.shape[-1] ** -0.5
+    total = 0.0
+    for head in range(query.shape[2]):
+        scores = query[:, :, head] @ key[:, :num_first, head].mT * scale
+        total = total + scores.float().softmax(-1) @ shares
+    return (total / query.shape[2]).mT
 
 
 class RotaryPositions(nn.Module):

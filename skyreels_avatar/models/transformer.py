@@ -20,6 +20,7 @@ from diffusers.models.modeling_utils import ModelMixin
 from diffusers.models.normalization import FP32LayerNorm
 
 from skyreels_avatar.models.layers import Attention, ConditionEmbedder, RotaryPositions, modulate
+from skyreels_avatar.models.persons import rotary_table, token_positions, voice_positions
 
 
 class AvatarTransformerBlock(nn.Module):
@@ -58,6 +59,7 @@ class AvatarTransformerBlock(nn.Module):
         temb: torch.Tensor,
         rotary_emb: tuple[torch.Tensor, torch.Tensor],
         image_hidden_states: torch.Tensor | None = None,
+        person_masks: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Return the tokens (B, L, D) after this block.
 
@@ -68,13 +70,17 @@ class AvatarTransformerBlock(nn.Module):
             temb: (B, 6, D) shift, scale, gate of the self attention and of the feed-forward.
             rotary_emb: cosine and sine of the token positions.
             image_hidden_states: (B, L_image, D) or None.
+            person_masks: (P + 1, h w) of P persons and the background in the first latent frame,
+                where more than one talks.
         """
         shift, scale, gate, ffn_shift, ffn_scale, ffn_gate = (
             self.scale_shift_table + temb.float()
         ).chunk(6, dim=1)
 
         normed = modulate(hidden_states, self.norm1, shift, scale)
-        attended = self.attn1(normed, rotary_emb=rotary_emb)
+        attended, to_persons = self.attn1(normed, rotary_emb=rotary_emb, masks=person_masks), None
+        if person_masks is not None:
+            attended, to_persons = attended
         hidden_states = (hidden_states.float() + attended * gate).type_as(hidden_states)
 
         normed = self.norm2(hidden_states)
@@ -85,12 +91,25 @@ class AvatarTransformerBlock(nn.Module):
         normed = self.norm_audio(hidden_states).reshape(
             batch * num_latent_frames, -1, hidden_states.shape[-1]
         )  # (B T, h w, D)
-        attended = self.audio_attn(normed, audio_embeds.flatten(0, 1))
+        positions = ()
+        if to_persons is not None:
+            positions = self._person_rotary(to_persons, audio_embeds, len(person_masks) - 1)
+        attended = self.audio_attn(normed, audio_embeds.flatten(0, 1), None, *positions)
         hidden_states = hidden_states + attended.reshape(hidden_states.shape)
 
         normed = modulate(hidden_states, self.norm3, ffn_shift, ffn_scale)
         forwarded = self.ffn(normed)
         return (hidden_states.float() + forwarded.float() * ffn_gate).type_as(hidden_states)
+
+    def _person_rotary(
+        self, to_persons: torch.Tensor, audio_embeds: torch.Tensor, num_persons: int
+    ) -> tuple[tuple[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]:
+        """Return the rotary tables of the tokens and of the voices, latent frame by frame."""
+        num_latent_frames, num_tokens = audio_embeds.shape[1:3]
+        head_dim = self.audio_attn.to_q.out_features // self.audio_attn.heads
+        tokens = token_positions(to_persons).unflatten(1, (num_latent_frames, -1)).flatten(0, 1)
+        voices = voice_positions(num_persons, num_tokens // num_persons).to(tokens.device)
+        return rotary_table(tokens, head_dim), rotary_table(voices[None], head_dim)
 
 
 class AvatarTransformer3DModel(
@@ -196,6 +215,7 @@ class AvatarTransformer3DModel(
         encoder_hidden_states_image: torch.Tensor | None = None,
         control_residuals: list[torch.Tensor] | None = None,
         sampling: torch.Tensor | None = None,
+        person_masks: torch.Tensor | None = None,
         return_dict: bool = False,
     ) -> torch.Tensor | Transformer2DModelOutput:
         """Return the velocity (B, out_channels, T, h, w), in the dtype of `hidden_states`.
@@ -212,6 +232,9 @@ class AvatarTransformer3DModel(
                 than the blocks.
             sampling: (B, 3) scales of text and audio guidance, and the sigma that the step goes
                 down by; for a `distilled` network. None = (1, 1, 0), the plain velocity.
+            person_masks: (P + 1, h / p, w / p) tokens of the first latent frame that show each
+                of P persons and, last, the background. `audio_embeds` then hold the voices of all
+                persons, one after the other, in each latent frame. None: one person.
             return_dict: wrap the velocity as diffusers' pipelines expect it.
         """
         grid = [n // p for n, p in zip(hidden_states.shape[2:], self.config.patch_size)]
@@ -231,9 +254,11 @@ class AvatarTransformer3DModel(
         if self.audio_position_embedding is not None:
             audio_embeds = audio_embeds + self.audio_position_embedding
 
+        if person_masks is not None:
+            person_masks = person_masks.flatten(1).to(tokens.device)
         checkpointing = torch.is_grad_enabled() and self.gradient_checkpointing
         for index, block in enumerate(self.blocks):
-            inputs = (tokens, text, audio_embeds, block_temb, rotary_emb, image)
+            inputs = (tokens, text, audio_embeds, block_temb, rotary_emb, image, person_masks)
             if checkpointing:
                 tokens = self._gradient_checkpointing_func(block, *inputs)
             else:

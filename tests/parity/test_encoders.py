@@ -102,6 +102,9 @@ def test_speech_features(folder: Path, normalise: bool) -> None:
         wave = case["mid.wave_loudness_normalised"]
         expected = case["out.embedding" if normalise else "out.embedding_do_normalize_false"]
         torch.testing.assert_close(encoder(wave.numpy()), expected, atol=2e-5, rtol=0)
+        if normalise:
+            silence = encoder(torch.zeros(len(wave)).numpy())
+            torch.testing.assert_close(silence, case["out.embedding_of_silence"], atol=2e-5, rtol=0)
         rows = [encoder.num_rows(count) for count in case["frames.samples"].tolist()]
         assert rows == case["frames.video_frames"].tolist()
 
