@@ -21,6 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from skyreels_avatar import __version__
+from skyreels_avatar.apps.hub_commands import models_app
 from skyreels_avatar.apps.memory import keep_freed_memory
 from skyreels_avatar.errors import AvatarError, Cancelled, InputError
 
@@ -36,6 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="A portrait, a voice and a sentence become a directed talking video.",
 )
+app.add_typer(models_app, name="models")
 stderr = Console(stderr=True, soft_wrap=True, highlight=False)
 stdout = Console(soft_wrap=True, highlight=False)
 
