@@ -26,6 +26,7 @@ from train.objective import Prepared, draw_sigmas, guided, predict, prepare
 from train.stages.pretrain import make_sampler
 from train.validate import Sampling, Validator, sample_motion
 
+_TEACHING = ("transformer", "controlnet", "audio_encoder", "text_encoder")
 _NUM_STEPS = 4
 _TEACHER_STEPS = 16
 _NUM_VALIDATION_WINDOWS = 24
@@ -50,8 +51,12 @@ class Steps:
 
 def run(config: TrainConfig) -> None:
     """Train the transformer of `start_from` to guide itself."""
-    if not config.start_from:
-        raise InputError("distill needs start_from=FOLDER, the weights of the teacher")
+    taught_by = [Path(config.start_from) / f"{name}.safetensors" for name in _TEACHING]
+    absent = [path.name for path in taught_by if not config.start_from or not path.is_file()]
+    if absent:
+        raise InputError(
+            f"distill needs start_from=FOLDER with all weights of the teacher, {absent} are missing"
+        )
     teacher = build_components(load_tier(config.tier), config.device)
     start_from(teacher, Path(config.start_from))
     sampler, validator = make_sampler(config), Validator(config.data)

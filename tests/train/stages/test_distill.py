@@ -92,6 +92,8 @@ def test_guidance_of_one_is_the_plain_velocity(parts, batch):
     torch.testing.assert_close(same, plain, atol=1e-5, rtol=1e-5)
 
 
-def test_a_teacher_must_be_named(tiny_config):
-    with pytest.raises(InputError, match="start_from"):
-        distill.run(tiny_config)
+def test_a_whole_teacher_must_be_named(tiny_config, tmp_path):
+    for folder in ("", str(tmp_path)):
+        tiny_config.start_from = folder
+        with pytest.raises(InputError, match=r"start_from.*controlnet\.safetensors"):
+            distill.run(tiny_config)
