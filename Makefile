@@ -1,5 +1,6 @@
 # make demo   a talking video in output/demo.mp4; IMAGE= AUDIO= PROMPT= CAMERA= OUTPUT= take yours
 # make test   the tests; make bench: how fast, how large; make lint: style
+# make bench-studio   the networks of the studio tier with random weights, on a GPU
 # make quality IMAGES=folder VOICES=folder   how good: the tables of the model card
 # Each installs what it needs into .venv first. TORCH=cuda asks for a GPU build of torch.
 
@@ -21,7 +22,7 @@ export TORCH
 # Threads that wait for work must not burn the other core; torch reads this when it is imported.
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: demo test bench quality lint install
+.PHONY: demo test bench bench-studio quality lint install
 .DEFAULT_GOAL := demo
 
 demo: $(READY)
@@ -35,6 +36,9 @@ test: $(READY)
 
 bench: $(READY)
 	$(BIN)/python tests/bench.py
+
+bench-studio: $(READY)
+	$(BIN)/python tests/bench_studio.py $(if $(shell command -v nvidia-smi),,--tiny)
 
 quality: $(READY)
 	$(BIN)/python tests/quality.py --images "$(IMAGES)" --voices "$(VOICES)"

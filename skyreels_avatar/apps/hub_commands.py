@@ -18,7 +18,9 @@ def models_list_command() -> None:
 
     for model in MODELS:
         here = "  (here)" if is_here(model) else ""
-        typer.echo(f"{model.name:24} {model.size_gb:5.1f} GB  {model.licence:26} {model.fills}{here}")
+        typer.echo(
+            f"{model.name:24} {model.size_gb:5.1f} GB  {model.licence:26} {model.fills}{here}"
+        )
     typer.echo(f"kept in {models_folder()}")
 
 
