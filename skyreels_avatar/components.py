@@ -33,6 +33,7 @@ class Components:
         face_analyser: returns the face analyser, made on the first call.
         device: where all parts are.
         dtype: of the transformer and the ControlNet; the other parts are float32.
+        image_encoder: for a transformer that looks at the picture, else None.
     """
 
     tier: Tier
@@ -44,6 +45,7 @@ class Components:
     face_analyser: Callable[[], FaceAnalyser]
     device: torch.device
     dtype: torch.dtype
+    image_encoder: torch.nn.Module | None = None
 
 
 def load_components(
@@ -113,24 +115,61 @@ def part_classes() -> dict[str, type[torch.nn.Module]]:
 def _load(tier_name: str, device: str, dtype: torch.dtype | None) -> Components:
     import torch
 
-    from skyreels_avatar.checkpoints.load import load_module
+    from skyreels_avatar.checkpoints.load import is_ours, load_module
 
     tier = load_tier(tier_name)
     place = _torch_device(device)
     if dtype is None:
         dtype = torch.float32 if place.type == "cpu" else torch.bfloat16
-    parts = {
-        part: load_module(
-            cls,
-            getattr(tier.weights, part),
-            device=place,
-            dtype=dtype if part in _REDUCED else torch.float32,
-        )
-        for part, cls in part_classes().items()
-    }
+    parts: dict[str, torch.nn.Module | None] = {}
+    for part, cls in part_classes().items():
+        exact = part not in _REDUCED
+        weights = getattr(tier.weights, part)
+        how = {"device": place, "dtype": torch.float32 if exact else dtype}
+        if is_ours(weights):
+            parts[part] = load_module(cls, weights, **how)
+        else:
+            parts[part] = _load_public_part(part, tier, parts, how)
+    if tier.weights.image_encoder:
+        parts["image_encoder"] = _load_public_part("image_encoder", tier, parts, how)
     components = Components(tier, face_analyser=_face_analyser, device=place, dtype=dtype, **parts)
     _check_widths(components)
     return components
+
+
+def _load_public_part(part: str, tier: Tier, loaded: dict, how: dict) -> torch.nn.Module:
+    """Return a part filled with public weights, behind the interface that the pass knows."""
+    from skyreels_avatar.checkpoints.public import load_public
+    from skyreels_avatar.models.published import BUILDERS
+
+    def load(name: str, weights: object, **more: object) -> torch.nn.Module:
+        return load_public(weights, name, BUILDERS[name], **how, **more)
+
+    weights = getattr(tier.weights, part)
+    if part == "controlnet":
+        # It was trained to read the time embedding of the transformer.
+        embedder = loaded["transformer"].condition_embedder.time_embedder
+        times = {f"time_embedder.{k}": v.cpu() for k, v in embedder.state_dict().items()}
+        return load(part, weights, extra=times)
+    if part == "audio_encoder":
+        from skyreels_avatar.models.speech_encoder import SpeechEncoder, SpeechTokens
+
+        encoder = SpeechEncoder.around(load("speech_encoder", weights), tier.fps)
+        return SpeechTokens(encoder, load("audio_projector", tier.weights.transformer)).eval()
+    if part == "text_encoder":
+        from skyreels_avatar.models.prompt_encoder import PromptEncoder, load_tokenizer
+
+        tokenizer = load_tokenizer(tier.weights.tokenizer)
+        return PromptEncoder.around(load("prompt_encoder", weights), tokenizer)
+    if part == "image_encoder":
+        from skyreels_avatar.models.image_encoder import ImageEncoder
+
+        return ImageEncoder.around(load(part, weights))
+    return load(part, weights)
+
+
+def _token_dim(encoder: torch.nn.Module) -> int:
+    return encoder.token_dim if hasattr(encoder, "token_dim") else encoder.config.dim
 
 
 def _check_widths(components: Components) -> None:
@@ -138,8 +177,8 @@ def _check_widths(components: Components) -> None:
     transformer, controlnet = components.transformer.config, components.controlnet.config
     width = transformer.num_attention_heads * transformer.attention_head_dim
     for name, have, want in (
-        ("audio_encoder tokens", components.audio_encoder.config.dim, transformer.audio_dim),
-        ("text_encoder tokens", components.text_encoder.config.dim, transformer.text_dim),
+        ("audio_encoder tokens", _token_dim(components.audio_encoder), transformer.audio_dim),
+        ("text_encoder tokens", _token_dim(components.text_encoder), transformer.text_dim),
         ("controlnet residuals", controlnet.embed_dim, width),
     ):
         if have != want:

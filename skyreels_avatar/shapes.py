@@ -88,9 +88,12 @@ BUCKETS: dict[str, dict[float, tuple[int, int]]] = {
         2.89: (1664, 576), 3.62: (1856, 512), 3.75: (1920, 512),
     },
 }  # fmt: skip
-_STEP_PX = 16  # latents of 8 pixels, tokens of 2 x 2 latents
+BUCKET_STEP_PX = 16  # latents of 8 pixels, tokens of 2 x 2 latents
 BUCKETS["540p"] = {
-    label: (_STEP_PX * round(height * 0.75 / _STEP_PX), _STEP_PX * round(width * 0.75 / _STEP_PX))
+    label: (
+        BUCKET_STEP_PX * round(height * 0.75 / BUCKET_STEP_PX),
+        BUCKET_STEP_PX * round(width * 0.75 / BUCKET_STEP_PX),
+    )
     for label, (height, width) in BUCKETS["720p"].items()
 }
 

@@ -21,13 +21,22 @@ _PACKAGE = Path(__file__).resolve().parent
 
 @dataclass(frozen=True)
 class WeightFiles:
-    """The weight file of each part: absolute, beside the tier's yaml, or among the assets."""
+    """The weights of each part: absolute, beside the tier's yaml, or among the assets.
 
-    vae: str = MISSING
-    transformer: str = MISSING
-    controlnet: str = MISSING
-    audio_encoder: str = MISSING
-    text_encoder: str = MISSING
+    A file of ours, or public weights: a file, a folder, or several of either laid over each other.
+
+    Attributes:
+        tokenizer: folder of the tokenizer of a public text encoder; "" = none.
+        image_encoder: for a transformer that looks at the picture; "" = none.
+    """
+
+    vae: Any = MISSING
+    transformer: Any = MISSING
+    controlnet: Any = MISSING
+    audio_encoder: Any = MISSING
+    text_encoder: Any = MISSING
+    tokenizer: str = ""
+    image_encoder: Any = ""
 
 
 @dataclass(frozen=True)
@@ -46,6 +55,10 @@ class Tier:
         guidance_scale: default guidance for text; 1 is off.
         audio_guidance_scale: default guidance for audio; 1 is off.
         shift: > 1 spends more of the steps at high noise.
+        sigma_smallest: noise level of the last step, before the shift; None = as far from 0 as
+            the steps are long.
+        buckets: "480p", "540p" or "720p": sizes are those that public video transformers were
+            trained at, this one by default; "" = any size.
     """
 
     name: str = MISSING
@@ -58,6 +71,8 @@ class Tier:
     guidance_scale: float = 1.0
     audio_guidance_scale: float = 1.0
     shift: float = 1.0
+    sigma_smallest: float | None = None
+    buckets: str = ""
 
     def __post_init__(self) -> None:
         if self.window % 4 != 1 or self.overlap % 4 != 1 or not 0 < self.overlap < self.window:
@@ -133,9 +148,14 @@ def _yaml_path(name_or_path: str | Path) -> Path:
     return config_path(f"{name_or_path}.yaml")
 
 
-def _weight_path(name: str, folder: Path) -> str:
-    beside = folder / name
-    return str(beside if beside.is_file() or Path(name).is_absolute() else asset_path(name))
+def _weight_path(name: Any, folder: Path) -> Any:
+    """Return the absolute path of a file or folder, or of each of several."""
+    if isinstance(name, (list, tuple)):
+        return [_weight_path(one, folder) for one in name]
+    if not name:
+        return name
+    beside = folder / str(name)
+    return str(beside if beside.exists() or Path(name).is_absolute() else asset_path(name))
 
 
 def _first_line(error: Exception) -> str:

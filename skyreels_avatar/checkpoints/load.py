@@ -79,6 +79,22 @@ def read_header(path: str | Path) -> tuple[str, dict[str, Any]]:
         ) from error
 
 
+def is_ours(weights: object) -> bool:
+    """Tell whether weights are a file of `save_module`; what is missing is taken for one."""
+    if not isinstance(weights, (str, Path)) or Path(weights).is_dir():
+        return False
+    path = Path(weights)
+    if path.suffix in (".json", ".pth", ".pt", ".bin", ".ckpt"):
+        return False
+    if not path.is_file():
+        return True
+    try:
+        with safe_open(path, framework="pt") as file:
+            return "config" in (file.metadata() or {})
+    except SafetensorError:
+        return True  # damaged: the message of `load_module` says so
+
+
 def load_module(
     cls: type[Module],
     path: str | Path,

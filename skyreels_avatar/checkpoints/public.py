@@ -91,6 +91,12 @@ FORMATS: tuple[Format, ...] = (
         ("controlnet_patch_embedding.weight",),
         _by_table(uni3c.CONTROLNET),
     ),
+    Format(
+        "Wan2.1 VAE in diffusers' layout",
+        "vae",
+        ("decoder.norm_out.gamma", "quant_conv.weight"),
+        lambda tensors, source: dict(tensors),
+    ),
     Format("Wan2.1 VAE", "vae", ("decoder.head.0.gamma", "conv2.weight"), wan.convert_vae),
     Format(
         "umT5 encoder",

@@ -31,6 +31,14 @@ class ImageEncoder(nn.Module):
         super().__init__()
         self.model = CLIPVisionModel(config)
 
+    @classmethod
+    def around(cls, model: CLIPVisionModel) -> ImageEncoder:
+        """Return an encoder around a network that is filled already."""
+        encoder = cls.__new__(cls)
+        nn.Module.__init__(encoder)
+        encoder.model = model
+        return encoder.eval()
+
     @staticmethod
     def prepare(pictures: torch.Tensor, size: int) -> torch.Tensor:
         """Return (B, 3, size, size) as CLIP wants them, from (B, 3, H, W) in -1..1.

@@ -6,7 +6,9 @@ import html
 
 import torch
 import torch.nn as nn
-from transformers import PreTrainedTokenizerBase, UMT5Config, UMT5EncoderModel
+from transformers import AutoTokenizer, PreTrainedTokenizerBase, UMT5Config, UMT5EncoderModel
+
+from skyreels_avatar.errors import CheckpointError
 
 MAX_TOKENS = 512
 
@@ -16,6 +18,20 @@ def umt5_xxl() -> UMT5Config:
     return UMT5Config(
         vocab_size=256_384, d_model=4096, d_kv=64, d_ff=10_240, num_layers=24, num_heads=64
     )
+
+
+def load_tokenizer(folder: str) -> PreTrainedTokenizerBase:
+    """Return the tokenizer that a text encoder was published with.
+
+    Raises:
+        CheckpointError: there is none in the folder.
+    """
+    if not folder:
+        raise CheckpointError("a public text encoder needs weights.tokenizer, its folder")
+    try:
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"no tokenizer in {folder}: {str(error).splitlines()[0]}") from error
 
 
 class PromptEncoder(nn.Module):
@@ -30,6 +46,19 @@ class PromptEncoder(nn.Module):
         super().__init__()
         self.model = UMT5EncoderModel(config)
         self.tokenizer = tokenizer
+
+    @classmethod
+    def around(cls, model: UMT5EncoderModel, tokenizer: PreTrainedTokenizerBase) -> PromptEncoder:
+        """Return an encoder around a network that is filled already."""
+        encoder = cls.__new__(cls)
+        nn.Module.__init__(encoder)
+        encoder.model, encoder.tokenizer = model, tokenizer
+        return encoder.eval()
+
+    @property
+    def token_dim(self) -> int:
+        """Width of a text token."""
+        return self.model.config.d_model
 
     @torch.no_grad()
     def encode(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

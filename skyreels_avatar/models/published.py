@@ -100,6 +100,9 @@ def vae(shapes: Shapes) -> torch.nn.Module:
     """Build the video VAE of Wan2.1."""
     from diffusers import AutoencoderKLWan
 
+    if "quant_conv.weight" in shapes:  # diffusers' layout
+        known = {k: v for k, v in shapes.config.items() if not k.startswith("_")}
+        return AutoencoderKLWan(**known)
     latent = shapes("conv2.weight")[0]
     return AutoencoderKLWan(base_dim=shapes("encoder.conv1.weight")[0], z_dim=latent)
 

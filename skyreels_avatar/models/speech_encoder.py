@@ -15,7 +15,12 @@ import torch.nn as nn
 import torch.nn.functional as F
 from transformers import Wav2Vec2Config, Wav2Vec2Model
 
+from skyreels_avatar.models.audio_projector import AudioProjector
+
 SAMPLE_RATE = 16_000
+CHUNK_S, CONTEXT_S = 60.0, 8.0
+"""Sounds longer than a chunk are heard in pieces, each with so much of its neighbours: attention
+over an hour would take the square of it in memory."""
 _EPSILON = 1e-7
 
 
@@ -35,6 +40,14 @@ class SpeechEncoder(nn.Module):
         self.fps = fps
         self.normalise = normalise
 
+    @classmethod
+    def around(cls, model: Wav2Vec2Model, fps: float = 25.0) -> SpeechEncoder:
+        """Return an encoder around a network that is filled already."""
+        encoder = cls.__new__(cls)
+        nn.Module.__init__(encoder)
+        encoder.model, encoder.fps, encoder.normalise = model, fps, True
+        return encoder.eval()
+
     def num_rows(self, num_samples: int) -> int:
         """Return how many video frames a signal lasts, rounded up."""
         return math.ceil(num_samples / SAMPLE_RATE * self.fps)
@@ -42,15 +55,27 @@ class SpeechEncoder(nn.Module):
     @torch.no_grad()
     def forward(self, samples: np.ndarray) -> torch.Tensor:
         """Return features (F, layers, channels) of a mono signal (N,) at 16 kHz."""
-        wave = torch.from_numpy(np.asarray(samples, np.float32))[None]
+        wave = torch.from_numpy(np.asarray(samples, np.float32))
         if self.normalise:
             spread = (wave.var(unbiased=False) + _EPSILON).sqrt()
             wave = (wave - wave.mean()) / spread
-        wave = wave.to(next(self.model.parameters()).device)
+        chunk, context = (round(s * self.fps) for s in (CHUNK_S, CONTEXT_S))
+        num_rows, step = self.num_rows(len(wave)), round(SAMPLE_RATE / self.fps)
+        if num_rows <= chunk + context:
+            return self._heard(wave, num_rows)
+        pieces = []
+        for start in range(0, num_rows, chunk):
+            stop = min(start + chunk, num_rows)
+            first, last = max(0, start - context), min(num_rows, stop + context)
+            piece = self._heard(wave[first * step : last * step], last - first)
+            pieces.append(piece[start - first : stop - first])
+        return torch.cat(pieces)
+
+    def _heard(self, wave: torch.Tensor, num_rows: int) -> torch.Tensor:
+        """Return (num_rows, layers, channels) of a normalised signal (N,)."""
+        wave = wave[None].to(next(self.model.parameters()).device)
         features = self.model.feature_extractor(wave)  # (1, C, about 50 a second)
-        features = F.interpolate(
-            features, size=self.num_rows(len(samples)), mode="linear", align_corners=True
-        )
+        features = F.interpolate(features, size=num_rows, mode="linear", align_corners=True)
         hidden, _ = self.model.feature_projection(features.transpose(1, 2))
         return torch.stack(self._layers(hidden), dim=2)[0]
 
@@ -71,3 +96,16 @@ class SpeechEncoder(nn.Module):
             for hook in hooks:
                 hook.remove()
         return outputs
+
+
+class SpeechTokens(nn.Module):
+    """A speech encoder and the projector that a transformer was trained with."""
+
+    def __init__(self, encoder: SpeechEncoder, projector: AudioProjector):
+        super().__init__()
+        self.encoder, self.projector = encoder, projector
+
+    @property
+    def token_dim(self) -> int:
+        """Width of an audio token."""
+        return self.projector.config.out_dim

@@ -11,16 +11,13 @@ import torch
 from skyreels_avatar.components import Components
 from skyreels_avatar.errors import Cancelled
 from skyreels_avatar.media.video import VideoWriter
-from skyreels_avatar.pipeline.conditions import (
-    Conditions,
-    apparent_motion,
-    control_latents,
-    known_mask,
-)
-from skyreels_avatar.pipeline.decode import Decoder, known_latents
+from skyreels_avatar.models.vae import ReferenceMotionVAE
+from skyreels_avatar.pipeline.conditions import Conditions
 from skyreels_avatar.pipeline.denoise import Sampling, denoise, segment_generator
 from skyreels_avatar.pipeline.encode import OpenShot, build_reference
+from skyreels_avatar.pipeline.motion_space import MotionSpace
 from skyreels_avatar.pipeline.parallel import one_ahead, one_core_per_thread
+from skyreels_avatar.pipeline.pixel_space import PixelSpace
 from skyreels_avatar.pipeline.plan import Segment
 from skyreels_avatar.pipeline.progress import Reporter
 from skyreels_avatar.pipeline.reference import ShotReference
@@ -68,7 +65,7 @@ class AvatarPipeline:
         windows = self._denoised(shot, reporter, stopped)
         try:
             for segment, latents in one_ahead(windows, lambda: reporter.report("denoise")):
-                chunks = shot.decoder.frames(latents, segment)
+                chunks = shot.space.frames(latents, segment)
                 while True:
                     with reporter.stage("decode"):
                         pixels = next(chunks, None)
@@ -87,10 +84,10 @@ class AvatarPipeline:
             if stopped.is_set():
                 raise Cancelled("stopped during denoise")
 
-        known = None
+        handed = None
         for segment in shot.plan.segments:
             with reporter.measured("encode"):
-                conditions = shot.conditions(segment, known)
+                conditions = shot.conditions(segment, handed)
                 conditions = conditions.to(self.components.device, self.components.dtype)
             with reporter.measured("denoise"):
                 latents = denoise(
@@ -101,9 +98,8 @@ class AvatarPipeline:
                     segment_generator(shot.seed, segment.index),
                     on_step=check,
                 ).float()
-            num_known = 1 if known is None else self.components.tier.overlap
-            latents = self.components.vae.joined(latents, num_known)
-            known = known_latents(self.components.vae, latents, self.components.tier.overlap)
+            latents = shot.space.settled(latents, segment)
+            handed = shot.space.hand_over(latents, self.components.tier.overlap)
             yield segment, latents
 
 
@@ -112,7 +108,6 @@ class _EncodedShot:
 
     def __init__(self, components: Components, request: GenerationRequest, opened: OpenShot):
         shot, tier = request.shot, components.tier
-        self.vae = components.vae
         self.plan = opened.plan
         self.seed = request.seed
         # What a distilled network knows to stay away from is the empty prompt, no other.
@@ -122,50 +117,34 @@ class _EncodedShot:
         self.prompt_embeds, self.negative_embeds = components.text_encoder(
             [shot.prompt, shot.negative_prompt]
         ).split(1)
+        self.image_embeds = None
+        if components.image_encoder is not None:
+            picture = 2 * opened.portrait.as_tensor()[None] - 1
+            self.image_embeds = components.image_encoder(picture)
         self.reference = build_reference(opened, shot.camera)
-        landmarks = torch.from_numpy(opened.face.landmarks)
-        picture, device = opened.portrait.as_tensor(), components.device
-        look = self.vae.look_of(picture.to(device), landmarks.to(device), self.seed)
-        self.decoder = Decoder(self.vae, self.reference, self.plan, look)
-        self._start = self.reference.landmarks(0, 1)[0]
-        self._photo = self.vae.encode_motion(
-            self.vae.reference_motion(landmarks[None].to(device))[None]
-        )
+        self.space = open_space(components.vae, opened, self.reference, self.seed)
 
-    def conditions(self, segment: Segment, known: torch.Tensor | None) -> Conditions:
+    def conditions(self, segment: Segment, handed: torch.Tensor | None) -> Conditions:
         """Return what the transformer is told about a window.
 
         Args:
-            known: (1, C, T', h, w) latents of the frames that the window before has made; None
-                for the first window, which starts from the picture itself.
+            handed: what the window before hands over; None for the first window.
         """
-        num_latents = latent_frames(segment.num_frames)
-        frames = torch.arange(segment.first_frame, segment.stop)
-        control = self._control(frames)
-        height, width = control.shape[-2:]
-        beginning = torch.zeros_like(control[:, :-4])
-        known = self._photo if known is None else known
-        num_known = known.shape[2]
-        beginning[:, :, :num_known] = known
+        known, mask = self.space.known(segment, handed)
         return Conditions(
             prompt_embeds=self.prompt_embeds,
             negative_embeds=self.negative_embeds,
-            audio_embeds=self.sound.window(segment, num_latents),
-            known_latents=beginning,
-            known_mask=known_mask(num_latents, num_known, height, width),
-            control_latents=control,
+            audio_embeds=self.sound.window(segment, latent_frames(segment.num_frames)),
+            known_latents=known,
+            known_mask=mask,
+            control_latents=self.space.control(segment),
+            image_embeds=self.image_embeds,
         )
 
-    def _control(self, motion_frames: torch.Tensor) -> torch.Tensor:
-        """Return the control latents of frames of the motion clock, held at the shot's end."""
-        at = torch.tensor([self.plan.video_position(int(frame)) for frame in motion_frames])
-        first, last = int(at[0]), int(at[-1].ceil())
-        landmarks = self.reference.landmarks(first, last + 1)
-        seen = self.reference.seen_share(first, last + 1)
-        low = at.floor().long()
-        share = at - low
-        low, high = low - first, (low - first + 1).clamp_max(last - first)
-        seen = torch.lerp(seen[low], seen[high], share)
-        landmarks = torch.lerp(landmarks[low], landmarks[high], share[:, None, None])
-        motion = apparent_motion(landmarks, self._start)
-        return control_latents(self.vae.encode_motion(motion[None].to(self.vae.device)), seen)
+
+def open_space(
+    vae: torch.nn.Module, opened: OpenShot, reference: ShotReference, seed: int
+) -> MotionSpace | PixelSpace:
+    """Return how a shot is put into the latent space of a VAE and taken out of it."""
+    kind = MotionSpace if isinstance(vae, ReferenceMotionVAE) else PixelSpace
+    return kind(vae, opened, reference, seed)

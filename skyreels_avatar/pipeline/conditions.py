@@ -21,6 +21,7 @@ class Conditions:
         known_latents: (1, C, T, h, w), zeros where `known_mask` is 0.
         known_mask: (1, 4, T, h, w) 1 where the four frames of a latent frame are given.
         control_latents: (1, C + 4, T, h, w) of the reference video, or None.
+        image_embeds: (1, L, D) what the picture shows, for networks that look at it, or None.
     """
 
     prompt_embeds: torch.Tensor
@@ -29,6 +30,7 @@ class Conditions:
     known_latents: torch.Tensor
     known_mask: torch.Tensor
     control_latents: torch.Tensor | None = None
+    image_embeds: torch.Tensor | None = None
 
     def to(self, device: torch.device, dtype: torch.dtype) -> Conditions:
         """Return the same conditions where and in which precision the transformer works."""

@@ -28,6 +28,7 @@ class Sampling:
     audio_guidance_scale: float = 1.0
     shift: float = 1.0
     one_pass: bool = False
+    sigma_smallest: float | None = None
 
     @classmethod
     def of(cls, asked: SamplingParams, tier: Tier, one_pass: bool = False) -> Sampling:
@@ -43,6 +44,7 @@ class Sampling:
             float(chosen("audio_guidance_scale")),
             tier.shift,
             one_pass,
+            tier.sigma_smallest,
         )
 
 
@@ -66,7 +68,7 @@ def denoise(
     """
     known, mask = conditions.known_latents, conditions.known_mask[:, :1]
     noise = torch.randn(known.shape, generator=generator).to(known)
-    sigmas = make_sigmas(sampling.num_inference_steps, sampling.shift)
+    sigmas = make_sigmas(sampling.num_inference_steps, sampling.shift, sampling.sigma_smallest)
     guidance = _Guidance(conditions, sampling)
     latents = noise
     for index in range(sampling.num_inference_steps):
@@ -133,6 +135,7 @@ class _Guidance:
             timestep=_repeated(timestep, count),
             encoder_hidden_states=self.prompt_embeds,
             audio_embeds=self.audio_embeds,
+            encoder_hidden_states_image=_repeated(known.image_embeds, count),
             control_residuals=residuals,
             sampling=told,
             return_dict=False,
@@ -143,5 +146,5 @@ class _Guidance:
         return torch.einsum("b,b...->...", weights, velocities)[None]
 
 
-def _repeated(values: torch.Tensor, count: int) -> torch.Tensor:
-    return values.expand(count, *values.shape[1:])
+def _repeated(values: torch.Tensor | None, count: int) -> torch.Tensor | None:
+    return None if values is None else values.expand(count, *values.shape[1:])

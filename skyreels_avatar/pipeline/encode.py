@@ -31,6 +31,8 @@ from skyreels_avatar.models.depth import estimate_depth
 from skyreels_avatar.pipeline.plan import Segment, ShotPlan, plan_shot
 from skyreels_avatar.pipeline.reference import ShotReference
 from skyreels_avatar.script import Camera, GenerationRequest
+from skyreels_avatar.shapes import BUCKET_STEP_PX, BUCKETS, nearest_bucket
+from skyreels_avatar.tiers import Tier, load_tier
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +71,7 @@ class OpenShot:
 
     portrait: Portrait
     face: Face
-    sound: ShotSound | None
+    sound: ShotSound | SpeechSound | None
     plan: ShotPlan
     fine: Portrait | None = None
 
@@ -87,7 +89,20 @@ def read_shot(request: GenerationRequest) -> ShotFiles:
     if shot.start_s is not None or shot.end_s is not None:
         audio = audio.cut(shot.start_s, shot.end_s)
     whole = Portrait.load(shot.image)
-    return ShotFiles(whole, audio, *fit_size(whole.height, whole.width, request.size))
+    return ShotFiles(whole, audio, *_video_size(whole, request.size, load_tier(request.tier)))
+
+
+def _video_size(whole: Portrait, size: str | None, tier: Tier) -> tuple[int, int]:
+    """Return (height, width) of the video: as asked, in steps that the networks of a tier know."""
+    if tier.buckets and (size is None or size.strip().lower() in BUCKETS):
+        return nearest_bucket(whole.height, whole.width, (size or tier.buckets).strip().lower())
+    height, width = fit_size(whole.height, whole.width, size)
+    if tier.buckets and (height % BUCKET_STEP_PX or width % BUCKET_STEP_PX):
+        raise InputError(
+            f"tier {tier.name} makes videos whose sides are multiples of {BUCKET_STEP_PX} pixels, "
+            f"got {width}x{height}; give such a --size, or one of {', '.join(sorted(BUCKETS))}"
+        )
+    return height, width
 
 
 def open_shot(request: GenerationRequest, files: ShotFiles, components: Components) -> OpenShot:
@@ -102,7 +117,7 @@ def open_shot(request: GenerationRequest, files: ShotFiles, components: Componen
     fine = None
     if files.height * files.width <= _MAX_FINE_PX:
         fine, _ = _framed(replace(files, height=2 * files.height, width=2 * files.width), face)
-    sound = ShotSound(files.audio, components.audio_encoder)
+    sound = open_sound(files.audio, components.audio_encoder)
     return OpenShot(*_framed(files, face), sound, plan, fine)
 
 
@@ -151,6 +166,26 @@ def build_reference(opened: OpenShot, camera: Camera, depth_backend: str = "auto
     fine = None if opened.fine is None else opened.fine.as_tensor()
     landmarks = torch.from_numpy(face.landmarks)
     return ShotReference(ReferenceVideo(scene, path), landmarks, fine)
+
+
+def open_sound(audio: AudioTrack, encoder: torch.nn.Module) -> ShotSound | SpeechSound:
+    """Return the voice of a shot as the encoder of a tier hears it."""
+    kind = ShotSound if isinstance(encoder, AudioEncoder) else SpeechSound
+    return kind(audio, encoder)
+
+
+class SpeechSound:
+    """The voice of a shot as features of a speech encoder, projected window by window."""
+
+    def __init__(self, audio: AudioTrack, tokens: torch.nn.Module):
+        mono = AudioTrack(audio.samples, audio.sample_rate, audio.path)
+        self._features = tokens.encoder(mono.resampled(SAMPLE_RATE).normalised().samples)
+        self._projector = tokens.projector
+
+    def window(self, segment: Segment, num_latent_frames: int) -> torch.Tensor:
+        """Return (1, T, N, D): the tokens round each latent frame of a window."""
+        features = self._features.to(self._projector.dtype)
+        return self._projector.tokens(features, segment.first_frame, num_latent_frames)
 
 
 class ShotSound:

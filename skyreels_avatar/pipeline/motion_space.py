@@ -1,0 +1,72 @@
+"""Latents that are motion numbers over the reference video: how a pass begins, goes on, ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from skyreels_avatar.models.vae import ReferenceMotionVAE
+from skyreels_avatar.pipeline.conditions import apparent_motion, control_latents, known_mask
+from skyreels_avatar.pipeline.decode import Decoder, known_latents
+from skyreels_avatar.pipeline.encode import OpenShot
+from skyreels_avatar.pipeline.plan import Segment
+from skyreels_avatar.pipeline.reference import ShotReference
+from skyreels_avatar.shapes import latent_frames
+
+
+class MotionSpace:
+    """The latent space of a `ReferenceMotionVAE`, for one shot."""
+
+    def __init__(
+        self, vae: ReferenceMotionVAE, opened: OpenShot, reference: ShotReference, seed: int
+    ):
+        landmarks = torch.from_numpy(opened.face.landmarks).to(vae.device)
+        look = vae.look_of(opened.portrait.as_tensor().to(vae.device), landmarks, seed)
+        self._vae, self._reference, self._plan = vae, reference, opened.plan
+        self._decoder = Decoder(vae, reference, opened.plan, look)
+        self._start = reference.landmarks(0, 1)[0]
+        self._photo = vae.encode_motion(vae.reference_motion(landmarks[None])[None])
+
+    def known(
+        self, segment: Segment, handed: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the known latents (1, C, T, h, w) of a window and their mask (1, 4, T, h, w).
+
+        Args:
+            handed: what `hand_over` returned for the window before; None for the first one, which
+                starts from the picture.
+        """
+        given = self._photo if handed is None else handed
+        num_latents = latent_frames(segment.num_frames)
+        known = torch.zeros(*given.shape[:2], num_latents, *given.shape[3:], device=given.device)
+        known[:, :, : given.shape[2]] = given
+        return known, known_mask(num_latents, given.shape[2], *given.shape[3:])
+
+    def control(self, segment: Segment) -> torch.Tensor:
+        """Return the control latents (1, C + 4, T, h, w), held at the shot's end."""
+        frames = range(segment.first_frame, segment.stop)
+        at = torch.tensor([self._plan.video_position(frame) for frame in frames])
+        first, last = int(at[0]), int(at[-1].ceil())
+        landmarks = self._reference.landmarks(first, last + 1)
+        seen = self._reference.seen_share(first, last + 1)
+        low = at.floor().long()
+        share = at - low
+        low, high = low - first, (low - first + 1).clamp_max(last - first)
+        seen = torch.lerp(seen[low], seen[high], share)
+        landmarks = torch.lerp(landmarks[low], landmarks[high], share[:, None, None])
+        motion = apparent_motion(landmarks, self._start)
+        return control_latents(self._vae.encode_motion(motion[None].to(self._vae.device)), seen)
+
+    def settled(self, latents: torch.Tensor, segment: Segment) -> torch.Tensor:
+        """Return sampled latents without the jerk where the window begins."""
+        return self._vae.joined(latents, max(1, segment.num_known_frames))
+
+    def hand_over(self, latents: torch.Tensor, overlap: int) -> torch.Tensor:
+        """Return what the next window knows: latents of its first `overlap` frames."""
+        return known_latents(self._vae, latents, overlap)
+
+    def frames(self, latents: torch.Tensor, segment: Segment) -> Iterator[np.ndarray]:
+        """Yield the pictures (F, H, W, 3) uint8 that this window is the first to make."""
+        return self._decoder.frames(latents, segment)

@@ -1,0 +1,100 @@
+"""Latents of a video VAE: how a pass begins, goes on, and ends where pixels are generated.
+
+Source: the conditions are those of Wan2.1's image-to-video model, the windows those of InfiniteTalk
+and SkyReels-V3. Own: colours are held against the reference video, frame by frame, so that what the
+camera brings into the picture stays; the published pipelines hold them against the first frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from skyreels_avatar.pipeline.colour import match_colour
+from skyreels_avatar.pipeline.conditions import known_frames_mask
+from skyreels_avatar.pipeline.encode import OpenShot
+from skyreels_avatar.pipeline.plan import Segment
+from skyreels_avatar.pipeline.reference import ShotReference
+
+_CHUNK = 8  # pictures
+
+
+class PixelSpace:
+    """The latent space of a causal video VAE (diffusers' `AutoencoderKLWan`), for one shot."""
+
+    def __init__(self, vae: torch.nn.Module, opened: OpenShot, reference: ShotReference, seed: int):
+        self._vae, self._reference, self._plan = vae, reference, opened.plan
+        config = vae.config
+        shape = (1, -1, 1, 1, 1)
+        self._mean = torch.tensor(config.latents_mean).view(shape)
+        self._std = torch.tensor(config.latents_std).view(shape)
+        self._decoded: dict[int, torch.Tensor] = {}  # frames of windows not yet taken
+
+    def known(
+        self, segment: Segment, handed: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the known latents (1, C, T, h, w) of a window and their mask (1, 4, T, h, w).
+
+        A video that is grey but for the known frames is encoded as a whole, as the published
+        networks are used to it.
+
+        Args:
+            handed: (F', 3, H, W) frames of the window before in -1..1; None for the first window,
+                which starts from what the camera sees first.
+        """
+        given = self._seen(segment)[:1] if handed is None else handed
+        video = torch.zeros(segment.num_frames, *given.shape[1:])
+        video[: len(given)] = given
+        latents = self._encode(video)
+        is_given = torch.arange(segment.num_frames)[None] < len(given)
+        mask = known_frames_mask(is_given)
+        return latents, mask.expand(-1, -1, -1, *latents.shape[3:])
+
+    def control(self, segment: Segment) -> torch.Tensor:
+        """Return latents (1, C, T, h, w) of the reference video, held at the shot's end."""
+        return self._encode(self._seen(segment))
+
+    def settled(self, latents: torch.Tensor, segment: Segment) -> torch.Tensor:
+        """Decode a window, hold its colours, and return the latents as they are."""
+        weight = next(self._vae.parameters())
+        latents_ = (latents.cpu() * self._std + self._mean).to(weight)
+        frames = self._vae.decode(latents_).sample[0].transpose(0, 1).float().cpu()
+        seen = self._seen(segment)
+        held = [match_colour(frame[None], ref) for frame, ref in zip(frames, seen)]
+        # What was known already was held when it was made.
+        known = segment.num_known_frames
+        self._decoded[segment.index] = torch.cat([frames[:known], *held[known:]]).clamp_(-1, 1)
+        self._last = segment
+        return latents
+
+    def hand_over(self, latents: torch.Tensor, overlap: int) -> torch.Tensor:
+        """Return what the next window knows: its first `overlap` frames (F', 3, H, W)."""
+        segment = self._last
+        stop = segment.keep[1] - segment.first_frame
+        return self._decoded[segment.index][stop - overlap : stop]
+
+    def frames(self, latents: torch.Tensor, segment: Segment) -> Iterator[np.ndarray]:
+        """Yield the pictures (F, H, W, 3) uint8 that this window is the first to make."""
+        decoded = self._decoded.pop(segment.index)
+        start, stop = self._plan.video_range(segment)
+        for first in range(start, stop, _CHUNK):
+            pictures = range(first, min(first + _CHUNK, stop))
+            at = [round(self._plan.position(i)) - segment.first_frame for i in pictures]
+            chosen = decoded[torch.tensor(at).clamp(0, len(decoded) - 1)]
+            pixels = ((chosen + 1) * 127.5 + 0.5).clamp_(0, 255).to(torch.uint8)
+            yield pixels.permute(0, 2, 3, 1).contiguous().numpy()
+
+    def _seen(self, segment: Segment) -> torch.Tensor:
+        """Return what the camera sees at the motion frames of a window: (F, 3, H, W) in -1..1."""
+        frames = range(segment.first_frame, segment.stop)
+        at = [round(self._plan.video_position(frame)) for frame in frames]
+        seen = self._reference.frames(at[0], at[-1] + 1)[np.array(at) - at[0]]
+        return torch.from_numpy(seen).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+    def _encode(self, video: torch.Tensor) -> torch.Tensor:
+        """Return normalised latents (1, C, T, h, w) of frames (F, 3, H, W) in -1..1."""
+        weight = next(self._vae.parameters())
+        moments = self._vae.encode(video.transpose(0, 1)[None].to(weight)).latent_dist
+        return (moments.mode().float().cpu() - self._mean) / self._std
