@@ -1,0 +1,199 @@
+"""The whole pass with public weights: tiny networks of the real classes in the public formats."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+pytest.importorskip("transformers", reason="the studio extra is not installed")
+pytest.importorskip("accelerate", reason="the studio extra is not installed")
+
+from diffusers import AutoencoderKLWan
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
+from transformers import (
+    CLIPVisionConfig,
+    CLIPVisionModel,
+    PreTrainedTokenizerFast,
+    UMT5Config,
+    UMT5EncoderModel,
+    Wav2Vec2Config,
+    Wav2Vec2Model,
+)
+
+import skyreels_avatar as sa
+from skyreels_avatar.checkpoints.skyreels_v3 import AUDIO_PROJECTOR, TRANSFORMER
+from skyreels_avatar.checkpoints.uni3c import CONTROLNET
+from skyreels_avatar.checkpoints.wan import IMAGE_ENCODER, PROMPT_ENCODER
+from skyreels_avatar.errors import InputError
+from skyreels_avatar.models.audio_projector import AudioProjector
+from skyreels_avatar.models.camera_controlnet import CameraControlNet
+from skyreels_avatar.models.transformer import AvatarTransformer3DModel
+from tests.checkpoints.public_files import to_public, write_pickled
+from tests.faces.drawing import draw_person
+
+DIM, TEXT_DIM, IMAGE_DIM, AUDIO_DIM = 24, 16, 16, 8
+WORDS = {"<pad>": 0, "</s>": 1, "<unk>": 2, "a": 3, "person": 4, "smiles": 5}
+
+
+@pytest.fixture(scope="module")
+def tier(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tier whose parts are public files."""
+    folder = tmp_path_factory.mktemp("studio")
+    torch.manual_seed(0)
+    write_transformer(folder / "avatar")
+    write_controlnet(folder / "uni3c")
+    AutoencoderKLWan(base_dim=8, num_res_blocks=1).save_pretrained(folder / "vae")
+    write_text_encoder(folder / "umt5", folder / "tokenizer")
+    write_image_encoder(folder / "clip")
+    write_speech_encoder(folder / "wav2vec2")
+    path = folder / "studio.yaml"
+    path.write_text(
+        """
+weights:
+  transformer: [avatar]
+  controlnet: uni3c
+  vae: vae
+  audio_encoder: wav2vec2
+  text_encoder: umt5
+  tokenizer: tokenizer
+  image_encoder: clip
+window: 17
+overlap: 5
+num_inference_steps: 2
+shift: 11
+sigma_smallest: 0.001
+buckets: 480p
+"""
+    )
+    return path
+
+
+def write_transformer(folder: Path) -> None:
+    transformer = AvatarTransformer3DModel(
+        num_attention_heads=2, attention_head_dim=DIM // 2, text_dim=TEXT_DIM, audio_dim=AUDIO_DIM,
+        ffn_dim=32, num_layers=2, image_dim=IMAGE_DIM, added_kv_proj_dim=DIM,
+    )  # fmt: skip
+    # It starts with a velocity of zero, which would leave pure noise.
+    torch.nn.init.normal_(transformer.proj_out.weight, std=0.1)
+    projector = AudioProjector(2, AUDIO_DIM, 8, AUDIO_DIM, num_tokens=4)
+    tensors = to_public(transformer.state_dict(), TRANSFORMER)
+    tensors |= to_public(projector.state_dict(), AUDIO_PROJECTOR)
+    write_pickled(folder, tensors, num_heads=2, audio_blocks=2)
+
+
+def write_controlnet(folder: Path) -> None:
+    controlnet = CameraControlNet(
+        embed_dim=DIM, dim=12, num_attention_heads=1, ffn_dim=16, num_layers=1,
+        time_embed_dim=DIM, ray_channels=7, ray_dim=8,
+    )  # fmt: skip
+    for projection in controlnet.proj_out:
+        torch.nn.init.normal_(projection.weight, std=0.2)
+    write_pickled(folder, to_public(controlnet.state_dict(), CONTROLNET), num_heads=1)
+
+
+def write_text_encoder(folder: Path, tokenizer_folder: Path) -> None:
+    sizes = {"vocab_size": len(WORDS), "d_model": TEXT_DIM, "d_kv": 8, "d_ff": 16}
+    model = UMT5EncoderModel(UMT5Config(**sizes, num_layers=1, num_heads=2))
+    write_pickled(folder, to_public(model.state_dict(), PROMPT_ENCODER))
+    words = Tokenizer(WordLevel(WORDS, unk_token="<unk>"))
+    words.pre_tokenizer = Whitespace()
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=words, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
+    )
+    tokenizer.save_pretrained(tokenizer_folder)
+
+
+def write_image_encoder(folder: Path) -> None:
+    sizes = {"hidden_size": IMAGE_DIM, "intermediate_size": 32, "num_hidden_layers": 2}
+    config = CLIPVisionConfig(**sizes, num_attention_heads=2, image_size=28, patch_size=14)
+    tensors = CLIPVisionModel(config).state_dict()
+    tensors = {key.removeprefix("vision_model."): value for key, value in tensors.items()}
+    public = to_public(tensors, IMAGE_ENCODER)
+    public["visual.cls_embedding"] = public["visual.cls_embedding"].view(1, 1, -1)
+    public["visual.pos_embedding"] = public["visual.pos_embedding"][None]
+    write_pickled(folder, public, vision_heads=2)
+
+
+def write_speech_encoder(folder: Path) -> None:
+    config = Wav2Vec2Config(
+        hidden_size=AUDIO_DIM, num_hidden_layers=2, num_attention_heads=2, intermediate_size=16,
+        conv_dim=[8] * 7, num_conv_pos_embeddings=16, num_conv_pos_embedding_groups=4,
+    )  # fmt: skip
+    Wav2Vec2Model(config).save_pretrained(folder)
+
+
+@pytest.fixture(scope="module")
+def portrait(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A drawn person of 300x240."""
+    pixels, _, _ = draw_person(240, 300, (100.0, 40.0, 90.0, 110.0))
+    path = tmp_path_factory.mktemp("portrait") / "person.png"
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def voice(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """1.6 s of a tone that swells four times a second: three windows."""
+    time_s = np.arange(int(1.6 * 16_000)) / 16_000
+    samples = 0.3 * np.sin(2 * np.pi * 200 * time_s) * np.sin(2 * np.pi * 2 * time_s) ** 2
+    path = tmp_path_factory.mktemp("voice") / "voice.wav"
+    sa.AudioTrack(samples.astype(np.float32), 16_000).save(path)
+    return path
+
+
+def frames_of(path: Path) -> np.ndarray:
+    return np.stack(list(sa.VideoReader(path)))
+
+
+def make(tier: Path, portrait: Path, voice: Path, output: Path, **how):
+    how = {"prompt": "a person smiles", "camera": "push_in:60", "size": "96x80", **how}
+    return sa.generate(portrait, voice, output=output, tier=str(tier), **how)
+
+
+def test_public_weights_make_a_video_of_several_windows(tier, portrait, voice, tmp_path):
+    result = make(tier, portrait, voice, tmp_path / "a.mp4")
+    video = sa.VideoReader(result.path)
+    assert (video.num_frames, video.height, video.width) == (40, 80, 96)
+    assert abs(video.audio().duration_s - 1.6) < 0.04
+    again = make(tier, portrait, voice, tmp_path / "b.mp4")
+    assert again.path.read_bytes() == result.path.read_bytes()
+
+
+def test_camera_prompt_voice_and_guidance_reach_every_window(tier, portrait, voice, tmp_path):
+    base = frames_of(make(tier, portrait, voice, tmp_path / "base.mp4").path)
+    silence = tmp_path / "silence.wav"
+    sa.AudioTrack(np.zeros(int(1.6 * 16_000), np.float32), 16_000).save(silence)
+    changes = {
+        "camera": {"camera": "static"},
+        "prompt": {"prompt": "a a a a"},
+        "guidance": {"guidance_scale": 3.0, "audio_guidance_scale": 3.0},
+    }
+    for name, how in changes.items():
+        other = frames_of(make(tier, portrait, voice, tmp_path / f"{name}.mp4", **how).path)
+        for window in (slice(2, 17), slice(17, 29), slice(29, 40)):
+            assert (base[window] != other[window]).any(), name
+    other = frames_of(make(tier, portrait, silence, tmp_path / "silent.mp4").path)
+    assert (base[29:] != other[29:]).any()
+
+
+def test_another_frame_rate_keeps_the_length(tier, portrait, voice, tmp_path):
+    result = make(tier, portrait, voice, tmp_path / "fast.mp4", fps=30.0)
+    assert result.num_frames == 48 == sa.VideoReader(result.path).num_frames
+
+
+def test_sizes_are_those_of_the_buckets(tier, portrait, voice, tmp_path):
+    with pytest.raises(InputError, match="multiples of 16 pixels, got 100x80"):
+        make(tier, portrait, voice, tmp_path / "odd.mp4", size="100x80")
+    plan = sa.GenerationRequest(
+        sa.Shot(image=portrait, audio=voice, prompt=""), tmp_path / "x.mp4", str(tier)
+    )
+    from skyreels_avatar.generate import estimate
+
+    shot = estimate(plan)
+    assert (shot.height, shot.width) == (576, 704)
