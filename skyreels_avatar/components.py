@@ -49,13 +49,13 @@ class Components:
 
 
 def load_components(
-    tier: str | Path, device: str = "cpu", dtype: torch.dtype | None = None
+    tier: str | Path, device: str | None = None, dtype: torch.dtype | None = None
 ) -> Components:
     """Return the networks of a tier with their trained weights; the latest are kept in memory.
 
     Args:
         tier: a name in `configs/` or the path of a yaml file.
-        device: a torch device, or "auto" = a GPU where there is one.
+        device: a torch device, or "auto" = a GPU where there is one; None = what the tier says.
         dtype: of the transformer and the ControlNet; None = float32 on a CPU, else bfloat16.
 
     Raises:
@@ -112,13 +112,13 @@ def part_classes() -> dict[str, type[torch.nn.Module]]:
 
 
 @lru_cache(maxsize=2)
-def _load(tier_name: str, device: str, dtype: torch.dtype | None) -> Components:
+def _load(tier_name: str, device: str | None, dtype: torch.dtype | None) -> Components:
     import torch
 
     from skyreels_avatar.checkpoints.load import is_ours, load_module
 
     tier = load_tier(tier_name)
-    place = _torch_device(device)
+    place = _torch_device(device or tier.device)
     if dtype is None:
         dtype = torch.float32 if place.type == "cpu" else torch.bfloat16
     parts: dict[str, torch.nn.Module | None] = {}

@@ -6,6 +6,7 @@ in; tiers differ by the values below.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from yaml import YAMLError
 
 from skyreels_avatar.errors import InputError
 
+MODELS_VARIABLE = "SKYREELS_AVATAR_MODELS"
+_MODELS = "models/"
 _PACKAGE = Path(__file__).resolve().parent
 
 
@@ -57,6 +60,8 @@ class Tier:
         shift: > 1 spends more of the steps at high noise.
         sigma_smallest: noise level of the last step, before the shift; None = as far from 0 as
             the steps are long.
+        device: where the networks go unless something else is asked for: "cpu", "cuda", or "auto"
+            for a GPU where there is one.
         buckets: "480p", "540p" or "720p": sizes are those that public video transformers were
             trained at, this one by default; "" = any size.
     """
@@ -72,6 +77,7 @@ class Tier:
     audio_guidance_scale: float = 1.0
     shift: float = 1.0
     sigma_smallest: float | None = None
+    device: str = "cpu"
     buckets: str = ""
 
     def __post_init__(self) -> None:
@@ -120,6 +126,12 @@ def tier_names() -> list[str]:
     return sorted(path.stem for path in config_path("").glob("*.yaml"))
 
 
+def models_folder() -> Path:
+    """Return where public weights are kept: $SKYREELS_AVATAR_MODELS, or in the user's cache."""
+    given = os.environ.get(MODELS_VARIABLE)
+    return Path(given) if given else Path.home() / ".cache" / "skyreels-avatar" / "models"
+
+
 def config_path(name: str) -> Path:
     """Return where a file of `configs/` lies, in a checkout as in an installed wheel."""
     return _first_folder(_PACKAGE / "_configs", _PACKAGE.parent / "configs") / name
@@ -149,11 +161,16 @@ def _yaml_path(name_or_path: str | Path) -> Path:
 
 
 def _weight_path(name: Any, folder: Path) -> Any:
-    """Return the absolute path of a file or folder, or of each of several."""
+    """Return the absolute path of a file or folder, or of each of several.
+
+    What begins with `models/` is in the folder of public weights.
+    """
     if isinstance(name, (list, tuple)):
         return [_weight_path(one, folder) for one in name]
     if not name:
         return name
+    if str(name).startswith(_MODELS):
+        return str(models_folder() / str(name).removeprefix(_MODELS))
     beside = folder / str(name)
     return str(beside if beside.exists() or Path(name).is_absolute() else asset_path(name))
 

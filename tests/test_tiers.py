@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from skyreels_avatar.errors import InputError
-from skyreels_avatar.tiers import asset_path, config_path, load_tier, tier_names
+from skyreels_avatar.tiers import MODELS_VARIABLE, asset_path, config_path, load_tier, tier_names
 
 WEIGHTS = """weights: {vae: v.st, transformer: t.st, controlnet: c.st,
           audio_encoder: a.st, text_encoder: x.st}
@@ -24,7 +24,22 @@ def _written(folder: Path, text: str, name: str = "mine.yaml") -> Path:
 def test_every_tier_of_the_configs_folder_is_valid(name: str) -> None:
     tier = load_tier(name)
     assert tier.name == name
-    assert Path(tier.weights.transformer).is_absolute()
+    weights = tier.weights.transformer
+    for path in weights if isinstance(weights, list) else [weights]:
+        assert Path(path).is_absolute()
+
+
+def test_public_weights_are_looked_for_in_the_models_folder(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv(MODELS_VARIABLE, str(tmp_path / "weights"))
+    file = tmp_path / "tier.yaml"
+    file.write_text(
+        "weights: {vae: models/a/b.pth, transformer: [models/c, own], controlnet: x, "
+        "audio_encoder: y, text_encoder: z}"
+    )
+    (tmp_path / "own").mkdir()
+    weights = load_tier(file).weights
+    assert weights.vae == str(tmp_path / "weights" / "a" / "b.pth")
+    assert weights.transformer == [str(tmp_path / "weights" / "c"), str(tmp_path / "own")]
 
 
 def test_configs_and_assets_are_found_in_a_checkout(root: Path) -> None:

@@ -14,7 +14,8 @@ models_app = typer.Typer(no_args_is_help=True, help="Public weights: list them, 
 @models_app.command(name="list")
 def models_list_command() -> None:
     """Show the public weights that are known, their licences, and which are here."""
-    from skyreels_avatar.apps.model_hub import MODELS, is_here, models_folder
+    from skyreels_avatar.apps.model_hub import MODELS, is_here
+    from skyreels_avatar.tiers import models_folder
 
     for model in MODELS:
         here = "  (here)" if is_here(model) else ""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from skyreels_avatar.errors import AvatarError, Cancelled, InputError, MissingExtraError
+from skyreels_avatar.tiers import models_folder
 
-FOLDER_VARIABLE = "SKYREELS_AVATAR_MODELS"
 _CHUNK = 16 * 2**20
 _CHECKED = ".checked"  # beside a file whose hash was found right
 
@@ -81,12 +80,6 @@ MODELS = (
         "depth of the picture",
     ),
 )  # fmt: skip
-
-
-def models_folder() -> Path:
-    """Return where public weights are kept: $SKYREELS_AVATAR_MODELS, or in the user's cache."""
-    given = os.environ.get(FOLDER_VARIABLE)
-    return Path(given) if given else Path.home() / ".cache" / "skyreels-avatar" / "models"
 
 
 def is_here(model: PublicModel) -> bool:

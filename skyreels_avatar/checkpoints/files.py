@@ -138,7 +138,9 @@ def _files_of(path: Path) -> list[Path]:
     if path.is_dir():
         return _files_of_folder(path)
     if not path.is_file():
-        raise CheckpointError(f"no weights at {path}")
+        raise CheckpointError(
+            f"no weights at {path}; public ones are fetched with: skyreels-avatar models pull"
+        )
     if path.name.endswith(".index.json"):
         return _shards(path)
     if path.suffix != ".safetensors" and path.suffix not in _PICKLED:

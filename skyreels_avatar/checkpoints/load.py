@@ -87,7 +87,7 @@ def is_ours(weights: object) -> bool:
     if path.suffix in (".json", ".pth", ".pt", ".bin", ".ckpt"):
         return False
     if not path.is_file():
-        return True
+        return bool(path.suffix)
     try:
         with safe_open(path, framework="pt") as file:
             return "config" in (file.metadata() or {})

@@ -11,6 +11,7 @@ import pytest
 from skyreels_avatar import cli
 from skyreels_avatar.apps import model_hub
 from skyreels_avatar.errors import AvatarError, InputError
+from skyreels_avatar.tiers import MODELS_VARIABLE
 
 huggingface_hub = pytest.importorskip("huggingface_hub", reason="the studio extra is not installed")
 
@@ -42,7 +43,7 @@ def hub(monkeypatch, tmp_path: Path):
 
     monkeypatch.setattr(huggingface_hub, "HfApi", Api)
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", fetch)
-    monkeypatch.setenv(model_hub.FOLDER_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(MODELS_VARIABLE, str(tmp_path))
     return hub
 
 
@@ -78,7 +79,7 @@ def test_a_hub_out_of_reach_is_said_so(monkeypatch, tmp_path: Path, capsys):
             raise OSError("Network is unreachable")
 
     monkeypatch.setattr(huggingface_hub, "HfApi", Api)
-    monkeypatch.setenv(model_hub.FOLDER_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(MODELS_VARIABLE, str(tmp_path))
     assert cli.run(["models", "pull", "uni3c"]) == cli.FAILED
     said = " ".join(capsys.readouterr().err.split())
     assert "Network is unreachable" in said and "run the command again" in said
