@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 # Only these run at the reduced precision a caller may ask for; the others are small and exact.
 _REDUCED = ("transformer", "controlnet")
+_ON_HOST = ("transformer", "text_encoder", "image_encoder")  # where blocks are offloaded
 
 
 @dataclass(frozen=True)
@@ -121,20 +122,45 @@ def _load(tier_name: str, device: str | None, dtype: torch.dtype | None) -> Comp
     place = _torch_device(device or tier.device)
     if dtype is None:
         dtype = torch.float32 if place.type == "cpu" else torch.bfloat16
-    parts: dict[str, torch.nn.Module | None] = {}
+
+    def placing(part: str) -> dict[str, object]:
+        on_host = tier.offload and part in _ON_HOST
+        return {
+            "device": torch.device("cpu") if on_host else place,
+            "dtype": dtype if part in _REDUCED else torch.float32,
+        }
+
+    parts: dict[str, torch.nn.Module] = {}
     for part, cls in part_classes().items():
-        exact = part not in _REDUCED
-        weights = getattr(tier.weights, part)
-        how = {"device": place, "dtype": torch.float32 if exact else dtype}
+        weights, how = getattr(tier.weights, part), placing(part)
         if is_ours(weights):
             parts[part] = load_module(cls, weights, **how)
         else:
             parts[part] = _load_public_part(part, tier, parts, how)
+        if part == "transformer":
+            _finish_transformer(parts[part], tier, place)
     if tier.weights.image_encoder:
+        how = placing("image_encoder")
         parts["image_encoder"] = _load_public_part("image_encoder", tier, parts, how)
     components = Components(tier, face_analyser=_face_analyser, device=place, dtype=dtype, **parts)
     _check_widths(components)
     return components
+
+
+def _finish_transformer(transformer: torch.nn.Module, tier: Tier, place: torch.device) -> None:
+    """Fuse the LoRAs of a tier, and let blocks come to the device when they are needed."""
+    if tier.loras:
+        from skyreels_avatar.checkpoints.lora import fuse_lora
+
+        for path, scale in tier.loras.items():
+            fuse_lora(transformer, path, scale)
+    if tier.offload:
+        transformer.enable_group_offload(
+            place,
+            offload_type="block_level",
+            num_blocks_per_group=1,
+            use_stream=place.type == "cuda",
+        )
 
 
 def _load_public_part(part: str, tier: Tier, loaded: dict, how: dict) -> torch.nn.Module:

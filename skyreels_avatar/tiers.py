@@ -19,6 +19,7 @@ from skyreels_avatar.errors import InputError
 
 MODELS_VARIABLE = "SKYREELS_AVATAR_MODELS"
 _MODELS = "models/"
+_BUCKETS = ("480p", "540p", "720p")
 _PACKAGE = Path(__file__).resolve().parent
 
 
@@ -62,6 +63,9 @@ class Tier:
             the steps are long.
         device: where the networks go unless something else is asked for: "cpu", "cuda", or "auto"
             for a GPU where there is one.
+        loras: LoRAs that are fused into the transformer, by their files, with their strengths.
+        offload: "blocks" keeps the transformer in the host's memory and brings it to the device
+            block by block, and runs text and image encoders on the host; "" = all on the device.
         buckets: "480p", "540p" or "720p": sizes are those that public video transformers were
             trained at, this one by default; "" = any size.
     """
@@ -78,6 +82,8 @@ class Tier:
     shift: float = 1.0
     sigma_smallest: float | None = None
     device: str = "cpu"
+    loras: dict[str, float] = field(default_factory=dict)
+    offload: str = ""
     buckets: str = ""
 
     def __post_init__(self) -> None:
@@ -89,6 +95,10 @@ class Tier:
         for name in ("fps", "num_inference_steps", "shift"):
             if not getattr(self, name) > 0:
                 raise InputError(f"{name} must be above 0, got {getattr(self, name)}")
+        for name, allowed in (("offload", ("", "blocks")), ("buckets", ("", *sorted(_BUCKETS)))):
+            if getattr(self, name) not in allowed:
+                words = ", ".join(repr(word) for word in allowed)
+                raise InputError(f"{name} is one of {words}, got {getattr(self, name)!r}")
         for name in ("guidance_scale", "audio_guidance_scale"):
             if not getattr(self, name) >= 0:
                 raise InputError(f"{name} must be at least 0, got {getattr(self, name)}")
@@ -118,7 +128,8 @@ def load_tier(name_or_path: str | Path) -> Tier:
     weights = {f.name: _weight_path(getattr(tier.weights, f.name), path.parent) for f in
                fields(WeightFiles)}  # fmt: skip
     values = {f.name: getattr(tier, f.name) for f in fields(Tier)}
-    return Tier(**{**values, "weights": WeightFiles(**weights)})
+    loras = {_weight_path(name, path.parent): scale for name, scale in tier.loras.items()}
+    return Tier(**{**values, "weights": WeightFiles(**weights), "loras": loras})
 
 
 def tier_names() -> list[str]:

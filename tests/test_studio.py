@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 pytest.importorskip("transformers", reason="the studio extra is not installed")
 pytest.importorskip("accelerate", reason="the studio extra is not installed")
@@ -180,6 +181,33 @@ def test_camera_prompt_voice_and_guidance_reach_every_window(tier, portrait, voi
             assert (base[window] != other[window]).any(), name
     other = frames_of(make(tier, portrait, silence, tmp_path / "silent.mp4").path)
     assert (base[29:] != other[29:]).any()
+
+
+def variant(tier: Path, name: str, lines: str) -> Path:
+    """Write the tier with other settings beside it."""
+    path = tier.with_name(f"{name}.yaml")
+    path.write_text(tier.read_text() + lines)
+    return path
+
+
+def test_offloading_changes_nothing_but_where_blocks_are(tier, portrait, voice, tmp_path):
+    resident = make(tier, portrait, voice, tmp_path / "resident.mp4")
+    streaming = variant(tier, "streaming", "offload: blocks\n")
+    streamed = make(streaming, portrait, voice, tmp_path / "streamed.mp4")
+    assert (frames_of(resident.path) == frames_of(streamed.path)).all()
+
+
+def test_a_lora_of_the_tier_is_heeded(tier, portrait, voice, tmp_path):
+    stem = "transformer.blocks.0.attn1.to_v"
+    lora = {
+        f"{stem}.lora_A.weight": torch.randn(2, DIM),
+        f"{stem}.lora_B.weight": torch.randn(DIM, 2),
+    }
+    save_file(lora, tier.with_name("style.safetensors"))
+    plain = frames_of(make(tier, portrait, voice, tmp_path / "plain.mp4").path)
+    styled = variant(tier, "styled", "loras: {style.safetensors: 1.0}\n")
+    with_lora = frames_of(make(styled, portrait, voice, tmp_path / "styled.mp4").path)
+    assert (plain != with_lora).any()
 
 
 def test_another_frame_rate_keeps_the_length(tier, portrait, voice, tmp_path):
