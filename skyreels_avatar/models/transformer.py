@@ -8,11 +8,13 @@ adds `blocks.N.norm_audio` and `blocks.N.audio_attn`.
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import torch
 import torch.nn as nn
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.loaders.peft import PeftAdapterMixin
+from diffusers.models._modeling_parallel import ContextParallelInput, ContextParallelOutput
 from diffusers.models.attention import AttentionMixin, FeedForward
 from diffusers.models.cache_utils import CacheMixin
 from diffusers.models.modeling_outputs import Transformer2DModelOutput
@@ -60,6 +62,9 @@ class AvatarTransformerBlock(nn.Module):
         rotary_emb: tuple[torch.Tensor, torch.Tensor],
         image_hidden_states: torch.Tensor | None = None,
         person_masks: torch.Tensor | None = None,
+        control_residual: torch.Tensor | None = None,
+        token_index: torch.Tensor | None = None,
+        tokens_per_frame: int | None = None,
     ) -> torch.Tensor:
         """Return the tokens (B, L, D) after this block.
 
@@ -72,6 +77,10 @@ class AvatarTransformerBlock(nn.Module):
             image_hidden_states: (B, L_image, D) or None.
             person_masks: (P + 1, h w) of P persons and the background in the first latent frame,
                 where more than one talks.
+            control_residual: (B, L, D) added at the end.
+            token_index: (1, L) places of these tokens in the whole sequence, of which they may be
+                a part; None = these are all.
+            tokens_per_frame: of a latent frame, with `token_index`.
         """
         shift, scale, gate, ffn_shift, ffn_scale, ffn_gate = (
             self.scale_shift_table + temb.float()
@@ -87,29 +96,61 @@ class AvatarTransformerBlock(nn.Module):
         attended = self.attn2(normed, encoder_hidden_states, image_hidden_states)
         hidden_states = hidden_states + attended
 
-        batch, num_latent_frames = audio_embeds.shape[:2]
-        normed = self.norm_audio(hidden_states).reshape(
-            batch * num_latent_frames, -1, hidden_states.shape[-1]
-        )  # (B T, h w, D)
-        positions = ()
-        if to_persons is not None:
-            positions = self._person_rotary(to_persons, audio_embeds, len(person_masks) - 1)
-        attended = self.audio_attn(normed, audio_embeds.flatten(0, 1), None, *positions)
-        hidden_states = hidden_states + attended.reshape(hidden_states.shape)
+        normed, voices, outside = self.norm_audio(hidden_states), audio_embeds, 0
+        if token_index is not None and normed.shape[1] != audio_embeds.shape[1] * tokens_per_frame:
+            if person_masks is not None:
+                raise ValueError("where several persons talk, tokens cannot be split over devices")
+            start = int(token_index[0, 0])
+            normed, voices, outside = whole_frames(normed, voices, start, tokens_per_frame)
+        heard = self._listen(normed, voices, to_persons)
+        hidden_states = hidden_states + heard[:, outside : outside + hidden_states.shape[1]]
 
         normed = modulate(hidden_states, self.norm3, ffn_shift, ffn_scale)
         forwarded = self.ffn(normed)
-        return (hidden_states.float() + forwarded.float() * ffn_gate).type_as(hidden_states)
+        hidden_states = (hidden_states.float() + forwarded.float() * ffn_gate).type_as(
+            hidden_states
+        )
+        if control_residual is not None:
+            hidden_states = hidden_states + control_residual.type_as(hidden_states)
+        return hidden_states
 
-    def _person_rotary(
-        self, to_persons: torch.Tensor, audio_embeds: torch.Tensor, num_persons: int
-    ) -> tuple[tuple[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]:
-        """Return the rotary tables of the tokens and of the voices, latent frame by frame."""
-        num_latent_frames, num_tokens = audio_embeds.shape[1:3]
-        head_dim = self.audio_attn.to_q.out_features // self.audio_attn.heads
-        tokens = token_positions(to_persons).unflatten(1, (num_latent_frames, -1)).flatten(0, 1)
-        voices = voice_positions(num_persons, num_tokens // num_persons).to(tokens.device)
-        return rotary_table(tokens, head_dim), rotary_table(voices[None], head_dim)
+    def _listen(
+        self, normed: torch.Tensor, audio_embeds: torch.Tensor, to_persons: torch.Tensor | None
+    ) -> torch.Tensor:
+        """Return what tokens (B, L, D) hear: each the audio tokens of its own latent frame."""
+        batch, num_latent_frames, num_voice_tokens = audio_embeds.shape[:3]
+        by_frame = normed.reshape(batch * num_latent_frames, -1, normed.shape[-1])  # (B T, h w, D)
+        positions = ()
+        if to_persons is not None:
+            num_persons = to_persons.shape[1] - 1
+            tokens = token_positions(to_persons).reshape(by_frame.shape[:2])
+            voices = voice_positions(num_persons, num_voice_tokens // num_persons)
+            head_dim = normed.shape[-1] // self.audio_attn.heads
+            positions = tuple(
+                rotary_table(at, head_dim) for at in (tokens, voices[None].to(tokens.device))
+            )
+        heard = self.audio_attn(by_frame, audio_embeds.flatten(0, 1), None, *positions)
+        return heard.reshape(normed.shape)
+
+
+def whole_frames(
+    tokens: torch.Tensor, audio_embeds: torch.Tensor, start: int, tokens_per_frame: int
+) -> tuple[torch.Tensor, torch.Tensor, int]:
+    """Fill a part of a token sequence up to whole latent frames.
+
+    Args:
+        tokens: (B, L, D), the tokens from `start` on.
+        audio_embeds: (B, T, N, audio_dim) of all latent frames.
+
+    Returns:
+        the tokens with zeros before and after, the audio of their frames, and how many zeros
+        stand before.
+    """
+    stop = start + tokens.shape[1]
+    first, last = start // tokens_per_frame, -(-stop // tokens_per_frame)
+    before, after = start - first * tokens_per_frame, last * tokens_per_frame - stop
+    padded = nn.functional.pad(tokens, (0, 0, before, after))
+    return padded, audio_embeds[:, first:last], before
 
 
 class AvatarTransformer3DModel(
@@ -152,6 +193,18 @@ class AvatarTransformer3DModel(
         "norm_audio",
     )
     _repeated_blocks = ("AvatarTransformerBlock",)
+    _cp_plan: ClassVar = {
+        "rope": {
+            0: ContextParallelInput(split_dim=1, expected_dims=4, split_output=True),
+            1: ContextParallelInput(split_dim=1, expected_dims=4, split_output=True),
+        },
+        "blocks.0": {"hidden_states": ContextParallelInput(split_dim=1, expected_dims=3)},
+        "blocks.*": {
+            "control_residual": ContextParallelInput(split_dim=1, expected_dims=3),
+            "token_index": ContextParallelInput(split_dim=1, expected_dims=2),
+        },
+        "proj_out": ContextParallelOutput(gather_dim=1, expected_dims=3),
+    }
 
     @register_to_config
     def __init__(
@@ -257,14 +310,16 @@ class AvatarTransformer3DModel(
         if person_masks is not None:
             person_masks = person_masks.flatten(1).to(tokens.device)
         checkpointing = torch.is_grad_enabled() and self.gradient_checkpointing
+        residuals = control_residuals or []
+        token_index = torch.arange(tokens.shape[1], device=tokens.device)[None]
+        shared = (text, audio_embeds, block_temb, rotary_emb, image, person_masks)
         for index, block in enumerate(self.blocks):
-            inputs = (tokens, text, audio_embeds, block_temb, rotary_emb, image, person_masks)
+            residual = residuals[index] if index < len(residuals) else None
+            inputs = (tokens, *shared, residual, token_index, grid[1] * grid[2])
             if checkpointing:
                 tokens = self._gradient_checkpointing_func(block, *inputs)
             else:
                 tokens = block(*inputs)
-            if control_residuals is not None and index < len(control_residuals):
-                tokens = tokens + control_residuals[index].type_as(tokens)
 
         shift, scale = (self.scale_shift_table + temb.float()[:, None]).chunk(2, dim=1)
         tokens = self.proj_out(modulate(tokens, self.norm_out, shift, scale))
