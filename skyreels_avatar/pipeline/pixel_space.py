@@ -19,6 +19,7 @@ from skyreels_avatar.pipeline.plan import Segment
 from skyreels_avatar.pipeline.reference import ShotReference
 
 _CHUNK = 8  # pictures
+_LONGEST_OVERLAP = 25  # frames
 
 
 class PixelSpace:
@@ -30,7 +31,8 @@ class PixelSpace:
         shape = (1, -1, 1, 1, 1)
         self._mean = torch.tensor(config.latents_mean).view(shape)
         self._std = torch.tensor(config.latents_std).view(shape)
-        self._decoded: dict[int, torch.Tensor] = {}  # frames of windows not yet taken
+        self._decoded: dict[int, np.ndarray] = {}  # pictures of windows not yet taken
+        self._made: list[torch.Tensor] = []  # the last frames of the latest window
 
     def known(
         self, segment: Segment, handed: torch.Tensor | None
@@ -59,21 +61,23 @@ class PixelSpace:
     def settled(self, latents: torch.Tensor, segment: Segment) -> torch.Tensor:
         """Decode a window, hold its colours, and return the latents as they are."""
         weight = next(self._vae.parameters())
-        latents_ = (latents.cpu() * self._std + self._mean).to(weight)
-        frames = self._vae.decode(latents_).sample[0].transpose(0, 1).float().cpu()
-        seen = self._seen(segment)
-        held = [match_colour(frame[None], ref) for frame, ref in zip(frames, seen)]
-        # What was known already was held when it was made.
-        known = segment.num_known_frames
-        self._decoded[segment.index] = torch.cat([frames[:known], *held[known:]]).clamp_(-1, 1)
-        self._last = segment
+        denormalised = (latents.cpu() * self._std + self._mean).to(weight)
+        decoded = self._vae.decode(denormalised).sample[0].transpose(0, 1)
+        stop = segment.keep[1] - segment.first_frame
+        pixels, self._made = [], []
+        for index, seen in enumerate(self._seen(segment)[:stop]):
+            frame = decoded[index].float().cpu()
+            if index >= segment.num_known_frames:  # the others were held when they were made
+                frame = match_colour(frame[None], seen)[0]
+            frame = frame.clamp(-1, 1)
+            pixels.append(((frame + 1) * 127.5 + 0.5).to(torch.uint8).permute(1, 2, 0).numpy())
+            self._made = [*self._made[1 - _LONGEST_OVERLAP :], frame]
+        self._decoded[segment.index] = np.stack(pixels)
         return latents
 
     def hand_over(self, latents: torch.Tensor, overlap: int) -> torch.Tensor:
         """Return what the next window knows: its first `overlap` frames (F', 3, H, W)."""
-        segment = self._last
-        stop = segment.keep[1] - segment.first_frame
-        return self._decoded[segment.index][stop - overlap : stop]
+        return torch.stack(self._made[-overlap:])
 
     def frames(self, latents: torch.Tensor, segment: Segment) -> Iterator[np.ndarray]:
         """Yield the pictures (F, H, W, 3) uint8 that this window is the first to make."""
@@ -82,9 +86,7 @@ class PixelSpace:
         for first in range(start, stop, _CHUNK):
             pictures = range(first, min(first + _CHUNK, stop))
             at = [round(self._plan.position(i)) - segment.first_frame for i in pictures]
-            chosen = decoded[torch.tensor(at).clamp(0, len(decoded) - 1)]
-            pixels = ((chosen + 1) * 127.5 + 0.5).clamp_(0, 255).to(torch.uint8)
-            yield pixels.permute(0, 2, 3, 1).contiguous().numpy()
+            yield decoded[np.clip(at, 0, len(decoded) - 1)]
 
     def _seen(self, segment: Segment) -> torch.Tensor:
         """Return what the camera sees at the motion frames of a window: (F, 3, H, W) in -1..1."""
