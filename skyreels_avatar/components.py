@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skyreels_avatar.errors import CheckpointError, InputError
-from skyreels_avatar.tiers import Tier, load_tier
+from skyreels_avatar.tiers import Tier, load_tier, models_folder
 
 if TYPE_CHECKING:
     import torch
@@ -183,10 +183,18 @@ def _load_public_part(part: str, tier: Tier, loaded: dict, how: dict) -> torch.n
         encoder = SpeechEncoder.around(load("speech_encoder", weights), tier.fps)
         return SpeechTokens(encoder, load("audio_projector", tier.weights.transformer)).eval()
     if part == "text_encoder":
-        from skyreels_avatar.models.prompt_encoder import PromptEncoder, load_tokenizer
+        from skyreels_avatar.checkpoints.files import WeightFile
+        from skyreels_avatar.models.prompt_cache import CachedPrompts
 
-        tokenizer = load_tokenizer(tier.weights.tokenizer)
-        return PromptEncoder.around(load("prompt_encoder", weights), tokenizer)
+        def load_encoder() -> torch.nn.Module:
+            from skyreels_avatar.models.prompt_encoder import PromptEncoder, load_tokenizer
+
+            tokenizer = load_tokenizer(tier.weights.tokenizer)
+            return PromptEncoder.around(load("prompt_encoder", weights), tokenizer)
+
+        file = WeightFile(*([weights] if isinstance(weights, str) else weights))
+        width = file.shape(next(key for key in file if key.endswith("token_embedding.weight")))[1]
+        return CachedPrompts(load_encoder, width, file.identity(), models_folder() / "prompts")
     if part == "image_encoder":
         from skyreels_avatar.models.image_encoder import ImageEncoder
 

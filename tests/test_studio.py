@@ -35,11 +35,21 @@ from skyreels_avatar.errors import InputError
 from skyreels_avatar.models.audio_projector import AudioProjector
 from skyreels_avatar.models.camera_controlnet import CameraControlNet
 from skyreels_avatar.models.transformer import AvatarTransformer3DModel
+from skyreels_avatar.tiers import MODELS_VARIABLE
 from tests.checkpoints.public_files import to_public, write_pickled
 from tests.faces.drawing import draw_person
 
 DIM, TEXT_DIM, IMAGE_DIM, AUDIO_DIM = 24, 16, 16, 8
 WORDS = {"<pad>": 0, "</s>": 1, "<unk>": 2, "a": 3, "person": 4, "smiles": 5}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory):
+    """Where the tokens of prompts go, and nothing in the user's own cache."""
+    folder = tmp_path_factory.mktemp("models")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(MODELS_VARIABLE, str(folder))
+        yield folder
 
 
 @pytest.fixture(scope="module")
@@ -164,6 +174,17 @@ def test_public_weights_make_a_video_of_several_windows(tier, portrait, voice, t
     assert abs(video.audio().duration_s - 1.6) < 0.04
     again = make(tier, portrait, voice, tmp_path / "b.mp4")
     assert again.path.read_bytes() == result.path.read_bytes()
+
+
+def test_prompts_are_encoded_once_for_all_runs(tier, portrait, voice, tmp_path, cache):
+    prompt = "a person a person"
+    first = make(tier, portrait, voice, tmp_path / "first.mp4", prompt=prompt)
+    kept = {path.name for path in (cache / "prompts").iterdir()}
+    assert len(kept) >= 2 and not any(name.endswith(".part") for name in kept)
+    again = variant(tier, "again", "")  # loads everything anew
+    second = make(again, portrait, voice, tmp_path / "second.mp4", prompt=prompt)
+    assert {path.name for path in (cache / "prompts").iterdir()} == kept
+    assert (frames_of(first.path) == frames_of(second.path)).all()
 
 
 def test_camera_prompt_voice_and_guidance_reach_every_window(tier, portrait, voice, tmp_path):

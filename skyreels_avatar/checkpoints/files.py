@@ -57,6 +57,11 @@ class WeightFile(Mapping[str, torch.Tensor]):
         """Return the shape of a tensor without reading it."""
         return self._places[key].shape(key)
 
+    def identity(self) -> str:
+        """Return what tells these files from others: their places, sizes and times."""
+        stats = [(file, file.stat()) for path in self.paths for file in _files_of(path)]
+        return "|".join(f"{file}:{stat.st_size}:{stat.st_mtime_ns}" for file, stat in stats)
+
     def config(self) -> dict[str, Any]:
         """Return the `config.json` beside the files, {} where there is none.
 
