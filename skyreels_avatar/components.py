@@ -166,10 +166,10 @@ def _finish_transformer(transformer: torch.nn.Module, tier: Tier, place: torch.d
 def _load_public_part(part: str, tier: Tier, loaded: dict, how: dict) -> torch.nn.Module:
     """Return a part filled with public weights, behind the interface that the pass knows."""
     from skyreels_avatar.checkpoints.public import load_public
-    from skyreels_avatar.models.published import BUILDERS
+    from skyreels_avatar.models.published import build
 
     def load(name: str, weights: object, **more: object) -> torch.nn.Module:
-        return load_public(weights, name, BUILDERS[name], **how, **more)
+        return load_public(weights, name, build, **how, **more)
 
     weights = getattr(tier.weights, part)
     if part == "controlnet":

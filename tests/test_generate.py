@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 import skyreels_avatar as sa
 from skyreels_avatar.checkpoints.load import save_module
@@ -17,7 +16,7 @@ from skyreels_avatar.models.camera_controlnet import CameraControlNet
 from skyreels_avatar.models.text_encoder import TextEncoder
 from skyreels_avatar.models.transformer import AvatarTransformer3DModel
 from skyreels_avatar.models.vae import ReferenceMotionVAE
-from tests.faces.drawing import draw_person
+from tests.samples import write_portrait, write_voice
 
 DIM = 16
 
@@ -57,20 +56,13 @@ def tier(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="module")
 def portrait(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A drawn person of 300x240."""
-    pixels, _, _ = draw_person(240, 300, (100.0, 40.0, 90.0, 110.0))
-    path = tmp_path_factory.mktemp("portrait") / "person.png"
-    Image.fromarray(pixels).save(path)
-    return path
+    return write_portrait(tmp_path_factory.mktemp("portrait"))
 
 
 @pytest.fixture(scope="module")
 def voice(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """1.73 s of a tone that swells four times a second."""
-    time_s = np.arange(int(1.73 * 16_000)) / 16_000
-    samples = 0.3 * np.sin(2 * np.pi * 200 * time_s) * np.sin(2 * np.pi * 2 * time_s) ** 2
-    path = tmp_path_factory.mktemp("voice") / "voice.wav"
-    sa.AudioTrack(samples.astype(np.float32), 16_000).save(path)
-    return path
+    return write_voice(tmp_path_factory.mktemp("voice"), 1.73)
 
 
 def frames_of(path: Path) -> np.ndarray:

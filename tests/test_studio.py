@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from safetensors.torch import save_file
 
 pytest.importorskip("transformers", reason="the studio extra is not installed")
@@ -37,7 +36,7 @@ from skyreels_avatar.models.camera_controlnet import CameraControlNet
 from skyreels_avatar.models.transformer import AvatarTransformer3DModel
 from skyreels_avatar.tiers import MODELS_VARIABLE
 from tests.checkpoints.public_files import to_public, write_pickled
-from tests.faces.drawing import draw_person
+from tests.samples import write_portrait, write_voice
 
 DIM, TEXT_DIM, IMAGE_DIM, AUDIO_DIM = 24, 16, 16, 8
 WORDS = {"<pad>": 0, "</s>": 1, "<unk>": 2, "a": 3, "person": 4, "smiles": 5}
@@ -142,20 +141,13 @@ def write_speech_encoder(folder: Path) -> None:
 @pytest.fixture(scope="module")
 def portrait(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A drawn person of 300x240."""
-    pixels, _, _ = draw_person(240, 300, (100.0, 40.0, 90.0, 110.0))
-    path = tmp_path_factory.mktemp("portrait") / "person.png"
-    Image.fromarray(pixels).save(path)
-    return path
+    return write_portrait(tmp_path_factory.mktemp("portrait"))
 
 
 @pytest.fixture(scope="module")
 def voice(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """1.6 s of a tone that swells four times a second: three windows."""
-    time_s = np.arange(int(1.6 * 16_000)) / 16_000
-    samples = 0.3 * np.sin(2 * np.pi * 200 * time_s) * np.sin(2 * np.pi * 2 * time_s) ** 2
-    path = tmp_path_factory.mktemp("voice") / "voice.wav"
-    sa.AudioTrack(samples.astype(np.float32), 16_000).save(path)
-    return path
+    return write_voice(tmp_path_factory.mktemp("voice"), 1.6)
 
 
 def frames_of(path: Path) -> np.ndarray:

@@ -41,33 +41,6 @@ class Format:
     convert: Callable[[Tensors, str], dict[str, torch.Tensor]]
 
 
-class Shapes:
-    """The shapes of a file's tensors by their names, and the config beside it."""
-
-    def __init__(self, file: WeightFile):
-        self.config = file.config()
-        self._shapes = {_inner(key): file.shape(key) for key in file}
-
-    def __contains__(self, key: str) -> bool:
-        return key in self._shapes
-
-    def __call__(self, key: str) -> tuple[int, ...]:
-        if key not in self._shapes:
-            raise CheckpointError(f"the file has no tensor {key}")
-        return self._shapes[key]
-
-    def count(self, prefix: str) -> int:
-        """Return how many numbered blocks there are under a prefix."""
-        numbers = {
-            key[len(prefix) :].split(".")[0] for key in self._shapes if key.startswith(prefix)
-        }
-        return len({number for number in numbers if number.isdigit()})
-
-    def keys(self) -> Iterable[str]:
-        """Return all names."""
-        return self._shapes.keys()
-
-
 def _by_table(table) -> Callable[[Tensors, str], dict[str, torch.Tensor]]:
     return lambda tensors, source: convert(tensors, table, source)
 
@@ -137,7 +110,7 @@ def detect(names: Iterable[str]) -> tuple[Format, ...]:
 def load_public(
     paths: str | Path | Iterable[str | Path],
     part: str,
-    build: Callable[[Shapes], torch.nn.Module],
+    build: Callable[[str, dict, dict], torch.nn.Module],
     device: str | torch.device = "cpu",
     dtype: torch.dtype = torch.float32,
     extra: Tensors | None = None,
@@ -148,7 +121,8 @@ def load_public(
         paths: one or several files or folders, laid over each other; see `WeightFile`.
         part: which network is wanted: "transformer", "audio_projector", "controlnet", "vae",
             "prompt_encoder", "image_encoder" or "speech_encoder".
-        build: makes our network for the shapes of a file; see `models.published`.
+        build: makes our network for a part, the shapes of a file and its config:
+            `models.published.build`.
         device: where it goes.
         dtype: of its floating-point tensors, but for what its class keeps in float32.
         extra: tensors under our names that the file leaves out, as Uni3C the time embedder.
@@ -165,9 +139,10 @@ def load_public(
         hint = f"; {_ALONE}" if part == "transformer" and "audio" in found else ""
         raise CheckpointError(f"{file} holds weights of {found}, not of {part}{hint}")
     kind = kinds[0]
+    shapes = {_inner(key): file.shape(key) for key in file}
     with _without_memory():
-        module = build(Shapes(file))
-    empty = {_inner(key): torch.empty(file.shape(key), device="meta") for key in file}
+        module = build(part, shapes, file.config())
+    empty = {key: torch.empty(shape, device="meta") for key, shape in shapes.items()}
     found = {**kind.convert(empty, str(file)), **(extra or {})}
     wanted = module.state_dict()
     prefix = _prefix_of(wanted, found)

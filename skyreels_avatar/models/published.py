@@ -6,29 +6,47 @@ is one, and is that of the real networks otherwise.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
 from skyreels_avatar.errors import CheckpointError
 
 
-class Shapes(Protocol):
+class TensorShapes:
     """The shapes of a file's tensors by their public names, and the config beside it."""
 
-    config: dict[str, Any]
-
-    def __call__(self, key: str) -> tuple[int, ...]:
-        """Return the shape of a tensor."""
+    def __init__(self, shapes: dict[str, tuple[int, ...]], config: dict[str, Any]):
+        self._shapes, self.config = shapes, config
 
     def __contains__(self, key: str) -> bool:
-        """Tell whether there is a tensor of that name."""
+        return key in self._shapes
+
+    def __call__(self, key: str) -> tuple[int, ...]:
+        if key not in self._shapes:
+            raise CheckpointError(f"the file has no tensor {key}")
+        return self._shapes[key]
 
     def count(self, prefix: str) -> int:
         """Return how many numbered blocks there are under a prefix."""
+        numbers = {
+            key[len(prefix) :].split(".")[0] for key in self._shapes if key.startswith(prefix)
+        }
+        return len({number for number in numbers if number.isdigit()})
 
 
-def transformer(shapes: Shapes) -> torch.nn.Module:
+def build(part: str, shapes: dict[str, tuple[int, ...]], config: dict[str, Any]) -> torch.nn.Module:
+    """Return our network for a part, of the sizes that a public file has.
+
+    Args:
+        part: a name of `checkpoints.public`.
+        shapes: of the file's tensors, by their public names.
+        config: the published `config.json`, {} where there is none.
+    """
+    return _BUILDERS[part](TensorShapes(shapes, config))
+
+
+def _transformer(shapes: TensorShapes) -> torch.nn.Module:
     """Build the talking-avatar transformer that a file of original Wan names is for."""
     from skyreels_avatar.models.transformer import AvatarTransformer3DModel
 
@@ -52,7 +70,7 @@ def transformer(shapes: Shapes) -> torch.nn.Module:
     )
 
 
-def audio_projector(shapes: Shapes) -> torch.nn.Module:
+def _audio_projector(shapes: TensorShapes) -> torch.nn.Module:
     """Build the projector of the audio."""
     from skyreels_avatar.models.audio_projector import REACH, AudioProjector
 
@@ -70,7 +88,7 @@ def audio_projector(shapes: Shapes) -> torch.nn.Module:
     )
 
 
-def controlnet(shapes: Shapes) -> torch.nn.Module:
+def _controlnet(shapes: TensorShapes) -> torch.nn.Module:
     """Build the camera ControlNet of a Uni3C file."""
     from skyreels_avatar.models.camera_controlnet import CameraControlNet
 
@@ -96,7 +114,7 @@ def controlnet(shapes: Shapes) -> torch.nn.Module:
     )
 
 
-def vae(shapes: Shapes) -> torch.nn.Module:
+def _vae(shapes: TensorShapes) -> torch.nn.Module:
     """Build the video VAE of Wan2.1."""
     from diffusers import AutoencoderKLWan
 
@@ -107,7 +125,7 @@ def vae(shapes: Shapes) -> torch.nn.Module:
     return AutoencoderKLWan(base_dim=shapes("encoder.conv1.weight")[0], z_dim=latent)
 
 
-def prompt_encoder(shapes: Shapes) -> torch.nn.Module:
+def _prompt_encoder(shapes: TensorShapes) -> torch.nn.Module:
     """Build the encoder of umT5."""
     from transformers import UMT5Config, UMT5EncoderModel
 
@@ -126,7 +144,7 @@ def prompt_encoder(shapes: Shapes) -> torch.nn.Module:
     )
 
 
-def image_encoder(shapes: Shapes) -> torch.nn.Module:
+def _image_encoder(shapes: TensorShapes) -> torch.nn.Module:
     """Build the vision tower of CLIP."""
     from transformers import CLIPVisionConfig, CLIPVisionModel
 
@@ -145,7 +163,7 @@ def image_encoder(shapes: Shapes) -> torch.nn.Module:
     )
 
 
-def speech_encoder(shapes: Shapes) -> torch.nn.Module:
+def _speech_encoder(shapes: TensorShapes) -> torch.nn.Module:
     """Build wav2vec 2.0."""
     from transformers import Wav2Vec2Config, Wav2Vec2Model
 
@@ -154,12 +172,12 @@ def speech_encoder(shapes: Shapes) -> torch.nn.Module:
     return Wav2Vec2Model(Wav2Vec2Config(**shapes.config))
 
 
-BUILDERS = {
-    "transformer": transformer,
-    "audio_projector": audio_projector,
-    "controlnet": controlnet,
-    "vae": vae,
-    "prompt_encoder": prompt_encoder,
-    "image_encoder": image_encoder,
-    "speech_encoder": speech_encoder,
+_BUILDERS = {
+    "transformer": _transformer,
+    "audio_projector": _audio_projector,
+    "controlnet": _controlnet,
+    "vae": _vae,
+    "prompt_encoder": _prompt_encoder,
+    "image_encoder": _image_encoder,
+    "speech_encoder": _speech_encoder,
 }

@@ -15,7 +15,7 @@ pytest.importorskip("accelerate", reason="the studio extra is not installed")
 from skyreels_avatar.checkpoints.files import WeightFile
 from skyreels_avatar.checkpoints.public import detect, load_public
 from skyreels_avatar.errors import CheckpointError
-from skyreels_avatar.models.published import BUILDERS
+from skyreels_avatar.models.published import build
 
 AUDIO = ("audio_proj.", "audio_cross_attn.", "norm_x.")
 
@@ -31,7 +31,7 @@ def published(golden_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 
 def load(paths, part: str = "transformer", **how) -> torch.nn.Module:
-    return load_public(paths, part, BUILDERS[part], **how)
+    return load_public(paths, part, build, **how)
 
 
 def same(first: torch.nn.Module, second: torch.nn.Module) -> bool:
