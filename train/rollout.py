@@ -65,7 +65,7 @@ def roll_out(
         )
         generator = segment_generator(seed, segment.index)
         latents = denoise(parts.transformer, None, conditions, sampling, generator)
-        latents = parts.vae.joined(latents, num_known)
+        latents = parts.vae.joined(parts.vae.steadied(latents, num_known), num_known)
         num_known = tier.overlap
         made = parts.vae.decode_motion(latents)[0]
         start, stop = segment.keep

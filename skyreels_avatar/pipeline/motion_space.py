@@ -60,8 +60,9 @@ class MotionSpace:
         return control_latents(self._vae.encode_motion(motion[None].to(self._vae.device)), seen)
 
     def settled(self, latents: torch.Tensor, segment: Segment) -> torch.Tensor:
-        """Return sampled latents without the jerk where the window begins."""
-        return self._vae.joined(latents, max(1, segment.num_known_frames))
+        """Return sampled latents without tremor, and without a jerk where the window begins."""
+        num_known = max(1, segment.num_known_frames)
+        return self._vae.joined(self._vae.steadied(latents, num_known), num_known)
 
     def hand_over(self, latents: torch.Tensor, overlap: int) -> torch.Tensor:
         """Return what the next window knows: latents of its first `overlap` frames."""

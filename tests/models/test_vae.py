@@ -116,6 +116,20 @@ def test_slow_movements_run_into_what_is_known_at_the_end(vae: ReferenceMotionVA
     torch.testing.assert_close(joined[:, 34:36], motion[:, 34:36])
 
 
+def test_tremor_is_taken_out_and_nods_stay(vae: ReferenceMotionVAE) -> None:
+    generator = torch.Generator().manual_seed(2)
+    time_s = torch.arange(49) / 25
+    nod = 0.1 * torch.sin(2 * torch.pi * 2 * time_s)[None, :, None].expand(1, -1, NUM_MOTION)
+    noise = 0.01 * torch.randn(1, 49, NUM_MOTION, generator=generator)
+    steady = vae.decode_motion(vae.steadied(vae.encode_motion(nod + noise), 9))
+    torch.testing.assert_close(steady[:, :9], (nod + noise)[:, :9])
+    torch.testing.assert_close(steady[..., :12], (nod + noise)[..., :12])
+    left = (steady - nod)[:, 9:, 12:].diff(dim=1).diff(dim=1)
+    was = noise[:, 9:, 12:].diff(dim=1).diff(dim=1)
+    assert left.std() < 0.35 * was.std()
+    assert steady[:, 9:, 12:].amax() > 0.09
+
+
 def test_a_sampled_blink_shuts_the_eyes_and_nothing_else_changes() -> None:
     motion = torch.zeros(4, NUM_MOTION)
     motion[:, 8:10] = torch.tensor([0.0, 0.3, 0.8, 1.0])[:, None]
