@@ -52,6 +52,7 @@ def estimate_depth(
     backend: str = "relief",
     hfov_deg: float = 45.0,
     allow_download: bool = False,
+    weights: str | None = None,
 ) -> DepthMap:
     """Estimate the depth of a picture of a person.
 
@@ -63,6 +64,7 @@ def estimate_depth(
             Depth Anything V2 Small; "auto" runs it where it is on disk, else builds a relief.
         hfov_deg: horizontal field of view of the camera that will look at the result.
         allow_download: fetch the network's weights when they are not on disk.
+        weights: folder of the network's weights; None = where the hub keeps them.
 
     Raises:
         InputError: unknown backend, or a mask that does not fit the picture.
@@ -77,7 +79,7 @@ def estimate_depth(
         )
     if backend != "relief":
         try:
-            network = _load_network(allow_download)
+            network = _load_network(weights, allow_download)
         except (MissingExtraError, CheckpointError) as error:
             if backend == "depth_anything":
                 raise
@@ -214,9 +216,33 @@ def _background(person: np.ndarray) -> np.ndarray:
 # --- Depth Anything ---------------------------------------------------------------------------
 
 
-def _load_network(allow_download: bool) -> Any:
-    name = os.environ.get(DEPTH_ANYTHING_VARIABLE, DEPTH_ANYTHING)
+def _load_network(weights: str | None, allow_download: bool) -> Any:
+    name = os.environ.get(DEPTH_ANYTHING_VARIABLE) or weights or DEPTH_ANYTHING
+    if not allow_download and not _is_on_disk(name):
+        # Said before transformers is imported: that alone takes two seconds.
+        raise CheckpointError(_absent(name, "it is not on disk"))
     return _cached_network(name, allow_download)
+
+
+def _is_on_disk(name: str) -> bool:
+    if os.path.isdir(name):
+        return True
+    try:
+        from huggingface_hub import try_to_load_from_cache
+    except ImportError:
+        return False
+    try:
+        return isinstance(try_to_load_from_cache(name, "config.json"), str)
+    except ValueError:  # not a name of the hub, but of a folder that is not there
+        return False
+
+
+def _absent(name: str, reason: object) -> str:
+    return (
+        f"Depth Anything V2 Small ({name}) cannot be loaded: {reason}; fetch it with: "
+        "skyreels-avatar models pull depth-anything-v2-small, or put its folder's path into "
+        f"{DEPTH_ANYTHING_VARIABLE}"
+    )
 
 
 @lru_cache(maxsize=1)
@@ -230,10 +256,7 @@ def _cached_network(name: str, allow_download: bool) -> Any:
             name, local_files_only=not allow_download, use_safetensors=True
         )
     except (OSError, ValueError) as error:
-        raise CheckpointError(
-            f"Depth Anything V2 Small ({name}) cannot be loaded: {error}; allow the download, or "
-            f"put the folder's path into {DEPTH_ANYTHING_VARIABLE}"
-        ) from error
+        raise CheckpointError(_absent(name, error)) from error
     return network.eval()
 
 

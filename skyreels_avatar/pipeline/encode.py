@@ -32,7 +32,7 @@ from skyreels_avatar.pipeline.plan import Segment, ShotPlan, plan_shot
 from skyreels_avatar.pipeline.reference import ShotReference
 from skyreels_avatar.script import Camera, GenerationRequest
 from skyreels_avatar.shapes import BUCKET_STEP_PX, BUCKETS, nearest_bucket
-from skyreels_avatar.tiers import Tier, load_tier
+from skyreels_avatar.tiers import Tier, load_tier, models_folder
 
 logger = logging.getLogger(__name__)
 
@@ -154,7 +154,9 @@ def build_reference(opened: OpenShot, camera: Camera, depth_backend: str = "auto
     """Return the reference video: the picture seen through the whole camera move."""
     pixels, face = opened.portrait.pixels, opened.face
     mask = person_mask(pixels, face)
-    depth = estimate_depth(pixels, face, mask, backend=depth_backend)
+    weights = models_folder() / "depth-anything-v2-small"
+    found = str(weights) if weights.is_dir() else None
+    depth = estimate_depth(pixels, face, mask, backend=depth_backend, weights=found)
     scene = build_scene(opened.portrait.as_tensor(), depth.depth, torch.as_tensor(mask), face.box)
     moves = camera
     if not isinstance(camera, CameraMove):
