@@ -30,12 +30,12 @@ from skyreels_avatar.tiers import load_tier
 
 MAX_PREVIEW_S = 600.0
 
-# Wall-clock seconds of whole runs at 256 and 512 px, two cores of an AMD EPYC (Zen 4),
+# Wall-clock seconds of whole runs at 256, 512 and 1024 px, two cores of an AMD EPYC (Zen 4),
 # push_in:60, rounded up. Memory is the peak of the same runs.
-_START_S, _START_MEGAPIXEL_S = 2.5, 3.5
-_FRAME_S, _FRAME_MEGAPIXEL_S = 0.004, 0.047
-_STEP_S = 0.022
-_START_MB, _MEGAPIXEL_MB = 800.0, 1050.0
+_START_S, _START_MEGAPIXEL_S = 3.0, 3.0
+_FRAME_S, _FRAME_MEGAPIXEL_S = 0.006, 0.046
+_STEP_S = 0.012
+_START_MB, _MEGAPIXEL_MB = 700.0, 700.0
 
 
 @dataclass(frozen=True)
