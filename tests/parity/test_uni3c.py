@@ -84,11 +84,11 @@ class Case:
 
 
 @pytest.fixture(scope="module")
-def case(golden_dir: Path) -> Case:
+def cases(golden_dir: Path) -> list[Case]:
     folders = sorted(path.parent for path in golden_dir.glob("uni3c*/controlnet.safetensors"))
     if not folders:
         pytest.skip(f"no Uni3C case in {golden_dir}")
-    return Case(folders[0])
+    return [Case(folder) for folder in folders]
 
 
 def assert_near(made: torch.Tensor, expected: torch.Tensor) -> None:
@@ -98,7 +98,12 @@ def assert_near(made: torch.Tensor, expected: torch.Tensor) -> None:
 @pytest.mark.parametrize("with_rays", [True, False])
 @pytest.mark.parametrize("prefix", ["controlnet.", ""], ids=["released", "repacked"])
 @torch.no_grad()
-def test_residuals(case: Case, prefix: str, with_rays: bool) -> None:
+def test_residuals(cases: list[Case], prefix: str, with_rays: bool) -> None:
+    for case in cases:
+        check_residuals(case, prefix, with_rays)
+
+
+def check_residuals(case: Case, prefix: str, with_rays: bool) -> None:
     inputs = case.inputs
     residuals = case.make_controlnet(prefix)(
         inputs["hidden_states"],
@@ -122,8 +127,13 @@ def test_residuals(case: Case, prefix: str, with_rays: bool) -> None:
     ],
 )
 @torch.no_grad()
-def test_controlled_velocity(case: Case, name: str, scale: float, with_rays: bool) -> None:
+def test_controlled_velocity(cases: list[Case], name: str, scale: float, with_rays: bool) -> None:
     """Residual i follows block i, at any strength."""
+    for case in cases:
+        check_velocity(case, name, scale, with_rays)
+
+
+def check_velocity(case: Case, name: str, scale: float, with_rays: bool) -> None:
     inputs = case.inputs
     residuals = case.make_controlnet()(
         inputs["hidden_states"],
@@ -144,7 +154,12 @@ def test_controlled_velocity(case: Case, name: str, scale: float, with_rays: boo
     assert (velocity - expected).abs().max() <= 2 * BOUND * expected.abs().max()
 
 
-def test_rays(case: Case) -> None:
+def test_rays(cases: list[Case]) -> None:
+    for case in cases:
+        check_rays(case)
+
+
+def check_rays(case: Case) -> None:
     inputs = case.inputs
     expected = inputs["camera_embedding"][0]
     height, width = expected.shape[-2:]
