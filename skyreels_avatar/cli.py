@@ -314,7 +314,7 @@ def _plan_table(shot) -> Table:
         "windows": f"{len(shot.segments)} of up to {max(s.num_frames for s in shot.segments)} "
         f"motion frames, {shot.num_inference_steps} steps each",
         "memory": f"about {shot.memory_mb / 1000:.1f} GB, whatever the length",
-        "time": f"about {shot.seconds:.0f} s on {os.cpu_count()} cores",
+        "time": f"about {shot.seconds:.0f} s on {shot.machine}",
     }
     for name, value in rows.items():
         table.add_row(name, value)

@@ -238,3 +238,4 @@ def test_sizes_are_those_of_the_buckets(tier, portrait, voice, tmp_path):
 
     shot = estimate(plan)
     assert (shot.height, shot.width) == (576, 704)
+    assert "H200" in shot.machine and shot.memory_mb > 20_000

@@ -22,11 +22,12 @@ from skyreels_avatar.pipeline.encode import (
     read_shot,
 )
 from skyreels_avatar.pipeline.parallel import ordered_map
-from skyreels_avatar.pipeline.plan import Segment, plan_shot
+from skyreels_avatar.pipeline.plan import Segment, ShotPlan, plan_shot
 from skyreels_avatar.pipeline.progress import OnProgress, Reporter
 from skyreels_avatar.pipeline.reference import frames_per_chunk
 from skyreels_avatar.script import GenerationRequest, parse_camera
-from skyreels_avatar.tiers import load_tier
+from skyreels_avatar.shapes import BUCKET_STEP_PX, latent_frames
+from skyreels_avatar.tiers import Tier, load_tier
 
 MAX_PREVIEW_S = 600.0
 
@@ -37,6 +38,13 @@ _FRAME_S, _FRAME_MEGAPIXEL_S = 0.006, 0.046
 _STEP_S = 0.012
 _START_MB, _MEGAPIXEL_MB = 700.0, 700.0
 
+# The 19B transformer and the ControlNet, counted at 480p and 720p: TFLOP of a token's linear maps
+# and of each pair of tokens in attention; both passes of the VAE for the window and the camera's
+# view of it, of a pixel of a frame. Memory: weights in bfloat16, then activations.
+_TOKEN_TFLOP, _PAIR_TFLOP, _VAE_TFLOP = 0.0287, 0.9e-6, 1.9e-5
+_GPU_TFLOPS = 400.0
+_RESIDENT_MB, _STREAMED_MB, _VIDEO_MEGAPIXEL_MB = 56_000.0, 12_000.0, 14_000.0
+
 
 @dataclass(frozen=True)
 class ShotEstimate:
@@ -46,8 +54,9 @@ class ShotEstimate:
         num_frames, fps, height, width, duration_s: of the video.
         segments: the windows of denoising.
         num_inference_steps: denoising steps of each window.
-        seconds: rough duration on two cores of a current CPU.
-        memory_mb: rough peak; it does not grow with the length.
+        seconds: rough duration on `machine`.
+        memory_mb: rough peak of its memory; it does not grow with the length.
+        machine: what the two are for.
     """
 
     num_frames: int
@@ -59,6 +68,7 @@ class ShotEstimate:
     num_inference_steps: int
     seconds: float
     memory_mb: float
+    machine: str = "2 cores"
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values that JSON can hold."""
@@ -80,8 +90,9 @@ def estimate(request: GenerationRequest) -> ShotEstimate:
     one_pass = tier.sizes.get("transformer", {}).get("distilled") and not shot.negative_prompt
     scales = sampling.guidance_scale, sampling.audio_guidance_scale
     passes = 1 if one_pass else 1 + sum(scale != 1 for scale in scales)
-    num_steps = len(plan.segments) * sampling.num_inference_steps * passes
-    megapixels = files.height * files.width / 1e6
+    num_passes = len(plan.segments) * sampling.num_inference_steps * passes
+    cost = _video_cost if tier.buckets else _motion_cost
+    seconds, memory_mb, machine = cost(tier, plan, files.height * files.width, num_passes)
     return ShotEstimate(
         num_frames=plan.num_frames,
         fps=request.fps,
@@ -90,12 +101,33 @@ def estimate(request: GenerationRequest) -> ShotEstimate:
         duration_s=plan.num_frames / request.fps,
         segments=plan.segments,
         num_inference_steps=sampling.num_inference_steps,
-        seconds=_START_S
-        + _START_MEGAPIXEL_S * megapixels
-        + plan.num_frames * (_FRAME_S + _FRAME_MEGAPIXEL_S * megapixels)
-        + num_steps * _STEP_S,
-        memory_mb=_START_MB + _MEGAPIXEL_MB * megapixels,
+        seconds=seconds,
+        memory_mb=memory_mb,
+        machine=machine,
     )
+
+
+def _motion_cost(
+    tier: Tier, plan: ShotPlan, num_pixels: int, num_passes: int
+) -> tuple[float, float, str]:
+    """Return seconds, megabytes and the machine where motion is generated: measured."""
+    megapixels = num_pixels / 1e6
+    start_s = _START_S + _START_MEGAPIXEL_S * megapixels
+    frame_s = _FRAME_S + _FRAME_MEGAPIXEL_S * megapixels
+    memory_mb = _START_MB + _MEGAPIXEL_MB * megapixels
+    return start_s + plan.num_frames * frame_s + num_passes * _STEP_S, memory_mb, "2 cores"
+
+
+def _video_cost(
+    tier: Tier, plan: ShotPlan, num_pixels: int, num_passes: int
+) -> tuple[float, float, str]:
+    """Return seconds, megabytes and the machine where pixels are generated: from operations."""
+    num_tokens = latent_frames(tier.window) * num_pixels / BUCKET_STEP_PX**2
+    pass_tflop = _TOKEN_TFLOP * num_tokens + _PAIR_TFLOP * num_tokens**2
+    windows_tflop = len(plan.segments) * tier.window * num_pixels * _VAE_TFLOP
+    seconds = (num_passes * pass_tflop + windows_tflop) / _GPU_TFLOPS
+    memory_mb = _STREAMED_MB if tier.offload else _RESIDENT_MB
+    return seconds, memory_mb + _VIDEO_MEGAPIXEL_MB * num_pixels / 1e6, "one H200, not measured"
 
 
 def write_reference(
