@@ -87,6 +87,15 @@ class InverseFlow:
         )
         return full[CELL_PX : CELL_PX + height, CELL_PX : CELL_PX + width]
 
+    def of_cells(self, coarse: np.ndarray, scale: int = 1) -> np.ndarray:
+        """Return `enlarged` at the first pixel of each cell alone, (h, w, 2) float32."""
+        corner = 0.5 + 0.5 / CELL_PX  # of the way from the middle of the cell before
+        positions = scale * (coarse + (self.margin - 0.5))
+        positions = positions[:-1] + corner * (positions[1:] - positions[:-1])
+        positions = positions[:, :-1] + corner * (positions[:, 1:] - positions[:, :-1])
+        height, width = (-(-side // CELL_PX) for side in self.size)
+        return np.ascontiguousarray(positions[:height, :width], np.float32)
+
     @staticmethod
     def _split(intrinsics: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return np.diagonal(intrinsics)[:2], intrinsics[:2, 2]

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from camera.fast import InverseFlow
+from camera.fast import CELL_PX, InverseFlow
 from camera.geometry import project, unproject
 from camera.layers import Layer, background_layer, person_layer
 from camera.mesh import build_mesh
@@ -227,7 +227,10 @@ class _Warp:
         self, path: CameraPath, index: int, coarse: np.ndarray, exact: bool, step: int
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return seen and coverage of every so many pixels of one frame, uint8."""
-        positions = self._positions(path, index, coarse, exact)[::step, ::step]
+        if step == CELL_PX and not exact:
+            positions = self.flow.of_cells(coarse, 2 if self._is_fine else 1)
+        else:
+            positions = self._positions(path, index, coarse, exact)[::step, ::step]
         return tuple(
             cv2.remap(mask, positions, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
             for mask in (self._seen, self._covered)

@@ -57,3 +57,17 @@ def test_any_size_gets_a_map_of_its_size(size: tuple[int, int]):
     positions = flow.enlarged(flow.coarse_map(intrinsics, np.eye(4, dtype=np.float32)))
     y, x = np.mgrid[: size[0], : size[1]]
     np.testing.assert_allclose(positions, np.stack([x, y], -1), atol=1e-3)
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+def test_positions_of_cells_are_those_of_their_first_pixels(scale: int) -> None:
+    depth = np.linspace(0.5, 1.0, 100 * 120, dtype=np.float32).reshape(100, 120)
+    intrinsics = np.array([[100.0, 0, 54.5], [0, 100.0, 43.5], [0, 0, 1]])
+    flow = InverseFlow(depth, 6, intrinsics, 0.2)  # 88 x 108 pixels, not a multiple of a cell
+    extrinsics = np.eye(4)
+    extrinsics[:3, 3] = 0.05, -0.03, 0.1
+    coarse = flow.coarse_map(intrinsics, extrinsics)
+    expected = flow.enlarged(coarse, scale)[::8, ::8]
+    cells = flow.of_cells(coarse, scale)
+    assert cells.shape == expected.shape == (11, 14, 2)
+    assert np.abs(cells - expected).max() < 1e-3
