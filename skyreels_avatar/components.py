@@ -180,7 +180,7 @@ def _load_public_part(part: str, tier: Tier, loaded: dict, how: dict) -> torch.n
     if part == "audio_encoder":
         from skyreels_avatar.models.speech_encoder import SpeechEncoder, SpeechTokens
 
-        encoder = SpeechEncoder.around(load("speech_encoder", weights), tier.fps)
+        encoder = SpeechEncoder(load("speech_encoder", weights), tier.fps)
         return SpeechTokens(encoder, load("audio_projector", tier.weights.transformer)).eval()
     if part == "text_encoder":
         from skyreels_avatar.checkpoints.files import WeightFile
@@ -190,7 +190,7 @@ def _load_public_part(part: str, tier: Tier, loaded: dict, how: dict) -> torch.n
             from skyreels_avatar.models.prompt_encoder import PromptEncoder, load_tokenizer
 
             tokenizer = load_tokenizer(tier.weights.tokenizer)
-            return PromptEncoder.around(load("prompt_encoder", weights), tokenizer)
+            return PromptEncoder(load("prompt_encoder", weights), tokenizer)
 
         file = WeightFile(*([weights] if isinstance(weights, str) else weights))
         width = file.shape(next(key for key in file if key.endswith("token_embedding.weight")))[1]
@@ -198,7 +198,7 @@ def _load_public_part(part: str, tier: Tier, loaded: dict, how: dict) -> torch.n
     if part == "image_encoder":
         from skyreels_avatar.models.image_encoder import ImageEncoder
 
-        return ImageEncoder.around(load(part, weights))
+        return ImageEncoder(load(part, weights))
     return load(part, weights)
 
 

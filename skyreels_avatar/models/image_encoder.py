@@ -5,39 +5,22 @@ from __future__ import annotations
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
-from transformers import CLIPVisionConfig, CLIPVisionModel
+from transformers import CLIPVisionModel
 
 _MEAN = (0.48145466, 0.4578275, 0.40821073)
 _STD = (0.26862954, 0.26130258, 0.27577711)
 
 
-def vit_h_14() -> CLIPVisionConfig:
-    """Return the sizes of the vision tower that Wan2.1 publishes (XLM-R CLIP ViT-H/14)."""
-    return CLIPVisionConfig(
-        hidden_size=1280,
-        intermediate_size=5120,
-        num_hidden_layers=32,
-        num_attention_heads=16,
-        image_size=224,
-        patch_size=14,
-        hidden_act="gelu",
-    )
-
-
 class ImageEncoder(nn.Module):
-    """CLIP's vision transformer up to its last block but one, without the final norm."""
+    """CLIP's vision transformer up to its last block but one, without the final norm.
 
-    def __init__(self, config: CLIPVisionConfig):
+    Args:
+        model: the network, filled.
+    """
+
+    def __init__(self, model: CLIPVisionModel):
         super().__init__()
-        self.model = CLIPVisionModel(config)
-
-    @classmethod
-    def around(cls, model: CLIPVisionModel) -> ImageEncoder:
-        """Return an encoder around a network that is filled already."""
-        encoder = cls.__new__(cls)
-        nn.Module.__init__(encoder)
-        encoder.model = model
-        return encoder.eval()
+        self.model = model
 
     @staticmethod
     def prepare(pictures: torch.Tensor, size: int) -> torch.Tensor:

@@ -6,18 +6,11 @@ import html
 
 import torch
 import torch.nn as nn
-from transformers import AutoTokenizer, PreTrainedTokenizerBase, UMT5Config, UMT5EncoderModel
+from transformers import AutoTokenizer, PreTrainedTokenizerBase, UMT5EncoderModel
 
 from skyreels_avatar.errors import CheckpointError
 
 MAX_TOKENS = 512
-
-
-def umt5_xxl() -> UMT5Config:
-    """Return the sizes of the encoder that Wan2.1 publishes."""
-    return UMT5Config(
-        vocab_size=256_384, d_model=4096, d_kv=64, d_ff=10_240, num_layers=24, num_heads=64
-    )
 
 
 def load_tokenizer(folder: str) -> PreTrainedTokenizerBase:
@@ -38,22 +31,14 @@ class PromptEncoder(nn.Module):
     """Encode sentences; rows beyond a sentence are zero, and the transformer attends to them.
 
     Args:
-        config: of the published checkpoint.
+        model: the network, filled.
         tokenizer: of the published checkpoint; None = only `encode` can be used.
     """
 
-    def __init__(self, config: UMT5Config, tokenizer: PreTrainedTokenizerBase | None = None):
+    def __init__(self, model: UMT5EncoderModel, tokenizer: PreTrainedTokenizerBase | None = None):
         super().__init__()
-        self.model = UMT5EncoderModel(config)
+        self.model = model
         self.tokenizer = tokenizer
-
-    @classmethod
-    def around(cls, model: UMT5EncoderModel, tokenizer: PreTrainedTokenizerBase) -> PromptEncoder:
-        """Return an encoder around a network that is filled already."""
-        encoder = cls.__new__(cls)
-        nn.Module.__init__(encoder)
-        encoder.model, encoder.tokenizer = model, tokenizer
-        return encoder.eval()
 
     @property
     def token_dim(self) -> int:

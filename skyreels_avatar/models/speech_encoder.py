@@ -13,7 +13,7 @@ import numpy as np
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
-from transformers import Wav2Vec2Config, Wav2Vec2Model
+from transformers import Wav2Vec2Model
 
 from skyreels_avatar.models.audio_projector import AudioProjector
 
@@ -28,25 +28,17 @@ class SpeechEncoder(nn.Module):
     """Wav2Vec 2.0 whose layers are all heard, at the frame rate of a video.
 
     Args:
-        config: of the published checkpoint.
+        model: the network, filled.
         fps: rows a second.
         normalise: bring the signal to zero mean and unit variance first, as the checkpoint's
             `preprocessor_config.json` says (`do_normalize`).
     """
 
-    def __init__(self, config: Wav2Vec2Config, fps: float = 25.0, normalise: bool = True):
+    def __init__(self, model: Wav2Vec2Model, fps: float = 25.0, normalise: bool = True):
         super().__init__()
-        self.model = Wav2Vec2Model(config)
+        self.model = model
         self.fps = fps
         self.normalise = normalise
-
-    @classmethod
-    def around(cls, model: Wav2Vec2Model, fps: float = 25.0) -> SpeechEncoder:
-        """Return an encoder around a network that is filled already."""
-        encoder = cls.__new__(cls)
-        nn.Module.__init__(encoder)
-        encoder.model, encoder.fps, encoder.normalise = model, fps, True
-        return encoder.eval()
 
     def num_rows(self, num_samples: int) -> int:
         """Return how many video frames a signal lasts, rounded up."""

@@ -12,7 +12,14 @@ from safetensors.torch import load_file
 pytest.importorskip("transformers", reason="the studio extra is not installed")
 
 from diffusers import AutoencoderKLWan
-from transformers import CLIPVisionConfig, UMT5Config, Wav2Vec2Config
+from transformers import (
+    CLIPVisionConfig,
+    CLIPVisionModel,
+    UMT5Config,
+    UMT5EncoderModel,
+    Wav2Vec2Config,
+    Wav2Vec2Model,
+)
 
 from skyreels_avatar.checkpoints import wan
 from skyreels_avatar.checkpoints.keymap import convert
@@ -96,7 +103,7 @@ def test_speech_features(folder: Path, normalise: bool) -> None:
     for path in files(folder, "case9*.safetensors"):
         case = load_file(path)
         config = json.loads(Path(str(path).replace(".safetensors", "_config.json")).read_text())
-        encoder = SpeechEncoder(Wav2Vec2Config(**config), normalise=normalise).eval()
+        encoder = SpeechEncoder(Wav2Vec2Model(Wav2Vec2Config(**config)), normalise=normalise).eval()
         tensors = wan.convert_speech_encoder(under(case, "sd."), path.name)
         fill_module(encoder.model, tensors, path.name)
         wave = case["mid.wave_loudness_normalised"]
@@ -122,7 +129,7 @@ def test_image_tokens(folder: Path) -> None:
         width = weights["visual.cls_embedding"].shape[-1]
         errors = {}
         for heads in (number for number in range(1, width + 1) if width % number == 0):
-            encoder = ImageEncoder(vision_config(weights, size, heads)).eval()
+            encoder = ImageEncoder(CLIPVisionModel(vision_config(weights, size, heads))).eval()
             fill_module(encoder.model, tensors, path.name)
             errors[heads] = float((encoder(picture) - case["out"]).abs().max())
         assert min(errors.values()) < 2e-5 < sorted(errors.values())[1], errors
@@ -158,7 +165,7 @@ def test_prompt_tokens(folder: Path) -> None:
             num_heads=heads,
             relative_attention_num_buckets=buckets,
         )
-        encoder = PromptEncoder(config).eval()
+        encoder = PromptEncoder(UMT5EncoderModel(config)).eval()
         tensors = wan.convert_prompt_encoder(weights, path.name)
         fill_module(encoder.model, tensors, path.name)
         made = encoder.encode(case["in.ids"], case["in.mask"])

@@ -1,10 +1,9 @@
-"""Networks of the published sizes hold exactly the tensors of the published files."""
+"""Networks built from the published shapes hold exactly the tensors of the published files."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,42 +11,15 @@ import torch
 
 pytest.importorskip("transformers", reason="the studio extra is not installed")
 
-from diffusers import AutoencoderKLWan
-from transformers import CLIPVisionModel, UMT5EncoderModel
+from skyreels_avatar.checkpoints.public import detect
+from skyreels_avatar.models.published import build
 
-from skyreels_avatar.checkpoints import wan
-from skyreels_avatar.checkpoints.keymap import convert
-from skyreels_avatar.checkpoints.skyreels_v3 import AUDIO_PROJECTOR, TRANSFORMER
-from skyreels_avatar.models.audio_projector import AudioProjector
-from skyreels_avatar.models.image_encoder import vit_h_14
-from skyreels_avatar.models.prompt_encoder import umt5_xxl
-from skyreels_avatar.models.transformer import AvatarTransformer3DModel
-
-Tensors = dict[str, torch.Tensor]
-_IMAGE_WIDTH, _WIDTH = 1280, 5120
-
-# name in the listing -> (our network, how its tensors are found in the file)
-PARTS: dict[str, list[tuple[Callable[[], torch.nn.Module], Callable[[Tensors], Tensors]]]] = {
-    "dit_19b": [
-        (
-            lambda: AvatarTransformer3DModel(image_dim=_IMAGE_WIDTH, added_kv_proj_dim=_WIDTH),
-            lambda tensors: convert(tensors, TRANSFORMER, "the 19B file"),
-        ),
-        (AudioProjector, lambda tensors: convert(tensors, AUDIO_PROJECTOR, "the 19B file")),
-    ],
-    "vae": [(AutoencoderKLWan, lambda tensors: wan.convert_vae(tensors, "the VAE"))],
-    "umt5_xxl_encoder": [
-        (
-            lambda: UMT5EncoderModel(umt5_xxl()),
-            lambda tensors: wan.convert_prompt_encoder(tensors, "umT5"),
-        )
-    ],
-    "clip_xlm_roberta_vit_h_14": [
-        (
-            lambda: CLIPVisionModel(vit_h_14()),
-            lambda tensors: wan.convert_image_encoder(tensors, "CLIP"),
-        )
-    ],
+# name in the listing -> the parts that the file fills
+PARTS = {
+    "dit_19b": {"transformer", "audio_projector"},
+    "vae": {"vae"},
+    "umt5_xxl_encoder": {"prompt_encoder"},
+    "clip_xlm_roberta_vit_h_14": {"image_encoder"},
 }
 
 
@@ -56,7 +28,7 @@ def listings(golden_dir: Path) -> dict:
     return json.loads((golden_dir / "skyreels_v3_a2v" / "real_checkpoint_keys.json").read_text())
 
 
-def listed(listing: dict) -> Tensors:
+def listed(listing: dict) -> dict[str, torch.Tensor]:
     """Return empty tensors of all names and shapes in a listing."""
     return {
         re.sub(r"\{i\}", str(index), pattern): torch.empty(entry["shape"], device="meta")
@@ -65,19 +37,25 @@ def listed(listing: dict) -> Tensors:
     }
 
 
+def built(part: str, tensors: dict[str, torch.Tensor], config: dict) -> torch.nn.Module:
+    with torch.device("meta"):
+        return build(part, {key: tuple(value.shape) for key, value in tensors.items()}, config)
+
+
 @pytest.mark.parametrize("name", PARTS)
 def test_every_tensor_finds_its_place(listings: dict, name: str) -> None:
     tensors = listed(listings[name])
     assert len(tensors) == listings[name]["tensors"]
-    for make, find in PARTS[name]:
-        with torch.device("meta"):
-            wanted = make().state_dict()
-        found = find(tensors)
+    kinds = detect(tensors)
+    assert {kind.part for kind in kinds} == PARTS[name]
+    for kind in kinds:
+        wanted = built(kind.part, tensors, listings[name].get("config", {})).state_dict()
+        found = kind.convert(tensors, name)
         assert {k: v.shape for k, v in found.items()} == {k: v.shape for k, v in wanted.items()}
 
 
 def test_the_talking_avatar_network_has_all_its_weights(listings: dict) -> None:
-    with torch.device("meta"):
-        parts = [make() for make, _ in PARTS["dit_19b"]]
+    listing = listings["dit_19b"]
+    parts = [built(part, listed(listing), listing["config"]) for part in PARTS["dit_19b"]]
     count = sum(values.numel() for part in parts for values in part.parameters())
-    assert count == listings["dit_19b"]["parameters"] == 18_882_046_784
+    assert count == listing["parameters"] == 18_882_046_784
