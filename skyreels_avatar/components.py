@@ -14,6 +14,7 @@ from skyreels_avatar.tiers import Tier, load_tier, models_folder
 if TYPE_CHECKING:
     import torch
 
+    from skyreels_avatar.checkpoints.files import WeightFile
     from skyreels_avatar.faces.analyser import FaceAnalyser
     from skyreels_avatar.models.audio_encoder import AudioEncoder
     from skyreels_avatar.models.camera_controlnet import CameraControlNet
@@ -180,10 +181,12 @@ def _load_public_part(part: str, tier: Tier, loaded: dict, how: dict) -> torch.n
     if part == "audio_encoder":
         from skyreels_avatar.models.speech_encoder import SpeechEncoder, SpeechTokens
 
-        encoder = SpeechEncoder(load("speech_encoder", weights), tier.fps)
+        # Whether the signal is brought to unit variance first is said by the checkpoint.
+        said = _weight_file(weights).config("preprocessor_config.json")
+        normalise = bool(said.get("do_normalize", True))
+        encoder = SpeechEncoder(load("speech_encoder", weights), tier.fps, normalise)
         return SpeechTokens(encoder, load("audio_projector", tier.weights.transformer)).eval()
     if part == "text_encoder":
-        from skyreels_avatar.checkpoints.files import WeightFile
         from skyreels_avatar.models.prompt_cache import CachedPrompts
 
         def load_encoder() -> torch.nn.Module:
@@ -192,7 +195,7 @@ def _load_public_part(part: str, tier: Tier, loaded: dict, how: dict) -> torch.n
             tokenizer = load_tokenizer(tier.weights.tokenizer)
             return PromptEncoder(load("prompt_encoder", weights), tokenizer)
 
-        file = WeightFile(*([weights] if isinstance(weights, str) else weights))
+        file = _weight_file(weights)
         width = file.shape(next(key for key in file if key.endswith("token_embedding.weight")))[1]
         return CachedPrompts(load_encoder, width, file.identity(), models_folder() / "prompts")
     if part == "image_encoder":
@@ -200,6 +203,12 @@ def _load_public_part(part: str, tier: Tier, loaded: dict, how: dict) -> torch.n
 
         return ImageEncoder(load(part, weights))
     return load(part, weights)
+
+
+def _weight_file(weights: str | list[str]) -> WeightFile:
+    from skyreels_avatar.checkpoints.files import WeightFile
+
+    return WeightFile(*([weights] if isinstance(weights, str) else weights))
 
 
 def _token_dim(encoder: torch.nn.Module) -> int:

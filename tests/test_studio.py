@@ -30,6 +30,7 @@ import skyreels_avatar as sa
 from skyreels_avatar.checkpoints.skyreels_v3 import AUDIO_PROJECTOR, TRANSFORMER
 from skyreels_avatar.checkpoints.uni3c import CONTROLNET
 from skyreels_avatar.checkpoints.wan import IMAGE_ENCODER, PROMPT_ENCODER
+from skyreels_avatar.components import load_components
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.models.audio_projector import AudioProjector
 from skyreels_avatar.models.camera_controlnet import CameraControlNet
@@ -221,6 +222,17 @@ def test_a_lora_of_the_tier_is_heeded(tier, portrait, voice, tmp_path):
     styled = variant(tier, "styled", "loras: {style.safetensors: 1.0}\n")
     with_lora = frames_of(make(styled, portrait, voice, tmp_path / "styled.mp4").path)
     assert (plain != with_lora).any()
+
+
+def test_the_checkpoint_says_whether_the_sound_is_normalised(tier, tmp_path):
+    assert load_components(tier).audio_encoder.encoder.normalise
+    said = tier.with_name("wav2vec2") / "preprocessor_config.json"
+    said.write_text('{"do_normalize": false}')
+    try:
+        plain = load_components(variant(tier, "plain", ""))
+        assert not plain.audio_encoder.encoder.normalise
+    finally:
+        said.unlink()
 
 
 def test_another_frame_rate_keeps_the_length(tier, portrait, voice, tmp_path):

@@ -62,14 +62,14 @@ class WeightFile(Mapping[str, torch.Tensor]):
         stats = [(file, file.stat()) for path in self.paths for file in _files_of(path)]
         return "|".join(f"{file}:{stat.st_size}:{stat.st_mtime_ns}" for file, stat in stats)
 
-    def config(self) -> dict[str, Any]:
-        """Return the `config.json` beside the files, {} where there is none.
+    def config(self, name: str = "config.json") -> dict[str, Any]:
+        """Return the `config.json`, or another such file, beside the files; {} where none is.
 
         Raises:
             CheckpointError: it is there but cannot be read.
         """
         for path in self.paths:
-            file = (path if path.is_dir() else path.parent) / "config.json"
+            file = (path if path.is_dir() else path.parent) / name
             if file.is_file():
                 return _read_json(file)
         return {}
