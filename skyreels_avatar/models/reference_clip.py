@@ -48,6 +48,8 @@ class ReferenceClip:
             latents it is decoded with; fractions are interpolated.
         look: the inside of this person's mouth, from `ReferenceMotionVAE.look_of`.
         detail: a finer source for the same pixels, where there is one.
+        region: left, top, right, bottom in face coordinates of what may change; None is all.
+        lively: the face in the frames moves by itself.
     """
 
     frames: torch.Tensor
@@ -55,6 +57,8 @@ class ReferenceClip:
     positions: torch.Tensor
     look: MouthLook
     detail: PictureDetail | None = None
+    region: tuple[float, float, float, float] | None = None
+    lively: bool = False
 
 
 def as_pixels(pictures: torch.Tensor | np.ndarray) -> torch.Tensor:
