@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "generate": "generate",
+    "retalk": "retalking",
     "GenerationResult": "generate",
     "Progress": "generate",
     "Shot": "script",

@@ -9,24 +9,24 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
 from skyreels_avatar import __version__
 from skyreels_avatar.apps.hub_commands import models_app
 from skyreels_avatar.apps.memory import keep_freed_memory
+from skyreels_avatar.apps.progress_bar import progress_bar
+from skyreels_avatar.apps.retalk_commands import retalk_command
 from skyreels_avatar.errors import AvatarError, Cancelled, InputError
 
 if TYPE_CHECKING:
-    from skyreels_avatar.generate import Progress as Report
     from skyreels_avatar.script import GenerationRequest
 
 DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -38,6 +38,7 @@ app = typer.Typer(
     help="A portrait, a voice and a sentence become a directed talking video.",
 )
 app.add_typer(models_app, name="models")
+app.command(name="retalk")(retalk_command)
 stderr = Console(stderr=True, soft_wrap=True, highlight=False)
 stdout = Console(soft_wrap=True, highlight=False)
 
@@ -94,7 +95,7 @@ def generate_command(
     request = _request(locals())
     from skyreels_avatar.generate import generate_request
 
-    with _progress_bar() as on_progress:
+    with progress_bar(stderr) as on_progress:
         result = generate_request(request, on_progress)
     total_s = result.seconds["total"]
     stages = ", ".join(f"{name} {s:.1f}" for name, s in result.seconds.items() if name != "total")
@@ -146,7 +147,7 @@ def camera_command(
     """Write the reference video: the still picture seen through a camera move."""
     from skyreels_avatar.generate import write_reference
 
-    with _progress_bar() as on_progress:
+    with progress_bar(stderr) as on_progress:
         num_frames = write_reference(
             image, move, output, seconds, size=size, fps=fps, face=face, on_progress=on_progress
         )
@@ -269,41 +270,6 @@ def _request(options: dict) -> GenerationRequest:
     return GenerationRequest(
         shot, options["output"], options["tier"], options["size"], options["fps"], sampling
     )
-
-
-class _TimeLeft(ProgressColumn):
-    """The seconds left that the pass itself estimates."""
-
-    def render(self, task) -> Text:
-        seconds = task.fields.get("seconds_left")
-        return Text("" if seconds is None else f"{seconds:.0f} s left", style="cyan")
-
-
-@contextmanager
-def _progress_bar() -> Iterator[Callable[[Report], None]]:
-    """Show a bar with stage and time left while a run reports to the yielded callback."""
-    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:3.0f} %")
-    bar = Progress(
-        *columns,
-        TimeElapsedColumn(),
-        _TimeLeft(),
-        console=stderr,
-        transient=True,
-        disable=not stderr.is_terminal,
-    )
-    task = bar.add_task("start", total=None, seconds_left=None)
-
-    def show(report: Report) -> None:
-        bar.update(
-            task,
-            description=f"{report.stage:<9}",
-            completed=report.done,
-            total=report.total or None,
-            seconds_left=report.seconds_left,
-        )
-
-    with bar:
-        yield show
 
 
 def _plan_table(shot) -> Table:

@@ -13,9 +13,10 @@ from pathlib import Path
 from skyreels_avatar.components import Components, load_components
 from skyreels_avatar.media.video import VideoWriter, check_output
 from skyreels_avatar.pipeline.avatar import AvatarPipeline
-from skyreels_avatar.pipeline.encode import open_shot, read_shot
+from skyreels_avatar.pipeline.encode import UnseenSpan
 from skyreels_avatar.pipeline.preview import ShotEstimate, estimate, write_reference
 from skyreels_avatar.pipeline.progress import OnProgress, Progress, Reporter
+from skyreels_avatar.pipeline.retalk import open_any, read_any
 from skyreels_avatar.provenance import metadata_of
 from skyreels_avatar.script import Camera, GenerationRequest, SamplingParams, Shot
 
@@ -42,6 +43,8 @@ class GenerationResult:
         peak_rss_mb: largest memory of this process so far.
         face_box: x, y, width, height of the face in pixels of the video's first frame.
         warnings: what was adjusted or could not be used, in the order it was found.
+        unseen: of a video that retalks: spans in which no mouth can be seen, and which are the
+            source's own frames.
     """
 
     path: Path
@@ -54,6 +57,7 @@ class GenerationResult:
     peak_rss_mb: float
     face_box: tuple[float, float, float, float]
     warnings: tuple[str, ...]
+    unseen: tuple[UnseenSpan, ...] = ()
 
 
 def generate(
@@ -131,11 +135,11 @@ def generate_request(
     start = time.perf_counter()
     with _collected_warnings() as warnings:
         with reporter.stage("read"):
-            files = read_shot(request)
+            files = read_any(request)
         with reporter.stage("load"):
             components = components or load_components(request.tier)
         with reporter.stage("analyse"):
-            opened = open_shot(request, files, components)
+            opened = open_any(request, files, components, lambda: reporter.report("analyse"))
         height, width = opened.portrait.height, opened.portrait.width
         with VideoWriter(
             path, height, width, request.fps, files.audio, metadata=metadata_of(request)
@@ -154,6 +158,7 @@ def generate_request(
         peak_rss_mb=_peak_rss_mb(),
         face_box=tuple(float(value) for value in opened.face.box),
         warnings=tuple(warnings),
+        unseen=opened.unseen,
     )
 
 

@@ -20,7 +20,14 @@ from skyreels_avatar.media.video import exact_fps
 MAX_SEED = 2**63 - 1
 MAX_STEPS = 1000
 MAX_GUIDANCE = 100.0
+LENGTHS = ("audio", "video", "loop", "bounce", "remap", "silence")
+KEEPS = {
+    "lips": "only the mouth and the jaw may change",
+    "face": "the face may change, the head stays",
+    "none": "head and shoulders may move, too",
+}
 _NUMBER = r"-?\d+(?:\.\d+)?"
+_PHOTOS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 
 
 @dataclass(frozen=True)
@@ -76,6 +83,9 @@ class Shot:
         seed: of this shot alone; None takes the request's.
         face: "auto", a face's number (0 is the largest), or its box "x,y,w,h" in the picture.
         negative_prompt: what should not be seen.
+        keep: how much of a video may change: a key of `KEEPS`.
+        length: what happens where a video and its new sound differ in length: "audio", "video",
+            "loop", "bounce", "remap" or "silence"; see `pipeline.lengths`.
     """
 
     image: Path | None = None
@@ -88,10 +98,14 @@ class Shot:
     seed: int | None = None
     face: str = "auto"
     negative_prompt: str = ""
+    keep: str = "face"
+    length: str = "audio"
 
     def __post_init__(self) -> None:
         for name in ("image", "video", "audio"):
             _set_path(self, name)
+        _check_word("keep", self.keep, tuple(KEEPS))
+        _check_word("length", self.length, LENGTHS)
         if (self.image is None) == (self.video is None):
             raise InputError("a shot needs either an image or a video to start from, and not both")
         for name in ("prompt", "negative_prompt", "face"):
@@ -274,14 +288,21 @@ def _check_face(face: str) -> None:
     text = face.strip()
     if text == "auto" or re.fullmatch(r"\d{1,3}", text):
         return
+    if text.lower().endswith(_PHOTOS) or re.fullmatch(rf"{_NUMBER}\s*,\s*{_NUMBER}", text):
+        return
     if re.fullmatch(rf"{_NUMBER}(\s*,\s*{_NUMBER}){{3}}", text):
         width, height = (float(part) for part in text.split(",")[2:])
         if width > 0 and height > 0:
             return
     raise InputError(
-        "face must be auto, the number of a face like 2, or its box x,y,w,h in pixels, "
-        f"got {face!r}"
+        "face must be auto, the number of a face like 2, a point x,y of it or its box x,y,w,h in "
+        f"pixels, or the file of a photo, got {face!r}"
     )
+
+
+def _check_word(name: str, value: object, allowed: Sequence[str]) -> None:
+    if value not in allowed:
+        raise InputError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
 
 
 def _check_number(name: str, value: object, low: float, high: float) -> float:

@@ -10,13 +10,8 @@ import cv2
 import numpy as np
 from scipy.ndimage import gaussian_filter1d, minimum_filter1d, uniform_filter1d
 
-from skyreels_avatar.faces.analyser import (
-    Face,
-    FaceAnalyser,
-    FaceTrack,
-    filled_track,
-    visibility_of,
-)
+from skyreels_avatar.faces.analyser import FaceAnalyser, FaceTrack, filled_track, visibility_of
+from skyreels_avatar.faces.chooser import FaceChooser
 
 LEAST_VISIBILITY = 0.3
 FADE = 4  # frames in which a mouth goes over to the source's own
@@ -58,37 +53,24 @@ class Scene:
 def watch(
     frames: Iterable[np.ndarray],
     analyser: FaceAnalyser,
-    choose: Callable[[np.ndarray], Face | None],
+    choose: FaceChooser,
     num_crops: int = 1,
+    on_frame: Callable[[], object] = lambda: None,
 ) -> list[Scene]:
     """Follow one face through the frames of a video, which are read once.
 
     Args:
         frames: each (H, W, 3) uint8 sRGB, all of one size.
-        choose: says which face is meant in the first frame of each scene; None = whichever is
-            found first.
+        choose: says which face is meant in the first frame of each scene.
         num_crops: as in `FaceAnalyser.track`.
+        on_frame: called after every frame; may raise.
     """
     scenes: list[Scene] = []
     for _, group in itertools.groupby(_numbered(frames), key=lambda item: item[0]):
         start = scenes[-1].stop if scenes else 0
-        scenes.append(_follow(start, (pixels for _, pixels in group), analyser, choose, num_crops))
+        pictures = (pixels for _, pixels in group)
+        scenes.append(_follow(start, pictures, analyser, choose, num_crops, on_frame))
     return scenes
-
-
-def unseen_spans(scenes: Iterable[Scene]) -> list[tuple[int, int, str]]:
-    """Return (start, stop, reason) of the frames in which no mouth can be made to speak."""
-    spans: list[tuple[int, int, str]] = []
-    for scene in scenes:
-        position = scene.start
-        for reason, run in itertools.groupby(scene.reasons.tolist()):
-            stop = position + len(list(run))
-            if reason and spans and spans[-1][1:] == (position, reason):
-                spans[-1] = (spans[-1][0], stop, reason)
-            elif reason:
-                spans.append((position, stop, reason))
-            position = stop
-    return spans
 
 
 def _numbered(frames: Iterable[np.ndarray]) -> Iterator[tuple[int, np.ndarray]]:
@@ -111,14 +93,21 @@ def _follow(
     start: int,
     frames: Iterator[np.ndarray],
     analyser: FaceAnalyser,
-    choose: Callable[[np.ndarray], Face | None],
+    choose: FaceChooser,
     num_crops: int,
+    on_frame: Callable[[], object],
 ) -> Scene:
     first = next(frames)
     shown, fed = itertools.tee(itertools.chain([first], frames))
+    face = choose(first)
+    if face is None and not choose.anyone:
+        followed = ((None, 0.0) for _ in fed)
+    else:
+        followed = analyser.follow(fed, face, num_crops)
     points, scores, inside, picture, rest, least = [], [], [], first, 0, np.inf
-    for index, (landmarks, score) in enumerate(analyser.follow(fed, choose(first), num_crops)):
+    for index, (landmarks, score) in enumerate(followed):
         pixels = next(shown)
+        on_frame()
         points.append(landmarks)
         scores.append(score)
         unrest = np.inf if landmarks is None else _unrest(landmarks, pixels)

@@ -246,7 +246,7 @@ class ReferenceMotionVAE(ModelMixin, ConfigMixin):
                 self._look_at(clip, layers, box, frame, undone)
         matte = layers.window > 0.005  # interpolated a little beyond its border
         if clip.detail is None:
-            frames = sample_frames(clip.frames, layers.positions)
+            frames = sample_frames(clip.frames, layers.positions, clip.lively)
         else:
             frames = mix_detail(clip, layers.positions, layers.place, layers.share)
         for box, positions in blinking:

@@ -121,7 +121,7 @@ class _EncodedShot:
         if components.image_encoder is not None:
             picture = 2 * opened.portrait.as_tensor()[None] - 1
             self.image_embeds = components.image_encoder(picture)
-        self.reference = build_reference(opened, shot.camera)
+        self.reference = opened.reference or build_reference(opened, shot.camera)
         self.space = open_space(components.vae, opened, self.reference, self.seed)
 
     def conditions(self, segment: Segment, handed: torch.Tensor | None) -> Conditions:

@@ -42,6 +42,8 @@ class Decoder:
 
     def _decode(self, latents: torch.Tensor, segment: Segment, first: int, last: int) -> np.ndarray:
         pixels = self.reference.frames(first, last)
+        if not self.reference.changes(first, last):
+            return pixels
         landmarks = self.reference.landmarks(first, last)
         left, top, right, bottom = self.reference.box(landmarks)
         inside = pixels[:, top:bottom, left:right]

@@ -28,9 +28,10 @@ from skyreels_avatar.models.audio_encoder import (
     log_mel,
 )
 from skyreels_avatar.models.depth import estimate_depth
+from skyreels_avatar.pipeline.footage import FootageReference
 from skyreels_avatar.pipeline.plan import Segment, ShotPlan, plan_shot
 from skyreels_avatar.pipeline.reference import ShotReference
-from skyreels_avatar.script import Camera, GenerationRequest
+from skyreels_avatar.script import Camera, GenerationRequest, Shot
 from skyreels_avatar.shapes import BUCKET_STEP_PX, BUCKETS, nearest_bucket
 from skyreels_avatar.tiers import Tier, load_tier, models_folder
 
@@ -57,6 +58,15 @@ class ShotFiles:
     width: int
 
 
+@dataclass(frozen=True)
+class UnseenSpan:
+    """Seconds of a video in which no mouth can be seen, why, and so nothing is changed."""
+
+    start_s: float
+    end_s: float
+    reason: str
+
+
 @dataclass(frozen=True, eq=False)
 class OpenShot:
     """A shot whose face is found and whose frames are counted.
@@ -67,6 +77,9 @@ class OpenShot:
         sound: the voice, as long as the shot; None for a silent preview.
         plan: how many frames, and in which windows.
         fine: `portrait` twice as fine; None for large videos.
+        reference: the reference video where it exists already; None = the picture seen by the
+            camera.
+        unseen: where that reference video is left as it is.
     """
 
     portrait: Portrait
@@ -74,6 +87,8 @@ class OpenShot:
     sound: ShotSound | SpeechSound | None
     plan: ShotPlan
     fine: Portrait | None = None
+    reference: FootageReference | None = None
+    unseen: tuple[UnseenSpan, ...] = ()
 
 
 def read_shot(request: GenerationRequest) -> ShotFiles:
@@ -84,12 +99,18 @@ def read_shot(request: GenerationRequest) -> ShotFiles:
     """
     shot = request.shot
     if shot.image is None:
-        raise InputError(f"generate starts from a picture, got the video {shot.video}")
+        raise InputError(f"a picture is needed to start from, got the video {shot.video}")
+    audio = read_sound(shot)
+    whole = Portrait.load(shot.image)
+    return ShotFiles(whole, audio, *_video_size(whole, request.size, load_tier(request.tier)))
+
+
+def read_sound(shot: Shot) -> AudioTrack:
+    """Return the piece of its sound that a shot uses."""
     audio = AudioTrack.load(shot.audio)
     if shot.start_s is not None or shot.end_s is not None:
         audio = audio.cut(shot.start_s, shot.end_s)
-    whole = Portrait.load(shot.image)
-    return ShotFiles(whole, audio, *_video_size(whole, request.size, load_tier(request.tier)))
+    return audio
 
 
 def _video_size(whole: Portrait, size: str | None, tier: Tier) -> tuple[int, int]:

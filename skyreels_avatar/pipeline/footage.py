@@ -6,6 +6,7 @@ import itertools
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -37,12 +38,13 @@ class Footage:
     Args:
         path: the video.
         source: (N,) which frame of it each frame of the output shows.
+        size: height and width that are shown; rows and columns beyond are left out.
     """
 
-    def __init__(self, path, source: np.ndarray):
+    def __init__(self, path: Path, source: np.ndarray, size: tuple[int, int]):
         self._reader = VideoReader(path)
         self.source = np.asarray(source, np.int64)
-        self.size = self._reader.height, self._reader.width
+        self.size = size
         self._lock = threading.Lock()
         self._frames: OrderedDict[int, np.ndarray] = OrderedDict()
         self._capacity = max(16, _CACHED_BYTES // (3 * self.size[0] * self.size[1]))
@@ -53,7 +55,8 @@ class Footage:
         with self._lock:
             missing = sorted({index for index in wanted if index not in self._frames})
             for index in missing:
-                self._frames[index] = self._reader.read(index, index + 1)[0]
+                pixels = self._reader.read(index, index + 1)[0]
+                self._frames[index] = pixels[: self.size[0], : self.size[1]]
             found = np.stack([self._frames[index] for index in wanted])
             while len(self._frames) > self._capacity:
                 self._frames.popitem(last=False)
@@ -88,6 +91,7 @@ class FootageReference:
         self._speaks = torch.from_numpy(
             np.concatenate([scene.speaks for scene in scenes])[source].astype(np.float32)
         )
+        self._reasons = np.concatenate([scene.reasons for scene in scenes])[source]
         own = [
             vae.motion_of(
                 torch.from_numpy(scene.landmarks).to(vae.device),
@@ -134,6 +138,20 @@ class FootageReference:
         cuts = [i for i in range(start + 1, stop) if self._scene[i] != self._scene[i - 1]]
         edges, step = [start, *cuts, stop], frames_per_chunk(*self.size)
         return [piece for edge in itertools.pairwise(edges) for piece in pieces(*edge, step)]
+
+    def changes(self, start: int, stop: int) -> bool:
+        """Return whether anything is to be drawn in frames start to stop."""
+        return bool((self._speaks[start:stop] > 0).any())
+
+    def unseen(self) -> list[tuple[int, int, str]]:
+        """Return (start, stop, reason) of the frames in which no mouth can be made to speak."""
+        spans, position = [], 0
+        for reason, run in itertools.groupby(self._reasons.tolist()):
+            stop = position + len(list(run))
+            if reason:
+                spans.append((position, stop, reason))
+            position = stop
+        return spans
 
     def first_motion(self) -> torch.Tensor:
         """Return (1, 32) motion numbers of the first frame as it is."""

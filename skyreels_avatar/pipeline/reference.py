@@ -100,6 +100,10 @@ class ShotReference:
         """Return (F, 32) what to do to frames start to stop to show `motion`: just that."""
         return motion
 
+    def changes(self, start: int, stop: int) -> bool:
+        """Return whether anything is to be drawn in frames start to stop: always."""
+        return True
+
     def looks(self, seed: int, device: torch.device) -> list[MouthLook]:
         """Return the inside of this person's mouth, for the one scene that there is."""
         picture, landmarks = self.video.scene.image.to(device), self._points.to(device)
