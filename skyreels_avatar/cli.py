@@ -23,6 +23,8 @@ from rich.text import Text
 from skyreels_avatar import __version__
 from skyreels_avatar.apps.hub_commands import models_app
 from skyreels_avatar.apps.memory import keep_freed_memory
+from skyreels_avatar.apps.quiet import quiet_native_code
+from skyreels_avatar.apps.voice_commands import register_voice_commands
 from skyreels_avatar.errors import AvatarError, Cancelled, InputError
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ app = typer.Typer(
     help="A portrait, a voice and a sentence become a directed talking video.",
 )
 app.add_typer(models_app, name="models")
+register_voice_commands(app)
 stderr = Console(stderr=True, soft_wrap=True, highlight=False)
 stdout = Console(soft_wrap=True, highlight=False)
 
@@ -210,7 +213,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run the command line and return its exit code: 0, 1 failed, 2 wrong input, 130 stopped."""
     # torch reads this when it is imported, inside the commands: threads that wait must not spin.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    with _log_lines(), _stopped_by_termination(), _quiet_native_code("--verbose" in arguments):
+    with _log_lines(), _stopped_by_termination(), quiet_native_code("--verbose" in arguments):
         try:
             code = app(args=list(arguments), prog_name="skyreels-avatar", standalone_mode=False)
         except BaseException as error:
@@ -350,33 +353,6 @@ def _log_lines() -> Iterator[None]:
     finally:
         root.removeHandler(lines)
         root.setLevel(before)
-
-
-@contextmanager
-def _quiet_native_code(verbose: bool) -> Iterator[None]:
-    """Drop what compiled libraries print on stderr; mediapipe writes notes to its developers.
-
-    Python's own stderr goes on to where it went. `verbose` leaves everything as it is.
-    """
-    python_stderr = sys.stderr
-    try:
-        is_the_process_own = python_stderr.fileno() == 2
-    except (AttributeError, OSError, ValueError):
-        is_the_process_own = False  # captured or closed by whoever runs us
-    if verbose or not is_the_process_own:
-        yield
-        return
-    python_stderr.flush()
-    kept = os.dup(2)
-    with open(os.devnull, "w") as nowhere, os.fdopen(kept, "w", closefd=False) as sys.stderr:
-        os.dup2(nowhere.fileno(), 2)
-        try:
-            yield
-        finally:
-            sys.stderr.flush()
-            os.dup2(kept, 2)
-            sys.stderr = python_stderr
-            os.close(kept)
 
 
 @contextmanager
