@@ -24,7 +24,13 @@ from skyreels_avatar import __version__
 from skyreels_avatar.apps.hub_commands import models_app
 from skyreels_avatar.apps.memory import keep_freed_memory
 from skyreels_avatar.apps.quiet import quiet_native_code
-from skyreels_avatar.apps.voice_commands import register_voice_commands
+from skyreels_avatar.apps.voice_commands import (
+    SaidText,
+    Subtitles,
+    VoiceName,
+    register_voice_commands,
+    text_of,
+)
 from skyreels_avatar.errors import AvatarError, Cancelled, InputError
 
 if TYPE_CHECKING:
@@ -45,7 +51,9 @@ stderr = Console(stderr=True, soft_wrap=True, highlight=False)
 stdout = Console(soft_wrap=True, highlight=False)
 
 Image = Annotated[Path, typer.Option(help="The portrait: photo, painting or drawing.")]
-Audio = Annotated[Path, typer.Option(help="The voice: WAV, MP3, FLAC, M4A or a video's sound.")]
+Audio = Annotated[
+    Path | None, typer.Option(help="The voice: WAV, MP3, FLAC, M4A or a video's sound.")
+]
 Prompt = Annotated[str, typer.Option(help="How the person performs, in English.")]
 Camera = Annotated[str, typer.Option(help="MOVE or MOVE:PERCENT, for example push_in:60.")]
 Output = Annotated[Path, typer.Option(help="The video to write, ending in .mp4.")]
@@ -77,7 +85,7 @@ def _options(
 @app.command(name="generate")
 def generate_command(
     image: Image,
-    audio: Audio,
+    audio: Audio = None,
     prompt: Prompt = "",
     camera: Camera = "static",
     output: Output = Path("output.mp4"),
@@ -92,6 +100,9 @@ def generate_command(
     face: Face = "auto",
     audio_start: Start = None,
     audio_end: End = None,
+    text: SaidText = None,
+    voice: VoiceName = None,
+    subtitles: Subtitles = None,
 ) -> None:
     """Make a talking video of a portrait."""
     request = _request(locals())
@@ -112,7 +123,7 @@ def generate_command(
 @app.command(name="plan")
 def plan_command(
     image: Image,
-    audio: Audio,
+    audio: Audio = None,
     camera: Camera = "static",
     tier: Tier = "nano",
     size: Size = None,
@@ -123,6 +134,8 @@ def plan_command(
     negative_prompt: Negative = "",
     audio_start: Start = None,
     audio_end: End = None,
+    text: SaidText = None,
+    voice: VoiceName = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Say what generating a shot would take, without loading any weights."""
@@ -262,6 +275,8 @@ def _request(options: dict) -> GenerationRequest:
         end_s=options["audio_end"],
         face=options.get("face", "auto"),
         negative_prompt=options.get("negative_prompt", ""),
+        text=None if options["text"] is None else text_of(options["text"]),
+        voice=options["voice"],
     )
     sampling = SamplingParams(
         options["steps"],
@@ -269,9 +284,8 @@ def _request(options: dict) -> GenerationRequest:
         options["audio_guidance_scale"],
         options.get("seed", 0),
     )
-    return GenerationRequest(
-        shot, options["output"], options["tier"], options["size"], options["fps"], sampling
-    )
+    asked = (options[name] for name in ("output", "tier", "size", "fps"))
+    return GenerationRequest(shot, *asked, sampling, options.get("subtitles"))
 
 
 class _TimeLeft(ProgressColumn):

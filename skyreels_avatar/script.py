@@ -15,6 +15,7 @@ from typing import Any
 from camera.moves import MOVES, CameraMove
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.media.image import fit_size
+from skyreels_avatar.media.subtitles import subtitle_path
 from skyreels_avatar.media.video import exact_fps
 
 MAX_SEED = 2**63 - 1
@@ -76,6 +77,8 @@ class Shot:
         seed: of this shot alone; None takes the request's.
         face: "auto", a face's number (0 is the largest), or its box "x,y,w,h" in the picture.
         negative_prompt: what should not be seen.
+        text: what is said, in place of `audio`; `voice` says it, a name that `skyreels-avatar
+            voices` lists, None for American English.
     """
 
     image: Path | None = None
@@ -88,8 +91,11 @@ class Shot:
     seed: int | None = None
     face: str = "auto"
     negative_prompt: str = ""
+    text: str | None = None
+    voice: str | None = None
 
     def __post_init__(self) -> None:
+        _check_text(self)
         for name in ("image", "video", "audio"):
             _set_path(self, name)
         if (self.image is None) == (self.video is None):
@@ -154,8 +160,10 @@ class Script:
         fit_size(self.height, self.width, f"{self.width}x{self.height}")
         exact_fps(_check_number("fps", self.fps, -math.inf, math.inf))
         for number, shot in enumerate(self.shots, start=1):
-            if shot.audio is None and self.soundtrack is None:
-                raise InputError(f"shot {number} has no audio, and the script has no soundtrack")
+            if shot.audio is None and shot.text is None and self.soundtrack is None:
+                raise InputError(
+                    f"shot {number} has no audio and no text, and the script has no soundtrack"
+                )
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Script:
@@ -176,6 +184,8 @@ class GenerationRequest:
         tier: the name of a file in configs/, or the path of a yaml file.
         size: "512x512" (WIDTHxHEIGHT), "480p", "720p", or None for the picture's own aspect.
         fps: frames per second of the video, 1 to 120.
+        subtitles: a file for the shot's text, .srt, .vtt, .lrc or .json; "srt" alone and its like
+            mean beside the video.
     """
 
     shot: Shot
@@ -184,17 +194,23 @@ class GenerationRequest:
     size: str | None = None
     fps: float = 25.0
     sampling: SamplingParams = field(default_factory=SamplingParams)
+    subtitles: Path | None = None
 
     def __post_init__(self) -> None:
         _set_path(self, "output")
+        _set_path(self, "subtitles")
         for name, cls in (("shot", Shot), ("sampling", SamplingParams)):
             value = getattr(self, name)
             if not isinstance(value, cls):
                 object.__setattr__(self, name, _from_dict(cls, value))
         if self.output is None or self.output.suffix.lower() != ".mp4":
             raise InputError(f"the output must end in .mp4, got {self.output}")
-        if self.shot.audio is None:
-            raise InputError("no sound was given; name a sound file")
+        if self.shot.audio is None and self.shot.text is None:
+            raise InputError("no sound was given; give audio (a sound file) or text (to be said)")
+        if self.subtitles is not None:
+            if self.shot.text is None:
+                raise InputError("subtitles come from the text that is said; give a text")
+            object.__setattr__(self, "subtitles", subtitle_path(self.subtitles, self.output))
         if not isinstance(self.tier, str) or not self.tier:
             raise InputError(f"tier must be a name or the path of a yaml file, got {self.tier!r}")
         fit_size(512, 512, self.size)
@@ -268,6 +284,17 @@ def _check_move_name(name: object) -> None:
     near = difflib.get_close_matches(str(name).lower().replace("-", "_"), MOVES, n=2, cutoff=0.5)
     hint = f"; did you mean {' or '.join(near)}?" if near else ""
     raise InputError(f"unknown camera move {name!r}{hint} The moves are: {', '.join(MOVES)}")
+
+
+def _check_text(shot: Shot) -> None:
+    for name in ("text", "voice"):
+        value = getattr(shot, name)
+        if value is not None and (not isinstance(value, str) or not value.strip()):
+            raise InputError(f"{name} of a shot must be words, got {value!r}")
+    if shot.text is not None and shot.audio is not None:
+        raise InputError("a shot has either audio or a text to say, and not both")
+    if shot.voice is not None and shot.text is None:
+        raise InputError(f"voice {shot.voice!r} has nothing to say; give a text with it")
 
 
 def _check_face(face: str) -> None:

@@ -12,7 +12,7 @@ import typer
 
 from skyreels_avatar.errors import InputError
 
-Text = Annotated[
+SaidText = Annotated[
     str | None, typer.Option(help="Say this instead of --audio; - reads it from standard input.")
 ]
 VoiceName = Annotated[
@@ -73,9 +73,7 @@ def voices_command(
         tags = ", ".join(tag for tag in voice.languages if tag != voice.name)
         typer.echo(f"{voice.name:18} {voice.title}{f'  (also {tags})' if tags else ''}")
     if any(voice.variants for voice in voices):
-        typer.echo(
-            "a timbre may follow the name: +f1 to +f5, +m1 to +m8; --json has them all"
-        )
+        typer.echo("a timbre may follow the name: +f1 to +f5, +m1 to +m8; --json has them all")
 
 
 def text_of(text: str) -> str:

@@ -14,7 +14,7 @@ import importlib.metadata
 import math
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -68,6 +68,22 @@ class SpokenText:
     words: tuple[SpokenWord, ...]
     phonemes: tuple[Phone, ...]
     voice: str
+
+    def cut(self, start_s: float | None = None, end_s: float | None = None) -> SpokenText:
+        """Return the piece from `start_s` to `end_s` with the words that sound in it."""
+        audio = self.audio.cut(start_s, end_s)
+        first_s = start_s or 0.0
+        last_s = first_s + audio.duration_s
+
+        def moved(item: SpokenWord | Phone) -> SpokenWord | Phone:
+            times = (min(max(t, first_s), last_s) - first_s for t in (item.start_s, item.end_s))
+            return replace(item, **dict(zip(("start_s", "end_s"), times)))
+
+        words, phonemes = (
+            tuple(moved(x) for x in items if x.end_s > first_s and x.start_s < last_s)
+            for items in (self.words, self.phonemes)
+        )
+        return SpokenText(audio, words, phonemes, self.voice)
 
 
 @dataclass(frozen=True)
