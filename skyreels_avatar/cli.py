@@ -25,8 +25,10 @@ from skyreels_avatar.apps.hub_commands import models_app
 from skyreels_avatar.apps.memory import keep_freed_memory
 from skyreels_avatar.apps.quiet import quiet_native_code
 from skyreels_avatar.apps.voice_commands import (
+    Gate,
     SaidText,
     Subtitles,
+    Vocals,
     VoiceName,
     register_voice_commands,
     text_of,
@@ -103,6 +105,8 @@ def generate_command(
     text: SaidText = None,
     voice: VoiceName = None,
     subtitles: Subtitles = None,
+    vocals: Vocals = None,
+    gate: Gate = "auto",
 ) -> None:
     """Make a talking video of a portrait."""
     request = _request(locals())
@@ -277,6 +281,8 @@ def _request(options: dict) -> GenerationRequest:
         negative_prompt=options.get("negative_prompt", ""),
         text=None if options["text"] is None else text_of(options["text"]),
         voice=options["voice"],
+        vocals=options.get("vocals"),
+        gate=options.get("gate", "auto"),
     )
     sampling = SamplingParams(
         options["steps"],

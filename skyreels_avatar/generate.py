@@ -65,6 +65,8 @@ def generate(
     text: str | None = None,
     voice: str | None = None,
     subtitles: str | Path | None = None,
+    vocals: str | Path | None = None,
+    gate: str = "auto",
     camera: str | Camera | Sequence = "static",
     output: str | Path = "output.mp4",
     tier: str = "nano",
@@ -87,6 +89,7 @@ def generate(
         audio: the voice; any file FFmpeg reads. The video is exactly as long.
         text, voice: what is said in place of `audio`, and who says it; see `script.Shot`.
         subtitles: a file for the text, such as out.srt; "srt" alone means beside the video.
+        vocals, gate: what moves the mouth, and where it rests; see `script.Shot`.
         prompt: how the person performs, for example "a woman smiles and speaks".
         camera: "push_in:60" (a move and its strength in percent), "static", a `CameraMove`, or a
             list of keyframes; see `script.parse_camera`.
@@ -118,6 +121,8 @@ def generate(
         negative_prompt=negative_prompt,
         text=text,
         voice=voice,
+        vocals=vocals,
+        gate=gate,
     )
     sampling = SamplingParams(num_inference_steps, guidance_scale, audio_guidance_scale, seed)
     request = GenerationRequest(shot, output, tier, size, fps, sampling, subtitles)

@@ -21,6 +21,7 @@ from skyreels_avatar.media.video import exact_fps
 MAX_SEED = 2**63 - 1
 MAX_STEPS = 1000
 MAX_GUIDANCE = 100.0
+GATES = ("auto", "off")
 _NUMBER = r"-?\d+(?:\.\d+)?"
 
 
@@ -79,6 +80,9 @@ class Shot:
         negative_prompt: what should not be seen.
         text: what is said, in place of `audio`; `voice` says it, a name that `skyreels-avatar
             voices` lists, None for American English.
+        vocals: what moves the mouth in place of `audio`: the voice alone, of the same length, such
+            as a source separator makes of a song.
+        gate: "auto" rests the mouth where instruments play and nobody speaks or sings; "off".
     """
 
     image: Path | None = None
@@ -93,10 +97,12 @@ class Shot:
     negative_prompt: str = ""
     text: str | None = None
     voice: str | None = None
+    vocals: Path | None = None
+    gate: str = "auto"
 
     def __post_init__(self) -> None:
-        _check_text(self)
-        for name in ("image", "video", "audio"):
+        _check_sound(self)
+        for name in ("image", "video", "audio", "vocals"):
             _set_path(self, name)
         if (self.image is None) == (self.video is None):
             raise InputError("a shot needs either an image or a video to start from, and not both")
@@ -286,7 +292,7 @@ def _check_move_name(name: object) -> None:
     raise InputError(f"unknown camera move {name!r}{hint} The moves are: {', '.join(MOVES)}")
 
 
-def _check_text(shot: Shot) -> None:
+def _check_sound(shot: Shot) -> None:
     for name in ("text", "voice"):
         value = getattr(shot, name)
         if value is not None and (not isinstance(value, str) or not value.strip()):
@@ -295,6 +301,10 @@ def _check_text(shot: Shot) -> None:
         raise InputError("a shot has either audio or a text to say, and not both")
     if shot.voice is not None and shot.text is None:
         raise InputError(f"voice {shot.voice!r} has nothing to say; give a text with it")
+    if shot.vocals is not None and shot.text is not None:
+        raise InputError("vocals belong to a sound, and a text is said without music; give one")
+    if shot.gate not in GATES:
+        raise InputError(f"gate must be {' or '.join(GATES)}, got {shot.gate!r}")
 
 
 def _check_face(face: str) -> None:

@@ -22,6 +22,13 @@ Subtitles = Annotated[
     str | None,
     typer.Option(help="Of --text: .srt, .vtt, .lrc or .json; srt alone means beside the video."),
 ]
+Vocals = Annotated[
+    Path | None,
+    typer.Option(help="What moves the mouth instead of --audio: its voice alone, as long."),
+]
+Gate = Annotated[
+    str, typer.Option(help="auto rests the mouth where instruments play without a voice; or off.")
+]
 
 
 def register_voice_commands(app: typer.Typer) -> None:

