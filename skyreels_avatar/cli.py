@@ -23,7 +23,17 @@ from skyreels_avatar import __version__
 from skyreels_avatar.apps.hub_commands import models_app
 from skyreels_avatar.apps.memory import keep_freed_memory
 from skyreels_avatar.apps.progress_bar import progress_bar
+from skyreels_avatar.apps.quiet import quiet_native_code
 from skyreels_avatar.apps.retalk_commands import retalk_command
+from skyreels_avatar.apps.voice_commands import (
+    Gate,
+    SaidText,
+    Subtitles,
+    Vocals,
+    VoiceName,
+    register_voice_commands,
+    text_of,
+)
 from skyreels_avatar.errors import AvatarError, Cancelled, InputError
 
 if TYPE_CHECKING:
@@ -39,11 +49,14 @@ app = typer.Typer(
 )
 app.add_typer(models_app, name="models")
 app.command(name="retalk")(retalk_command)
+register_voice_commands(app)
 stderr = Console(stderr=True, soft_wrap=True, highlight=False)
 stdout = Console(soft_wrap=True, highlight=False)
 
 Image = Annotated[Path, typer.Option(help="The portrait: photo, painting or drawing.")]
-Audio = Annotated[Path, typer.Option(help="The voice: WAV, MP3, FLAC, M4A or a video's sound.")]
+Audio = Annotated[
+    Path | None, typer.Option(help="The voice: WAV, MP3, FLAC, M4A or a video's sound.")
+]
 Prompt = Annotated[str, typer.Option(help="How the person performs, in English.")]
 Camera = Annotated[str, typer.Option(help="MOVE or MOVE:PERCENT, for example push_in:60.")]
 Output = Annotated[Path, typer.Option(help="The video to write, ending in .mp4.")]
@@ -75,7 +88,7 @@ def _options(
 @app.command(name="generate")
 def generate_command(
     image: Image,
-    audio: Audio,
+    audio: Audio = None,
     prompt: Prompt = "",
     camera: Camera = "static",
     output: Output = Path("output.mp4"),
@@ -90,6 +103,11 @@ def generate_command(
     face: Face = "auto",
     audio_start: Start = None,
     audio_end: End = None,
+    text: SaidText = None,
+    voice: VoiceName = None,
+    subtitles: Subtitles = None,
+    vocals: Vocals = None,
+    gate: Gate = "auto",
 ) -> None:
     """Make a talking video of a portrait."""
     request = _request(locals())
@@ -110,7 +128,7 @@ def generate_command(
 @app.command(name="plan")
 def plan_command(
     image: Image,
-    audio: Audio,
+    audio: Audio = None,
     camera: Camera = "static",
     tier: Tier = "nano",
     size: Size = None,
@@ -121,6 +139,8 @@ def plan_command(
     negative_prompt: Negative = "",
     audio_start: Start = None,
     audio_end: End = None,
+    text: SaidText = None,
+    voice: VoiceName = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Say what generating a shot would take, without loading any weights."""
@@ -211,7 +231,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run the command line and return its exit code: 0, 1 failed, 2 wrong input, 130 stopped."""
     # torch reads this when it is imported, inside the commands: threads that wait must not spin.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    with _log_lines(), _stopped_by_termination(), _quiet_native_code("--verbose" in arguments):
+    with _log_lines(), _stopped_by_termination(), quiet_native_code("--verbose" in arguments):
         try:
             code = app(args=list(arguments), prog_name="skyreels-avatar", standalone_mode=False)
         except BaseException as error:
@@ -260,6 +280,10 @@ def _request(options: dict) -> GenerationRequest:
         end_s=options["audio_end"],
         face=options.get("face", "auto"),
         negative_prompt=options.get("negative_prompt", ""),
+        text=None if options["text"] is None else text_of(options["text"]),
+        voice=options["voice"],
+        vocals=options.get("vocals"),
+        gate=options.get("gate", "auto"),
     )
     sampling = SamplingParams(
         options["steps"],
@@ -267,9 +291,8 @@ def _request(options: dict) -> GenerationRequest:
         options["audio_guidance_scale"],
         options.get("seed", 0),
     )
-    return GenerationRequest(
-        shot, options["output"], options["tier"], options["size"], options["fps"], sampling
-    )
+    asked = (options[name] for name in ("output", "tier", "size", "fps"))
+    return GenerationRequest(shot, *asked, sampling, options.get("subtitles"))
 
 
 def _plan_table(shot) -> Table:
@@ -316,33 +339,6 @@ def _log_lines() -> Iterator[None]:
     finally:
         root.removeHandler(lines)
         root.setLevel(before)
-
-
-@contextmanager
-def _quiet_native_code(verbose: bool) -> Iterator[None]:
-    """Drop what compiled libraries print on stderr; mediapipe writes notes to its developers.
-
-    Python's own stderr goes on to where it went. `verbose` leaves everything as it is.
-    """
-    python_stderr = sys.stderr
-    try:
-        is_the_process_own = python_stderr.fileno() == 2
-    except (AttributeError, OSError, ValueError):
-        is_the_process_own = False  # captured or closed by whoever runs us
-    if verbose or not is_the_process_own:
-        yield
-        return
-    python_stderr.flush()
-    kept = os.dup(2)
-    with open(os.devnull, "w") as nowhere, os.fdopen(kept, "w", closefd=False) as sys.stderr:
-        os.dup2(nowhere.fileno(), 2)
-        try:
-            yield
-        finally:
-            sys.stderr.flush()
-            os.dup2(kept, 2)
-            sys.stderr = python_stderr
-            os.close(kept)
 
 
 @contextmanager

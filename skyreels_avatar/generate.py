@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from skyreels_avatar.components import Components, load_components
+from skyreels_avatar.media.subtitles import write_subtitles
 from skyreels_avatar.media.video import VideoWriter, check_output
 from skyreels_avatar.pipeline.avatar import AvatarPipeline
 from skyreels_avatar.pipeline.encode import UnseenSpan
@@ -62,9 +63,14 @@ class GenerationResult:
 
 def generate(
     image: str | Path,
-    audio: str | Path,
+    audio: str | Path | None = None,
     prompt: str = "",
     *,
+    text: str | None = None,
+    voice: str | None = None,
+    subtitles: str | Path | None = None,
+    vocals: str | Path | None = None,
+    gate: str = "auto",
     camera: str | Camera | Sequence = "static",
     output: str | Path = "output.mp4",
     tier: str = "nano",
@@ -85,6 +91,9 @@ def generate(
     Args:
         image: the portrait: photo, painting, drawing.
         audio: the voice; any file FFmpeg reads. The video is exactly as long.
+        text, voice: what is said in place of `audio`, and who says it; see `script.Shot`.
+        subtitles: a file for the text, such as out.srt; "srt" alone means beside the video.
+        vocals, gate: what moves the mouth, and where it rests; see `script.Shot`.
         prompt: how the person performs, for example "a woman smiles and speaks".
         camera: "push_in:60" (a move and its strength in percent), "static", a `CameraMove`, or a
             list of keyframes; see `script.parse_camera`.
@@ -114,9 +123,13 @@ def generate(
         end_s=end_s,
         face=face,
         negative_prompt=negative_prompt,
+        text=text,
+        voice=voice,
+        vocals=vocals,
+        gate=gate,
     )
     sampling = SamplingParams(num_inference_steps, guidance_scale, audio_guidance_scale, seed)
-    request = GenerationRequest(shot, output, tier, size, fps, sampling)
+    request = GenerationRequest(shot, output, tier, size, fps, sampling, subtitles)
     return generate_request(request, on_progress)
 
 
@@ -144,9 +157,12 @@ def generate_request(
         with VideoWriter(
             path, height, width, request.fps, files.audio, metadata=metadata_of(request)
         ) as writer:
+            spoken = files.spoken
             del files  # the writer has put the sound on disk
             AvatarPipeline(components)(request, opened, writer, reporter)
             reporter.report("finish")
+        if spoken is not None and request.subtitles is not None:
+            write_subtitles(spoken, request.subtitles)
     return GenerationResult(
         path=path,
         num_frames=opened.plan.num_frames,

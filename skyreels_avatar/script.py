@@ -15,6 +15,7 @@ from typing import Any
 from camera.moves import MOVES, CameraMove
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.media.image import fit_size
+from skyreels_avatar.media.subtitles import subtitle_path
 from skyreels_avatar.media.video import exact_fps
 
 MAX_SEED = 2**63 - 1
@@ -26,6 +27,7 @@ KEEPS = {
     "face": "the face may change, the head stays",
     "none": "head and shoulders may move, too",
 }
+GATES = ("auto", "off")
 _NUMBER = r"-?\d+(?:\.\d+)?"
 _PHOTOS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 
@@ -86,6 +88,11 @@ class Shot:
         keep: how much of a video may change: a key of `KEEPS`.
         length: what happens where a video and its new sound differ in length: "audio", "video",
             "loop", "bounce", "remap" or "silence"; see `pipeline.lengths`.
+        text: what is said, in place of `audio`; `voice` says it, a name that `skyreels-avatar
+            voices` lists, None for American English.
+        vocals: what moves the mouth in place of `audio`: the voice alone, of the same length, such
+            as a source separator makes of a song.
+        gate: "auto" rests the mouth where instruments play and nobody speaks or sings; "off".
     """
 
     image: Path | None = None
@@ -100,9 +107,14 @@ class Shot:
     negative_prompt: str = ""
     keep: str = "face"
     length: str = "audio"
+    text: str | None = None
+    voice: str | None = None
+    vocals: Path | None = None
+    gate: str = "auto"
 
     def __post_init__(self) -> None:
-        for name in ("image", "video", "audio"):
+        _check_sound(self)
+        for name in ("image", "video", "audio", "vocals"):
             _set_path(self, name)
         _check_word("keep", self.keep, tuple(KEEPS))
         _check_word("length", self.length, LENGTHS)
@@ -168,8 +180,10 @@ class Script:
         fit_size(self.height, self.width, f"{self.width}x{self.height}")
         exact_fps(_check_number("fps", self.fps, -math.inf, math.inf))
         for number, shot in enumerate(self.shots, start=1):
-            if shot.audio is None and self.soundtrack is None:
-                raise InputError(f"shot {number} has no audio, and the script has no soundtrack")
+            if shot.audio is None and shot.text is None and self.soundtrack is None:
+                raise InputError(
+                    f"shot {number} has no audio and no text, and the script has no soundtrack"
+                )
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Script:
@@ -190,6 +204,8 @@ class GenerationRequest:
         tier: the name of a file in configs/, or the path of a yaml file.
         size: "512x512" (WIDTHxHEIGHT), "480p", "720p", or None for the picture's own aspect.
         fps: frames per second of the video, 1 to 120.
+        subtitles: a file for the shot's text, .srt, .vtt, .lrc or .json; "srt" alone and its like
+            mean beside the video.
     """
 
     shot: Shot
@@ -198,17 +214,23 @@ class GenerationRequest:
     size: str | None = None
     fps: float = 25.0
     sampling: SamplingParams = field(default_factory=SamplingParams)
+    subtitles: Path | None = None
 
     def __post_init__(self) -> None:
         _set_path(self, "output")
+        _set_path(self, "subtitles")
         for name, cls in (("shot", Shot), ("sampling", SamplingParams)):
             value = getattr(self, name)
             if not isinstance(value, cls):
                 object.__setattr__(self, name, _from_dict(cls, value))
         if self.output is None or self.output.suffix.lower() != ".mp4":
             raise InputError(f"the output must end in .mp4, got {self.output}")
-        if self.shot.audio is None:
-            raise InputError("no sound was given; name a sound file")
+        if self.shot.audio is None and self.shot.text is None:
+            raise InputError("no sound was given; give audio (a sound file) or text (to be said)")
+        if self.subtitles is not None:
+            if self.shot.text is None:
+                raise InputError("subtitles come from the text that is said; give a text")
+            object.__setattr__(self, "subtitles", subtitle_path(self.subtitles, self.output))
         if not isinstance(self.tier, str) or not self.tier:
             raise InputError(f"tier must be a name or the path of a yaml file, got {self.tier!r}")
         fit_size(512, 512, self.size)
@@ -282,6 +304,21 @@ def _check_move_name(name: object) -> None:
     near = difflib.get_close_matches(str(name).lower().replace("-", "_"), MOVES, n=2, cutoff=0.5)
     hint = f"; did you mean {' or '.join(near)}?" if near else ""
     raise InputError(f"unknown camera move {name!r}{hint} The moves are: {', '.join(MOVES)}")
+
+
+def _check_sound(shot: Shot) -> None:
+    for name in ("text", "voice"):
+        value = getattr(shot, name)
+        if value is not None and (not isinstance(value, str) or not value.strip()):
+            raise InputError(f"{name} of a shot must be words, got {value!r}")
+    if shot.text is not None and shot.audio is not None:
+        raise InputError("a shot has either audio or a text to say, and not both")
+    if shot.voice is not None and shot.text is None:
+        raise InputError(f"voice {shot.voice!r} has nothing to say; give a text with it")
+    if shot.vocals is not None and shot.text is not None:
+        raise InputError("vocals belong to a sound, and a text is said without music; give one")
+    if shot.gate not in GATES:
+        raise InputError(f"gate must be {' or '.join(GATES)}, got {shot.gate!r}")
 
 
 def _check_face(face: str) -> None:

@@ -19,6 +19,7 @@ from skyreels_avatar.faces.matte import person_mask
 from skyreels_avatar.faces.select import choose_face
 from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.image import Portrait, fit_size
+from skyreels_avatar.media.speech import SpokenText
 from skyreels_avatar.models.audio_encoder import (
     HOP,
     MEL_FRAMES_PER_TOKEN,
@@ -31,7 +32,8 @@ from skyreels_avatar.models.depth import estimate_depth
 from skyreels_avatar.pipeline.footage import FootageReference
 from skyreels_avatar.pipeline.plan import Segment, ShotPlan, plan_shot
 from skyreels_avatar.pipeline.reference import ShotReference
-from skyreels_avatar.script import Camera, GenerationRequest, Shot
+from skyreels_avatar.pipeline.voice import read_voice
+from skyreels_avatar.script import Camera, GenerationRequest
 from skyreels_avatar.shapes import BUCKET_STEP_PX, BUCKETS, nearest_bucket
 from skyreels_avatar.tiers import Tier, load_tier, models_folder
 
@@ -50,12 +52,16 @@ class ShotFiles:
         whole: the picture as it came.
         audio: the piece of the sound that is used.
         height, width: of the video.
+        voices: what the networks hear of each speaker, as long as `audio`.
+        spoken: the words of `audio`, where it was made of a text.
     """
 
     whole: Portrait
     audio: AudioTrack
     height: int
     width: int
+    voices: tuple[AudioTrack, ...] = ()
+    spoken: SpokenText | None = None
 
 
 @dataclass(frozen=True)
@@ -99,18 +105,11 @@ def read_shot(request: GenerationRequest) -> ShotFiles:
     """
     shot = request.shot
     if shot.image is None:
-        raise InputError(f"a picture is needed to start from, got the video {shot.video}")
-    audio = read_sound(shot)
+        raise InputError(f"generate starts from a picture, got the video {shot.video}")
+    heard = read_voice(shot)
     whole = Portrait.load(shot.image)
-    return ShotFiles(whole, audio, *_video_size(whole, request.size, load_tier(request.tier)))
-
-
-def read_sound(shot: Shot) -> AudioTrack:
-    """Return the piece of its sound that a shot uses."""
-    audio = AudioTrack.load(shot.audio)
-    if shot.start_s is not None or shot.end_s is not None:
-        audio = audio.cut(shot.start_s, shot.end_s)
-    return audio
+    size = _video_size(whole, request.size, load_tier(request.tier))
+    return ShotFiles(whole, heard.audio, *size, (heard.driving,), heard.spoken)
 
 
 def _video_size(whole: Portrait, size: str | None, tier: Tier) -> tuple[int, int]:
@@ -138,7 +137,7 @@ def open_shot(request: GenerationRequest, files: ShotFiles, components: Componen
     fine = None
     if files.height * files.width <= _MAX_FINE_PX:
         fine, _ = _framed(replace(files, height=2 * files.height, width=2 * files.width), face)
-    sound = open_sound(files.audio, components.audio_encoder)
+    sound = open_sound(files.voices[0], components.audio_encoder)
     return OpenShot(*_framed(files, face), sound, plan, fine)
 
 

@@ -17,6 +17,7 @@ from skyreels_avatar.faces.region import box_of
 from skyreels_avatar.faces.scenes import Scene, watch
 from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.image import Portrait
+from skyreels_avatar.media.speech import SpokenText
 from skyreels_avatar.media.video import VideoReader
 from skyreels_avatar.models.vae import ReferenceMotionVAE
 from skyreels_avatar.pipeline.encode import (
@@ -26,12 +27,12 @@ from skyreels_avatar.pipeline.encode import (
     open_shot,
     open_sound,
     read_shot,
-    read_sound,
 )
 from skyreels_avatar.pipeline.footage import Footage, FootageReference
+from skyreels_avatar.pipeline.lengths import plan_length
 from skyreels_avatar.pipeline.plan import plan_shot
+from skyreels_avatar.pipeline.voice import read_voice
 from skyreels_avatar.script import GenerationRequest
-from skyreels_avatar.shapes import frames_of_duration
 
 logger = logging.getLogger(__name__)
 
@@ -46,15 +47,19 @@ class FootageFiles:
     Attributes:
         video: the footage.
         audio: the new sound, as long as the output.
+        voice: what the networks hear, as long as `audio`.
         source: (N,) which frame of the footage each frame of the output shows.
         height, width: of both.
+        spoken: the words of `audio`, where it was made of a text.
     """
 
     video: VideoReader
     audio: AudioTrack
+    voice: AudioTrack
     source: np.ndarray
     height: int
     width: int
+    spoken: SpokenText | None = None
 
 
 def read_footage(request: GenerationRequest) -> FootageFiles:
@@ -65,13 +70,19 @@ def read_footage(request: GenerationRequest) -> FootageFiles:
     """
     shot = request.shot
     video = VideoReader(shot.video)
-    audio = read_sound(shot)
-    source = np.arange(frames_of_duration(audio.duration_s, request.fps))
-    at = np.floor((source + 0.5) / request.fps * video.fps).astype(int)
-    period = max(1, 2 * video.num_frames - 2)
-    at = at % period
-    source = np.minimum(at, period - at)
-    return FootageFiles(video, audio, source, video.height // 2 * 2, video.width // 2 * 2)
+    heard = read_voice(shot)
+    plan = plan_length(
+        shot.length, heard.audio.duration_s, video.num_frames, video.fps, request.fps
+    )
+    return FootageFiles(
+        video,
+        heard.audio.lasting(plan.duration_s),
+        heard.driving.lasting(plan.duration_s),
+        np.array([plan.index(frame) for frame in range(plan.num_frames)]),
+        video.height // 2 * 2,
+        video.width // 2 * 2,
+        heard.spoken,
+    )
 
 
 def open_footage(
@@ -122,7 +133,7 @@ def open_footage(
     landmarks = scene.landmarks[scene.rest]
     visibility = visibility_of(landmarks, files.height, files.width)
     face = Face(box_of(landmarks), landmarks, 1.0, visibility)
-    sound = open_sound(files.audio, components.audio_encoder)
+    sound = open_sound(files.voice, components.audio_encoder)
     return OpenShot(Portrait(scene.picture), face, sound, plan, reference=reference, unseen=unseen)
 
 
