@@ -23,6 +23,7 @@ from rich.text import Text
 from skyreels_avatar import __version__
 from skyreels_avatar.apps.hub_commands import models_app
 from skyreels_avatar.apps.memory import keep_freed_memory
+from skyreels_avatar.apps.plan_table import plan_table
 from skyreels_avatar.errors import AvatarError, Cancelled, InputError
 
 if TYPE_CHECKING:
@@ -63,6 +64,11 @@ Negative = Annotated[str, typer.Option(help="What should not be seen.")]
 Start = Annotated[float | None, typer.Option(help="Use the sound from this second on.")]
 End = Annotated[float | None, typer.Option(help="Use the sound up to this second.")]
 
+Work = Annotated[
+    Path | None,
+    typer.Option(help="Keep finished windows in this folder; started again, a run goes on there."),
+]
+
 
 @app.callback()
 def _options(
@@ -89,13 +95,16 @@ def generate_command(
     face: Face = "auto",
     audio_start: Start = None,
     audio_end: End = None,
+    work: Work = None,
 ) -> None:
     """Make a talking video of a portrait."""
     request = _request(locals())
     from skyreels_avatar.generate import generate_request
 
-    with _progress_bar() as on_progress:
-        result = generate_request(request, on_progress)
+    with _progress_bar() as on_progress, _kept_in(work):
+        result = generate_request(request, on_progress, work_folder=work)
+    if result.num_found:
+        stderr.print(f"went on with {result.num_found} of {result.num_frames} frames from {work}")
     total_s = result.seconds["total"]
     stages = ", ".join(f"{name} {s:.1f}" for name, s in result.seconds.items() if name != "total")
     stderr.print(f"[dim]{total_s:.1f} s in all; side by side: {stages}[/dim]")
@@ -130,7 +139,7 @@ def plan_command(
     if as_json:
         stdout.print(json.dumps(shot.to_dict(), indent=2), markup=False)
     else:
-        stdout.print(_plan_table(shot))
+        stdout.print(plan_table(shot))
 
 
 @app.command(name="camera")
@@ -216,7 +225,7 @@ def run(arguments: Sequence[str]) -> int:
         except BaseException as error:
             code = _failure(error)
     if code == INTERRUPTED:
-        stderr.print("stopped; nothing was written")
+        stderr.print("stopped; no video was written")
     return code if isinstance(code, int) else DONE
 
 
@@ -306,27 +315,15 @@ def _progress_bar() -> Iterator[Callable[[Report], None]]:
         yield show
 
 
-def _plan_table(shot) -> Table:
-    table = Table(box=None, show_header=False, pad_edge=False)
-    rows = {
-        "video": f"{shot.width}x{shot.height}, {shot.num_frames} frames at {shot.fps:g} fps, "
-        f"{shot.duration_s:.2f} s",
-        "windows": f"{len(shot.segments)} of up to {max(s.num_frames for s in shot.segments)} "
-        f"motion frames, {shot.num_inference_steps} steps each",
-        "memory": f"about {shot.memory_mb / 1000:.1f} GB, whatever the length",
-        "time": f"about {shot.seconds:.0f} s on {shot.machine}",
-    }
-    for name, value in rows.items():
-        table.add_row(name, value)
-    for segment in shot.segments:
-        first, last = segment.keep[0], segment.keep[1] - 1
-        known = f", {segment.num_known_frames} known" if segment.num_known_frames else ""
-        table.add_row(
-            f"  window {segment.index + 1}",
-            f"motion frames {first} to {last} of {segment.num_frames} from "
-            f"{segment.first_frame}{known}",
-        )
-    return table
+@contextmanager
+def _kept_in(work: Path | None) -> Iterator[None]:
+    """Say, when a run is stopped, where it can be gone on with."""
+    try:
+        yield
+    except (KeyboardInterrupt, Cancelled):
+        if work is not None:
+            stderr.print(f"finished windows are in {work}; the same command goes on with them")
+        raise
 
 
 @contextmanager
