@@ -64,6 +64,9 @@ Negative = Annotated[str, typer.Option(help="What should not be seen.")]
 Start = Annotated[float | None, typer.Option(help="Use the sound from this second on.")]
 End = Annotated[float | None, typer.Option(help="Use the sound up to this second.")]
 
+Windows = Annotated[
+    str, typer.Option(help="overlap: each goes on from the last; keyframes: all side by side.")
+]
 Work = Annotated[
     Path | None,
     typer.Option(help="Keep finished windows in this folder; started again, a run goes on there."),
@@ -96,6 +99,7 @@ def generate_command(
     audio_start: Start = None,
     audio_end: End = None,
     work: Work = None,
+    windows: Windows = "overlap",
 ) -> None:
     """Make a talking video of a portrait."""
     request = _request(locals())
@@ -129,6 +133,7 @@ def plan_command(
     negative_prompt: Negative = "",
     audio_start: Start = None,
     audio_end: End = None,
+    windows: Windows = "overlap",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Say what generating a shot would take, without loading any weights."""
@@ -276,8 +281,9 @@ def _request(options: dict) -> GenerationRequest:
         options.get("seed", 0),
     )
     return GenerationRequest(
-        shot, options["output"], options["tier"], options["size"], options["fps"], sampling
-    )
+        shot, options["output"], options["tier"], options["size"], options["fps"], sampling,
+        options["windows"],
+    )  # fmt: skip
 
 
 class _TimeLeft(ProgressColumn):

@@ -82,6 +82,7 @@ def generate(
     end_s: float | None = None,
     on_progress: OnProgress | None = None,
     work_folder: str | Path | None = None,
+    windows: str = "overlap",
 ) -> GenerationResult:
     """Make a talking video of a portrait, and return where it is and how it was made.
 
@@ -103,6 +104,7 @@ def generate(
         start_s, end_s: the piece of the sound that is used.
         on_progress: called with a `Progress` many times a second; returning False stops the run.
         work_folder: see `generate_request`.
+        windows: "overlap" or "keyframes", see `GenerationRequest`.
 
     Raises:
         InputError: something given cannot be used; the message says what to do.
@@ -120,7 +122,7 @@ def generate(
         negative_prompt=negative_prompt,
     )
     sampling = SamplingParams(num_inference_steps, guidance_scale, audio_guidance_scale, seed)
-    request = GenerationRequest(shot, output, tier, size, fps, sampling)
+    request = GenerationRequest(shot, output, tier, size, fps, sampling, windows)
     return generate_request(request, on_progress, work_folder=work_folder)
 
 

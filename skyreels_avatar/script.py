@@ -20,6 +20,7 @@ from skyreels_avatar.media.video import exact_fps
 MAX_SEED = 2**63 - 1
 MAX_STEPS = 1000
 MAX_GUIDANCE = 100.0
+WINDOWS = ("overlap", "keyframes")
 _NUMBER = r"-?\d+(?:\.\d+)?"
 
 
@@ -176,6 +177,8 @@ class GenerationRequest:
         tier: the name of a file in configs/, or the path of a yaml file.
         size: "512x512" (WIDTHxHEIGHT), "480p", "720p", or None for the picture's own aspect.
         fps: frames per second of the video, 1 to 120.
+        windows: how a long shot is cut: "overlap", each window goes on from the one before, or
+            "keyframes", windows between key frames, which can be made side by side.
     """
 
     shot: Shot
@@ -184,9 +187,12 @@ class GenerationRequest:
     size: str | None = None
     fps: float = 25.0
     sampling: SamplingParams = field(default_factory=SamplingParams)
+    windows: str = "overlap"
 
     def __post_init__(self) -> None:
         _set_path(self, "output")
+        if self.windows not in WINDOWS:
+            raise InputError(f"windows is one of {', '.join(WINDOWS)}, got {self.windows!r}")
         for name, cls in (("shot", Shot), ("sampling", SamplingParams)):
             value = getattr(self, name)
             if not isinstance(value, cls):

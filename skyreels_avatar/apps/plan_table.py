@@ -25,10 +25,11 @@ def plan_table(shot: ShotEstimate) -> Table:
         table.add_row(name, value)
     for segment in shot.segments:
         first, last = segment.keep[0], segment.keep[1] - 1
-        known = f", {segment.num_known_frames} known" if segment.num_known_frames else ""
+        known = segment.num_known_frames + segment.num_last_frames
+        said = f", {known} known" if known else ""
+        shown = f"motion frames {first} to {last} of" if last >= first else "motion frames:"
         table.add_row(
-            f"  window {segment.index + 1}",
-            f"motion frames {first} to {last} of {segment.num_frames} from "
-            f"{segment.first_frame}{known}",
+            f"  {segment.role} {segment.index + 1}",
+            f"{shown} {segment.num_frames} from {segment.first_frame}{said}",
         )
     return table

@@ -19,6 +19,7 @@ from skyreels_avatar.pipeline.encode import (
     ShotFiles,
     build_reference,
     frame_face,
+    plan_request,
     read_shot,
 )
 from skyreels_avatar.pipeline.parallel import ordered_map
@@ -83,7 +84,7 @@ def estimate(request: GenerationRequest) -> ShotEstimate:
     """
     shot, files = request.shot, read_shot(request)
     tier = load_tier(request.tier)
-    plan = plan_shot(files.audio.duration_s, request.fps, tier.fps, tier.window, tier.overlap)
+    plan = plan_request(request, files, tier)
     sampling = Sampling.of(request.sampling, tier)
     # Guidance asks the network once more for every condition that it leaves out, but for a
     # distilled one.
