@@ -21,6 +21,9 @@ def plan_table(shot: ShotEstimate) -> Table:
         "memory": f"about {shot.memory_mb / 1000:.1f} GB, whatever the length",
         "time": f"about {shot.seconds:.0f} s on {shot.machine}",
     }
+    if shot.num_workers > 1:
+        rows["time"] += " for each worker"
+        rows["workers"] = _rounds(shot)
     for name, value in rows.items():
         table.add_row(name, value)
     for segment in shot.segments:
@@ -33,3 +36,11 @@ def plan_table(shot: ShotEstimate) -> Table:
             f"{shown} {segment.num_frames} from {segment.first_frame}{said}",
         )
     return table
+
+
+def _rounds(shot: ShotEstimate) -> str:
+    first, pictures = shot.rounds
+    said = f"{shot.num_workers}; {pictures} rounds of windows with their pictures"
+    if any(segment.role == "keyframe" for segment in shot.segments):
+        return f"{said}, after {first} rounds of key frames"
+    return f"{said}, after one has sampled {first} windows in turn" if first else said
