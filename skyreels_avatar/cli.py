@@ -22,6 +22,7 @@ from rich.text import Text
 from skyreels_avatar import __version__
 from skyreels_avatar.apps.hub_commands import models_app
 from skyreels_avatar.apps.memory import keep_freed_memory
+from skyreels_avatar.apps.plan_table import plan_table
 from skyreels_avatar.apps.progress_bar import progress_bar
 from skyreels_avatar.apps.quiet import quiet_native_code
 from skyreels_avatar.apps.retalk_commands import retalk_command
@@ -77,6 +78,19 @@ Negative = Annotated[str, typer.Option(help="What should not be seen.")]
 Start = Annotated[float | None, typer.Option(help="Use the sound from this second on.")]
 End = Annotated[float | None, typer.Option(help="Use the sound up to this second.")]
 
+Windows = Annotated[
+    str, typer.Option(help="overlap: each goes on from the last; keyframes: all side by side.")
+]
+Engine = Annotated[
+    str | None,
+    typer.Option(help="Who makes the windows: local = processes here, ray = a cluster."),
+]
+Workers = Annotated[int | None, typer.Option(help="How many make windows side by side.")]
+Work = Annotated[
+    Path | None,
+    typer.Option(help="Keep finished windows in this folder; started again, a run goes on there."),
+]
+
 
 @app.callback()
 def _options(
@@ -108,16 +122,35 @@ def generate_command(
     subtitles: Subtitles = None,
     vocals: Vocals = None,
     gate: Gate = "auto",
+    work: Work = None,
+    windows: Windows = "overlap",
+    engine: Engine = None,
+    workers: Workers = None,
+    address: Annotated[str | None, typer.Option(help="Of a Ray cluster that runs.")] = None,
 ) -> None:
     """Make a talking video of a portrait."""
     request = _request(locals())
     from skyreels_avatar.generate import generate_request
 
-    with progress_bar(stderr) as on_progress:
-        result = generate_request(request, on_progress)
-    total_s = result.seconds["total"]
-    stages = ", ".join(f"{name} {s:.1f}" for name, s in result.seconds.items() if name != "total")
-    stderr.print(f"[dim]{total_s:.1f} s in all; side by side: {stages}[/dim]")
+    with progress_bar(stderr) as on_progress, _kept_in(work):
+        if engine is None and workers is None:
+            result = generate_request(request, on_progress, work_folder=work)
+            num_found = result.num_found
+        else:
+            from skyreels_avatar.apps.farm import make_windows, shared_folder
+
+            with shared_folder(work, request.output) as folder:
+                num_found = make_windows(
+                    [request], folder, engine or "local", workers, address, on_progress
+                )
+                result = generate_request(request, on_progress, work_folder=folder)
+    if num_found:
+        stderr.print(f"went on with {num_found} of {result.num_frames} frames from {work}")
+    if engine is None and workers is None:
+        stages = dict(result.seconds)
+        total_s = stages.pop("total")
+        said = ", ".join(f"{name} {seconds:.1f}" for name, seconds in stages.items())
+        stderr.print(f"[dim]{total_s:.1f} s in all; side by side: {said}[/dim]")
     stdout.print(
         f"{result.path}  {result.width}x{result.height}, {result.num_frames} frames at "
         f"{result.fps:g} fps, {result.duration_s:.2f} s",
@@ -141,17 +174,19 @@ def plan_command(
     audio_end: End = None,
     text: SaidText = None,
     voice: VoiceName = None,
+    windows: Windows = "overlap",
+    workers: Workers = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Say what generating a shot would take, without loading any weights."""
     request = _request({"prompt": "", "output": Path("output.mp4"), **locals()})
     from skyreels_avatar.generate import estimate
 
-    shot = estimate(request)
+    shot = estimate(request, workers)
     if as_json:
         stdout.print(json.dumps(shot.to_dict(), indent=2), markup=False)
     else:
-        stdout.print(_plan_table(shot))
+        stdout.print(plan_table(shot))
 
 
 @app.command(name="camera")
@@ -237,7 +272,7 @@ def run(arguments: Sequence[str]) -> int:
         except BaseException as error:
             code = _failure(error)
     if code == INTERRUPTED:
-        stderr.print("stopped; nothing was written")
+        stderr.print("stopped; no video was written")
     return code if isinstance(code, int) else DONE
 
 
@@ -292,30 +327,20 @@ def _request(options: dict) -> GenerationRequest:
         options.get("seed", 0),
     )
     asked = (options[name] for name in ("output", "tier", "size", "fps"))
-    return GenerationRequest(shot, *asked, sampling, options.get("subtitles"))
+    return GenerationRequest(
+        shot, *asked, sampling, options.get("subtitles"), windows=options["windows"]
+    )
 
 
-def _plan_table(shot) -> Table:
-    table = Table(box=None, show_header=False, pad_edge=False)
-    rows = {
-        "video": f"{shot.width}x{shot.height}, {shot.num_frames} frames at {shot.fps:g} fps, "
-        f"{shot.duration_s:.2f} s",
-        "windows": f"{len(shot.segments)} of up to {max(s.num_frames for s in shot.segments)} "
-        f"motion frames, {shot.num_inference_steps} steps each",
-        "memory": f"about {shot.memory_mb / 1000:.1f} GB, whatever the length",
-        "time": f"about {shot.seconds:.0f} s on {shot.machine}",
-    }
-    for name, value in rows.items():
-        table.add_row(name, value)
-    for segment in shot.segments:
-        first, last = segment.keep[0], segment.keep[1] - 1
-        known = f", {segment.num_known_frames} known" if segment.num_known_frames else ""
-        table.add_row(
-            f"  window {segment.index + 1}",
-            f"motion frames {first} to {last} of {segment.num_frames} from "
-            f"{segment.first_frame}{known}",
-        )
-    return table
+@contextmanager
+def _kept_in(work: Path | None) -> Iterator[None]:
+    """Say, when a run is stopped, where it can be gone on with."""
+    try:
+        yield
+    except (KeyboardInterrupt, Cancelled):
+        if work is not None:
+            stderr.print(f"finished windows are in {work}; the same command goes on with them")
+        raise
 
 
 @contextmanager

@@ -28,6 +28,7 @@ KEEPS = {
     "none": "head and shoulders may move, too",
 }
 GATES = ("auto", "off")
+WINDOWS = ("overlap", "keyframes")
 _NUMBER = r"-?\d+(?:\.\d+)?"
 _PHOTOS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 
@@ -206,6 +207,8 @@ class GenerationRequest:
         fps: frames per second of the video, 1 to 120.
         subtitles: a file for the shot's text, .srt, .vtt, .lrc or .json; "srt" alone and its like
             mean beside the video.
+        windows: how a long shot is cut: "overlap", each window goes on from the one before, or
+            "keyframes", windows between key frames, which can be made side by side.
     """
 
     shot: Shot
@@ -215,10 +218,12 @@ class GenerationRequest:
     fps: float = 25.0
     sampling: SamplingParams = field(default_factory=SamplingParams)
     subtitles: Path | None = None
+    windows: str = "overlap"
 
     def __post_init__(self) -> None:
         _set_path(self, "output")
         _set_path(self, "subtitles")
+        _check_word("windows", self.windows, WINDOWS)
         for name, cls in (("shot", Shot), ("sampling", SamplingParams)):
             value = getattr(self, name)
             if not isinstance(value, cls):

@@ -26,11 +26,11 @@ from skyreels_avatar.pipeline.encode import (
     UnseenSpan,
     open_shot,
     open_sound,
+    plan_request,
     read_shot,
 )
 from skyreels_avatar.pipeline.footage import Footage, FootageReference
 from skyreels_avatar.pipeline.lengths import plan_length
-from skyreels_avatar.pipeline.plan import plan_shot
 from skyreels_avatar.pipeline.voice import read_voice
 from skyreels_avatar.script import GenerationRequest
 
@@ -127,8 +127,7 @@ def open_footage(
             "%.2f s to %.2f s: %s; the video is left as it is there",
             span.start_s, span.end_s, span.reason,
         )  # fmt: skip
-    length_s = len(files.source) / request.fps
-    plan = plan_shot(length_s, request.fps, tier.fps, tier.window, tier.overlap)
+    plan = plan_request(request, files, tier)
     scene = next((scene for scene in scenes if scene.speaks.any()), scenes[0])
     landmarks = scene.landmarks[scene.rest]
     visibility = visibility_of(landmarks, files.height, files.width)
