@@ -138,8 +138,9 @@ def generate_request(
             opened = open_shot(request, files, components)
         height, width = opened.portrait.height, opened.portrait.width
         with VideoWriter(
-            path, height, width, request.fps, files.audio, metadata=metadata_of(request)
-        ) as writer:
+            path, height, width, request.fps, files.audio,
+            metadata=metadata_of(request), cuts=request.cuts,
+        ) as writer:  # fmt: skip
             del files  # the writer has put the sound on disk
             AvatarPipeline(components)(request, opened, writer, reporter)
             reporter.report("finish")

@@ -20,6 +20,7 @@ from skyreels_avatar.media.video import exact_fps
 MAX_SEED = 2**63 - 1
 MAX_STEPS = 1000
 MAX_GUIDANCE = 100.0
+MAX_FADE_S = 10.0
 _NUMBER = r"-?\d+(?:\.\d+)?"
 
 
@@ -76,6 +77,8 @@ class Shot:
         seed: of this shot alone; None takes the request's.
         face: "auto", a face's number (0 is the largest), or its box "x,y,w,h" in the picture.
         negative_prompt: what should not be seen.
+        fade_s: in a film, how long the shot before is blended into this one, half of it on either
+            side of where they meet; 0 is a cut.
     """
 
     image: Path | None = None
@@ -88,6 +91,7 @@ class Shot:
     seed: int | None = None
     face: str = "auto"
     negative_prompt: str = ""
+    fade_s: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("image", "video", "audio"):
@@ -101,6 +105,7 @@ class Shot:
         object.__setattr__(self, "camera", parse_camera(self.camera))
         if self.seed is not None:
             _check_integer("seed", self.seed, 0, MAX_SEED)
+        _check_number("fade_s", self.fade_s, 0, MAX_FADE_S)
         start_s = 0.0 if self.start_s is None else self.start_s
         end_s = math.inf if self.end_s is None else self.end_s
         _check_number("start_s", start_s, 0, math.inf)
@@ -135,7 +140,16 @@ class SamplingParams:
 
 @dataclass(frozen=True)
 class Script:
-    """A film: shots in order over one soundtrack, all of one size and rate."""
+    """A film: shots in order over one soundtrack, all of one size and rate.
+
+    Args:
+        shots: with a soundtrack, `start_s` and `end_s` of a shot are times of it; shots without
+            times follow each other and share what is left. A shot with `audio` of its own lasts as
+            long as that, `start_s` and `end_s` are times of it, and it sounds over the soundtrack.
+        soundtrack: one sound from the first shot to the last, which they speak or sing.
+        height, width: of the film in pixels, even.
+        fps: frames per second, 1 to 120.
+    """
 
     shots: tuple[Shot, ...]
     soundtrack: Path | None = None
@@ -176,6 +190,7 @@ class GenerationRequest:
         tier: the name of a file in configs/, or the path of a yaml file.
         size: "512x512" (WIDTHxHEIGHT), "480p", "720p", or None for the picture's own aspect.
         fps: frames per second of the video, 1 to 120.
+        cuts: frames before which the video can later be cut without encoding it again.
     """
 
     shot: Shot
@@ -184,6 +199,7 @@ class GenerationRequest:
     size: str | None = None
     fps: float = 25.0
     sampling: SamplingParams = field(default_factory=SamplingParams)
+    cuts: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         _set_path(self, "output")
@@ -198,6 +214,9 @@ class GenerationRequest:
         if not isinstance(self.tier, str) or not self.tier:
             raise InputError(f"tier must be a name or the path of a yaml file, got {self.tier!r}")
         fit_size(512, 512, self.size)
+        object.__setattr__(self, "cuts", tuple(self.cuts))
+        for cut in self.cuts:
+            _check_integer("a cut", cut, 0, MAX_SEED)
         exact_fps(_check_number("fps", self.fps, -math.inf, math.inf))
 
     @property
