@@ -53,7 +53,7 @@ class Transcript:
         return cls(tuple(words))
 
     def find(self, phrase: str, after_s: float = 0.0) -> tuple[float, float]:
-        """Return when a phrase begins and ends: the first time that it begins at `after_s` or later.
+        """Return when a phrase begins and ends, the first time at `after_s` or later.
 
         Case, accents' encoding and punctuation do not count.
 

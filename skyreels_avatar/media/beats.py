@@ -11,13 +11,18 @@ SAMPLE_RATE, _HOP, _WINDOW, _NUM_BANDS = 16_000, 160, 640, 40
 _RATE_HZ = SAMPLE_RATE / _HOP
 _SLOWEST_BPM, _FASTEST_BPM, _USUAL_BPM = 50.0, 210.0, 115.0
 _OCTAVES = 0.9  # how far from the usual tempo is half as likely, about
+_KNOWN_OCTAVES = 0.1
 _TIGHTNESS = 100.0  # how much a beat that comes early or late costs
 _SHORTEST_S = 3.0
 _FLOOR = 3e-3  # of the loudest hops' power
 
 
-def track_beats(audio: AudioTrack) -> np.ndarray:
+def track_beats(audio: AudioTrack, tempo_bpm: float | None = None) -> np.ndarray:
     """Return the times of the beats (N,) in seconds, rising.
+
+    Args:
+        tempo_bpm: beats a minute where they are known, about; a fast music may else be taken for
+            half as fast, or the other way round.
 
     Raises:
         InputError: the sound is shorter than 3 s, or has no onsets at all.
@@ -32,7 +37,7 @@ def track_beats(audio: AudioTrack) -> np.ndarray:
     if not onsets.std() > 1e-6:
         raise InputError("no beats were found: the sound has no onsets; give start_s and end_s")
     onsets = onsets / onsets.std()
-    period = _beat_period(onsets)
+    period = _beat_period(onsets, tempo_bpm)
     beats = _best_chain(onsets, period)
     return np.array([_refined(onsets, index) for index in beats]) / _RATE_HZ
 
@@ -61,7 +66,7 @@ def _onset_strength(samples: np.ndarray) -> np.ndarray:
     return np.maximum(rise - slow, 0)
 
 
-def _beat_period(onsets: np.ndarray) -> float:
+def _beat_period(onsets: np.ndarray, tempo_bpm: float | None) -> float:
     """Return the hops from beat to beat: the likely tempo at which the onsets repeat best."""
     num = len(onsets)
     # A click lies in one hop and a period between two: only broad onsets repeat at whole lags.
@@ -72,7 +77,9 @@ def _beat_period(onsets: np.ndarray) -> float:
     lags = np.arange(int(shortest), min(int(longest) + 1, num // 2))
     # Multiples of the period repeat, too: together they tell it more finely than one lag.
     score = sum(np.interp(lags * k, np.arange(num), repeats) / k for k in range(1, 5))
-    score = score * np.exp(-0.5 * (np.log2(lags / (60 * _RATE_HZ / _USUAL_BPM)) / _OCTAVES) ** 2)
+    usual, octaves = (tempo_bpm, _KNOWN_OCTAVES) if tempo_bpm else (_USUAL_BPM, _OCTAVES)
+    away = np.log2(lags * usual / (60 * _RATE_HZ)) / octaves
+    score = np.maximum(score, 0) * np.exp(-0.5 * away**2)
     coarse = float(lags[int(np.argmax(score))])
     multiple = max(1, min(8, int(num / 2 / coarse)))
     near = np.arange(int(multiple * (coarse - 1)), int(multiple * (coarse + 1)) + 1)
