@@ -21,8 +21,10 @@ from rich.table import Table
 from rich.text import Text
 
 from skyreels_avatar import __version__
+from skyreels_avatar.apps.film_commands import plan_film, render_command
 from skyreels_avatar.apps.hub_commands import models_app
 from skyreels_avatar.apps.memory import keep_freed_memory
+from skyreels_avatar.apps.plan_table import plan_table
 from skyreels_avatar.errors import AvatarError, Cancelled, InputError
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ app = typer.Typer(
     help="A portrait, a voice and a sentence become a directed talking video.",
 )
 app.add_typer(models_app, name="models")
+app.command(name="render")(render_command)
 stderr = Console(stderr=True, soft_wrap=True, highlight=False)
 stdout = Console(soft_wrap=True, highlight=False)
 
@@ -108,8 +111,9 @@ def generate_command(
 
 @app.command(name="plan")
 def plan_command(
-    image: Image,
-    audio: Audio,
+    film: Annotated[Path | None, typer.Argument(help="A script; or give --image, --audio.")] = None,
+    image: Image | None = None,
+    audio: Audio | None = None,
     camera: Camera = "static",
     tier: Tier = "nano",
     size: Size = None,
@@ -121,8 +125,15 @@ def plan_command(
     audio_start: Start = None,
     audio_end: End = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    animatic: Annotated[
+        Path | None, typer.Option(help="Of a script: write its stills, cut and moving, here.")
+    ] = None,
 ) -> None:
-    """Say what generating a shot would take, without loading any weights."""
+    """Say what generating a shot or a film would take, without loading any weights."""
+    if film is not None:
+        return plan_film(film, tier, 0, steps, as_json, animatic)
+    if image is None or audio is None:
+        raise typer.BadParameter("give a script, or --image and --audio")
     request = _request({"prompt": "", "output": Path("output.mp4"), **locals()})
     from skyreels_avatar.generate import estimate
 
@@ -130,7 +141,7 @@ def plan_command(
     if as_json:
         stdout.print(json.dumps(shot.to_dict(), indent=2), markup=False)
     else:
-        stdout.print(_plan_table(shot))
+        stdout.print(plan_table(shot))
 
 
 @app.command(name="camera")
@@ -216,7 +227,7 @@ def run(arguments: Sequence[str]) -> int:
         except BaseException as error:
             code = _failure(error)
     if code == INTERRUPTED:
-        stderr.print("stopped; nothing was written")
+        stderr.print("stopped; no half file is left")
     return code if isinstance(code, int) else DONE
 
 
@@ -234,6 +245,9 @@ def _failure(error: BaseException) -> int:
         message += " (see --help)"
     elif isinstance(error, InputError):
         code, message = WRONG_INPUT, str(error)
+        for problem in getattr(error, "problems", ())[:-1]:
+            stderr.print(Text("error: ", style="bold red") + Text(problem))
+            message = error.problems[-1]
     elif isinstance(error, AvatarError):
         code, message = FAILED, str(error)
     elif isinstance(error, MemoryError):
@@ -304,29 +318,6 @@ def _progress_bar() -> Iterator[Callable[[Report], None]]:
 
     with bar:
         yield show
-
-
-def _plan_table(shot) -> Table:
-    table = Table(box=None, show_header=False, pad_edge=False)
-    rows = {
-        "video": f"{shot.width}x{shot.height}, {shot.num_frames} frames at {shot.fps:g} fps, "
-        f"{shot.duration_s:.2f} s",
-        "windows": f"{len(shot.segments)} of up to {max(s.num_frames for s in shot.segments)} "
-        f"motion frames, {shot.num_inference_steps} steps each",
-        "memory": f"about {shot.memory_mb / 1000:.1f} GB, whatever the length",
-        "time": f"about {shot.seconds:.0f} s on {shot.machine}",
-    }
-    for name, value in rows.items():
-        table.add_row(name, value)
-    for segment in shot.segments:
-        first, last = segment.keep[0], segment.keep[1] - 1
-        known = f", {segment.num_known_frames} known" if segment.num_known_frames else ""
-        table.add_row(
-            f"  window {segment.index + 1}",
-            f"motion frames {first} to {last} of {segment.num_frames} from "
-            f"{segment.first_frame}{known}",
-        )
-    return table
 
 
 @contextmanager

@@ -65,6 +65,7 @@ class FilmResult:
         shots: all shots of the film that are made, with their own videos.
         missing: numbers of the shots that are not.
         num_frames, fps, height, width, duration_s: of the film.
+        origin_s: the second of the soundtrack at which it begins.
         seconds: of the whole run.
     """
 
@@ -76,6 +77,7 @@ class FilmResult:
     height: int
     width: int
     duration_s: float
+    origin_s: float
     seconds: float
 
 
@@ -145,6 +147,7 @@ def render(
         height=film.script.height,
         width=film.script.width,
         duration_s=timeline.duration_s,
+        origin_s=timeline.origin_s,
         seconds=time.perf_counter() - start,
     )
 

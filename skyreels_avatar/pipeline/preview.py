@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from skyreels_avatar.pipeline.parallel import ordered_map
 from skyreels_avatar.pipeline.plan import Segment, ShotPlan, plan_shot
 from skyreels_avatar.pipeline.progress import OnProgress, Reporter
 from skyreels_avatar.pipeline.reference import frames_per_chunk
-from skyreels_avatar.script import GenerationRequest, parse_camera
+from skyreels_avatar.script import Camera, GenerationRequest, parse_camera
 from skyreels_avatar.shapes import BUCKET_STEP_PX, latent_frames
 from skyreels_avatar.tiers import Tier, load_tier
 
@@ -81,9 +82,16 @@ def estimate(request: GenerationRequest) -> ShotEstimate:
     Raises:
         InputError: the picture, the sound or the tier cannot be used.
     """
-    shot, files = request.shot, read_shot(request)
-    tier = load_tier(request.tier)
-    plan = plan_shot(files.audio.duration_s, request.fps, tier.fps, tier.window, tier.overlap)
+    files = read_shot(request)
+    return estimate_sized(request, files.audio.duration_s, files.height, files.width)
+
+
+def estimate_sized(
+    request: GenerationRequest, duration_s: float, height: int, width: int
+) -> ShotEstimate:
+    """Count what a request takes whose sound is `duration_s` long; no file is read."""
+    shot, tier = request.shot, load_tier(request.tier)
+    plan = plan_shot(duration_s, request.fps, tier.fps, tier.window, tier.overlap)
     sampling = Sampling.of(request.sampling, tier)
     # Guidance asks the network once more for every condition that it leaves out, but for a
     # distilled one.
@@ -92,12 +100,12 @@ def estimate(request: GenerationRequest) -> ShotEstimate:
     passes = 1 if one_pass else 1 + sum(scale != 1 for scale in scales)
     num_passes = len(plan.segments) * sampling.num_inference_steps * passes
     cost = _video_cost if tier.buckets else _motion_cost
-    seconds, memory_mb, machine = cost(tier, plan, files.height * files.width, num_passes)
+    seconds, memory_mb, machine = cost(tier, plan, height * width, num_passes)
     return ShotEstimate(
         num_frames=plan.num_frames,
         fps=request.fps,
-        height=files.height,
-        width=files.width,
+        height=height,
+        width=width,
         duration_s=plan.num_frames / request.fps,
         segments=plan.segments,
         num_inference_steps=sampling.num_inference_steps,
@@ -162,6 +170,29 @@ def write_reference(
     with reporter.stage("analyse"):
         whole = Portrait.load(image)
         height, width = fit_size(whole.height, whole.width, size)
+    chunks = reference_frames(whole, height, width, face, moves, plan, reporter)
+    with VideoWriter(path, height, width, fps) as writer:
+        for pixels in chunks:
+            writer.write(pixels)
+            reporter.report("write")
+    return plan.num_frames
+
+
+def reference_frames(
+    whole: Portrait,
+    height: int,
+    width: int,
+    face: str,
+    moves: Camera,
+    plan: ShotPlan,
+    reporter: Reporter,
+) -> Iterator[np.ndarray]:
+    """Yield the pictures (F, H, W, 3) uint8 that a camera sees of a picture, a few at a time.
+
+    Raises:
+        FaceError: there is no face, or not the one that was asked for.
+    """
+    with reporter.stage("analyse"):
         silence = AudioTrack(np.zeros(1, np.float32), 16_000)
         files = ShotFiles(whole, silence, height, width)
         portrait, chosen = frame_face(files, face, FaceAnalyser())
@@ -169,10 +200,7 @@ def write_reference(
         reference = build_reference(OpenShot(portrait, chosen, None, plan), moves)
     reporter.start_pace(plan.num_frames)
     step = frames_per_chunk(height, width)
-    with VideoWriter(path, height, width, fps) as writer:
-        chunks = [(i, min(i + step, plan.num_frames)) for i in range(0, plan.num_frames, step)]
-        for pixels in ordered_map(lambda chunk: reference.frames(*chunk), chunks):
-            writer.write(pixels)
-            reporter.add(len(pixels))
-            reporter.report("write")
-    return plan.num_frames
+    chunks = [(i, min(i + step, plan.num_frames)) for i in range(0, plan.num_frames, step)]
+    for pixels in ordered_map(lambda chunk: reference.frames(*chunk), chunks):
+        reporter.add(len(pixels))
+        yield pixels

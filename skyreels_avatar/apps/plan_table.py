@@ -1,0 +1,34 @@
+"""The table that `plan` prints of one shot."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from skyreels_avatar.generate import ShotEstimate
+
+
+def plan_table(shot: ShotEstimate) -> Table:
+    """Return what generating a shot will take, a line for each window."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    rows = {
+        "video": f"{shot.width}x{shot.height}, {shot.num_frames} frames at {shot.fps:g} fps, "
+        f"{shot.duration_s:.2f} s",
+        "windows": f"{len(shot.segments)} of up to {max(s.num_frames for s in shot.segments)} "
+        f"motion frames, {shot.num_inference_steps} steps each",
+        "memory": f"about {shot.memory_mb / 1000:.1f} GB, whatever the length",
+        "time": f"about {shot.seconds:.0f} s on {shot.machine}",
+    }
+    for name, value in rows.items():
+        table.add_row(name, value)
+    for segment in shot.segments:
+        first, last = segment.keep[0], segment.keep[1] - 1
+        known = f", {segment.num_known_frames} known" if segment.num_known_frames else ""
+        table.add_row(
+            f"  window {segment.index + 1}",
+            f"motion frames {first} to {last} of {segment.num_frames} from "
+            f"{segment.first_frame}{known}",
+        )
+    return table
