@@ -88,7 +88,7 @@ def _syntax_problem(path: Path, error: yaml.MarkedYAMLError) -> str:
         said = "a tab; indent with spaces"
     elif "single document" in (error.context or ""):
         said = "a second document begins; a script is one document"
-    elif said == "could not determine a constructor for the tag":
+    elif said.startswith("could not determine a constructor for the tag"):
         said = "tags are not allowed"
     return f"{path}:{line}: this is no valid YAML: {said}"
 

@@ -133,7 +133,9 @@ class _ScriptReader:
             if not 30 <= tempo <= 300:
                 self._problem(top.value["tempo"], "tempo must be 30 to 300 beats a minute")
                 tempo = None
-        return SoundClock(soundtrack, transcript, tempo)
+        found = {"soundtrack": soundtrack, "transcript": transcript}
+        unusable = [key for key, path in found.items() if path is None and key in top.value]
+        return SoundClock(soundtrack, transcript, tempo, unusable)
 
     def _shots_of(
         self, top: Marked, defaults: Mapping[str, Marked], files: tuple[Path, ...]
@@ -144,7 +146,8 @@ class _ScriptReader:
             if isinstance(own.value, dict):
                 known = [k for k in SHOT_KEYS if k not in _SPAN_KEYS or k in LENGTH_KEYS]
                 self._check_keys(own, known, "defaults")
-                defaults = _filled(own.value, defaults)
+                usable = {key: value for key, value in own.value.items() if key in known}
+                defaults = _filled(usable, defaults)
             else:
                 self._problem(own, "defaults must be a mapping, as of a shot")
         shots = top.value.get("shots")

@@ -249,7 +249,9 @@ def _chosen(only: Collection[int], num_shots: int) -> set[int]:
 
 def _make(film: Film, todo: Sequence[_Job], progress: _FilmReporter) -> None:
     """Make the videos of shots; all are checked before the first is begun."""
-    folder = _made_folder(todo[0].request.output.parent)
+    folder = todo[0].request.output.parent
+    added = [place for place in (folder, *folder.parents) if not place.exists()]
+    _made_folder(folder)
     try:
         for job in todo:
             film.spoken(job.placed).save(job.request.shot.audio)
@@ -265,8 +267,9 @@ def _make(film: Film, todo: Sequence[_Job], progress: _FilmReporter) -> None:
     finally:
         for job in todo:
             job.request.shot.audio.unlink(missing_ok=True)
-        if not any(folder.iterdir()):
-            folder.rmdir()
+        for place in added:
+            if not any(place.iterdir()):
+                place.rmdir()
 
 
 def _check(todo: Sequence[_Job], components: Components) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -35,17 +35,36 @@ def seconds(value: object, name: str) -> float:
     return float(value)
 
 
-class SoundClock:
-    """The words and the beats of a soundtrack, read when they are first asked for."""
+class AlreadySaidError(InputError):
+    """Report what follows from a problem that has been reported where it arose."""
 
-    def __init__(self, soundtrack: Path | None, transcript: Path | None, tempo: float | None):
+
+class SoundClock:
+    """The words and the beats of a soundtrack, read when they are first asked for.
+
+    Args:
+        soundtrack, transcript: files; None where the script names none.
+        tempo: beats a minute, None where it does not say.
+        unusable: which of the two the script names, but cannot be used.
+    """
+
+    def __init__(
+        self,
+        soundtrack: Path | None,
+        transcript: Path | None,
+        tempo: float | None,
+        unusable: Collection[str] = (),
+    ):
         self._soundtrack = soundtrack
         self._transcript = transcript
         self._tempo = tempo
+        self._unusable = unusable
 
     @cached_property
     def words(self) -> Transcript:
         """The transcript."""
+        if "transcript" in self._unusable:
+            raise AlreadySaidError("the transcript cannot be used")
         if self._transcript is None:
             raise InputError("words need a transcript: name an .srt, .vtt or .lrc file at the top")
         return Transcript.load(self._transcript)
@@ -55,6 +74,8 @@ class SoundClock:
         """The times of the beats."""
         from skyreels_avatar.media.beats import track_beats
 
+        if "soundtrack" in self._unusable:
+            raise AlreadySaidError("the soundtrack cannot be used")
         if self._soundtrack is None:
             raise InputError("beats need a soundtrack")
         return track_beats(load_sound(self._soundtrack), self._tempo)
@@ -84,12 +105,14 @@ class SpanReader:
     def __init__(self, clock: SoundClock, problem: Problem):
         self._clock = clock
         self._problem = problem
-        self._reached_s: float | None = 0.0
+        self._reached_s: float | None = 0.0  # None: a shot's length is not known
+        self._latest_s = 0.0
 
     def skip(self, length_s: float | None) -> None:
         """Go past a shot with a sound of its own."""
         known = self._reached_s is not None and length_s is not None
         self._reached_s = self._reached_s + length_s if known else None
+        self._latest_s = max(self._latest_s, self._reached_s or 0.0)
 
     def read(self, entries: Mapping[str, Marked]) -> tuple[float | None, float | None]:
         """Return start and end of a shot on the soundtrack, None where they are left open."""
@@ -105,6 +128,9 @@ class SpanReader:
             )
             end_s = None
         self._reached_s = end_s
+        self._latest_s = max(
+            time_s for time_s in (self._latest_s, begins_s, end_s) if time_s is not None
+        )
         return start_s, end_s
 
     def _one_of(self, entries: Mapping[str, Marked], keys: tuple[str, ...]) -> str | None:
@@ -119,6 +145,8 @@ class SpanReader:
         marked = entries[key]
         try:
             return self._seconds(key, marked.plain(), begins_s)
+        except AlreadySaidError:
+            return None
         except InputError as error:
             self._problem(marked, error)
             return None
@@ -135,8 +163,8 @@ class SpanReader:
         if key in WORD_KEYS:
             if not isinstance(value, str):
                 raise InputError(f"{key} must be words of the transcript, got {value!r}")
-            after_s = begins_s if key == "to" else self._reached_s
-            return self._clock.words.find(value, after_s or 0.0)[key == "to"]
+            after_s = self._latest_s if begins_s is None else max(begins_s, self._latest_s)
+            return self._clock.words.find(value, after_s)[key == "to"]
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise InputError(f"{key} must be a whole number from 1, got {value!r}")
         if key == "beats":

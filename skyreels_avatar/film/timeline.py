@@ -111,7 +111,9 @@ def lay_out(
         stop = grid[index + 1] - fade_out // 2 + fade_out
         start_s, end_s = (border - borders[0] for border in borders[index : index + 2])
         placed = PlacedShot(index, shot, start_s, end_s, first, stop - first, fade_in, fade_out)
-        problems += _problems_inside(placed, fps)
+        said = {(problem.index, problem.key) for problem in problems}
+        found = _problems_inside(placed, fps)
+        problems += [problem for problem in found if (problem.index, problem.key) not in said]
         shots.append(placed)
     return Timeline(tuple(shots), grid[-1], fps, borders[0]), problems
 
@@ -214,26 +216,17 @@ def _too_short(index: int, start_s: float, end_s: float) -> ShotProblem:
 
 def _problems_inside(placed: PlacedShot, fps: Fraction) -> list[ShotProblem]:
     problems = []
+    lasts = f"shot {placed.number}, which lasts {placed.end_s - placed.start_s:.2f} s"
     if placed.fade_in + placed.fade_out > placed.num_frames:
-        problems.append(
-            ShotProblem(
-                placed.index,
-                "fade_s",
-                f"the cross-fades of shot {placed.number} do not fit into its "
-                f"{placed.end_s - placed.start_s:.2f} s; make them shorter",
-            )
-        )
+        # The longer one is to blame: it is written in the shot that it leads to.
+        index = placed.index + (placed.fade_out > placed.fade_in)
+        message = f"cross-fades of this length do not fit into {lasts}"
+        problems.append(ShotProblem(index, "fade_s", message))
     camera = placed.shot.camera
     if not isinstance(camera, CameraMove):
         latest_s = camera[-1].time_s
         length_s = (placed.num_frames - placed.lead_in - 1) / float(fps)
         if latest_s > 0 and latest_s >= length_s:
-            problems.append(
-                ShotProblem(
-                    placed.index,
-                    "camera",
-                    f"the camera keyframe at {latest_s:g} s lies beyond shot {placed.number}, "
-                    f"which lasts {placed.end_s - placed.start_s:.2f} s",
-                )
-            )
+            message = f"the camera keyframe at {latest_s:g} s lies beyond {lasts}"
+            problems.append(ShotProblem(placed.index, "camera", message))
     return problems
