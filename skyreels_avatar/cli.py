@@ -66,6 +66,11 @@ Negative = Annotated[str, typer.Option(help="What should not be seen.")]
 Start = Annotated[float | None, typer.Option(help="Use the sound from this second on.")]
 End = Annotated[float | None, typer.Option(help="Use the sound up to this second.")]
 
+Work = Annotated[
+    Path | None,
+    typer.Option(help="Keep finished windows in this folder; started again, a run goes on there."),
+]
+
 
 @app.callback()
 def _options(
@@ -92,13 +97,16 @@ def generate_command(
     face: Face = "auto",
     audio_start: Start = None,
     audio_end: End = None,
+    work: Work = None,
 ) -> None:
     """Make a talking video of a portrait."""
     request = _request(locals())
     from skyreels_avatar.generate import generate_request
 
-    with _progress_bar() as on_progress:
-        result = generate_request(request, on_progress)
+    with _progress_bar() as on_progress, _kept_in(work):
+        result = generate_request(request, on_progress, work_folder=work)
+    if result.num_found:
+        stderr.print(f"went on with {result.num_found} of {result.num_frames} frames from {work}")
     total_s = result.seconds["total"]
     stages = ", ".join(f"{name} {s:.1f}" for name, s in result.seconds.items() if name != "total")
     stderr.print(f"[dim]{total_s:.1f} s in all; side by side: {stages}[/dim]")
@@ -227,7 +235,7 @@ def run(arguments: Sequence[str]) -> int:
         except BaseException as error:
             code = _failure(error)
     if code == INTERRUPTED:
-        stderr.print("stopped; no half file is left")
+        stderr.print("stopped; no video was written")
     return code if isinstance(code, int) else DONE
 
 
@@ -318,6 +326,17 @@ def _progress_bar() -> Iterator[Callable[[Report], None]]:
 
     with bar:
         yield show
+
+
+@contextmanager
+def _kept_in(work: Path | None) -> Iterator[None]:
+    """Say, when a run is stopped, where it can be gone on with."""
+    try:
+        yield
+    except (KeyboardInterrupt, Cancelled):
+        if work is not None:
+            stderr.print(f"finished windows are in {work}; the same command goes on with them")
+        raise
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The table that `plan` prints of one shot."""
+"""What `skyreels-avatar plan` prints."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def plan_table(shot: ShotEstimate) -> Table:
-    """Return what generating a shot will take, a line for each window."""
+    """Return the estimate of a shot as rows of a name and a value."""
     table = Table(box=None, show_header=False, pad_edge=False)
     rows = {
         "video": f"{shot.width}x{shot.height}, {shot.num_frames} frames at {shot.fps:g} fps, "

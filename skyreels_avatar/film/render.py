@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -33,7 +34,8 @@ from skyreels_avatar.provenance import metadata_of
 from skyreels_avatar.script import GenerationRequest, SamplingParams, Script
 from skyreels_avatar.tiers import load_tier
 
-WORK_SUFFIX, PIECES = ".work", "pieces"
+WORK_SUFFIX = ".work"
+PIECES, WINDOWS = "pieces", "windows"
 
 
 @dataclass(frozen=True)
@@ -260,7 +262,9 @@ def _make(film: Film, todo: Sequence[_Job], progress: _FilmReporter) -> None:
         for job in todo:
             forget_pieces(job.key, folder.with_name(PIECES))
             try:
-                generate_request(job.request, progress.of(job), components)
+                windows = folder.with_name(WINDOWS) / job.key
+                generate_request(job.request, progress.of(job), components, windows)
+                shutil.rmtree(windows, ignore_errors=True)
             except InputError as error:
                 raise type(error)(*_named(job, error)) from error
             progress.finish(job)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -106,13 +107,26 @@ def join_pieces(
         MediaError: there is no piece, one cannot be read, they differ in size, rate or kind of
             encoding, or the output cannot be written.
     """
+    if audio is None:
+        join_with_sound(pieces, output, None, metadata)
+        return
+    with closing(WaitingSound(playable(audio), check_output(output))) as sound:
+        join_with_sound(pieces, output, sound, metadata)
+
+
+def join_with_sound(
+    pieces: Sequence[Path],
+    output: Path,
+    sound: WaitingSound | None,
+    metadata: Mapping[str, str] | None = None,
+) -> None:
+    """Do as `join_pieces` with a sound that waits on disk already."""
     path = check_output(output)
     if not pieces:
         raise MediaError(f"there is nothing to join in {path}; give at least one piece")
     read = [read_piece(piece) for piece in pieces]
     for piece in read[1:]:
         _check_alike(read[0], piece)
-    sound = None if audio is None else WaitingSound(playable(audio), path)
     partial = partial_path(path)
     try:
         with av.open(str(partial), "w", format="mp4", options={"movflags": "+faststart"}) as film:
@@ -123,8 +137,6 @@ def join_pieces(
         raise MediaError(f"cannot write {path}: {error}") from error
     finally:
         partial.unlink(missing_ok=True)
-        if sound is not None:
-            sound.close()
 
 
 def _write(

@@ -126,7 +126,7 @@ class ReferenceMotionVAE(ModelMixin, ConfigMixin):
         new += smoothstep(1.0, 0.0, away.flip(0))[:, None] * ending[:, None]
         return self.encode_motion(motion)
 
-    def steadied(self, latents: torch.Tensor, num_known: int) -> torch.Tensor:
+    def steadied(self, latents: torch.Tensor, num_known: int, num_last: int = 0) -> torch.Tensor:
         """Take the tremor out of movements that are slow: brows, head, expression.
 
         Sampling in few steps leaves noise from frame to frame, a hundredth of a scale. The mean of
@@ -135,14 +135,15 @@ class ReferenceMotionVAE(ModelMixin, ConfigMixin):
 
         Args:
             latents: (1, 32, T, 1, 4) of a window.
-            num_known: frames at its beginning that were given.
+            num_known, num_last: frames at its beginning and its end that were given.
         """
         motion = self.decode_motion(latents)
         slow = motion[..., FIRST_STEADY:]
         after = torch.cat([slow[:, 1:], slow[:, -1:]], 1)
         before = torch.cat([slow[:, :1], slow[:, :-1]], 1)
         mean = slow / 2 + (before + after) / 4
-        motion[:, num_known:, FIRST_STEADY:] = mean[:, num_known:]
+        new = slice(num_known, motion.shape[1] - num_last)
+        motion[:, new, FIRST_STEADY:] = mean[:, new]
         return self.encode_motion(motion)
 
     def encode(self, landmarks: torch.Tensor, rest_landmarks: torch.Tensor) -> torch.Tensor:
@@ -326,8 +327,7 @@ def _missed(known: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
 def limit_motion(motion: torch.Tensor) -> torch.Tensor:
     """Keep motion numbers inside what the fields can do without folding."""
     limits = torch.tensor([4.0 * scale for scale in MOTION_SCALE], device=motion.device)
-    motion = torch.maximum(torch.minimum(motion, limits), -limits)
-    return motion
+    return torch.maximum(torch.minimum(motion, limits), -limits)
 
 
 def shut_lids(motion: torch.Tensor) -> torch.Tensor:
