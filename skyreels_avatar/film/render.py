@@ -130,7 +130,7 @@ def render(
     todo = [job for job in jobs if job.number in chosen and not (resume and job.is_done())]
     progress = _FilmReporter(on_progress, todo, time.perf_counter())
     if todo:
-        _make(film, todo, progress)
+        _make(film, todo, progress, resume)
     made = {job.number for job in todo}
     shots = tuple(job.rendered(job.number in made) for job in jobs if job.is_done())
     missing = tuple(job.number for job in jobs if not job.is_done())
@@ -249,7 +249,7 @@ def _chosen(only: Collection[int], num_shots: int) -> set[int]:
     return set(only) or set(range(1, num_shots + 1))
 
 
-def _make(film: Film, todo: Sequence[_Job], progress: _FilmReporter) -> None:
+def _make(film: Film, todo: Sequence[_Job], progress: _FilmReporter, resume: bool) -> None:
     """Make the videos of shots; all are checked before the first is begun."""
     folder = todo[0].request.output.parent
     added = [place for place in (folder, *folder.parents) if not place.exists()]
@@ -261,8 +261,10 @@ def _make(film: Film, todo: Sequence[_Job], progress: _FilmReporter) -> None:
         _check(todo, components)
         for job in todo:
             forget_pieces(job.key, folder.with_name(PIECES))
+            windows = folder.with_name(WINDOWS) / job.key
+            if not resume:
+                shutil.rmtree(windows, ignore_errors=True)
             try:
-                windows = folder.with_name(WINDOWS) / job.key
                 generate_request(job.request, progress.of(job), components, windows)
                 shutil.rmtree(windows, ignore_errors=True)
             except InputError as error:

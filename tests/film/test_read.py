@@ -156,7 +156,7 @@ CASES = {
     "a cross-fade of -1 s": (GOOD + "    fade_s: -1\n", 10, "between 0 and 10"),
     "a wipe": (GOOD + "    transition: wipe\n", 10, "transition must be cut"),
     "cross-fades longer than a shot": (GOOD + "    transition: {fade_s: 6}\n", 10, "do not fit"),
-    "a script that includes itself": (GOOD + "  - include: film.yaml\n", 10, "cannot include itself"),
+    "a script in itself": (GOOD + "  - include: film.yaml\n", 10, "cannot include itself"),
     "a circle of scripts": (GOOD + "  - include: loop.yaml\n", 1, "film.yaml -> loop.yaml"),
     "missing part": (GOOD + "  - include: no.yaml\n", 10, "script not found"),
     "a part that is a list": (GOOD + "  - include: list.yaml\n", 1, "an included script"),
