@@ -6,7 +6,6 @@ import gc
 import json
 import logging
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +24,7 @@ from skyreels_avatar.apps.film_commands import plan_film, render_command
 from skyreels_avatar.apps.hub_commands import models_app
 from skyreels_avatar.apps.memory import keep_freed_memory
 from skyreels_avatar.apps.plan_table import plan_table
+from skyreels_avatar.apps.process import quiet_native_code, stopped_by_termination
 from skyreels_avatar.errors import AvatarError, Cancelled, InputError
 
 if TYPE_CHECKING:
@@ -229,7 +229,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run the command line and return its exit code: 0, 1 failed, 2 wrong input, 130 stopped."""
     # torch reads this when it is imported, inside the commands: threads that wait must not spin.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    with _log_lines(), _stopped_by_termination(), _quiet_native_code("--verbose" in arguments):
+    with _log_lines(), stopped_by_termination(), quiet_native_code("--verbose" in arguments):
         try:
             code = app(args=list(arguments), prog_name="skyreels-avatar", standalone_mode=False)
         except BaseException as error:
@@ -360,48 +360,3 @@ def _log_lines() -> Iterator[None]:
     finally:
         root.removeHandler(lines)
         root.setLevel(before)
-
-
-@contextmanager
-def _quiet_native_code(verbose: bool) -> Iterator[None]:
-    """Drop what compiled libraries print on stderr; mediapipe writes notes to its developers.
-
-    Python's own stderr goes on to where it went. `verbose` leaves everything as it is.
-    """
-    python_stderr = sys.stderr
-    try:
-        is_the_process_own = python_stderr.fileno() == 2
-    except (AttributeError, OSError, ValueError):
-        is_the_process_own = False  # captured or closed by whoever runs us
-    if verbose or not is_the_process_own:
-        yield
-        return
-    python_stderr.flush()
-    kept = os.dup(2)
-    with open(os.devnull, "w") as nowhere, os.fdopen(kept, "w", closefd=False) as sys.stderr:
-        os.dup2(nowhere.fileno(), 2)
-        try:
-            yield
-        finally:
-            sys.stderr.flush()
-            os.dup2(kept, 2)
-            sys.stderr = python_stderr
-            os.close(kept)
-
-
-@contextmanager
-def _stopped_by_termination() -> Iterator[None]:
-    """Treat a polite kill like Ctrl-C, so that no half file stays."""
-
-    def stop(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    try:
-        before = signal.signal(signal.SIGTERM, stop)
-    except ValueError:  # not the main thread: whoever runs us there handles signals
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -15,6 +15,10 @@ _SRT_SPAN = re.compile(rf"\s*{_SRT_TIME}\s*-->\s*{_SRT_TIME}")
 _LRC_TIME = r"(\d+):(\d{1,2})(?:[.:](\d{1,3}))?"
 _LRC_LINE = re.compile(rf"\s*((?:\[{_LRC_TIME}\]\s*)+)(.*)")
 _LRC_WORD = re.compile(rf"<{_LRC_TIME}>")
+# A word is what spaces, dashes and points leave together; in scripts without spaces, one letter.
+_UNSPACED = r"\u3040-\u30ff\u3400-\u9fff"
+_LETTERS = rf"(?:(?![{_UNSPACED}])[^\W_])+"
+_WORD = re.compile(rf"[{_UNSPACED}]|{_LETTERS}(?:['\u2019]{_LETTERS})*")
 _LAST_LINE_S = 4.0  # lyrics give no end; the last line lasts at most so long
 
 
@@ -63,7 +67,7 @@ class Transcript:
         wanted = _normal_words(phrase)
         if not wanted:
             raise InputError(f"words of the transcript are needed, got {phrase!r}")
-        said = [normal for word in self.words for normal in (_normal_words(word.text) or [""])[:1]]
+        said = [" ".join(_normal_words(word.text)) for word in self.words]
         size = len(wanted)
         starts = [i for i in range(len(said) - size + 1) if said[i : i + size] == wanted]
         for first in starts:
@@ -88,13 +92,12 @@ class Transcript:
 
 def _normal_words(text: str) -> list[str]:
     folded = unicodedata.normalize("NFKC", text).casefold().replace("\u2019", "'")
-    return re.findall(r"[^\W_]+(?:'[^\W_]+)*", folded)
+    return _WORD.findall(folded)
 
 
 def _spread(text: str, start_s: float, end_s: float) -> list[Word]:
     """Return the words of a line, sharing its time by their lengths."""
-    texts = [word for piece in text.split() for word in _split_unspaced(piece)]
-    texts = [word for word in texts if _normal_words(word)]
+    texts = _WORD.findall(text)
     total = sum(len(word) for word in texts)
     words, done = [], 0
     for word in texts:
@@ -102,11 +105,6 @@ def _spread(text: str, start_s: float, end_s: float) -> list[Word]:
         words.append(Word(word, *times))
         done += len(word)
     return words
-
-
-def _split_unspaced(piece: str) -> list[str]:
-    """Return a piece between spaces as words: several where a script has no spaces or a dash."""
-    return re.findall(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_]+(?:['\u2019][^\W_]+)*", piece)
 
 
 def _read_subtitles(lines: Sequence[str]) -> list[Word]:
