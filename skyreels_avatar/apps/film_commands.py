@@ -116,7 +116,7 @@ def _report(result: FilmResult) -> None:
     for shot in new:
         typer.echo(f"shot {shot.number}: {shot.path}", err=True)
     kept = len(result.shots) - len(new)
-    stderr.print(f"[dim]{result.seconds:.1f} s; {len(new)} shots made, {kept} kept[/dim]")
+    stderr.print(f"[dim]{result.seconds:.1f} s; shots: {len(new)} made, {kept} kept[/dim]")
     if result.path is None:
         missing = ", ".join(map(str, result.missing))
         typer.echo(f"no film yet: shots {missing} are not made; leave --only out to make them")

@@ -50,7 +50,7 @@ def read_script(path: str | Path) -> Script:
 class _ScriptReader:
     def __init__(self, path: Path):
         self._path = path
-        self._problems: list[str] = []
+        self._problems: list[tuple[str, int, str]] = []
 
     def read(self) -> Script:
         """Return the script of the file, or raise all its problems."""
@@ -62,8 +62,7 @@ class _ScriptReader:
         entries = self._shots_of(top, {}, (self._path.resolve(),))
         clock = self._clock(top, film.get("soundtrack"))
         shots = self._shots(entries, film.get("soundtrack"), clock)
-        if self._problems:
-            raise ScriptError(self._problems)
+        self._raise_problems()
         try:
             script = Script(tuple(shots), **film)
         except InputError as error:
@@ -72,9 +71,15 @@ class _ScriptReader:
         return script
 
     def _problem(self, marked: Marked, message: object) -> None:
-        line = marked.problem(message)
-        if line not in self._problems:  # a default is found wrong once, not in every shot
-            self._problems.append(line)
+        found = (str(marked.path), marked.line, marked.problem(message))
+        if found not in self._problems:  # a default is found wrong once, not in every shot
+            self._problems.append(found)
+
+    def _raise_problems(self) -> None:
+        """Raise all problems that were found, in the order of their lines."""
+        if self._problems:
+            in_order = sorted(self._problems, key=lambda found: found[:2])
+            raise ScriptError([problem for _, _, problem in in_order])
 
     def _check_keys(self, marked: Marked, known: Sequence[str], noun: str) -> None:
         for key, value in marked.value.items():
@@ -184,7 +189,7 @@ class _ScriptReader:
         try:
             part = read_marked(path)
         except ScriptError as error:
-            self._problems += error.problems
+            self._problems += [(str(path), 0, problem) for problem in error.problems]
             return []
         if not isinstance(part.value, dict):
             self._problem(part, "an included script is a mapping that holds a list of shots")
@@ -350,8 +355,7 @@ class _ScriptReader:
             keys = {"start_s": START_KEYS, "end_s": END_KEYS, "fade_s": ("transition", "fade_s")}
             named = [values[k] for k in keys.get(problem.key, (problem.key,)) if k in values]
             self._problem(named[0] if named else marked, problem.message)
-        if self._problems:
-            raise ScriptError(self._problems)
+        self._raise_problems()
 
 
 def _filled(own: Mapping[str, Marked], defaults: Mapping[str, Marked]) -> dict[str, Marked]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -69,6 +71,7 @@ class FilmResult:
         num_frames, fps, height, width, duration_s: of the film.
         origin_s: the second of the soundtrack at which it begins.
         seconds: of the whole run.
+        warnings: what was adjusted or could not be used in the shots that this run made.
     """
 
     path: Path | None
@@ -81,6 +84,7 @@ class FilmResult:
     duration_s: float
     origin_s: float
     seconds: float
+    warnings: tuple[str, ...] = ()
 
 
 def render(
@@ -129,11 +133,10 @@ def render(
     chosen = _chosen(only, len(jobs))
     todo = [job for job in jobs if job.number in chosen and not (resume and job.is_done())]
     progress = _FilmReporter(on_progress, todo, time.perf_counter())
-    if todo:
-        _make(film, todo, progress, resume)
+    warnings = _make(film, todo, progress, resume) if todo else []
     made = {job.number for job in todo}
     shots = tuple(job.rendered(job.number in made) for job in jobs if job.is_done())
-    missing = tuple(job.number for job in jobs if not job.is_done())
+    missing = tuple(sorted({job.number for job in jobs} - {shot.number for shot in shots}))
     if not missing:
         progress.report_join()
         pieces = film_pieces(shots, film.script.fps, work_folder / PIECES)
@@ -151,6 +154,7 @@ def render(
         duration_s=timeline.duration_s,
         origin_s=timeline.origin_s,
         seconds=time.perf_counter() - start,
+        warnings=tuple(warnings),
     )
 
 
@@ -249,11 +253,12 @@ def _chosen(only: Collection[int], num_shots: int) -> set[int]:
     return set(only) or set(range(1, num_shots + 1))
 
 
-def _make(film: Film, todo: Sequence[_Job], progress: _FilmReporter, resume: bool) -> None:
-    """Make the videos of shots; all are checked before the first is begun."""
+def _make(film: Film, todo: Sequence[_Job], progress: _FilmReporter, resume: bool) -> list[str]:
+    """Make the videos of shots, all checked before the first is begun; return warnings."""
     folder = todo[0].request.output.parent
     added = [place for place in (folder, *folder.parents) if not place.exists()]
     _made_folder(folder)
+    warnings: list[str] = []
     try:
         for job in todo:
             film.spoken(job.placed).save(job.request.shot.audio)
@@ -265,11 +270,13 @@ def _make(film: Film, todo: Sequence[_Job], progress: _FilmReporter, resume: boo
             if not resume:
                 shutil.rmtree(windows, ignore_errors=True)
             try:
-                generate_request(job.request, progress.of(job), components, windows)
+                result = generate_request(job.request, progress.of(job), components, windows)
                 shutil.rmtree(windows, ignore_errors=True)
             except InputError as error:
                 raise type(error)(*_named(job, error)) from error
+            warnings += [f"shot {job.number}: {warning}" for warning in result.warnings]
             progress.finish(job)
+        return warnings
     finally:
         for job in todo:
             job.request.shot.audio.unlink(missing_ok=True)
@@ -281,15 +288,28 @@ def _make(film: Film, todo: Sequence[_Job], progress: _FilmReporter, resume: boo
 def _check(todo: Sequence[_Job], components: Components) -> None:
     """Read the files of all shots and find their faces, so that a film fails at once or never."""
     problems = []
-    for job in todo:
-        try:
-            files = read_shot(job.request)
-            if job.request.shot.image is not None:
-                frame_face(files, job.request.shot.face, components.face_analyser())
-        except InputError as error:
-            problems += _named(job, error)
+    with _doubts_unsaid():
+        for job in todo:
+            try:
+                files = read_shot(job.request)
+                if job.request.shot.image is not None:
+                    frame_face(files, job.request.shot.face, components.face_analyser())
+            except InputError as error:
+                problems += _named(job, error)
     if problems:
         raise ScriptError(problems)
+
+
+@contextmanager
+def _doubts_unsaid() -> Iterator[None]:
+    """Leave what is only doubtful about a face to be said when its shot is made."""
+    log = logging.getLogger("skyreels_avatar.faces.select")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
 
 
 def _named(job: _Job, error: InputError) -> list[str]:

@@ -107,6 +107,7 @@ class SpanReader:
         self._problem = problem
         self._reached_s: float | None = 0.0  # None: a shot's length is not known
         self._latest_s = 0.0
+        self._has_failed = False
 
     def skip(self, length_s: float | None) -> None:
         """Go past a shot with a sound of its own."""
@@ -146,14 +147,17 @@ class SpanReader:
         try:
             return self._seconds(key, marked.plain(), begins_s)
         except AlreadySaidError:
-            return None
+            pass
         except InputError as error:
             self._problem(marked, error)
-            return None
+        self._has_failed = True
+        return None
 
     def _seconds(self, key: str, value: object, begins_s: float | None) -> float:
         if key in ("start_s", "end_s"):
             return seconds(value, key)
+        if key in LENGTH_KEYS and begins_s is None and self._has_failed:
+            raise AlreadySaidError("a shot before has no length for another reason")
         if key in LENGTH_KEYS and begins_s is None:
             raise InputError(
                 f"{key} needs to know when the shot starts: give the shots before it a length, too"
