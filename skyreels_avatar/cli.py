@@ -8,14 +8,13 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -25,10 +24,10 @@ from skyreels_avatar.apps.hub_commands import models_app
 from skyreels_avatar.apps.memory import keep_freed_memory
 from skyreels_avatar.apps.plan_table import plan_table
 from skyreels_avatar.apps.process import quiet_native_code, stopped_by_termination
+from skyreels_avatar.apps.progress_bar import progress_bar
 from skyreels_avatar.errors import AvatarError, Cancelled, InputError
 
 if TYPE_CHECKING:
-    from skyreels_avatar.generate import Progress as Report
     from skyreels_avatar.script import GenerationRequest
 
 DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -66,6 +65,14 @@ Negative = Annotated[str, typer.Option(help="What should not be seen.")]
 Start = Annotated[float | None, typer.Option(help="Use the sound from this second on.")]
 End = Annotated[float | None, typer.Option(help="Use the sound up to this second.")]
 
+Windows = Annotated[
+    str, typer.Option(help="overlap: each goes on from the last; keyframes: all side by side.")
+]
+Engine = Annotated[
+    str | None,
+    typer.Option(help="Who makes the windows: local = processes here, ray = a cluster."),
+]
+Workers = Annotated[int | None, typer.Option(help="How many make windows side by side.")]
 Work = Annotated[
     Path | None,
     typer.Option(help="Keep finished windows in this folder; started again, a run goes on there."),
@@ -98,18 +105,34 @@ def generate_command(
     audio_start: Start = None,
     audio_end: End = None,
     work: Work = None,
+    windows: Windows = "overlap",
+    engine: Engine = None,
+    workers: Workers = None,
+    address: Annotated[str | None, typer.Option(help="Of a Ray cluster that runs.")] = None,
 ) -> None:
     """Make a talking video of a portrait."""
     request = _request(locals())
     from skyreels_avatar.generate import generate_request
 
-    with _progress_bar() as on_progress, _kept_in(work):
-        result = generate_request(request, on_progress, work_folder=work)
-    if result.num_found:
-        stderr.print(f"went on with {result.num_found} of {result.num_frames} frames from {work}")
-    total_s = result.seconds["total"]
-    stages = ", ".join(f"{name} {s:.1f}" for name, s in result.seconds.items() if name != "total")
-    stderr.print(f"[dim]{total_s:.1f} s in all; side by side: {stages}[/dim]")
+    with progress_bar(stderr) as on_progress, _kept_in(work):
+        if engine is None and workers is None:
+            result = generate_request(request, on_progress, work_folder=work)
+            num_found = result.num_found
+        else:
+            from skyreels_avatar.apps.farm import make_windows, shared_folder
+
+            with shared_folder(work, request.output) as folder:
+                num_found = make_windows(
+                    [request], folder, engine or "local", workers, address, on_progress
+                )
+                result = generate_request(request, on_progress, work_folder=folder)
+    if num_found:
+        stderr.print(f"went on with {num_found} of {result.num_frames} frames from {work}")
+    if engine is None and workers is None:
+        stages = dict(result.seconds)
+        total_s = stages.pop("total")
+        said = ", ".join(f"{name} {seconds:.1f}" for name, seconds in stages.items())
+        stderr.print(f"[dim]{total_s:.1f} s in all; side by side: {said}[/dim]")
     stdout.print(
         f"{result.path}  {result.width}x{result.height}, {result.num_frames} frames at "
         f"{result.fps:g} fps, {result.duration_s:.2f} s",
@@ -132,6 +155,8 @@ def plan_command(
     negative_prompt: Negative = "",
     audio_start: Start = None,
     audio_end: End = None,
+    windows: Windows = "overlap",
+    workers: Workers = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     animatic: Annotated[
         Path | None, typer.Option(help="Of a script: write its stills, cut and moving, here.")
@@ -145,7 +170,7 @@ def plan_command(
     request = _request({"prompt": "", "output": Path("output.mp4"), **locals()})
     from skyreels_avatar.generate import estimate
 
-    shot = estimate(request)
+    shot = estimate(request, workers)
     if as_json:
         stdout.print(json.dumps(shot.to_dict(), indent=2), markup=False)
     else:
@@ -165,7 +190,7 @@ def camera_command(
     """Write the reference video: the still picture seen through a camera move."""
     from skyreels_avatar.generate import write_reference
 
-    with _progress_bar() as on_progress:
+    with progress_bar(stderr) as on_progress:
         num_frames = write_reference(
             image, move, output, seconds, size=size, fps=fps, face=face, on_progress=on_progress
         )
@@ -288,44 +313,8 @@ def _request(options: dict) -> GenerationRequest:
         options["audio_guidance_scale"],
         options.get("seed", 0),
     )
-    return GenerationRequest(
-        shot, options["output"], options["tier"], options["size"], options["fps"], sampling
-    )
-
-
-class _TimeLeft(ProgressColumn):
-    """The seconds left that the pass itself estimates."""
-
-    def render(self, task) -> Text:
-        seconds = task.fields.get("seconds_left")
-        return Text("" if seconds is None else f"{seconds:.0f} s left", style="cyan")
-
-
-@contextmanager
-def _progress_bar() -> Iterator[Callable[[Report], None]]:
-    """Show a bar with stage and time left while a run reports to the yielded callback."""
-    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:3.0f} %")
-    bar = Progress(
-        *columns,
-        TimeElapsedColumn(),
-        _TimeLeft(),
-        console=stderr,
-        transient=True,
-        disable=not stderr.is_terminal,
-    )
-    task = bar.add_task("start", total=None, seconds_left=None)
-
-    def show(report: Report) -> None:
-        bar.update(
-            task,
-            description=f"{report.stage:<9}",
-            completed=report.done,
-            total=report.total or None,
-            seconds_left=report.seconds_left,
-        )
-
-    with bar:
-        yield show
+    asked = (options[name] for name in ("output", "tier", "size", "fps"))
+    return GenerationRequest(shot, *asked, sampling, windows=options["windows"])
 
 
 @contextmanager

@@ -20,13 +20,16 @@ from skyreels_avatar.pipeline.fingerprint import fingerprint_of
 from skyreels_avatar.pipeline.preview import ShotEstimate, estimate, write_reference
 from skyreels_avatar.pipeline.progress import OnProgress, Progress, Reporter
 from skyreels_avatar.pipeline.work import WorkFolder
+from skyreels_avatar.pipeline.worker import ShotWorker
 from skyreels_avatar.provenance import metadata_of
 from skyreels_avatar.script import Camera, GenerationRequest, SamplingParams, Shot
 
 __all__ = [
     "GenerationResult",
     "Progress",
+    "Reporter",
     "ShotEstimate",
+    "ShotWorker",
     "estimate",
     "generate",
     "generate_request",
@@ -82,6 +85,7 @@ def generate(
     end_s: float | None = None,
     on_progress: OnProgress | None = None,
     work_folder: str | Path | None = None,
+    windows: str = "overlap",
 ) -> GenerationResult:
     """Make a talking video of a portrait, and return where it is and how it was made.
 
@@ -103,6 +107,7 @@ def generate(
         start_s, end_s: the piece of the sound that is used.
         on_progress: called with a `Progress` many times a second; returning False stops the run.
         work_folder: see `generate_request`.
+        windows: "overlap" or "keyframes", see `GenerationRequest`.
 
     Raises:
         InputError: something given cannot be used; the message says what to do.
@@ -120,7 +125,7 @@ def generate(
         negative_prompt=negative_prompt,
     )
     sampling = SamplingParams(num_inference_steps, guidance_scale, audio_guidance_scale, seed)
-    request = GenerationRequest(shot, output, tier, size, fps, sampling)
+    request = GenerationRequest(shot, output, tier, size, fps, sampling, windows=windows)
     return generate_request(request, on_progress, work_folder=work_folder)
 
 
@@ -194,7 +199,10 @@ def _make_pieces(
         remaining = work.remaining(plan)
         num_found = plan.num_frames - sum(map(plan.num_pictures, remaining))
         reporter.start_pace(plan.num_frames, num_found)
-        AvatarPipeline(components).pieces(request, opened, work, reporter, remaining)
+        if remaining:
+            pipeline = AvatarPipeline(components)
+            shot = pipeline.encode(request, opened, reporter)
+            pipeline.pieces(shot, work, reporter, remaining)
         reporter.report("finish")
         join_with_sound(work.pieces(plan), path, sound, metadata_of(request))
     return num_found

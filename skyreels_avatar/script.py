@@ -21,6 +21,7 @@ MAX_SEED = 2**63 - 1
 MAX_STEPS = 1000
 MAX_GUIDANCE = 100.0
 MAX_FADE_S = 10.0
+WINDOWS = ("overlap", "keyframes")
 _NUMBER = r"-?\d+(?:\.\d+)?"
 
 
@@ -191,6 +192,8 @@ class GenerationRequest:
         size: "512x512" (WIDTHxHEIGHT), "480p", "720p", or None for the picture's own aspect.
         fps: frames per second of the video, 1 to 120.
         cuts: frames before which the video can later be cut without encoding it again.
+        windows: how a long shot is cut: "overlap", each window goes on from the one before, or
+            "keyframes", windows between key frames, which can be made side by side.
     """
 
     shot: Shot
@@ -200,9 +203,12 @@ class GenerationRequest:
     fps: float = 25.0
     sampling: SamplingParams = field(default_factory=SamplingParams)
     cuts: tuple[int, ...] = ()
+    windows: str = "overlap"
 
     def __post_init__(self) -> None:
         _set_path(self, "output")
+        if self.windows not in WINDOWS:
+            raise InputError(f"windows is one of {', '.join(WINDOWS)}, got {self.windows!r}")
         for name, cls in (("shot", Shot), ("sampling", SamplingParams)):
             value = getattr(self, name)
             if not isinstance(value, cls):

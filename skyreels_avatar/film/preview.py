@@ -23,9 +23,10 @@ from skyreels_avatar.generate import ShotEstimate
 from skyreels_avatar.media.image import Portrait
 from skyreels_avatar.media.video import VideoReader, VideoWriter, check_output
 from skyreels_avatar.pipeline.plan import plan_shot
-from skyreels_avatar.pipeline.preview import estimate_sized, reference_frames
+from skyreels_avatar.pipeline.preview import estimate_planned, reference_frames
 from skyreels_avatar.pipeline.progress import Reporter
 from skyreels_avatar.script import Camera, SamplingParams, Script
+from skyreels_avatar.tiers import load_tier
 
 ANIMATIC_LONG_SIDE_PX = 320
 _SMALLEST_SIDE_PX = 64
@@ -128,8 +129,10 @@ def plan_script(
     shots = []
     for placed in timeline.shots:
         request = shot_request(film, placed, sampling, tier, Path("sound.wav"))
+        known = load_tier(request.tier)
         duration_s = float(placed.num_frames / timeline.fps)
-        shots.append((placed, estimate_sized(request, duration_s, script.height, script.width)))
+        plan = plan_shot(duration_s, script.fps, known.fps, known.window, known.overlap)
+        shots.append((placed, estimate_planned(request, plan, script.height, script.width)))
     return FilmPlan(
         shots=tuple(shots),
         num_frames=timeline.num_frames,

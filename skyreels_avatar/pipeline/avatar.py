@@ -46,8 +46,7 @@ class AvatarPipeline:
         Raises:
             Cancelled: the caller's progress callback returned False.
         """
-        with reporter.stage("encode"):
-            shot = EncodedShot(self.components, request, opened)
+        shot = self.encode(request, opened, reporter)
         reporter.start_pace(opened.plan.num_frames)
         with one_core_per_thread():
             windows = self._windows(shot, opened.plan.shown, reporter)
@@ -56,10 +55,17 @@ class AvatarPipeline:
         return shot.reference
 
     @torch.no_grad()
+    def encode(
+        self, request: GenerationRequest, opened: OpenShot, reporter: Reporter
+    ) -> EncodedShot:
+        """Return what all windows of a shot share."""
+        with reporter.stage("encode"):
+            return EncodedShot(self.components, request, opened)
+
+    @torch.no_grad()
     def pieces(
         self,
-        request: GenerationRequest,
-        opened: OpenShot,
+        shot: EncodedShot,
         work: WorkFolder,
         reporter: Reporter,
         segments: Sequence[Segment],
@@ -74,16 +80,12 @@ class AvatarPipeline:
         Raises:
             Cancelled: the caller's progress callback returned False; finished pieces stay.
         """
-        if not segments:
-            return
-        with reporter.stage("encode"):
-            shot = EncodedShot(self.components, request, opened)
         height, width = shot.reference.size
 
         def opener(segment: Segment) -> Callable[[Path], VideoWriter]:
-            first, _ = opened.plan.video_range(segment)
-            cuts = [cut - first for cut in request.cuts if cut > first]
-            return lambda path: VideoWriter(path, height, width, request.fps, cuts=cuts)
+            first, _ = shot.plan.video_range(segment)
+            cuts = [cut - first for cut in shot.cuts if cut > first]
+            return lambda path: VideoWriter(path, height, width, shot.plan.fps, cuts=cuts)
 
         with one_core_per_thread():
             for segment, chunks in self._windows(shot, segments, reporter, work):
@@ -92,18 +94,16 @@ class AvatarPipeline:
     @torch.no_grad()
     def latents(
         self,
-        request: GenerationRequest,
-        opened: OpenShot,
+        shot: EncodedShot,
         work: WorkFolder,
         reporter: Reporter,
         segments: Sequence[Segment],
     ) -> None:
         """Sample some windows, and what they need, into the work folder; no picture is made."""
-        with reporter.stage("encode"):
-            shot = EncodedShot(self.components, request, opened)
-        with one_core_per_thread(), reporter.stage("denoise"):
+        maker = LatentMaker(self.components, shot, reporter, work)
+        with one_core_per_thread():
             for segment in segments:
-                LatentMaker(self.components, shot, reporter, work).of(segment)
+                maker.of(segment)
 
     def _windows(
         self,
