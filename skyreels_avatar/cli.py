@@ -6,7 +6,6 @@ import gc
 import json
 import logging
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -20,11 +19,12 @@ from rich.table import Table
 from rich.text import Text
 
 from skyreels_avatar import __version__
+from skyreels_avatar.apps.film_commands import plan_film, render_command
 from skyreels_avatar.apps.hub_commands import models_app
 from skyreels_avatar.apps.memory import keep_freed_memory
 from skyreels_avatar.apps.plan_table import plan_table
+from skyreels_avatar.apps.process import quiet_native_code, stopped_by_termination
 from skyreels_avatar.apps.progress_bar import progress_bar
-from skyreels_avatar.apps.quiet import quiet_native_code
 from skyreels_avatar.apps.retalk_commands import retalk_command
 from skyreels_avatar.apps.voice_commands import (
     Gate,
@@ -51,6 +51,7 @@ app = typer.Typer(
 app.add_typer(models_app, name="models")
 app.command(name="retalk")(retalk_command)
 register_voice_commands(app)
+app.command(name="render")(render_command)
 stderr = Console(stderr=True, soft_wrap=True, highlight=False)
 stdout = Console(soft_wrap=True, highlight=False)
 
@@ -160,8 +161,9 @@ def generate_command(
 
 @app.command(name="plan")
 def plan_command(
-    image: Image,
-    audio: Audio = None,
+    film: Annotated[Path | None, typer.Argument(help="A script; or give --image, --audio.")] = None,
+    image: Image | None = None,
+    audio: Audio | None = None,
     camera: Camera = "static",
     tier: Tier = "nano",
     size: Size = None,
@@ -177,8 +179,15 @@ def plan_command(
     windows: Windows = "overlap",
     workers: Workers = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    animatic: Annotated[
+        Path | None, typer.Option(help="Of a script: write its stills, cut and moving, here.")
+    ] = None,
 ) -> None:
-    """Say what generating a shot would take, without loading any weights."""
+    """Say what generating a shot or a film would take, without loading any weights."""
+    if film is not None:
+        return plan_film(film, tier, 0, steps, as_json, animatic)
+    if image is None or (audio is None and text is None):
+        raise typer.BadParameter("give a script, or --image and --audio or --text")
     request = _request({"prompt": "", "output": Path("output.mp4"), **locals()})
     from skyreels_avatar.generate import estimate
 
@@ -266,7 +275,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run the command line and return its exit code: 0, 1 failed, 2 wrong input, 130 stopped."""
     # torch reads this when it is imported, inside the commands: threads that wait must not spin.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    with _log_lines(), _stopped_by_termination(), quiet_native_code("--verbose" in arguments):
+    with _log_lines(), stopped_by_termination(), quiet_native_code("--verbose" in arguments):
         try:
             code = app(args=list(arguments), prog_name="skyreels-avatar", standalone_mode=False)
         except BaseException as error:
@@ -290,6 +299,9 @@ def _failure(error: BaseException) -> int:
         message += " (see --help)"
     elif isinstance(error, InputError):
         code, message = WRONG_INPUT, str(error)
+        for problem in getattr(error, "problems", ())[:-1]:
+            stderr.print(Text("error: ", style="bold red") + Text(problem))
+            message = error.problems[-1]
     elif isinstance(error, AvatarError):
         code, message = FAILED, str(error)
     elif isinstance(error, MemoryError):
@@ -364,21 +376,3 @@ def _log_lines() -> Iterator[None]:
     finally:
         root.removeHandler(lines)
         root.setLevel(before)
-
-
-@contextmanager
-def _stopped_by_termination() -> Iterator[None]:
-    """Treat a polite kill like Ctrl-C, so that no half file stays."""
-
-    def stop(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    try:
-        before = signal.signal(signal.SIGTERM, stop)
-    except ValueError:  # not the main thread: whoever runs us there handles signals
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

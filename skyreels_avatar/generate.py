@@ -178,8 +178,9 @@ def generate_request(
             num_found = _make_pieces(request, files, opened, work, components, reporter)
         else:
             with VideoWriter(
-                path, height, width, request.fps, files.audio, metadata=metadata_of(request)
-            ) as writer:
+                path, height, width, request.fps, files.audio,
+                metadata=metadata_of(request), cuts=request.cuts,
+            ) as writer:  # fmt: skip
                 del files  # the writer has put the sound on disk
                 AvatarPipeline(components)(request, opened, writer, reporter)
                 reporter.report("finish")

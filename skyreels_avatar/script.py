@@ -28,6 +28,7 @@ KEEPS = {
     "none": "head and shoulders may move, too",
 }
 GATES = ("auto", "off")
+MAX_FADE_S = 10.0
 WINDOWS = ("overlap", "keyframes")
 _NUMBER = r"-?\d+(?:\.\d+)?"
 _PHOTOS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
@@ -94,6 +95,8 @@ class Shot:
         vocals: what moves the mouth in place of `audio`: the voice alone, of the same length, such
             as a source separator makes of a song.
         gate: "auto" rests the mouth where instruments play and nobody speaks or sings; "off".
+        fade_s: in a film, how long the shot before is blended into this one, half of it on either
+            side of where they meet; 0 is a cut.
     """
 
     image: Path | None = None
@@ -112,6 +115,7 @@ class Shot:
     voice: str | None = None
     vocals: Path | None = None
     gate: str = "auto"
+    fade_s: float = 0.0
 
     def __post_init__(self) -> None:
         _check_sound(self)
@@ -128,6 +132,7 @@ class Shot:
         object.__setattr__(self, "camera", parse_camera(self.camera))
         if self.seed is not None:
             _check_integer("seed", self.seed, 0, MAX_SEED)
+        _check_number("fade_s", self.fade_s, 0, MAX_FADE_S)
         start_s = 0.0 if self.start_s is None else self.start_s
         end_s = math.inf if self.end_s is None else self.end_s
         _check_number("start_s", start_s, 0, math.inf)
@@ -162,7 +167,16 @@ class SamplingParams:
 
 @dataclass(frozen=True)
 class Script:
-    """A film: shots in order over one soundtrack, all of one size and rate."""
+    """A film: shots in order over one soundtrack, all of one size and rate.
+
+    Args:
+        shots: with a soundtrack, `start_s` and `end_s` of a shot are times of it; shots without
+            times follow each other and share what is left. A shot with `audio` of its own lasts as
+            long as that, `start_s` and `end_s` are times of it, and it sounds over the soundtrack.
+        soundtrack: one sound from the first shot to the last, which they speak or sing.
+        height, width: of the film in pixels, even.
+        fps: frames per second, 1 to 120.
+    """
 
     shots: tuple[Shot, ...]
     soundtrack: Path | None = None
@@ -207,6 +221,7 @@ class GenerationRequest:
         fps: frames per second of the video, 1 to 120.
         subtitles: a file for the shot's text, .srt, .vtt, .lrc or .json; "srt" alone and its like
             mean beside the video.
+        cuts: frames before which the video can later be cut without encoding it again.
         windows: how a long shot is cut: "overlap", each window goes on from the one before, or
             "keyframes", windows between key frames, which can be made side by side.
     """
@@ -218,6 +233,7 @@ class GenerationRequest:
     fps: float = 25.0
     sampling: SamplingParams = field(default_factory=SamplingParams)
     subtitles: Path | None = None
+    cuts: tuple[int, ...] = ()
     windows: str = "overlap"
 
     def __post_init__(self) -> None:
@@ -239,6 +255,9 @@ class GenerationRequest:
         if not isinstance(self.tier, str) or not self.tier:
             raise InputError(f"tier must be a name or the path of a yaml file, got {self.tier!r}")
         fit_size(512, 512, self.size)
+        object.__setattr__(self, "cuts", tuple(self.cuts))
+        for cut in self.cuts:
+            _check_integer("a cut", cut, 0, MAX_SEED)
         exact_fps(_check_number("fps", self.fps, -math.inf, math.inf))
 
     @property

@@ -204,3 +204,45 @@ def _check_alike(first: Piece, other: Piece) -> None:
             f"{other.path} is encoded with other settings than {first.path}; make both with the "
             "same options of VideoWriter"
         )
+
+
+def cut_piece(path: Path, start: int, stop: int, output: Path) -> Path:
+    """Write pictures `start` to `stop` of a video as a piece of its own, packets as they are.
+
+    Args:
+        path: an MP4 file that `VideoWriter` made; a sound in it is left out.
+        start, stop: each one of the `cuts` that it was made with, its beginning or its end.
+        output: appears when it is complete.
+
+    Raises:
+        MediaError: the video cannot be read or cut there, or the output cannot be written.
+    """
+    piece = read_piece(path)
+    partial = partial_path(output)
+    try:
+        with (
+            open_container(piece.path, "video") as container,
+            av.open(str(partial), "w", format="mp4") as film,
+        ):
+            stream = container.streams.video[0]
+            video = film.add_stream_from_template(stream)
+            video.time_base = 1 / piece.fps
+            for place, packet in enumerate(_packets(container, stream, piece.path)):
+                frame = _frame_of(packet, piece.fps, piece.path)
+                inside = start <= place < stop
+                if inside != (start <= frame < stop) or (
+                    place in (start, stop) and not packet.is_keyframe
+                ):
+                    raise MediaError(f"{path} cannot be cut at pictures {start} and {stop}")
+                if inside:
+                    packet.time_base = 1 / piece.fps
+                    packet.pts, packet.dts = frame - start, place - start - piece.delay
+                    packet.duration = 1
+                    packet.stream = video
+                    film.mux(packet)
+        os.replace(partial, output)
+    except (FFmpegError, OSError) as error:
+        raise MediaError(f"cannot write {output}: {error}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return output

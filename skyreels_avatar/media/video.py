@@ -6,7 +6,7 @@ import logging
 import os
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import av
 import cv2
 import numpy as np
 from av.error import FFmpegError
+from av.video.frame import PictureType
 from av.video.reformatter import ColorRange, Colorspace
 
 from skyreels_avatar.errors import InputError, MediaError
@@ -94,6 +95,7 @@ class VideoWriter:
         audio: the sound from the first frame on, or None for a silent film.
         crf: 0 to 51, smaller is better and larger.
         metadata: tags of the file, such as title, comment and description.
+        cuts: frames that need no frame before them, so that the file can be cut there.
 
     Raises:
         InputError: an odd size, an impossible rate, or a place that cannot be written.
@@ -109,6 +111,7 @@ class VideoWriter:
         crf: int = 18,
         preset: str = "veryfast",
         metadata: dict[str, str] | None = None,
+        cuts: Collection[int] = (),
     ):
         if height % 2 or width % 2 or min(height, width) < 2:
             raise InputError(f"a video needs even sides (H.264), got {width}x{height}")
@@ -122,6 +125,9 @@ class VideoWriter:
             self._audio = WaitingSound(playable(audio), self.path)
         self._metadata = metadata or {}
         self._options = {"crf": str(crf), "preset": preset, "threads": "1", **_repeatable_options()}
+        self._cuts = frozenset(cuts)
+        if self._cuts:
+            self._options["forced-idr"] = "1"
         # Two batches wait at most: memory stays flat, whichever side is faster.
         self._batches: queue.Queue[np.ndarray | None] = queue.Queue(maxsize=2)
         self._failure: BaseException | None = None
@@ -199,7 +205,10 @@ class VideoWriter:
                 index = 0
                 while (batch := self._next_batch()) is not None:
                     for pixels in batch:
-                        container.mux(video.encode(_to_yuv(pixels, index, self.fps)))
+                        frame = _to_yuv(pixels, index, self.fps)
+                        if index in self._cuts:
+                            frame.pict_type = PictureType.I
+                        container.mux(video.encode(frame))
                         index += 1
                     if sound:
                         sound.write_until(index / self.fps)

@@ -82,12 +82,14 @@ class AvatarPipeline:
         """
         height, width = shot.reference.size
 
-        def open_piece(path: Path) -> VideoWriter:
-            return VideoWriter(path, height, width, shot.plan.fps)
+        def opener(segment: Segment) -> Callable[[Path], VideoWriter]:
+            first, _ = shot.plan.video_range(segment)
+            cuts = [cut - first for cut in shot.cuts if cut > first]
+            return lambda path: VideoWriter(path, height, width, shot.plan.fps, cuts=cuts)
 
         with one_core_per_thread():
             for segment, chunks in self._windows(shot, segments, reporter, work):
-                write_piece(chunks, work.piece(segment), open_piece, reporter)
+                write_piece(chunks, work.piece(segment), opener(segment), reporter)
 
     @torch.no_grad()
     def latents(

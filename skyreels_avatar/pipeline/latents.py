@@ -30,6 +30,7 @@ class EncodedShot:
         shot, tier = request.shot, components.tier
         self.plan = opened.plan
         self.seed = request.seed
+        self.cuts = request.cuts
         self.overlap = tier.overlap
         # What a distilled network knows to stay away from is the empty prompt, no other.
         one_pass = components.transformer.config.distilled and not shot.negative_prompt

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from skyreels_avatar.pipeline.parallel import ordered_map
 from skyreels_avatar.pipeline.plan import Segment, ShotPlan, plan_shot
 from skyreels_avatar.pipeline.progress import OnProgress, Reporter
 from skyreels_avatar.pipeline.reference import frames_per_chunk
-from skyreels_avatar.script import GenerationRequest, parse_camera
+from skyreels_avatar.script import Camera, GenerationRequest, parse_camera
 from skyreels_avatar.shapes import BUCKET_STEP_PX, latent_frames
 from skyreels_avatar.tiers import Tier, load_tier
 
@@ -101,11 +102,22 @@ def estimate(request: GenerationRequest, num_workers: int | None = None) -> Shot
     Raises:
         InputError: the picture, the sound or the tier cannot be used.
     """
+    tier, files = load_tier(request.tier), read_shot(request)
+    plan = plan_request(request, files, tier)
+    return estimate_planned(request, plan, files.height, files.width, num_workers)
+
+
+def estimate_planned(
+    request: GenerationRequest,
+    plan: ShotPlan,
+    height: int,
+    width: int,
+    num_workers: int | None = None,
+) -> ShotEstimate:
+    """Count what a request takes whose windows are planned; no file is read."""
     if num_workers is not None and num_workers < 1:
         raise InputError(f"there must be at least 1 worker, got {num_workers}")
-    shot, files = request.shot, read_shot(request)
-    tier = load_tier(request.tier)
-    plan = plan_request(request, files, tier)
+    shot, tier = request.shot, load_tier(request.tier)
     sampling = Sampling.of(request.sampling, tier)
     # Guidance asks the network once more for every condition that it leaves out, but for a
     # distilled one.
@@ -113,7 +125,7 @@ def estimate(request: GenerationRequest, num_workers: int | None = None) -> Shot
     scales = sampling.guidance_scale, sampling.audio_guidance_scale
     passes = 1 if one_pass else 1 + sum(scale != 1 for scale in scales)
     price = _video_cost if tier.buckets else _motion_cost
-    cost = price(tier, files.height * files.width, sampling.num_inference_steps * passes)
+    cost = price(tier, height * width, sampling.num_inference_steps * passes)
     rounds = _rounds(plan, num_workers or 1)
     seconds = cost.start_s + len(plan.segments) * cost.window_s + plan.num_frames * cost.frame_s
     if num_workers is not None:
@@ -123,8 +135,8 @@ def estimate(request: GenerationRequest, num_workers: int | None = None) -> Shot
     return ShotEstimate(
         num_frames=plan.num_frames,
         fps=request.fps,
-        height=files.height,
-        width=files.width,
+        height=height,
+        width=width,
         duration_s=plan.num_frames / request.fps,
         segments=plan.segments,
         num_inference_steps=sampling.num_inference_steps,
@@ -205,6 +217,29 @@ def write_reference(
     with reporter.stage("analyse"):
         whole = Portrait.load(image)
         height, width = fit_size(whole.height, whole.width, size)
+    chunks = reference_frames(whole, height, width, face, moves, plan, reporter)
+    with VideoWriter(path, height, width, fps) as writer:
+        for pixels in chunks:
+            writer.write(pixels)
+            reporter.report("write")
+    return plan.num_frames
+
+
+def reference_frames(
+    whole: Portrait,
+    height: int,
+    width: int,
+    face: str,
+    moves: Camera,
+    plan: ShotPlan,
+    reporter: Reporter,
+) -> Iterator[np.ndarray]:
+    """Yield the pictures (F, H, W, 3) uint8 that a camera sees of a picture, a few at a time.
+
+    Raises:
+        FaceError: there is no face, or not the one that was asked for.
+    """
+    with reporter.stage("analyse"):
         silence = AudioTrack(np.zeros(1, np.float32), 16_000)
         files = ShotFiles(whole, silence, height, width)
         portrait, chosen = frame_face(files, face, FaceAnalyser())
@@ -212,10 +247,7 @@ def write_reference(
         reference = build_reference(OpenShot(portrait, chosen, None, plan), moves)
     reporter.start_pace(plan.num_frames)
     step = frames_per_chunk(height, width)
-    with VideoWriter(path, height, width, fps) as writer:
-        chunks = [(i, min(i + step, plan.num_frames)) for i in range(0, plan.num_frames, step)]
-        for pixels in ordered_map(lambda chunk: reference.frames(*chunk), chunks):
-            writer.write(pixels)
-            reporter.add(len(pixels))
-            reporter.report("write")
-    return plan.num_frames
+    chunks = [(i, min(i + step, plan.num_frames)) for i in range(0, plan.num_frames, step)]
+    for pixels in ordered_map(lambda chunk: reference.frames(*chunk), chunks):
+        reporter.add(len(pixels))
+        yield pixels

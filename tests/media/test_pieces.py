@@ -11,7 +11,7 @@ import pytest
 
 from skyreels_avatar.errors import MediaError
 from skyreels_avatar.media.audio import AudioTrack
-from skyreels_avatar.media.pieces import join_pieces, read_piece
+from skyreels_avatar.media.pieces import cut_piece, join_pieces, read_piece
 from skyreels_avatar.media.video import VideoReader, VideoWriter, exact_fps
 
 SIZES = (1, 40, 2, 23, 7, 64)  # frames of the pieces; one and two are shorter than x264's delay
@@ -170,3 +170,22 @@ def test_a_piece_is_counted_without_decoding(tmp_path):
     piece = read_piece(path)
     assert (piece.num_frames, piece.height, piece.width) == (33, 64, 80)
     assert piece.fps == exact_fps(29.97)
+
+
+def test_a_video_is_cut_where_it_was_made_to_be_cut(tmp_path):
+    """The pictures of the parts are those of the whole, which is no other for being cut."""
+    _write(tmp_path / "whole.mp4", _moving(40, 0), cuts=(7, 30))
+    borders = [0, 7, 30, 40]
+    parts = [
+        cut_piece(tmp_path / "whole.mp4", start, stop, tmp_path / f"{start}.mp4")
+        for start, stop in itertools.pairwise(borders)
+    ]
+    assert [read_piece(part).num_frames for part in parts] == [7, 23, 10]
+    whole = np.stack(list(VideoReader(tmp_path / "whole.mp4")))
+    for part, (start, stop) in zip(parts, itertools.pairwise(borders)):
+        assert (np.stack(list(VideoReader(part))) == whole[start:stop]).all()
+    join_pieces(parts, tmp_path / "joined.mp4", None)
+    assert (np.stack(list(VideoReader(tmp_path / "joined.mp4"))) == whole).all()
+    with pytest.raises(MediaError, match="cannot be cut"):
+        cut_piece(tmp_path / "whole.mp4", 5, 30, tmp_path / "other.mp4")
+    assert not (tmp_path / "other.mp4").exists()
