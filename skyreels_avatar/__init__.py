@@ -19,6 +19,7 @@ _HOMES = {
     "GenerationResult": "generate",
     "Progress": "generate",
     "Shot": "script",
+    "Speaker": "script",
     "Script": "script",
     "SamplingParams": "script",
     "GenerationRequest": "script",

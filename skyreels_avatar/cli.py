@@ -23,6 +23,7 @@ from rich.text import Text
 from skyreels_avatar import __version__
 from skyreels_avatar.apps.hub_commands import models_app
 from skyreels_avatar.apps.memory import keep_freed_memory
+from skyreels_avatar.apps.speaker_options import Audio, Speakers, parsed_speakers
 from skyreels_avatar.errors import AvatarError, Cancelled, InputError
 
 if TYPE_CHECKING:
@@ -42,7 +43,6 @@ stderr = Console(stderr=True, soft_wrap=True, highlight=False)
 stdout = Console(soft_wrap=True, highlight=False)
 
 Image = Annotated[Path, typer.Option(help="The portrait: photo, painting or drawing.")]
-Audio = Annotated[Path, typer.Option(help="The voice: WAV, MP3, FLAC, M4A or a video's sound.")]
 Prompt = Annotated[str, typer.Option(help="How the person performs, in English.")]
 Camera = Annotated[str, typer.Option(help="MOVE or MOVE:PERCENT, for example push_in:60.")]
 Output = Annotated[Path, typer.Option(help="The video to write, ending in .mp4.")]
@@ -74,7 +74,7 @@ def _options(
 @app.command(name="generate")
 def generate_command(
     image: Image,
-    audio: Audio,
+    audio: Audio = None,
     prompt: Prompt = "",
     camera: Camera = "static",
     output: Output = Path("output.mp4"),
@@ -87,6 +87,7 @@ def generate_command(
     audio_guidance_scale: AudioScale = None,
     negative_prompt: Negative = "",
     face: Face = "auto",
+    speaker: Speakers = None,
     audio_start: Start = None,
     audio_end: End = None,
 ) -> None:
@@ -109,7 +110,7 @@ def generate_command(
 @app.command(name="plan")
 def plan_command(
     image: Image,
-    audio: Audio,
+    audio: Audio = None,
     camera: Camera = "static",
     tier: Tier = "nano",
     size: Size = None,
@@ -118,6 +119,7 @@ def plan_command(
     guidance_scale: TextScale = None,
     audio_guidance_scale: AudioScale = None,
     negative_prompt: Negative = "",
+    speaker: Speakers = None,
     audio_start: Start = None,
     audio_end: End = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -259,13 +261,10 @@ def _request(options: dict) -> GenerationRequest:
         end_s=options["audio_end"],
         face=options.get("face", "auto"),
         negative_prompt=options.get("negative_prompt", ""),
+        speakers=parsed_speakers(options["speaker"], options["audio"]),
     )
-    sampling = SamplingParams(
-        options["steps"],
-        options["guidance_scale"],
-        options["audio_guidance_scale"],
-        options.get("seed", 0),
-    )
+    scales = options["guidance_scale"], options["audio_guidance_scale"]
+    sampling = SamplingParams(options["steps"], *scales, options.get("seed", 0))
     return GenerationRequest(
         shot, options["output"], options["tier"], options["size"], options["fps"], sampling
     )

@@ -17,7 +17,7 @@ from skyreels_avatar.pipeline.encode import open_shot, read_shot
 from skyreels_avatar.pipeline.preview import ShotEstimate, estimate, write_reference
 from skyreels_avatar.pipeline.progress import OnProgress, Progress, Reporter
 from skyreels_avatar.provenance import metadata_of
-from skyreels_avatar.script import Camera, GenerationRequest, SamplingParams, Shot
+from skyreels_avatar.script import Camera, GenerationRequest, SamplingParams, Shot, Speaker
 
 __all__ = [
     "GenerationResult",
@@ -58,7 +58,7 @@ class GenerationResult:
 
 def generate(
     image: str | Path,
-    audio: str | Path,
+    audio: str | Path | None = None,
     prompt: str = "",
     *,
     camera: str | Camera | Sequence = "static",
@@ -72,6 +72,7 @@ def generate(
     audio_guidance_scale: float | None = None,
     negative_prompt: str = "",
     face: str = "auto",
+    speakers: Sequence[Speaker] = (),
     start_s: float | None = None,
     end_s: float | None = None,
     on_progress: OnProgress | None = None,
@@ -80,7 +81,8 @@ def generate(
 
     Args:
         image: the portrait: photo, painting, drawing.
-        audio: the voice; any file FFmpeg reads. The video is exactly as long.
+        audio: the voice; any file FFmpeg reads. The video is exactly as long. Speakers with voices
+            of their own need none.
         prompt: how the person performs, for example "a woman smiles and speaks".
         camera: "push_in:60" (a move and its strength in percent), "static", a `CameraMove`, or a
             list of keyframes; see `script.parse_camera`.
@@ -93,6 +95,7 @@ def generate(
             a scale of 1 switches its guidance off.
         negative_prompt: what should not be seen.
         face: "auto", the number of a face (0 is the largest), or its box "x,y,w,h".
+        speakers: who of several persons speaks with which voice: see `Speaker`.
         start_s, end_s: the piece of the sound that is used.
         on_progress: called with a `Progress` many times a second; returning False stops the run.
 
@@ -110,6 +113,7 @@ def generate(
         end_s=end_s,
         face=face,
         negative_prompt=negative_prompt,
+        speakers=speakers,
     )
     sampling = SamplingParams(num_inference_steps, guidance_scale, audio_guidance_scale, seed)
     request = GenerationRequest(shot, output, tier, size, fps, sampling)

@@ -6,7 +6,6 @@ import difflib
 import itertools
 import json
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
@@ -16,11 +15,11 @@ from camera.moves import MOVES, CameraMove
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.media.image import fit_size
 from skyreels_avatar.media.video import exact_fps
+from skyreels_avatar.speaker import Speaker, check_face, checked_speakers
 
 MAX_SEED = 2**63 - 1
 MAX_STEPS = 1000
 MAX_GUIDANCE = 100.0
-_NUMBER = r"-?\d+(?:\.\d+)?"
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,8 @@ class Shot:
 
     Args:
         image: the portrait; or `video`, footage whose person is to speak anew. One of the two.
-        audio: the voice; None inside a Script that has a soundtrack.
+        audio: the voice; None inside a Script that has a soundtrack. Where speakers have voices of
+            their own, what the video plays instead of these together.
         prompt: how the person performs, in English.
         camera: see `parse_camera`.
         start_s, end_s: the piece of the sound that is used; None means from the beginning, to
@@ -76,6 +76,7 @@ class Shot:
         seed: of this shot alone; None takes the request's.
         face: "auto", a face's number (0 is the largest), or its box "x,y,w,h" in the picture.
         negative_prompt: what should not be seen.
+        speakers: who speaks with which voice, in place of `face`; () = one person with `audio`.
     """
 
     image: Path | None = None
@@ -88,6 +89,7 @@ class Shot:
     seed: int | None = None
     face: str = "auto"
     negative_prompt: str = ""
+    speakers: tuple[Speaker, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("image", "video", "audio"):
@@ -97,7 +99,8 @@ class Shot:
         for name in ("prompt", "negative_prompt", "face"):
             if not isinstance(getattr(self, name), str):
                 raise InputError(f"{name} must be text, got {getattr(self, name)!r}")
-        _check_face(self.face)
+        check_face(self.face)
+        object.__setattr__(self, "speakers", checked_speakers(self.speakers, self.face))
         object.__setattr__(self, "camera", parse_camera(self.camera))
         if self.seed is not None:
             _check_integer("seed", self.seed, 0, MAX_SEED)
@@ -106,6 +109,11 @@ class Shot:
         _check_number("start_s", start_s, 0, math.inf)
         if not start_s < end_s:
             raise InputError(f"a shot must end after it starts, got {start_s:g} s to {end_s:g} s")
+
+    @property
+    def has_sound(self) -> bool:
+        """Whether the shot brings a sound: its own, or the voice of a speaker."""
+        return self.audio is not None or any(speaker.audio for speaker in self.speakers)
 
 
 @dataclass(frozen=True)
@@ -154,7 +162,7 @@ class Script:
         fit_size(self.height, self.width, f"{self.width}x{self.height}")
         exact_fps(_check_number("fps", self.fps, -math.inf, math.inf))
         for number, shot in enumerate(self.shots, start=1):
-            if shot.audio is None and self.soundtrack is None:
+            if not shot.has_sound and self.soundtrack is None:
                 raise InputError(f"shot {number} has no audio, and the script has no soundtrack")
 
     @classmethod
@@ -193,7 +201,7 @@ class GenerationRequest:
                 object.__setattr__(self, name, _from_dict(cls, value))
         if self.output is None or self.output.suffix.lower() != ".mp4":
             raise InputError(f"the output must end in .mp4, got {self.output}")
-        if self.shot.audio is None:
+        if not self.shot.has_sound:
             raise InputError("no sound was given; name a sound file")
         if not isinstance(self.tier, str) or not self.tier:
             raise InputError(f"tier must be a name or the path of a yaml file, got {self.tier!r}")
@@ -270,20 +278,6 @@ def _check_move_name(name: object) -> None:
     raise InputError(f"unknown camera move {name!r}{hint} The moves are: {', '.join(MOVES)}")
 
 
-def _check_face(face: str) -> None:
-    text = face.strip()
-    if text == "auto" or re.fullmatch(r"\d{1,3}", text):
-        return
-    if re.fullmatch(rf"{_NUMBER}(\s*,\s*{_NUMBER}){{3}}", text):
-        width, height = (float(part) for part in text.split(",")[2:])
-        if width > 0 and height > 0:
-            return
-    raise InputError(
-        "face must be auto, the number of a face like 2, or its box x,y,w,h in pixels, "
-        f"got {face!r}"
-    )
-
-
 def _check_number(name: str, value: object, low: float, high: float) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         raise InputError(f"{name} must be a number, got {value!r}")
@@ -330,7 +324,7 @@ def _to_plain(value: object) -> Any:
         return {"move": plain.pop("name"), **plain}
     if isinstance(value, CameraKeyframe):
         return {"time_s": value.time_s, **_to_plain(value.move)}
-    if isinstance(value, (Shot, Script, GenerationRequest, SamplingParams)):
+    if isinstance(value, (Shot, Speaker, Script, GenerationRequest, SamplingParams)):
         return {item.name: _to_plain(getattr(value, item.name)) for item in fields(value)}
     if isinstance(value, tuple):
         return [_to_plain(item) for item in value]

@@ -214,3 +214,14 @@ def test_inference_is_generate():
     result = subprocess.run(command, cwd=root, capture_output=True, text=True)
     assert result.returncode == 2
     assert result.stderr == "error: Missing option '--audio'. (see --help)\n"
+
+
+def test_speakers_reach_the_request(request_made, capsys):
+    line = "generate --image p.png --speaker anna=0,a.wav --speaker ben=10,20,80,90,"
+    assert cli.run(line.split()) == 0
+    (request,) = request_made
+    anna, ben = request.shot.speakers
+    assert (anna.name, anna.face, anna.audio) == ("anna", "0", Path("a.wav"))
+    assert (ben.name, ben.face, ben.audio) == ("ben", "10,20,80,90", None)
+    assert cli.run("generate --image p.png --speaker anna=0".split()) == 2
+    assert "a speaker is NAME=FACE,AUDIO" in capsys.readouterr().err

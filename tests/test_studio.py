@@ -37,7 +37,7 @@ from skyreels_avatar.models.camera_controlnet import CameraControlNet
 from skyreels_avatar.models.transformer import AvatarTransformer3DModel
 from skyreels_avatar.tiers import MODELS_VARIABLE
 from tests.checkpoints.public_files import to_public, write_pickled
-from tests.samples import write_portrait, write_voice
+from tests.samples import write_pair, write_portrait, write_voice
 
 DIM, TEXT_DIM, IMAGE_DIM, AUDIO_DIM = 24, 16, 16, 8
 WORDS = {"<pad>": 0, "</s>": 1, "<unk>": 2, "a": 3, "person": 4, "smiles": 5}
@@ -195,6 +195,24 @@ def test_camera_prompt_voice_and_guidance_reach_every_window(tier, portrait, voi
             assert (base[window] != other[window]).any(), name
     other = frames_of(make(tier, portrait, silence, tmp_path / "silent.mp4").path)
     assert (base[29:] != other[29:]).any()
+
+
+def test_each_of_two_persons_has_a_voice(tier, portrait, voice, tmp_path):
+    """Three windows; the two differ in whose the only voice is, and in what is asked for alone."""
+    pair = write_pair(tmp_path)
+
+    def speaking(name: str, *sounds: Path | None) -> np.ndarray:
+        speakers = [sa.Speaker(f"{i}", face, sound) for i, (face, sound) in
+                    enumerate(zip(("100,40,90,110", "410,40,90,110"), sounds))]  # fmt: skip
+        how = {"speakers": speakers, "size": "192x80"}
+        result = make(tier, pair, None, tmp_path / f"{name}.mp4", **how)
+        assert sa.VideoReader(result.path).audio().samples.std() > 0.01
+        return frames_of(result.path)
+
+    left, right = speaking("left", voice, None), speaking("right", None, voice)
+    assert left.shape == right.shape == (40, 80, 192, 3)
+    for window in (slice(1, 17), slice(17, 29), slice(29, 40)):
+        assert (left[window] != right[window]).any()
 
 
 def variant(tier: Path, name: str, lines: str) -> Path:

@@ -17,6 +17,7 @@ from skyreels_avatar.pipeline.denoise import Sampling, denoise, segment_generato
 from skyreels_avatar.pipeline.encode import OpenShot, build_reference
 from skyreels_avatar.pipeline.motion_space import MotionSpace
 from skyreels_avatar.pipeline.parallel import one_ahead, one_core_per_thread
+from skyreels_avatar.pipeline.persons import PersonMasks, person_mattes
 from skyreels_avatar.pipeline.pixel_space import PixelSpace
 from skyreels_avatar.pipeline.plan import Segment
 from skyreels_avatar.pipeline.progress import Reporter
@@ -122,6 +123,10 @@ class _EncodedShot:
             picture = 2 * opened.portrait.as_tensor()[None] - 1
             self.image_embeds = components.image_encoder(picture)
         self.reference = build_reference(opened, shot.camera)
+        self.persons = None
+        if opened.beside:
+            mattes = person_mattes(opened.portrait.pixels, opened.faces)
+            self.persons = PersonMasks(mattes, opened.faces, self.reference)
         self.space = open_space(components.vae, opened, self.reference, self.seed)
 
     def conditions(self, segment: Segment, handed: torch.Tensor | None) -> Conditions:
@@ -131,6 +136,7 @@ class _EncodedShot:
             handed: what the window before hands over; None for the first window.
         """
         known, mask = self.space.known(segment, handed)
+        starts = round(self.plan.video_position(segment.first_frame))
         return Conditions(
             prompt_embeds=self.prompt_embeds,
             negative_embeds=self.negative_embeds,
@@ -139,6 +145,7 @@ class _EncodedShot:
             known_mask=mask,
             control_latents=self.space.control(segment),
             image_embeds=self.image_embeds,
+            person_masks=None if self.persons is None else self.persons.at(starts),
         )
 
 

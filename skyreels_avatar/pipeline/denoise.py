@@ -138,6 +138,7 @@ class _Guidance:
             encoder_hidden_states_image=_repeated(known.image_embeds, count),
             control_residuals=residuals,
             sampling=told,
+            person_masks=known.person_masks,
             return_dict=False,
         )
         if isinstance(velocities, tuple):

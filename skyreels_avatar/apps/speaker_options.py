@@ -1,0 +1,43 @@
+"""The options of the command line that say who speaks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import click
+import typer
+
+if TYPE_CHECKING:
+    from skyreels_avatar.script import Speaker
+
+Audio = Annotated[
+    Path | None,
+    typer.Option(
+        help="The voice: WAV, MP3, FLAC, M4A or a video's sound. With speakers: what the video "
+        "plays instead of their voices together."
+    ),
+]
+Speakers = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=FACE,AUDIO",
+        help="One of several persons who speak, repeatable: FACE is a number (0 is the largest) or "
+        "a box x,y,w,h; what follows the last comma is the sound, nothing is silence.",
+    ),
+]
+
+
+def parsed_speakers(texts: Sequence[str] | None, audio: Path | None) -> tuple[Speaker, ...]:
+    """Return the speakers that were given.
+
+    Raises:
+        click.MissingParameter: there are none, and no sound either.
+        InputError: text of another form.
+    """
+    from skyreels_avatar.script import Speaker
+
+    if audio is None and not texts:
+        raise click.MissingParameter(param_hint="'--audio'", param_type="option")
+    return tuple(Speaker.parse(text) for text in texts or ())
