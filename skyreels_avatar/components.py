@@ -36,6 +36,7 @@ class Components:
         device: where all parts are.
         dtype: of the transformer and the ControlNet; the other parts are float32.
         image_encoder: for a transformer that looks at the picture, else None.
+        rank: of this process among those that share the transformer's work; 0 writes the video.
     """
 
     tier: Tier
@@ -48,6 +49,7 @@ class Components:
     device: torch.device
     dtype: torch.dtype
     image_encoder: torch.nn.Module | None = None
+    rank: int = 0
 
 
 def load_components(
@@ -118,9 +120,10 @@ def _load(tier_name: str, device: str | None, dtype: torch.dtype | None) -> Comp
     import torch
 
     from skyreels_avatar.checkpoints.load import is_ours, load_module
+    from skyreels_avatar.models.context_parallel import join
 
     tier = load_tier(tier_name)
-    place = _torch_device(device or tier.device)
+    rank, place = join(tier.context_parallel, _torch_device(device or tier.device))
     if dtype is None:
         dtype = torch.float32 if place.type == "cpu" else torch.bfloat16
 
@@ -143,13 +146,16 @@ def _load(tier_name: str, device: str | None, dtype: torch.dtype | None) -> Comp
     if tier.weights.image_encoder:
         how = placing("image_encoder")
         parts["image_encoder"] = _load_public_part("image_encoder", tier, parts, how)
-    components = Components(tier, face_analyser=_face_analyser, device=place, dtype=dtype, **parts)
+    analyser = {"face_analyser": _face_analyser}
+    components = Components(tier, device=place, dtype=dtype, rank=rank, **analyser, **parts)
     _check_widths(components)
     return components
 
 
 def _finish_transformer(transformer: torch.nn.Module, tier: Tier, place: torch.device) -> None:
-    """Fuse the LoRAs of a tier, and let blocks come to the device when they are needed."""
+    """Fuse the LoRAs of a tier, let blocks come to the device, and split the work of a pass."""
+    import torch
+
     if tier.loras:
         from skyreels_avatar.checkpoints.lora import fuse_lora
 
@@ -162,6 +168,10 @@ def _finish_transformer(transformer: torch.nn.Module, tier: Tier, place: torch.d
             num_blocks_per_group=1,
             use_stream=place.type == "cuda",
         )
+    if tier.context_parallel != 1 and torch.distributed.is_initialized():
+        from skyreels_avatar.models.context_parallel import split_tokens
+
+        split_tokens(transformer, place)
 
 
 def _load_public_part(part: str, tier: Tier, loaded: dict, how: dict) -> torch.nn.Module:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from skyreels_avatar.components import Components, load_components
+from skyreels_avatar.media.no_video import NoVideo
 from skyreels_avatar.media.video import VideoWriter, check_output
 from skyreels_avatar.pipeline.avatar import AvatarPipeline
 from skyreels_avatar.pipeline.encode import open_shot, read_shot
@@ -141,7 +142,8 @@ def generate_request(
         with reporter.stage("analyse"):
             opened = open_shot(request, files, components)
         height, width = opened.portrait.height, opened.portrait.width
-        with VideoWriter(
+        kind = VideoWriter if components.rank == 0 else NoVideo
+        with kind(
             path, height, width, request.fps, files.audio, metadata=metadata_of(request)
         ) as writer:
             del files  # the writer has put the sound on disk

@@ -66,6 +66,8 @@ class Tier:
         loras: LoRAs that are fused into the transformer, by their files, with their strengths.
         offload: "blocks" keeps the transformer in the host's memory and brings it to the device
             block by block, and runs text and image encoders on the host; "" = all on the device.
+        context_parallel: processes, each with a device, that share every pass of the transformer;
+            0 = as many as torchrun has started, 1 = not shared.
         buckets: "480p", "540p" or "720p": sizes are those that public video transformers were
             trained at, this one by default; "" = any size.
     """
@@ -84,6 +86,7 @@ class Tier:
     device: str = "cpu"
     loras: dict[str, float] = field(default_factory=dict)
     offload: str = ""
+    context_parallel: int = 1
     buckets: str = ""
 
     def __post_init__(self) -> None:
@@ -99,7 +102,7 @@ class Tier:
             if getattr(self, name) not in allowed:
                 words = ", ".join(repr(word) for word in allowed)
                 raise InputError(f"{name} is one of {words}, got {getattr(self, name)!r}")
-        for name in ("guidance_scale", "audio_guidance_scale"):
+        for name in ("guidance_scale", "audio_guidance_scale", "context_parallel"):
             if not getattr(self, name) >= 0:
                 raise InputError(f"{name} must be at least 0, got {getattr(self, name)}")
 

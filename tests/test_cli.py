@@ -223,5 +223,5 @@ def test_speakers_reach_the_request(request_made, capsys):
     anna, ben = request.shot.speakers
     assert (anna.name, anna.face, anna.audio) == ("anna", "0", Path("a.wav"))
     assert (ben.name, ben.face, ben.audio) == ("ben", "10,20,80,90", None)
-    assert cli.run("generate --image p.png --speaker anna=0".split()) == 2
+    assert cli.run(["generate", "--image", "p.png", "--speaker", "anna=0"]) == 2
     assert "a speaker is NAME=FACE,AUDIO" in capsys.readouterr().err

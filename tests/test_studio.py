@@ -37,6 +37,7 @@ from skyreels_avatar.models.camera_controlnet import CameraControlNet
 from skyreels_avatar.models.transformer import AvatarTransformer3DModel
 from skyreels_avatar.tiers import MODELS_VARIABLE
 from tests.checkpoints.public_files import to_public, write_pickled
+from tests.processes import run_together
 from tests.samples import write_pair, write_portrait, write_voice
 
 DIM, TEXT_DIM, IMAGE_DIM, AUDIO_DIM = 24, 16, 16, 8
@@ -213,6 +214,38 @@ def test_each_of_two_persons_has_a_voice(tier, portrait, voice, tmp_path):
     assert left.shape == right.shape == (40, 80, 192, 3)
     for window in (slice(1, 17), slice(17, 29), slice(29, 40)):
         assert (left[window] != right[window]).any()
+
+
+TOGETHER = """
+import sys
+import torch
+torch.set_num_threads(1)
+import skyreels_avatar as sa
+from skyreels_avatar.errors import InputError
+tier, portrait, voice, pair, output = sys.argv[1:]
+how = dict(prompt="a person smiles", camera="push_in:60", size="96x80", tier=tier)
+how |= dict(guidance_scale=2.0, audio_guidance_scale=2.0)
+result = sa.generate(portrait, voice, output=output, **how)
+try:
+    speakers = [sa.Speaker("a", "100,40,90,110", voice), sa.Speaker("b", "410,40,90,110")]
+    sa.generate(pair, speakers=speakers, output=output, **{**how, "size": "192x80"})
+except InputError as error:
+    print(error)
+"""
+
+
+def test_two_processes_make_the_frames_of_one(tier, portrait, voice, tmp_path, root):
+    """With guidance; tokens of half the frames each. What differs is how sums are rounded."""
+    how = {"guidance_scale": 2.0, "audio_guidance_scale": 2.0}
+    alone = make(tier, portrait, voice, tmp_path / "alone.mp4", **how)
+    shared = variant(tier, "shared", "context_parallel: 0\n")
+    output, pair = tmp_path / "together.mp4", write_pair(tmp_path)
+    files = (str(path) for path in (shared, portrait, voice, pair, output))
+    for printed in run_together(TOGETHER, root, 2, *files):
+        assert "which is for one speaker" in printed
+    frames = frames_of(alone.path).astype(int), frames_of(output).astype(int)
+    assert frames[0].shape == frames[1].shape == (40, 80, 96, 3)
+    assert np.abs(frames[0] - frames[1]).max() <= 2
 
 
 def variant(tier: Path, name: str, lines: str) -> Path:

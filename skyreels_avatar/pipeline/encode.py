@@ -16,6 +16,7 @@ from camera import CameraMove, ReferenceVideo, build_scene, plan_path
 from skyreels_avatar.components import Components
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.faces.analyser import Face, FaceAnalyser
+from skyreels_avatar.faces.region import union
 from skyreels_avatar.faces.select import find_faces
 from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.image import Portrait, fit_size
@@ -27,6 +28,7 @@ from skyreels_avatar.models.audio_encoder import (
     audio_windows,
     log_mel,
 )
+from skyreels_avatar.models.context_parallel import check_shares
 from skyreels_avatar.models.depth import estimate_depth
 from skyreels_avatar.pipeline.persons import check_several, person_mattes, read_sounds
 from skyreels_avatar.pipeline.plan import Segment, ShotPlan, plan_shot
@@ -124,6 +126,7 @@ def open_shot(request: GenerationRequest, files: ShotFiles, components: Componen
     tier, speakers = components.tier, request.shot.speakers
     if len(speakers) > 1:
         check_several(components)
+    check_shares(components.transformer, files.height, files.width, BUCKET_STEP_PX)
     plan = plan_shot(files.audio.duration_s, request.fps, tier.fps, tier.window, tier.overlap)
     selectors = [one.face for one in speakers] or [request.shot.face]
     faces = find_faces(files.whole.pixels, selectors, components.face_analyser())
@@ -143,9 +146,8 @@ def frame_face(files: ShotFiles, selector: str, analyser: FaceAnalyser) -> tuple
 def _framed(files: ShotFiles, *faces: Face) -> tuple[Portrait | Face, ...]:
     """Return the picture at the asked size, round the faces, and these in the pixels of that."""
     whole, height, width = files.whole, files.height, files.width
-    boxes = np.array([face.box for face in faces])
-    low, high = boxes[:, :2].min(0), (boxes[:, :2] + boxes[:, 2:]).max(0)
-    focus = tuple(float(value) for value in (low + high) / 2)
+    x, y, w, h = union(face.box for face in faces) if len(faces) > 1 else faces[0].box
+    focus = x + w / 2, y + h / 2
     zoom = max(height / whole.height, width / whole.width)
     left = _crop_start(focus[0], width / zoom, whole.width)
     top = _crop_start(focus[1], height / zoom, whole.height)
@@ -176,7 +178,8 @@ def build_reference(opened: OpenShot, camera: Camera, depth_backend: str = "auto
     weights = models_folder() / "depth-anything-v2-small"
     found = str(weights) if weights.is_dir() else None
     depth = estimate_depth(pixels, face, mask, backend=depth_backend, weights=found)
-    scene = build_scene(opened.portrait.as_tensor(), depth.depth, torch.as_tensor(mask), face.box)
+    subject = union(one.box for one in opened.faces) if opened.beside else face.box
+    scene = build_scene(opened.portrait.as_tensor(), depth.depth, torch.as_tensor(mask), subject)
     moves = camera
     if not isinstance(camera, CameraMove):
         moves = [(keyframe.time_s, keyframe.move) for keyframe in camera]
