@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from skyreels_avatar.flow import add_noise, make_sigmas, step
+from skyreels_avatar.models.step_constants import StepConstants
 from skyreels_avatar.pipeline.conditions import Conditions
 from skyreels_avatar.script import SamplingParams
 from skyreels_avatar.tiers import Tier
@@ -108,6 +109,7 @@ class _Guidance:
         self.prompt_embeds = torch.cat([v.prompt_embeds for v in self.variants])
         self.audio_embeds = torch.cat([v.audio_embeds for v in self.variants])
         self.conditions = conditions
+        self.constants = StepConstants()
 
     def velocity(
         self,
@@ -139,6 +141,7 @@ class _Guidance:
             control_residuals=residuals,
             sampling=told,
             person_masks=known.person_masks,
+            constants=self.constants,
             return_dict=False,
         )
         if isinstance(velocities, tuple):
