@@ -23,7 +23,7 @@ from rich.text import Text
 from skyreels_avatar import __version__
 from skyreels_avatar.apps.hub_commands import models_app
 from skyreels_avatar.apps.memory import keep_freed_memory
-from skyreels_avatar.apps.speaker_options import Audio, Speakers, parsed_speakers
+from skyreels_avatar.apps.studio_options import Audio, Memory, Speakers, parsed_speakers
 from skyreels_avatar.errors import AvatarError, Cancelled, InputError
 
 if TYPE_CHECKING:
@@ -88,6 +88,7 @@ def generate_command(
     negative_prompt: Negative = "",
     face: Face = "auto",
     speaker: Speakers = None,
+    memory: Memory = None,
     audio_start: Start = None,
     audio_end: End = None,
 ) -> None:
@@ -265,9 +266,8 @@ def _request(options: dict) -> GenerationRequest:
     )
     scales = options["guidance_scale"], options["audio_guidance_scale"]
     sampling = SamplingParams(options["steps"], *scales, options.get("seed", 0))
-    return GenerationRequest(
-        shot, options["output"], options["tier"], options["size"], options["fps"], sampling
-    )
+    how = (options[name] for name in ("output", "tier", "size", "fps"))
+    return GenerationRequest(shot, *how, sampling, options.get("memory"))
 
 
 class _TimeLeft(ProgressColumn):

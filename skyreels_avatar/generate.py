@@ -76,6 +76,7 @@ def generate(
     speakers: Sequence[Speaker] = (),
     start_s: float | None = None,
     end_s: float | None = None,
+    memory: str | None = None,
     on_progress: OnProgress | None = None,
 ) -> GenerationResult:
     """Make a talking video of a portrait, and return where it is and how it was made.
@@ -98,6 +99,7 @@ def generate(
         face: "auto", the number of a face (0 is the largest), or its box "x,y,w,h".
         speakers: who of several persons speaks with which voice: see `Speaker`.
         start_s, end_s: the piece of the sound that is used.
+        memory: of a GPU that may be taken: "auto", "full" or like "24gb"; None = the tier's own.
         on_progress: called with a `Progress` many times a second; returning False stops the run.
 
     Raises:
@@ -117,7 +119,7 @@ def generate(
         speakers=speakers,
     )
     sampling = SamplingParams(num_inference_steps, guidance_scale, audio_guidance_scale, seed)
-    request = GenerationRequest(shot, output, tier, size, fps, sampling)
+    request = GenerationRequest(shot, output, tier, size, fps, sampling, memory)
     return generate_request(request, on_progress)
 
 
@@ -138,7 +140,9 @@ def generate_request(
         with reporter.stage("read"):
             files = read_shot(request)
         with reporter.stage("load"):
-            components = components or load_components(request.tier)
+            components = components or load_components(
+                request.tier, memory=request.memory, num_pixels=files.height * files.width
+            )
         with reporter.stage("analyse"):
             opened = open_shot(request, files, components)
         height, width = opened.portrait.height, opened.portrait.width

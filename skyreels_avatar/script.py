@@ -15,6 +15,7 @@ from camera.moves import MOVES, CameraMove
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.media.image import fit_size
 from skyreels_avatar.media.video import exact_fps
+from skyreels_avatar.memory import parse_memory
 from skyreels_avatar.speaker import Speaker, check_face, checked_speakers
 
 MAX_SEED = 2**63 - 1
@@ -184,6 +185,7 @@ class GenerationRequest:
         tier: the name of a file in configs/, or the path of a yaml file.
         size: "512x512" (WIDTHxHEIGHT), "480p", "720p", or None for the picture's own aspect.
         fps: frames per second of the video, 1 to 120.
+        memory: of a GPU that may be taken: "auto", "full" or like "24gb"; None = the tier's own.
     """
 
     shot: Shot
@@ -192,6 +194,7 @@ class GenerationRequest:
     size: str | None = None
     fps: float = 25.0
     sampling: SamplingParams = field(default_factory=SamplingParams)
+    memory: str | None = None
 
     def __post_init__(self) -> None:
         _set_path(self, "output")
@@ -206,6 +209,8 @@ class GenerationRequest:
         if not isinstance(self.tier, str) or not self.tier:
             raise InputError(f"tier must be a name or the path of a yaml file, got {self.tier!r}")
         fit_size(512, 512, self.size)
+        if self.memory is not None:
+            parse_memory(self.memory)
         exact_fps(_check_number("fps", self.fps, -math.inf, math.inf))
 
     @property

@@ -16,6 +16,7 @@ from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 from yaml import YAMLError
 
 from skyreels_avatar.errors import InputError
+from skyreels_avatar.memory import parse_memory
 
 MODELS_VARIABLE = "SKYREELS_AVATAR_MODELS"
 _MODELS = "models/"
@@ -66,6 +67,8 @@ class Tier:
         loras: LoRAs that are fused into the transformer, by their files, with their strengths.
         offload: "blocks" keeps the transformer in the host's memory and brings it to the device
             block by block, and runs text and image encoders on the host; "" = all on the device.
+        memory: of a GPU that may be taken: "auto" = what is free, "full" = do not ask, or like
+            "24gb"; see `memory.py` for what is done to fit.
         context_parallel: processes, each with a device, that share every pass of the transformer;
             0 = as many as torchrun has started, 1 = not shared.
         buckets: "480p", "540p" or "720p": sizes are those that public video transformers were
@@ -86,6 +89,7 @@ class Tier:
     device: str = "cpu"
     loras: dict[str, float] = field(default_factory=dict)
     offload: str = ""
+    memory: str = "auto"
     context_parallel: int = 1
     buckets: str = ""
 
@@ -95,6 +99,7 @@ class Tier:
                 "window and overlap must be 1 + 4k frames with 0 < overlap < window, got "
                 f"{self.window} and {self.overlap}"
             )
+        parse_memory(self.memory)
         for name in ("fps", "num_inference_steps", "shift"):
             if not getattr(self, name) > 0:
                 raise InputError(f"{name} must be above 0, got {getattr(self, name)}")

@@ -1,4 +1,4 @@
-"""The options of the command line that say who speaks."""
+"""Options of the command line: who speaks, and what of a GPU may be taken."""
 
 from __future__ import annotations
 
@@ -26,6 +26,11 @@ Speakers = Annotated[
         help="One of several persons who speak, repeatable: FACE is a number (0 is the largest) or "
         "a box x,y,w,h; what follows the last comma is the sound, nothing is silence.",
     ),
+]
+
+Memory = Annotated[
+    str | None,
+    typer.Option(help="Of a GPU that may be taken: auto, full, or like 24gb; else the tier's own."),
 ]
 
 
