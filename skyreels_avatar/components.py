@@ -186,6 +186,7 @@ def _load(
     import torch
 
     from skyreels_avatar.checkpoints.load import is_ours, load_module
+    from skyreels_avatar.models.acceleration import set_attention
     from skyreels_avatar.models.context_parallel import join
 
     tier = load_tier(tier_name)
@@ -215,6 +216,8 @@ def _load(
             parts[part] = _load_public_part(part, tier, parts, placing(part), **keeps)
         if part == "transformer":
             _finish_transformer(parts[part], tier, policy, place, dtype)
+        if part in _REDUCED and tier.attention_backend:
+            set_attention(parts[part], tier.attention_backend)
     if policy.tile_vae and hasattr(parts["vae"], "enable_tiling"):
         parts["vae"].enable_tiling()
     if tier.weights.image_encoder:
@@ -254,6 +257,12 @@ def _finish_transformer(
         from skyreels_avatar.models.context_parallel import split_tokens
 
         split_tokens(transformer, place)
+    if tier.first_block_cache:
+        from skyreels_avatar.models.acceleration import cache_first_block
+
+        cache_first_block(transformer, tier.first_block_cache)
+    if tier.compile:
+        transformer.compile_repeated_blocks()
 
 
 def _load_public_part(

@@ -67,6 +67,10 @@ class Tier:
         loras: LoRAs that are fused into the transformer, by their files, with their strengths.
         offload: "blocks" keeps the transformer in the host's memory and brings it to the device
             block by block, and runs text and image encoders on the host; "" = all on the device.
+        attention_backend: of diffusers, for example "flash" or "sage"; "" = PyTorch's own.
+        compile: the repeated blocks, which makes a first run slower and later ones faster.
+        first_block_cache: relative change of the first block's work up to which a step leaves out
+            the others, about 0.1; 0 = never.
         memory: of a GPU that may be taken: "auto" = what is free, "full" = do not ask, or like
             "24gb"; see `memory.py` for what is done to fit.
         context_parallel: processes, each with a device, that share every pass of the transformer;
@@ -89,6 +93,9 @@ class Tier:
     device: str = "cpu"
     loras: dict[str, float] = field(default_factory=dict)
     offload: str = ""
+    attention_backend: str = ""
+    compile: bool = False
+    first_block_cache: float = 0.0
     memory: str = "auto"
     context_parallel: int = 1
     buckets: str = ""
@@ -107,7 +114,8 @@ class Tier:
             if getattr(self, name) not in allowed:
                 words = ", ".join(repr(word) for word in allowed)
                 raise InputError(f"{name} is one of {words}, got {getattr(self, name)!r}")
-        for name in ("guidance_scale", "audio_guidance_scale", "context_parallel"):
+        zero_or_more = ("guidance_scale", "audio_guidance_scale")
+        for name in (*zero_or_more, "context_parallel", "first_block_cache"):
             if not getattr(self, name) >= 0:
                 raise InputError(f"{name} must be at least 0, got {getattr(self, name)}")
 

@@ -290,6 +290,15 @@ def test_memory_of_a_gpu_means_nothing_without_one(tier, portrait, voice, tmp_pa
     assert said in result.warnings
 
 
+def test_what_makes_it_faster_is_chosen_by_the_tier(tier):
+    lines = "attention_backend: native\ncompile: true\nfirst_block_cache: 0.1\n"
+    transformer = load_components(variant(tier, "faster", lines)).transformer
+    assert transformer.is_cache_enabled and transformer.blocks[0]._compiled_call_impl is not None
+    assert transformer.blocks[0].attn1.processor._attention_backend == "native"
+    with pytest.raises(InputError, match="unknown attention_backend 'fast'"):
+        load_components(variant(tier, "unknown", "attention_backend: fast\n"))
+
+
 def test_a_lora_of_the_tier_is_heeded(tier, portrait, voice, tmp_path):
     stem = "transformer.blocks.0.attn1.to_v"
     lora = {

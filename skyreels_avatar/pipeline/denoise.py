@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from skyreels_avatar.flow import add_noise, make_sigmas, step
+from skyreels_avatar.models.acceleration import one_window
 from skyreels_avatar.models.step_constants import StepConstants
 from skyreels_avatar.pipeline.conditions import Conditions
 from skyreels_avatar.script import SamplingParams
@@ -72,13 +73,14 @@ def denoise(
     sigmas = make_sigmas(sampling.num_inference_steps, sampling.shift, sampling.sigma_smallest)
     guidance = _Guidance(conditions, sampling)
     latents = noise
-    for index in range(sampling.num_inference_steps):
-        ends = sigmas[index], sigmas[index + 1]
-        velocity = guidance.velocity(transformer, controlnet, latents, *ends)
-        latents = step(latents, velocity, *ends)
-        latents = torch.lerp(latents, add_noise(known, noise, sigmas[index + 1]), mask)
-        if on_step is not None:
-            on_step(index + 1)
+    with one_window(transformer):
+        for index in range(sampling.num_inference_steps):
+            ends = sigmas[index], sigmas[index + 1]
+            velocity = guidance.velocity(transformer, controlnet, latents, *ends)
+            latents = step(latents, velocity, *ends)
+            latents = torch.lerp(latents, add_noise(known, noise, sigmas[index + 1]), mask)
+            if on_step is not None:
+                on_step(index + 1)
     return latents
 
 
