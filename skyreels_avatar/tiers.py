@@ -62,6 +62,8 @@ class Tier:
         shift: > 1 spends more of the steps at high noise.
         sigma_smallest: noise level of the last step, before the shift; None = as far from 0 as
             the steps are long.
+        control_scale: how strongly the camera ControlNet leads; 0 is not at all, 1 as trained.
+        control_start, control_end: shares of the steps between which it leads, 0 and 1 for all.
         device: where the networks go unless something else is asked for: "cpu", "cuda", or "auto"
             for a GPU where there is one.
         loras: LoRAs that are fused into the transformer, by their files, with their strengths.
@@ -90,6 +92,9 @@ class Tier:
     audio_guidance_scale: float = 1.0
     shift: float = 1.0
     sigma_smallest: float | None = None
+    control_scale: float = 1.0
+    control_start: float = 0.0
+    control_end: float = 1.0
     device: str = "cpu"
     loras: dict[str, float] = field(default_factory=dict)
     offload: str = ""
@@ -114,7 +119,12 @@ class Tier:
             if getattr(self, name) not in allowed:
                 words = ", ".join(repr(word) for word in allowed)
                 raise InputError(f"{name} is one of {words}, got {getattr(self, name)!r}")
-        zero_or_more = ("guidance_scale", "audio_guidance_scale")
+        if not 0 <= self.control_start < self.control_end <= 1:
+            raise InputError(
+                "control_start and control_end must be shares with 0 <= start < end <= 1, got "
+                f"{self.control_start} and {self.control_end}"
+            )
+        zero_or_more = ("guidance_scale", "audio_guidance_scale", "control_scale")
         for name in (*zero_or_more, "context_parallel", "first_block_cache"):
             if not getattr(self, name) >= 0:
                 raise InputError(f"{name} must be at least 0, got {getattr(self, name)}")

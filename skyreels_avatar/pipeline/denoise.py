@@ -23,6 +23,7 @@ class Sampling:
 
     Attributes:
         one_pass: a distilled transformer does the guidance itself.
+        control_scale, control_start, control_end: as in `Tier`.
     """
 
     num_inference_steps: int
@@ -31,6 +32,14 @@ class Sampling:
     shift: float = 1.0
     one_pass: bool = False
     sigma_smallest: float | None = None
+    control_scale: float = 1.0
+    control_start: float = 0.0
+    control_end: float = 1.0
+
+    def control_at(self, index: int) -> float:
+        """Return the scale of the ControlNet's residuals in a step, 0 where it is not asked."""
+        share = index / self.num_inference_steps
+        return self.control_scale if self.control_start <= share < self.control_end else 0.0
 
     @classmethod
     def of(cls, asked: SamplingParams, tier: Tier, one_pass: bool = False) -> Sampling:
@@ -47,6 +56,9 @@ class Sampling:
             tier.shift,
             one_pass,
             tier.sigma_smallest,
+            tier.control_scale,
+            tier.control_start,
+            tier.control_end,
         )
 
 
@@ -76,7 +88,8 @@ def denoise(
     with one_window(transformer):
         for index in range(sampling.num_inference_steps):
             ends = sigmas[index], sigmas[index + 1]
-            velocity = guidance.velocity(transformer, controlnet, latents, *ends)
+            control = sampling.control_at(index)
+            velocity = guidance.velocity(transformer, controlnet, latents, *ends, control)
             latents = step(latents, velocity, *ends)
             latents = torch.lerp(latents, add_noise(known, noise, sigmas[index + 1]), mask)
             if on_step is not None:
@@ -120,6 +133,7 @@ class _Guidance:
         latents: torch.Tensor,
         sigma: torch.Tensor,
         sigma_next: torch.Tensor,
+        control_scale: float = 1.0,
     ) -> torch.Tensor:
         """Return the guided velocity (1, C, T, h, w) of the step from `sigma` to `sigma_next`."""
         known = self.conditions
@@ -129,10 +143,10 @@ class _Guidance:
         if self.told is not None:
             told = torch.tensor([[*self.told, float(sigma - sigma_next)]]).to(latents)
         count = len(self.variants)
-        if controlnet is not None and known.control_latents is not None:
+        if controlnet is not None and known.control_latents is not None and control_scale:
+            seen = known.control_latents, timestep, control_scale
             residuals = [
-                _repeated(residual, count)
-                for residual in controlnet(hidden_states, known.control_latents, timestep)
+                _repeated(residual, count) for residual in controlnet(hidden_states, *seen)
             ]
         velocities = transformer(
             hidden_states=_repeated(hidden_states, count),
