@@ -20,6 +20,7 @@ from skyreels_avatar.faces.region import union
 from skyreels_avatar.faces.select import find_faces
 from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.image import Portrait, fit_size
+from skyreels_avatar.media.loudness import at_loudness
 from skyreels_avatar.models.audio_encoder import (
     HOP,
     MEL_FRAMES_PER_TOKEN,
@@ -206,8 +207,8 @@ class SpeechSound:
         self._features = []
         for voice in voices:
             mono = AudioTrack(voice.samples, voice.sample_rate, voice.path)
-            samples = mono.resampled(SAMPLE_RATE).normalised().samples
-            self._features.append(tokens.encoder(samples).to(tokens.projector.dtype))
+            heard = at_loudness(mono.resampled(SAMPLE_RATE))
+            self._features.append(tokens.encoder(heard.samples).to(tokens.projector.dtype))
         self._projector = tokens.projector
 
     def window(self, segment: Segment, num_latent_frames: int) -> torch.Tensor:
