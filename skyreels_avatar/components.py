@@ -94,10 +94,13 @@ def _policy_for(
     tier = load_tier(tier_name)
     place = _torch_device(device or tier.device)
     asked = parse_memory(memory or tier.memory)
-    if place.type != "cuda":
+    if place.type != "cuda" or not tier.buckets:  # networks that move pictures are small
         if asked is not None and asked < math.inf:
             said = memory or tier.memory
-            logger.warning("memory %s is about a GPU; nothing is saved on a %s", said, place.type)
+            logger.warning(
+                "memory %s is for video networks on a GPU; tier %s on %s is as it is",
+                said, tier.name, place,
+            )  # fmt: skip
         return MemoryPolicy()
     if asked == math.inf:
         return MemoryPolicy()
@@ -109,14 +112,18 @@ def _policy_for(
 
 
 def _bytes_of(tier: Tier) -> ModelBytes:
-    """Return what a tier's networks take on a GPU, from the shapes in their files."""
-    per_value = {"transformer": 2, "controlnet": 2, "text_encoder": 2, "image_encoder": 2}
-    taken = {}
+    """Return what a tier's networks take on a GPU: public ones by the shapes in their files."""
+    from skyreels_avatar.checkpoints.load import is_ours
+
+    taken, num_blocks = {}, 0
     for part in (*part_classes(), "image_encoder"):
         weights = getattr(tier.weights, part)
-        file = _weight_file(weights) if weights else {}
-        count = sum(math.prod(file.shape(key)) for key in file)
-        taken[part] = per_value.get(part, 4) * count
+        if not weights or is_ours(weights):
+            taken[part] = Path(weights).stat().st_size if weights else 0
+            continue
+        file = _weight_file(weights)
+        num_bytes = 2 if part in (*_REDUCED, *_ENCODERS) else 4
+        taken[part] = num_bytes * sum(math.prod(file.shape(key)) for key in file)
         if part == "transformer":
             names = (key.partition("blocks.")[2].partition(".")[0] for key in file)
             num_blocks = len({name for name in names if name.isdigit()})

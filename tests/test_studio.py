@@ -37,7 +37,7 @@ from skyreels_avatar.memory import POLICIES
 from skyreels_avatar.models.audio_projector import AudioProjector
 from skyreels_avatar.models.camera_controlnet import CameraControlNet
 from skyreels_avatar.models.transformer import AvatarTransformer3DModel
-from skyreels_avatar.tiers import MODELS_VARIABLE
+from skyreels_avatar.tiers import MODELS_VARIABLE, load_tier
 from tests.checkpoints.public_files import to_public, write_pickled
 from tests.processes import run_together
 from tests.samples import write_pair, write_portrait, write_voice
@@ -283,11 +283,21 @@ def test_saving_all_the_memory_there_is_to_save(tier, portrait, voice, tmp_path,
     assert 0 < np.abs(frames[0] - frames[1]).mean() < 7
 
 
-def test_memory_of_a_gpu_means_nothing_without_one(tier, portrait, voice, tmp_path):
-    """The tiny networks fit anywhere; what is said about a GPU is heard, and not acted upon."""
-    said = "memory 12gb is about a GPU; nothing is saved on a cpu"
-    result = make(tier, portrait, voice, tmp_path / "a.mp4", memory="12gb")
-    assert said in result.warnings
+def test_the_sizes_of_networks_are_read_from_their_files(tier):
+    sizes, parts = components._bytes_of(load_tier(tier)), load_components(str(tier))
+    count = sum(values.numel() for values in parts.transformer.state_dict().values())
+    projector = sum(v.numel() for v in parts.audio_encoder.projector.state_dict().values())
+    assert sizes.transformer == 2 * (count + projector)  # they are in one file
+    assert sizes.num_blocks == 2 and sizes.encoders > 0
+    beside = sum(v.numel() for v in parts.vae.state_dict().values())
+    assert sizes.beside > 4 * beside
+
+
+def test_memory_of_a_gpu_means_nothing_without_one(tier, caplog):
+    """What is said about a GPU is heard, and not acted upon."""
+    assert load_components(str(tier), memory="12gb") is load_components(str(tier))
+    said = "memory 12gb is for video networks on a GPU; tier studio on cpu is as it is"
+    assert said in caplog.messages
 
 
 def test_what_makes_it_faster_is_chosen_by_the_tier(tier):

@@ -186,7 +186,8 @@ def attention_to_masks(query: torch.Tensor, key: torch.Tensor, masks: torch.Tens
         masks: (M, S), what of the first S tokens counts.
     """
     num_first = masks.shape[1]
-    shares = (masks / masks.sum(1, keepdim=True).clamp_min(1e-6)).float().T  # (S, M)
+    masks = masks.float()
+    shares = (masks / masks.sum(1, keepdim=True).clamp_min(1e-6)).T  # (S, M)
     scale = query.shape[-1] ** -0.5
     total = 0.0
     for head in range(query.shape[2]):
