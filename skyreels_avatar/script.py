@@ -202,8 +202,8 @@ class GenerationRequest:
     size: str | None = None
     fps: float = 25.0
     sampling: SamplingParams = field(default_factory=SamplingParams)
-    cuts: tuple[int, ...] = ()
     windows: str = "overlap"
+    cuts: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         _set_path(self, "output")
