@@ -12,7 +12,7 @@ from pathlib import Path
 
 from skyreels_avatar.components import Components, load_components
 from skyreels_avatar.media.pieces import join_with_sound
-from skyreels_avatar.media.soundtrack import WaitingSound, playable
+from skyreels_avatar.media.soundtrack import WaitingSound
 from skyreels_avatar.media.video import VideoWriter, check_output
 from skyreels_avatar.pipeline.avatar import AvatarPipeline
 from skyreels_avatar.pipeline.encode import OpenShot, ShotFiles, open_shot, read_shot
@@ -192,7 +192,7 @@ def _make_pieces(
 ) -> int:
     """Make what is missing of a shot in its work folder and join it; return the frames found."""
     path = check_output(request.output)
-    with closing(WaitingSound(playable(files.audio), path)) as sound:
+    with closing(WaitingSound(files.audio, path.parent)) as sound:
         del files
         work.sweep()
         plan = opened.plan

@@ -19,6 +19,7 @@ from skyreels_avatar.faces.matte import person_mask
 from skyreels_avatar.faces.select import choose_face
 from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.image import Portrait, fit_size
+from skyreels_avatar.media.soundtrack import WaitingSound
 from skyreels_avatar.models.audio_encoder import (
     HOP,
     MEL_FRAMES_PER_TOKEN,
@@ -213,9 +214,11 @@ class ShotSound:
 
     def __init__(self, audio: AudioTrack, encoder: AudioEncoder):
         mono = AudioTrack(audio.samples, audio.sample_rate, audio.path)
-        self._samples = mono.resampled(SAMPLE_RATE).normalised().samples
+        self._sound = WaitingSound(
+            mono.resampled(SAMPLE_RATE).normalised(), sample_rate=SAMPLE_RATE
+        )
         self._encoder = encoder
-        num_mels = -(-len(self._samples) // HOP)
+        num_mels = -(-self._sound.num_samples // HOP)
         self.num_tokens = -(-num_mels // MEL_FRAMES_PER_TOKEN)
 
     def tokens(self, start: int, stop: int) -> torch.Tensor:
@@ -224,7 +227,8 @@ class ShotSound:
         first = max(0, start * step - context)
         first_sample = max(0, (first - _MEL_MARGIN) * HOP)
         last_sample = (stop * step + context + _MEL_MARGIN) * HOP
-        mel = log_mel(self._samples[first_sample:last_sample])
+        last_sample = min(last_sample, self._sound.num_samples)
+        mel = log_mel(self._sound.read(first_sample, last_sample - first_sample)[0])
         skip = first - first_sample // HOP
         mel = mel[skip : skip + stop * step + context - first]
         tokens = self._encoder(mel[None].to(self._encoder.device))
