@@ -113,7 +113,8 @@ def test_recorded_voices_are_never_silenced(shared):
     piano = found.pop("a15_dialog_man")
     assert {name for name, stretches in found.items() if stretches} == set()
     assert set(SINGING) <= set(found)
-    assert [(round(start_s), round(end_s)) for start_s, end_s in piano] == [(2, 8)]
+    ((start_s, end_s),) = piano
+    assert 2 < start_s < 3 and end_s > 8.5
 
 
 def test_without_the_detector_nothing_is_silenced_and_a_warning_says_so(monkeypatch, caplog):
