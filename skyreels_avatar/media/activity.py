@@ -68,6 +68,7 @@ def voiceless_stretches(audio: AudioTrack) -> list[tuple[float, float]]:
     heard = np.zeros(len(steady), bool)
     for start_s, end_s in _runs(steady, loud, times_s):
         first = max(0, round((start_s - _HEARD_BEFORE_S) * SAMPLE_RATE))
+        first -= first % _SPEECH_SAMPLES
         spoken = speech_probability(samples[first : round((end_s + REACH_S) * SAMPLE_RATE)])
         if spoken is None:
             logger.warning(
@@ -107,6 +108,7 @@ def pitch_drift(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray
     ]
     frequency, level = (np.concatenate(column) for column in zip(*parts))
     loudest = level.max(axis=1)
+    loudest = np.maximum(loudest, -1e3)  # no peak at all: minus infinity
     loud = loudest > max(np.percentile(loudest, 95) - _FLOOR_DB, _SILENCE_DB)
     drift = np.full(len(frames), np.nan)
     for first in range(0, len(frames) - _LATER, 4096):
