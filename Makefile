@@ -1,4 +1,5 @@
 # make demo   a talking video in output/demo.mp4; IMAGE= AUDIO= PROMPT= CAMERA= OUTPUT= take yours
+# make demo-film   a film of three shots over one soundtrack in output/film.mp4; FILM= takes yours
 # make test   the tests; make bench: how fast, how large; make lint: style
 # make bench-studio   the networks of the studio tier with random weights, on a GPU
 # make quality IMAGES=folder VOICES=folder   how good: the tables of the model card
@@ -16,19 +17,26 @@ export IMAGE ?= assets/examples/portrait.png
 export AUDIO ?= assets/examples/speech.wav
 export PROMPT ?= a woman speaks warmly and smiles
 export CAMERA ?= push_in:60
+export FILM ?= assets/examples/film.yaml
+export FILM_OUTPUT ?= output/film.mp4
 export OUTPUT ?= output/demo.mp4
 export SIZE ?= 512x512
 export TORCH
 # Threads that wait for work must not burn the other core; torch reads this when it is imported.
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: demo test bench bench-studio quality lint install
+.PHONY: demo demo-film test bench bench-studio quality lint install
 .DEFAULT_GOAL := demo
 
 demo: $(READY)
 	@mkdir -p "$$(dirname "$$OUTPUT")"
 	@$(BIN)/skyreels-avatar generate --image "$$IMAGE" --audio "$$AUDIO" --prompt "$$PROMPT" \
 		--camera "$$CAMERA" --size "$$SIZE" --output "$$OUTPUT"
+
+demo-film: $(READY)
+	@mkdir -p "$$(dirname "$$FILM_OUTPUT")"
+	@$(BIN)/skyreels-avatar plan "$$FILM"
+	@$(BIN)/skyreels-avatar render "$$FILM" --output "$$FILM_OUTPUT"
 
 # One thread a worker: two workers of two threads on two cores would wait for each other.
 test: $(READY)

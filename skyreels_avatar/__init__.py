@@ -16,8 +16,12 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "generate": "generate",
+    "retalk": "retalking",
     "GenerationResult": "generate",
     "Progress": "generate",
+    "render": "film.render",
+    "frames": "film.render",
+    "read_script": "film.read",
     "Shot": "script",
     "Script": "script",
     "SamplingParams": "script",

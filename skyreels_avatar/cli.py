@@ -6,24 +6,26 @@ import gc
 import json
 import logging
 import os
-import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
 from skyreels_avatar import __version__
+from skyreels_avatar.apps.film_commands import plan_film, render_command
 from skyreels_avatar.apps.hub_commands import models_app
 from skyreels_avatar.apps.memory import keep_freed_memory
-from skyreels_avatar.apps.quiet import quiet_native_code
+from skyreels_avatar.apps.plan_table import plan_table
+from skyreels_avatar.apps.process import quiet_native_code, stopped_by_termination
+from skyreels_avatar.apps.progress_bar import progress_bar
+from skyreels_avatar.apps.retalk_commands import retalk_command
 from skyreels_avatar.apps.voice_commands import (
     Gate,
     SaidText,
@@ -36,7 +38,6 @@ from skyreels_avatar.apps.voice_commands import (
 from skyreels_avatar.errors import AvatarError, Cancelled, InputError
 
 if TYPE_CHECKING:
-    from skyreels_avatar.generate import Progress as Report
     from skyreels_avatar.script import GenerationRequest
 
 DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -48,7 +49,9 @@ app = typer.Typer(
     help="A portrait, a voice and a sentence become a directed talking video.",
 )
 app.add_typer(models_app, name="models")
+app.command(name="retalk")(retalk_command)
 register_voice_commands(app)
+app.command(name="render")(render_command)
 stderr = Console(stderr=True, soft_wrap=True, highlight=False)
 stdout = Console(soft_wrap=True, highlight=False)
 
@@ -75,6 +78,19 @@ AudioScale = Annotated[float | None, typer.Option(help="Weight of the voice; 1 i
 Negative = Annotated[str, typer.Option(help="What should not be seen.")]
 Start = Annotated[float | None, typer.Option(help="Use the sound from this second on.")]
 End = Annotated[float | None, typer.Option(help="Use the sound up to this second.")]
+
+Windows = Annotated[
+    str, typer.Option(help="overlap: each goes on from the last; keyframes: all side by side.")
+]
+Engine = Annotated[
+    str | None,
+    typer.Option(help="Who makes the windows: local = processes here, ray = a cluster."),
+]
+Workers = Annotated[int | None, typer.Option(help="How many make windows side by side.")]
+Work = Annotated[
+    Path | None,
+    typer.Option(help="Keep finished windows in this folder; started again, a run goes on there."),
+]
 
 
 @app.callback()
@@ -107,16 +123,35 @@ def generate_command(
     subtitles: Subtitles = None,
     vocals: Vocals = None,
     gate: Gate = "auto",
+    work: Work = None,
+    windows: Windows = "overlap",
+    engine: Engine = None,
+    workers: Workers = None,
+    address: Annotated[str | None, typer.Option(help="Of a Ray cluster that runs.")] = None,
 ) -> None:
     """Make a talking video of a portrait."""
     request = _request(locals())
     from skyreels_avatar.generate import generate_request
 
-    with _progress_bar() as on_progress:
-        result = generate_request(request, on_progress)
-    total_s = result.seconds["total"]
-    stages = ", ".join(f"{name} {s:.1f}" for name, s in result.seconds.items() if name != "total")
-    stderr.print(f"[dim]{total_s:.1f} s in all; side by side: {stages}[/dim]")
+    with progress_bar(stderr) as on_progress, _kept_in(work):
+        if engine is None and workers is None:
+            result = generate_request(request, on_progress, work_folder=work)
+            num_found = result.num_found
+        else:
+            from skyreels_avatar.apps.farm import make_windows, shared_folder
+
+            with shared_folder(work, request.output) as folder:
+                num_found = make_windows(
+                    [request], folder, engine or "local", workers, address, on_progress
+                )
+                result = generate_request(request, on_progress, work_folder=folder)
+    if num_found:
+        stderr.print(f"went on with {num_found} of {result.num_frames} frames from {work}")
+    if engine is None and workers is None:
+        stages = dict(result.seconds)
+        total_s = stages.pop("total")
+        said = ", ".join(f"{name} {seconds:.1f}" for name, seconds in stages.items())
+        stderr.print(f"[dim]{total_s:.1f} s in all; side by side: {said}[/dim]")
     stdout.print(
         f"{result.path}  {result.width}x{result.height}, {result.num_frames} frames at "
         f"{result.fps:g} fps, {result.duration_s:.2f} s",
@@ -126,8 +161,9 @@ def generate_command(
 
 @app.command(name="plan")
 def plan_command(
-    image: Image,
-    audio: Audio = None,
+    film: Annotated[Path | None, typer.Argument(help="A script; or give --image, --audio.")] = None,
+    image: Image | None = None,
+    audio: Audio | None = None,
     camera: Camera = "static",
     tier: Tier = "nano",
     size: Size = None,
@@ -140,17 +176,26 @@ def plan_command(
     audio_end: End = None,
     text: SaidText = None,
     voice: VoiceName = None,
+    windows: Windows = "overlap",
+    workers: Workers = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    animatic: Annotated[
+        Path | None, typer.Option(help="Of a script: write its stills, cut and moving, here.")
+    ] = None,
 ) -> None:
-    """Say what generating a shot would take, without loading any weights."""
+    """Say what generating a shot or a film would take, without loading any weights."""
+    if film is not None:
+        return plan_film(film, tier, 0, steps, as_json, animatic)
+    if image is None or (audio is None and text is None):
+        raise typer.BadParameter("give a script, or --image and --audio or --text")
     request = _request({"prompt": "", "output": Path("output.mp4"), **locals()})
     from skyreels_avatar.generate import estimate
 
-    shot = estimate(request)
+    shot = estimate(request, workers)
     if as_json:
         stdout.print(json.dumps(shot.to_dict(), indent=2), markup=False)
     else:
-        stdout.print(_plan_table(shot))
+        stdout.print(plan_table(shot))
 
 
 @app.command(name="camera")
@@ -166,7 +211,7 @@ def camera_command(
     """Write the reference video: the still picture seen through a camera move."""
     from skyreels_avatar.generate import write_reference
 
-    with _progress_bar() as on_progress:
+    with progress_bar(stderr) as on_progress:
         num_frames = write_reference(
             image, move, output, seconds, size=size, fps=fps, face=face, on_progress=on_progress
         )
@@ -230,13 +275,13 @@ def run(arguments: Sequence[str]) -> int:
     """Run the command line and return its exit code: 0, 1 failed, 2 wrong input, 130 stopped."""
     # torch reads this when it is imported, inside the commands: threads that wait must not spin.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    with _log_lines(), _stopped_by_termination(), quiet_native_code("--verbose" in arguments):
+    with _log_lines(), stopped_by_termination(), quiet_native_code("--verbose" in arguments):
         try:
             code = app(args=list(arguments), prog_name="skyreels-avatar", standalone_mode=False)
         except BaseException as error:
             code = _failure(error)
     if code == INTERRUPTED:
-        stderr.print("stopped; nothing was written")
+        stderr.print("stopped; no video was written")
     return code if isinstance(code, int) else DONE
 
 
@@ -254,6 +299,9 @@ def _failure(error: BaseException) -> int:
         message += " (see --help)"
     elif isinstance(error, InputError):
         code, message = WRONG_INPUT, str(error)
+        for problem in getattr(error, "problems", ())[:-1]:
+            stderr.print(Text("error: ", style="bold red") + Text(problem))
+            message = error.problems[-1]
     elif isinstance(error, AvatarError):
         code, message = FAILED, str(error)
     elif isinstance(error, MemoryError):
@@ -291,65 +339,20 @@ def _request(options: dict) -> GenerationRequest:
         options.get("seed", 0),
     )
     asked = (options[name] for name in ("output", "tier", "size", "fps"))
-    return GenerationRequest(shot, *asked, sampling, options.get("subtitles"))
-
-
-class _TimeLeft(ProgressColumn):
-    """The seconds left that the pass itself estimates."""
-
-    def render(self, task) -> Text:
-        seconds = task.fields.get("seconds_left")
-        return Text("" if seconds is None else f"{seconds:.0f} s left", style="cyan")
+    return GenerationRequest(
+        shot, *asked, sampling, options.get("subtitles"), windows=options["windows"]
+    )
 
 
 @contextmanager
-def _progress_bar() -> Iterator[Callable[[Report], None]]:
-    """Show a bar with stage and time left while a run reports to the yielded callback."""
-    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:3.0f} %")
-    bar = Progress(
-        *columns,
-        TimeElapsedColumn(),
-        _TimeLeft(),
-        console=stderr,
-        transient=True,
-        disable=not stderr.is_terminal,
-    )
-    task = bar.add_task("start", total=None, seconds_left=None)
-
-    def show(report: Report) -> None:
-        bar.update(
-            task,
-            description=f"{report.stage:<9}",
-            completed=report.done,
-            total=report.total or None,
-            seconds_left=report.seconds_left,
-        )
-
-    with bar:
-        yield show
-
-
-def _plan_table(shot) -> Table:
-    table = Table(box=None, show_header=False, pad_edge=False)
-    rows = {
-        "video": f"{shot.width}x{shot.height}, {shot.num_frames} frames at {shot.fps:g} fps, "
-        f"{shot.duration_s:.2f} s",
-        "windows": f"{len(shot.segments)} of up to {max(s.num_frames for s in shot.segments)} "
-        f"motion frames, {shot.num_inference_steps} steps each",
-        "memory": f"about {shot.memory_mb / 1000:.1f} GB, whatever the length",
-        "time": f"about {shot.seconds:.0f} s on {shot.machine}",
-    }
-    for name, value in rows.items():
-        table.add_row(name, value)
-    for segment in shot.segments:
-        first, last = segment.keep[0], segment.keep[1] - 1
-        known = f", {segment.num_known_frames} known" if segment.num_known_frames else ""
-        table.add_row(
-            f"  window {segment.index + 1}",
-            f"motion frames {first} to {last} of {segment.num_frames} from "
-            f"{segment.first_frame}{known}",
-        )
-    return table
+def _kept_in(work: Path | None) -> Iterator[None]:
+    """Say, when a run is stopped, where it can be gone on with."""
+    try:
+        yield
+    except (KeyboardInterrupt, Cancelled):
+        if work is not None:
+            stderr.print(f"finished windows are in {work}; the same command goes on with them")
+        raise
 
 
 @contextmanager
@@ -373,21 +376,3 @@ def _log_lines() -> Iterator[None]:
     finally:
         root.removeHandler(lines)
         root.setLevel(before)
-
-
-@contextmanager
-def _stopped_by_termination() -> Iterator[None]:
-    """Treat a polite kill like Ctrl-C, so that no half file stays."""
-
-    def stop(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    try:
-        before = signal.signal(signal.SIGTERM, stop)
-    except ValueError:  # not the main thread: whoever runs us there handles signals
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -3,6 +3,7 @@
 AvatarError
  +- InputError (also a ValueError): what the user gave cannot be used; exit code 2
  |   +- MediaError: a picture, sound or video cannot be read or written
+ |   +- ScriptError: a film script has one or more problems
  |   +- FaceError: no usable face where one is needed
  +- MissingExtraError (also an ImportError): an optional package is not installed
  +- CheckpointError: weights are missing, damaged or of another shape
@@ -10,6 +11,8 @@ AvatarError
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 class AvatarError(Exception):
@@ -22,6 +25,19 @@ class InputError(AvatarError, ValueError):
 
 class MediaError(InputError):
     """Report a picture, sound or video that cannot be read or written."""
+
+
+class ScriptError(InputError):
+    """Report everything that is wrong with a film script.
+
+    Attributes:
+        problems: one line each; of a file, "film.yaml:12: what is wrong".
+    """
+
+    def __init__(self, problems: Sequence[str]):
+        self.problems = tuple(problems)
+        count = f"{len(self.problems)} problems in the script: " if len(self.problems) > 1 else ""
+        super().__init__(count + "; ".join(self.problems))
 
 
 class FaceError(InputError):

@@ -6,24 +6,32 @@ import logging
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from skyreels_avatar.components import Components, load_components
+from skyreels_avatar.media.pieces import join_with_sound
+from skyreels_avatar.media.soundtrack import WaitingSound, playable
 from skyreels_avatar.media.subtitles import write_subtitles
 from skyreels_avatar.media.video import VideoWriter, check_output
 from skyreels_avatar.pipeline.avatar import AvatarPipeline
-from skyreels_avatar.pipeline.encode import open_shot, read_shot
+from skyreels_avatar.pipeline.encode import OpenShot, ShotFiles, UnseenSpan
+from skyreels_avatar.pipeline.fingerprint import fingerprint_of
 from skyreels_avatar.pipeline.preview import ShotEstimate, estimate, write_reference
 from skyreels_avatar.pipeline.progress import OnProgress, Progress, Reporter
+from skyreels_avatar.pipeline.retalk import FootageFiles, open_any, read_any
+from skyreels_avatar.pipeline.work import WorkFolder
+from skyreels_avatar.pipeline.worker import ShotWorker
 from skyreels_avatar.provenance import metadata_of
 from skyreels_avatar.script import Camera, GenerationRequest, SamplingParams, Shot
 
 __all__ = [
     "GenerationResult",
     "Progress",
+    "Reporter",
     "ShotEstimate",
+    "ShotWorker",
     "estimate",
     "generate",
     "generate_request",
@@ -43,6 +51,9 @@ class GenerationResult:
         peak_rss_mb: largest memory of this process so far.
         face_box: x, y, width, height of the face in pixels of the video's first frame.
         warnings: what was adjusted or could not be used, in the order it was found.
+        unseen: of a video that retalks: spans in which no mouth can be seen, and which are the
+            source's own frames.
+        num_found: frames that an earlier run had left in the work folder.
     """
 
     path: Path
@@ -55,6 +66,8 @@ class GenerationResult:
     peak_rss_mb: float
     face_box: tuple[float, float, float, float]
     warnings: tuple[str, ...]
+    unseen: tuple[UnseenSpan, ...] = ()
+    num_found: int = 0
 
 
 def generate(
@@ -81,6 +94,8 @@ def generate(
     start_s: float | None = None,
     end_s: float | None = None,
     on_progress: OnProgress | None = None,
+    work_folder: str | Path | None = None,
+    windows: str = "overlap",
 ) -> GenerationResult:
     """Make a talking video of a portrait, and return where it is and how it was made.
 
@@ -104,6 +119,8 @@ def generate(
         face: "auto", the number of a face (0 is the largest), or its box "x,y,w,h".
         start_s, end_s: the piece of the sound that is used.
         on_progress: called with a `Progress` many times a second; returning False stops the run.
+        work_folder: see `generate_request`.
+        windows: "overlap" or "keyframes", see `GenerationRequest`.
 
     Raises:
         InputError: something given cannot be used; the message says what to do.
@@ -125,38 +142,48 @@ def generate(
         gate=gate,
     )
     sampling = SamplingParams(num_inference_steps, guidance_scale, audio_guidance_scale, seed)
-    request = GenerationRequest(shot, output, tier, size, fps, sampling, subtitles)
-    return generate_request(request, on_progress)
+    request = GenerationRequest(shot, output, tier, size, fps, sampling, subtitles, windows=windows)
+    return generate_request(request, on_progress, work_folder=work_folder)
 
 
 def generate_request(
     request: GenerationRequest,
     on_progress: OnProgress | None = None,
     components: Components | None = None,
+    work_folder: str | Path | None = None,
 ) -> GenerationResult:
     """Make the video of a request: see `generate`.
 
     Args:
         components: a tier that is loaded already; by default the request's own is loaded.
+        work_folder: where each finished window is kept, latents and pictures, in a folder of this
+            shot's own. A run that was stopped, however hard, goes on there after the last whole
+            window when it is started again, and its video has the same bytes. The folder stays;
+            remove it when the video is no longer to be made again.
     """
     path = check_output(request.output)
     reporter = Reporter(on_progress)
     start = time.perf_counter()
     with _collected_warnings() as warnings:
         with reporter.stage("read"):
-            files = read_shot(request)
+            files = read_any(request)
         with reporter.stage("load"):
             components = components or load_components(request.tier)
         with reporter.stage("analyse"):
-            opened = open_shot(request, files, components)
+            opened = open_any(request, files, components, lambda: reporter.report("analyse"))
         height, width = opened.portrait.height, opened.portrait.width
-        with VideoWriter(
-            path, height, width, request.fps, files.audio, metadata=metadata_of(request)
-        ) as writer:
-            spoken = files.spoken
-            del files  # the writer has put the sound on disk
-            AvatarPipeline(components)(request, opened, writer, reporter)
-            reporter.report("finish")
+        num_found, spoken = 0, files.spoken
+        if work_folder is not None:
+            work = WorkFolder(work_folder, fingerprint_of(request, components))
+            num_found = _make_pieces(request, files, opened, work, components, reporter)
+        else:
+            with VideoWriter(
+                path, height, width, request.fps, files.audio,
+                metadata=metadata_of(request), cuts=request.cuts,
+            ) as writer:  # fmt: skip
+                del files  # the writer has put the sound on disk
+                AvatarPipeline(components)(request, opened, writer, reporter)
+                reporter.report("finish")
         if spoken is not None and request.subtitles is not None:
             write_subtitles(spoken, request.subtitles)
     return GenerationResult(
@@ -170,7 +197,35 @@ def generate_request(
         peak_rss_mb=_peak_rss_mb(),
         face_box=tuple(float(value) for value in opened.face.box),
         warnings=tuple(warnings),
+        unseen=opened.unseen,
+        num_found=num_found,
     )
+
+
+def _make_pieces(
+    request: GenerationRequest,
+    files: ShotFiles | FootageFiles,
+    opened: OpenShot,
+    work: WorkFolder,
+    components: Components,
+    reporter: Reporter,
+) -> int:
+    """Make what is missing of a shot in its work folder and join it; return the frames found."""
+    path = check_output(request.output)
+    with closing(WaitingSound(playable(files.audio), path)) as sound:
+        del files
+        work.sweep()
+        plan = opened.plan
+        remaining = work.remaining(plan)
+        num_found = plan.num_frames - sum(map(plan.num_pictures, remaining))
+        reporter.start_pace(plan.num_frames, num_found)
+        if remaining:
+            pipeline = AvatarPipeline(components)
+            shot = pipeline.encode(request, opened, reporter)
+            pipeline.pieces(shot, work, reporter, remaining)
+        reporter.report("finish")
+        join_with_sound(work.pieces(plan), path, sound, metadata_of(request))
+    return num_found
 
 
 @contextmanager

@@ -21,8 +21,17 @@ from skyreels_avatar.media.video import exact_fps
 MAX_SEED = 2**63 - 1
 MAX_STEPS = 1000
 MAX_GUIDANCE = 100.0
+LENGTHS = ("audio", "video", "loop", "bounce", "remap", "silence")
+KEEPS = {
+    "lips": "only the mouth and the jaw may change",
+    "face": "the face may change, the head stays",
+    "none": "head and shoulders may move, too",
+}
 GATES = ("auto", "off")
+MAX_FADE_S = 10.0
+WINDOWS = ("overlap", "keyframes")
 _NUMBER = r"-?\d+(?:\.\d+)?"
+_PHOTOS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 
 
 @dataclass(frozen=True)
@@ -78,11 +87,16 @@ class Shot:
         seed: of this shot alone; None takes the request's.
         face: "auto", a face's number (0 is the largest), or its box "x,y,w,h" in the picture.
         negative_prompt: what should not be seen.
+        keep: how much of a video may change: a key of `KEEPS`.
+        length: what happens where a video and its new sound differ in length: "audio", "video",
+            "loop", "bounce", "remap" or "silence"; see `pipeline.lengths`.
         text: what is said, in place of `audio`; `voice` says it, a name that `skyreels-avatar
             voices` lists, None for American English.
         vocals: what moves the mouth in place of `audio`: the voice alone, of the same length, such
             as a source separator makes of a song.
         gate: "auto" rests the mouth where instruments play and nobody speaks or sings; "off".
+        fade_s: in a film, how long the shot before is blended into this one, half of it on either
+            side of where they meet; 0 is a cut.
     """
 
     image: Path | None = None
@@ -95,15 +109,20 @@ class Shot:
     seed: int | None = None
     face: str = "auto"
     negative_prompt: str = ""
+    keep: str = "face"
+    length: str = "audio"
     text: str | None = None
     voice: str | None = None
     vocals: Path | None = None
     gate: str = "auto"
+    fade_s: float = 0.0
 
     def __post_init__(self) -> None:
         _check_sound(self)
         for name in ("image", "video", "audio", "vocals"):
             _set_path(self, name)
+        _check_word("keep", self.keep, tuple(KEEPS))
+        _check_word("length", self.length, LENGTHS)
         if (self.image is None) == (self.video is None):
             raise InputError("a shot needs either an image or a video to start from, and not both")
         for name in ("prompt", "negative_prompt", "face"):
@@ -113,6 +132,7 @@ class Shot:
         object.__setattr__(self, "camera", parse_camera(self.camera))
         if self.seed is not None:
             _check_integer("seed", self.seed, 0, MAX_SEED)
+        _check_number("fade_s", self.fade_s, 0, MAX_FADE_S)
         start_s = 0.0 if self.start_s is None else self.start_s
         end_s = math.inf if self.end_s is None else self.end_s
         _check_number("start_s", start_s, 0, math.inf)
@@ -147,7 +167,16 @@ class SamplingParams:
 
 @dataclass(frozen=True)
 class Script:
-    """A film: shots in order over one soundtrack, all of one size and rate."""
+    """A film: shots in order over one soundtrack, all of one size and rate.
+
+    Args:
+        shots: with a soundtrack, `start_s` and `end_s` of a shot are times of it; shots without
+            times follow each other and share what is left. A shot with `audio` of its own lasts as
+            long as that, `start_s` and `end_s` are times of it, and it sounds over the soundtrack.
+        soundtrack: one sound from the first shot to the last, which they speak or sing.
+        height, width: of the film in pixels, even.
+        fps: frames per second, 1 to 120.
+    """
 
     shots: tuple[Shot, ...]
     soundtrack: Path | None = None
@@ -192,6 +221,9 @@ class GenerationRequest:
         fps: frames per second of the video, 1 to 120.
         subtitles: a file for the shot's text, .srt, .vtt, .lrc or .json; "srt" alone and its like
             mean beside the video.
+        cuts: frames before which the video can later be cut without encoding it again.
+        windows: how a long shot is cut: "overlap", each window goes on from the one before, or
+            "keyframes", windows between key frames, which can be made side by side.
     """
 
     shot: Shot
@@ -201,10 +233,13 @@ class GenerationRequest:
     fps: float = 25.0
     sampling: SamplingParams = field(default_factory=SamplingParams)
     subtitles: Path | None = None
+    cuts: tuple[int, ...] = ()
+    windows: str = "overlap"
 
     def __post_init__(self) -> None:
         _set_path(self, "output")
         _set_path(self, "subtitles")
+        _check_word("windows", self.windows, WINDOWS)
         for name, cls in (("shot", Shot), ("sampling", SamplingParams)):
             value = getattr(self, name)
             if not isinstance(value, cls):
@@ -220,6 +255,9 @@ class GenerationRequest:
         if not isinstance(self.tier, str) or not self.tier:
             raise InputError(f"tier must be a name or the path of a yaml file, got {self.tier!r}")
         fit_size(512, 512, self.size)
+        object.__setattr__(self, "cuts", tuple(self.cuts))
+        for cut in self.cuts:
+            _check_integer("a cut", cut, 0, MAX_SEED)
         exact_fps(_check_number("fps", self.fps, -math.inf, math.inf))
 
     @property
@@ -311,14 +349,21 @@ def _check_face(face: str) -> None:
     text = face.strip()
     if text == "auto" or re.fullmatch(r"\d{1,3}", text):
         return
+    if text.lower().endswith(_PHOTOS) or re.fullmatch(rf"{_NUMBER}\s*,\s*{_NUMBER}", text):
+        return
     if re.fullmatch(rf"{_NUMBER}(\s*,\s*{_NUMBER}){{3}}", text):
         width, height = (float(part) for part in text.split(",")[2:])
         if width > 0 and height > 0:
             return
     raise InputError(
-        "face must be auto, the number of a face like 2, or its box x,y,w,h in pixels, "
-        f"got {face!r}"
+        "face must be auto, the number of a face like 2, a point x,y of it or its box x,y,w,h in "
+        f"pixels, or the file of a photo, got {face!r}"
     )
+
+
+def _check_word(name: str, value: object, allowed: Sequence[str]) -> None:
+    if value not in allowed:
+        raise InputError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
 
 
 def _check_number(name: str, value: object, low: float, high: float) -> float:

@@ -26,3 +26,16 @@ def write_voice(folder: Path, seconds: float) -> Path:
     path = folder / "voice.wav"
     sa.AudioTrack(samples.astype(np.float32), 16_000).save(path)
     return path
+
+
+def write_clicks(folder: Path, seconds: float, tempo: float, first_s: float = 0.2) -> Path:
+    """Write a click on every beat and return the file."""
+    sample_rate = 16_000
+    samples = np.zeros(int(seconds * sample_rate), np.float32)
+    click = np.sin(np.arange(400) * 0.4) * np.exp(-np.arange(400) / 80)
+    for time_s in np.arange(first_s, seconds - 0.05, 60 / tempo):
+        start = round(time_s * sample_rate)
+        samples[start : start + 400] += 0.5 * click[: len(samples) - start]
+    path = folder / "clicks.wav"
+    sa.AudioTrack(samples, sample_rate).save(path)
+    return path

@@ -25,7 +25,7 @@ def request_made(monkeypatch):
     """Replace the generation itself; returns the list of requests that reach it."""
     requests = []
 
-    def make(request, on_progress=None, components=None):
+    def make(request, on_progress=None, components=None, work_folder=None):
         for done in (0, 5, 10):
             on_progress(generation.Progress("denoise", done, 10, 1.5))
         requests.append(request)
@@ -188,7 +188,7 @@ import sys, time, types
 import numpy as np
 from skyreels_avatar import cli
 from skyreels_avatar.media import VideoWriter
-def make(request, on_progress=None):
+def make(request, on_progress=None, work_folder=None):
     with VideoWriter(request.output, 64, 64, 25) as writer:
         for _ in range(1000):
             writer.write(np.zeros((5, 64, 64, 3), np.uint8))

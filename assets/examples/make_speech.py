@@ -1,7 +1,9 @@
 """Make the example speech: `python assets/examples/make_speech.py [folder]`.
 
-Reads speech.txt aloud with flite's voice slt (Carnegie Mellon University, BSD-style licence;
-Debian: `apt-get install flite`) and writes speech.wav: mono, 22 kHz, 16 bit, about ten seconds.
+Reads aloud with flite's voices slt and rms (Carnegie Mellon University, BSD-style licence;
+Debian: `apt-get install flite`) and writes, mono, 22 kHz, 16 bit:
+speech.wav from speech.txt, about ten seconds; film.flac from film.txt, whose lines name their
+voices, with the times of the lines in film.srt, about twenty seconds.
 """
 
 from __future__ import annotations
@@ -19,14 +21,15 @@ SAMPLE_RATE = 22_050
 VOICE = "slt"
 STRETCH = 0.98
 EDGE_S = 0.25
+PAUSE_S = 0.35
 PEAK = 0.70
 
 
-def spoken(text: str) -> tuple[np.ndarray, int]:
+def spoken(text: str, voice: str = VOICE) -> tuple[np.ndarray, int]:
     """Return samples (S,) in [-1, 1] of a text read aloud, and their rate in Hz."""
     with tempfile.TemporaryDirectory() as folder:
         sound = Path(folder) / "speech.wav"
-        command = ["flite", "-voice", VOICE, "--setf", f"duration_stretch={STRETCH}"]
+        command = ["flite", "-voice", voice, "--setf", f"duration_stretch={STRETCH}"]
         subprocess.run([*command, "-t", text, "-o", str(sound)], check=True)
         return soundfile.read(sound, dtype="float64")
 
@@ -47,13 +50,39 @@ def finished(samples: np.ndarray, rate: int) -> np.ndarray:
     return np.concatenate([edge, samples * PEAK / np.abs(samples).max(), edge])
 
 
+def dialogue(lines: list[str]) -> tuple[np.ndarray, list[str]]:
+    """Return the samples (S,) of lines like "voice: words", and subtitles with their times."""
+    pieces, subtitles, at = [], [], 0
+    for number, line in enumerate(lines, start=1):
+        voice, _, text = line.partition(": ")
+        samples = finished(*spoken(text, voice))
+        edge = round(EDGE_S * SAMPLE_RATE)
+        times = [timecode((at + edge) / SAMPLE_RATE)]
+        times.append(timecode((at + len(samples) - edge) / SAMPLE_RATE))
+        subtitles.append(f"{number}\n{' --> '.join(times)}\n{text}\n")
+        pause = np.zeros(round(PAUSE_S * SAMPLE_RATE) if number < len(lines) else 0)
+        pieces += [samples, pause]
+        at += len(samples) + len(pause)
+    return np.concatenate(pieces), subtitles
+
+
+def timecode(time_s: float) -> str:
+    """Return a time as subtitles write it, for example 00:00:02,500."""
+    milliseconds = round(1000 * time_s)
+    minutes, milliseconds = divmod(milliseconds, 60_000)
+    return f"00:{minutes:02}:{milliseconds // 1000:02},{milliseconds % 1000:03}"
+
+
 def main() -> None:
-    """Write speech.wav into a folder, default the one this program lies in."""
+    """Write the sounds into a folder, default the one this program lies in."""
     here = Path(__file__).parent
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else here
     text = " ".join((here / "speech.txt").read_text().split())
     samples = finished(*spoken(text))
     soundfile.write(folder / "speech.wav", samples, SAMPLE_RATE, subtype="PCM_16")
+    samples, subtitles = dialogue((here / "film.txt").read_text().splitlines())
+    soundfile.write(folder / "film.flac", samples, SAMPLE_RATE, subtype="PCM_16")
+    (folder / "film.srt").write_text("\n".join(subtitles))
 
 
 if __name__ == "__main__":

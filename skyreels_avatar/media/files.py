@@ -88,3 +88,8 @@ def describe(path: Path) -> str:
         if has_film(container):
             return "a video"
         return "a sound" if container.streams.audio else "no media file"
+
+
+def partial_path(path: Path) -> Path:
+    """Return where a file is written until it is complete: hidden, beside it, of this process."""
+    return path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")

@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import queue
-import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,17 +14,23 @@ import av
 import cv2
 import numpy as np
 from av.error import FFmpegError
+from av.video.frame import PictureType
 from av.video.reformatter import ColorRange, Colorspace
 
 from skyreels_avatar.errors import InputError, MediaError
 from skyreels_avatar.media.audio import AudioTrack
-from skyreels_avatar.media.files import describe, existing_file, has_film, open_container
+from skyreels_avatar.media.files import (
+    describe,
+    existing_file,
+    has_film,
+    open_container,
+    partial_path,
+)
+from skyreels_avatar.media.soundtrack import SoundTrack, WaitingSound, playable
 
 logger = logging.getLogger(__name__)
 
 MIN_FPS, MAX_FPS = 1.0, 120.0
-_AAC_FRAME = 1024
-_KEPT_SAMPLE_RATES = (44_100, 48_000)
 _BT709 = 1
 _AVX512_SKX = 256  # CV_CPU_AVX512_SKX in OpenCV's headers
 _TV_RANGE = 1
@@ -50,7 +55,7 @@ def check_output(path: str | Path) -> Path:
             raise MediaError(f"the output {path} is a folder; give the name of a file in it")
         if not path.parent.is_dir():
             raise MediaError(f"the folder of the output {path} does not exist; create it first")
-        probe = _partial(path)
+        probe = partial_path(path)
         probe.touch()
         probe.unlink()
     except (OSError, ValueError) as error:
@@ -90,6 +95,7 @@ class VideoWriter:
         audio: the sound from the first frame on, or None for a silent film.
         crf: 0 to 51, smaller is better and larger.
         metadata: tags of the file, such as title, comment and description.
+        cuts: frames that need no frame before them, so that the file can be cut there.
 
     Raises:
         InputError: an odd size, an impossible rate, or a place that cannot be written.
@@ -105,6 +111,7 @@ class VideoWriter:
         crf: int = 18,
         preset: str = "veryfast",
         metadata: dict[str, str] | None = None,
+        cuts: Collection[int] = (),
     ):
         if height % 2 or width % 2 or min(height, width) < 2:
             raise InputError(f"a video needs even sides (H.264), got {width}x{height}")
@@ -112,12 +119,15 @@ class VideoWriter:
         self.height, self.width = height, width
         self.fps = exact_fps(fps)
         self.num_frames = 0
-        self._partial = _partial(self.path)
+        self._partial = partial_path(self.path)
         self._audio = None
         if audio is not None:
-            self._audio = _WaitingSound(_playable(audio), self.path)
+            self._audio = WaitingSound(playable(audio), self.path)
         self._metadata = metadata or {}
         self._options = {"crf": str(crf), "preset": preset, "threads": "1", **_repeatable_options()}
+        self._cuts = frozenset(cuts)
+        if self._cuts:
+            self._options["forced-idr"] = "1"
         # Two batches wait at most: memory stays flat, whichever side is faster.
         self._batches: queue.Queue[np.ndarray | None] = queue.Queue(maxsize=2)
         self._failure: BaseException | None = None
@@ -191,11 +201,14 @@ class VideoWriter:
             ) as container:
                 container.metadata.update(self._metadata)
                 video = _add_video(container, self.height, self.width, self.fps, self._options)
-                sound = _SoundTrack(container, self._audio) if self._audio is not None else None
+                sound = SoundTrack(container, self._audio) if self._audio is not None else None
                 index = 0
                 while (batch := self._next_batch()) is not None:
                     for pixels in batch:
-                        container.mux(video.encode(_to_yuv(pixels, index, self.fps)))
+                        frame = _to_yuv(pixels, index, self.fps)
+                        if index in self._cuts:
+                            frame.pict_type = PictureType.I
+                        container.mux(video.encode(frame))
                         index += 1
                     if sound:
                         sound.write_until(index / self.fps)
@@ -209,68 +222,6 @@ class VideoWriter:
         finally:
             if self._audio is not None:
                 self._audio.close()
-
-
-class _WaitingSound:
-    """A sound on disk beside the video, in a file without a name: an hour takes a gigabyte."""
-
-    def __init__(self, audio: AudioTrack, video_path: Path):
-        self.sample_rate = audio.sample_rate
-        self.num_channels = len(audio.channels)
-        try:
-            self._file = tempfile.TemporaryFile(dir=video_path.parent)  # noqa: SIM115 (close)
-            for start in range(0, audio.channels.shape[1], self.sample_rate):
-                piece = audio.channels[:, start : start + self.sample_rate]
-                self._file.write(np.ascontiguousarray(piece.T, np.float32).tobytes())
-        except OSError as error:
-            raise MediaError(f"cannot write beside {video_path}: {error}") from error
-
-    def close(self) -> None:
-        """Free the disk."""
-        self._file.close()
-
-    def read(self, start: int, count: int) -> np.ndarray:
-        """Return (C, count) float32 from a sample on, silence beyond the end."""
-        frame_bytes = 4 * self.num_channels
-        self._file.seek(start * frame_bytes)
-        found = np.frombuffer(self._file.read(count * frame_bytes), np.float32)
-        piece = np.zeros((self.num_channels, count), np.float32)
-        piece[:, : len(found) // self.num_channels] = found.reshape(-1, self.num_channels).T
-        return piece
-
-
-class _SoundTrack:
-    """The AAC stream of a video, encoded piece by piece as the film grows."""
-
-    def __init__(self, container: av.container.OutputContainer, audio: _WaitingSound):
-        self._container = container
-        self._audio = audio
-        self._layout = "mono" if audio.num_channels == 1 else "stereo"
-        self._stream = container.add_stream("aac", rate=audio.sample_rate, layout=self._layout)
-        self._stream.bit_rate = 128_000 if self._layout == "mono" else 192_000
-        self._position = 0
-
-    def write_until(self, time_s: Fraction) -> None:
-        """Encode all whole AAC frames that end before a time of the film."""
-        end = int(time_s * self._audio.sample_rate)
-        while self._position + _AAC_FRAME <= end:
-            self._encode(_AAC_FRAME)
-
-    def finish(self, time_s: Fraction) -> None:
-        """Encode the rest, cut or filled with silence, so that the sound ends at a time."""
-        end = round(time_s * self._audio.sample_rate)
-        while self._position < end:
-            self._encode(min(_AAC_FRAME, end - self._position))
-        self._container.mux(self._stream.encode(None))
-
-    def _encode(self, count: int) -> None:
-        piece = self._audio.read(self._position, count)
-        frame = av.AudioFrame.from_ndarray(piece, format="fltp", layout=self._layout)
-        frame.sample_rate = self._audio.sample_rate
-        frame.time_base = Fraction(1, self._audio.sample_rate)
-        frame.pts = self._position
-        self._container.mux(self._stream.encode(frame))
-        self._position += count
 
 
 class VideoReader:
@@ -349,15 +300,6 @@ def _repeatable_options() -> dict[str, str]:
     if cv2.checkHardwareSupport(_AVX512_SKX):
         return {"x264-params": "asm=AVX2"}
     return {}
-
-
-def _partial(path: Path) -> Path:
-    return path.with_name(f".{path.stem}.{os.getpid()}.part.mp4")
-
-
-def _playable(audio: AudioTrack) -> AudioTrack:
-    """Keep the usual sample rates; bring the others to 48 kHz, which every player takes."""
-    return audio if audio.sample_rate in _KEPT_SAMPLE_RATES else audio.resampled(48_000)
 
 
 def _add_video(container, height: int, width: int, fps: Fraction, options: dict[str, str]):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,19 +12,15 @@ import torch
 from skyreels_avatar.components import Components
 from skyreels_avatar.errors import Cancelled
 from skyreels_avatar.media.video import VideoWriter
-from skyreels_avatar.models.vae import ReferenceMotionVAE
-from skyreels_avatar.pipeline.conditions import Conditions
-from skyreels_avatar.pipeline.denoise import Sampling, denoise, segment_generator
-from skyreels_avatar.pipeline.encode import OpenShot, build_reference
-from skyreels_avatar.pipeline.motion_space import MotionSpace
+from skyreels_avatar.pipeline.encode import OpenShot
+from skyreels_avatar.pipeline.latents import EncodedShot, LatentMaker
 from skyreels_avatar.pipeline.parallel import one_ahead, one_core_per_thread
-from skyreels_avatar.pipeline.pixel_space import PixelSpace
 from skyreels_avatar.pipeline.plan import Segment
 from skyreels_avatar.pipeline.progress import Reporter
 from skyreels_avatar.pipeline.reference import ShotReference
-from skyreels_avatar.pipeline.stitch import stitch
+from skyreels_avatar.pipeline.stitch import stitch, write_piece
+from skyreels_avatar.pipeline.work import WorkFolder
 from skyreels_avatar.script import GenerationRequest
-from skyreels_avatar.shapes import latent_frames
 
 
 class AvatarPipeline:
@@ -49,102 +46,98 @@ class AvatarPipeline:
         Raises:
             Cancelled: the caller's progress callback returned False.
         """
-        with reporter.stage("encode"):
-            shot = _EncodedShot(self.components, request, opened)
+        shot = self.encode(request, opened, reporter)
         reporter.start_pace(opened.plan.num_frames)
         with one_core_per_thread():
-            stitch(self._frames(shot, reporter), writer, opened.plan, reporter)
+            windows = self._windows(shot, opened.plan.shown, reporter)
+            chunks = (pixels for _, made in windows for pixels in made)
+            stitch(chunks, writer, opened.plan, reporter)
         return shot.reference
 
-    def _frames(self, shot: _EncodedShot, reporter: Reporter) -> Iterator[np.ndarray]:
-        """Yield the pictures (F, H, W, 3) of all windows in order.
+    @torch.no_grad()
+    def encode(
+        self, request: GenerationRequest, opened: OpenShot, reporter: Reporter
+    ) -> EncodedShot:
+        """Return what all windows of a shot share."""
+        with reporter.stage("encode"):
+            return EncodedShot(self.components, request, opened)
+
+    @torch.no_grad()
+    def pieces(
+        self,
+        shot: EncodedShot,
+        work: WorkFolder,
+        reporter: Reporter,
+        segments: Sequence[Segment],
+    ) -> None:
+        """Write the pictures of some windows, each as a piece into the work folder.
+
+        What they take over from other windows is read from there, or made and kept there.
+
+        Args:
+            segments: in the order of their pictures.
+
+        Raises:
+            Cancelled: the caller's progress callback returned False; finished pieces stay.
+        """
+        height, width = shot.reference.size
+
+        def opener(segment: Segment) -> Callable[[Path], VideoWriter]:
+            first, _ = shot.plan.video_range(segment)
+            cuts = [cut - first for cut in shot.cuts if cut > first]
+            return lambda path: VideoWriter(path, height, width, shot.plan.fps, cuts=cuts)
+
+        with one_core_per_thread():
+            for segment, chunks in self._windows(shot, segments, reporter, work):
+                write_piece(chunks, work.piece(segment), opener(segment), reporter)
+
+    @torch.no_grad()
+    def latents(
+        self,
+        shot: EncodedShot,
+        work: WorkFolder,
+        reporter: Reporter,
+        segments: Sequence[Segment],
+    ) -> None:
+        """Sample some windows, and what they need, into the work folder; no picture is made."""
+        maker = LatentMaker(self.components, shot, reporter, work)
+        with one_core_per_thread():
+            for segment in segments:
+                maker.of(segment)
+
+    def _windows(
+        self,
+        shot: EncodedShot,
+        segments: Sequence[Segment],
+        reporter: Reporter,
+        work: WorkFolder | None = None,
+    ) -> Iterator[tuple[Segment, Iterator[np.ndarray]]]:
+        """Yield each window with its pictures (F, H, W, 3), a few at a time.
 
         While a window is decoded and written, the next one is denoised.
         """
         stopped = threading.Event()
-        windows = self._denoised(shot, reporter, stopped)
+        maker = LatentMaker(self.components, shot, reporter, work, _stop_when(stopped))
+        made = ((segment, maker.of(segment)) for segment in segments)
         try:
-            for segment, latents in one_ahead(windows, lambda: reporter.report("denoise")):
-                chunks = shot.space.frames(latents, segment)
-                while True:
-                    with reporter.stage("decode"):
-                        pixels = next(chunks, None)
-                    if pixels is None:
-                        break
-                    yield pixels
+            for segment, latents in one_ahead(made, lambda: reporter.report("denoise")):
+                yield segment, _decoded(shot.space.frames(latents, segment), reporter)
         finally:
             stopped.set()
 
-    def _denoised(
-        self, shot: _EncodedShot, reporter: Reporter, stopped: threading.Event
-    ) -> Iterator[tuple[Segment, torch.Tensor]]:
-        """Yield every window with its latents (1, C, T, h, w)."""
 
-        def check(_: int) -> None:
-            if stopped.is_set():
-                raise Cancelled("stopped during denoise")
-
-        handed = None
-        for segment in shot.plan.segments:
-            with reporter.measured("encode"):
-                conditions = shot.conditions(segment, handed)
-                conditions = conditions.to(self.components.device, self.components.dtype)
-            with reporter.measured("denoise"):
-                latents = denoise(
-                    self.components.transformer,
-                    self.components.controlnet,
-                    conditions,
-                    shot.sampling,
-                    segment_generator(shot.seed, segment.index),
-                    on_step=check,
-                ).float()
-            latents = shot.space.settled(latents, segment)
-            handed = shot.space.hand_over(latents, self.components.tier.overlap)
-            yield segment, latents
+def _decoded(chunks: Iterator[np.ndarray], reporter: Reporter) -> Iterator[np.ndarray]:
+    while True:
+        with reporter.stage("decode"):
+            pixels = next(chunks, None)
+        if pixels is None:
+            return
+        yield pixels
 
 
-class _EncodedShot:
-    """Everything about a shot that its windows share, and the conditions of each window."""
+def _stop_when(stopped: threading.Event) -> Callable[[int], None]:
+    def check(_: int) -> None:
+        if stopped.is_set():
+            raise Cancelled("stopped during denoise")
 
-    def __init__(self, components: Components, request: GenerationRequest, opened: OpenShot):
-        shot, tier = request.shot, components.tier
-        self.plan = opened.plan
-        self.seed = request.seed
-        # What a distilled network knows to stay away from is the empty prompt, no other.
-        one_pass = components.transformer.config.distilled and not shot.negative_prompt
-        self.sampling = Sampling.of(request.sampling, tier, one_pass)
-        self.sound = opened.sound
-        self.prompt_embeds, self.negative_embeds = components.text_encoder(
-            [shot.prompt, shot.negative_prompt]
-        ).split(1)
-        self.image_embeds = None
-        if components.image_encoder is not None:
-            picture = 2 * opened.portrait.as_tensor()[None] - 1
-            self.image_embeds = components.image_encoder(picture)
-        self.reference = build_reference(opened, shot.camera)
-        self.space = open_space(components.vae, opened, self.reference, self.seed)
-
-    def conditions(self, segment: Segment, handed: torch.Tensor | None) -> Conditions:
-        """Return what the transformer is told about a window.
-
-        Args:
-            handed: what the window before hands over; None for the first window.
-        """
-        known, mask = self.space.known(segment, handed)
-        return Conditions(
-            prompt_embeds=self.prompt_embeds,
-            negative_embeds=self.negative_embeds,
-            audio_embeds=self.sound.window(segment, latent_frames(segment.num_frames)),
-            known_latents=known,
-            known_mask=mask,
-            control_latents=self.space.control(segment),
-            image_embeds=self.image_embeds,
-        )
-
-
-def open_space(
-    vae: torch.nn.Module, opened: OpenShot, reference: ShotReference, seed: int
-) -> MotionSpace | PixelSpace:
-    """Return how a shot is put into the latent space of a VAE and taken out of it."""
-    kind = MotionSpace if isinstance(vae, ReferenceMotionVAE) else PixelSpace
-    return kind(vae, opened, reference, seed)
+    return check

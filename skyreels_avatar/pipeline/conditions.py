@@ -100,7 +100,7 @@ def apparent_motion(landmarks: torch.Tensor, start: torch.Tensor) -> torch.Tenso
     motion = landmarks.new_zeros(landmarks.shape[0], NUM_MOTION)
 
     def put(name: str, values: torch.Tensor) -> None:
-        motion[:, MOTION_INDEX[name]] = values.clamp(-_FURTHEST[name], _FURTHEST[name])
+        motion[:, MOTION_INDEX[name]] = values
 
     # A small turn moves a point across the face in proportion to its depth.
     rest = first.points
@@ -118,7 +118,15 @@ def apparent_motion(landmarks: torch.Tensor, start: torch.Tensor) -> torch.Tenso
     put("shift_x", shift[:, 0])
     put("shift_y", shift[:, 1])
     put("zoom", torch.log(now.height_px / first.height_px))
-    return motion
+    return within_reach(motion)
+
+
+def within_reach(motion: torch.Tensor) -> torch.Tensor:
+    """Hold the head in (F, 32) motion numbers at the furthest that the networks have seen."""
+    held = motion.clone()
+    for name, furthest in _FURTHEST.items():
+        held[:, MOTION_INDEX[name]].clamp_(-furthest, furthest)
+    return held
 
 
 def control_latents(motion_latents: torch.Tensor, seen_share: torch.Tensor) -> torch.Tensor:

@@ -29,6 +29,9 @@ from skyreels_avatar.models.audio_encoder import (
     log_mel,
 )
 from skyreels_avatar.models.depth import estimate_depth
+from skyreels_avatar.models.vae import ReferenceMotionVAE
+from skyreels_avatar.pipeline.fills import Spacing, camera_travel, frame_loudness, with_keyframes
+from skyreels_avatar.pipeline.footage import FootageReference
 from skyreels_avatar.pipeline.plan import Segment, ShotPlan, plan_shot
 from skyreels_avatar.pipeline.reference import ShotReference
 from skyreels_avatar.pipeline.voice import read_voice
@@ -63,6 +66,15 @@ class ShotFiles:
     spoken: SpokenText | None = None
 
 
+@dataclass(frozen=True)
+class UnseenSpan:
+    """Seconds of a video in which no mouth can be seen, why, and so nothing is changed."""
+
+    start_s: float
+    end_s: float
+    reason: str
+
+
 @dataclass(frozen=True, eq=False)
 class OpenShot:
     """A shot whose face is found and whose frames are counted.
@@ -73,6 +85,9 @@ class OpenShot:
         sound: the voice, as long as the shot; None for a silent preview.
         plan: how many frames, and in which windows.
         fine: `portrait` twice as fine; None for large videos.
+        reference: the reference video where it exists already; None = the picture seen by the
+            camera.
+        unseen: where that reference video is left as it is.
     """
 
     portrait: Portrait
@@ -80,6 +95,8 @@ class OpenShot:
     sound: ShotSound | SpeechSound | None
     plan: ShotPlan
     fine: Portrait | None = None
+    reference: FootageReference | None = None
+    unseen: tuple[UnseenSpan, ...] = ()
 
 
 def read_shot(request: GenerationRequest) -> ShotFiles:
@@ -116,14 +133,30 @@ def open_shot(request: GenerationRequest, files: ShotFiles, components: Componen
     Raises:
         FaceError: there is no face, or not the one that was asked for.
     """
-    tier = components.tier
-    plan = plan_shot(files.audio.duration_s, request.fps, tier.fps, tier.window, tier.overlap)
+    if request.windows != "overlap" and not isinstance(components.vae, ReferenceMotionVAE):
+        raise InputError(
+            f"tier {components.tier.name} makes overlapping windows only, got windows "
+            f"{request.windows!r}; leave that out"
+        )
+    plan = plan_request(request, files, components.tier)
     face = _find_face(files, request.shot.face, components.face_analyser())
     fine = None
     if files.height * files.width <= _MAX_FINE_PX:
         fine, _ = _framed(replace(files, height=2 * files.height, width=2 * files.width), face)
     sound = open_sound(files.voices[0], components.audio_encoder)
     return OpenShot(*_framed(files, face), sound, plan, fine)
+
+
+def plan_request(request: GenerationRequest, files: ShotFiles, tier: Tier) -> ShotPlan:
+    """Return the plan of a shot: exact counts and its windows, as the request wants them cut."""
+    audio = files.audio
+    plan = plan_shot(audio.duration_s, request.fps, tier.fps, tier.window, tier.overlap)
+    if request.windows == "overlap":
+        return plan
+    num_frames = plan.num_motion_frames
+    loudness = frame_loudness(audio.samples, audio.sample_rate, num_frames, tier.fps)
+    travel = camera_travel(request.shot.camera, num_frames, tier.fps)
+    return with_keyframes(plan, Spacing.of(tier.window, tier.overlap), loudness, travel)
 
 
 def frame_face(files: ShotFiles, selector: str, analyser: FaceAnalyser) -> tuple[Portrait, Face]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 
 from skyreels_avatar.models.vae import ReferenceMotionVAE
-from skyreels_avatar.pipeline.conditions import apparent_motion, control_latents, known_mask
+from skyreels_avatar.pipeline.conditions import control_latents, known_mask
 from skyreels_avatar.pipeline.decode import Decoder, known_latents
 from skyreels_avatar.pipeline.encode import OpenShot
 from skyreels_avatar.pipeline.plan import Segment
@@ -22,12 +22,9 @@ class MotionSpace:
     def __init__(
         self, vae: ReferenceMotionVAE, opened: OpenShot, reference: ShotReference, seed: int
     ):
-        landmarks = torch.from_numpy(opened.face.landmarks).to(vae.device)
-        look = vae.look_of(opened.portrait.as_tensor().to(vae.device), landmarks, seed)
         self._vae, self._reference, self._plan = vae, reference, opened.plan
-        self._decoder = Decoder(vae, reference, opened.plan, look)
-        self._start = reference.landmarks(0, 1)[0]
-        self._photo = vae.encode_motion(vae.reference_motion(landmarks[None])[None])
+        self._decoder = Decoder(vae, reference, opened.plan, reference.looks(seed, vae.device))
+        self._photo = vae.encode_motion(reference.first_motion()[None].to(vae.device))
 
     def known(
         self, segment: Segment, handed: torch.Tensor | None
@@ -44,25 +41,55 @@ class MotionSpace:
         known[:, :, : given.shape[2]] = given
         return known, known_mask(num_latents, given.shape[2], *given.shape[3:])
 
+    def known_ends(
+        self, segment: Segment, ends: Sequence[tuple[Segment, torch.Tensor]]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the known latents and their mask, as `known`, of a key frame or a fill.
+
+        Args:
+            ends: the key frames that it needs with their settled latents, the earlier one first.
+        """
+        num_latents = latent_frames(segment.num_frames)
+        photo = self._photo
+        known = torch.zeros(*photo.shape[:2], num_latents, *photo.shape[3:], device=photo.device)
+        mask = known_mask(num_latents, 0, *photo.shape[3:])
+        if segment.role == "keyframe":
+            return known, mask
+        ends, first = list(ends), photo
+        if segment.num_known_frames:
+            start = segment.first_frame
+            first = self._cut(*ends.pop(0), start, start + segment.num_known_frames)
+        known[:, :, : first.shape[2]] = first
+        mask[:, :, : first.shape[2]] = 1
+        if segment.num_last_frames:
+            # Latents after the first hold four frames each: one more is packed, and left out.
+            start = segment.stop - segment.num_last_frames - 1
+            last = self._cut(*ends.pop(0), start, segment.stop)[:, :, 1:]
+            known[:, :, -last.shape[2] :] = last
+            mask[:, :, -last.shape[2] :] = 1
+        return known, mask
+
+    def _cut(self, segment: Segment, latents: torch.Tensor, start: int, stop: int) -> torch.Tensor:
+        """Return some frames of the shot out of the latents of a window, packed as latents."""
+        motion = self._vae.decode_motion(latents)
+        return self._vae.encode_motion(
+            motion[:, start - segment.first_frame : stop - segment.first_frame]
+        )
+
     def control(self, segment: Segment) -> torch.Tensor:
         """Return the control latents (1, C + 4, T, h, w), held at the shot's end."""
         frames = range(segment.first_frame, segment.stop)
         at = torch.tensor([self._plan.video_position(frame) for frame in frames])
-        first, last = int(at[0]), int(at[-1].ceil())
-        landmarks = self._reference.landmarks(first, last + 1)
-        seen = self._reference.seen_share(first, last + 1)
-        low = at.floor().long()
-        share = at - low
-        low, high = low - first, (low - first + 1).clamp_max(last - first)
-        seen = torch.lerp(seen[low], seen[high], share)
-        landmarks = torch.lerp(landmarks[low], landmarks[high], share[:, None, None])
-        motion = apparent_motion(landmarks, self._start)
+        motion, seen = self._reference.apparent_motion(at)
         return control_latents(self._vae.encode_motion(motion[None].to(self._vae.device)), seen)
 
     def settled(self, latents: torch.Tensor, segment: Segment) -> torch.Tensor:
         """Return sampled latents without tremor, and without a jerk where the window begins."""
-        num_known = max(1, segment.num_known_frames)
-        return self._vae.joined(self._vae.steadied(latents, num_known), num_known)
+        if segment.role == "keyframe":
+            return self._vae.steadied(latents, 0)
+        num_known, num_last = max(1, segment.num_known_frames), segment.num_last_frames
+        steadied = self._vae.steadied(latents, num_known, num_last)
+        return self._vae.joined(steadied, num_known, num_last)
 
     def hand_over(self, latents: torch.Tensor, overlap: int) -> torch.Tensor:
         """Return what the next window knows: latents of its first `overlap` frames."""

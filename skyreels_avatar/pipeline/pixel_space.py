@@ -72,6 +72,8 @@ class PixelSpace:
             frame = frame.clamp(-1, 1)
             pixels.append(((frame + 1) * 127.5 + 0.5).to(torch.uint8).permute(1, 2, 0).numpy())
             self._made = [*self._made[1 - _LONGEST_OVERLAP :], frame]
+        # Of a window that is only gone on from, nobody takes the pictures.
+        self._decoded = {k: v for k, v in self._decoded.items() if k >= segment.index - 1}
         self._decoded[segment.index] = np.stack(pixels)
         return latents
 

@@ -25,8 +25,12 @@ class Segment:
         index: place in the shot; with the seed it fixes the noise.
         first_frame: motion frame at which the window starts.
         num_frames: length of the window, 1 + 4k; may reach beyond the end of the shot.
-        num_known_frames: leading frames that the window before has made, 0 or 1 + 4k.
+        num_known_frames: leading frames that another window has made, 0 or 1 + 4k.
         keep: (start, stop) of the motion frames that this window is the first to make.
+        role: "window" goes on from the window before; "keyframe" stands alone, and nothing of it
+            is shown; "fill" leads from one key frame to the next.
+        num_last_frames: frames at its end that another window has made, 0 or 4k.
+        needs: indices of the windows whose frames it takes over: at its beginning, at its end.
     """
 
     index: int
@@ -34,6 +38,9 @@ class Segment:
     num_frames: int
     num_known_frames: int
     keep: tuple[int, int]
+    role: str = "window"
+    num_last_frames: int = 0
+    needs: tuple[int, ...] = ()
 
     @property
     def stop(self) -> int:
@@ -50,6 +57,16 @@ class ShotPlan:
     num_motion_frames: int
     motion_fps: float
     segments: tuple[Segment, ...]
+
+    @property
+    def shown(self) -> tuple[Segment, ...]:
+        """The windows that make pictures, in the order of those."""
+        return tuple(segment for segment in self.segments if segment.role != "keyframe")
+
+    def num_pictures(self, segment: Segment) -> int:
+        """Return how many pictures of the video a window makes, 0 or more."""
+        start, stop = self.video_range(segment)
+        return stop - start
 
     def position(self, frame: int) -> float:
         """Return where picture `frame` of the video lies on the motion clock, 0 or more."""
@@ -71,7 +88,7 @@ class ShotPlan:
             bisect_right(range(self.num_frames), edge - 1 + _ROUNDING, key=self.position)
             for edge in segment.keep
         )
-        return start if segment.index else 0, stop
+        return start, stop
 
 
 def plan_shot(
@@ -118,6 +135,8 @@ def plan_segments(
         covering = pixel_frames(covering_latent_frames(num_motion_frames - first))
         length = min(window, max(shortest, covering))
         stop = min(first + length, num_motion_frames)
-        segments.append(Segment(len(segments), first, length, known, (made, stop)))
+        index = len(segments)
+        needs = (index - 1,) if index else ()
+        segments.append(Segment(index, first, length, known, (made, stop), needs=needs))
         made = stop
     return tuple(segments)

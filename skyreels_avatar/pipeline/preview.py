@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,13 +20,14 @@ from skyreels_avatar.pipeline.encode import (
     ShotFiles,
     build_reference,
     frame_face,
+    plan_request,
     read_shot,
 )
 from skyreels_avatar.pipeline.parallel import ordered_map
 from skyreels_avatar.pipeline.plan import Segment, ShotPlan, plan_shot
 from skyreels_avatar.pipeline.progress import OnProgress, Reporter
 from skyreels_avatar.pipeline.reference import frames_per_chunk
-from skyreels_avatar.script import GenerationRequest, parse_camera
+from skyreels_avatar.script import Camera, GenerationRequest, parse_camera
 from skyreels_avatar.shapes import BUCKET_STEP_PX, latent_frames
 from skyreels_avatar.tiers import Tier, load_tier
 
@@ -54,9 +56,12 @@ class ShotEstimate:
         num_frames, fps, height, width, duration_s: of the video.
         segments: the windows of denoising.
         num_inference_steps: denoising steps of each window.
-        seconds: rough duration on `machine`.
+        seconds: rough duration on `machine`; with several workers, each on such a machine.
         memory_mb: rough peak of its memory; it does not grow with the length.
         machine: what the two are for.
+        num_workers: who make windows side by side.
+        rounds: how often each of them, in turn, samples a window that others wait for, and makes
+            a window with its pictures.
     """
 
     num_frames: int
@@ -69,65 +74,115 @@ class ShotEstimate:
     seconds: float
     memory_mb: float
     machine: str = "2 cores"
+    num_workers: int = 1
+    rounds: tuple[int, int] = (0, 0)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values that JSON can hold."""
         return asdict(self)
 
 
-def estimate(request: GenerationRequest) -> ShotEstimate:
+@dataclass(frozen=True)
+class _Cost:
+    """Seconds of the parts of a shot, and megabytes, on a machine."""
+
+    start_s: float
+    window_s: float
+    frame_s: float
+    memory_mb: float
+    machine: str
+
+
+def estimate(request: GenerationRequest, num_workers: int | None = None) -> ShotEstimate:
     """Read the files of a request and count; no weights are touched, nothing is written.
+
+    Args:
+        num_workers: who make windows side by side, as `apps.farm` lets them; None = one process.
 
     Raises:
         InputError: the picture, the sound or the tier cannot be used.
     """
-    shot, files = request.shot, read_shot(request)
-    tier = load_tier(request.tier)
-    plan = plan_shot(files.audio.duration_s, request.fps, tier.fps, tier.window, tier.overlap)
+    tier, files = load_tier(request.tier), read_shot(request)
+    plan = plan_request(request, files, tier)
+    return estimate_planned(request, plan, files.height, files.width, num_workers)
+
+
+def estimate_planned(
+    request: GenerationRequest,
+    plan: ShotPlan,
+    height: int,
+    width: int,
+    num_workers: int | None = None,
+) -> ShotEstimate:
+    """Count what a request takes whose windows are planned; no file is read."""
+    if num_workers is not None and num_workers < 1:
+        raise InputError(f"there must be at least 1 worker, got {num_workers}")
+    shot, tier = request.shot, load_tier(request.tier)
     sampling = Sampling.of(request.sampling, tier)
     # Guidance asks the network once more for every condition that it leaves out, but for a
     # distilled one.
     one_pass = tier.sizes.get("transformer", {}).get("distilled") and not shot.negative_prompt
     scales = sampling.guidance_scale, sampling.audio_guidance_scale
     passes = 1 if one_pass else 1 + sum(scale != 1 for scale in scales)
-    num_passes = len(plan.segments) * sampling.num_inference_steps * passes
-    cost = _video_cost if tier.buckets else _motion_cost
-    seconds, memory_mb, machine = cost(tier, plan, files.height * files.width, num_passes)
+    price = _video_cost if tier.buckets else _motion_cost
+    cost = price(tier, height * width, sampling.num_inference_steps * passes)
+    rounds = _rounds(plan, num_workers or 1)
+    seconds = cost.start_s + len(plan.segments) * cost.window_s + plan.num_frames * cost.frame_s
+    if num_workers is not None:
+        pictures = rounds[1] / len(plan.shown) * plan.num_frames
+        windows = rounds[0] + (rounds[1] if rounds[0] < len(plan.shown) else 0)
+        seconds = cost.start_s + windows * cost.window_s + pictures * cost.frame_s
     return ShotEstimate(
         num_frames=plan.num_frames,
         fps=request.fps,
-        height=files.height,
-        width=files.width,
+        height=height,
+        width=width,
         duration_s=plan.num_frames / request.fps,
         segments=plan.segments,
         num_inference_steps=sampling.num_inference_steps,
         seconds=seconds,
-        memory_mb=memory_mb,
-        machine=machine,
+        memory_mb=cost.memory_mb,
+        machine=cost.machine,
+        num_workers=num_workers or 1,
+        rounds=rounds,
     )
 
 
-def _motion_cost(
-    tier: Tier, plan: ShotPlan, num_pixels: int, num_passes: int
-) -> tuple[float, float, str]:
-    """Return seconds, megabytes and the machine where motion is generated: measured."""
+def _rounds(plan: ShotPlan, num_workers: int) -> tuple[int, int]:
+    """Return the turns of each worker: windows that others wait for, then those with pictures.
+
+    Key frames are shared out; windows that go on from each other are sampled by one worker.
+    """
+    keys = len(plan.segments) - len(plan.shown)
+    chain = len(plan.shown) if len(plan.shown) > 1 and not keys else 0
+    return chain or -(-keys // num_workers), -(-len(plan.shown) // num_workers)
+
+
+def _motion_cost(tier: Tier, num_pixels: int, num_passes: int) -> _Cost:
+    """Return what a window of so many passes costs where motion is generated: measured."""
     megapixels = num_pixels / 1e6
-    start_s = _START_S + _START_MEGAPIXEL_S * megapixels
-    frame_s = _FRAME_S + _FRAME_MEGAPIXEL_S * megapixels
-    memory_mb = _START_MB + _MEGAPIXEL_MB * megapixels
-    return start_s + plan.num_frames * frame_s + num_passes * _STEP_S, memory_mb, "2 cores"
+    return _Cost(
+        start_s=_START_S + _START_MEGAPIXEL_S * megapixels,
+        window_s=num_passes * _STEP_S,
+        frame_s=_FRAME_S + _FRAME_MEGAPIXEL_S * megapixels,
+        memory_mb=_START_MB + _MEGAPIXEL_MB * megapixels,
+        machine="2 cores",
+    )
 
 
-def _video_cost(
-    tier: Tier, plan: ShotPlan, num_pixels: int, num_passes: int
-) -> tuple[float, float, str]:
-    """Return seconds, megabytes and the machine where pixels are generated: from operations."""
+def _video_cost(tier: Tier, num_pixels: int, num_passes: int) -> _Cost:
+    """Return what a window of so many passes costs where pixels are generated: from operations."""
     num_tokens = latent_frames(tier.window) * num_pixels / BUCKET_STEP_PX**2
     pass_tflop = _TOKEN_TFLOP * num_tokens + _PAIR_TFLOP * num_tokens**2
-    windows_tflop = len(plan.segments) * tier.window * num_pixels * _VAE_TFLOP
-    seconds = (num_passes * pass_tflop + windows_tflop) / _GPU_TFLOPS
+    window_tflop = num_passes * pass_tflop + tier.window * num_pixels * _VAE_TFLOP
     memory_mb = _STREAMED_MB if tier.offload else _RESIDENT_MB
-    return seconds, memory_mb + _VIDEO_MEGAPIXEL_MB * num_pixels / 1e6, "one H200, not measured"
+    return _Cost(
+        start_s=0.0,
+        window_s=window_tflop / _GPU_TFLOPS,
+        frame_s=0.0,
+        memory_mb=memory_mb + _VIDEO_MEGAPIXEL_MB * num_pixels / 1e6,
+        machine="one H200, not measured",
+    )
 
 
 def write_reference(
@@ -162,6 +217,29 @@ def write_reference(
     with reporter.stage("analyse"):
         whole = Portrait.load(image)
         height, width = fit_size(whole.height, whole.width, size)
+    chunks = reference_frames(whole, height, width, face, moves, plan, reporter)
+    with VideoWriter(path, height, width, fps) as writer:
+        for pixels in chunks:
+            writer.write(pixels)
+            reporter.report("write")
+    return plan.num_frames
+
+
+def reference_frames(
+    whole: Portrait,
+    height: int,
+    width: int,
+    face: str,
+    moves: Camera,
+    plan: ShotPlan,
+    reporter: Reporter,
+) -> Iterator[np.ndarray]:
+    """Yield the pictures (F, H, W, 3) uint8 that a camera sees of a picture, a few at a time.
+
+    Raises:
+        FaceError: there is no face, or not the one that was asked for.
+    """
+    with reporter.stage("analyse"):
         silence = AudioTrack(np.zeros(1, np.float32), 16_000)
         files = ShotFiles(whole, silence, height, width)
         portrait, chosen = frame_face(files, face, FaceAnalyser())
@@ -169,10 +247,7 @@ def write_reference(
         reference = build_reference(OpenShot(portrait, chosen, None, plan), moves)
     reporter.start_pace(plan.num_frames)
     step = frames_per_chunk(height, width)
-    with VideoWriter(path, height, width, fps) as writer:
-        chunks = [(i, min(i + step, plan.num_frames)) for i in range(0, plan.num_frames, step)]
-        for pixels in ordered_map(lambda chunk: reference.frames(*chunk), chunks):
-            writer.write(pixels)
-            reporter.add(len(pixels))
-            reporter.report("write")
-    return plan.num_frames
+    chunks = [(i, min(i + step, plan.num_frames)) for i in range(0, plan.num_frames, step)]
+    for pixels in ordered_map(lambda chunk: reference.frames(*chunk), chunks):
+        reporter.add(len(pixels))
+        yield pixels

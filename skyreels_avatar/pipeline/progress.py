@@ -37,6 +37,7 @@ class Reporter:
         self.total = 0
         self._on_progress = on_progress
         self._done = 0
+        self._found = 0
         self._pace_from: float | None = None
 
     @contextmanager
@@ -56,9 +57,14 @@ class Reporter:
             elapsed = time.perf_counter() - start
             self.seconds[name] = self.seconds.get(name, 0.0) + elapsed
 
-    def start_pace(self, total: int) -> None:
-        """Begin to count pictures; what came before is not part of the pace."""
+    def start_pace(self, total: int, found: int = 0) -> None:
+        """Begin to count pictures; what came before is not part of the pace.
+
+        Args:
+            found: pictures that an earlier run has finished.
+        """
         self.total = total
+        self._done = self._found = found
         self._pace_from = time.perf_counter()
 
     def add(self, count: int) -> None:
@@ -74,8 +80,8 @@ class Reporter:
         if self._on_progress is None:
             return
         left = None
-        if self._done and self._pace_from is not None:
-            pace = (time.perf_counter() - self._pace_from) / self._done
+        if self._done > self._found and self._pace_from is not None:
+            pace = (time.perf_counter() - self._pace_from) / (self._done - self._found)
             left = pace * (self.total - self._done)
         if self._on_progress(Progress(stage, self._done, self.total, left)) is False:
             raise Cancelled(f"stopped by the caller during {stage}")

@@ -1,8 +1,9 @@
-"""From the pictures of many windows to one stream of exactly the planned length."""
+"""From the pictures of many windows to one stream of exactly the planned length, or to pieces."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 
 import numpy as np
 
@@ -20,3 +21,29 @@ def stitch(
             writer.write(pixels)
         reporter.add(len(pixels))
     assert writer.num_frames == plan.num_frames, (writer.num_frames, plan.num_frames)
+
+
+def write_piece(
+    chunks: Iterable[np.ndarray],
+    path: Path,
+    open_piece: Callable[[Path], VideoWriter],
+    reporter: Reporter,
+) -> None:
+    """Write the chunks (F, H, W, 3) of one window; the file appears when all are in it.
+
+    Nothing is written for a window without pictures, as slow videos have.
+    """
+    writer = None
+    try:
+        for pixels in chunks:
+            writer = writer or open_piece(path)
+            with reporter.stage("write"):
+                writer.write(pixels)
+            reporter.add(len(pixels))
+        if writer is not None:
+            with reporter.stage("write"):
+                writer.close()
+    except BaseException:
+        if writer is not None:
+            writer.abandon()
+        raise

@@ -1,8 +1,9 @@
-"""What compiled libraries print on stderr, kept away from the user."""
+"""The process that a command runs in: what compiled code prints, and polite kills."""
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,3 +34,21 @@ def quiet_native_code(verbose: bool) -> Iterator[None]:
             os.dup2(kept, 2)
             sys.stderr = python_stderr
             os.close(kept)
+
+
+@contextmanager
+def stopped_by_termination() -> Iterator[None]:
+    """Treat a polite kill like Ctrl-C, so that no half file stays."""
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    try:
+        before = signal.signal(signal.SIGTERM, stop)
+    except ValueError:  # not the main thread: whoever runs us there handles signals
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,161 @@
+"""`skyreels-avatar render` and `plan` of a film: scripts in files, from the command line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from skyreels_avatar.errors import Cancelled, InputError
+
+if TYPE_CHECKING:
+    from skyreels_avatar.film.render import FilmProgress, FilmResult
+
+stderr = Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+def render_command(
+    film: Annotated[Path, typer.Argument(metavar="FILM", help="The script, a YAML file.")],
+    output: Annotated[Path, typer.Option(help="The film to write, ending in .mp4.")] = Path(
+        "film.mp4"
+    ),
+    tier: Annotated[
+        str | None, typer.Option(help="A name in configs/, or the path of a yaml file.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the shots that have none of their own.")] = 0,
+    steps: Annotated[int | None, typer.Option(help="Denoising steps of all shots.")] = None,
+    guidance_scale: Annotated[float | None, typer.Option(help="Weight of the prompt.")] = None,
+    audio_guidance_scale: Annotated[float | None, typer.Option(help="Weight of the voice.")] = None,
+    only: Annotated[str, typer.Option(help="Numbers of shots, like 3,5; others stay.")] = "",
+    resume: Annotated[bool, typer.Option(help="Keep what an earlier run has made.")] = True,
+    work: Annotated[
+        Path | None, typer.Option(help="Where finished shots are kept; else OUTPUT.work.")
+    ] = None,
+    otio: Annotated[
+        Path | None, typer.Option(help="Also write an edit list for editors, ending in .otio.")
+    ] = None,
+) -> None:
+    """Make a film of the shots in a script; shots that have not changed are not made again."""
+    from skyreels_avatar.film.edit_list import check_edit_list, write_edit_list
+    from skyreels_avatar.film.read import read_script
+    from skyreels_avatar.film.render import WORK_SUFFIX, render
+
+    numbers, script = shot_numbers(only), read_script(film)
+    if otio is not None:
+        check_edit_list(otio)
+    try:
+        with _progress_bar() as on_progress:
+            result = render(
+                script,
+                output,
+                tier=tier,
+                seed=seed,
+                num_inference_steps=steps,
+                guidance_scale=guidance_scale,
+                audio_guidance_scale=audio_guidance_scale,
+                only=numbers,
+                resume=resume,
+                work=work,
+                on_progress=on_progress,
+            )
+    except (KeyboardInterrupt, Cancelled):
+        kept = work or output.with_name(output.name + WORK_SUFFIX)
+        stderr.print(
+            f"finished shots are kept in {kept}; the same command goes on there", markup=False
+        )
+        raise
+    if otio is not None:
+        write_edit_list(result, script, otio)
+    _report(result)
+
+
+def shot_numbers(text: str) -> tuple[int, ...]:
+    """Return the numbers of shots in "3,5" or "2-4,7".
+
+    Raises:
+        InputError: it is no such list.
+    """
+    numbers: list[int] = []
+    for part in filter(None, (piece.strip() for piece in text.split(","))):
+        first, dash, last = part.partition("-")
+        if not (first.isdecimal() and (last.isdecimal() or not dash)) or len(part) > 11:
+            raise InputError(f"--only takes numbers of shots like 3,5 or 2-4, got {text!r}")
+        numbers += range(int(first), int(last or first) + 1)
+        if len(numbers) > 10_000:
+            raise InputError(f"--only names too many shots: {text!r}")
+    return tuple(numbers)
+
+
+def plan_film(
+    film: Path, tier: str, seed: int, steps: int | None, as_json: bool, animatic: Path | None
+) -> None:
+    """Print what a film would take; with `animatic`, write its stills through its cameras."""
+    from skyreels_avatar.film.preview import plan_script, write_animatic
+    from skyreels_avatar.film.read import read_script
+
+    script = read_script(film)
+    plan = plan_script(script, tier=tier, seed=seed, num_inference_steps=steps)
+    if as_json:
+        typer.echo(json.dumps(plan.to_dict(), indent=2))
+    else:
+        Console(soft_wrap=True, highlight=False).print(plan.table())
+    if animatic is not None:
+        with _progress_bar() as on_progress:
+            write_animatic(script, animatic, on_progress=on_progress)
+        stderr.print(f"{animatic}  the cameras over the stills", markup=False)
+
+
+def _report(result: FilmResult) -> None:
+    new = [shot for shot in result.shots if shot.is_new]
+    for shot in new:
+        typer.echo(f"shot {shot.number}: {shot.path}", err=True)
+    kept = len(result.shots) - len(new)
+    stderr.print(f"[dim]{result.seconds:.1f} s; shots: {len(new)} made, {kept} kept[/dim]")
+    if result.path is None:
+        missing = ", ".join(map(str, result.missing))
+        typer.echo(f"no film yet: shots {missing} are not made; leave --only out to make them")
+        return
+    typer.echo(
+        f"{result.path}  {result.width}x{result.height}, {len(result.shots)} shots, "
+        f"{result.num_frames} frames at {result.fps:g} fps, {result.duration_s:.2f} s"
+    )
+
+
+@contextmanager
+def _progress_bar() -> Iterator[Callable[[FilmProgress], None]]:
+    """Show a bar with shot, window, stage and time left while a film is made."""
+    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:3.0f} %")
+    left = TextColumn("[cyan]{task.fields[left]}[/cyan]")
+    bar = Progress(
+        *columns,
+        TimeElapsedColumn(),
+        left,
+        console=stderr,
+        transient=True,
+        disable=not stderr.is_terminal,
+    )
+    task = bar.add_task("start", total=None, left="")
+
+    def show(report: FilmProgress) -> None:
+        where = ""
+        if report.number:
+            where = f"shot {report.number} ({report.shot} of {report.num_shots})"
+            if report.num_windows:
+                where += f", window {report.window} of {report.num_windows}, "
+        left_s = report.seconds_left
+        bar.update(
+            task,
+            description=f"{where}{report.stage}",
+            completed=report.done,
+            total=report.total or None,
+            left="" if left_s is None else f"{left_s:.0f} s left",
+        )
+
+    with bar:
+        yield show

@@ -1,0 +1,131 @@
+"""From the videos of shots to the film: cut at cross-fades, blended there, joined."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from skyreels_avatar.errors import MediaError
+from skyreels_avatar.film.timeline import PlacedShot
+from skyreels_avatar.media.pieces import cut_piece, read_piece
+from skyreels_avatar.media.video import VideoReader, VideoWriter
+
+
+@dataclass(frozen=True)
+class RenderedShot:
+    """The video of a shot.
+
+    Attributes:
+        placed: where it is in the film.
+        key: a hash of everything that determines its pictures.
+        path: its video, with its own piece of the sound; the first `placed.fade_in` pictures and
+            the last `placed.fade_out` are those that cross-fades take from it.
+        is_new: whether this run made it.
+    """
+
+    placed: PlacedShot
+    key: str
+    path: Path
+    is_new: bool = False
+
+    @property
+    def number(self) -> int:
+        """The shot's number, from 1."""
+        return self.placed.number
+
+
+def is_complete(path: Path, num_frames: int) -> bool:
+    """Tell whether a video is there with all its pictures."""
+    if not path.is_file():
+        return False
+    try:
+        return read_piece(path).num_frames == num_frames
+    except MediaError:
+        return False
+
+
+def film_pieces(shots: Sequence[RenderedShot], fps: float, folder: Path) -> list[Path]:
+    """Return the pieces that the film is made of, in order; the missing ones are made.
+
+    Only the pictures of cross-fades are encoded, once; all others stay the packets of their shots.
+
+    Args:
+        folder: where pieces are kept.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    pieces = []
+    for index, shot in enumerate(shots):
+        if shot.placed.fade_in:
+            pieces.append(_fade_piece(shots[index - 1], shot, fps, folder))
+        start, stop = shot.placed.fade_in, shot.placed.num_frames - shot.placed.fade_out
+        if (start, stop) == (0, shot.placed.num_frames):
+            pieces.append(shot.path)
+        elif stop > start:
+            body = folder / f"{shot.key}.{start}-{stop}.mp4"
+            if not is_complete(body, stop - start):
+                cut_piece(shot.path, start, stop, body)
+            pieces.append(body)
+    return pieces
+
+
+def _fade_piece(before: RenderedShot, after: RenderedShot, fps: float, folder: Path) -> Path:
+    """Return the piece in which one shot becomes the next."""
+    count = after.placed.fade_in
+    piece = folder / f"{before.key}-{after.key}.fade{count}.mp4"
+    if not is_complete(piece, count):
+        leaving = VideoReader(before.path)
+        frames = leaving.read(leaving.num_frames - count, leaving.num_frames)
+        entering = VideoReader(after.path).read(0, count)
+        partial = piece.with_name(f".{piece.stem}.{os.getpid()}.mp4")
+        with VideoWriter(partial, leaving.height, leaving.width, fps) as writer:
+            writer.write(blend(frames, entering))
+        os.replace(partial, piece)
+    return piece
+
+
+def blend(leaving: np.ndarray, entering: np.ndarray) -> np.ndarray:
+    """Return a cross-fade of two (F, H, W, 3) uint8: every picture is a mixture of both."""
+    count = len(leaving)
+    weights = (np.arange(1, count + 1, dtype=np.float32) / (count + 1))[:, None, None, None]
+    mixed = [
+        (1 - weight) * first + weight * second
+        for weight, first, second in zip(weights, leaving, entering)
+    ]
+    return np.stack([(picture + 0.5).astype(np.uint8) for picture in mixed])
+
+
+def film_frames(shots: Sequence[RenderedShot]) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield (shot's number, picture (H, W, 3) uint8) of all shots, cross-fades included."""
+    for shot in shots:
+        for pixels in VideoReader(shot.path):
+            yield shot.number, pixels
+
+
+def forget_pieces(key: str, folder: Path) -> None:
+    """Remove the pieces that were made of a shot's video, which is about to be made again."""
+    for piece in folder.glob(f"*{key}*"):
+        piece.unlink(missing_ok=True)
+
+
+def write_manifest(shots: Sequence[RenderedShot], fps: float, path: Path) -> None:
+    """Write as JSON which video of the work folder is which shot, for people and their tools."""
+    values = [
+        {
+            "shot": shot.number,
+            "video": f"{shot.path.parent.name}/{shot.path.name}",
+            "start_s": shot.placed.start_s,
+            "end_s": shot.placed.end_s,
+            "frames": shot.placed.num_frames,
+            "fade_in_frames": shot.placed.fade_in,
+            "fade_out_frames": shot.placed.fade_out,
+        }
+        for shot in shots
+    ]
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    partial.write_text(json.dumps({"fps": fps, "shots": values}, indent=2), encoding="utf-8")
+    os.replace(partial, path)

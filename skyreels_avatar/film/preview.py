@@ -1,0 +1,237 @@
+"""A film before it is made: what it will take, and its cameras over the stills."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.table import Table
+from rich.text import Text
+
+from camera.moves import CameraMove
+from skyreels_avatar.errors import Cancelled, InputError, ScriptError
+from skyreels_avatar.film.assemble import blend
+from skyreels_avatar.film.render import FilmProgress, OnFilmProgress, shot_request
+from skyreels_avatar.film.sound import Film, open_film
+from skyreels_avatar.film.timeline import PlacedShot
+from skyreels_avatar.generate import ShotEstimate
+from skyreels_avatar.media.image import Portrait
+from skyreels_avatar.media.video import VideoReader, VideoWriter, check_output
+from skyreels_avatar.pipeline.plan import plan_shot
+from skyreels_avatar.pipeline.preview import estimate_planned, reference_frames
+from skyreels_avatar.pipeline.progress import Reporter
+from skyreels_avatar.script import Camera, SamplingParams, Script
+from skyreels_avatar.tiers import load_tier
+
+ANIMATIC_LONG_SIDE_PX = 320
+_SMALLEST_SIDE_PX = 64
+_BATCH = 16
+
+
+@dataclass(frozen=True)
+class FilmPlan:
+    """What a film will take.
+
+    Attributes:
+        shots: each with its place and its estimate.
+        num_frames, fps, height, width, duration_s: of the film.
+        seconds: rough duration of making all shots one after the other.
+        memory_mb: rough peak of memory.
+        machine: what the two are for.
+    """
+
+    shots: tuple[tuple[PlacedShot, ShotEstimate], ...]
+    num_frames: int
+    fps: float
+    height: int
+    width: int
+    duration_s: float
+    seconds: float
+    memory_mb: float
+    machine: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values that JSON can hold."""
+        film = {key: value for key, value in vars(self).items() if key != "shots"}
+        return {**film, "shots": [_shot_values(*shot) for shot in self.shots]}
+
+    def table(self) -> Table:
+        """Return a table for people: a line for each shot, then the sum."""
+        table = Table(box=None, pad_edge=False)
+        for name in ("shot", "seconds", "frames", "fade", "camera", "windows", "time"):
+            table.add_column(name, justify="left" if name == "camera" else "right")
+        for placed, estimate in self.shots:
+            fade = f"{placed.fade_in}" if placed.fade_in else "cut"
+            table.add_row(
+                str(placed.number),
+                f"{placed.start_s:.2f} - {placed.end_s:.2f}",
+                str(placed.num_frames),
+                fade if placed.index else "",
+                Text(describe_camera(placed.shot.camera)),
+                str(len(estimate.segments)),
+                f"{estimate.seconds:.0f} s",
+            )
+        size = f"{self.width}x{self.height}, {self.fps:g} fps"
+        windows = sum(len(estimate.segments) for _, estimate in self.shots)
+        table.add_row(
+            "film", f"{self.duration_s:.2f}", str(self.num_frames), "", size, str(windows),
+            f"{self.seconds:.0f} s",
+        )  # fmt: skip
+        table.caption = f"about {self.memory_mb / 1000:.1f} GB of memory, on {self.machine}"
+        table.caption_justify = "left"
+        return table
+
+
+def _shot_values(placed: PlacedShot, estimate: ShotEstimate) -> dict[str, Any]:
+    return {
+        "shot": placed.number,
+        "start_s": placed.start_s,
+        "end_s": placed.end_s,
+        "first_frame": placed.first_frame,
+        "fade_in_frames": placed.fade_in,
+        "fade_out_frames": placed.fade_out,
+        "camera": describe_camera(placed.shot.camera),
+        "source": str(placed.shot.image or placed.shot.video),
+        **estimate.to_dict(),
+    }
+
+
+def describe_camera(camera: Camera) -> str:
+    """Return a camera in a few words: "push_in 60 %, from 2 s swing 30 %"."""
+    if isinstance(camera, CameraMove):
+        still = camera.name == "static" or camera.strength == 0
+        return "static" if still else f"{camera.name} {100 * camera.strength:.0f} %"
+    legs = [describe_camera(keyframe.move) for keyframe in camera]
+    return ", ".join(
+        f"from {keyframe.time_s:g} s {leg}" if keyframe.time_s else leg
+        for keyframe, leg in zip(camera, legs)
+    )
+
+
+def plan_script(
+    script: Script, tier: str | None = None, seed: int = 0, num_inference_steps: int | None = None
+) -> FilmPlan:
+    """Say what a film would take, without loading any weights.
+
+    Raises:
+        ScriptError: shots cannot be placed, or their pictures cannot be read.
+        InputError: the tier or a setting is not known.
+    """
+    film = open_film(script)
+    _check_pictures(script)
+    sampling = SamplingParams(num_inference_steps, seed=seed)
+    timeline = film.timeline
+    shots = []
+    for placed in timeline.shots:
+        request = shot_request(film, placed, sampling, tier, Path("sound.wav"))
+        known = load_tier(request.tier)
+        duration_s = float(placed.num_frames / timeline.fps)
+        plan = plan_shot(duration_s, script.fps, known.fps, known.window, known.overlap)
+        shots.append((placed, estimate_planned(request, plan, script.height, script.width)))
+    return FilmPlan(
+        shots=tuple(shots),
+        num_frames=timeline.num_frames,
+        fps=script.fps,
+        height=script.height,
+        width=script.width,
+        duration_s=timeline.duration_s,
+        seconds=sum(estimate.seconds for _, estimate in shots),
+        memory_mb=max(estimate.memory_mb for _, estimate in shots),
+        machine=shots[0][1].machine,
+    )
+
+
+def _check_pictures(script: Script) -> None:
+    problems = []
+    for number, shot in enumerate(script.shots, start=1):
+        try:
+            if shot.image is not None:
+                Portrait.load(shot.image)
+            else:
+                VideoReader(shot.video)
+        except InputError as error:
+            problems.append(f"shot {number}: {error}")
+    if problems:
+        raise ScriptError(problems)
+
+
+def write_animatic(
+    script: Script, output: str | Path, on_progress: OnFilmProgress | None = None
+) -> int:
+    """Write the film as it will be cut and move, small, nobody speaking; return its frames.
+
+    Every still is seen through its camera, with the cross-fades and the sound of the film.
+
+    Raises:
+        ScriptError: shots cannot be placed.
+        InputError: a picture cannot be read or holds no face, or the output cannot be written.
+        Cancelled: `on_progress` returned False. No file is left then.
+    """
+    path = check_output(output)
+    film = open_film(script)
+    height, width = _small(script.height, script.width)
+    timeline = film.timeline
+    start_s, done = time.perf_counter(), 0
+    with VideoWriter(path, height, width, script.fps, film.heard()) as writer:
+        for placed, batch in _film_batches(film, height, width):
+            writer.write(batch)
+            done += len(batch)
+            pace = (time.perf_counter() - start_s) / done
+            report = FilmProgress(
+                "animatic", done, timeline.num_frames, pace * (timeline.num_frames - done),
+                placed.number, len(timeline.shots), placed.number,
+            )  # fmt: skip
+            if on_progress is not None and on_progress(report) is False:
+                raise Cancelled("stopped by the caller during the animatic")
+    return timeline.num_frames
+
+
+def _small(height: int, width: int) -> tuple[int, int]:
+    scale = min(1.0, ANIMATIC_LONG_SIDE_PX / max(height, width))
+    scale = max(scale, min(1.0, _SMALLEST_SIDE_PX / min(height, width)))
+    return 2 * round(height * scale / 2), 2 * round(width * scale / 2)
+
+
+def _film_batches(film: Film, height: int, width: int) -> Iterator[tuple[PlacedShot, np.ndarray]]:
+    """Yield (shot, pictures (F, H, W, 3)) of the film, cross-fades blended."""
+    leaving: list[np.ndarray] = []
+    for placed in film.timeline.shots:
+        try:
+            pictures = _shot_pictures(film, placed, height, width)
+            entering = list(itertools.islice(pictures, placed.fade_in))
+        except InputError as error:
+            raise type(error)(f"shot {placed.number}: {error}") from error
+        if entering:
+            yield placed, blend(np.stack(leaving), np.stack(entering))
+        alone = placed.num_frames - placed.fade_in - placed.fade_out
+        for first in range(0, alone, _BATCH):
+            yield placed, np.stack(list(itertools.islice(pictures, min(_BATCH, alone - first))))
+        leaving = list(pictures)
+
+
+def _shot_pictures(film: Film, placed: PlacedShot, height: int, width: int) -> Iterator[np.ndarray]:
+    fps = film.timeline.fps
+    if placed.shot.image is None:
+        return _footage(placed, float(fps), height, width)
+    sound = Path("sound.wav")
+    camera = shot_request(film, placed, SamplingParams(), None, sound).shot.camera
+    plan = plan_shot(float(placed.num_frames / fps), film.script.fps)
+    whole = Portrait.load(placed.shot.image)
+    chunks = reference_frames(whole, height, width, placed.shot.face, camera, plan, Reporter(None))
+    return itertools.chain.from_iterable(chunks)
+
+
+def _footage(placed: PlacedShot, fps: float, height: int, width: int) -> Iterator[np.ndarray]:
+    """Yield the pictures of a video at another rate and size; the last one stays."""
+    reader = VideoReader(placed.shot.video)
+    wanted = (int((index + 0.5) * reader.fps / fps) for index in range(placed.num_frames))
+    frames, at, pixels = iter(reader), -1, None
+    for place in wanted:
+        while at < place and (found := next(frames, None)) is not None:
+            pixels, at = found, at + 1
+        yield Portrait(pixels).resized_to(height, width).pixels

@@ -1,0 +1,149 @@
+"""The sound of a film: what each shot speaks, and what is heard from beginning to end."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from skyreels_avatar.errors import ScriptError
+from skyreels_avatar.film.timeline import PlacedShot, Timeline, lay_out
+from skyreels_avatar.media.audio import AudioTrack
+from skyreels_avatar.media.files import existing_file
+from skyreels_avatar.media.speech import DEFAULT_VOICE, speak
+from skyreels_avatar.script import Script, Shot
+
+logger = logging.getLogger(__name__)
+
+_MIXED_HZ = 48_000
+
+
+def load_sound(path: Path) -> AudioTrack:
+    """Return the sound of a file; the latest few are kept, as long as their files do not change.
+
+    Raises:
+        MediaError: see `AudioTrack.load`.
+    """
+    found = existing_file(path, "sound").stat()
+    return _load_sound(path, found.st_mtime_ns, found.st_size)
+
+
+@lru_cache(maxsize=4)
+def _load_sound(path: Path, mtime_ns: int, size: int) -> AudioTrack:
+    return AudioTrack.load(path)
+
+
+def own_sound(shot: Shot) -> AudioTrack | None:
+    """Return the piece of a shot's own sound that is used; None where it follows the soundtrack.
+
+    Raises:
+        InputError: the file cannot be read, or does not reach from `start_s` to `end_s`; the text
+            cannot be said by its voice.
+        MissingExtraError: there is a text, and no engine to say it.
+    """
+    if shot.text is not None:
+        return _said(shot.text, shot.voice or DEFAULT_VOICE).cut(shot.start_s, shot.end_s)
+    return None if shot.audio is None else load_sound(shot.audio).cut(shot.start_s, shot.end_s)
+
+
+@lru_cache(maxsize=256)
+def _said(text: str, voice: str) -> AudioTrack:
+    return speak(text, voice).audio
+
+
+@dataclass(frozen=True, eq=False)
+class Film:
+    """A script whose sounds are read and whose shots are placed.
+
+    Attributes:
+        soundtrack: from its own beginning; None without one.
+        own_sounds: of each shot, None where it follows the soundtrack.
+    """
+
+    script: Script
+    timeline: Timeline
+    soundtrack: AudioTrack | None
+    own_sounds: tuple[AudioTrack | None, ...]
+
+    def spoken(self, placed: PlacedShot) -> AudioTrack:
+        """Return what a shot speaks, mono, exactly as long as its pictures.
+
+        Cross-fades hear on into the soundtrack; beyond a shot's own sound there is silence.
+        """
+        own, fps = self.own_sounds[placed.index], self.timeline.fps
+        if own is not None:
+            return _span(own, float(-placed.lead_in / fps), float(placed.num_frames / fps))
+        start_s = self.timeline.origin_s + float(placed.first_frame / fps)
+        return _span(self.soundtrack, start_s, float(placed.num_frames / fps))
+
+    def heard(self) -> AudioTrack:
+        """Return the sound of the whole film: the soundtrack, and shots' own sounds over it."""
+        duration_s, fps = self.timeline.duration_s, self.timeline.fps
+        tracks: list[tuple[float, AudioTrack]] = []
+        if self.soundtrack is not None:
+            tracks.append((-self.timeline.origin_s, self.soundtrack))
+        for placed, own in zip(self.timeline.shots, self.own_sounds):
+            if own is not None:
+                tracks.append((float((placed.first_frame + placed.lead_in) / fps), own))
+        if len(tracks) == 1:
+            start_s, track = tracks[0]
+            return _span(track, -start_s, duration_s, stereo=True)
+        return _mixed(tracks, duration_s)
+
+
+def open_film(script: Script) -> Film:
+    """Read the sounds of a script and place its shots.
+
+    Raises:
+        MediaError: a sound cannot be read.
+        ScriptError: shots overlap, leave gaps, reach beyond the soundtrack or are too short.
+    """
+    soundtrack = None if script.soundtrack is None else load_sound(script.soundtrack)
+    own_sounds = tuple(own_sound(shot) for shot in script.shots)
+    timeline, problems = place(script, soundtrack, own_sounds)
+    if problems:
+        raise ScriptError([problem.message for problem in problems])
+    return Film(script, timeline, soundtrack, own_sounds)
+
+
+def place(script: Script, soundtrack: AudioTrack | None, own: Sequence[AudioTrack | None]):
+    """Place the shots of a script whose sounds are read: see `lay_out`."""
+    own_s = [None if sound is None else sound.duration_s for sound in own]
+    return lay_out(script, None if soundtrack is None else soundtrack.duration_s, own_s)
+
+
+def _span(track: AudioTrack, start_s: float, duration_s: float, stereo: bool = False) -> AudioTrack:
+    """Return a piece of a sound, filled with silence where it reaches beyond the sound."""
+    rate = track.sample_rate
+    start, count = round(start_s * rate), round(duration_s * rate)
+    source = track.channels if stereo else track.samples[None]
+    piece = np.zeros((len(source), count), np.float32)
+    low, high = max(0, -start), min(count, source.shape[1] - start)
+    if high > low:
+        piece[:, low:high] = source[:, start + low : start + high]
+    return _as_track(piece, rate, track.path)
+
+
+def _mixed(tracks: Sequence[tuple[float, AudioTrack]], duration_s: float) -> AudioTrack:
+    """Return the sum of sounds that begin at seconds of the film."""
+    rate = max((track.sample_rate for _, track in tracks), default=_MIXED_HZ)
+    num_channels = max(len(track.channels) for _, track in tracks)
+    total = np.zeros((num_channels, round(duration_s * rate)), np.float32)
+    for start_s, track in tracks:
+        piece = _span(track.resampled(rate), -start_s, duration_s, stereo=True)
+        total += piece.channels
+    peak = float(np.abs(total).max())
+    if peak > 1:
+        logger.warning("the sounds of the film together peak at %.2f; scaled by 1/%.2f", peak, peak)
+        total /= peak
+    return _as_track(total, rate, None)
+
+
+def _as_track(channels: np.ndarray, rate: int, path: Path | None) -> AudioTrack:
+    if len(channels) == 1:
+        return AudioTrack(channels[0], rate, path)
+    return AudioTrack(channels.mean(axis=0), rate, path, channels)

@@ -1,0 +1,83 @@
+"""The sound of a video that is being written: it waits on disk and is encoded as the film grows."""
+
+from __future__ import annotations
+
+import tempfile
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+from skyreels_avatar.errors import MediaError
+from skyreels_avatar.media.audio import AudioTrack
+
+_AAC_FRAME = 1024
+_KEPT_SAMPLE_RATES = (44_100, 48_000)
+
+
+class WaitingSound:
+    """A sound on disk beside the video, in a file without a name: an hour takes a gigabyte."""
+
+    def __init__(self, audio: AudioTrack, video_path: Path):
+        self.sample_rate = audio.sample_rate
+        self.num_channels = len(audio.channels)
+        try:
+            self._file = tempfile.TemporaryFile(dir=video_path.parent)  # noqa: SIM115 (close)
+            for start in range(0, audio.channels.shape[1], self.sample_rate):
+                piece = audio.channels[:, start : start + self.sample_rate]
+                self._file.write(np.ascontiguousarray(piece.T, np.float32).tobytes())
+        except OSError as error:
+            raise MediaError(f"cannot write beside {video_path}: {error}") from error
+
+    def close(self) -> None:
+        """Free the disk."""
+        self._file.close()
+
+    def read(self, start: int, count: int) -> np.ndarray:
+        """Return (C, count) float32 from a sample on, silence beyond the end."""
+        frame_bytes = 4 * self.num_channels
+        self._file.seek(start * frame_bytes)
+        found = np.frombuffer(self._file.read(count * frame_bytes), np.float32)
+        piece = np.zeros((self.num_channels, count), np.float32)
+        piece[:, : len(found) // self.num_channels] = found.reshape(-1, self.num_channels).T
+        return piece
+
+
+class SoundTrack:
+    """The AAC stream of a video, encoded piece by piece as the film grows."""
+
+    def __init__(self, container: av.container.OutputContainer, audio: WaitingSound):
+        self._container = container
+        self._audio = audio
+        self._layout = "mono" if audio.num_channels == 1 else "stereo"
+        self._stream = container.add_stream("aac", rate=audio.sample_rate, layout=self._layout)
+        self._stream.bit_rate = 128_000 if self._layout == "mono" else 192_000
+        self._position = 0
+
+    def write_until(self, time_s: Fraction) -> None:
+        """Encode all whole AAC frames that end before a time of the film."""
+        end = int(time_s * self._audio.sample_rate)
+        while self._position + _AAC_FRAME <= end:
+            self._encode(_AAC_FRAME)
+
+    def finish(self, time_s: Fraction) -> None:
+        """Encode the rest, cut or filled with silence, so that the sound ends at a time."""
+        end = round(time_s * self._audio.sample_rate)
+        while self._position < end:
+            self._encode(min(_AAC_FRAME, end - self._position))
+        self._container.mux(self._stream.encode(None))
+
+    def _encode(self, count: int) -> None:
+        piece = self._audio.read(self._position, count)
+        frame = av.AudioFrame.from_ndarray(piece, format="fltp", layout=self._layout)
+        frame.sample_rate = self._audio.sample_rate
+        frame.time_base = Fraction(1, self._audio.sample_rate)
+        frame.pts = self._position
+        self._container.mux(self._stream.encode(frame))
+        self._position += count
+
+
+def playable(audio: AudioTrack) -> AudioTrack:
+    """Keep the usual sample rates; bring the others to 48 kHz, which every player takes."""
+    return audio if audio.sample_rate in _KEPT_SAMPLE_RATES else audio.resampled(48_000)

