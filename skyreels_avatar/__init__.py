@@ -23,6 +23,7 @@ _HOMES = {
     "frames": "film.render",
     "read_script": "film.read",
     "Shot": "script",
+    "Speaker": "script",
     "Script": "script",
     "SamplingParams": "script",
     "GenerationRequest": "script",

@@ -26,6 +26,7 @@ from skyreels_avatar.apps.plan_table import plan_table
 from skyreels_avatar.apps.process import quiet_native_code, stopped_by_termination
 from skyreels_avatar.apps.progress_bar import progress_bar
 from skyreels_avatar.apps.retalk_commands import retalk_command
+from skyreels_avatar.apps.studio_options import Audio, Memory, Speakers, parsed_speakers
 from skyreels_avatar.apps.voice_commands import (
     Gate,
     SaidText,
@@ -56,9 +57,6 @@ stderr = Console(stderr=True, soft_wrap=True, highlight=False)
 stdout = Console(soft_wrap=True, highlight=False)
 
 Image = Annotated[Path, typer.Option(help="The portrait: photo, painting or drawing.")]
-Audio = Annotated[
-    Path | None, typer.Option(help="The voice: WAV, MP3, FLAC, M4A or a video's sound.")
-]
 Prompt = Annotated[str, typer.Option(help="How the person performs, in English.")]
 Camera = Annotated[str, typer.Option(help="MOVE or MOVE:PERCENT, for example push_in:60.")]
 Output = Annotated[Path, typer.Option(help="The video to write, ending in .mp4.")]
@@ -116,6 +114,8 @@ def generate_command(
     audio_guidance_scale: AudioScale = None,
     negative_prompt: Negative = "",
     face: Face = "auto",
+    speaker: Speakers = None,
+    memory: Memory = None,
     audio_start: Start = None,
     audio_end: End = None,
     text: SaidText = None,
@@ -172,6 +172,7 @@ def plan_command(
     guidance_scale: TextScale = None,
     audio_guidance_scale: AudioScale = None,
     negative_prompt: Negative = "",
+    speaker: Speakers = None,
     audio_start: Start = None,
     audio_end: End = None,
     text: SaidText = None,
@@ -331,17 +332,13 @@ def _request(options: dict) -> GenerationRequest:
         voice=options["voice"],
         vocals=options.get("vocals"),
         gate=options.get("gate", "auto"),
+        speakers=parsed_speakers(options["speaker"]),
     )
-    sampling = SamplingParams(
-        options["steps"],
-        options["guidance_scale"],
-        options["audio_guidance_scale"],
-        options.get("seed", 0),
-    )
-    asked = (options[name] for name in ("output", "tier", "size", "fps"))
-    return GenerationRequest(
-        shot, *asked, sampling, options.get("subtitles"), windows=options["windows"]
-    )
+    scales = options["guidance_scale"], options["audio_guidance_scale"]
+    sampling = SamplingParams(options["steps"], *scales, options.get("seed", 0))
+    how = (options[name] for name in ("output", "tier", "size", "fps"))
+    more = {name: options.get(name) for name in ("subtitles", "windows", "memory")}
+    return GenerationRequest(shot, *how, sampling, **more)
 
 
 @contextmanager

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from skyreels_avatar.components import Components, load_components
+from skyreels_avatar.media.no_video import NoVideo
 from skyreels_avatar.media.pieces import join_with_sound
-from skyreels_avatar.media.soundtrack import WaitingSound, playable
+from skyreels_avatar.media.soundtrack import WaitingSound
 from skyreels_avatar.media.subtitles import write_subtitles
 from skyreels_avatar.media.video import VideoWriter, check_output
 from skyreels_avatar.pipeline.avatar import AvatarPipeline
@@ -24,7 +25,7 @@ from skyreels_avatar.pipeline.retalk import FootageFiles, open_any, read_any
 from skyreels_avatar.pipeline.work import WorkFolder
 from skyreels_avatar.pipeline.worker import ShotWorker
 from skyreels_avatar.provenance import metadata_of
-from skyreels_avatar.script import Camera, GenerationRequest, SamplingParams, Shot
+from skyreels_avatar.script import Camera, GenerationRequest, SamplingParams, Shot, Speaker
 
 __all__ = [
     "GenerationResult",
@@ -91,8 +92,10 @@ def generate(
     audio_guidance_scale: float | None = None,
     negative_prompt: str = "",
     face: str = "auto",
+    speakers: Sequence[Speaker] = (),
     start_s: float | None = None,
     end_s: float | None = None,
+    memory: str | None = None,
     on_progress: OnProgress | None = None,
     work_folder: str | Path | None = None,
     windows: str = "overlap",
@@ -117,7 +120,9 @@ def generate(
             a scale of 1 switches its guidance off.
         negative_prompt: what should not be seen.
         face: "auto", the number of a face (0 is the largest), or its box "x,y,w,h".
+        speakers: who of several persons speaks with which voice: see `Speaker`.
         start_s, end_s: the piece of the sound that is used.
+        memory: of a GPU that may be taken: "auto", "full" or like "24gb"; None = the tier's own.
         on_progress: called with a `Progress` many times a second; returning False stops the run.
         work_folder: see `generate_request`.
         windows: "overlap" or "keyframes", see `GenerationRequest`.
@@ -128,7 +133,7 @@ def generate(
         Cancelled: `on_progress` returned False. No file is left then, nor after an error.
     """
     shot = Shot(
-        image=image,
+        image,
         audio=audio,
         prompt=prompt,
         camera=camera,
@@ -140,9 +145,11 @@ def generate(
         voice=voice,
         vocals=vocals,
         gate=gate,
+        speakers=speakers,
     )
     sampling = SamplingParams(num_inference_steps, guidance_scale, audio_guidance_scale, seed)
-    request = GenerationRequest(shot, output, tier, size, fps, sampling, subtitles, windows=windows)
+    how = {"subtitles": subtitles, "windows": windows, "memory": memory}
+    request = GenerationRequest(shot, output, tier, size, fps, sampling, **how)
     return generate_request(request, on_progress, work_folder=work_folder)
 
 
@@ -168,7 +175,9 @@ def generate_request(
         with reporter.stage("read"):
             files = read_any(request)
         with reporter.stage("load"):
-            components = components or load_components(request.tier)
+            components = components or load_components(
+                request.tier, memory=request.memory, num_pixels=files.height * files.width
+            )
         with reporter.stage("analyse"):
             opened = open_any(request, files, components, lambda: reporter.report("analyse"))
         height, width = opened.portrait.height, opened.portrait.width
@@ -177,7 +186,8 @@ def generate_request(
             work = WorkFolder(work_folder, fingerprint_of(request, components))
             num_found = _make_pieces(request, files, opened, work, components, reporter)
         else:
-            with VideoWriter(
+            kind = VideoWriter if components.rank == 0 else NoVideo
+            with kind(
                 path, height, width, request.fps, files.audio,
                 metadata=metadata_of(request), cuts=request.cuts,
             ) as writer:  # fmt: skip
@@ -212,7 +222,7 @@ def _make_pieces(
 ) -> int:
     """Make what is missing of a shot in its work folder and join it; return the frames found."""
     path = check_output(request.output)
-    with closing(WaitingSound(playable(files.audio), path)) as sound:
+    with closing(WaitingSound(files.audio, path.parent)) as sound:
         del files
         work.sweep()
         plan = opened.plan

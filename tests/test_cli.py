@@ -216,3 +216,14 @@ def test_inference_is_generate():
     assert result.stderr == (
         "error: no sound was given; give audio (a sound file) or text (to be said)\n"
     )
+
+
+def test_speakers_reach_the_request(request_made, capsys):
+    line = "generate --image p.png --speaker anna=0,a.wav --speaker ben=10,20,80,90,"
+    assert cli.run(line.split()) == 0
+    (request,) = request_made
+    anna, ben = request.shot.speakers
+    assert (anna.name, anna.face, anna.audio) == ("anna", "0", Path("a.wav"))
+    assert (ben.name, ben.face, ben.audio) == ("ben", "10,20,80,90", None)
+    assert cli.run(["generate", "--image", "p.png", "--speaker", "anna=0"]) == 2
+    assert "a speaker is NAME=FACE,AUDIO" in capsys.readouterr().err

@@ -15,7 +15,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from skyreels_avatar.errors import Cancelled, InputError
 
 if TYPE_CHECKING:
-    from skyreels_avatar.film.render import FilmProgress, FilmResult
+    from skyreels_avatar.film.progress import FilmProgress
+    from skyreels_avatar.film.render import FilmResult
 
 stderr = Console(stderr=True, soft_wrap=True, highlight=False)
 
@@ -40,6 +41,11 @@ def render_command(
     otio: Annotated[
         Path | None, typer.Option(help="Also write an edit list for editors, ending in .otio.")
     ] = None,
+    engine: Annotated[
+        str | None, typer.Option(help="Side by side: local = processes here, ray = a cluster.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="How many make windows side by side.")] = None,
+    address: Annotated[str | None, typer.Option(help="Of a Ray cluster that runs.")] = None,
 ) -> None:
     """Make a film of the shots in a script; shots that have not changed are not made again."""
     from skyreels_avatar.film.edit_list import check_edit_list, write_edit_list
@@ -63,6 +69,7 @@ def render_command(
                 resume=resume,
                 work=work,
                 on_progress=on_progress,
+                make_windows=_engine(engine, workers, address),
             )
     except (KeyboardInterrupt, Cancelled):
         kept = work or output.with_name(output.name + WORK_SUFFIX)
@@ -73,6 +80,20 @@ def render_command(
     if otio is not None:
         write_edit_list(result, script, otio)
     _report(result)
+
+
+def _engine(
+    engine: str | None, workers: int | None, address: str | None
+) -> Callable[..., object] | None:
+    """Return what makes windows side by side; None where nothing asks for it."""
+    if engine is None and workers is None:
+        return None
+    from skyreels_avatar.apps.farm import make_windows
+
+    def make(requests, folder, on_progress):
+        return make_windows(requests, folder, engine or "local", workers, address, on_progress)
+
+    return make
 
 
 def shot_numbers(text: str) -> tuple[int, ...]:

@@ -64,6 +64,26 @@ def choose_face(
     return face
 
 
+def find_faces(
+    pixels: np.ndarray, selectors: Sequence[str], analyser: FaceAnalyser
+) -> tuple[Face, ...]:
+    """Return the faces that selectors mean, all different, from one look at the picture.
+
+    Raises:
+        FaceError: see `choose_face`; or two selectors mean the same face.
+    """
+    found = analyser.find(pixels)
+    chosen = tuple(choose_face(found, selector, pixels, analyser) for selector in selectors)
+    for index, face in enumerate(chosen):
+        for before in range(index):
+            if overlap(face.box, chosen[before].box) > 0.6:
+                raise FaceError(
+                    f"{selectors[before]!r} and {selectors[index]!r} mean the same face; the "
+                    f"picture shows {describe(found)}"
+                )
+    return chosen
+
+
 def describe(faces: Sequence[Face]) -> str:
     """Return "2 faces: 0 at 10,20,80,90; 1 at ..." for messages."""
     if not faces:

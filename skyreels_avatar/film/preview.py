@@ -16,7 +16,8 @@ from rich.text import Text
 from camera.moves import CameraMove
 from skyreels_avatar.errors import Cancelled, InputError, ScriptError
 from skyreels_avatar.film.assemble import blend
-from skyreels_avatar.film.render import FilmProgress, OnFilmProgress, shot_request
+from skyreels_avatar.film.jobs import shot_request
+from skyreels_avatar.film.progress import FilmProgress, OnFilmProgress
 from skyreels_avatar.film.sound import Film, open_film
 from skyreels_avatar.film.timeline import PlacedShot
 from skyreels_avatar.generate import ShotEstimate

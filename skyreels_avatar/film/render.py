@@ -7,12 +7,11 @@ import shutil
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from camera.moves import CameraMove
 from skyreels_avatar.components import Components, load_components
 from skyreels_avatar.errors import InputError, MediaError, ScriptError
 from skyreels_avatar.film.assemble import (
@@ -20,44 +19,24 @@ from skyreels_avatar.film.assemble import (
     film_frames,
     film_pieces,
     forget_pieces,
-    is_complete,
     write_manifest,
 )
-from skyreels_avatar.film.keys import request_key
+from skyreels_avatar.film.jobs import Job, film_jobs
+from skyreels_avatar.film.progress import FilmReporter, OnFilmProgress
 from skyreels_avatar.film.read import read_script
 from skyreels_avatar.film.sound import Film, open_film
-from skyreels_avatar.film.timeline import PlacedShot
 from skyreels_avatar.generate import Progress, generate_request
 from skyreels_avatar.media.pieces import join_pieces
 from skyreels_avatar.media.video import check_output
 from skyreels_avatar.pipeline.encode import frame_face, read_shot
-from skyreels_avatar.pipeline.plan import plan_shot
 from skyreels_avatar.provenance import metadata_of
 from skyreels_avatar.script import GenerationRequest, SamplingParams, Script
-from skyreels_avatar.tiers import load_tier
 
 WORK_SUFFIX = ".work"
 PIECES, WINDOWS = "pieces", "windows"
 
 
-@dataclass(frozen=True)
-class FilmProgress(Progress):
-    """One report to the caller: `done` and `total` count pictures of all shots that are made.
-
-    Attributes:
-        shot, num_shots: which shot is made, and how many are, in this run.
-        number: of the shot in the film, from 1; 0 while shots are joined.
-        window, num_windows: which window of the shot is made, from 1, and how many it has.
-    """
-
-    shot: int = 0
-    num_shots: int = 0
-    number: int = 0
-    window: int = 0
-    num_windows: int = 0
-
-
-OnFilmProgress = Callable[[FilmProgress], object]
+MakeWindows = Callable[[Sequence[GenerationRequest], Path, Callable[[Progress], object]], object]
 
 
 @dataclass(frozen=True)
@@ -100,6 +79,7 @@ def render(
     resume: bool = True,
     work: str | Path | None = None,
     on_progress: OnFilmProgress | None = None,
+    make_windows: MakeWindows | None = None,
 ) -> FilmResult:
     """Make a film; what an earlier run of the same film has made is not made again.
 
@@ -117,6 +97,8 @@ def render(
         resume: False makes all shots again.
         work: the work folder; None is the output's name with ".work" at its end.
         on_progress: called with a `FilmProgress` many times a second; returning False stops.
+        make_windows: makes windows of all shots side by side in a folder, as `apps.farm` does,
+            before the shots are joined; None makes them one after the other.
 
     Raises:
         ScriptError: the script has problems; all that were found.
@@ -129,11 +111,11 @@ def render(
     film = open_film(script if isinstance(script, Script) else read_script(script))
     sampling = SamplingParams(num_inference_steps, guidance_scale, audio_guidance_scale, seed)
     work_folder = Path(work) if work is not None else path.with_name(path.name + WORK_SUFFIX)
-    jobs = _jobs(film, sampling, tier, work_folder)
+    jobs = film_jobs(film, sampling, tier, work_folder)
     chosen = _chosen(only, len(jobs))
     todo = [job for job in jobs if job.number in chosen and not (resume and job.is_done())]
-    progress = _FilmReporter(on_progress, todo, time.perf_counter())
-    warnings = _make(film, todo, progress, resume) if todo else []
+    progress = FilmReporter(on_progress, todo, time.perf_counter())
+    warnings = _make(film, todo, progress, resume, make_windows) if todo else []
     made = {job.number for job in todo}
     shots = tuple(job.rendered(job.number in made) for job in jobs if job.is_done())
     missing = tuple(sorted({job.number for job in jobs} - {shot.number for shot in shots}))
@@ -176,78 +158,6 @@ def frames(
         yield from film_frames([shot for shot in result.shots if shot.number == number])
 
 
-@dataclass(frozen=True)
-class _Job:
-    """A shot, the request that makes it, and the key of its video."""
-
-    placed: PlacedShot
-    request: GenerationRequest
-    key: str
-
-    @property
-    def number(self) -> int:
-        return self.placed.number
-
-    def is_done(self) -> bool:
-        return is_complete(self.request.output, self.placed.num_frames)
-
-    def rendered(self, is_new: bool) -> RenderedShot:
-        return RenderedShot(self.placed, self.key, self.request.output, is_new)
-
-
-def shot_request(
-    film: Film, placed: PlacedShot, sampling: SamplingParams, tier: str | None, sound: Path
-) -> GenerationRequest:
-    """Return the request that makes one shot of a film, to be written beside its sound."""
-    script, fps = film.script, film.timeline.fps
-    cuts = {placed.fade_in, placed.num_frames - placed.fade_out} - {0, placed.num_frames}
-    shot = replace(
-        placed.shot,
-        audio=sound,
-        text=None,
-        voice=None,
-        start_s=None,
-        end_s=None,
-        fade_s=0.0,
-        camera=_shifted(placed.shot.camera, float(placed.lead_in / fps)),
-        seed=sampling.seed if placed.shot.seed is None else placed.shot.seed,
-    )
-    settings = {} if tier is None else {"tier": tier}
-    return GenerationRequest(
-        shot,
-        sound.with_suffix(".mp4"),
-        size=f"{script.width}x{script.height}",
-        fps=script.fps,
-        sampling=replace(sampling, seed=0),
-        cuts=tuple(sorted(cuts)),
-        **settings,
-    )
-
-
-def _shifted(camera, lead_in_s: float):
-    """Return a camera whose keyframes count from the cut, not from the cross-fade before it."""
-    if isinstance(camera, CameraMove):
-        return camera
-    return tuple(
-        replace(keyframe, time_s=keyframe.time_s + lead_in_s if keyframe.time_s else 0.0)
-        for keyframe in camera
-    )
-
-
-def _jobs(
-    film: Film, sampling: SamplingParams, tier: str | None, work_folder: Path
-) -> tuple[_Job, ...]:
-    folder = work_folder / "shots"
-    jobs = []
-    for placed in film.timeline.shots:
-        request = shot_request(film, placed, sampling, tier, folder / "sound.wav")
-        key = request_key(request, film.spoken(placed))
-        shot = replace(request.shot, audio=folder / f"{key}.wav")
-        request = replace(request, shot=shot, output=folder / f"{key}.mp4")
-        jobs.append(_Job(placed, request, key))
-    return tuple(jobs)
-
-
 def _chosen(only: Collection[int], num_shots: int) -> set[int]:
     for number in only:
         if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= num_shots:
@@ -255,9 +165,16 @@ def _chosen(only: Collection[int], num_shots: int) -> set[int]:
     return set(only) or set(range(1, num_shots + 1))
 
 
-def _make(film: Film, todo: Sequence[_Job], progress: _FilmReporter, resume: bool) -> list[str]:
+def _make(
+    film: Film,
+    todo: Sequence[Job],
+    progress: FilmReporter,
+    resume: bool,
+    make_windows: MakeWindows | None,
+) -> list[str]:
     """Make the videos of shots, all checked before the first is begun; return warnings."""
     folder = todo[0].request.output.parent
+    windows = folder.with_name(WINDOWS)
     added = [place for place in (folder, *folder.parents) if not place.exists()]
     _made_folder(folder)
     warnings: list[str] = []
@@ -266,18 +183,19 @@ def _make(film: Film, todo: Sequence[_Job], progress: _FilmReporter, resume: boo
             film.spoken(job.placed).save(job.request.shot.audio)
         components = load_components(todo[0].request.tier)
         _check(todo, components)
+        if not resume:
+            shutil.rmtree(windows, ignore_errors=True)
+        if make_windows is not None:
+            make_windows([job.request for job in todo], windows, progress.of_all())
         for job in todo:
             forget_pieces(job.key, folder.with_name(PIECES))
-            windows = folder.with_name(WINDOWS) / job.key
-            if not resume:
-                shutil.rmtree(windows, ignore_errors=True)
             try:
                 result = generate_request(job.request, progress.of(job), components, windows)
-                shutil.rmtree(windows, ignore_errors=True)
             except InputError as error:
                 raise type(error)(*_named(job, error)) from error
             warnings += [f"shot {job.number}: {warning}" for warning in result.warnings]
             progress.finish(job)
+        shutil.rmtree(windows, ignore_errors=True)
         return warnings
     finally:
         for job in todo:
@@ -287,7 +205,7 @@ def _make(film: Film, todo: Sequence[_Job], progress: _FilmReporter, resume: boo
                 place.rmdir()
 
 
-def _check(todo: Sequence[_Job], components: Components) -> None:
+def _check(todo: Sequence[Job], components: Components) -> None:
     """Read the files of all shots and find their faces, so that a film fails at once or never."""
     problems = []
     with _doubts_unsaid():
@@ -314,7 +232,7 @@ def _doubts_unsaid() -> Iterator[None]:
         log.setLevel(level)
 
 
-def _named(job: _Job, error: InputError) -> list[str]:
+def _named(job: Job, error: InputError) -> list[str]:
     return [f"shot {job.number}: {error}"]
 
 
@@ -324,65 +242,3 @@ def _made_folder(folder: Path) -> Path:
     except OSError as error:
         raise MediaError(f"cannot make the work folder {folder}: {error}") from error
     return folder
-
-
-class _FilmReporter:
-    """Adds up the reports of shots to one of the film."""
-
-    def __init__(self, on_progress: OnFilmProgress | None, todo: Sequence[_Job], now_s: float):
-        self._on_progress = on_progress
-        self._todo = list(todo)
-        self._total = sum(job.placed.num_frames for job in todo)
-        self._done = 0
-        self._start_s = now_s
-
-    def of(self, job: _Job) -> Callable[[Progress], object] | None:
-        """Return the callback of one shot."""
-        if self._on_progress is None:
-            return None
-        tier = load_tier(job.request.tier)
-        plan = plan_shot(
-            float(job.placed.num_frames / job.request.fps),
-            job.request.fps,
-            tier.fps,
-            tier.window,
-            tier.overlap,
-        )
-        stops = [plan.video_range(segment)[1] for segment in plan.segments]
-
-        def report(shot: Progress) -> object:
-            done = self._done + shot.done
-            window = 1 + sum(shot.done >= stop for stop in stops[:-1])
-            return self._on_progress(
-                FilmProgress(
-                    shot.stage,
-                    done,
-                    self._total,
-                    self._seconds_left(done, shot.seconds_left),
-                    shot=1 + self._todo.index(job),
-                    num_shots=len(self._todo),
-                    number=job.number,
-                    window=window,
-                    num_windows=len(stops),
-                )
-            )
-
-        return report
-
-    def finish(self, job: _Job) -> None:
-        """Count a shot that is made."""
-        self._done += job.placed.num_frames
-
-    def report_join(self) -> None:
-        """Say that shots are being joined; it is too short to be stopped."""
-        if self._on_progress is not None:
-            count = len(self._todo)
-            self._on_progress(FilmProgress("join", self._total, self._total, 0.0, count, count))
-
-    def _seconds_left(self, done: int, shot_s: float | None) -> float | None:
-        if not self._done:  # the first shot: the others will need as long for a picture
-            shot_total = self._todo[0].placed.num_frames
-            if shot_s is None or done >= shot_total:
-                return None
-            return shot_s / (shot_total - done) * (self._total - done)
-        return (time.perf_counter() - self._start_s) / done * (self._total - done)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,6 +28,7 @@ _WINDOW_S = 0.08
 _MAX_GAIN = 100.0
 # Two AAC frames at double rate: no codec pads a sound by more.
 _LONGEST_BLOCK = 4096
+_MOST_EXPECTED = 2**26  # samples that are made room for at once: 23 minutes at 48 kHz
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,12 +166,14 @@ class AudioTrack:
 
     def _in_range(self) -> AudioTrack:
         """Scale a float recording that exceeds full scale, since every player would clip it."""
-        if not np.isfinite(self.channels).all():
+        # The extremes alone: a second array of a long sound would be the peak of all memory.
+        low, high = float(self.channels.min()), float(self.channels.max())
+        if not (math.isfinite(low) and math.isfinite(high)):
             raise MediaError(
                 f"sound holds values that are no numbers (NaN or infinity) in {self.path}; "
                 "export it again as 16-bit WAV"
             )
-        peak = float(np.abs(self.channels).max())
+        peak = max(-low, high)
         # Lossy formats overshoot a little on loud masters; that is their ordinary sound.
         if peak <= 1.25:
             return self
@@ -189,8 +194,8 @@ def _decode(container: av.container.InputContainer, path: Path) -> tuple[np.ndar
         )
     layout = "mono" if stream.codec_context.channels == 1 else "stereo"
     resampler = av.AudioResampler(format="fltp", layout=layout, rate=sample_rate)
-    pieces: list[np.ndarray] = []
-    num_samples = num_packets = num_damaged = 0
+    found = _Found(1 if layout == "mono" else 2, _expected_samples(stream, sample_rate))
+    num_packets = num_damaged = 0
     try:
         for packet in container.demux(stream):
             num_packets += 1
@@ -200,9 +205,9 @@ def _decode(container: av.container.InputContainer, path: Path) -> tuple[np.ndar
                 num_damaged += 1
                 continue
             for frame in frames:
-                pieces.extend(piece.to_ndarray() for piece in resampler.resample(frame))
-            num_samples = _checked_length(num_samples, pieces, sample_rate, path)
-        pieces.extend(piece.to_ndarray() for piece in resampler.resample(None))
+                found.add(resampler.resample(frame))
+            _check_length(found.count, sample_rate, path)
+        found.add(resampler.resample(None))
     except (FFmpegError, ValueError, MemoryError) as error:
         if isinstance(error, MediaError):
             raise
@@ -211,9 +216,40 @@ def _decode(container: av.container.InputContainer, path: Path) -> tuple[np.ndar
         raise MediaError(f"{path} is damaged: {num_damaged} of {num_packets} pieces unreadable")
     if num_damaged:
         logger.warning("%s: %d of %d pieces unreadable, left out", path, num_damaged, num_packets)
-    if not pieces:
+    if not found.count:
         raise MediaError(f"{path} holds 0 s of sound; at least {MIN_DURATION_S} s is needed")
-    return _without_padding(np.concatenate(pieces, axis=1), stream, sample_rate), sample_rate
+    return _without_padding(found.channels, stream, sample_rate), sample_rate
+
+
+class _Found:
+    """The samples decoded so far, in one array that rarely grows: two would be twice the memory."""
+
+    def __init__(self, num_channels: int, expected: int):
+        self._all = np.empty((num_channels, expected), np.float32)
+        self.count = 0
+
+    def add(self, frames: list[av.AudioFrame]) -> None:
+        for frame in frames:
+            piece = frame.to_ndarray()
+            stop = self.count + piece.shape[1]
+            if stop > self._all.shape[1]:
+                grown = np.empty((len(self._all), stop + stop // 2), np.float32)
+                grown[:, : self.count] = self.channels
+                self._all = grown
+            self._all[:, self.count : stop] = piece
+            self.count = stop
+
+    @property
+    def channels(self) -> np.ndarray:
+        return self._all[:, : self.count]
+
+
+def _expected_samples(stream, sample_rate: int) -> int:
+    """Return what the header says, within reason: it is not to be trusted."""
+    said = 0
+    if stream.duration and stream.time_base:
+        said = round(stream.duration * stream.time_base * sample_rate)
+    return min(max(said, 0), _MOST_EXPECTED) + 2 * _LONGEST_BLOCK
 
 
 def _without_padding(channels: np.ndarray, stream, sample_rate: int) -> np.ndarray:
@@ -225,27 +261,51 @@ def _without_padding(channels: np.ndarray, stream, sample_rate: int) -> np.ndarr
     return channels[:, :num_samples] if 0 < excess <= _LONGEST_BLOCK else channels
 
 
-def _checked_length(counted: int, pieces: list[np.ndarray], rate: int, path: Path) -> int:
-    """Return the samples decoded so far; the header's own figure is not to be trusted."""
-    counted += pieces[-1].shape[1] if pieces else 0
+def _check_length(counted: int, rate: int, path: Path) -> None:
+    """Refuse what is too long by the samples decoded so far."""
     if counted > MAX_DURATION_S * rate:
         raise MediaError(
             f"{path} is longer than {MAX_DURATION_S / 3600:g} hours; cut it into shots first"
         )
-    return counted
+
+
+def resampled_blocks(channels: np.ndarray, from_rate: int, to_rate: int) -> Iterator[np.ndarray]:
+    """Yield (C, S) at another sample rate, about a second at a time, to ceil(S to / from) samples.
+
+    The resampler works on a copy in double precision, so a long sound in one piece would take ten
+    times its own memory.
+    """
+    if from_rate == to_rate:
+        for start in range(0, channels.shape[-1], from_rate):
+            yield channels[:, start : start + from_rate]
+        return
+    left = -(-channels.shape[-1] * to_rate // from_rate)
+    # FFmpeg's resampler is loaded already; scipy.signal takes half a second to import.
+    resamplers = [av.AudioResampler("fltp", "mono", to_rate) for _ in channels]
+    for start in range(0, channels.shape[-1] + from_rate, from_rate):
+        block = channels[:, start : start + from_rate]
+        pieces = [
+            _fed(resampler, channel, from_rate) for resampler, channel in zip(resamplers, block)
+        ]
+        found = np.stack(pieces)[:, :left]
+        left -= found.shape[1]
+        yield found
+    if left:
+        yield np.zeros((len(channels), left), np.float32)
+
+
+def _fed(resampler: av.AudioResampler, samples: np.ndarray, sample_rate: int) -> np.ndarray:
+    """Return what comes out of a resampler for a block (S,), or at the end for an empty one."""
+    frame = None
+    if len(samples):
+        frame = av.AudioFrame.from_ndarray(
+            np.ascontiguousarray(samples[None], np.float32), format="fltp", layout="mono"
+        )
+        frame.sample_rate = sample_rate
+    pieces = [piece.to_ndarray()[0] for piece in resampler.resample(frame)]
+    return np.concatenate([*pieces, np.zeros(0, np.float32)])
 
 
 def _resample(samples: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
-    # FFmpeg's resampler is loaded already; scipy.signal takes half a second to import.
-    length = -(-samples.shape[-1] * to_rate // from_rate)
-    channels = []
-    for channel in np.atleast_2d(samples):
-        frame = av.AudioFrame.from_ndarray(
-            np.ascontiguousarray(channel[None], np.float32), format="fltp", layout="mono"
-        )
-        frame.sample_rate = from_rate
-        resampler = av.AudioResampler(format="fltp", layout="mono", rate=to_rate)
-        pieces = [*resampler.resample(frame), *resampler.resample(None)]
-        found = np.concatenate([piece.to_ndarray()[0] for piece in pieces])[:length]
-        channels.append(np.pad(found, (0, length - len(found))))
-    return np.stack(channels).reshape(*samples.shape[:-1], length)
+    blocks = resampled_blocks(np.atleast_2d(samples), from_rate, to_rate)
+    return np.concatenate(list(blocks), axis=1).reshape(*samples.shape[:-1], -1)

@@ -20,7 +20,7 @@ from av.error import FFmpegError
 from skyreels_avatar.errors import MediaError
 from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.files import existing_file, open_container, partial_path
-from skyreels_avatar.media.soundtrack import SoundTrack, WaitingSound, playable
+from skyreels_avatar.media.soundtrack import SoundTrack, WaitingSound
 from skyreels_avatar.media.video import check_output, exact_fps
 
 _OFF_GRID = 0.02  # of a frame; MP4 counts in thousandths of a frame or finer
@@ -110,7 +110,7 @@ def join_pieces(
     if audio is None:
         join_with_sound(pieces, output, None, metadata)
         return
-    with closing(WaitingSound(playable(audio), check_output(output))) as sound:
+    with closing(WaitingSound(audio, check_output(output).parent)) as sound:
         join_with_sound(pieces, output, sound, metadata)
 
 

@@ -10,25 +10,43 @@ import av
 import numpy as np
 
 from skyreels_avatar.errors import MediaError
-from skyreels_avatar.media.audio import AudioTrack
+from skyreels_avatar.media.audio import AudioTrack, resampled_blocks
 
 _AAC_FRAME = 1024
 _KEPT_SAMPLE_RATES = (44_100, 48_000)
+_USUAL_SAMPLE_RATE = 48_000
 
 
 class WaitingSound:
-    """A sound on disk beside the video, in a file without a name: an hour takes a gigabyte."""
+    """A sound on disk, in a file without a name, read a little at a time: an hour takes a gigabyte.
 
-    def __init__(self, audio: AudioTrack, video_path: Path):
-        self.sample_rate = audio.sample_rate
+    Args:
+        audio: the sound; it is not kept.
+        folder: where the file is; None = where this machine keeps temporary files.
+        sample_rate: None keeps the usual rates and brings others to 48 kHz, which players take.
+
+    Raises:
+        MediaError: the folder cannot be written.
+    """
+
+    def __init__(
+        self, audio: AudioTrack, folder: Path | None = None, sample_rate: int | None = None
+    ):
+        if sample_rate is None:
+            kept = audio.sample_rate in _KEPT_SAMPLE_RATES
+            sample_rate = audio.sample_rate if kept else _USUAL_SAMPLE_RATE
+        self.sample_rate = sample_rate
         self.num_channels = len(audio.channels)
+        self.num_samples = 0
         try:
-            self._file = tempfile.TemporaryFile(dir=video_path.parent)  # noqa: SIM115 (close)
-            for start in range(0, audio.channels.shape[1], self.sample_rate):
-                piece = audio.channels[:, start : start + self.sample_rate]
-                self._file.write(np.ascontiguousarray(piece.T, np.float32).tobytes())
+            self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 (close)
+            for block in resampled_blocks(audio.channels, audio.sample_rate, sample_rate):
+                self._file.write(np.ascontiguousarray(block.T, np.float32).tobytes())
+                self.num_samples += block.shape[1]
         except OSError as error:
-            raise MediaError(f"cannot write beside {video_path}: {error}") from error
+            raise MediaError(
+                f"cannot write in {folder or tempfile.gettempdir()}: {error}"
+            ) from error
 
     def close(self) -> None:
         """Free the disk."""
@@ -76,8 +94,3 @@ class SoundTrack:
         frame.pts = self._position
         self._container.mux(self._stream.encode(frame))
         self._position += count
-
-
-def playable(audio: AudioTrack) -> AudioTrack:
-    """Keep the usual sample rates; bring the others to 48 kHz, which every player takes."""
-    return audio if audio.sample_rate in _KEPT_SAMPLE_RATES else audio.resampled(48_000)

@@ -26,7 +26,7 @@ from skyreels_avatar.media.files import (
     open_container,
     partial_path,
 )
-from skyreels_avatar.media.soundtrack import SoundTrack, WaitingSound, playable
+from skyreels_avatar.media.soundtrack import SoundTrack, WaitingSound
 
 logger = logging.getLogger(__name__)
 
@@ -122,7 +122,7 @@ class VideoWriter:
         self._partial = partial_path(self.path)
         self._audio = None
         if audio is not None:
-            self._audio = WaitingSound(playable(audio), self.path)
+            self._audio = WaitingSound(audio, self.path.parent)
         self._metadata = metadata or {}
         self._options = {"crf": str(crf), "preset": preset, "threads": "1", **_repeatable_options()}
         self._cuts = frozenset(cuts)

@@ -22,6 +22,8 @@ class Conditions:
         known_mask: (1, 4, T, h, w) 1 where the four frames of a latent frame are given.
         control_latents: (1, C + 4, T, h, w) of the reference video, or None.
         image_embeds: (1, L, D) what the picture shows, for networks that look at it, or None.
+        person_masks: (P + 1, h', w') tokens of the first latent frame that show each of several
+            persons and, last, the background; None = one person.
     """
 
     prompt_embeds: torch.Tensor
@@ -31,6 +33,7 @@ class Conditions:
     known_mask: torch.Tensor
     control_latents: torch.Tensor | None = None
     image_embeds: torch.Tensor | None = None
+    person_masks: torch.Tensor | None = None
 
     def to(self, device: torch.device, dtype: torch.dtype) -> Conditions:
         """Return the same conditions where and in which precision the transformer works."""

@@ -132,7 +132,7 @@ def open_footage(
     landmarks = scene.landmarks[scene.rest]
     visibility = visibility_of(landmarks, files.height, files.width)
     face = Face(box_of(landmarks), landmarks, 1.0, visibility)
-    sound = open_sound(files.voice, components.audio_encoder)
+    sound = open_sound((files.voice,), components.audio_encoder)
     return OpenShot(Portrait(scene.picture), face, sound, plan, reference=reference, unseen=unseen)
 
 
