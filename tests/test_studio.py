@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -226,16 +229,36 @@ def test_each_of_two_persons_has_a_voice(tier, portrait, voice, tmp_path):
         assert (left[window] != right[window]).any()
 
 
+@contextmanager
+def keeping() -> Iterator[list[np.ndarray]]:
+    """Collect the frames that are written, before H.264 makes more of a difference of one."""
+    kept: list[np.ndarray] = []
+
+    class Keeping(sa.VideoWriter):
+        def write(self, frames_uint8: np.ndarray) -> None:
+            kept.append(frames_uint8.copy())
+            super().write(frames_uint8)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(import_module("skyreels_avatar.generate"), "VideoWriter", Keeping)
+        yield kept
+
+
 TOGETHER = """
 import sys
+import numpy as np
 import torch
 torch.set_num_threads(1)
 import skyreels_avatar as sa
 from skyreels_avatar.errors import InputError
+from tests.test_studio import keeping
 tier, portrait, voice, pair, output = sys.argv[1:]
 how = dict(prompt="a person smiles", camera="push_in:60", size="96x80", tier=tier)
 how |= dict(guidance_scale=2.0, audio_guidance_scale=2.0)
-result = sa.generate(portrait, voice, output=output, **how)
+with keeping() as kept:
+    sa.generate(portrait, voice, output=output, **how)
+if kept:  # in the process that writes
+    np.save(output + ".npy", np.concatenate(kept))
 try:
     speakers = [sa.Speaker("a", "100,40,90,110", voice), sa.Speaker("b", "410,40,90,110")]
     sa.generate(pair, speakers=speakers, output=output, **{**how, "size": "160x64"})
@@ -247,15 +270,17 @@ except InputError as error:
 def test_two_processes_make_the_frames_of_one(tier, portrait, voice, tmp_path, root):
     """With guidance; tokens of half the frames each. What differs is how sums are rounded."""
     how = {"guidance_scale": 2.0, "audio_guidance_scale": 2.0}
-    alone = make(tier, portrait, voice, tmp_path / "alone.mp4", **how)
+    with keeping() as kept:
+        make(tier, portrait, voice, tmp_path / "alone.mp4", **how)
     shared = variant(tier, "shared", "context_parallel: 0\n")
     output, pair = tmp_path / "together.mp4", write_pair(tmp_path)
     files = (str(path) for path in (shared, portrait, voice, pair, output))
     for printed in run_together(TOGETHER, root, 2, *files):
         assert "which is for one speaker" in printed
-    frames = frames_of(alone.path).astype(int), frames_of(output).astype(int)
+    assert sa.VideoReader(output).num_frames == 40
+    frames = np.concatenate(kept).astype(int), np.load(f"{output}.npy").astype(int)
     assert frames[0].shape == frames[1].shape == (40, 80, 96, 3)
-    assert np.abs(frames[0] - frames[1]).max() <= 2
+    assert np.abs(frames[0] - frames[1]).max() <= 1
 
 
 def variant(tier: Path, name: str, lines: str) -> Path:
