@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -60,6 +60,10 @@ class FootageFiles:
     height: int
     width: int
     spoken: SpokenText | None = None
+
+    def heard(self) -> FootageFiles:
+        """Return the files without what only the finished video plays and shows."""
+        return replace(self, audio=self.audio.mono(), voice=self.voice.mono(), spoken=None)
 
 
 def read_footage(request: GenerationRequest) -> FootageFiles:
