@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import sys
 import time
@@ -17,11 +18,11 @@ from skyreels_avatar.media.soundtrack import WaitingSound
 from skyreels_avatar.media.subtitles import write_subtitles
 from skyreels_avatar.media.video import VideoWriter, check_output
 from skyreels_avatar.pipeline.avatar import AvatarPipeline
-from skyreels_avatar.pipeline.encode import OpenShot, ShotFiles, UnseenSpan
+from skyreels_avatar.pipeline.encode import OpenShot, UnseenSpan
 from skyreels_avatar.pipeline.fingerprint import fingerprint_of
 from skyreels_avatar.pipeline.preview import ShotEstimate, estimate, write_reference
 from skyreels_avatar.pipeline.progress import OnProgress, Progress, Reporter
-from skyreels_avatar.pipeline.retalk import FootageFiles, open_any, read_any
+from skyreels_avatar.pipeline.retalk import open_any, read_any
 from skyreels_avatar.pipeline.work import WorkFolder
 from skyreels_avatar.pipeline.worker import ShotWorker
 from skyreels_avatar.provenance import metadata_of
@@ -39,6 +40,9 @@ __all__ = [
     "load_components",
     "write_reference",
 ]
+
+
+_LONG_S = 60.0  # a shorter sound frees too little to be worth the milliseconds
 
 
 @dataclass(frozen=True)
@@ -174,28 +178,27 @@ def generate_request(
     with _collected_warnings() as warnings:
         with reporter.stage("read"):
             files = read_any(request)
-        with reporter.stage("load"):
-            components = components or load_components(
-                request.tier, memory=request.memory, num_pixels=files.height * files.width
-            )
-        with reporter.stage("analyse"):
-            opened = open_any(request, files, components, lambda: reporter.report("analyse"))
-        height, width = opened.portrait.height, opened.portrait.width
-        num_found, spoken = 0, files.spoken
-        if work_folder is not None:
-            work = WorkFolder(work_folder, fingerprint_of(request, components))
-            num_found = _make_pieces(request, files, opened, work, components, reporter)
-        else:
-            kind = VideoWriter if components.rank == 0 else NoVideo
-            with kind(
-                path, height, width, request.fps, files.audio,
-                metadata=metadata_of(request), cuts=request.cuts,
-            ) as writer:  # fmt: skip
-                del files  # the writer has put the sound on disk
-                AvatarPipeline(components)(request, opened, writer, reporter)
-                reporter.report("finish")
+        # From here on the sound is on disk: of a long one, memory holds what the networks hear.
+        with closing(WaitingSound(files.audio, path.parent)) as sound:
+            spoken, files = files.spoken, files.heard()
+            with reporter.stage("load"):
+                components = components or load_components(
+                    request.tier, memory=request.memory, num_pixels=files.height * files.width
+                )
+            with reporter.stage("analyse"):
+                opened = open_any(request, files, components, lambda: reporter.report("analyse"))
+            duration_s = files.audio.duration_s
+            del files
+            if duration_s > _LONG_S:
+                _return_freed_memory()
+            if work_folder is None:
+                num_found = _write(request, opened, sound, components, reporter)
+            else:
+                work = WorkFolder(work_folder, fingerprint_of(request, components))
+                num_found = _write_pieces(request, opened, sound, components, reporter, work)
         if spoken is not None and request.subtitles is not None:
             write_subtitles(spoken, request.subtitles)
+    height, width = opened.portrait.height, opened.portrait.width
     return GenerationResult(
         path=path,
         num_frames=opened.plan.num_frames,
@@ -212,29 +215,45 @@ def generate_request(
     )
 
 
-def _make_pieces(
+def _write(
     request: GenerationRequest,
-    files: ShotFiles | FootageFiles,
     opened: OpenShot,
-    work: WorkFolder,
+    sound: WaitingSound,
     components: Components,
     reporter: Reporter,
 ) -> int:
-    """Make what is missing of a shot in its work folder and join it; return the frames found."""
-    path = check_output(request.output)
-    with closing(WaitingSound(files.audio, path.parent)) as sound:
-        del files
-        work.sweep()
-        plan = opened.plan
-        remaining = work.remaining(plan)
-        num_found = plan.num_frames - sum(map(plan.num_pictures, remaining))
-        reporter.start_pace(plan.num_frames, num_found)
-        if remaining:
-            pipeline = AvatarPipeline(components)
-            shot = pipeline.encode(request, opened, reporter)
-            pipeline.pieces(shot, work, reporter, remaining)
+    """Make the video of a shot in one go, from no frames found."""
+    height, width = opened.portrait.height, opened.portrait.width
+    kind = VideoWriter if components.rank == 0 else NoVideo
+    with kind(
+        request.output, height, width, request.fps, sound,
+        metadata=metadata_of(request), cuts=request.cuts,
+    ) as writer:  # fmt: skip
+        AvatarPipeline(components)(request, opened, writer, reporter)
         reporter.report("finish")
-        join_with_sound(work.pieces(plan), path, sound, metadata_of(request))
+    return 0
+
+
+def _write_pieces(
+    request: GenerationRequest,
+    opened: OpenShot,
+    sound: WaitingSound,
+    components: Components,
+    reporter: Reporter,
+    work: WorkFolder,
+) -> int:
+    """Make what is missing of a shot in its work folder and join it; return the frames found."""
+    work.sweep()
+    plan = opened.plan
+    remaining = work.remaining(plan)
+    num_found = plan.num_frames - sum(map(plan.num_pictures, remaining))
+    reporter.start_pace(plan.num_frames, num_found)
+    if remaining:
+        pipeline = AvatarPipeline(components)
+        shot = pipeline.encode(request, opened, reporter)
+        pipeline.pieces(shot, work, reporter, remaining)
+    reporter.report("finish")
+    join_with_sound(work.pieces(plan), request.output, sound, metadata_of(request))
     return num_found
 
 
@@ -252,6 +271,18 @@ def _collected_warnings() -> Iterator[list[str]]:
     finally:
         for logger in loggers:
             logger.removeHandler(handler)
+
+
+def _return_freed_memory() -> None:
+    """Give freed memory back to the system, where the C library can.
+
+    A long sound leaves holes that pictures do not quite fill, and the program keeps them
+    (`apps.memory`).
+    """
+    if sys.platform.startswith("linux"):
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:  # musl has none
+            trim(0)
 
 
 def _peak_rss_mb() -> float:

@@ -12,10 +12,10 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from skyreels_avatar.apps.crew import Crew, LocalCrew, RayCrew
 from skyreels_avatar.errors import AvatarError, Cancelled, InputError
@@ -216,14 +216,27 @@ def _next_task(waiting: list[Task], busy: dict[int, Task], opened: int | None) -
 
 def _portable(request: GenerationRequest) -> dict:
     """Return a request as plain values with absolute paths: workers stand elsewhere."""
-    values = request.to_dict()
-    shot = values["shot"]
-    for part, name in ((values, "output"), (shot, "image"), (shot, "video"), (shot, "audio")):
-        if part[name] is not None:
-            part[name] = str(Path(part[name]).expanduser().absolute())
+    values = _with_absolute_paths(request).to_dict()
     if Path(request.tier).suffix in (".yaml", ".yml"):
         values["tier"] = str(Path(request.tier).absolute())
     return values
+
+
+def _with_absolute_paths(value: Any) -> Any:
+    """Return a value of `script` with all paths in it made absolute, and photos of faces."""
+    if isinstance(value, Path):
+        return value.expanduser().absolute()
+    if isinstance(value, tuple):
+        return tuple(map(_with_absolute_paths, value))
+    if not is_dataclass(value):
+        return value
+    found = {field.name: getattr(value, field.name) for field in fields(value)}
+    moved = {name: _with_absolute_paths(item) for name, item in found.items()}
+    face = moved.get("face")
+    if face and Path(face).is_file():
+        moved["face"] = str(Path(face).absolute())
+    changed = {name: item for name, item in moved.items() if item != found[name]}
+    return replace(value, **changed)
 
 
 def _wants_gpu(requests: Sequence[GenerationRequest]) -> bool:

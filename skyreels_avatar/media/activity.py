@@ -37,6 +37,7 @@ _SAME_PARTIAL_CENTS = 250.0
 _MAX_PARTIALS = 16
 _MEDIAN_FRAMES = 16
 _HEARD_BEFORE_S = 3.0  # of a stretch, so that the detector knows what came before
+_AT_ONCE = 1024  # frames, 25 MB
 _SPEECH_SAMPLES = 512  # what the detector takes at a time
 
 
@@ -48,12 +49,17 @@ def gated(audio: AudioTrack) -> AudioTrack:
     half_s = FADE_S / 2
     corners = [(start_s - half_s, start_s + half_s, end_s - half_s, end_s + half_s)
                for start_s, end_s in stretches]  # fmt: skip
-    times_s = (np.arange(len(audio.samples)) + 0.5) / audio.sample_rate
-    level = np.interp(times_s, np.ravel(corners), np.tile([1.0, 0.0, 0.0, 1.0], len(stretches)))
-    gain = (0.5 - 0.5 * np.cos(np.pi * level)).astype(np.float32)
+    corners, levels = np.ravel(corners), np.tile([1.0, 0.0, 0.0, 1.0], len(stretches))
+    samples, step = np.empty_like(audio.samples), audio.sample_rate
+    for first in range(0, len(samples), step):  # times of all samples would take eight sounds
+        piece = audio.samples[first : first + step]
+        times_s = (first + np.arange(len(piece)) + 0.5) / audio.sample_rate
+        level = np.interp(times_s, corners, levels)
+        gain = (0.5 - 0.5 * np.cos(np.pi * level)).astype(np.float32)
+        samples[first : first + step] = piece * gain
     closed_s = sum(end_s - start_s for start_s, end_s in stretches)
     logger.info("no voice in %.1f of %.1f s; the mouth rests there", closed_s, audio.duration_s)
-    return AudioTrack(audio.samples * gain, audio.sample_rate, audio.path)
+    return AudioTrack(samples, audio.sample_rate, audio.path)
 
 
 def voiceless_stretches(audio: AudioTrack) -> list[tuple[float, float]]:
@@ -103,16 +109,16 @@ def pitch_drift(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray
     times_s = (np.arange(len(frames)) * _HOP + _WINDOW / 2) / SAMPLE_RATE
     shape = np.hanning(_WINDOW).astype(np.float32)
     parts = [  # a few hundred MB would be many for an hour
-        _partials(20 * np.log10(np.abs(np.fft.rfft(frames[i : i + 4096] * shape)) + 1e-9))
-        for i in range(0, len(frames), 4096)
+        _partials(20 * np.log10(np.abs(np.fft.rfft(frames[i : i + _AT_ONCE] * shape)) + 1e-9))
+        for i in range(0, len(frames), _AT_ONCE)
     ]
     frequency, level = (np.concatenate(column) for column in zip(*parts))
     loudest = level.max(axis=1)
     loudest = np.maximum(loudest, -1e3)  # no peak at all: minus infinity
     loud = loudest > max(np.percentile(loudest, 95) - _FLOOR_DB, _SILENCE_DB)
     drift = np.full(len(frames), np.nan)
-    for first in range(0, len(frames) - _LATER, 4096):
-        now = slice(first, min(first + 4096, len(frames) - _LATER))
+    for first in range(0, len(frames) - _LATER, _AT_ONCE):
+        now = slice(first, min(first + _AT_ONCE, len(frames) - _LATER))
         later = slice(now.start + _LATER, now.stop + _LATER)
         drift[now] = _median_drift(frequency[now], level[now], frequency[later])
     return times_s, _running_median(np.where(loud, drift, np.nan)), loud

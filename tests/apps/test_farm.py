@@ -173,6 +173,17 @@ def test_processes_make_the_same_bytes_though_one_is_killed(files, alone, tmp_pa
     assert result.num_found == 100 and result.path.read_bytes() == alone
 
 
+def test_requests_travel_with_absolute_paths(files, tmp_path, monkeypatch):
+    image, audio, tier = files
+    monkeypatch.chdir(image.parent)
+    shot = sa.Shot(image=image.name, speakers=[{"name": "anna", "face": "0", "audio": audio.name}])
+    request = sa.GenerationRequest(shot, "a.mp4", Path(tier).name)
+    values = farm._portable(request)
+    moved = sa.GenerationRequest.from_dict(values)
+    assert moved.shot.image == image and moved.shot.speakers[0].audio == audio
+    assert moved.output == image.parent / "a.mp4" and moved.tier == tier
+
+
 def _failing(_):
     raise ZeroDivisionError("of theirs")
 

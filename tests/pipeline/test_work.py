@@ -195,6 +195,23 @@ def test_the_fingerprint_is_of_what_the_files_hold(files, tmp_path):
     assert files[0].parent.name not in text and str(tmp_path) not in text
 
 
+def test_files_that_lie_deeper_in_a_request_count_by_content_too(files, tmp_path):
+    """The voice of a speaker was told apart by its path: another sound in its place went unseen."""
+    image, audio, tier = files
+    voice = tmp_path / "anna.wav"
+    voice.write_bytes(audio.read_bytes())
+
+    def digest() -> str:
+        shot = sa.Shot(image=image, speakers=[{"name": "anna", "face": "0", "audio": voice}])
+        request = sa.GenerationRequest(shot, tmp_path / "a.mp4", tier)
+        return fingerprint_of(request, load_components(tier)).digest
+
+    first = digest()
+    assert digest() == first
+    voice.write_bytes(audio.read_bytes() + b"\0\0")
+    assert digest() != first
+
+
 def test_folders_that_cannot_be_used_are_named(files, tmp_path):
     components = load_components(files[2])
     fingerprint = fingerprint_of(request_of(files, tmp_path / "a.mp4"), components)
