@@ -18,7 +18,7 @@ _HOMES = {
     "generate": "generate",
     "GenerationResult": "generate",
     "Progress": "generate",
-    "render": "film.render",
+    "render": "apps.films",
     "frames": "film.render",
     "read_script": "film.read",
     "Shot": "script",

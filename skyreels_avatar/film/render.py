@@ -29,13 +29,13 @@ from skyreels_avatar.generate import Progress, generate_request
 from skyreels_avatar.media.pieces import join_pieces
 from skyreels_avatar.media.video import check_output
 from skyreels_avatar.pipeline.encode import frame_face, read_shot
+from skyreels_avatar.pipeline.fingerprint import fingerprint_of
+from skyreels_avatar.pipeline.work import WorkFolder
 from skyreels_avatar.provenance import metadata_of
 from skyreels_avatar.script import GenerationRequest, SamplingParams, Script
 
 WORK_SUFFIX = ".work"
 PIECES, WINDOWS = "pieces", "windows"
-
-
 MakeWindows = Callable[[Sequence[GenerationRequest], Path, Callable[[Progress], object]], object]
 
 
@@ -195,13 +195,14 @@ def _make(
                 raise type(error)(*_named(job, error)) from error
             warnings += [f"shot {job.number}: {warning}" for warning in result.warnings]
             progress.finish(job)
-        shutil.rmtree(windows, ignore_errors=True)
+            finished = WorkFolder(windows, fingerprint_of(job.request, components))
+            shutil.rmtree(finished.path, ignore_errors=True)
         return warnings
     finally:
         for job in todo:
             job.request.shot.audio.unlink(missing_ok=True)
-        for place in added:
-            if not any(place.iterdir()):
+        for place in (windows, *added):
+            if place.is_dir() and not any(place.iterdir()):
                 place.rmdir()
 
 

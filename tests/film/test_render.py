@@ -19,7 +19,7 @@ import yaml
 
 import skyreels_avatar as sa
 from skyreels_avatar import cli
-from skyreels_avatar.errors import Cancelled, ScriptError
+from skyreels_avatar.errors import Cancelled, InputError, ScriptError
 from skyreels_avatar.film.assemble import blend
 from skyreels_avatar.film.render import frames, render
 
@@ -206,7 +206,6 @@ def _start(kit, output: Path, folder: Path, wait_for) -> None:
         "shots/*.mp4",
         pytest.param("windows/*/piece*.mp4", marks=pytest.mark.slow),
         pytest.param("shots/*.wav", marks=pytest.mark.slow),
-        pytest.param("pieces/*", marks=pytest.mark.slow),
     ],
 )
 def test_a_film_that_was_killed_goes_on_and_has_the_same_bytes(made, kit, tmp_path, pattern):
@@ -221,11 +220,13 @@ def test_a_film_that_was_killed_goes_on_and_has_the_same_bytes(made, kit, tmp_pa
 
 @pytest.mark.slow
 def test_a_film_made_by_two_workers_has_the_same_bytes(made, kit, tmp_path):
-    (tmp_path / "film.yaml").write_text(yaml.safe_dump(_script(kit).to_dict()))
-    output = tmp_path / "film.mp4"
-    line = ["render", str(tmp_path / "film.yaml"), "--output", str(output), "--tier", kit.tier]
-    assert cli.run([*line, "--workers", "2"]) == 0
-    assert output.read_bytes() == made.path.read_bytes()
-    assert sorted(p.name for p in (tmp_path / "film.mp4.work").iterdir()) == [
-        "film.json", "pieces", "shots",
-    ]  # fmt: skip
+    result = sa.render(_script(kit), tmp_path / "film.mp4", tier=kit.tier, workers=2)
+    assert result.path.read_bytes() == made.path.read_bytes()
+    left = [item.name for item in (tmp_path / "film.mp4.work").iterdir()]
+    assert sorted(left) == ["film.json", "pieces", "shots"]
+
+
+def test_an_engine_that_is_none_is_refused_and_nothing_is_left(kit, tmp_path):
+    with pytest.raises(InputError, match="engine is one of local, ray"):
+        sa.render(kit.script(1), tmp_path / "film.mp4", tier=kit.tier, engine="steam")
+    assert list(tmp_path.iterdir()) == []
