@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 CONSTRAINTS = ROOT / "requirements" / "constraints.txt"
 OVERRIDES = ROOT / "requirements" / "overrides.txt"
 UV = "uv==0.13.8"
-EXTRAS = "dev,voice,studio,edit"
+EXTRAS = "dev,voice,gate,studio,edit"
 # mediapipe's metadata asks for jax and an old numpy, which its face mesh does not need; plain pip
 # cannot overrule that, so it installs mediapipe alone and these by name.
 MEDIAPIPE_RUNS_WITH = ["absl-py", "attrs", "flatbuffers", "matplotlib", "protobuf"]

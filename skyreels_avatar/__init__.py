@@ -16,12 +16,14 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "generate": "generate",
+    "retalk": "retalking",
     "GenerationResult": "generate",
     "Progress": "generate",
     "render": "apps.films",
     "frames": "film.render",
     "read_script": "film.read",
     "Shot": "script",
+    "Speaker": "script",
     "Script": "script",
     "SamplingParams": "script",
     "GenerationRequest": "script",

@@ -25,6 +25,17 @@ from skyreels_avatar.apps.memory import keep_freed_memory
 from skyreels_avatar.apps.plan_table import plan_table
 from skyreels_avatar.apps.process import quiet_native_code, stopped_by_termination
 from skyreels_avatar.apps.progress_bar import progress_bar
+from skyreels_avatar.apps.retalk_commands import retalk_command
+from skyreels_avatar.apps.studio_options import Audio, Memory, Speakers, parsed_speakers
+from skyreels_avatar.apps.voice_commands import (
+    Gate,
+    SaidText,
+    Subtitles,
+    Vocals,
+    VoiceName,
+    register_voice_commands,
+    text_of,
+)
 from skyreels_avatar.errors import AvatarError, Cancelled, InputError
 
 if TYPE_CHECKING:
@@ -39,12 +50,13 @@ app = typer.Typer(
     help="A portrait, a voice and a sentence become a directed talking video.",
 )
 app.add_typer(models_app, name="models")
+app.command(name="retalk")(retalk_command)
+register_voice_commands(app)
 app.command(name="render")(render_command)
 stderr = Console(stderr=True, soft_wrap=True, highlight=False)
 stdout = Console(soft_wrap=True, highlight=False)
 
 Image = Annotated[Path, typer.Option(help="The portrait: photo, painting or drawing.")]
-Audio = Annotated[Path, typer.Option(help="The voice: WAV, MP3, FLAC, M4A or a video's sound.")]
 Prompt = Annotated[str, typer.Option(help="How the person performs, in English.")]
 Camera = Annotated[str, typer.Option(help="MOVE or MOVE:PERCENT, for example push_in:60.")]
 Output = Annotated[Path, typer.Option(help="The video to write, ending in .mp4.")]
@@ -89,7 +101,7 @@ def _options(
 @app.command(name="generate")
 def generate_command(
     image: Image,
-    audio: Audio,
+    audio: Audio = None,
     prompt: Prompt = "",
     camera: Camera = "static",
     output: Output = Path("output.mp4"),
@@ -102,8 +114,15 @@ def generate_command(
     audio_guidance_scale: AudioScale = None,
     negative_prompt: Negative = "",
     face: Face = "auto",
+    speaker: Speakers = None,
+    memory: Memory = None,
     audio_start: Start = None,
     audio_end: End = None,
+    text: SaidText = None,
+    voice: VoiceName = None,
+    subtitles: Subtitles = None,
+    vocals: Vocals = None,
+    gate: Gate = "auto",
     work: Work = None,
     windows: Windows = "overlap",
     engine: Engine = None,
@@ -153,8 +172,11 @@ def plan_command(
     guidance_scale: TextScale = None,
     audio_guidance_scale: AudioScale = None,
     negative_prompt: Negative = "",
+    speaker: Speakers = None,
     audio_start: Start = None,
     audio_end: End = None,
+    text: SaidText = None,
+    voice: VoiceName = None,
     windows: Windows = "overlap",
     workers: Workers = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -165,8 +187,8 @@ def plan_command(
     """Say what generating a shot or a film would take, without loading any weights."""
     if film is not None:
         return plan_film(film, tier, 0, steps, as_json, animatic)
-    if image is None or audio is None:
-        raise typer.BadParameter("give a script, or --image and --audio")
+    if image is None or (audio is None and text is None):
+        raise typer.BadParameter("give a script, or --image and --audio or --text")
     request = _request({"prompt": "", "output": Path("output.mp4"), **locals()})
     from skyreels_avatar.generate import estimate
 
@@ -306,15 +328,17 @@ def _request(options: dict) -> GenerationRequest:
         end_s=options["audio_end"],
         face=options.get("face", "auto"),
         negative_prompt=options.get("negative_prompt", ""),
+        text=None if options["text"] is None else text_of(options["text"]),
+        voice=options["voice"],
+        vocals=options.get("vocals"),
+        gate=options.get("gate", "auto"),
+        speakers=parsed_speakers(options["speaker"]),
     )
-    sampling = SamplingParams(
-        options["steps"],
-        options["guidance_scale"],
-        options["audio_guidance_scale"],
-        options.get("seed", 0),
-    )
-    asked = (options[name] for name in ("output", "tier", "size", "fps"))
-    return GenerationRequest(shot, *asked, sampling, windows=options["windows"])
+    scales = options["guidance_scale"], options["audio_guidance_scale"]
+    sampling = SamplingParams(options["steps"], *scales, options.get("seed", 0))
+    how = (options[name] for name in ("output", "tier", "size", "fps"))
+    more = {name: options.get(name) for name in ("subtitles", "windows", "memory")}
+    return GenerationRequest(shot, *how, sampling, **more)
 
 
 @contextmanager

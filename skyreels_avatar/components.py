@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+import math
+import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skyreels_avatar.errors import CheckpointError, InputError
+from skyreels_avatar.memory import MemoryPolicy, ModelBytes, memory_policy, parse_memory
 from skyreels_avatar.tiers import Tier, load_tier, models_folder
 
 if TYPE_CHECKING:
@@ -22,9 +26,12 @@ if TYPE_CHECKING:
     from skyreels_avatar.models.transformer import AvatarTransformer3DModel
     from skyreels_avatar.models.vae import ReferenceMotionVAE
 
+logger = logging.getLogger(__name__)
+
 # Only these run at the reduced precision a caller may ask for; the others are small and exact.
 _REDUCED = ("transformer", "controlnet")
-_ON_HOST = ("transformer", "text_encoder", "image_encoder")  # where blocks are offloaded
+_ENCODERS = ("text_encoder", "image_encoder")
+_USUAL_PIXELS = 480 * 832  # of a frame, where nothing is known about it
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,8 @@ class Components:
         device: where all parts are.
         dtype: of the transformer and the ControlNet; the other parts are float32.
         image_encoder: for a transformer that looks at the picture, else None.
+        rank: of this process among those that share the transformer's work; 0 writes the video.
+        policy: how they were made to fit into the memory of the device.
     """
 
     tier: Tier
@@ -48,10 +57,16 @@ class Components:
     device: torch.device
     dtype: torch.dtype
     image_encoder: torch.nn.Module | None = None
+    rank: int = 0
+    policy: MemoryPolicy = field(default_factory=MemoryPolicy)
 
 
 def load_components(
-    tier: str | Path, device: str | None = None, dtype: torch.dtype | None = None
+    tier: str | Path,
+    device: str | None = None,
+    dtype: torch.dtype | None = None,
+    memory: str | None = None,
+    num_pixels: int = _USUAL_PIXELS,
 ) -> Components:
     """Return the networks of a tier with their trained weights; the latest are kept in memory.
 
@@ -59,12 +74,70 @@ def load_components(
         tier: a name in `configs/` or the path of a yaml file.
         device: a torch device, or "auto" = a GPU where there is one; None = what the tier says.
         dtype: of the transformer and the ControlNet; None = float32 on a CPU, else bfloat16.
+        memory: of a GPU that may be taken: "auto" = what is free, "full" = do not ask, or like
+            "24gb"; None = what the tier says.
+        num_pixels: of a frame of the videos, for which memory has to be left.
 
     Raises:
-        InputError: an unknown tier or a device that is not there.
+        InputError: an unknown tier, a device that is not there, or too little memory.
         CheckpointError: weights that are missing, damaged or of another shape.
     """
-    return _load(str(tier), device, dtype)
+    return _load(str(tier), device, dtype, _policy_for(str(tier), device, memory, num_pixels))
+
+
+def _policy_for(
+    tier_name: str, device: str | None, memory: str | None, num_pixels: int
+) -> MemoryPolicy:
+    """Return how a tier is made to fit into the memory that it may take."""
+    import torch
+
+    tier = load_tier(tier_name)
+    place = _torch_device(device or tier.device)
+    asked = parse_memory(memory or tier.memory)
+    if place.type != "cuda" or not tier.buckets:  # networks that move pictures are small
+        if asked is not None and asked < math.inf:
+            said = memory or tier.memory
+            logger.warning(
+                "memory %s is for video networks on a GPU; tier %s on %s is as it is",
+                said, tier.name, place,
+            )  # fmt: skip
+        return MemoryPolicy()
+    if asked == math.inf:
+        return MemoryPolicy()
+    # What this process holds already it may use again.
+    free = torch.cuda.mem_get_info(place)[0] + torch.cuda.memory_reserved(place)
+    policy = memory_policy(min(asked or free, free), _bytes_of(tier), num_pixels, _host_bytes())
+    logger.info("memory of the device: %s", policy)
+    return policy
+
+
+def _bytes_of(tier: Tier) -> ModelBytes:
+    """Return what a tier's networks take on a GPU: public ones by the shapes in their files."""
+    from skyreels_avatar.checkpoints.load import is_ours
+
+    taken, num_blocks = {}, 0
+    for part in (*part_classes(), "image_encoder"):
+        weights = getattr(tier.weights, part)
+        if not weights or is_ours(weights):
+            taken[part] = Path(weights).stat().st_size if weights else 0
+            continue
+        file = _weight_file(weights)
+        num_bytes = 2 if part in (*_REDUCED, *_ENCODERS) else 4
+        taken[part] = num_bytes * sum(math.prod(file.shape(key)) for key in file)
+        if part == "transformer":
+            names = (key.partition("blocks.")[2].partition(".")[0] for key in file)
+            num_blocks = len({name for name in names if name.isdigit()})
+    transformer, encoders = taken.pop("transformer"), sum(taken.pop(part) for part in _ENCODERS)
+    return ModelBytes(transformer, max(1, num_blocks), sum(taken.values()), encoders)
+
+
+def _host_bytes() -> float:
+    """Return what is free of the host's memory for this process, infinity where nobody knows."""
+    try:
+        import psutil
+    except ImportError:
+        return math.inf
+    return psutil.virtual_memory().available / int(os.environ.get("LOCAL_WORLD_SIZE", 1))
 
 
 def build_components(tier: Tier, device: str = "cpu") -> Components:
@@ -114,57 +187,94 @@ def part_classes() -> dict[str, type[torch.nn.Module]]:
 
 
 @lru_cache(maxsize=2)
-def _load(tier_name: str, device: str | None, dtype: torch.dtype | None) -> Components:
+def _load(
+    tier_name: str, device: str | None, dtype: torch.dtype | None, policy: MemoryPolicy
+) -> Components:
     import torch
 
     from skyreels_avatar.checkpoints.load import is_ours, load_module
+    from skyreels_avatar.models.acceleration import set_attention
+    from skyreels_avatar.models.context_parallel import join
 
     tier = load_tier(tier_name)
-    place = _torch_device(device or tier.device)
+    rank, place = join(tier.context_parallel, _torch_device(device or tier.device))
     if dtype is None:
         dtype = torch.float32 if place.type == "cpu" else torch.bfloat16
 
-    def placing(part: str) -> dict[str, object]:
-        on_host = tier.offload and part in _ON_HOST
+    if tier.offload:
+        policy = replace(policy, stream_blocks=True, encoders_on_host=True)
+
+    def placing(part: str, ours: bool = False) -> dict[str, object]:
+        on_host = policy.encoders_on_host and part in _ENCODERS
+        on_host |= policy.stream_blocks and part == "transformer"
+        exact = torch.bfloat16 if part in _ENCODERS and not ours and place.type == "cuda" else None
         return {
             "device": torch.device("cpu") if on_host else place,
-            "dtype": dtype if part in _REDUCED else torch.float32,
+            "dtype": dtype if part in _REDUCED else exact or torch.float32,
         }
 
     parts: dict[str, torch.nn.Module] = {}
     for part, cls in part_classes().items():
-        weights, how = getattr(tier.weights, part), placing(part)
+        weights = getattr(tier.weights, part)
         if is_ours(weights):
-            parts[part] = load_module(cls, weights, **how)
+            parts[part] = load_module(cls, weights, **placing(part, ours=True))
         else:
-            parts[part] = _load_public_part(part, tier, parts, how)
+            keeps = {"keep": not policy.encoders_on_host} if part == "text_encoder" else {}
+            parts[part] = _load_public_part(part, tier, parts, placing(part), **keeps)
         if part == "transformer":
-            _finish_transformer(parts[part], tier, place)
+            _finish_transformer(parts[part], tier, policy, place, dtype)
+        if part in _REDUCED and tier.attention_backend:
+            set_attention(parts[part], tier.attention_backend)
+    if policy.tile_vae and hasattr(parts["vae"], "enable_tiling"):
+        parts["vae"].enable_tiling()
     if tier.weights.image_encoder:
         how = placing("image_encoder")
         parts["image_encoder"] = _load_public_part("image_encoder", tier, parts, how)
-    components = Components(tier, face_analyser=_face_analyser, device=place, dtype=dtype, **parts)
+    how = {"face_analyser": _face_analyser, "rank": rank, "policy": policy}
+    components = Components(tier, device=place, dtype=dtype, **how, **parts)
     _check_widths(components)
     return components
 
 
-def _finish_transformer(transformer: torch.nn.Module, tier: Tier, place: torch.device) -> None:
-    """Fuse the LoRAs of a tier, and let blocks come to the device when they are needed."""
+def _finish_transformer(
+    transformer: torch.nn.Module,
+    tier: Tier,
+    policy: MemoryPolicy,
+    place: torch.device,
+    dtype: torch.dtype,
+) -> None:
+    """Fuse the LoRAs of a tier, let blocks come to the device, and split the work of a pass."""
+    import torch
+
     if tier.loras:
         from skyreels_avatar.checkpoints.lora import fuse_lora
 
         for path, scale in tier.loras.items():
             fuse_lora(transformer, path, scale)
-    if tier.offload:
+    if policy.weights_in_8_bits:
+        transformer.enable_layerwise_casting(torch.float8_e4m3fn, dtype)
+    if policy.stream_blocks:
         transformer.enable_group_offload(
             place,
             offload_type="block_level",
             num_blocks_per_group=1,
             use_stream=place.type == "cuda",
         )
+    if tier.context_parallel != 1 and torch.distributed.is_initialized():
+        from skyreels_avatar.models.context_parallel import split_tokens
+
+        split_tokens(transformer, place)
+    if tier.first_block_cache:
+        from skyreels_avatar.models.acceleration import cache_first_block
+
+        cache_first_block(transformer, tier.first_block_cache)
+    if tier.compile:
+        transformer.compile_repeated_blocks()
 
 
-def _load_public_part(part: str, tier: Tier, loaded: dict, how: dict) -> torch.nn.Module:
+def _load_public_part(
+    part: str, tier: Tier, loaded: dict, how: dict, keep: bool = True
+) -> torch.nn.Module:
     """Return a part filled with public weights, behind the interface that the pass knows."""
     from skyreels_avatar.checkpoints.public import load_public
     from skyreels_avatar.models.published import build
@@ -197,7 +307,9 @@ def _load_public_part(part: str, tier: Tier, loaded: dict, how: dict) -> torch.n
 
         file = _weight_file(weights)
         width = file.shape(next(key for key in file if key.endswith("token_embedding.weight")))[1]
-        return CachedPrompts(load_encoder, width, file.identity(), models_folder() / "prompts")
+        precision = str(how["dtype"]).removeprefix("torch.float32").removeprefix("torch.")
+        identity, folder = f"{file.identity()}{precision}", models_folder() / "prompts"
+        return CachedPrompts(load_encoder, width, identity, folder, keep)
     if part == "image_encoder":
         from skyreels_avatar.models.image_encoder import ImageEncoder
 

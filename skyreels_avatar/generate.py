@@ -11,18 +11,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from skyreels_avatar.components import Components, load_components
+from skyreels_avatar.media.no_video import NoVideo
 from skyreels_avatar.media.pieces import join_with_sound
 from skyreels_avatar.media.soundtrack import WaitingSound
+from skyreels_avatar.media.subtitles import write_subtitles
 from skyreels_avatar.media.video import VideoWriter, check_output
 from skyreels_avatar.pipeline.avatar import AvatarPipeline
-from skyreels_avatar.pipeline.encode import OpenShot, ShotFiles, open_shot, read_shot
+from skyreels_avatar.pipeline.encode import OpenShot, ShotFiles, UnseenSpan
 from skyreels_avatar.pipeline.fingerprint import fingerprint_of
 from skyreels_avatar.pipeline.preview import ShotEstimate, estimate, write_reference
 from skyreels_avatar.pipeline.progress import OnProgress, Progress, Reporter
+from skyreels_avatar.pipeline.retalk import FootageFiles, open_any, read_any
 from skyreels_avatar.pipeline.work import WorkFolder
 from skyreels_avatar.pipeline.worker import ShotWorker
 from skyreels_avatar.provenance import metadata_of
-from skyreels_avatar.script import Camera, GenerationRequest, SamplingParams, Shot
+from skyreels_avatar.script import Camera, GenerationRequest, SamplingParams, Shot, Speaker
 
 __all__ = [
     "GenerationResult",
@@ -49,6 +52,8 @@ class GenerationResult:
         peak_rss_mb: largest memory of this process so far.
         face_box: x, y, width, height of the face in pixels of the video's first frame.
         warnings: what was adjusted or could not be used, in the order it was found.
+        unseen: of a video that retalks: spans in which no mouth can be seen, and which are the
+            source's own frames.
         num_found: frames that an earlier run had left in the work folder.
     """
 
@@ -62,14 +67,20 @@ class GenerationResult:
     peak_rss_mb: float
     face_box: tuple[float, float, float, float]
     warnings: tuple[str, ...]
+    unseen: tuple[UnseenSpan, ...] = ()
     num_found: int = 0
 
 
 def generate(
     image: str | Path,
-    audio: str | Path,
+    audio: str | Path | None = None,
     prompt: str = "",
     *,
+    text: str | None = None,
+    voice: str | None = None,
+    subtitles: str | Path | None = None,
+    vocals: str | Path | None = None,
+    gate: str = "auto",
     camera: str | Camera | Sequence = "static",
     output: str | Path = "output.mp4",
     tier: str = "nano",
@@ -81,8 +92,10 @@ def generate(
     audio_guidance_scale: float | None = None,
     negative_prompt: str = "",
     face: str = "auto",
+    speakers: Sequence[Speaker] = (),
     start_s: float | None = None,
     end_s: float | None = None,
+    memory: str | None = None,
     on_progress: OnProgress | None = None,
     work_folder: str | Path | None = None,
     windows: str = "overlap",
@@ -92,6 +105,9 @@ def generate(
     Args:
         image: the portrait: photo, painting, drawing.
         audio: the voice; any file FFmpeg reads. The video is exactly as long.
+        text, voice: what is said in place of `audio`, and who says it; see `script.Shot`.
+        subtitles: a file for the text, such as out.srt; "srt" alone means beside the video.
+        vocals, gate: what moves the mouth, and where it rests; see `script.Shot`.
         prompt: how the person performs, for example "a woman smiles and speaks".
         camera: "push_in:60" (a move and its strength in percent), "static", a `CameraMove`, or a
             list of keyframes; see `script.parse_camera`.
@@ -104,7 +120,9 @@ def generate(
             a scale of 1 switches its guidance off.
         negative_prompt: what should not be seen.
         face: "auto", the number of a face (0 is the largest), or its box "x,y,w,h".
+        speakers: who of several persons speaks with which voice: see `Speaker`.
         start_s, end_s: the piece of the sound that is used.
+        memory: of a GPU that may be taken: "auto", "full" or like "24gb"; None = the tier's own.
         on_progress: called with a `Progress` many times a second; returning False stops the run.
         work_folder: see `generate_request`.
         windows: "overlap" or "keyframes", see `GenerationRequest`.
@@ -115,7 +133,7 @@ def generate(
         Cancelled: `on_progress` returned False. No file is left then, nor after an error.
     """
     shot = Shot(
-        image=image,
+        image,
         audio=audio,
         prompt=prompt,
         camera=camera,
@@ -123,9 +141,15 @@ def generate(
         end_s=end_s,
         face=face,
         negative_prompt=negative_prompt,
+        text=text,
+        voice=voice,
+        vocals=vocals,
+        gate=gate,
+        speakers=speakers,
     )
     sampling = SamplingParams(num_inference_steps, guidance_scale, audio_guidance_scale, seed)
-    request = GenerationRequest(shot, output, tier, size, fps, sampling, windows=windows)
+    how = {"subtitles": subtitles, "windows": windows, "memory": memory}
+    request = GenerationRequest(shot, output, tier, size, fps, sampling, **how)
     return generate_request(request, on_progress, work_folder=work_folder)
 
 
@@ -149,24 +173,29 @@ def generate_request(
     start = time.perf_counter()
     with _collected_warnings() as warnings:
         with reporter.stage("read"):
-            files = read_shot(request)
+            files = read_any(request)
         with reporter.stage("load"):
-            components = components or load_components(request.tier)
+            components = components or load_components(
+                request.tier, memory=request.memory, num_pixels=files.height * files.width
+            )
         with reporter.stage("analyse"):
-            opened = open_shot(request, files, components)
+            opened = open_any(request, files, components, lambda: reporter.report("analyse"))
         height, width = opened.portrait.height, opened.portrait.width
-        num_found = 0
+        num_found, spoken = 0, files.spoken
         if work_folder is not None:
             work = WorkFolder(work_folder, fingerprint_of(request, components))
             num_found = _make_pieces(request, files, opened, work, components, reporter)
         else:
-            with VideoWriter(
+            kind = VideoWriter if components.rank == 0 else NoVideo
+            with kind(
                 path, height, width, request.fps, files.audio,
                 metadata=metadata_of(request), cuts=request.cuts,
             ) as writer:  # fmt: skip
                 del files  # the writer has put the sound on disk
                 AvatarPipeline(components)(request, opened, writer, reporter)
                 reporter.report("finish")
+        if spoken is not None and request.subtitles is not None:
+            write_subtitles(spoken, request.subtitles)
     return GenerationResult(
         path=path,
         num_frames=opened.plan.num_frames,
@@ -178,13 +207,14 @@ def generate_request(
         peak_rss_mb=_peak_rss_mb(),
         face_box=tuple(float(value) for value in opened.face.box),
         warnings=tuple(warnings),
+        unseen=opened.unseen,
         num_found=num_found,
     )
 
 
 def _make_pieces(
     request: GenerationRequest,
-    files: ShotFiles,
+    files: ShotFiles | FootageFiles,
     opened: OpenShot,
     work: WorkFolder,
     components: Components,

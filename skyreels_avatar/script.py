@@ -6,23 +6,34 @@ import difflib
 import itertools
 import json
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from camera.moves import MOVES, CameraMove
+from skyreels_avatar.checks import check_integer, check_number, check_word, set_path
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.media.image import fit_size
+from skyreels_avatar.media.subtitles import subtitle_path
 from skyreels_avatar.media.video import exact_fps
+from skyreels_avatar.memory import parse_memory
+from skyreels_avatar.speaker import Speaker, check_face, checked_speakers
 
 MAX_SEED = 2**63 - 1
 MAX_STEPS = 1000
 MAX_GUIDANCE = 100.0
+LENGTHS = ("audio", "video", "loop", "bounce", "remap", "silence")
+KEEPS = {
+    "lips": "only the mouth and the jaw may change",
+    "face": "the face may change, the head stays",
+    "none": "head and shoulders may move, too",
+}
+GATES = ("auto", "off")
 MAX_FADE_S = 10.0
 WINDOWS = ("overlap", "keyframes")
 _NUMBER = r"-?\d+(?:\.\d+)?"
+_PHOTOS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 
 
 @dataclass(frozen=True)
@@ -33,7 +44,7 @@ class CameraKeyframe:
     move: CameraMove
 
     def __post_init__(self) -> None:
-        _check_number("time_s of a camera keyframe", self.time_s, 0, math.inf)
+        check_number("time_s of a camera keyframe", self.time_s, 0, math.inf)
 
 
 Camera = CameraMove | tuple[CameraKeyframe, ...]
@@ -70,7 +81,8 @@ class Shot:
 
     Args:
         image: the portrait; or `video`, footage whose person is to speak anew. One of the two.
-        audio: the voice; None inside a Script that has a soundtrack.
+        audio: the voice; None inside a Script that has a soundtrack. Where speakers have voices of
+            their own, what the video plays instead of these together.
         prompt: how the person performs, in English.
         camera: see `parse_camera`.
         start_s, end_s: the piece of the sound that is used; None means from the beginning, to
@@ -78,8 +90,17 @@ class Shot:
         seed: of this shot alone; None takes the request's.
         face: "auto", a face's number (0 is the largest), or its box "x,y,w,h" in the picture.
         negative_prompt: what should not be seen.
+        keep: how much of a video may change: a key of `KEEPS`.
+        length: what happens where a video and its new sound differ in length: "audio", "video",
+            "loop", "bounce", "remap" or "silence"; see `pipeline.lengths`.
+        text: what is said, in place of `audio`; `voice` says it, a name that `skyreels-avatar
+            voices` lists, None for American English.
+        vocals: what moves the mouth in place of `audio`: the voice alone, of the same length, such
+            as a source separator makes of a song.
+        gate: "auto" rests the mouth where instruments play and nobody speaks or sings; "off".
         fade_s: in a film, how long the shot before is blended into this one, half of it on either
             side of where they meet; 0 is a cut.
+        speakers: who speaks with which voice, in place of `face`; () = one person with `audio`.
     """
 
     image: Path | None = None
@@ -92,26 +113,43 @@ class Shot:
     seed: int | None = None
     face: str = "auto"
     negative_prompt: str = ""
+    keep: str = "face"
+    length: str = "audio"
+    text: str | None = None
+    voice: str | None = None
+    vocals: Path | None = None
+    gate: str = "auto"
     fade_s: float = 0.0
+    speakers: tuple[Speaker, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("image", "video", "audio"):
-            _set_path(self, name)
+        _check_sound(self)
+        for name in ("image", "video", "audio", "vocals"):
+            set_path(self, name)
+        check_word("keep", self.keep, tuple(KEEPS))
+        check_word("length", self.length, LENGTHS)
         if (self.image is None) == (self.video is None):
             raise InputError("a shot needs either an image or a video to start from, and not both")
         for name in ("prompt", "negative_prompt", "face"):
             if not isinstance(getattr(self, name), str):
                 raise InputError(f"{name} must be text, got {getattr(self, name)!r}")
-        _check_face(self.face)
+        check_face(self.face)
+        object.__setattr__(self, "speakers", checked_speakers(self.speakers, self.face))
         object.__setattr__(self, "camera", parse_camera(self.camera))
         if self.seed is not None:
-            _check_integer("seed", self.seed, 0, MAX_SEED)
-        _check_number("fade_s", self.fade_s, 0, MAX_FADE_S)
+            check_integer("seed", self.seed, 0, MAX_SEED)
+        check_number("fade_s", self.fade_s, 0, MAX_FADE_S)
         start_s = 0.0 if self.start_s is None else self.start_s
         end_s = math.inf if self.end_s is None else self.end_s
-        _check_number("start_s", start_s, 0, math.inf)
+        check_number("start_s", start_s, 0, math.inf)
         if not start_s < end_s:
             raise InputError(f"a shot must end after it starts, got {start_s:g} s to {end_s:g} s")
+
+    @property
+    def has_sound(self) -> bool:
+        """Whether the shot brings a sound: its own, a text, or the voice of a speaker."""
+        own = self.audio is not None or self.text is not None
+        return own or any(speaker.audio for speaker in self.speakers)
 
 
 @dataclass(frozen=True)
@@ -132,11 +170,11 @@ class SamplingParams:
 
     def __post_init__(self) -> None:
         if self.num_inference_steps is not None:
-            _check_integer("steps", self.num_inference_steps, 1, MAX_STEPS)
+            check_integer("steps", self.num_inference_steps, 1, MAX_STEPS)
         for name in ("guidance_scale", "audio_guidance_scale"):
             if getattr(self, name) is not None:
-                _check_number(name, getattr(self, name), 0, MAX_GUIDANCE)
-        _check_integer("seed", self.seed, 0, MAX_SEED)
+                check_number(name, getattr(self, name), 0, MAX_GUIDANCE)
+        check_integer("seed", self.seed, 0, MAX_SEED)
 
 
 @dataclass(frozen=True)
@@ -163,14 +201,16 @@ class Script:
             shot if isinstance(shot, Shot) else _from_dict(Shot, shot) for shot in self.shots
         )
         object.__setattr__(self, "shots", shots)
-        _set_path(self, "soundtrack")
+        set_path(self, "soundtrack")
         if not self.shots:
             raise InputError("a script needs at least one shot")
         fit_size(self.height, self.width, f"{self.width}x{self.height}")
-        exact_fps(_check_number("fps", self.fps, -math.inf, math.inf))
+        exact_fps(check_number("fps", self.fps, -math.inf, math.inf))
         for number, shot in enumerate(self.shots, start=1):
-            if shot.audio is None and self.soundtrack is None:
-                raise InputError(f"shot {number} has no audio, and the script has no soundtrack")
+            if not shot.has_sound and self.soundtrack is None:
+                raise InputError(
+                    f"shot {number} has no audio and no text, and the script has no soundtrack"
+                )
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Script:
@@ -191,9 +231,12 @@ class GenerationRequest:
         tier: the name of a file in configs/, or the path of a yaml file.
         size: "512x512" (WIDTHxHEIGHT), "480p", "720p", or None for the picture's own aspect.
         fps: frames per second of the video, 1 to 120.
+        subtitles: a file for the shot's text, .srt, .vtt, .lrc or .json; "srt" alone and its like
+            mean beside the video.
         cuts: frames before which the video can later be cut without encoding it again.
         windows: how a long shot is cut: "overlap", each window goes on from the one before, or
             "keyframes", windows between key frames, which can be made side by side.
+        memory: of a GPU that may be taken: "auto", "full" or like "24gb"; None = the tier's own.
     """
 
     shot: Shot
@@ -202,28 +245,36 @@ class GenerationRequest:
     size: str | None = None
     fps: float = 25.0
     sampling: SamplingParams = field(default_factory=SamplingParams)
-    windows: str = "overlap"
+    subtitles: Path | None = None
     cuts: tuple[int, ...] = ()
+    windows: str = "overlap"
+    memory: str | None = None
 
     def __post_init__(self) -> None:
-        _set_path(self, "output")
-        if self.windows not in WINDOWS:
-            raise InputError(f"windows is one of {', '.join(WINDOWS)}, got {self.windows!r}")
+        set_path(self, "output")
+        set_path(self, "subtitles")
+        check_word("windows", self.windows, WINDOWS)
         for name, cls in (("shot", Shot), ("sampling", SamplingParams)):
             value = getattr(self, name)
             if not isinstance(value, cls):
                 object.__setattr__(self, name, _from_dict(cls, value))
         if self.output is None or self.output.suffix.lower() != ".mp4":
             raise InputError(f"the output must end in .mp4, got {self.output}")
-        if self.shot.audio is None:
-            raise InputError("no sound was given; name a sound file")
+        if not self.shot.has_sound:
+            raise InputError("no sound was given; give audio (a sound file) or text (to be said)")
+        if self.subtitles is not None:
+            if self.shot.text is None:
+                raise InputError("subtitles come from the text that is said; give a text")
+            object.__setattr__(self, "subtitles", subtitle_path(self.subtitles, self.output))
         if not isinstance(self.tier, str) or not self.tier:
             raise InputError(f"tier must be a name or the path of a yaml file, got {self.tier!r}")
         fit_size(512, 512, self.size)
+        if self.memory is not None:
+            parse_memory(self.memory)
         object.__setattr__(self, "cuts", tuple(self.cuts))
         for cut in self.cuts:
-            _check_integer("a cut", cut, 0, MAX_SEED)
-        exact_fps(_check_number("fps", self.fps, -math.inf, math.inf))
+            check_integer("a cut", cut, 0, MAX_SEED)
+        exact_fps(check_number("fps", self.fps, -math.inf, math.inf))
 
     @property
     def seed(self) -> int:
@@ -295,40 +346,19 @@ def _check_move_name(name: object) -> None:
     raise InputError(f"unknown camera move {name!r}{hint} The moves are: {', '.join(MOVES)}")
 
 
-def _check_face(face: str) -> None:
-    text = face.strip()
-    if text == "auto" or re.fullmatch(r"\d{1,3}", text):
-        return
-    if re.fullmatch(rf"{_NUMBER}(\s*,\s*{_NUMBER}){{3}}", text):
-        width, height = (float(part) for part in text.split(",")[2:])
-        if width > 0 and height > 0:
-            return
-    raise InputError(
-        "face must be auto, the number of a face like 2, or its box x,y,w,h in pixels, "
-        f"got {face!r}"
-    )
-
-
-def _check_number(name: str, value: object, low: float, high: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise InputError(f"{name} must be a number, got {value!r}")
-    if not low <= value <= high:
-        allowed = f"at least {low:g}" if high == math.inf else f"between {low:g} and {high:g}"
-        raise InputError(f"{name} must be {allowed}, got {value:g}")
-    return float(value)
-
-
-def _check_integer(name: str, value: object, low: int, high: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise InputError(f"{name} must be a whole number from {low} to {high}, got {value!r}")
-
-
-def _set_path(instance: object, name: str) -> None:
-    value = getattr(instance, name)
-    if value is not None:
-        if not isinstance(value, (str, Path)):
-            raise InputError(f"{name} must be a path, got {value!r}")
-        object.__setattr__(instance, name, Path(value))
+def _check_sound(shot: Shot) -> None:
+    for name in ("text", "voice"):
+        value = getattr(shot, name)
+        if value is not None and (not isinstance(value, str) or not value.strip()):
+            raise InputError(f"{name} of a shot must be words, got {value!r}")
+    if shot.text is not None and shot.audio is not None:
+        raise InputError("a shot has either audio or a text to say, and not both")
+    if shot.voice is not None and shot.text is None:
+        raise InputError(f"voice {shot.voice!r} has nothing to say; give a text with it")
+    if shot.vocals is not None and shot.text is not None:
+        raise InputError("vocals belong to a sound, and a text is said without music; give one")
+    if shot.gate not in GATES:
+        raise InputError(f"gate must be {' or '.join(GATES)}, got {shot.gate!r}")
 
 
 def _from_dict(cls: type, values: object) -> Any:
@@ -355,7 +385,7 @@ def _to_plain(value: object) -> Any:
         return {"move": plain.pop("name"), **plain}
     if isinstance(value, CameraKeyframe):
         return {"time_s": value.time_s, **_to_plain(value.move)}
-    if isinstance(value, (Shot, Script, GenerationRequest, SamplingParams)):
+    if isinstance(value, (Shot, Speaker, Script, GenerationRequest, SamplingParams)):
         return {item.name: _to_plain(getattr(value, item.name)) for item in fields(value)}
     if isinstance(value, tuple):
         return [_to_plain(item) for item in value]

@@ -16,6 +16,7 @@ from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 from yaml import YAMLError
 
 from skyreels_avatar.errors import InputError
+from skyreels_avatar.memory import parse_memory
 
 MODELS_VARIABLE = "SKYREELS_AVATAR_MODELS"
 _MODELS = "models/"
@@ -61,11 +62,21 @@ class Tier:
         shift: > 1 spends more of the steps at high noise.
         sigma_smallest: noise level of the last step, before the shift; None = as far from 0 as
             the steps are long.
+        control_scale: how strongly the camera ControlNet leads; 0 is not at all, 1 as trained.
+        control_start, control_end: shares of the steps between which it leads, 0 and 1 for all.
         device: where the networks go unless something else is asked for: "cpu", "cuda", or "auto"
             for a GPU where there is one.
         loras: LoRAs that are fused into the transformer, by their files, with their strengths.
         offload: "blocks" keeps the transformer in the host's memory and brings it to the device
             block by block, and runs text and image encoders on the host; "" = all on the device.
+        attention_backend: of diffusers, for example "flash" or "sage"; "" = PyTorch's own.
+        compile: the repeated blocks, which makes a first run slower and later ones faster.
+        first_block_cache: relative change of the first block's work up to which a step leaves out
+            the others, about 0.1; 0 = never.
+        memory: of a GPU that may be taken: "auto" = what is free, "full" = do not ask, or like
+            "24gb"; see `memory.py` for what is done to fit.
+        context_parallel: processes, each with a device, that share every pass of the transformer;
+            0 = as many as torchrun has started, 1 = not shared.
         buckets: "480p", "540p" or "720p": sizes are those that public video transformers were
             trained at, this one by default; "" = any size.
     """
@@ -81,9 +92,17 @@ class Tier:
     audio_guidance_scale: float = 1.0
     shift: float = 1.0
     sigma_smallest: float | None = None
+    control_scale: float = 1.0
+    control_start: float = 0.0
+    control_end: float = 1.0
     device: str = "cpu"
     loras: dict[str, float] = field(default_factory=dict)
     offload: str = ""
+    attention_backend: str = ""
+    compile: bool = False
+    first_block_cache: float = 0.0
+    memory: str = "auto"
+    context_parallel: int = 1
     buckets: str = ""
 
     def __post_init__(self) -> None:
@@ -92,6 +111,7 @@ class Tier:
                 "window and overlap must be 1 + 4k frames with 0 < overlap < window, got "
                 f"{self.window} and {self.overlap}"
             )
+        parse_memory(self.memory)
         for name in ("fps", "num_inference_steps", "shift"):
             if not getattr(self, name) > 0:
                 raise InputError(f"{name} must be above 0, got {getattr(self, name)}")
@@ -99,7 +119,13 @@ class Tier:
             if getattr(self, name) not in allowed:
                 words = ", ".join(repr(word) for word in allowed)
                 raise InputError(f"{name} is one of {words}, got {getattr(self, name)!r}")
-        for name in ("guidance_scale", "audio_guidance_scale"):
+        if not 0 <= self.control_start < self.control_end <= 1:
+            raise InputError(
+                "control_start and control_end must be shares with 0 <= start < end <= 1, got "
+                f"{self.control_start} and {self.control_end}"
+            )
+        zero_or_more = ("guidance_scale", "audio_guidance_scale", "control_scale")
+        for name in (*zero_or_more, "context_parallel", "first_block_cache"):
             if not getattr(self, name) >= 0:
                 raise InputError(f"{name} must be at least 0, got {getattr(self, name)}")
 

@@ -19,6 +19,14 @@ def write_portrait(folder: Path) -> Path:
     return path
 
 
+def write_pair(folder: Path) -> Path:
+    """Write two drawn persons side by side, 600x240, and return the file."""
+    person = np.asarray(Image.open(write_portrait(folder)))
+    path = folder / "pair.png"
+    Image.fromarray(np.concatenate([person, person[:, ::-1]], axis=1)).save(path)
+    return path
+
+
 def write_voice(folder: Path, seconds: float) -> Path:
     """Write a tone that swells four times a second and return the file."""
     time_s = np.arange(int(seconds * 16_000)) / 16_000

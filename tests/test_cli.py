@@ -110,7 +110,7 @@ def test_verbose_shows_where_an_error_came_from(monkeypatch, capsys):
     "line",
     [
         "generate",
-        "generate --image p.png",
+        "generate --audio a.wav",
         "generate --image p.png --audio a.wav --fps fast",
         "generate --image p.png --audio a.wav --steps 2.5",
         "generate --image p.png --audio a.wav --colour red",
@@ -213,4 +213,17 @@ def test_inference_is_generate():
     command = [sys.executable, "inference.py", "--image", "p.png"]
     result = subprocess.run(command, cwd=root, capture_output=True, text=True)
     assert result.returncode == 2
-    assert result.stderr == "error: Missing option '--audio'. (see --help)\n"
+    assert result.stderr == (
+        "error: no sound was given; give audio (a sound file) or text (to be said)\n"
+    )
+
+
+def test_speakers_reach_the_request(request_made, capsys):
+    line = "generate --image p.png --speaker anna=0,a.wav --speaker ben=10,20,80,90,"
+    assert cli.run(line.split()) == 0
+    (request,) = request_made
+    anna, ben = request.shot.speakers
+    assert (anna.name, anna.face, anna.audio) == ("anna", "0", Path("a.wav"))
+    assert (ben.name, ben.face, ben.audio) == ("ben", "10,20,80,90", None)
+    assert cli.run(["generate", "--image", "p.png", "--speaker", "anna=0"]) == 2
+    assert "a speaker is NAME=FACE,AUDIO" in capsys.readouterr().err

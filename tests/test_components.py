@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from skyreels_avatar import components
 from skyreels_avatar.checkpoints.load import save_module
 from skyreels_avatar.components import build_components, load_components, part_classes
 from skyreels_avatar.errors import CheckpointError, InputError
+from skyreels_avatar.memory import MemoryPolicy
 from skyreels_avatar.models.text_encoder import TextEncoder
 from skyreels_avatar.tiers import load_tier
 
@@ -124,3 +126,20 @@ def test_sizes_that_do_not_fit_together_are_refused(tier_file: Path) -> None:
     sizes = {**tier.sizes, "audio_encoder": {"dim": 6, "hidden_dim": 8}}
     with pytest.raises(CheckpointError, match=r"audio_encoder tokens are 6 wide.*wants 8"):
         build_components(replace(tier, sizes=sizes))
+
+
+def test_memory_is_asked_of_the_gpu(tier_file, monkeypatch):
+    """No GPU is needed: what it would answer is put in its place."""
+    monkeypatch.setattr(components, "_torch_device", lambda _: torch.device("cuda"))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: 0)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (40 * 10**9, 80 * 10**9))
+
+    def ask(memory: str) -> MemoryPolicy:
+        return components._policy_for(str(tier_file), None, memory, 10**6)
+
+    assert ask("1gb") == MemoryPolicy()  # nothing is to be saved where pixels are not generated
+    tier_file.write_text(tier_file.read_text() + "buckets: 480p\n")
+    assert ask("auto") == ask("full") == ask("30gb") == MemoryPolicy()
+    assert ask("14gb").tile_vae
+    with pytest.raises(InputError, match=r"free are 1\.0"):
+        ask("1gb")

@@ -128,3 +128,16 @@ def test_warnings_are_part_of_the_result(tier, portrait, voice, tmp_path):
         face="0,0,60,60", end_s=0.5,
     )  # fmt: skip
     assert any("face" in message for message in result.warnings)
+
+
+def test_a_text_becomes_a_talking_video_with_subtitles(tier, portrait, tmp_path):
+    pytest.importorskip("espeakng_loader")
+    output = tmp_path / "o.mp4"
+    result = sa.generate(
+        image=portrait, text="Hello there.", voice="de", tier=tier, output=output, subtitles="vtt"
+    )
+    sound = sa.VideoReader(output).audio()
+    assert result.num_frames == round(sound.duration_s * 25)
+    assert np.abs(sound.samples).max() > 0.1
+    lines = (tmp_path / "o.vtt").read_text().splitlines()
+    assert lines[0] == "WEBVTT" and lines[-1] == "Hello there."

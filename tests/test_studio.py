@@ -27,17 +27,20 @@ from transformers import (
 )
 
 import skyreels_avatar as sa
+from skyreels_avatar import components
 from skyreels_avatar.checkpoints.skyreels_v3 import AUDIO_PROJECTOR, TRANSFORMER
 from skyreels_avatar.checkpoints.uni3c import CONTROLNET
 from skyreels_avatar.checkpoints.wan import IMAGE_ENCODER, PROMPT_ENCODER
 from skyreels_avatar.components import load_components
 from skyreels_avatar.errors import InputError
+from skyreels_avatar.memory import POLICIES
 from skyreels_avatar.models.audio_projector import AudioProjector
 from skyreels_avatar.models.camera_controlnet import CameraControlNet
 from skyreels_avatar.models.transformer import AvatarTransformer3DModel
-from skyreels_avatar.tiers import MODELS_VARIABLE
+from skyreels_avatar.tiers import MODELS_VARIABLE, load_tier
 from tests.checkpoints.public_files import to_public, write_pickled
-from tests.samples import write_portrait, write_voice
+from tests.processes import run_together
+from tests.samples import write_pair, write_portrait, write_voice
 
 DIM, TEXT_DIM, IMAGE_DIM, AUDIO_DIM = 24, 16, 16, 8
 WORDS = {"<pad>": 0, "</s>": 1, "<unk>": 2, "a": 3, "person": 4, "smiles": 5}
@@ -197,6 +200,56 @@ def test_camera_prompt_voice_and_guidance_reach_every_window(tier, portrait, voi
     assert (base[29:] != other[29:]).any()
 
 
+def test_each_of_two_persons_has_a_voice(tier, portrait, voice, tmp_path):
+    """Three windows; the two differ in whose the only voice is, and in what is asked for alone."""
+    pair = write_pair(tmp_path)
+
+    def speaking(name: str, *sounds: Path | None) -> np.ndarray:
+        speakers = [sa.Speaker(f"{i}", face, sound) for i, (face, sound) in
+                    enumerate(zip(("100,40,90,110", "410,40,90,110"), sounds))]  # fmt: skip
+        how = {"speakers": speakers, "size": "192x80"}
+        result = make(tier, pair, None, tmp_path / f"{name}.mp4", **how)
+        assert sa.VideoReader(result.path).audio().samples.std() > 0.01
+        return frames_of(result.path)
+
+    left, right = speaking("left", voice, None), speaking("right", None, voice)
+    assert left.shape == right.shape == (40, 80, 192, 3)
+    for window in (slice(1, 17), slice(17, 29), slice(29, 40)):
+        assert (left[window] != right[window]).any()
+
+
+TOGETHER = """
+import sys
+import torch
+torch.set_num_threads(1)
+import skyreels_avatar as sa
+from skyreels_avatar.errors import InputError
+tier, portrait, voice, pair, output = sys.argv[1:]
+how = dict(prompt="a person smiles", camera="push_in:60", size="96x80", tier=tier)
+how |= dict(guidance_scale=2.0, audio_guidance_scale=2.0)
+result = sa.generate(portrait, voice, output=output, **how)
+try:
+    speakers = [sa.Speaker("a", "100,40,90,110", voice), sa.Speaker("b", "410,40,90,110")]
+    sa.generate(pair, speakers=speakers, output=output, **{**how, "size": "192x80"})
+except InputError as error:
+    print(error)
+"""
+
+
+def test_two_processes_make_the_frames_of_one(tier, portrait, voice, tmp_path, root):
+    """With guidance; tokens of half the frames each. What differs is how sums are rounded."""
+    how = {"guidance_scale": 2.0, "audio_guidance_scale": 2.0}
+    alone = make(tier, portrait, voice, tmp_path / "alone.mp4", **how)
+    shared = variant(tier, "shared", "context_parallel: 0\n")
+    output, pair = tmp_path / "together.mp4", write_pair(tmp_path)
+    files = (str(path) for path in (shared, portrait, voice, pair, output))
+    for printed in run_together(TOGETHER, root, 2, *files):
+        assert "which is for one speaker" in printed
+    frames = frames_of(alone.path).astype(int), frames_of(output).astype(int)
+    assert frames[0].shape == frames[1].shape == (40, 80, 96, 3)
+    assert np.abs(frames[0] - frames[1]).max() <= 2
+
+
 def variant(tier: Path, name: str, lines: str) -> Path:
     """Write the tier with other settings beside it."""
     path = tier.with_name(f"{name}.yaml")
@@ -209,6 +262,51 @@ def test_offloading_changes_nothing_but_where_blocks_are(tier, portrait, voice, 
     streaming = variant(tier, "streaming", "offload: blocks\n")
     streamed = make(streaming, portrait, voice, tmp_path / "streamed.mp4")
     assert (frames_of(resident.path) == frames_of(streamed.path)).all()
+
+
+def test_saving_all_the_memory_there_is_to_save(tier, portrait, voice, tmp_path, monkeypatch):
+    """As on the smallest GPU: tiles, streamed blocks in 8 bits, a text encoder that is dropped.
+
+    Random weights in 8 bits move the frames by 3.5 levels in the mean, another seed by 21.
+    """
+    whole = make(tier, portrait, voice, tmp_path / "whole.mp4", prompt="smiles a person")
+    policy = POLICIES[-1]
+    monkeypatch.setattr(components, "_policy_for", lambda *_: policy)
+    frugal = variant(tier, "frugal", "")
+    result = make(frugal, portrait, voice, tmp_path / "frugal.mp4", prompt="smiles a person")
+    parts = load_components(str(frugal))
+    assert parts.policy == policy and parts.vae.use_tiling
+    assert parts.transformer.blocks[1].ffn.net[2].weight.dtype == torch.float8_e4m3fn
+    assert parts.transformer.patch_embedding.weight.dtype == torch.float32
+    assert parts.text_encoder._encoder is None
+    frames = [frames_of(path).astype(float) for path in (result.path, whole.path)]
+    assert 0 < np.abs(frames[0] - frames[1]).mean() < 7
+
+
+def test_the_sizes_of_networks_are_read_from_their_files(tier):
+    sizes, parts = components._bytes_of(load_tier(tier)), load_components(str(tier))
+    count = sum(values.numel() for values in parts.transformer.state_dict().values())
+    projector = sum(v.numel() for v in parts.audio_encoder.projector.state_dict().values())
+    assert sizes.transformer == 2 * (count + projector)  # they are in one file
+    assert sizes.num_blocks == 2 and sizes.encoders > 0
+    beside = sum(v.numel() for v in parts.vae.state_dict().values())
+    assert sizes.beside > 4 * beside
+
+
+def test_memory_of_a_gpu_means_nothing_without_one(tier, caplog):
+    """What is said about a GPU is heard, and not acted upon."""
+    assert load_components(str(tier), memory="12gb") is load_components(str(tier))
+    said = "memory 12gb is for video networks on a GPU; tier studio on cpu is as it is"
+    assert said in caplog.messages
+
+
+def test_what_makes_it_faster_is_chosen_by_the_tier(tier):
+    lines = "attention_backend: native\ncompile: true\nfirst_block_cache: 0.1\n"
+    transformer = load_components(variant(tier, "faster", lines)).transformer
+    assert transformer.is_cache_enabled and transformer.blocks[0]._compiled_call_impl is not None
+    assert transformer.blocks[0].attn1.processor._attention_backend == "native"
+    with pytest.raises(InputError, match="unknown attention_backend 'fast'"):
+        load_components(variant(tier, "unknown", "attention_backend: fast\n"))
 
 
 def test_a_lora_of_the_tier_is_heeded(tier, portrait, voice, tmp_path):

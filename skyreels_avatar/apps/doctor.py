@@ -74,4 +74,7 @@ def _networks(tier: str) -> str:
 
     parts = load_components(tier)
     count = sum(parameter.numel() for parameter in parts.transformer.parameters())
-    return f"tier {parts.tier.name}, transformer of {count / 1e6:.1f} million parameters"
+    return (
+        f"tier {parts.tier.name}, transformer of {count / 1e6:.1f} million parameters on "
+        f"{parts.device}, {parts.policy}"
+    )

@@ -1,4 +1,4 @@
-"""The bar that a command shows while a run reports to it."""
+"""A bar with stage and time left for whatever takes long."""
 
 from __future__ import annotations
 

@@ -11,12 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from skyreels_avatar.errors import FaceError
-from skyreels_avatar.evaluation.identity import (
-    face_colour,
-    face_sharpness,
-    face_signature,
-    likeness,
-)
+from skyreels_avatar.evaluation.identity import face_colour, face_sharpness
 from skyreels_avatar.evaluation.performance import Performance, performance_of
 from skyreels_avatar.evaluation.stability import drift_windows, jitter, sample_frames, shake
 from skyreels_avatar.evaluation.sync import (
@@ -27,6 +22,7 @@ from skyreels_avatar.evaluation.sync import (
     mouth_opening,
 )
 from skyreels_avatar.faces.analyser import Face, FaceAnalyser, FaceTrack
+from skyreels_avatar.faces.likeness import face_signature, likeness
 from skyreels_avatar.faces.select import choose_face
 from skyreels_avatar.media.image import Portrait
 from skyreels_avatar.media.video import VideoReader

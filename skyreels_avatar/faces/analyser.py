@@ -151,18 +151,22 @@ class FaceAnalyser:
                 as much and shake 14 to 45 % less (second differences, six clips); evaluation
                 uses 1, by which its figures were defined.
         """
-        if not 1 <= num_crops <= len(_NEARBY):
-            raise InputError(f"num_crops must be between 1 and {len(_NEARBY)}, got {num_crops}")
         points, scores = [], []
-        last = None if face is None else Region.of_landmarks(face.landmarks)
-        for landmarks, score in self._follow(frames, last, num_crops):
+        for landmarks, score in self.follow(frames, face, num_crops):
             points.append(landmarks)
             scores.append(score)
-        return _filled_track(points, scores)
+        return filled_track(points, scores)
 
-    def _follow(
-        self, frames: Iterable[np.ndarray], region: Region | None, num_crops: int
+    def follow(
+        self, frames: Iterable[np.ndarray], face: Face | None = None, num_crops: int = 1
     ) -> Iterator[tuple[np.ndarray | None, float]]:
+        """Yield (478, 3) points, or None where the face is lost, and a score for each frame.
+
+        Arguments as in `track`.
+        """
+        if not 1 <= num_crops <= len(_NEARBY):
+            raise InputError(f"num_crops must be between 1 and {len(_NEARBY)}, got {num_crops}")
+        region = None if face is None else Region.of_landmarks(face.landmarks)
         home, lost, unchecked = region, 0, 0
         for pixels in frames:
             landmarks, score = None, 0.0
@@ -332,8 +336,8 @@ def _jumped(before: Region, after: Region) -> bool:
     return before.distance(after) > 0.25 * before.side or not 0.75 < growth < 1.33
 
 
-def _filled_track(points: list, scores: list[float]) -> FaceTrack:
-    """Pack the points of all frames; frames without a face take the nearest earlier (else next)."""
+def filled_track(points: list, scores: list[float]) -> FaceTrack:
+    """Pack what `follow` yields; frames without a face take the nearest earlier (else next)."""
     found = np.array([landmarks is not None for landmarks in points], bool)
     if not found.any():
         landmarks = np.zeros((len(points), NUM_LANDMARKS, 3), np.float32)

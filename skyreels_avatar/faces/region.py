@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -107,6 +107,11 @@ def box_of(landmarks: np.ndarray) -> Box:
     """Return x, y, width, height of (N, 2 or more) points."""
     low, high = landmarks[:, :2].min(0), landmarks[:, :2].max(0)
     return float(low[0]), float(low[1]), float(high[0] - low[0]), float(high[1] - low[1])
+
+
+def union(boxes: Iterable[Box]) -> Box:
+    """Return the box round several boxes."""
+    return box_of(np.array([c for x, y, w, h in boxes for c in ((x, y), (x + w, y + h))]))
 
 
 def overlap(one: Box, other: Box) -> float:

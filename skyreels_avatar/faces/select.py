@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 
+import cv2
 import numpy as np
 
 from skyreels_avatar.errors import FaceError
 from skyreels_avatar.faces.analyser import Face, FaceAnalyser
+from skyreels_avatar.faces.likeness import face_signature, likeness
 from skyreels_avatar.faces.region import Box, overlap
 
 logger = logging.getLogger(__name__)
@@ -17,8 +20,10 @@ MIN_BOX_PX = 16
 LOW_VISIBILITY = 0.3
 SELECTORS = (
     "'auto' (the largest face that looks at the camera), a number counted from 0 (largest first), "
-    "or x,y,width,height in pixels from the top left corner"
+    "x,y or x,y,width,height in pixels from the top left corner, or the file of a photo"
 )
+ALIKE = 0.4  # two pictures of one person: 0.7 to 1; of two persons mostly below
+PHOTOS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 
 
 def choose_face(
@@ -28,8 +33,9 @@ def choose_face(
 
     Args:
         faces: what `analyser.find(pixels)` returned.
-        selector: "auto", an index such as "0", or a box "x,y,width,height" in pixels. In a box
-            where no face is recognised, the average face is placed, with confidence 0.
+        selector: "auto", an index such as "0", a point "x,y" of the face, or a box
+            "x,y,width,height" in pixels. In a box where no face is recognised, the average face
+            is placed, with confidence 0. Or the file of a photo of the person.
         pixels: (H, W, 3) uint8 sRGB, the picture of the faces.
         analyser: looks again inside a box.
 
@@ -41,6 +47,10 @@ def choose_face(
         face = _most_prominent(faces, pixels)
     elif wanted.isdecimal():
         face = _numbered(faces, int(wanted), pixels)
+    elif wanted.endswith(PHOTOS):
+        face = _like_photo(faces, selector.strip(), pixels, analyser)
+    elif wanted.count(",") == 1:
+        face = _at_point(faces, wanted, pixels)
     else:
         face = _in_box(faces, parse_box(wanted, pixels), pixels, analyser)
     if face.visibility < LOW_VISIBILITY:
@@ -52,6 +62,26 @@ def choose_face(
             describe(faces),
         )
     return face
+
+
+def find_faces(
+    pixels: np.ndarray, selectors: Sequence[str], analyser: FaceAnalyser
+) -> tuple[Face, ...]:
+    """Return the faces that selectors mean, all different, from one look at the picture.
+
+    Raises:
+        FaceError: see `choose_face`; or two selectors mean the same face.
+    """
+    found = analyser.find(pixels)
+    chosen = tuple(choose_face(found, selector, pixels, analyser) for selector in selectors)
+    for index, face in enumerate(chosen):
+        for before in range(index):
+            if overlap(face.box, chosen[before].box) > 0.6:
+                raise FaceError(
+                    f"{selectors[before]!r} and {selectors[index]!r} mean the same face; the "
+                    f"picture shows {describe(found)}"
+                )
+    return chosen
 
 
 def describe(faces: Sequence[Face]) -> str:
@@ -102,6 +132,60 @@ def _numbered(faces: Sequence[Face], index: int, pixels: np.ndarray) -> Face:
             "--face x,y,width,height"
         )
     return faces[index]
+
+
+def _at_point(faces: Sequence[Face], text: str, pixels: np.ndarray) -> Face:
+    height, width = pixels.shape[:2]
+    try:
+        x, y = (float(part) for part in text.split(","))
+    except ValueError:
+        raise FaceError(f"cannot read the face selector {text!r}; give {SELECTORS}") from None
+    if not (0 <= x <= width and 0 <= y <= height):
+        raise FaceError(
+            f"the point {text} lies outside the picture of {_size_text(pixels)}; it is counted "
+            "from the top left corner"
+        )
+    reached = [face for face in faces if _holds(face.box, x, y)]
+    if not reached:
+        raise FaceError(f"there is no face at {text}; the picture shows {describe(faces)}")
+    return min(reached, key=lambda face: face.box[2] * face.box[3])
+
+
+def _holds(box: Box, x: float, y: float) -> bool:
+    """Return whether a point lies in a box, or as near as one points at a head."""
+    left, top, width, height = box
+    return abs(x - left - width / 2) <= 0.75 * width and abs(y - top - height / 2) <= 0.75 * height
+
+
+def _like_photo(
+    faces: Sequence[Face], name: str, pixels: np.ndarray, analyser: FaceAnalyser
+) -> Face:
+    photo = read_photo(name)
+    shown = analyser.find(photo)
+    if not shown:
+        raise FaceError(f"no face was found in {name}; give a photo that shows the person's face")
+    wanted = face_signature(photo, shown[0].landmarks)
+    face = most_alike(faces, wanted, pixels)
+    if face is None:
+        raise FaceError(
+            f"nobody in the picture looks like the person in {name}; it shows {describe(faces)}"
+        )
+    return face
+
+
+def most_alike(faces: Sequence[Face], wanted: np.ndarray, pixels: np.ndarray) -> Face | None:
+    """Return the face of a picture that a `face_signature` is of; None if none is alike."""
+    scored = [(likeness(face_signature(pixels, f.landmarks), wanted), f) for f in faces]
+    best, face = max(scored, key=lambda pair: pair[0], default=(0.0, None))
+    return face if best >= ALIKE else None
+
+
+def read_photo(name: str) -> np.ndarray:
+    """Return the pixels (H, W, 3) uint8 of a picture."""
+    pixels = cv2.imread(name, cv2.IMREAD_COLOR_RGB) if Path(name).is_file() else None
+    if pixels is None:
+        raise FaceError(f"the photo {name} of the face cannot be read")
+    return pixels
 
 
 def _in_box(faces: Sequence[Face], box: Box, pixels: np.ndarray, analyser: FaceAnalyser) -> Face:

@@ -44,6 +44,8 @@ def shot_request(
     shot = replace(
         placed.shot,
         audio=sound,
+        text=None,
+        voice=None,
         start_s=None,
         end_s=None,
         fade_s=0.0,

@@ -224,7 +224,7 @@ class _ScriptReader:
     ) -> list[Shot]:
         spans, shots = SpanReader(clock, self._problem), []
         for index, (marked, values) in enumerate(entries):
-            if "audio" in values:
+            if "audio" in values or "text" in values:
                 shot = self._shot(marked, values, self._own_span(values))
                 spans.skip(None if shot is None else self._own_length(values, shot))
             else:
@@ -233,7 +233,8 @@ class _ScriptReader:
                 )
                 if soundtrack is None and not self._problems:
                     self._problem(
-                        marked, f"shot {index + 1} has no audio, and the script has no soundtrack"
+                        marked,
+                        f"shot {index + 1} has no audio and no text, and the script no soundtrack",
                     )
             shots.append(shot)
         return self._held_through_pauses(entries, shots)
@@ -258,8 +259,8 @@ class _ScriptReader:
     def _own_length(self, values: Mapping[str, Marked], shot: Shot) -> float | None:
         try:
             return own_sound(shot).duration_s
-        except MediaError as error:
-            self._problem(values["audio"], error)
+        except InputError as error:
+            self._problem(values["audio" if "audio" in values else "text"], error)
             return None
 
     def _shot(
@@ -338,8 +339,8 @@ class _ScriptReader:
         held = list(shots)
         for index, (_, values) in enumerate(entries[:-1]):
             shot, later = held[index], held[index + 1]
-            ends_by_word = "to" in values and shot is not None and shot.audio is None
-            if not ends_by_word or later is None or later.audio is not None:
+            ends_by_word = "to" in values and shot is not None and not _has_own_sound(shot)
+            if not ends_by_word or later is None or _has_own_sound(later):
                 continue
             if later.start_s is not None and later.start_s > shot.end_s:
                 held[index] = replace(shot, end_s=later.start_s)
@@ -358,15 +359,21 @@ class _ScriptReader:
         self._raise_problems()
 
 
+def _has_own_sound(shot: Shot) -> bool:
+    return shot.audio is not None or shot.text is not None
+
+
 def _filled(own: Mapping[str, Marked], defaults: Mapping[str, Marked]) -> dict[str, Marked]:
     """Return a shot's values over the defaults; what says the same in another way is left out."""
     dropped: set[str] = set()
-    for group in (("image", "video"), ("transition", "fade_s"), END_KEYS):
+    for group in (("image", "video"), ("audio", "text"), ("transition", "fade_s"), END_KEYS):
         if any(key in own for key in group):
             dropped |= set(group)
-    if "audio" in own and own["audio"].value is not None:
+    if any(key in own and own[key].value is not None for key in ("audio", "text")):
         dropped |= set(LENGTH_KEYS)
     kept = {key: value for key, value in defaults.items() if key not in dropped}
+    if "text" not in {**kept, **own}:
+        kept.pop("voice", None)
     # A key without a value takes a default away again.
     return {key: value for key, value in {**kept, **own}.items() if value.value is not None}
 

@@ -14,6 +14,7 @@ from skyreels_avatar.errors import ScriptError
 from skyreels_avatar.film.timeline import PlacedShot, Timeline, lay_out
 from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.files import existing_file
+from skyreels_avatar.media.speech import DEFAULT_VOICE, speak
 from skyreels_avatar.script import Script, Shot
 
 logger = logging.getLogger(__name__)
@@ -40,9 +41,18 @@ def own_sound(shot: Shot) -> AudioTrack | None:
     """Return the piece of a shot's own sound that is used; None where it follows the soundtrack.
 
     Raises:
-        MediaError: the file cannot be read, or does not reach from `start_s` to `end_s`.
+        InputError: the file cannot be read, or does not reach from `start_s` to `end_s`; the text
+            cannot be said by its voice.
+        MissingExtraError: there is a text, and no engine to say it.
     """
+    if shot.text is not None:
+        return _said(shot.text, shot.voice or DEFAULT_VOICE).cut(shot.start_s, shot.end_s)
     return None if shot.audio is None else load_sound(shot.audio).cut(shot.start_s, shot.end_s)
+
+
+@lru_cache(maxsize=256)
+def _said(text: str, voice: str) -> AudioTrack:
+    return speak(text, voice).audio
 
 
 @dataclass(frozen=True, eq=False)

@@ -117,6 +117,14 @@ class AudioTrack:
         start, end = (round(t * self.sample_rate) for t in (start_s, end_s))
         return self._mapped(lambda x: x[..., start:end])
 
+    def lasting(self, duration_s: float) -> AudioTrack:
+        """Return the sound cut, or followed by silence, so that it lasts that long."""
+        wanted = max(1, round(duration_s * self.sample_rate))
+        have = self.samples.shape[-1]
+        if wanted <= have:
+            return self._mapped(lambda x: x[..., :wanted])
+        return self._mapped(lambda x: np.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, wanted - have)]))
+
     def normalised(self) -> AudioTrack:
         """Return the sound at the level of ordinary speech; only for networks, not for output.
 

@@ -32,7 +32,7 @@ from skyreels_avatar.models.face_geometry import (
     interpolate_columns,
     smoothstep,
 )
-from skyreels_avatar.models.reference_clip import PictureDetail, detail_place, enlarge, follows
+from skyreels_avatar.models.reference_clip import ReferenceClip, detail_place, enlarge, follows
 
 # What may move: left, top, right, bottom in face coordinates. Nothing outside ever changes.
 FIELD_BOX = (-1.0, -1.35, 1.0, 0.9)
@@ -75,20 +75,19 @@ class CoarseWarp:
     lower: torch.Tensor
     head: torch.Tensor
 
-    def look_up(
-        self, frame: FaceFrame, detail: PictureDetail | None, height: int, width: int
-    ) -> Lookup:
-        """Return what the coarse maps say at each pixel of (F, 3, h, w) frames.
+    def look_up(self, frame: FaceFrame, clip: ReferenceClip) -> Lookup:
+        """Return what the coarse maps say at each pixel of a clip.
 
         They are looked up at the knots of a lattice in the picture, as coarse as the maps, and
         interpolated along rows and columns, which is far cheaper. Round lips and eyes, which part
         within a cell, the caller looks anew.
         """
+        detail, (height, width) = clip.detail, clip.frames.shape[2:]
         spacing = max(1, round(float(frame.height_px.amin()) / CELLS_PER_FACE))
         lattice = _lattice(height, width, spacing, self.both)
         knots = frame.from_pixels(lattice)
         nodes = field_nodes(self.both)[None]
-        window = field_window(nodes)[:, None].expand(len(self.both), -1, -1, -1)
+        window = field_window(nodes, clip.region)[:, None].expand(len(self.both), -1, -1, -1)
         found = _sample(torch.cat([self.both, window], 1), knots)
         if detail is not None:
             found[:, :2] *= follows(detail, lattice.permute(0, 3, 1, 2))
@@ -131,17 +130,20 @@ def _sample(coarse: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
     return F.grid_sample(coarse, grid, mode="bilinear", padding_mode="border", align_corners=True)
 
 
-def coarse_warp(shape: FaceShape, values: MotionValues) -> CoarseWarp:
+def coarse_warp(
+    shape: FaceShape, values: MotionValues, region: tuple[float, ...] | None = None
+) -> CoarseWarp:
     """Invert the smooth fields of F frames.
 
     Args:
         shape: of F frames, or of 1 that all frames share.
+        region: of `ReferenceClip`.
     """
     nodes = field_nodes(shape.points)[None]
     rows, columns = nodes.shape[1:3]
     points = nodes.reshape(1, -1, 2).expand(shape.points.shape[0], -1, -1)
     depth, weight = head_depth(points, shape), head_weight(points, shape)
-    window = field_window(points[:1])
+    window = field_window(points[:1], region)
     common = face_field(points, shape, values)
     moves = []
     for layer in (UPPER, LOWER):
@@ -175,12 +177,16 @@ def field_nodes(like: torch.Tensor) -> torch.Tensor:
     return torch.stack([x, y], -1)
 
 
-def field_window(points: torch.Tensor) -> torch.Tensor:
-    """Return (F, ...) 1 well inside `FIELD_BOX`, falling smoothly to 0 at its border."""
-    left, top, right, bottom = FIELD_BOX
+def field_window(points: torch.Tensor, region: tuple[float, ...] | None = None) -> torch.Tensor:
+    """Return (F, ...) 1 well inside a region, falling smoothly to 0 at its border.
+
+    Args:
+        region: left, top, right, bottom in face coordinates; None is `FIELD_BOX`.
+    """
+    left, top, right, bottom = region or FIELD_BOX
     x, y = points.unbind(-1)
     distance = torch.stack([x - left, right - x, y - top, bottom - y]).amin(0)
-    return smoothstep(0.0, 0.25, distance)
+    return smoothstep(0.0, 0.125 * min(right - left, bottom - top), distance)
 
 
 def lip_line(columns: torch.Tensor, shape: FaceShape, values: MotionValues) -> torch.Tensor:

@@ -14,7 +14,15 @@ from diffusers.models.attention_dispatch import dispatch_attention_fn
 from diffusers.models.embeddings import PixArtAlphaTextProjection, TimestepEmbedding
 from diffusers.models.normalization import FP32LayerNorm
 
+from skyreels_avatar.models.step_constants import (
+    StepConstants,
+    can_fold,
+    folded_attention,
+    recalled,
+)
+
 NUM_SAMPLING = 3  # scale of the text, scale of the audio, noise that the step takes off
+_WITH_BIAS = "native"
 
 
 class RMSNorm(nn.RMSNorm):
@@ -45,31 +53,48 @@ class AttentionProcessor:
         rotary_emb: tuple[torch.Tensor, torch.Tensor] | None = None,
         key_rotary_emb: tuple[torch.Tensor, torch.Tensor] | None = None,
         masks: torch.Tensor | None = None,
+        constants: StepConstants | None = None,
+        key_bias: torch.Tensor | None = None,
     ) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
         """Attend; arguments as in `Attention.forward`."""
         is_self = encoder_hidden_states is None
         source = hidden_states if is_self else encoder_hidden_states
+        rotary = key_rotary_emb or rotary_emb
+        key, value = recalled(constants, "tokens", lambda: self._keys(attn, source, rotary))
+        plain = image_hidden_states is None and rotary is None and key_bias is None
+        if constants is not None and plain and can_fold(attn, hidden_states.shape[1], key.shape[1]):
+            return folded_attention(attn, hidden_states, key, value)
         query = attn.norm_q(attn.to_q(hidden_states)).unflatten(2, (attn.heads, -1))
-        key = attn.norm_k(attn.to_k(source)).unflatten(2, (attn.heads, -1))
-        value = attn.to_v(source).unflatten(2, (attn.heads, -1))
         if rotary_emb is not None:
             query = apply_rotary(query, *rotary_emb)
-            key = apply_rotary(key, *(key_rotary_emb or rotary_emb))
         parallel_config = self._parallel_config if is_self else None
-        output = self._attend(query, key, value, parallel_config)
+        output = self._attend(query, key, value, parallel_config, key_bias)
         if image_hidden_states is not None:
-            key = attn.norm_added_k(attn.add_k_proj(image_hidden_states))
-            value = attn.add_v_proj(image_hidden_states).unflatten(2, (attn.heads, -1))
-            output = output + self._attend(query, key.unflatten(2, (attn.heads, -1)), value)
+            image = recalled(
+                constants, "image", lambda: self._image_keys(attn, image_hidden_states)
+            )
+            output = output + self._attend(query, *image)
         output = attn.to_out[1](attn.to_out[0](output))
         return output if masks is None else (output, attention_to_masks(query, key, masks))
 
-    def _attend(self, query, key, value, parallel_config=None) -> torch.Tensor:
+    def _keys(self, attn, source, rotary_emb) -> tuple[torch.Tensor, torch.Tensor]:
+        key = attn.norm_k(attn.to_k(source)).unflatten(2, (attn.heads, -1))
+        value = attn.to_v(source).unflatten(2, (attn.heads, -1))
+        return key if rotary_emb is None else apply_rotary(key, *rotary_emb), value
+
+    def _image_keys(self, attn, image_hidden_states) -> tuple[torch.Tensor, torch.Tensor]:
+        key = attn.norm_added_k(attn.add_k_proj(image_hidden_states))
+        value = attn.add_v_proj(image_hidden_states)
+        return tuple(values.unflatten(2, (attn.heads, -1)) for values in (key, value))
+
+    def _attend(self, query, key, value, parallel_config=None, key_bias=None) -> torch.Tensor:
         output = dispatch_attention_fn(
             query,
             key,
             value,
-            backend=self._attention_backend,
+            attn_mask=None if key_bias is None else key_bias.to(query)[None, None, None],
+            # Other backends know no bias.
+            backend=self._attention_backend if key_bias is None else _WITH_BIAS,
             parallel_config=parallel_config,
         )
         return output.flatten(2, 3)  # (B, L, D)
@@ -122,6 +147,8 @@ class Attention(nn.Module, AttentionModuleMixin):
         rotary_emb: tuple[torch.Tensor, torch.Tensor] | None = None,
         key_rotary_emb: tuple[torch.Tensor, torch.Tensor] | None = None,
         masks: torch.Tensor | None = None,
+        constants: StepConstants | None = None,
+        key_bias: torch.Tensor | None = None,
     ) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
         """Return (B, L, D); with masks also the attention to each of them (B, M, L).
 
@@ -132,6 +159,8 @@ class Attention(nn.Module, AttentionModuleMixin):
             rotary_emb: cosine and sine (1, L, 1, head_dim / 2), for queries and keys alike.
             key_rotary_emb: those of the keys, where they differ.
             masks: (M, S) of the first S tokens.
+            constants: of this attention; keys and values of other tokens are taken from there.
+            key_bias: (L_kv,) added to the scores of the tokens attended to.
         """
         return self.processor(
             self,
@@ -141,6 +170,8 @@ class Attention(nn.Module, AttentionModuleMixin):
             rotary_emb,
             key_rotary_emb,
             masks,
+            constants,
+            key_bias,
         )
 
 
@@ -155,7 +186,8 @@ def attention_to_masks(query: torch.Tensor, key: torch.Tensor, masks: torch.Tens
         masks: (M, S), what of the first S tokens counts.
     """
     num_first = masks.shape[1]
-    shares = (masks / masks.sum(1, keepdim=True).clamp_min(1e-6)).float().T  # (S, M)
+    masks = masks.float()
+    shares = (masks / masks.sum(1, keepdim=True).clamp_min(1e-6)).T  # (S, M)
     scale = query.shape[-1] ** -0.5
     total = 0.0
     for head in range(query.shape[2]):

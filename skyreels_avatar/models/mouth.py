@@ -15,7 +15,13 @@ import torch.nn.functional as F
 from torch import nn
 
 from skyreels_avatar.models.face_geometry import MOUTH_CORNERS, FaceFrame
-from skyreels_avatar.models.mouth_light import MEAN_TEETH, estimate_light, shown_teeth
+from skyreels_avatar.models.mouth_light import (
+    MEAN_TEETH,
+    MIN_COLOURS,
+    estimate_light,
+    matched_tones,
+    shown_teeth,
+)
 from skyreels_avatar.models.mouth_paint import SHADING, Mouth, luminance, mix, paint
 
 MOUTH_PATCH = (64, 128)  # height, width in pixels
@@ -50,6 +56,7 @@ class MouthLook:
         half_width: (N,) half the mouth's width in H.
         teeth_edge: (N,) face y of the cutting edge of the upper central incisors, in H.
         saturation: (N,) 0 = a monochrome picture, whose tone is then in `light`; 1 = in colour.
+        shade: (N, 3) in [0, 1], the colour of the darkest places; None is black.
     """
 
     style: torch.Tensor
@@ -57,6 +64,7 @@ class MouthLook:
     half_width: torch.Tensor
     teeth_edge: torch.Tensor
     saturation: torch.Tensor
+    shade: torch.Tensor | None = None
 
     def expand(self, num_frames: int) -> MouthLook:
         """Return the look of one frame repeated, or the same look if it has that many frames."""
@@ -66,10 +74,16 @@ class MouthLook:
             self.half_width.expand(num_frames),
             self.teeth_edge.expand(num_frames),
             self.saturation.expand(num_frames),
+            None if self.shade is None else self.shade.expand(num_frames, -1),
         )
 
 
-def make_look(frame: torch.Tensor, landmarks: torch.Tensor, seed: int = 0) -> MouthLook:
+def make_look(
+    frame: torch.Tensor,
+    landmarks: torch.Tensor,
+    seed: int = 0,
+    inside: torch.Tensor | None = None,
+) -> MouthLook:
     """Guess how the inside of a mouth looks from a picture of the face.
 
     Light comes from the skin and the whites of the eyes, or from the teeth if the picture shows
@@ -79,6 +93,7 @@ def make_look(frame: torch.Tensor, landmarks: torch.Tensor, seed: int = 0) -> Mo
         frame: (3, h, w) in [0, 1].
         landmarks: (478, 3) in pixels.
         seed: decides the style.
+        inside: (K, 3) colours in [0, 1] seen between the lips in a video of the same person.
 
     Returns:
         A look with N = 1.
@@ -91,6 +106,9 @@ def make_look(frame: torch.Tensor, landmarks: torch.Tensor, seed: int = 0) -> Mo
     if shown is not None:
         enamel = torch.tensor(MEAN_TEETH)
         light = shown / (saturation * enamel + (1 - saturation) * enamel.mean())
+    shade = None
+    if inside is not None and len(inside) >= MIN_COLOURS:
+        light, shade = matched_tones(light, saturation, inside)
     corners = points[list(MOUTH_CORNERS), 0]
     return MouthLook(
         style=style.clamp(0.05, 0.95),
@@ -98,6 +116,7 @@ def make_look(frame: torch.Tensor, landmarks: torch.Tensor, seed: int = 0) -> Mo
         half_width=(corners[1:] - corners[:1]).abs() / 2,
         teeth_edge=guess_teeth_edge(points)[None],
         saturation=saturation[None],
+        shade=shade,
     )
 
 
@@ -169,6 +188,9 @@ class MouthDecoder(nn.Module):
         colour = paint(mouth)
         colour = mix(luminance(colour, 1), colour, look.saturation[:, None, None, None])
         colour = (colour * look.light[:, :, None, None]).clamp(0.0, 1.0)
+        if look.shade is not None:
+            shade = look.shade[:, :, None, None]
+            colour = shade + (1 - shade) * colour
         return F.pad(colour, (0, 0, first, MOUTH_PATCH[0] - last), mode="replicate")
 
     def lay_out(

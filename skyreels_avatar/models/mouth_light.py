@@ -19,6 +19,7 @@ TEETH_FROM_FACE = (
 )
 TEETH_OFFSET = (0.029, 0.031, 0.014)
 MEAN_TEETH = (0.788, 0.698, 0.630)  # of the same portraits: the light called 1
+MIN_COLOURS = 100  # seen between the lips of a video, before they count
 
 
 def estimate_light(
@@ -123,3 +124,24 @@ def shown_teeth(
     skin = colours_at(frame, landmarks[list(SKIN_POINTS), :2]).median(0).values
     is_teeth = red_share < 0.44 and float(lit.mean()) > 0.7 * float(skin.mean())
     return lit if is_teeth else None
+
+
+def matched_tones(
+    light: torch.Tensor, saturation: torch.Tensor, inside: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the light (3,) and the shade (1, 3) that give a mouth the tones it was seen with.
+
+    Args:
+        light: (3,) guessed; its hue stays where what was seen brightest is not enamel.
+        saturation: () of the picture.
+        inside: (K, 3) colours in [0, 1] seen between the lips.
+    """
+    ranked = inside[inside.sum(-1).argsort()]
+    tenth = max(1, len(ranked) // 10)
+    brightest, shade = ranked[-tenth:].mean(0), ranked[:tenth].mean(0)
+    usual = torch.tensor(MEAN_TEETH)
+    enamel = saturation * usual + (1 - saturation) * usual.mean()
+    if float(brightest[0] / brightest.sum().clamp_min(1e-3)) > 0.44:  # lips and tongue only
+        brightest = light * enamel * (brightest.mean() / (light * enamel).mean())
+    shade = torch.minimum(shade, 0.8 * brightest)
+    return (brightest - shade) / (1 - shade) / enamel, shade[None]

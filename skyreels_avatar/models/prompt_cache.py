@@ -20,6 +20,7 @@ class CachedPrompts:
         token_dim: width of its tokens.
         identity: of its weights; other weights have other entries.
         folder: where the tokens are kept; missing folders are made.
+        keep: the encoder in memory, for more prompts; else it is dropped after those of a call.
     """
 
     def __init__(
@@ -28,14 +29,19 @@ class CachedPrompts:
         token_dim: int,
         identity: str,
         folder: Path,
+        keep: bool = True,
     ):
         self._load, self.token_dim = load, token_dim
-        self._identity, self._folder = identity, folder
+        self._identity, self._folder, self._keep = identity, folder, keep
         self._encoder: Callable[[list[str]], torch.Tensor] | None = None
 
     def __call__(self, prompts: list[str]) -> torch.Tensor:
         """Return the tokens (B, L, D) of prompts."""
-        return torch.cat([self._tokens(prompt) for prompt in prompts])
+        try:
+            return torch.cat([self._tokens(prompt) for prompt in prompts])
+        finally:
+            if not self._keep:
+                self._encoder = None
 
     def _tokens(self, prompt: str) -> torch.Tensor:
         name = hashlib.sha256(f"{self._identity}\0{prompt}".encode()).hexdigest()

@@ -48,6 +48,8 @@ class ReferenceClip:
             latents it is decoded with; fractions are interpolated.
         look: the inside of this person's mouth, from `ReferenceMotionVAE.look_of`.
         detail: a finer source for the same pixels, where there is one.
+        region: left, top, right, bottom in face coordinates of what may change; None is all.
+        lively: the face in the frames moves by itself.
     """
 
     frames: torch.Tensor
@@ -55,6 +57,8 @@ class ReferenceClip:
     positions: torch.Tensor
     look: MouthLook
     detail: PictureDetail | None = None
+    region: tuple[float, float, float, float] | None = None
+    lively: bool = False
 
 
 def as_pixels(pictures: torch.Tensor | np.ndarray) -> torch.Tensor:
@@ -71,7 +75,7 @@ def as_pixels(pictures: torch.Tensor | np.ndarray) -> torch.Tensor:
 def sample_clip(clip: ReferenceClip, positions: torch.Tensor) -> torch.Tensor:
     """Return the pixels (F, 4, h, w) of a clip at (F, 2, h, w) x, y (centres at +0.5)."""
     if clip.detail is None:
-        return sample_frames(clip.frames, positions)
+        return sample_frames(clip.frames, positions, clip.lively)
     place, share = detail_place(clip.detail, positions)
     return mix_detail(clip, positions, place, share)
 
@@ -134,20 +138,25 @@ def mix_detail(
     return _rounded(torch.lerp(plain.float(), fine.float(), share))
 
 
-def sample_frames(frames: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-    """Look (F or 1, 4, H, W) pixels up at (F, 2, h, w) x, y (centres at +0.5), bilinear.
+def sample_frames(
+    frames: torch.Tensor, positions: torch.Tensor, cubic: bool = False
+) -> torch.Tensor:
+    """Look (F or 1, 4, H, W) pixels up at (F, 2, h, w) x, y (centres at +0.5).
 
     Beyond the borders the frames are mirrored. On a CPU OpenCV does it, to 1/32 of a pixel.
+
+    Args:
+        cubic: bicubic, which keeps more of the sharpness, else bilinear.
     """
     if _with_opencv(frames, positions):
-        return _remapped(frames, positions)
+        return _remapped(frames, positions, cv2.INTER_CUBIC if cubic else cv2.INTER_LINEAR)
     height, width = frames.shape[-2:]
     grid = positions.permute(0, 2, 3, 1) * positions.new_tensor([2 / width, 2 / height]) - 1
     found = F.grid_sample(
         frames.float().expand(len(positions), -1, -1, -1), grid,
-        mode="bilinear", padding_mode="reflection", align_corners=False,
+        mode="bicubic" if cubic else "bilinear", padding_mode="reflection", align_corners=False,
     )  # fmt: skip
-    return _rounded(found)
+    return _rounded(found.clamp(0, 255) if cubic else found)
 
 
 def _rounded(pixels: torch.Tensor) -> torch.Tensor:
@@ -171,7 +180,7 @@ def _with_opencv(*tensors: torch.Tensor) -> bool:
     return all(t.device.type == "cpu" and not t.requires_grad for t in tensors)
 
 
-def _remapped(frames: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+def _remapped(frames: torch.Tensor, positions: torch.Tensor, how: int) -> torch.Tensor:
     """Do the work of `sample_frames`; the result's memory is channels last."""
     sources = frames.permute(0, 2, 3, 1).contiguous().numpy()
     count, _, height, width = positions.shape
@@ -179,7 +188,7 @@ def _remapped(frames: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
     for index in range(count):
         x, y = (positions[index] - 0.5).numpy()
         cv2.remap(
-            sources[index % len(sources)], x, y, cv2.INTER_LINEAR,
+            sources[index % len(sources)], x, y, how,
             dst=found[index], borderMode=cv2.BORDER_REFLECT,
         )  # fmt: skip
     return torch.from_numpy(found).permute(0, 3, 1, 2)

@@ -23,6 +23,7 @@ from diffusers.models.normalization import FP32LayerNorm
 
 from skyreels_avatar.models.layers import Attention, ConditionEmbedder, RotaryPositions, modulate
 from skyreels_avatar.models.persons import rotary_table, token_positions, voice_positions
+from skyreels_avatar.models.step_constants import StepConstants, merge_repeated, recalled
 
 
 class AvatarTransformerBlock(nn.Module):
@@ -65,6 +66,8 @@ class AvatarTransformerBlock(nn.Module):
         control_residual: torch.Tensor | None = None,
         token_index: torch.Tensor | None = None,
         tokens_per_frame: int | None = None,
+        text_bias: torch.Tensor | None = None,
+        constants: StepConstants | None = None,
     ) -> torch.Tensor:
         """Return the tokens (B, L, D) after this block.
 
@@ -81,7 +84,12 @@ class AvatarTransformerBlock(nn.Module):
             token_index: (1, L) places of these tokens in the whole sequence, of which they may be
                 a part; None = these are all.
             tokens_per_frame: of a latent frame, with `token_index`.
+            text_bias: (L_text,) added to the scores of the text tokens.
+            constants: of this block, over the steps of a window.
         """
+        text_constants, audio_constants = (
+            None if constants is None else constants.part(name) for name in ("text", "audio")
+        )
         shift, scale, gate, ffn_shift, ffn_scale, ffn_gate = (
             self.scale_shift_table + temb.float()
         ).chunk(6, dim=1)
@@ -93,7 +101,13 @@ class AvatarTransformerBlock(nn.Module):
         hidden_states = (hidden_states.float() + attended * gate).type_as(hidden_states)
 
         normed = self.norm2(hidden_states)
-        attended = self.attn2(normed, encoder_hidden_states, image_hidden_states)
+        attended = self.attn2(
+            normed,
+            encoder_hidden_states,
+            image_hidden_states,
+            constants=text_constants,
+            key_bias=text_bias,
+        )
         hidden_states = hidden_states + attended
 
         normed, voices, outside = self.norm_audio(hidden_states), audio_embeds, 0
@@ -102,7 +116,7 @@ class AvatarTransformerBlock(nn.Module):
                 raise ValueError("where several persons talk, tokens cannot be split over devices")
             start = int(token_index[0, 0])
             normed, voices, outside = whole_frames(normed, voices, start, tokens_per_frame)
-        heard = self._listen(normed, voices, to_persons)
+        heard = self._listen(normed, voices, to_persons, audio_constants)
         hidden_states = hidden_states + heard[:, outside : outside + hidden_states.shape[1]]
 
         normed = modulate(hidden_states, self.norm3, ffn_shift, ffn_scale)
@@ -115,7 +129,11 @@ class AvatarTransformerBlock(nn.Module):
         return hidden_states
 
     def _listen(
-        self, normed: torch.Tensor, audio_embeds: torch.Tensor, to_persons: torch.Tensor | None
+        self,
+        normed: torch.Tensor,
+        audio_embeds: torch.Tensor,
+        to_persons: torch.Tensor | None,
+        constants: StepConstants | None,
     ) -> torch.Tensor:
         """Return what tokens (B, L, D) hear: each the audio tokens of its own latent frame."""
         batch, num_latent_frames, num_voice_tokens = audio_embeds.shape[:3]
@@ -124,12 +142,13 @@ class AvatarTransformerBlock(nn.Module):
         if to_persons is not None:
             num_persons = to_persons.shape[1] - 1
             tokens = token_positions(to_persons).reshape(by_frame.shape[:2])
-            voices = voice_positions(num_persons, num_voice_tokens // num_persons)
+            heard_at = voice_positions(num_persons, num_voice_tokens // num_persons)
             head_dim = normed.shape[-1] // self.audio_attn.heads
             positions = tuple(
-                rotary_table(at, head_dim) for at in (tokens, voices[None].to(tokens.device))
+                rotary_table(at, head_dim) for at in (tokens, heard_at[None].to(tokens.device))
             )
-        heard = self.audio_attn(by_frame, audio_embeds.flatten(0, 1), None, *positions)
+        voices = audio_embeds.flatten(0, 1)
+        heard = self.audio_attn(by_frame, voices, None, *positions, constants=constants)
         return heard.reshape(normed.shape)
 
 
@@ -269,6 +288,7 @@ class AvatarTransformer3DModel(
         control_residuals: list[torch.Tensor] | None = None,
         sampling: torch.Tensor | None = None,
         person_masks: torch.Tensor | None = None,
+        constants: StepConstants | None = None,
         return_dict: bool = False,
     ) -> torch.Tensor | Transformer2DModelOutput:
         """Return the velocity (B, out_channels, T, h, w), in the dtype of `hidden_states`.
@@ -288,6 +308,8 @@ class AvatarTransformer3DModel(
             person_masks: (P + 1, h / p, w / p) tokens of the first latent frame that show each
                 of P persons and, last, the background. `audio_embeds` then hold the voices of all
                 persons, one after the other, in each latent frame. None: one person.
+            constants: one for all steps of a window, in which nothing else but `hidden_states`,
+                `timestep`, `control_residuals` and `sampling` changes: saves what stays the same.
             return_dict: wrap the velocity as diffusers' pipelines expect it.
         """
         grid = [n // p for n, p in zip(hidden_states.shape[2:], self.config.patch_size)]
@@ -299,14 +321,16 @@ class AvatarTransformer3DModel(
             tokens = (tokens.unflatten(1, (-1, grid[2])) + self.width_embedding).flatten(1, 2)
 
         temb, block_temb = self.condition_embedder(timestep, sampling)
-        text = self.condition_embedder.text_embedder(encoder_hidden_states.to(dtype))
-        image = None
-        if encoder_hidden_states_image is not None:
-            image = self.condition_embedder.image_embedder(encoder_hidden_states_image.to(dtype))
-        audio_embeds = audio_embeds.to(dtype)
-        if self.audio_position_embedding is not None:
-            audio_embeds = audio_embeds + self.audio_position_embedding
-
+        text, text_bias, image, audio_embeds = recalled(
+            constants,
+            "conditions",
+            lambda: self._embedded(
+                encoder_hidden_states.to(dtype),
+                audio_embeds.to(dtype),
+                encoder_hidden_states_image,
+                merge=constants is not None,
+            ),
+        )
         if person_masks is not None:
             person_masks = person_masks.flatten(1).to(tokens.device)
         checkpointing = torch.is_grad_enabled() and self.gradient_checkpointing
@@ -315,7 +339,8 @@ class AvatarTransformer3DModel(
         shared = (text, audio_embeds, block_temb, rotary_emb, image, person_masks)
         for index, block in enumerate(self.blocks):
             residual = residuals[index] if index < len(residuals) else None
-            inputs = (tokens, *shared, residual, token_index, grid[1] * grid[2])
+            kept = None if constants is None else constants.part(f"block {index}")
+            inputs = (tokens, *shared, residual, token_index, grid[1] * grid[2], text_bias, kept)
             if checkpointing:
                 tokens = self._gradient_checkpointing_func(block, *inputs)
             else:
@@ -325,6 +350,22 @@ class AvatarTransformer3DModel(
         tokens = self.proj_out(modulate(tokens, self.norm_out, shift, scale))
         velocity = self._unpatchify(tokens, grid).type_as(hidden_states)
         return Transformer2DModelOutput(sample=velocity) if return_dict else velocity
+
+    def _embedded(
+        self,
+        text: torch.Tensor,
+        audio_embeds: torch.Tensor,
+        image: torch.Tensor | None,
+        merge: bool,
+    ) -> tuple[torch.Tensor | None, ...]:
+        """Return the tokens that the blocks attend to: text, its bias, image, audio."""
+        text, text_bias = merge_repeated(text) if merge else (text, None)
+        text = self.condition_embedder.text_embedder(text)
+        if image is not None:
+            image = self.condition_embedder.image_embedder(image.to(audio_embeds.dtype))
+        if self.audio_position_embedding is not None:
+            audio_embeds = audio_embeds + self.audio_position_embedding
+        return text, text_bias, image, audio_embeds
 
     def _unpatchify(self, tokens: torch.Tensor, grid: list[int]) -> torch.Tensor:
         patch = tuple(self.config.patch_size)

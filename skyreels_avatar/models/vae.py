@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 
+from skyreels_avatar.models.curves import Box, box_pixels, coverage, pixel_box, refine
 from skyreels_avatar.models.expression import (
     LOWER,
     UPPER,
@@ -70,7 +71,6 @@ LIDS = slice(MOTION_INDEX["blink_r"], MOTION_INDEX["blink_l"] + 1)
 FIRST_SLOW = LIDS.stop  # motion numbers after the mouth and the lids move without jerks
 FIRST_STEADY = MOTION_INDEX["brow_r"]  # and all that follow do not jump either
 JOINING_FRAMES = 24
-Box = tuple[slice, slice, slice, slice]
 
 
 class ReferenceMotionVAE(ModelMixin, ConfigMixin):
@@ -153,10 +153,14 @@ class ReferenceMotionVAE(ModelMixin, ConfigMixin):
             landmarks: (F, 478, 3) pixels.
             rest_landmarks: (478, 3) pixels of the same face in the reference.
         """
+        return self.encode_motion(self.motion_of(landmarks, rest_landmarks)[None])
+
+    def motion_of(self, landmarks: torch.Tensor, rest_landmarks: torch.Tensor) -> torch.Tensor:
+        """Return (F, 32) motion numbers of a tracked face, any number of frames: see `encode`."""
         points, rest = in_rest_frame(landmarks, rest_landmarks)
         motion = self.encoder(points, rest) * self.motion_std
         motion[:, 0] = lip_gap(FaceFrame.of(landmarks).points)
-        return self.encode_motion(motion[None])
+        return motion
 
     @staticmethod
     def reference_motion(landmarks: torch.Tensor) -> torch.Tensor:
@@ -167,18 +171,29 @@ class ReferenceMotionVAE(ModelMixin, ConfigMixin):
         return motion
 
     @staticmethod
-    def crop_box(landmarks: torch.Tensor) -> tuple[float, float, float, float]:
-        """Return left, top, right, bottom pixels of all that may change in (F, 478, 3) frames."""
-        left, top, right, bottom = FIELD_BOX
+    def crop_box(
+        landmarks: torch.Tensor, region: tuple[float, float, float, float] | None = None
+    ) -> tuple[float, float, float, float]:
+        """Return left, top, right, bottom pixels of all that may change in (F, 478, 3) frames.
+
+        Args:
+            region: as in `ReferenceClip`.
+        """
+        left, top, right, bottom = region or FIELD_BOX
         corners = landmarks.new_tensor([[left, top], [right, top], [left, bottom], [right, bottom]])
         corners = FaceFrame.of(landmarks).to_pixels(corners[None])
         low, high = corners.amin((0, 1)), corners.amax((0, 1))
         return float(low[0]), float(low[1]), float(high[0]), float(high[1])
 
     @staticmethod
-    def look_of(frame: torch.Tensor, landmarks: torch.Tensor, seed: int = 0) -> MouthLook:
-        """Return how the inside of the mouth looks, from one (3, h, w) frame and (478, 3)."""
-        return make_look(frame, landmarks, seed)
+    def look_of(
+        frame: torch.Tensor,
+        landmarks: torch.Tensor,
+        seed: int = 0,
+        inside: torch.Tensor | None = None,
+    ) -> MouthLook:
+        """Return how the inside of the mouth looks: see `make_look`."""
+        return make_look(frame, landmarks, seed, inside)
 
     def decode(
         self, latents: torch.Tensor, clip: ReferenceClip
@@ -189,22 +204,29 @@ class ReferenceMotionVAE(ModelMixin, ConfigMixin):
             frames (F, 4, h, w) pixels as those of the clip, and matte (F, 1, h, w) bool, false
             where the reference stays; what frames hold there is of no use.
         """
+        return self.render(self.motion_at(latents, clip.positions), clip)
+
+    def motion_at(self, latents: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+        """Return (F, 32) motion numbers at (F,) frames of latents (1, 32, T, 1, 4)."""
         motion = self.decode_motion(latents)[0]
-        at = clip.positions.clamp(0, motion.shape[0] - 1)
+        at = positions.clamp(0, motion.shape[0] - 1)
         low = at.floor().long().clamp_max(max(motion.shape[0] - 2, 0))
         high = (low + 1).clamp_max(motion.shape[0] - 1)
         share = (at - low)[:, None]
-        return self.render(shut_lids((1 - share) * motion[low] + share * motion[high]), clip)
+        return shut_lids((1 - share) * motion[low] + share * motion[high])
 
     def render(
         self, motion: torch.Tensor, clip: ReferenceClip
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Render (F, 32) motion numbers over a clip: see `decode`."""
         frame = FaceFrame.of(clip.landmarks)
-        shape, values = FaceShape.of(frame.settled()), MotionValues(limit_motion(motion))
-        warp = coarse_warp(shape, values)
+        shape, values = (
+            FaceShape.of(frame.points if clip.lively else frame.settled()),
+            MotionValues(limit_motion(motion)),
+        )
+        warp = coarse_warp(shape, values, clip.region)
         height, width = clip.frames.shape[2:]
-        layers = warp.look_up(frame, clip.detail, height, width)
+        layers = warp.look_up(frame, clip)
         moved = frame.to_pixels(move_points(shape, values.motion))
         lips = pixel_box(moved[:, [*INNER_UPPER, *INNER_LOWER]], frame, 0.06, height, width)
         if lips is not None:
@@ -225,7 +247,7 @@ class ReferenceMotionVAE(ModelMixin, ConfigMixin):
                 self._look_at(clip, layers, box, frame, undone)
         matte = layers.window > 0.005  # interpolated a little beyond its border
         if clip.detail is None:
-            frames = sample_frames(clip.frames, layers.positions)
+            frames = sample_frames(clip.frames, layers.positions, clip.lively)
         else:
             frames = mix_detail(clip, layers.positions, layers.place, layers.share)
         for box, positions in blinking:
@@ -340,61 +362,3 @@ def shut_lids(motion: torch.Tensor) -> torch.Tensor:
     return torch.cat(
         [motion[:, : LIDS.start], smoothstep(0.03, 0.75, lids), motion[:, LIDS.stop :]], 1
     )
-
-
-def refine(values: torch.Tensor, factor: int = 4) -> torch.Tensor:
-    """Insert points into (F, K) samples of a smooth curve (Catmull-Rom), ends kept."""
-    padded = torch.cat(
-        [2 * values[:, :1] - values[:, 1:2], values, 2 * values[:, -1:] - values[:, -2:-1]], 1
-    )
-    a, b, c, d = padded[:, :-3], padded[:, 1:-2], padded[:, 2:-1], padded[:, 3:]
-    pieces = []
-    for step in range(factor):
-        t = step / factor
-        pieces.append(
-            b + 0.5 * t * (c - a + t * (2 * a - 5 * b + 4 * c - d + t * (3 * (b - c) + d - a)))
-        )
-    return torch.cat([torch.stack(pieces, -1).flatten(1), values[:, -1:]], 1)
-
-
-def coverage(
-    y: torch.Tensor,
-    x: torch.Tensor,
-    columns: torch.Tensor,
-    upper: torch.Tensor,
-    lower: torch.Tensor,
-    pixel: torch.Tensor,
-) -> torch.Tensor:
-    """Return (F, N) the share of a pixel-high span at (x, y) that lies between two edges."""
-    above = interpolate_columns(x, columns, upper)
-    below = interpolate_columns(x, columns, lower)
-    top, bottom = y - pixel / 2, y + pixel / 2
-    return ((torch.minimum(bottom, below) - torch.maximum(top, above)) / pixel).clamp(0.0, 1.0)
-
-
-def pixel_box(
-    moved: torch.Tensor, frame: FaceFrame, margin: float, height: int, width: int
-) -> Box | None:
-    """Return all frames and channels, the rows and the columns round (F, N, 2) pixels.
-
-    None if nothing of it lies in height x width.
-
-    Args:
-        margin: of H.
-    """
-    pad = margin * float(frame.height_px.amax())
-    low, high = moved.amin((0, 1)) - pad, moved.amax((0, 1)) + pad
-    left, top = max(0, int(low[0])), max(0, int(low[1]))
-    right, bottom = min(width, int(high[0]) + 1), min(height, int(high[1]) + 1)
-    if right - left < 2 or bottom - top < 2:
-        return None
-    return slice(None), slice(None), slice(top, bottom), slice(left, right)
-
-
-def box_pixels(box: Box, like: torch.Tensor) -> torch.Tensor:
-    """Return (1, h, w, 2) coordinates x, y of the pixel centres (+0.5) of a box."""
-    rows, columns = (
-        torch.arange(side.start, side.stop, device=like.device) + 0.5 for side in box[2:]
-    )
-    y, x = torch.meshgrid(rows, columns, indexing="ij")
-    return torch.stack([x, y], -1)[None]

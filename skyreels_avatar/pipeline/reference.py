@@ -8,8 +8,10 @@ import torch
 import torch.nn.functional as functional
 
 from camera import ReferenceVideo
+from skyreels_avatar.models.mouth import MouthLook
 from skyreels_avatar.models.reference_clip import PictureDetail, as_pixels
 from skyreels_avatar.models.vae import ReferenceMotionVAE
+from skyreels_avatar.pipeline.conditions import apparent_motion
 
 FOLLOWING = 0.08  # of the face height: so far round the person pixels move with the head
 _SEEN_STEP = 8  # pixels; what share is seen need not be counted pixel by pixel
@@ -19,6 +21,11 @@ _CHUNK_PIXELS = 8 * 512 * 512  # rendered at once; bounds the memory of float fr
 def frames_per_chunk(height: int, width: int) -> int:
     """Return how many frames are worked on together at this size: 1 to 8."""
     return max(1, min(8, _CHUNK_PIXELS // (height * width)))
+
+
+def pieces(start: int, stop: int, step: int) -> list[tuple[int, int]]:
+    """Return (first, last) of consecutive ranges of at most `step` that cover start to stop."""
+    return [(first, min(first + step, stop)) for first in range(start, stop, step)]
 
 
 class ShotReference:
@@ -32,6 +39,9 @@ class ShotReference:
         fine: (3, 2 H, 2 W) the picture twice as fine; None takes the picture as it is.
     """
 
+    region = None
+    lively = False
+
     def __init__(
         self, video: ReferenceVideo, landmarks: torch.Tensor, fine: torch.Tensor | None = None
     ):
@@ -40,6 +50,7 @@ class ShotReference:
         self.size: tuple[int, int] = tuple(video.scene.depth.shape)
         self._points = landmarks
         self._world = video.lift(landmarks[:, :2])
+        self._start = self.landmarks(0, 1)[0]
         self._detail = _Detail(video, landmarks, video.scene.image if fine is None else fine)
 
     def landmarks(self, start: int, stop: int) -> torch.Tensor:
@@ -64,6 +75,47 @@ class ShotReference:
         left, top, right, bottom = box.tolist()
         seen = self.video.seen(start, stop, _SEEN_STEP)[:, top : bottom + 1, left : right + 1]
         return torch.from_numpy(seen.mean((1, 2), dtype=np.float32))
+
+    def apparent_motion(self, at: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return what the camera seems to do to the head, (F, 32), and the share (F,) really seen.
+
+        Args:
+            at: (F,) rising positions between frames.
+        """
+        first, last = int(at[0]), int(at[-1].ceil())
+        landmarks = self.landmarks(first, last + 1)
+        seen = self.seen_share(first, last + 1)
+        low = at.floor().long()
+        share = at - low
+        low, high = low - first, (low - first + 1).clamp_max(last - first)
+        seen = torch.lerp(seen[low], seen[high], share)
+        landmarks = torch.lerp(landmarks[low], landmarks[high], share[:, None, None])
+        return apparent_motion(landmarks, self._start), seen
+
+    def first_motion(self) -> torch.Tensor:
+        """Return (1, 32) motion numbers of the first frame as it is."""
+        return ReferenceMotionVAE.reference_motion(self._points[None])
+
+    def performed(self, motion: torch.Tensor, start: int, stop: int) -> torch.Tensor:
+        """Return (F, 32) what to do to frames start to stop to show `motion`: just that."""
+        return motion
+
+    def changes(self, start: int, stop: int) -> bool:
+        """Return whether anything is to be drawn in frames start to stop: always."""
+        return True
+
+    def looks(self, seed: int, device: torch.device) -> list[MouthLook]:
+        """Return the inside of this person's mouth, for the one scene that there is."""
+        picture, landmarks = self.video.scene.image.to(device), self._points.to(device)
+        return [ReferenceMotionVAE.look_of(picture, landmarks, seed)]
+
+    def scene_at(self, frame: int) -> int:
+        """Return which of `looks` belongs to a frame."""
+        return 0
+
+    def chunks(self, start: int, stop: int) -> list[tuple[int, int]]:
+        """Return start and stop of pieces of frames to work on together."""
+        return pieces(start, stop, frames_per_chunk(*self.size))
 
     def box(self, landmarks: torch.Tensor) -> tuple[int, int, int, int]:
         """Return left, top, right, bottom of the talking region of (F, 478, 3), whole pixels."""
@@ -125,13 +177,21 @@ def _following(mask: torch.Tensor, landmarks: torch.Tensor) -> torch.Tensor:
     return torch.from_numpy(person)[None, None]
 
 
-def talking_box(landmarks: torch.Tensor, height: int, width: int) -> tuple[int, int, int, int]:
+def talking_box(
+    landmarks: torch.Tensor,
+    height: int,
+    width: int,
+    region: tuple[float, float, float, float] | None = None,
+) -> tuple[int, int, int, int]:
     """Return left, top, right, bottom of what may move in frames with (F, 478, 3) landmarks.
 
     Multiples of 16 pixels, so that crops of neighbouring frames take memory of the same size;
     clipped to the picture, at least 2 pixels each way.
+
+    Args:
+        region: as in `ReferenceClip`.
     """
-    box = ReferenceMotionVAE.crop_box(landmarks)
+    box = ReferenceMotionVAE.crop_box(landmarks, region)
     low, high = torch.tensor(box[:2]), torch.tensor(box[2:])
     limit = torch.tensor([width, height])
     low = ((low / 16).floor().long() * 16).clamp_min(0).minimum(limit - 2)

@@ -5,6 +5,7 @@ import pytest
 
 from skyreels_avatar.evaluation.performance import num_swings, performance_of
 from skyreels_avatar.faces.template import template
+from tests.faces.turned import turned
 
 FPS = 25.0
 
@@ -56,7 +57,7 @@ def test_gaze_is_a_share_of_the_eye_and_ignores_closed_lids(clip):
     assert values.blinks_per_min == pytest.approx(30)
 
 
-def test_a_nod_is_counted_and_a_shake_is_not_a_nod(clip, turned):
+def test_a_nod_is_counted_and_a_shake_is_not_a_nod(clip):
     _, reference, _ = clip
     phase = np.sin(2 * np.pi * np.arange(100) / 25)
     for angle, counted, other in (
@@ -69,7 +70,7 @@ def test_a_nod_is_counted_and_a_shake_is_not_a_nod(clip, turned):
         assert values[f"{angle}_range_deg"] == pytest.approx(12, abs=1)
 
 
-def test_head_motion_and_zoom_are_not_expression(clip, turned):
+def test_head_motion_and_zoom_are_not_expression(clip):
     _, reference, _ = clip
     landmarks = np.stack([1.2 * turned(reference, yaw=d, pitch=d / 2) + 30 for d in range(-9, 10)])
     values = performance_of(landmarks, reference, FPS)

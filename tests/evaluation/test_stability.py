@@ -4,14 +4,11 @@ import cv2
 import numpy as np
 import pytest
 
-from skyreels_avatar.evaluation.identity import (
-    face_colour,
-    face_sharpness,
-    face_signature,
-    likeness,
-)
+from skyreels_avatar.evaluation.identity import face_colour, face_sharpness
 from skyreels_avatar.evaluation.stability import drift_windows, jitter, sample_frames, shake
+from skyreels_avatar.faces.likeness import face_signature, likeness
 from skyreels_avatar.faces.template import template
+from tests.faces.turned import turned
 
 
 @pytest.fixture
@@ -32,7 +29,7 @@ def test_a_still_face_does_not_tremble_and_noise_does(rng):
     assert jitter(face + rng.normal(0, 0.6, face.shape)) > 1.7 * jitter(noisy)
 
 
-def test_smooth_head_motion_is_no_jitter(turned):
+def test_smooth_head_motion_is_no_jitter():
     swing = 8 * np.sin(2 * np.pi * np.arange(75) / 50)
     face = np.stack([turned(template() * 300, yaw=degrees) for degrees in swing])
     face[..., 0] += 2 * swing[:, None]

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import pytest
 import torch
 
+from skyreels_avatar.errors import InputError
+from skyreels_avatar.models.context_parallel import check_shares, join
 from skyreels_avatar.models.transformer import whole_frames
+from tests.processes import run_together
 
 CODE = """
 import torch, torch.distributed as dist
 torch.set_num_threads(1)
-torch.accelerator.device_count = lambda: 1  # diffusers divides by it, also where it is 0
-dist.init_process_group("gloo")
-from diffusers import ContextParallelConfig
+from skyreels_avatar.models.context_parallel import join, num_parts, split_tokens
+_, device = join(0, torch.device("cpu"))
 from skyreels_avatar.models.transformer import AvatarTransformer3DModel
 torch.manual_seed(0)
 model = AvatarTransformer3DModel(
@@ -27,47 +27,33 @@ model = AvatarTransformer3DModel(
 for values in model.parameters():
     torch.nn.init.normal_(values, std=0.2)
 frames = 5  # of 8 tokens: each process gets two frames and a half
-hidden_states = torch.randn(1, 36, frames, 4, 8)
-inputs = dict(
-    timestep=torch.tensor([500.0]),
-    encoder_hidden_states=torch.randn(1, 6, 16),
-    audio_embeds=torch.randn(1, frames, 4, 8),
-    encoder_hidden_states_image=torch.randn(1, 5, 8),
-    control_residuals=[torch.randn(1, 8 * frames, 24)],
-)
+def inputs(batch):
+    return dict(
+        hidden_states=torch.randn(batch, 36, frames, 4, 8),
+        timestep=torch.full((batch,), 500.0),
+        encoder_hidden_states=torch.randn(batch, 6, 16),
+        audio_embeds=torch.randn(batch, frames, 4, 8),
+        encoder_hidden_states_image=torch.randn(batch, 5, 8),
+        control_residuals=[torch.randn(batch, 8 * frames, 24)],
+    )
+asked = [inputs(1), inputs(3)]
 with torch.no_grad():
-    alone = model(hidden_states, **inputs)
-    model.enable_parallelism(config=ContextParallelConfig(ulysses_degree=2))
-    together = model(hidden_states, **inputs)
-print("difference", float((alone - together).abs().max()), "of", float(alone.std()))
+    alone = [model(**one) for one in asked]
+    split_tokens(model, device)
+    for one, expected in zip(asked, alone):
+        together = model(**one)
+        assert num_parts(model) == 2
+        print("difference", float((expected - together).abs().max()), "of", float(expected.std()))
 dist.destroy_process_group()
 """
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def test_two_processes_give_the_numbers_of_one(root: Path) -> None:
-    world = {
-        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": "2",
-        "PYTHONPATH": str(root),
-    }  # fmt: skip
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-c", CODE],
-            env={**os.environ, **world, "RANK": str(rank)},
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )
-        for rank in range(2)
-    ]  # fmt: skip
-    for process in processes:
-        out, errors = process.communicate(timeout=120)
-        assert process.returncode == 0, errors
-        _, difference, _, spread = out.split()
-        assert float(spread) > 0.1 and float(difference) < 1e-5
+    """Of one clip, and of three variants of it at once, as guidance asks."""
+    for printed in run_together(CODE, root):
+        for line in printed.splitlines():
+            _, difference, _, spread = line.split()
+            assert float(spread) > 0.1 and float(difference) < 1e-5
 
 
 def test_a_part_of_the_tokens_is_filled_up_to_whole_frames() -> None:
@@ -76,3 +62,19 @@ def test_a_part_of_the_tokens_is_filled_up_to_whole_frames() -> None:
     assert padded.shape == (2, 16, 3) and before == 5  # tokens 13 to 23 lie in frames 1 and 2
     torch.testing.assert_close(padded[:, 5:], tokens)
     torch.testing.assert_close(voices, audio[:, 1:3])
+
+
+def test_what_cannot_be_shared_equally_is_refused() -> None:
+    shared = SimpleNamespace(context_parallel_config=SimpleNamespace(ulysses_degree=4))
+    model = SimpleNamespace(_parallel_config=shared)
+    check_shares(model, 480, 832, 16)
+    with pytest.raises(InputError, match="4 processes cannot share equally"):
+        check_shares(model, 80, 96, 16)
+    check_shares(SimpleNamespace(), 80, 96, 16)
+
+
+def test_processes_have_to_be_there(monkeypatch) -> None:
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    assert join(0, torch.device("cpu")) == (0, torch.device("cpu")) == join(1, torch.device("cpu"))
+    with pytest.raises(InputError, match="torchrun --nproc-per-node 3"):
+        join(3, torch.device("cpu"))

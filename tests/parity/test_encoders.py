@@ -25,6 +25,8 @@ from skyreels_avatar.checkpoints import wan
 from skyreels_avatar.checkpoints.keymap import convert
 from skyreels_avatar.checkpoints.load import fill_module
 from skyreels_avatar.checkpoints.skyreels_v3 import AUDIO_PROJECTOR
+from skyreels_avatar.media.audio import AudioTrack
+from skyreels_avatar.media.loudness import at_loudness
 from skyreels_avatar.models.audio_projector import AudioProjector, first_rows, later_rows
 from skyreels_avatar.models.image_encoder import ImageEncoder
 from skyreels_avatar.models.prompt_encoder import PromptEncoder
@@ -114,6 +116,15 @@ def test_speech_features(folder: Path, normalise: bool) -> None:
             torch.testing.assert_close(silence, case["out.embedding_of_silence"], atol=2e-5, rtol=0)
         rows = [encoder.num_rows(count) for count in case["frames.samples"].tolist()]
         assert rows == case["frames.video_frames"].tolist()
+
+
+def test_speech_is_as_loud_as_the_reference_hears_it(folder: Path) -> None:
+    """Bound 1e-6 of full scale; the gated loudness itself is equal to 1e-13 LU."""
+    for path in files(folder, "case9*.safetensors"):
+        case = load_file(path)
+        made = at_loudness(AudioTrack(case["in.wave"].numpy(), 16_000)).samples
+        expected = case["mid.wave_loudness_normalised"]
+        torch.testing.assert_close(torch.from_numpy(made), expected, atol=1e-6, rtol=0)
 
 
 @torch.no_grad()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from skyreels_avatar.flow import make_sigmas
 from skyreels_avatar.models.transformer import AvatarTransformer3DModel
 from skyreels_avatar.pipeline.conditions import Conditions, known_mask
 from skyreels_avatar.pipeline.denoise import Sampling, _Guidance, denoise, segment_generator
@@ -96,6 +97,45 @@ def test_each_step_is_reported(transformer):
             transformer, None, make_conditions(), Sampling(4), segment_generator(0, 0), steps.append
         )
     assert steps == [1, 2, 3, 4]
+
+
+def test_the_lead_of_the_camera_has_a_strength_and_an_extent(transformer, controlnet):
+    conditions = make_conditions()
+    whole = sample(transformer, controlnet, conditions, num_inference_steps=4)
+    none = sample(transformer, None, conditions, num_inference_steps=4)
+
+    def led(**how) -> torch.Tensor:
+        return sample(transformer, controlnet, conditions, num_inference_steps=4, **how)
+
+    assert torch.equal(led(control_scale=0.0), none)
+    assert torch.equal(led(control_scale=1.0, control_start=0.0, control_end=1.0), whole)
+    others = [led(control_scale=0.5), led(control_end=0.5), led(control_start=0.5)]
+    for index, one in enumerate([whole, none, *others]):
+        for other in [whole, none, *others][:index]:
+            assert not torch.allclose(one, other, atol=1e-6)
+
+
+def test_each_step_is_led_as_the_plain_sampler_would(transformer, controlnet):
+    """Against the ControlNet and the transformer asked by hand: steps 1 and 2 of four."""
+    conditions, sampling = make_conditions(), Sampling(4, control_scale=0.7, control_start=0.25,
+                                                       control_end=0.75)  # fmt: skip
+    sigmas, noise = make_sigmas(4), torch.randn(1, 32, 5, 1, 4, generator=segment_generator(0, 0))
+    latents, known, mask = noise, conditions.known_latents, conditions.known_mask
+    with torch.no_grad():
+        for index in range(4):
+            hidden = torch.cat([latents, mask, known], 1)
+            time = 1000 * sigmas[index][None]
+            residuals = None
+            if index in (1, 2):
+                residuals = controlnet(hidden, conditions.control_latents, time)
+                residuals = [0.7 * residual for residual in residuals]
+            given = conditions.prompt_embeds, conditions.audio_embeds
+            velocity = transformer(hidden, time, *given, control_residuals=residuals)
+            latents = latents + (sigmas[index + 1] - sigmas[index]) * velocity
+            noised = (1 - sigmas[index + 1]) * known + sigmas[index + 1] * noise
+            latents = torch.where(mask[:, :1] > 0, noised, latents)
+        made = denoise(transformer, controlnet, conditions, sampling, segment_generator(0, 0))
+    torch.testing.assert_close(made, latents, atol=1e-5, rtol=1e-5)
 
 
 @pytest.fixture(scope="module")

@@ -161,7 +161,7 @@ def request_(tmp_path_factory) -> sa.GenerationRequest:
     )
     tier = write_tier(folder)
     return sa.GenerationRequest(
-        shot, folder / "a.mp4", tier, "64x64", 25.0, sa.SamplingParams(seed=3), "keyframes"
+        shot, folder / "a.mp4", tier, "64x64", 25.0, sa.SamplingParams(seed=3), windows="keyframes"
     )
 
 

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from skyreels_avatar.pipeline import pixel_space
+from skyreels_avatar.pipeline.colour import match_colour
 from skyreels_avatar.pipeline.pixel_space import PixelSpace
 from skyreels_avatar.pipeline.plan import plan_shot
 
@@ -111,3 +113,19 @@ def test_all_pictures_are_made_once(space, plan):
         made += sum(len(chunk) for chunk in space.frames(latents, segment))
     assert made == plan.num_frames == 41
     assert not space._decoded
+
+
+def test_only_the_frames_handed_over_are_held_before_the_next_window(space, plan, monkeypatch):
+    """The others wait until they are taken, which is beside the denoising of the next window."""
+    held = []
+
+    def match(frames, seen):
+        held.append(len(frames))
+        return match_colour(frames, seen)
+
+    monkeypatch.setattr(pixel_space, "match_colour", match)
+    space.settled(torch.zeros(1, CHANNELS, 5, 4, 6), plan.segments[0])
+    space.hand_over(torch.zeros(1, CHANNELS, 5, 4, 6), 5)
+    assert sum(held) == 5
+    assert sum(len(chunk) for chunk in space.frames(None, plan.segments[0])) == 17
+    assert sum(held) == 5 + 17

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from skyreels_avatar.errors import InputError
+from skyreels_avatar.media.espeak import espeak
+from skyreels_avatar.media.speech import Phone
 from train.data.simulate.articulation import accents, mouth_numbers, own_width
-from train.data.simulate.espeak import Phone, espeak
 
 NUM_TRAINING_CLIPS = 900
 WORD_TIMES_LATE_S = 0.018  # word times of GRID run early by 15 to 20 ms against its sound

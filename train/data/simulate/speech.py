@@ -10,7 +10,8 @@ import numpy as np
 from omegaconf import OmegaConf
 from scipy.signal import resample, resample_poly
 
-from train.data.simulate.espeak import Phone, espeak
+from skyreels_avatar.media.espeak import espeak
+from skyreels_avatar.media.speech import Phone
 
 SAMPLE_RATE = 16000
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from skyreels_avatar.media.speech import Phone
 from train.data.simulate.articulation import LEAD_S, VISEMES, accents, mouth_numbers
-from train.data.simulate.espeak import Phone
 
 GAP, JAW, WIDTH, PUCKER, RAISE, PRESS, TUCK, TONGUE = range(8)
 

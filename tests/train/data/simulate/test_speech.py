@@ -6,7 +6,7 @@ from train.data.simulate.speech import HELD_OUT_VOICES, LANGUAGES, VOICES, make_
 
 pytest.importorskip("espeakng_loader")
 
-from train.data.simulate.espeak import espeak
+from skyreels_avatar.media.espeak import espeak
 
 
 def test_phonemes_carry_their_times():

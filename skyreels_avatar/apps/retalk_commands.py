@@ -1,0 +1,80 @@
+"""`skyreels-avatar retalk`: new words for an existing video."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from skyreels_avatar.apps.progress_bar import progress_bar
+
+
+def retalk_command(
+    video: Annotated[Path, typer.Option(help="The footage; the person may speak in it.")],
+    audio: Annotated[
+        list[Path],
+        typer.Option(help="The new voice. Several times, for dubbing: one video for each."),
+    ],
+    prompt: Annotated[str, typer.Option(help="How the person performs, in English.")] = "",
+    keep: Annotated[
+        str,
+        typer.Option(
+            help="lips: only mouth and jaw change; face: the face; none: head and shoulders, too."
+        ),
+    ] = "face",
+    length: Annotated[
+        str,
+        typer.Option(
+            help="Where lengths differ: audio (as long as the sound), video (as long as the "
+            "video), loop, bounce or remap the video to the sound, or silence (the longer of both)."
+        ),
+    ] = "audio",
+    face: Annotated[
+        str,
+        typer.Option(
+            help="auto (who speaks, else the largest), a number, x,y or x,y,w,h in the first "
+            "frame, or a photo of the person."
+        ),
+    ] = "auto",
+    output: Annotated[
+        Path,
+        typer.Option(
+            help="The video to write, ending in .mp4; with several voices the "
+            "name of each is added."
+        ),
+    ] = Path("output.mp4"),
+    tier: Annotated[str | None, typer.Option(help="A name in configs/, or a yaml file.")] = None,
+    seed: Annotated[int, typer.Option(help="Same seed, same frames.")] = 0,
+    steps: Annotated[int | None, typer.Option(help="Denoising steps; else the tier's own.")] = None,
+    audio_start: Annotated[float | None, typer.Option(help="Use the sound from here on.")] = None,
+    audio_end: Annotated[float | None, typer.Option(help="Use the sound up to here.")] = None,
+) -> None:
+    """Let the person in a video say something else; all the rest stays as it is."""
+    from skyreels_avatar.retalking import dub
+
+    stderr, stdout = Console(stderr=True, soft_wrap=True, highlight=False), Console(soft_wrap=True)
+    with progress_bar(stderr) as on_progress:
+        results = dub(
+            video,
+            audio,
+            prompt,
+            keep=keep,
+            length=length,
+            output=output,
+            tier=tier,
+            seed=seed,
+            face=face,
+            num_inference_steps=steps,
+            start_s=audio_start,
+            end_s=audio_end,
+            on_progress=on_progress,
+        )
+    for result in results:
+        stderr.print(f"[dim]{result.seconds['total']:.1f} s in all[/dim]")
+        stdout.print(
+            f"{result.path}  {result.width}x{result.height}, {result.num_frames} frames at "
+            f"{result.fps:g} fps, {result.duration_s:.2f} s",
+            markup=False,
+        )

@@ -1,0 +1,60 @@
+"""Is it the same face: pictures of faces laid over each other."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import cv2
+import numpy as np
+
+from skyreels_avatar.faces.alignment import RIGID, fit_similarity
+from skyreels_avatar.faces.template import template
+
+CROP_PX = 128
+BLUR_PX = 2.0  # of CROP_PX: likeness is in the shapes and shades, not in pores or noise
+# fmt: off
+OVAL = (
+    10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
+    152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
+)
+# fmt: on
+
+
+@cache
+def _canonical() -> tuple[np.ndarray, np.ndarray]:
+    """Return the rigid points (17, 2) of the average face in the crop, and the face's mask."""
+    points = template()[:, :2].astype(np.float64)
+    low, high = points[list(OVAL)].min(0), points[list(OVAL)].max(0)
+    scale = 0.92 * CROP_PX / (high - low).max()
+    points = (points - (low + high) / 2) * scale + CROP_PX / 2
+    mask = np.zeros((CROP_PX, CROP_PX), np.uint8)
+    cv2.fillConvexPoly(mask, np.round(points[list(OVAL)]).astype(np.int32), 1)
+    return points[list(RIGID)], mask.astype(bool)
+
+
+def face_signature(pixels: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+    """Return (N,) of length 1: the face turned upright, blurred, its mean taken off.
+
+    Args:
+        pixels: (H, W, 3) uint8 sRGB.
+        landmarks: (478, 3) px in it.
+    """
+    target, mask = _canonical()
+    source = landmarks[list(RIGID), :2][None]
+    scale = fit_similarity(source, target)[0][0]
+    if scale < 0.7:  # shrink first, or the warp would skip pixels
+        width, height = (max(1, round(side * float(scale))) for side in pixels.shape[1::-1])
+        source = source * (width / pixels.shape[1], height / pixels.shape[0])
+        pixels = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
+    scale, rotation, shift = (part[0] for part in fit_similarity(source, target))
+    matrix = np.concatenate([scale * rotation, shift[:, None]], 1)
+    crop = cv2.warpAffine(pixels, matrix, (CROP_PX, CROP_PX), borderMode=cv2.BORDER_REPLICATE)
+    crop = cv2.GaussianBlur(crop.astype(np.float32), (0, 0), BLUR_PX)
+    values = crop[mask] - crop[mask].mean(0)
+    values = values.ravel()
+    return values / max(float(np.linalg.norm(values)), 1e-6)
+
+
+def likeness(signature: np.ndarray, reference: np.ndarray) -> float:
+    """Return the cosine, -1 to 1, of two `face_signature`s; 1 is the same picture."""
+    return float(signature @ reference)

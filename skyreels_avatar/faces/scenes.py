@@ -1,0 +1,170 @@
+"""One face through an existing video: cuts, where its mouth can be seen, and when it is at rest."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from scipy.ndimage import gaussian_filter1d, minimum_filter1d, uniform_filter1d
+
+from skyreels_avatar.faces.analyser import FaceAnalyser, FaceTrack, filled_track, visibility_of
+from skyreels_avatar.faces.chooser import FaceChooser
+from skyreels_avatar.faces.occlusion import covered, lower_face
+
+LEAST_VISIBILITY = 0.3
+FADE = 4  # frames in which a mouth goes over to the source's own
+MIN_FACE_PX = 24  # smaller ones have no mouth to speak of
+FEWEST_FRAMES = 12  # of a scene, to know what is usual
+_STEADY = 0.4  # frames; the face mesh trembles
+_THUMB = (64, 36)
+_CUT = 24.0  # mean change of grey from frame to frame, of 255, and
+_CUT_RATIO = 4.0  # so many times the change before and after
+_LIPS = ((13, 14), (82, 87), (312, 317), (81, 178), (311, 402))
+_OPEN_PX, _OPEN_SHARE = 4.0, 0.025  # a gap in which colours are those of the mouth, not of lips
+_MOST_OPEN = 250  # frames from which colours are kept
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """One face between two cuts, in frames of the source.
+
+    Attributes:
+        start, stop: its frames.
+        landmarks: (F, 478, 3) pixels of the face, steadied; zeros where there never is one.
+        speaks: (F,) in [0, 1], how far a new mouth may replace the old one: 0 where none is
+            seen, rising and falling over a few frames.
+        reasons: (F,) why a frame cannot speak, "" where it can.
+        rest: frame, counted from `start`, in which the face is most at rest.
+        picture: (H, W, 3) uint8, that frame.
+        inside: (K, 3) uint8 colours seen between the lips.
+    """
+
+    start: int
+    stop: int
+    landmarks: np.ndarray
+    speaks: np.ndarray
+    reasons: np.ndarray
+    rest: int
+    picture: np.ndarray
+    inside: np.ndarray
+
+
+def watch(
+    frames: Iterable[np.ndarray],
+    analyser: FaceAnalyser,
+    choose: FaceChooser,
+    num_crops: int = 1,
+    on_frame: Callable[[], object] = lambda: None,
+) -> list[Scene]:
+    """Follow one face through the frames of a video, which are read once.
+
+    Args:
+        frames: each (H, W, 3) uint8 sRGB, all of one size.
+        choose: says which face is meant in the first frame of each scene.
+        num_crops: as in `FaceAnalyser.track`.
+        on_frame: called after every frame; may raise.
+    """
+    scenes: list[Scene] = []
+    for _, group in itertools.groupby(_numbered(frames), key=lambda item: item[0]):
+        start = scenes[-1].stop if scenes else 0
+        pictures = (pixels for _, pixels in group)
+        scenes.append(_follow(start, pictures, analyser, choose, num_crops, on_frame))
+    return scenes
+
+
+def _numbered(frames: Iterable[np.ndarray]) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield the number of its scene with each frame."""
+    scene, before, usual = 0, None, 1.0
+    for pixels in frames:
+        grey = cv2.resize(pixels, _THUMB, interpolation=cv2.INTER_AREA)
+        grey = cv2.cvtColor(grey, cv2.COLOR_RGB2GRAY).astype(np.float32)
+        if before is not None:
+            change = float(np.abs(grey - before).mean())
+            if change > max(_CUT, _CUT_RATIO * usual):
+                scene += 1
+            else:
+                usual += 0.2 * (change - usual)
+        before = grey
+        yield scene, pixels
+
+
+def _follow(
+    start: int,
+    frames: Iterator[np.ndarray],
+    analyser: FaceAnalyser,
+    choose: FaceChooser,
+    num_crops: int,
+    on_frame: Callable[[], object],
+) -> Scene:
+    first = next(frames)
+    shown, fed = itertools.tee(itertools.chain([first], frames))
+    face = choose(first)
+    if face is None and not choose.anyone:
+        followed = ((None, 0.0) for _ in fed)
+    else:
+        followed = analyser.follow(fed, face, num_crops)
+    points, scores, patches, inside = [], [], [], []
+    picture, rest, least = first, 0, np.inf
+    for index, (landmarks, score) in enumerate(followed):
+        pixels = next(shown)
+        on_frame()
+        points.append(landmarks)
+        scores.append(score)
+        patches.append(None if landmarks is None else lower_face(pixels, landmarks))
+        unrest = np.inf if landmarks is None else _unrest(landmarks, pixels)
+        if unrest < least:
+            picture, rest, least = pixels.copy(), index, unrest
+        if landmarks is not None and len(inside) < _MOST_OPEN:
+            inside += _colours_inside(landmarks, pixels)
+    track = filled_track(points, scores)
+    landmarks = gaussian_filter1d(track.landmarks, _STEADY, axis=0, mode="nearest")
+    reasons = _reasons(track, patches, first.shape[:2])
+    speaks = uniform_filter1d(
+        minimum_filter1d((reasons == "").astype(np.float32), 2 * FADE + 1, mode="nearest"),
+        2 * FADE + 1,
+        mode="nearest",
+    )
+    inside = np.concatenate([np.zeros((0, 3), np.uint8), *inside])
+    return Scene(start, start + len(points), landmarks, speaks, reasons, rest, picture, inside)
+
+
+def _unrest(landmarks: np.ndarray, pixels: np.ndarray) -> float:
+    """Return how far a face is from looking into the camera with its lips shut."""
+    height = np.linalg.norm(landmarks[10, :2] - landmarks[152, :2])
+    gap = np.mean([np.linalg.norm(landmarks[a, :2] - landmarks[b, :2]) for a, b in _LIPS[:3]])
+    return gap / max(height, 1e-6) + 0.1 * (1 - visibility_of(landmarks, *pixels.shape[:2]))
+
+
+def _reasons(
+    track: FaceTrack, patches: list[np.ndarray | None], size: tuple[int, int]
+) -> np.ndarray:
+    """Return (F,) why frames cannot speak; `patches` are of `lower_face`."""
+    visibility = np.array([visibility_of(points, *size) for points in track.landmarks])
+    height = np.linalg.norm(track.landmarks[:, 10, :2] - track.landmarks[:, 152, :2], axis=1)
+    reasons = np.full(len(visibility), "", object)
+    if track.found.sum() > FEWEST_FRAMES:
+        seen = np.stack([patch for patch in patches if patch is not None])
+        reasons[np.flatnonzero(track.found)[covered(seen, track.landmarks[track.found])]] = (
+            "mouth covered"
+        )
+    reasons[visibility < LEAST_VISIBILITY] = "turned away or cut off"
+    reasons[height < MIN_FACE_PX] = f"smaller than {MIN_FACE_PX} pixels"
+    reasons[~track.found] = "no face"
+    return reasons
+
+
+def _colours_inside(landmarks: np.ndarray, pixels: np.ndarray) -> list[np.ndarray]:
+    """Return colours (K, 3) between the lips, in a list; none if they are nearly shut."""
+    top = landmarks[[above for above, _ in _LIPS], :2]
+    bottom = landmarks[[below for _, below in _LIPS], :2]
+    gap = float(np.linalg.norm(bottom[0] - top[0]))
+    height = float(np.linalg.norm(landmarks[10, :2] - landmarks[152, :2]))
+    if gap < max(_OPEN_PX, _OPEN_SHARE * height):
+        return []
+    shares = np.linspace(0.2, 0.8, 7)[:, None, None]
+    places = (top + shares * (bottom - top)).reshape(-1, 2).astype(int)
+    x, y = places.clip(0, np.array(pixels.shape[1::-1]) - 1).T
+    return [pixels[y, x]]

@@ -1,0 +1,135 @@
+"""How the networks of a tier are made to fit into the memory of a device: pure arithmetic.
+
+What costs least comes first: all resident; encoders of text and picture on the host; the VAE in
+tiles; blocks of the transformer streamed from the host; its weights kept in 8 bits.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+from skyreels_avatar.errors import InputError
+
+GB = 10**9
+_SHARE = 0.92  # of what is free; the rest is the allocator's and other programs'
+_STREAMED_BLOCKS = 3  # one at work, one on its way, one not yet given back
+# Estimates for one window of 81 frames, per megapixel of a frame; they wait for a measurement.
+_PASS_BYTES, _DECODE_BYTES, _TILE_BYTES = 12 * GB, 20 * GB, 2 * GB
+
+
+@dataclass(frozen=True)
+class MemoryPolicy:
+    """What is done so that a tier fits.
+
+    Attributes:
+        encoders_on_host: text and picture are encoded on the host, and the text encoder is dropped
+            after use.
+        tile_vae: the VAE works on tiles, which are blended; pictures differ a little.
+        stream_blocks: the transformer stays in the host's memory and comes block by block.
+        weights_in_8_bits: its weights are kept in 8 bits and widened for every product; frames
+            differ a little.
+    """
+
+    encoders_on_host: bool = False
+    tile_vae: bool = False
+    stream_blocks: bool = False
+    weights_in_8_bits: bool = False
+
+    def __str__(self) -> str:
+        words = {
+            "encoders_on_host": "encoders on the host",
+            "tile_vae": "VAE in tiles",
+            "stream_blocks": "blocks streamed from the host",
+            "weights_in_8_bits": "weights in 8 bits",
+        }
+        return ", ".join(text for name, text in words.items() if getattr(self, name)) or "all there"
+
+
+POLICIES = (
+    MemoryPolicy(),
+    MemoryPolicy(encoders_on_host=True),
+    MemoryPolicy(encoders_on_host=True, tile_vae=True),
+    MemoryPolicy(encoders_on_host=True, stream_blocks=True),
+    MemoryPolicy(encoders_on_host=True, tile_vae=True, stream_blocks=True),
+    MemoryPolicy(encoders_on_host=True, tile_vae=True, weights_in_8_bits=True),
+    MemoryPolicy(True, True, True, True),
+)
+
+
+@dataclass(frozen=True)
+class ModelBytes:
+    """What the networks of a tier take, in bytes, at the precision they run in.
+
+    Attributes:
+        transformer: all of it.
+        num_blocks: that it consists of.
+        beside: what is always on the device: ControlNet, VAE, the encoder of speech.
+        encoders: of text and picture.
+    """
+
+    transformer: int
+    num_blocks: int = 1
+    beside: int = 0
+    encoders: int = 0
+
+
+def memory_policy(
+    free_bytes: float, model: ModelBytes, num_pixels: int, host_bytes: float = math.inf
+) -> MemoryPolicy:
+    """Return the first of `POLICIES` that fits.
+
+    Args:
+        free_bytes: of the device.
+        num_pixels: of a frame of the video.
+        host_bytes: that are free in the host's memory.
+
+    Raises:
+        InputError: none fits.
+    """
+    for policy in POLICIES:
+        device, host = peak_bytes(policy, model, num_pixels), on_host(policy, model)
+        if device <= _SHARE * free_bytes and host <= _SHARE * host_bytes:
+            return policy
+    raise InputError(
+        f"the tier needs {device / _SHARE / GB:.1f} GB on the device and "
+        f"{host / _SHARE / GB:.1f} GB on the host at this size, "
+        f"free are {free_bytes / GB:.1f} and {host_bytes / GB:.1f} GB; give a smaller --size or "
+        "--memory full to try all the same"
+    )
+
+
+def peak_bytes(policy: MemoryPolicy, model: ModelBytes, num_pixels: int) -> float:
+    """Return about what a policy takes of the device at its height."""
+    weights = _transformer_bytes(policy, model)
+    if policy.stream_blocks:
+        weights *= min(1.0, _STREAMED_BLOCKS / model.num_blocks)
+    weights += model.beside + (0 if policy.encoders_on_host else model.encoders)
+    megapixels = num_pixels / 1e6
+    decoding = _TILE_BYTES if policy.tile_vae else _DECODE_BYTES * megapixels
+    return weights + max(_PASS_BYTES * megapixels, decoding)
+
+
+def on_host(policy: MemoryPolicy, model: ModelBytes) -> float:
+    """Return about what a policy keeps in the host's memory, the text encoder at work included."""
+    streamed = _transformer_bytes(policy, model) if policy.stream_blocks else 0
+    return streamed + (model.encoders if policy.encoders_on_host else 0)
+
+
+def parse_memory(text: str) -> float | None:
+    """Return the bytes of "24gb"; infinity for "full", None for "auto".
+
+    Raises:
+        InputError: text of another form.
+    """
+    wanted = text.strip().lower()
+    if wanted in ("auto", "full"):
+        return None if wanted == "auto" else math.inf
+    if (match := re.fullmatch(r"(\d+(?:\.\d+)?)\s*gb?", wanted)) and float(match[1]) > 0:
+        return float(match[1]) * GB
+    raise InputError(f"memory is auto, full, or gigabytes like 24gb, got {text!r}")
+
+
+def _transformer_bytes(policy: MemoryPolicy, model: ModelBytes) -> float:
+    return model.transformer / (2 if policy.weights_in_8_bits else 1)

@@ -1,0 +1,64 @@
+"""What diffusers can do for the speed of a transformer, switched on by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from skyreels_avatar.errors import InputError
+from skyreels_avatar.models.context_parallel import num_parts
+
+
+def attention_backends() -> list[str]:
+    """Return the names that `set_attention` knows."""
+    from diffusers.models.attention_dispatch import AttentionBackendName
+
+    return sorted(name.value for name in AttentionBackendName)
+
+
+def set_attention(module: torch.nn.Module, name: str) -> None:
+    """Let a network attend by a backend of diffusers.
+
+    Raises:
+        InputError: there is none of that name, or what it needs is not here.
+    """
+    if name not in attention_backends():
+        raise InputError(
+            f"unknown attention_backend {name!r}; known are {', '.join(attention_backends())}"
+        )
+    try:
+        module.set_attention_backend(name)
+    except (RuntimeError, ValueError, ImportError) as error:
+        raise InputError(f"attention_backend {name} cannot be used here: {error}") from error
+
+
+def cache_first_block(transformer: torch.nn.Module, threshold: float) -> None:
+    """Leave out all blocks but the first in steps in which what that one adds hardly changes.
+
+    Args:
+        threshold: relative change of it up to which the others' sum of the last step is taken.
+
+    Raises:
+        InputError: the transformer's tokens are split; each process would decide for itself.
+    """
+    from diffusers import FirstBlockCacheConfig
+    from diffusers.hooks._helpers import TransformerBlockMetadata, TransformerBlockRegistry
+
+    if num_parts(transformer) > 1:
+        raise InputError("first_block_cache is not for context_parallel; leave one of them out")
+    kind = type(transformer.blocks[0])
+    TransformerBlockRegistry.register(kind, TransformerBlockMetadata(return_hidden_states_index=0))
+    transformer.enable_cache(FirstBlockCacheConfig(threshold=threshold))
+
+
+@contextmanager
+def one_window(transformer: torch.nn.Module) -> Iterator[None]:
+    """Let what a cache of features keeps begin and end with a window."""
+    if not getattr(transformer, "is_cache_enabled", False):
+        yield
+        return
+    transformer._reset_stateful_cache()
+    with transformer.cache_context("window"):
+        yield

@@ -1,0 +1,153 @@
+"""From an existing video and a new voice to a shot that the pass can make."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from skyreels_avatar.components import Components
+from skyreels_avatar.errors import InputError
+from skyreels_avatar.faces.analyser import Face, visibility_of
+from skyreels_avatar.faces.chooser import FaceChooser
+from skyreels_avatar.faces.region import box_of
+from skyreels_avatar.faces.scenes import Scene, watch
+from skyreels_avatar.media.audio import AudioTrack
+from skyreels_avatar.media.image import Portrait
+from skyreels_avatar.media.speech import SpokenText
+from skyreels_avatar.media.video import VideoReader
+from skyreels_avatar.models.vae import ReferenceMotionVAE
+from skyreels_avatar.pipeline.encode import (
+    OpenShot,
+    ShotFiles,
+    UnseenSpan,
+    open_shot,
+    open_sound,
+    plan_request,
+    read_shot,
+)
+from skyreels_avatar.pipeline.footage import Footage, FootageReference
+from skyreels_avatar.pipeline.lengths import plan_length
+from skyreels_avatar.pipeline.voice import read_voice
+from skyreels_avatar.script import GenerationRequest
+
+logger = logging.getLogger(__name__)
+
+_NUM_CROPS = 3  # of the face mesh: it trembles less
+_watched: dict[tuple, list[Scene]] = {}  # the latest, since dubbing retalks the same footage again
+
+
+@dataclass(frozen=True, eq=False)
+class FootageFiles:
+    """The files of a shot that retalks, read and checked.
+
+    Attributes:
+        video: the footage.
+        audio: the new sound, as long as the output.
+        voice: what the networks hear, as long as `audio`.
+        source: (N,) which frame of the footage each frame of the output shows.
+        height, width: of both.
+        spoken: the words of `audio`, where it was made of a text.
+    """
+
+    video: VideoReader
+    audio: AudioTrack
+    voice: AudioTrack
+    source: np.ndarray
+    height: int
+    width: int
+    spoken: SpokenText | None = None
+
+
+def read_footage(request: GenerationRequest) -> FootageFiles:
+    """Read the video and the voice of a request.
+
+    Raises:
+        InputError: a file cannot be used.
+    """
+    shot = request.shot
+    video = VideoReader(shot.video)
+    heard = read_voice(shot)
+    plan = plan_length(
+        shot.length, heard.audio.duration_s, video.num_frames, video.fps, request.fps
+    )
+    return FootageFiles(
+        video,
+        heard.audio.lasting(plan.duration_s),
+        heard.driving.lasting(plan.duration_s),
+        np.array([plan.index(frame) for frame in range(plan.num_frames)]),
+        video.height // 2 * 2,
+        video.width // 2 * 2,
+        heard.spoken,
+    )
+
+
+def open_footage(
+    request: GenerationRequest,
+    files: FootageFiles,
+    components: Components,
+    on_frame: Callable[[], object] = lambda: None,
+) -> OpenShot:
+    """Find who speaks in a video, follow the face, and count the frames of the output.
+
+    Args:
+        on_frame: called after every frame that was looked at; may raise.
+
+    Raises:
+        FaceError: there is no such face.
+        InputError: the tier's networks draw whole pictures.
+    """
+    tier, shot, vae = components.tier, request.shot, components.vae
+    if not isinstance(vae, ReferenceMotionVAE):
+        raise InputError(
+            f"tier {tier.name} draws whole pictures and cannot leave a video as it is; retalk "
+            "with a tier whose latents are motion, as the default one's are"
+        )
+    stat = files.video.path.stat()
+    key = str(files.video.path), stat.st_mtime_ns, stat.st_size, shot.face
+    if key not in _watched:
+        analyser = components.face_analyser()
+        choose = FaceChooser(shot.face, analyser, files.video)
+        scenes = watch(iter(files.video), analyser, choose, _NUM_CROPS, on_frame)
+        _watched.clear()
+        _watched[key] = scenes
+    scenes = _watched[key]
+    with torch.no_grad():
+        footage = Footage(files.video.path, files.source, (files.height, files.width))
+        reference = FootageReference(footage, scenes, shot.keep, vae)
+    unseen = tuple(
+        UnseenSpan(round(start / request.fps, 3), round(stop / request.fps, 3), reason)
+        for start, stop, reason in reference.unseen()
+    )
+    for span in unseen:
+        logger.warning(
+            "%.2f s to %.2f s: %s; the video is left as it is there",
+            span.start_s, span.end_s, span.reason,
+        )  # fmt: skip
+    plan = plan_request(request, files, tier)
+    scene = next((scene for scene in scenes if scene.speaks.any()), scenes[0])
+    landmarks = scene.landmarks[scene.rest]
+    visibility = visibility_of(landmarks, files.height, files.width)
+    face = Face(box_of(landmarks), landmarks, 1.0, visibility)
+    sound = open_sound((files.voice,), components.audio_encoder)
+    return OpenShot(Portrait(scene.picture), face, sound, plan, reference=reference, unseen=unseen)
+
+
+def read_any(request: GenerationRequest) -> ShotFiles | FootageFiles:
+    """Read the files of a request: of a picture, or of a video that is to retalk."""
+    return read_shot(request) if request.shot.video is None else read_footage(request)
+
+
+def open_any(
+    request: GenerationRequest,
+    files: ShotFiles | FootageFiles,
+    components: Components,
+    on_frame: Callable[[], object],
+) -> OpenShot:
+    """Find the face of a shot and count its frames: see `open_shot` and `open_footage`."""
+    if isinstance(files, FootageFiles):
+        return open_footage(request, files, components, on_frame)
+    return open_shot(request, files, components)

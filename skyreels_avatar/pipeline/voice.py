@@ -1,0 +1,66 @@
+"""The sound of a shot: what the video plays, and what the networks hear."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from skyreels_avatar.errors import InputError
+from skyreels_avatar.media.activity import gated
+from skyreels_avatar.media.audio import AudioTrack
+from skyreels_avatar.media.speech import DEFAULT_VOICE, SpokenText, speak
+from skyreels_avatar.script import Shot
+
+# Separators and codecs add or drop a frame or two at the ends.
+MAX_VOCALS_APART_S = 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class ShotVoice:
+    """The sound of a shot.
+
+    Attributes:
+        audio: what the video plays.
+        driving: what the networks hear, as long as `audio`.
+        spoken: the words of `audio`, where it was made of a text.
+    """
+
+    audio: AudioTrack
+    driving: AudioTrack
+    spoken: SpokenText | None = None
+
+
+def read_voice(shot: Shot) -> ShotVoice:
+    """Read the sound of a shot, or say its text, and cut the piece that is used out of it.
+
+    Raises:
+        InputError: the sound, the text or the voice cannot be used, or the vocals are not as long
+            as the sound.
+        MissingExtraError: there is a text, and no engine to say it.
+    """
+    spoken = None
+    if shot.text is not None:
+        spoken = speak(shot.text, shot.voice or DEFAULT_VOICE).cut(shot.start_s, shot.end_s)
+        return ShotVoice(spoken.audio, spoken.audio, spoken)
+    audio = AudioTrack.load(shot.audio)
+    driving = audio if shot.vocals is None else _vocals(shot.vocals, audio)
+    if shot.start_s is not None or shot.end_s is not None:
+        audio, driving = (track.cut(shot.start_s, shot.end_s) for track in (audio, driving))
+    return ShotVoice(audio, gated(driving) if shot.gate == "auto" else driving)
+
+
+def _vocals(path: Path, audio: AudioTrack) -> AudioTrack:
+    """Read the vocals of a sound and give them exactly its length."""
+    vocals = AudioTrack.load(path)
+    if abs(vocals.duration_s - audio.duration_s) > MAX_VOCALS_APART_S:
+        raise InputError(
+            f"the vocals {path} last {vocals.duration_s:.2f} s and the sound {audio.path} "
+            f"{audio.duration_s:.2f} s; give vocals of the same recording, at most "
+            f"{MAX_VOCALS_APART_S:g} s shorter or longer"
+        )
+    wanted = round(audio.duration_s * vocals.sample_rate)
+    samples = np.zeros(wanted, np.float32)
+    samples[: len(vocals.samples)] = vocals.samples[:wanted]
+    return AudioTrack(samples, vocals.sample_rate, vocals.path)

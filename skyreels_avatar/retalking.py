@@ -1,0 +1,108 @@
+"""New words for an existing video, which otherwise stays as it is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from skyreels_avatar.errors import InputError
+from skyreels_avatar.generate import GenerationResult, generate_request
+from skyreels_avatar.media.video import VideoReader
+from skyreels_avatar.pipeline.progress import OnProgress
+from skyreels_avatar.script import GenerationRequest, SamplingParams, Shot
+
+
+def retalk(
+    video: str | Path,
+    audio: str | Path,
+    prompt: str = "",
+    *,
+    keep: str = "face",
+    length: str = "audio",
+    output: str | Path = "output.mp4",
+    tier: str | None = None,
+    seed: int = 0,
+    face: str = "auto",
+    num_inference_steps: int | None = None,
+    start_s: float | None = None,
+    end_s: float | None = None,
+    on_progress: OnProgress | None = None,
+) -> GenerationResult:
+    """Let the person in a video say something else, and return where the new video is.
+
+    Size and frame rate are the video's. Outside what may change, every pixel stays as decoded.
+    Where no mouth can be seen the video is passed through; these spans are in `unseen` of the
+    result and in a JSON file beside the output.
+
+    Args:
+        video: the footage; the person may speak in it.
+        audio: the new voice; any file FFmpeg reads.
+        prompt: how the person performs.
+        keep: "lips" changes only mouth and jaw, "face" the face, "none" head and shoulders, too.
+        length: where video and sound differ in length: see `Shot`.
+        output: an .mp4 file.
+        tier: as in `generate`; None is its default.
+        seed: the same seed gives the same frames on the same machine.
+        face: "auto" (who speaks, else the largest), the number of a face, a point "x,y" or a box
+            "x,y,w,h" in the first frame, or the file of a photo of the person.
+        num_inference_steps: None takes the tier's default.
+        start_s, end_s: the piece of the sound that is used.
+        on_progress: as in `generate`.
+
+    Raises:
+        InputError: something given cannot be used; the message says what to do.
+        CheckpointError: weights of the tier are missing or damaged.
+        Cancelled: `on_progress` returned False. No file is left then, nor after an error.
+    """
+    shot = Shot(
+        video=video,
+        audio=audio,
+        prompt=prompt,
+        start_s=start_s,
+        end_s=end_s,
+        face=face,
+        keep=keep,
+        length=length,
+    )
+    sampling = SamplingParams(num_inference_steps, seed=seed)
+    named = {} if tier is None else {"tier": tier}
+    request = GenerationRequest(
+        shot, output, fps=VideoReader(shot.video).fps, sampling=sampling, **named
+    )
+    result = generate_request(request, on_progress)
+    _write_spans(result)
+    return result
+
+
+def dub(
+    video: str | Path, audios: Sequence[str | Path], prompt: str = "", **options
+) -> list[GenerationResult]:
+    """Make one video for each of several voices; the footage is looked at once.
+
+    Args:
+        video: the footage.
+        audios: the voices, for example one for each language.
+        prompt: how the person performs.
+        options: of `retalk`. With several voices the name of each is added to `output`.
+    """
+    audios = [Path(audio) for audio in audios]
+    if not audios:
+        raise InputError("no sound was given; name one sound file or more")
+    output = Path(options.pop("output", "output.mp4"))
+    outputs = [output]
+    if len(audios) > 1:
+        outputs = [output.with_name(f"{output.stem}_{a.stem}{output.suffix}") for a in audios]
+        if len(set(outputs)) < len(outputs):
+            raise InputError("the voices need different file names, since the videos get them")
+    return [
+        retalk(video, audio, prompt, output=path, **options) for audio, path in zip(audios, outputs)
+    ]
+
+
+def _write_spans(result: GenerationResult) -> None:
+    """Write beside the video in which spans no mouth was seen."""
+    spans = [asdict(span) for span in result.unseen]
+    text = json.dumps({"video": result.path.name, "unseen": spans}, indent=2)
+    result.path.with_suffix(".json").write_text(text + "\n", encoding="utf-8")

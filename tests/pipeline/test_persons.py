@@ -1,0 +1,98 @@
+"""Several persons in a picture: their sounds, and who is where while the camera moves."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import skyreels_avatar as sa
+from camera import CameraMove, ReferenceVideo, build_scene, plan_path
+from skyreels_avatar.errors import FaceError, InputError
+from skyreels_avatar.faces.analyser import Face, FaceAnalyser
+from skyreels_avatar.faces.select import find_faces
+from skyreels_avatar.pipeline.persons import PersonMasks, person_mattes, read_sounds
+from skyreels_avatar.pipeline.reference import ShotReference
+from tests.samples import write_pair, write_voice
+
+BOXES = "100,40,90,110", "410,40,90,110"
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory) -> np.ndarray:
+    return np.asarray(Image.open(write_pair(tmp_path_factory.mktemp("pair"))))
+
+
+@pytest.fixture(scope="module")
+def faces(pair) -> tuple[Face, ...]:
+    return find_faces(pair, BOXES, FaceAnalyser())
+
+
+@pytest.fixture(scope="module")
+def mattes(pair, faces) -> np.ndarray:
+    return person_mattes(pair, faces)
+
+
+def masks_of(pair, faces, mattes, move: CameraMove) -> PersonMasks:
+    picture = torch.from_numpy(pair).permute(2, 0, 1).float() / 255
+    depth = torch.full(pair.shape[:2], 3.0)
+    mask = torch.from_numpy(mattes.max(0))
+    scene = build_scene(picture, depth, mask, faces[0].box)
+    video = ReferenceVideo(scene, plan_path(move, scene, 25, 25.0))
+    reference = ShotReference(video, torch.from_numpy(faces[0].landmarks))
+    return PersonMasks(mattes, faces, reference)
+
+
+def test_mattes_hold_one_person_each(mattes):
+    assert mattes.shape == (2, 240, 600)
+    assert mattes[0, :, :300].sum() > 0.95 * mattes[0].sum() > 1000
+    assert mattes[1, :, 300:].sum() > 0.95 * mattes[1].sum() > 1000
+    assert not (mattes[0] * mattes[1]).any()
+
+
+@pytest.mark.parametrize("move", [CameraMove("static"), CameraMove("pan_left", 1.0)])
+def test_every_token_belongs_to_one(pair, faces, mattes, move):
+    masks = masks_of(pair, faces, mattes, move)
+    for frame in (0, 24):
+        found = masks.at(frame)
+        assert found.shape == (3, 15, 37) and found.sum(0).eq(1).all()
+        assert found[:2].sum((1, 2)).min() > 20 and found[2].sum() > 50
+
+
+def test_masks_follow_the_camera(pair, faces, mattes):
+    masks = masks_of(pair, faces, mattes, CameraMove("pan_left", 1.0))
+    columns = torch.arange(37.0)
+    middles = [(masks.at(i)[0] * columns).sum() / masks.at(i)[0].sum() for i in (0, 24)]
+    moved = (middles[1] - middles[0]) * 16
+    face = masks._reference.landmarks(0, 25)[[0, 24], :, 0].mean(1)
+    assert abs(moved) > 8 and abs(moved - (face[1] - face[0])) < 16
+
+
+def test_the_same_face_twice_is_refused(pair):
+    with pytest.raises(FaceError, match="mean the same face"):
+        find_faces(pair, [BOXES[0], "102,42,90,110"], FaceAnalyser())
+
+
+def test_voices_are_as_long_as_what_is_played(tmp_path):
+    voice = write_voice(tmp_path, 1.0)
+    speakers = [sa.Speaker("a", "0", voice), sa.Speaker("b", "1")]
+    played, voices = read_sounds(sa.Shot(image="p.png", speakers=speakers))
+    assert [round(v.duration_s, 3) for v in (played, *voices)] == [1.0] * 3
+    assert voices[0].samples.any() and not voices[1].samples.any()
+    played, voices = read_sounds(sa.Shot(image="p.png", speakers=speakers, end_s=0.4))
+    assert [round(v.duration_s, 3) for v in (played, *voices)] == [0.4] * 3
+
+
+def test_one_speaker_without_a_sound_of_its_own_has_that_of_the_shot(tmp_path):
+    voice = write_voice(tmp_path, 0.5)
+    shot = sa.Shot(image="p.png", audio=voice, speakers=[sa.Speaker("a", "0")])
+    played, voices = read_sounds(shot)
+    assert len(voices) == 1 and (voices[0].samples == played.samples).all()
+
+
+def test_a_tier_that_moves_one_face_says_so(tmp_path):
+    pair, voice = write_pair(tmp_path), write_voice(tmp_path, 0.5)
+    speakers = [sa.Speaker("a", BOXES[0], voice), sa.Speaker("b", BOXES[1])]
+    with pytest.raises(InputError, match="moves one face of a picture; give one speaker"):
+        sa.generate(pair, speakers=speakers, output=tmp_path / "x.mp4")

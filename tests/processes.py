@@ -1,0 +1,37 @@
+"""Several processes of this machine that know each other, as torchrun starts them."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+
+def run_together(code: str, root: Path, count: int = 2, *arguments: str) -> list[str]:
+    """Run Python code in several processes and return what each printed.
+
+    Raises:
+        AssertionError: one of them failed.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    world = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(count)}
+    world |= {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-c", code, *arguments],
+            env={**os.environ, **world, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+            **pipes,
+        )
+        for rank in range(count)
+    ]
+    printed = []
+    for process in processes:
+        out, errors = process.communicate(timeout=240)
+        assert process.returncode == 0, errors
+        printed.append(out)
+    return printed
