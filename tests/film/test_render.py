@@ -230,3 +230,38 @@ def test_an_engine_that_is_none_is_refused_and_nothing_is_left(kit, tmp_path):
     with pytest.raises(InputError, match="engine is one of local, ray"):
         sa.render(kit.script(1), tmp_path / "film.mp4", tier=kit.tier, engine="steam")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_change_of_vocals_makes_a_shot_again(kit, tmp_path):
+    vocals = tmp_path / "vocals.wav"
+    sa.AudioTrack.load(kit.voice).save(vocals)
+    script = kit.script(num_shots=3, vocals=vocals)
+    render(script, tmp_path / "film.mp4", tier=kit.tier)
+    track = sa.AudioTrack.load(kit.voice)
+    sa.AudioTrack(0.5 * track.samples[::-1], track.sample_rate).save(vocals)
+    result = render(script, tmp_path / "film.mp4", tier=kit.tier)
+    assert [shot.is_new for shot in result.shots] == [False, False, True]
+    assert not list((tmp_path / "film.mp4.work").rglob("*.wav"))
+
+
+def test_a_video_of_another_size_is_refused_before_anything_is_made(kit, tmp_path):
+    made = render(kit.script(1), tmp_path / "take.mp4", tier=kit.tier).path
+    script = kit.script(2)
+    retalk = sa.Shot(video=made, end_s=0.8)
+    other = replace(script, shots=(script.shots[0], retalk), height=96, width=96)
+    with pytest.raises(ScriptError, match=r"shot 2: .*is 64x64, the film 96x96"):
+        render(other, tmp_path / "film.mp4", tier=kit.tier)
+    longer = replace(retalk, length="silence", end_s=0.6)
+    with pytest.raises(ScriptError, match=r"shot 2: with length: silence"):
+        render(
+            replace(script, shots=(script.shots[0], longer)), tmp_path / "film.mp4", tier=kit.tier
+        )
+    assert not (tmp_path / "film.mp4").exists()
+
+
+def test_shots_of_a_film_may_be_videos_that_say_something_else(kit, tmp_path):
+    made = render(kit.script(1), tmp_path / "take.mp4", tier=kit.tier).path
+    script = kit.script(2)
+    script = replace(script, shots=(script.shots[0], sa.Shot(video=made, end_s=1.0, fade_s=0.16)))
+    result = render(script, tmp_path / "film.mp4", tier=kit.tier)
+    assert sa.VideoReader(result.path).num_frames == 25
