@@ -11,14 +11,15 @@ from skyreels_avatar.errors import InputError
 from skyreels_avatar.generate import GenerationResult, generate_request
 from skyreels_avatar.media.video import VideoReader
 from skyreels_avatar.pipeline.progress import OnProgress
-from skyreels_avatar.script import GenerationRequest, SamplingParams, Shot
+from skyreels_avatar.script import GenerationRequest, SamplingParams, Shot, Speaker
 
 
 def retalk(
     video: str | Path,
-    audio: str | Path,
+    audio: str | Path | None = None,
     prompt: str = "",
     *,
+    speakers: Sequence[Speaker] = (),
     keep: str = "face",
     length: str = "audio",
     output: str | Path = "output.mp4",
@@ -40,6 +41,8 @@ def retalk(
         video: the footage; the person may speak in it.
         audio: the new voice; any file FFmpeg reads.
         prompt: how the person performs.
+        speakers: who of several persons says what, in place of `audio` and `face`; who has no
+            voice stays as in the video.
         keep: "lips" changes only mouth and jaw, "face" the face, "none" head and shoulders, too.
         length: where video and sound differ in length: see `Shot`.
         output: an .mp4 file.
@@ -65,6 +68,7 @@ def retalk(
         face=face,
         keep=keep,
         length=length,
+        speakers=speakers,
     )
     sampling = SamplingParams(num_inference_steps, seed=seed)
     named = {} if tier is None else {"tier": tier}
@@ -88,9 +92,11 @@ def dub(
         options: of `retalk`. With several voices the name of each is added to `output`.
     """
     audios = [Path(audio) for audio in audios]
-    if not audios:
-        raise InputError("no sound was given; name one sound file or more")
+    if not audios and not options.get("speakers"):
+        raise InputError("no sound was given; name one sound file or more, or speakers")
     output = Path(options.pop("output", "output.mp4"))
+    if not audios:
+        return [retalk(video, None, prompt, output=output, **options)]
     outputs = [output]
     if len(audios) > 1:
         outputs = [output.with_name(f"{output.stem}_{a.stem}{output.suffix}") for a in audios]

@@ -91,7 +91,7 @@ def source_of(video: Path) -> np.ndarray:
 
 def inside(opened, name: str) -> np.ndarray:
     """Return (F, H, W) bool: the pixels whose centres lie in a region round the face."""
-    reference = opened.reference
+    reference = opened.references[0]
     frame = FaceFrame.of(reference.landmarks(0, reference.num_frames))
     height, width = reference.size
     y, x = np.mgrid[0:height, 0:width] + 0.5
@@ -152,7 +152,7 @@ def test_scenes_are_told_apart_at_a_cut(folder, talker, voice):
     with sa.VideoWriter(cut, *pixels.shape[1:3], FPS) as writer:
         writer.write(pixels)
     _, opened = retalked(cut, voice, keep="lips")
-    reference = opened.reference
+    reference = opened.references[0]
     assert [reference.scene_at(frame) for frame in (0, 19, 20, 39)] == [0, 0, 1, 1]
     assert (20, 24) in reference.chunks(16, 24) or (20, 28) in reference.chunks(16, 32)
 
@@ -197,3 +197,29 @@ def test_the_command_says_what_is_wrong(talker, voice, capsys):
         code = run(["retalk", "--video", str(talker), "--audio", str(voice), *options])
         assert code == 2 and message in capsys.readouterr().err
     assert run(["retalk", "--video", "none.mp4", "--audio", str(voice)]) == 2
+
+
+def test_a_person_without_a_voice_stays_as_in_the_video(folder, pair, voice):
+    source = source_of(pair)
+    speakers = [sa.Speaker("ann", "150,100"), sa.Speaker("ben", "450,100", voice)]
+    request = sa.GenerationRequest(
+        sa.Shot(video=pair, speakers=speakers, keep="lips"), folder / "unused.mp4"
+    )
+    components = load_components(request.tier)
+    opened = open_footage(request, read_footage(request), components)
+    writer = Frames()
+    AvatarPipeline(components)(request, opened, writer, Reporter())
+    changed = (np.concatenate(writer.chunks) != source).any((0, 1, 3))
+    assert changed[300:].any() and not changed[:300].any()
+
+
+@pytest.mark.parametrize(("length", "frames"), [("video", NUM_FRAMES), ("loop", 60), ("audio", 60)])
+def test_lengths_are_those_of_the_policy(folder, talker, length, frames):
+    longer = folder / "longer.wav"
+    if not longer.exists():
+        sa.AudioTrack(np.full(38_400, 0.01, np.float32), 16_000).save(longer)
+    path = folder / f"{length}.mp4"
+    result = sa.retalk(talker, longer, keep="lips", length=length, output=path)
+    video = sa.VideoReader(result.path)
+    assert video.num_frames == frames == result.num_frames
+    assert abs(video.audio().duration_s - frames / FPS) < 1 / FPS

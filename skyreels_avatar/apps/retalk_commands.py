@@ -9,14 +9,23 @@ import typer
 from rich.console import Console
 
 from skyreels_avatar.apps.progress_bar import progress_bar
+from skyreels_avatar.apps.studio_options import parsed_speakers
 
 
 def retalk_command(
     video: Annotated[Path, typer.Option(help="The footage; the person may speak in it.")],
     audio: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Option(help="The new voice. Several times, for dubbing: one video for each."),
-    ],
+    ] = None,
+    speaker: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=FACE,AUDIO",
+            help="One of several persons, repeatable: FACE as --face, AUDIO the voice, nothing = "
+            "stays as in the video.",
+        ),
+    ] = None,
     prompt: Annotated[str, typer.Option(help="How the person performs, in English.")] = "",
     keep: Annotated[
         str,
@@ -58,7 +67,7 @@ def retalk_command(
     with progress_bar(stderr) as on_progress:
         results = dub(
             video,
-            audio,
+            audio or [],
             prompt,
             keep=keep,
             length=length,
@@ -66,6 +75,7 @@ def retalk_command(
             tier=tier,
             seed=seed,
             face=face,
+            speakers=parsed_speakers(speaker),
             num_inference_steps=steps,
             start_s=audio_start,
             end_s=audio_end,

@@ -46,6 +46,22 @@ class Conditions:
             }
         )
 
+    def persons(self) -> list[Conditions]:
+        """Return the conditions of each of several persons who share the words."""
+        count = len(self.known_latents)
+        if count == 1:
+            return [self]
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return [
+            Conditions(
+                **{
+                    name: value[i : i + 1] if value is not None and len(value) == count else value
+                    for name, value in values.items()
+                }
+            )
+            for i in range(count)
+        ]
+
     def without_text(self) -> Conditions:
         """Return the same conditions with the negative prompt in the prompt's place."""
         return replace(self, prompt_embeds=self.negative_embeds)

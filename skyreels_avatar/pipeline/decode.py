@@ -42,8 +42,14 @@ class Decoder:
 
     def _decode(self, latents: torch.Tensor, segment: Segment, first: int, last: int) -> np.ndarray:
         pixels = self.reference.frames(first, last)
+        self.draw(pixels, latents, segment, first)
+        return pixels
+
+    def draw(self, pixels: np.ndarray, latents: torch.Tensor, segment: Segment, first: int) -> None:
+        """Let the face talk in pictures (F, H, W, 3) from number `first` on, in place."""
+        last = first + len(pixels)
         if not self.reference.changes(first, last):
-            return pixels
+            return
         landmarks = self.reference.landmarks(first, last)
         left, top, right, bottom = self.reference.box(landmarks)
         inside = pixels[:, top:bottom, left:right]
@@ -67,7 +73,6 @@ class Decoder:
         for below, above, where in zip(inside, talking, matte):
             above = cv2.cvtColor(above, cv2.COLOR_RGBA2RGB)
             below[:] = cv2.copyTo(above, where, np.ascontiguousarray(below))
-        return pixels
 
 
 def known_latents(vae: ReferenceMotionVAE, latents: torch.Tensor, num_frames: int) -> torch.Tensor:

@@ -47,6 +47,7 @@ from skyreels_avatar.tiers import Tier, load_tier, models_folder
 logger = logging.getLogger(__name__)
 
 _MAX_FINE_PX = 1280 * 960  # of a video; larger ones are fine enough, and twice would be much
+_REGION_AMONG_OTHERS = (-0.75, -1.15, 0.75, 0.62)  # of a face: its neighbours stay
 _TOKENS_BESIDE = 8  # more than `audio_windows` reaches beyond a window on either side
 _MEL_MARGIN = 2  # mel frames beside a cut whose 25 ms would reach beyond it
 
@@ -90,8 +91,8 @@ class OpenShot:
         sound: the voice, as long as the shot; None for a silent preview.
         plan: how many frames, and in which windows.
         fine: `portrait` twice as fine; None for large videos.
-        reference: the reference video where it exists already; None = the picture seen by the
-            camera.
+        references: the reference video of each speaker where it exists already; () = the picture
+            seen by the camera.
         unseen: where that reference video is left as it is.
         beside: the faces of the other speakers.
     """
@@ -101,7 +102,7 @@ class OpenShot:
     sound: ShotSound | SpeechSound | None
     plan: ShotPlan
     fine: Portrait | None = None
-    reference: FootageReference | None = None
+    references: tuple[FootageReference, ...] = ()
     unseen: tuple[UnseenSpan, ...] = ()
     beside: tuple[Face, ...] = ()
 
@@ -149,7 +150,6 @@ def open_shot(request: GenerationRequest, files: ShotFiles, components: Componen
 
     Raises:
         FaceError: there is no face, or not the one that was asked for.
-        InputError: several speakers, where the tier moves one face.
     """
     if request.windows != "overlap" and not isinstance(components.vae, ReferenceMotionVAE):
         raise InputError(
@@ -216,8 +216,10 @@ def _crop_start(focus: float, crop: float, side: float) -> float:
     return max(min(focus - crop / 2, side - crop), 0.0)
 
 
-def build_reference(opened: OpenShot, camera: Camera, depth_backend: str = "auto") -> ShotReference:
-    """Return the reference video: the picture seen through the whole camera move."""
+def build_references(
+    opened: OpenShot, camera: Camera, depth_backend: str = "auto"
+) -> list[ShotReference]:
+    """Return the reference video, the picture seen through the whole camera move, of each face."""
     pixels, face = opened.portrait.pixels, opened.face
     mask = person_mattes(pixels, opened.faces).max(0)
     weights = models_folder() / "depth-anything-v2-small"
@@ -233,14 +235,20 @@ def build_reference(opened: OpenShot, camera: Camera, depth_backend: str = "auto
     except ValueError as error:
         raise InputError(str(error)) from error
     fine = None if opened.fine is None else opened.fine.as_tensor()
-    landmarks = torch.from_numpy(face.landmarks)
-    return ShotReference(ReferenceVideo(scene, path), landmarks, fine)
+    video = ReferenceVideo(scene, path)
+    region = _REGION_AMONG_OTHERS if opened.beside else None
+    return [
+        # Who comes first is drawn from the picture itself, the others over what is drawn then.
+        ShotReference(video, torch.from_numpy(one.landmarks), fine, region, detailed=one is face)
+        for one in opened.faces
+    ]
 
 
 def open_sound(voices: Sequence[AudioTrack], encoder: torch.nn.Module) -> ShotSound | SpeechSound:
     """Return the voices of a shot as the encoder of a tier hears them."""
     if isinstance(encoder, AudioEncoder):
-        return ShotSound(voices[0], encoder)
+        sounds = [ShotSound(voice, encoder) for voice in voices]
+        return sounds[0] if len(sounds) == 1 else GroupSound(sounds)
     return SpeechSound(voices, encoder)
 
 
@@ -259,6 +267,17 @@ class SpeechSound:
         """Return (1, T, P N, D): of all persons the tokens round each latent frame of a window."""
         window = segment.first_frame, num_latent_frames
         return torch.cat([self._projector.tokens(one, *window) for one in self._features], dim=2)
+
+
+class GroupSound:
+    """The voices of several persons, stacked along the batch."""
+
+    def __init__(self, sounds: Sequence[ShotSound]):
+        self._sounds = sounds
+
+    def window(self, segment: Segment, num_latent_frames: int) -> torch.Tensor:
+        """Return (P, T, N, D): of each person the tokens round each latent frame of a window."""
+        return torch.cat([sound.window(segment, num_latent_frames) for sound in self._sounds])
 
 
 class ShotSound:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
@@ -10,11 +10,11 @@ from skyreels_avatar.components import Components
 from skyreels_avatar.models.vae import ReferenceMotionVAE
 from skyreels_avatar.pipeline.conditions import Conditions
 from skyreels_avatar.pipeline.denoise import Sampling, denoise, segment_generator
-from skyreels_avatar.pipeline.encode import OpenShot, build_reference
-from skyreels_avatar.pipeline.motion_space import MotionSpace
+from skyreels_avatar.pipeline.encode import OpenShot, build_references
+from skyreels_avatar.pipeline.motion_space import GroupSpace, MotionSpace
 from skyreels_avatar.pipeline.persons import PersonMasks, person_mattes
 from skyreels_avatar.pipeline.pixel_space import PixelSpace
-from skyreels_avatar.pipeline.plan import Segment
+from skyreels_avatar.pipeline.plan import Segment, ShotPlan
 from skyreels_avatar.pipeline.progress import Reporter
 from skyreels_avatar.pipeline.reference import ShotReference
 from skyreels_avatar.pipeline.work import WorkFolder
@@ -44,12 +44,13 @@ class EncodedShot:
         if components.image_encoder is not None:
             picture = 2 * opened.portrait.as_tensor()[None] - 1
             self.image_embeds = components.image_encoder(picture)
-        self.reference = opened.reference or build_reference(opened, shot.camera)
+        references = opened.references or build_references(opened, shot.camera)
+        self.reference = references[0]
         self.persons = None
-        if opened.beside:
+        if opened.beside and not isinstance(components.vae, ReferenceMotionVAE):
             mattes = person_mattes(opened.portrait.pixels, opened.faces)
             self.persons = PersonMasks(mattes, opened.faces, self.reference)
-        self.space = open_space(components.vae, opened, self.reference, self.seed)
+        self.space = open_space(components.vae, opened.plan, references, self.seed)
 
     def conditions(self, segment: Segment, made: Mapping[int, torch.Tensor]) -> Conditions:
         """Return what the transformer is told about a window.
@@ -129,19 +130,24 @@ class LatentMaker:
             conditions = self._shot.conditions(segment, self._made)
             conditions = conditions.to(parts.device, parts.dtype)
         with self._reporter.measured("denoise"):
-            return denoise(
-                parts.transformer,
-                parts.controlnet,
-                conditions,
-                self._shot.sampling,
-                segment_generator(self._shot.seed, segment.index),
-                on_step=self._on_step,
-            ).float()
+            generator = segment_generator(self._shot.seed, segment.index)
+            networks = parts.transformer, parts.controlnet
+            sampled = [
+                denoise(*networks, one, self._shot.sampling, generator, self._on_step).float()
+                for one in conditions.persons()
+            ]
+            return torch.cat(sampled)
 
 
 def open_space(
-    vae: torch.nn.Module, opened: OpenShot, reference: ShotReference, seed: int
-) -> MotionSpace | PixelSpace:
-    """Return how a shot is put into the latent space of a VAE and taken out of it."""
-    kind = MotionSpace if isinstance(vae, ReferenceMotionVAE) else PixelSpace
-    return kind(vae, opened, reference, seed)
+    vae: torch.nn.Module, plan: ShotPlan, references: Sequence[ShotReference], seed: int
+) -> MotionSpace | GroupSpace | PixelSpace:
+    """Return how a shot is put into the latent space of a VAE and taken out of it.
+
+    Args:
+        references: the same pictures, with the face of each speaker.
+    """
+    if not isinstance(vae, ReferenceMotionVAE):
+        return PixelSpace(vae, plan, references[0], seed)
+    spaces = [MotionSpace(vae, plan, one, seed + i) for i, one in enumerate(references)]
+    return spaces[0] if len(spaces) == 1 else GroupSpace(spaces)

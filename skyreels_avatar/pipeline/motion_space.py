@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -10,8 +11,8 @@ import torch
 from skyreels_avatar.models.vae import ReferenceMotionVAE
 from skyreels_avatar.pipeline.conditions import control_latents, known_mask
 from skyreels_avatar.pipeline.decode import Decoder, known_latents
-from skyreels_avatar.pipeline.encode import OpenShot
-from skyreels_avatar.pipeline.plan import Segment
+from skyreels_avatar.pipeline.parallel import ordered_map
+from skyreels_avatar.pipeline.plan import Segment, ShotPlan
 from skyreels_avatar.pipeline.reference import ShotReference
 from skyreels_avatar.shapes import latent_frames
 
@@ -20,10 +21,10 @@ class MotionSpace:
     """The latent space of a `ReferenceMotionVAE`, for one shot."""
 
     def __init__(
-        self, vae: ReferenceMotionVAE, opened: OpenShot, reference: ShotReference, seed: int
+        self, vae: ReferenceMotionVAE, plan: ShotPlan, reference: ShotReference, seed: int
     ):
-        self._vae, self._reference, self._plan = vae, reference, opened.plan
-        self._decoder = Decoder(vae, reference, opened.plan, reference.looks(seed, vae.device))
+        self._vae, self._reference, self._plan = vae, reference, plan
+        self.decoder = Decoder(vae, reference, plan, reference.looks(seed, vae.device))
         self._photo = vae.encode_motion(reference.first_motion()[None].to(vae.device))
 
     def known(
@@ -97,4 +98,67 @@ class MotionSpace:
 
     def frames(self, latents: torch.Tensor, segment: Segment) -> Iterator[np.ndarray]:
         """Yield the pictures (F, H, W, 3) uint8 that this window is the first to make."""
-        return self._decoder.frames(latents, segment)
+        return self.decoder.frames(latents, segment)
+
+
+class GroupSpace:
+    """The latent spaces of several persons in the same pictures, stacked along the batch.
+
+    Args:
+        spaces: of each person; who comes later is drawn over who comes earlier.
+    """
+
+    def __init__(self, spaces: Sequence[MotionSpace]):
+        self._spaces = spaces
+
+    def known(
+        self, segment: Segment, handed: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return known latents (P, C, T, h, w) of a window and their mask: see `MotionSpace`."""
+        given = [None] * len(self._spaces) if handed is None else handed.split(1)
+        return self._stacked(space.known(segment, one) for space, one in zip(self._spaces, given))
+
+    def known_ends(
+        self, segment: Segment, ends: Sequence[tuple[Segment, torch.Tensor]]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the known latents and mask of a key frame or a fill: see `MotionSpace`."""
+        return self._stacked(
+            space.known_ends(segment, [(window, latents[i : i + 1]) for window, latents in ends])
+            for i, space in enumerate(self._spaces)
+        )
+
+    def control(self, segment: Segment) -> torch.Tensor:
+        """Return the control latents (P, C + 4, T, h, w)."""
+        return torch.cat([space.control(segment) for space in self._spaces])
+
+    def settled(self, latents: torch.Tensor, segment: Segment) -> torch.Tensor:
+        """Return sampled latents (P, C, T, h, w) without tremor and jerks."""
+        pairs = zip(self._spaces, latents.split(1))
+        return torch.cat([space.settled(one, segment) for space, one in pairs])
+
+    def hand_over(self, latents: torch.Tensor, overlap: int) -> torch.Tensor:
+        """Return what the next window knows of all persons."""
+        pairs = zip(self._spaces, latents.split(1))
+        return torch.cat([space.hand_over(one, overlap) for space, one in pairs])
+
+    def frames(self, latents: torch.Tensor, segment: Segment) -> Iterator[np.ndarray]:
+        """Yield the pictures (F, H, W, 3) uint8 that this window is the first to make."""
+        decoders, shares = [space.decoder for space in self._spaces], latents.split(1)
+        reference = decoders[0].reference
+        start, stop = decoders[0].plan.video_range(segment)
+        cuts = {start, stop}
+        for decoder in decoders:
+            cuts |= {cut for chunk in decoder.reference.chunks(start, stop) for cut in chunk}
+
+        def drawn(span: tuple[int, int]) -> np.ndarray:
+            pixels = reference.frames(*span)
+            for decoder, share in zip(decoders, shares):
+                decoder.draw(pixels, share, segment, span[0])
+            return pixels
+
+        return ordered_map(drawn, itertools.pairwise(sorted(cuts)))
+
+    @staticmethod
+    def _stacked(pairs) -> tuple[torch.Tensor, torch.Tensor]:
+        known, masks = zip(*pairs)
+        return torch.cat(known), torch.cat(masks)

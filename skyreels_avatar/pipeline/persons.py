@@ -15,7 +15,6 @@ from skyreels_avatar.faces.matte import person_mask
 from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.mix import as_long_as, mixed, silence
 from skyreels_avatar.models.context_parallel import num_parts
-from skyreels_avatar.models.vae import ReferenceMotionVAE
 from skyreels_avatar.pipeline.reference import ShotReference
 from skyreels_avatar.script import Shot
 from skyreels_avatar.shapes import BUCKET_STEP_PX
@@ -45,15 +44,10 @@ def check_several(components: Components) -> None:
     """Refuse several speakers where a tier cannot tell their voices apart.
 
     Raises:
-        InputError: the tier moves the one face of a reference video, or splits tokens over devices,
-            each of which would have to know what all attend to.
+        InputError: the tier splits tokens over devices, each of which would have to know what all
+            attend to.
     """
     tier = components.tier
-    if isinstance(components.vae, ReferenceMotionVAE):
-        raise InputError(
-            f"tier {tier.name} moves one face of a picture; give one speaker, or a --tier that "
-            "generates whole pictures"
-        )
     if num_parts(components.transformer) > 1:
         raise InputError(
             f"tier {tier.name} splits its work over devices, which is for one speaker; set "

@@ -21,8 +21,7 @@ import torch
 
 from skyreels_avatar.pipeline.colour import match_colour
 from skyreels_avatar.pipeline.conditions import known_frames_mask
-from skyreels_avatar.pipeline.encode import OpenShot
-from skyreels_avatar.pipeline.plan import Segment
+from skyreels_avatar.pipeline.plan import Segment, ShotPlan
 from skyreels_avatar.pipeline.reference import ShotReference
 
 _CHUNK = 8  # pictures
@@ -31,8 +30,8 @@ _CHUNK = 8  # pictures
 class PixelSpace:
     """The latent space of a causal video VAE (diffusers' `AutoencoderKLWan`), for one shot."""
 
-    def __init__(self, vae: torch.nn.Module, opened: OpenShot, reference: ShotReference, seed: int):
-        self._vae, self._reference, self._plan = vae, reference, opened.plan
+    def __init__(self, vae: torch.nn.Module, plan: ShotPlan, reference: ShotReference, seed: int):
+        self._vae, self._reference, self._plan = vae, reference, plan
         config = vae.config
         shape = (1, -1, 1, 1, 1)
         self._mean = torch.tensor(config.latents_mean).view(shape)

@@ -18,7 +18,7 @@ from skyreels_avatar.pipeline.denoise import Sampling
 from skyreels_avatar.pipeline.encode import (
     OpenShot,
     ShotFiles,
-    build_reference,
+    build_references,
     frame_face,
     plan_request,
     read_shot,
@@ -244,7 +244,7 @@ def reference_frames(
         files = ShotFiles(whole, silence, height, width)
         portrait, chosen = frame_face(files, face, FaceAnalyser())
     with reporter.stage("encode"):
-        reference = build_reference(OpenShot(portrait, chosen, None, plan), moves)
+        reference = build_references(OpenShot(portrait, chosen, None, plan), moves)[0]
     reporter.start_pace(plan.num_frames)
     step = frames_per_chunk(height, width)
     chunks = [(i, min(i + step, plan.num_frames)) for i in range(0, plan.num_frames, step)]

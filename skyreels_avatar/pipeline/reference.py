@@ -37,13 +37,19 @@ class ShotReference:
         video: the picture through the camera move, on the clock of the output.
         landmarks: (478, 3) of the face in the picture itself.
         fine: (3, 2 H, 2 W) the picture twice as fine; None takes the picture as it is.
+        region: what of the face may change, as in `ReferenceClip`.
+        detailed: whether the face is looked up in the picture itself, else in the frames.
     """
 
-    region = None
     lively = False
 
     def __init__(
-        self, video: ReferenceVideo, landmarks: torch.Tensor, fine: torch.Tensor | None = None
+        self,
+        video: ReferenceVideo,
+        landmarks: torch.Tensor,
+        fine: torch.Tensor | None = None,
+        region: tuple[float, float, float, float] | None = None,
+        detailed: bool = True,
     ):
         self.video = video
         self.num_frames = video.num_frames
@@ -51,7 +57,11 @@ class ShotReference:
         self._points = landmarks
         self._world = video.lift(landmarks[:, :2])
         self._start = self.landmarks(0, 1)[0]
-        self._detail = _Detail(video, landmarks, video.scene.image if fine is None else fine)
+        self.region = region
+        self._detail = None
+        if detailed:
+            picture = video.scene.image if fine is None else fine
+            self._detail = _Detail(video, landmarks, picture)
 
     def landmarks(self, start: int, stop: int) -> torch.Tensor:
         """Return (F, 478, 3) of the face in frames start to stop, in pixels, z in their scale.
@@ -119,11 +129,11 @@ class ShotReference:
 
     def box(self, landmarks: torch.Tensor) -> tuple[int, int, int, int]:
         """Return left, top, right, bottom of the talking region of (F, 478, 3), whole pixels."""
-        return talking_box(landmarks, *self.size)
+        return talking_box(landmarks, *self.size, self.region)
 
-    def detail(self, start: int, stop: int, left: int, top: int) -> PictureDetail:
+    def detail(self, start: int, stop: int, left: int, top: int) -> PictureDetail | None:
         """Return the finer picture for a crop of some frames that begins at (left, top)."""
-        return self._detail.of(start, stop, left, top)
+        return None if self._detail is None else self._detail.of(start, stop, left, top)
 
 
 class _Detail:

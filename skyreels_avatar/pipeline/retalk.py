@@ -31,13 +31,15 @@ from skyreels_avatar.pipeline.encode import (
 )
 from skyreels_avatar.pipeline.footage import Footage, FootageReference
 from skyreels_avatar.pipeline.lengths import plan_length
+from skyreels_avatar.pipeline.persons import read_sounds
 from skyreels_avatar.pipeline.voice import read_voice
 from skyreels_avatar.script import GenerationRequest
 
 logger = logging.getLogger(__name__)
 
 _NUM_CROPS = 3  # of the face mesh: it trembles less
-_watched: dict[tuple, list[Scene]] = {}  # the latest, since dubbing retalks the same footage again
+_REMEMBERED = 3  # takes besides the latest: dubbing retalks the same footage again
+_takes: dict[tuple, list[Scene]] = {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +49,7 @@ class FootageFiles:
     Attributes:
         video: the footage.
         audio: the new sound, as long as the output.
-        voice: what the networks hear, as long as `audio`.
+        voices: what the networks hear of each speaker, as long as `audio`.
         source: (N,) which frame of the footage each frame of the output shows.
         height, width: of both.
         spoken: the words of `audio`, where it was made of a text.
@@ -55,7 +57,7 @@ class FootageFiles:
 
     video: VideoReader
     audio: AudioTrack
-    voice: AudioTrack
+    voices: tuple[AudioTrack, ...]
     source: np.ndarray
     height: int
     width: int
@@ -68,20 +70,22 @@ def read_footage(request: GenerationRequest) -> FootageFiles:
     Raises:
         InputError: a file cannot be used.
     """
-    shot = request.shot
+    shot, spoken = request.shot, None
     video = VideoReader(shot.video)
-    heard = read_voice(shot)
-    plan = plan_length(
-        shot.length, heard.audio.duration_s, video.num_frames, video.fps, request.fps
-    )
+    if shot.speakers:
+        audio, voices = read_sounds(shot)
+    else:
+        heard = read_voice(shot)
+        audio, voices, spoken = heard.audio, (heard.driving,), heard.spoken
+    plan = plan_length(shot.length, audio.duration_s, video.num_frames, video.fps, request.fps)
     return FootageFiles(
         video,
-        heard.audio.lasting(plan.duration_s),
-        heard.driving.lasting(plan.duration_s),
+        audio.lasting(plan.duration_s),
+        tuple(voice.lasting(plan.duration_s) for voice in voices),
         np.array([plan.index(frame) for frame in range(plan.num_frames)]),
         video.height // 2 * 2,
         video.width // 2 * 2,
-        heard.spoken,
+        spoken,
     )
 
 
@@ -106,20 +110,16 @@ def open_footage(
             f"tier {tier.name} draws whole pictures and cannot leave a video as it is; retalk "
             "with a tier whose latents are motion, as the default one's are"
         )
-    stat = files.video.path.stat()
-    key = str(files.video.path), stat.st_mtime_ns, stat.st_size, shot.face
-    if key not in _watched:
-        analyser = components.face_analyser()
-        choose = FaceChooser(shot.face, analyser, files.video)
-        scenes = watch(iter(files.video), analyser, choose, _NUM_CROPS, on_frame)
-        _watched.clear()
-        _watched[key] = scenes
-    scenes = _watched[key]
+    speaking = [i for i, one in enumerate(shot.speakers) if one.audio is not None]
+    faces = [shot.speakers[i].face for i in speaking] or [shot.face]
+    voices = [files.voices[i] for i in speaking] or files.voices[:1]
+    takes = [_watched(files.video, face, components, on_frame) for face in faces]
     with torch.no_grad():
         footage = Footage(files.video.path, files.source, (files.height, files.width))
-        reference = FootageReference(footage, scenes, shot.keep, vae)
+        references = [FootageReference(footage, scenes, shot.keep, vae) for scenes in takes]
     unseen = tuple(
         UnseenSpan(round(start / request.fps, 3), round(stop / request.fps, 3), reason)
+        for reference in references
         for start, stop, reason in reference.unseen()
     )
     for span in unseen:
@@ -128,12 +128,33 @@ def open_footage(
             span.start_s, span.end_s, span.reason,
         )  # fmt: skip
     plan = plan_request(request, files, tier)
+    sound = open_sound(voices, components.audio_encoder)
+    portrait, face = _best_view(takes[0])
+    return OpenShot(portrait, face, sound, plan, references=tuple(references), unseen=unseen)
+
+
+def _watched(
+    video: VideoReader, face: str, components: Components, on_frame: Callable[[], object]
+) -> list[Scene]:
+    """Follow a face through a video, or remember how it went the last time."""
+    stat = video.path.stat()
+    key = str(video.path), stat.st_mtime_ns, stat.st_size, face
+    if key not in _takes:
+        analyser = components.face_analyser()
+        choose = FaceChooser(face, analyser, video)
+        scenes = watch(iter(video), analyser, choose, _NUM_CROPS, on_frame)
+        for old in list(_takes)[:-_REMEMBERED]:
+            del _takes[old]
+        _takes[key] = scenes
+    return _takes[key]
+
+
+def _best_view(scenes: list[Scene]) -> tuple[Portrait, Face]:
+    """Return the picture in which a face is most at rest, and the face in it."""
     scene = next((scene for scene in scenes if scene.speaks.any()), scenes[0])
     landmarks = scene.landmarks[scene.rest]
-    visibility = visibility_of(landmarks, files.height, files.width)
-    face = Face(box_of(landmarks), landmarks, 1.0, visibility)
-    sound = open_sound((files.voice,), components.audio_encoder)
-    return OpenShot(Portrait(scene.picture), face, sound, plan, reference=reference, unseen=unseen)
+    visibility = visibility_of(landmarks, *scene.picture.shape[:2])
+    return Portrait(scene.picture), Face(box_of(landmarks), landmarks, 1.0, visibility)
 
 
 def read_any(request: GenerationRequest) -> ShotFiles | FootageFiles:

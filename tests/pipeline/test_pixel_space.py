@@ -53,7 +53,7 @@ def plan():
 
 @pytest.fixture
 def space(plan) -> PixelSpace:
-    return PixelSpace(WholeFrames(), SimpleNamespace(plan=plan), Counting(), seed=0)
+    return PixelSpace(WholeFrames(), plan, Counting(), seed=0)
 
 
 def test_every_window_is_shown_its_own_piece_of_the_camera_move(space, plan):
