@@ -11,7 +11,7 @@ from PIL import Image
 
 import skyreels_avatar as sa
 from camera import CameraMove, ReferenceVideo, build_scene, plan_path
-from skyreels_avatar.errors import FaceError
+from skyreels_avatar.errors import FaceError, InputError
 from skyreels_avatar.faces.analyser import Face, FaceAnalyser
 from skyreels_avatar.faces.select import find_faces
 from skyreels_avatar.media.audio import AudioTrack
