@@ -19,7 +19,7 @@ _HOMES = {
     "retalk": "retalking",
     "GenerationResult": "generate",
     "Progress": "generate",
-    "render": "film.render",
+    "render": "apps.films",
     "frames": "film.render",
     "read_script": "film.read",
     "Shot": "script",

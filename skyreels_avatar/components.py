@@ -12,7 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skyreels_avatar.errors import CheckpointError, InputError
-from skyreels_avatar.memory import MemoryPolicy, ModelBytes, memory_policy, parse_memory
+from skyreels_avatar.memory import (
+    POLICIES,
+    MemoryPolicy,
+    ModelBytes,
+    memory_policy,
+    parse_memory,
+)
 from skyreels_avatar.tiers import Tier, load_tier, models_folder
 
 if TYPE_CHECKING:
@@ -91,6 +97,8 @@ def _policy_for(
     """Return how a tier is made to fit into the memory that it may take."""
     import torch
 
+    from skyreels_avatar.models.context_parallel import agreed, join
+
     tier = load_tier(tier_name)
     place = _torch_device(device or tier.device)
     asked = parse_memory(memory or tier.memory)
@@ -104,9 +112,12 @@ def _policy_for(
         return MemoryPolicy()
     if asked == math.inf:
         return MemoryPolicy()
+    _, place = join(tier.context_parallel, place)
     # What this process holds already it may use again.
     free = torch.cuda.mem_get_info(place)[0] + torch.cuda.memory_reserved(place)
     policy = memory_policy(min(asked or free, free), _bytes_of(tier), num_pixels, _host_bytes())
+    if tier.context_parallel != 1:  # those who share a pass do the same
+        policy = POLICIES[agreed(POLICIES.index(policy), place)]
     logger.info("memory of the device: %s", policy)
     return policy
 

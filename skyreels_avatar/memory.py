@@ -102,18 +102,20 @@ def memory_policy(
 
 def peak_bytes(policy: MemoryPolicy, model: ModelBytes, num_pixels: int) -> float:
     """Return about what a policy takes of the device at its height."""
-    weights = _transformer_bytes(policy, model)
+    weights = model.transformer / (2 if policy.weights_in_8_bits else 1)
     if policy.stream_blocks:
         weights *= min(1.0, _STREAMED_BLOCKS / model.num_blocks)
-    weights += model.beside + (0 if policy.encoders_on_host else model.encoders)
+    beside = model.beside + (0 if policy.encoders_on_host else model.encoders)
     megapixels = num_pixels / 1e6
     decoding = _TILE_BYTES if policy.tile_vae else _DECODE_BYTES * megapixels
-    return weights + max(_PASS_BYTES * megapixels, decoding)
+    running = weights + beside + max(_PASS_BYTES * megapixels, decoding)
+    # They are read in 16 bits and made narrower where they are.
+    return running if policy.stream_blocks else max(running, model.transformer + beside)
 
 
 def on_host(policy: MemoryPolicy, model: ModelBytes) -> float:
-    """Return about what a policy keeps in the host's memory, the text encoder at work included."""
-    streamed = _transformer_bytes(policy, model) if policy.stream_blocks else 0
+    """Return about what a policy needs of the host's memory while it loads and encodes."""
+    streamed = model.transformer if policy.stream_blocks else 0
     return streamed + (model.encoders if policy.encoders_on_host else 0)
 
 
@@ -129,7 +131,3 @@ def parse_memory(text: str) -> float | None:
     if (match := re.fullmatch(r"(\d+(?:\.\d+)?)\s*gb?", wanted)) and float(match[1]) > 0:
         return float(match[1]) * GB
     raise InputError(f"memory is auto, full, or gigabytes like 24gb, got {text!r}")
-
-
-def _transformer_bytes(policy: MemoryPolicy, model: ModelBytes) -> float:
-    return model.transformer / (2 if policy.weights_in_8_bits else 1)

@@ -52,9 +52,13 @@ def test_what_is_taken_fits(gigabytes):
     assert on_host(policy, STUDIO) < 64 * GB
 
 
-def test_a_small_host_keeps_weights_in_8_bits():
-    assert memory_policy(48 * GB, STUDIO, SMALL, 40 * GB).weights_in_8_bits
+def test_a_small_host_has_weights_in_8_bits_on_the_device():
+    """They are read in 16 bits there, which has to fit for a moment."""
+    narrow = memory_policy(48 * GB, STUDIO, SMALL, 32 * GB)
+    assert narrow.weights_in_8_bits and not narrow.stream_blocks
     assert not memory_policy(48 * GB, STUDIO, SMALL, 64 * GB).weights_in_8_bits
+    with pytest.raises(InputError, match="on the host"):
+        memory_policy(40 * GB, STUDIO, SMALL, 32 * GB)
 
 
 def test_too_little_is_said_with_what_is_needed():

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -163,13 +167,18 @@ def make(tier: Path, portrait: Path, voice: Path, output: Path, **how):
     return sa.generate(portrait, voice, output=output, tier=str(tier), **how)
 
 
-def test_public_weights_make_a_video_of_several_windows(tier, portrait, voice, tmp_path):
-    result = make(tier, portrait, voice, tmp_path / "a.mp4")
-    video = sa.VideoReader(result.path)
+@pytest.fixture(scope="module")
+def plain(tier, portrait, voice, tmp_path_factory) -> Path:
+    """What the tier makes when nothing else is said."""
+    return make(tier, portrait, voice, tmp_path_factory.mktemp("plain") / "plain.mp4").path
+
+
+def test_public_weights_make_a_video_of_several_windows(tier, portrait, voice, plain, tmp_path):
+    video = sa.VideoReader(plain)
     assert (video.num_frames, video.height, video.width) == (40, 80, 96)
     assert abs(video.audio().duration_s - 1.6) < 0.04
-    again = make(tier, portrait, voice, tmp_path / "b.mp4")
-    assert again.path.read_bytes() == result.path.read_bytes()
+    again = make(tier, portrait, voice, tmp_path / "again.mp4")
+    assert again.path.read_bytes() == plain.read_bytes()
 
 
 def test_prompts_are_encoded_once_for_all_runs(tier, portrait, voice, tmp_path, cache):
@@ -183,8 +192,10 @@ def test_prompts_are_encoded_once_for_all_runs(tier, portrait, voice, tmp_path, 
     assert (frames_of(first.path) == frames_of(second.path)).all()
 
 
-def test_camera_prompt_voice_and_guidance_reach_every_window(tier, portrait, voice, tmp_path):
-    base = frames_of(make(tier, portrait, voice, tmp_path / "base.mp4").path)
+def test_camera_prompt_voice_and_guidance_reach_every_window(
+    tier, portrait, voice, plain, tmp_path
+):
+    base = frames_of(plain)
     silence = tmp_path / "silence.wav"
     sa.AudioTrack(np.zeros(int(1.6 * 16_000), np.float32), 16_000).save(silence)
     changes = {
@@ -207,30 +218,50 @@ def test_each_of_two_persons_has_a_voice(tier, portrait, voice, tmp_path):
     def speaking(name: str, *sounds: Path | None) -> np.ndarray:
         speakers = [sa.Speaker(f"{i}", face, sound) for i, (face, sound) in
                     enumerate(zip(("100,40,90,110", "410,40,90,110"), sounds))]  # fmt: skip
-        how = {"speakers": speakers, "size": "192x80"}
+        how = {"speakers": speakers, "size": "160x64"}
         result = make(tier, pair, None, tmp_path / f"{name}.mp4", **how)
         assert sa.VideoReader(result.path).audio().samples.std() > 0.01
         return frames_of(result.path)
 
     left, right = speaking("left", voice, None), speaking("right", None, voice)
-    assert left.shape == right.shape == (40, 80, 192, 3)
+    assert left.shape == right.shape == (40, 64, 160, 3)
     for window in (slice(1, 17), slice(17, 29), slice(29, 40)):
         assert (left[window] != right[window]).any()
 
 
+@contextmanager
+def keeping() -> Iterator[list[np.ndarray]]:
+    """Collect the frames that are written, before H.264 makes more of a difference of one."""
+    kept: list[np.ndarray] = []
+
+    class Keeping(sa.VideoWriter):
+        def write(self, frames_uint8: np.ndarray) -> None:
+            kept.append(frames_uint8.copy())
+            super().write(frames_uint8)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(import_module("skyreels_avatar.generate"), "VideoWriter", Keeping)
+        yield kept
+
+
 TOGETHER = """
 import sys
+import numpy as np
 import torch
 torch.set_num_threads(1)
 import skyreels_avatar as sa
 from skyreels_avatar.errors import InputError
+from tests.test_studio import keeping
 tier, portrait, voice, pair, output = sys.argv[1:]
 how = dict(prompt="a person smiles", camera="push_in:60", size="96x80", tier=tier)
 how |= dict(guidance_scale=2.0, audio_guidance_scale=2.0)
-result = sa.generate(portrait, voice, output=output, **how)
+with keeping() as kept:
+    sa.generate(portrait, voice, output=output, **how)
+if kept:  # in the process that writes
+    np.save(output + ".npy", np.concatenate(kept))
 try:
     speakers = [sa.Speaker("a", "100,40,90,110", voice), sa.Speaker("b", "410,40,90,110")]
-    sa.generate(pair, speakers=speakers, output=output, **{**how, "size": "192x80"})
+    sa.generate(pair, speakers=speakers, output=output, **{**how, "size": "160x64"})
 except InputError as error:
     print(error)
 """
@@ -239,15 +270,17 @@ except InputError as error:
 def test_two_processes_make_the_frames_of_one(tier, portrait, voice, tmp_path, root):
     """With guidance; tokens of half the frames each. What differs is how sums are rounded."""
     how = {"guidance_scale": 2.0, "audio_guidance_scale": 2.0}
-    alone = make(tier, portrait, voice, tmp_path / "alone.mp4", **how)
+    with keeping() as kept:
+        make(tier, portrait, voice, tmp_path / "alone.mp4", **how)
     shared = variant(tier, "shared", "context_parallel: 0\n")
     output, pair = tmp_path / "together.mp4", write_pair(tmp_path)
     files = (str(path) for path in (shared, portrait, voice, pair, output))
     for printed in run_together(TOGETHER, root, 2, *files):
         assert "which is for one speaker" in printed
-    frames = frames_of(alone.path).astype(int), frames_of(output).astype(int)
+    assert sa.VideoReader(output).num_frames == 40
+    frames = np.concatenate(kept).astype(int), np.load(f"{output}.npy").astype(int)
     assert frames[0].shape == frames[1].shape == (40, 80, 96, 3)
-    assert np.abs(frames[0] - frames[1]).max() <= 2
+    assert np.abs(frames[0] - frames[1]).max() <= 1
 
 
 def variant(tier: Path, name: str, lines: str) -> Path:
@@ -257,29 +290,30 @@ def variant(tier: Path, name: str, lines: str) -> Path:
     return path
 
 
-def test_offloading_changes_nothing_but_where_blocks_are(tier, portrait, voice, tmp_path):
-    resident = make(tier, portrait, voice, tmp_path / "resident.mp4")
+def test_offloading_changes_nothing_but_where_blocks_are(tier, portrait, voice, plain, tmp_path):
     streaming = variant(tier, "streaming", "offload: blocks\n")
     streamed = make(streaming, portrait, voice, tmp_path / "streamed.mp4")
-    assert (frames_of(resident.path) == frames_of(streamed.path)).all()
+    assert (frames_of(plain) == frames_of(streamed.path)).all()
 
 
-def test_saving_all_the_memory_there_is_to_save(tier, portrait, voice, tmp_path, monkeypatch):
+def test_saving_all_the_memory_there_is_to_save(
+    tier, portrait, voice, plain, cache, tmp_path, monkeypatch
+):
     """As on the smallest GPU: tiles, streamed blocks in 8 bits, a text encoder that is dropped.
 
     Random weights in 8 bits move the frames by 3.5 levels in the mean, another seed by 21.
     """
-    whole = make(tier, portrait, voice, tmp_path / "whole.mp4", prompt="smiles a person")
+    shutil.rmtree(cache / "prompts")  # so that the text encoder has work
     policy = POLICIES[-1]
     monkeypatch.setattr(components, "_policy_for", lambda *_: policy)
     frugal = variant(tier, "frugal", "")
-    result = make(frugal, portrait, voice, tmp_path / "frugal.mp4", prompt="smiles a person")
+    result = make(frugal, portrait, voice, tmp_path / "frugal.mp4")
     parts = load_components(str(frugal))
     assert parts.policy == policy and parts.vae.use_tiling
     assert parts.transformer.blocks[1].ffn.net[2].weight.dtype == torch.float8_e4m3fn
     assert parts.transformer.patch_embedding.weight.dtype == torch.float32
-    assert parts.text_encoder._encoder is None
-    frames = [frames_of(path).astype(float) for path in (result.path, whole.path)]
+    assert any((cache / "prompts").iterdir()) and parts.text_encoder._encoder is None
+    frames = [frames_of(path).astype(float) for path in (result.path, plain)]
     assert 0 < np.abs(frames[0] - frames[1]).mean() < 7
 
 
@@ -309,17 +343,16 @@ def test_what_makes_it_faster_is_chosen_by_the_tier(tier):
         load_components(variant(tier, "unknown", "attention_backend: fast\n"))
 
 
-def test_a_lora_of_the_tier_is_heeded(tier, portrait, voice, tmp_path):
+def test_a_lora_of_the_tier_is_heeded(tier, portrait, voice, plain, tmp_path):
     stem = "transformer.blocks.0.attn1.to_v"
     lora = {
         f"{stem}.lora_A.weight": torch.randn(2, DIM),
         f"{stem}.lora_B.weight": torch.randn(DIM, 2),
     }
     save_file(lora, tier.with_name("style.safetensors"))
-    plain = frames_of(make(tier, portrait, voice, tmp_path / "plain.mp4").path)
     styled = variant(tier, "styled", "loras: {style.safetensors: 1.0}\n")
     with_lora = frames_of(make(styled, portrait, voice, tmp_path / "styled.mp4").path)
-    assert (plain != with_lora).any()
+    assert (frames_of(plain) != with_lora).any()
 
 
 def test_the_checkpoint_says_whether_the_sound_is_normalised(tier, tmp_path):

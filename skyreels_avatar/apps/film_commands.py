@@ -48,9 +48,10 @@ def render_command(
     address: Annotated[str | None, typer.Option(help="Of a Ray cluster that runs.")] = None,
 ) -> None:
     """Make a film of the shots in a script; shots that have not changed are not made again."""
+    from skyreels_avatar.apps.films import render
     from skyreels_avatar.film.edit_list import check_edit_list, write_edit_list
     from skyreels_avatar.film.read import read_script
-    from skyreels_avatar.film.render import WORK_SUFFIX, render
+    from skyreels_avatar.film.render import WORK_SUFFIX
 
     numbers, script = shot_numbers(only), read_script(film)
     if otio is not None:
@@ -69,7 +70,9 @@ def render_command(
                 resume=resume,
                 work=work,
                 on_progress=on_progress,
-                make_windows=_engine(engine, workers, address),
+                engine=engine,
+                workers=workers,
+                address=address,
             )
     except (KeyboardInterrupt, Cancelled):
         kept = work or output.with_name(output.name + WORK_SUFFIX)
@@ -80,20 +83,6 @@ def render_command(
     if otio is not None:
         write_edit_list(result, script, otio)
     _report(result)
-
-
-def _engine(
-    engine: str | None, workers: int | None, address: str | None
-) -> Callable[..., object] | None:
-    """Return what makes windows side by side; None where nothing asks for it."""
-    if engine is None and workers is None:
-        return None
-    from skyreels_avatar.apps.farm import make_windows
-
-    def make(requests, folder, on_progress):
-        return make_windows(requests, folder, engine or "local", workers, address, on_progress)
-
-    return make
 
 
 def shot_numbers(text: str) -> tuple[int, ...]:

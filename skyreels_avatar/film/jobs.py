@@ -8,7 +8,7 @@ from pathlib import Path
 from camera.moves import CameraMove
 from skyreels_avatar.film.assemble import RenderedShot, is_complete
 from skyreels_avatar.film.keys import request_key
-from skyreels_avatar.film.sound import Film
+from skyreels_avatar.film.sound import Film, stem_paths
 from skyreels_avatar.film.timeline import PlacedShot
 from skyreels_avatar.script import Camera, GenerationRequest, SamplingParams
 
@@ -20,6 +20,12 @@ class Job:
     placed: PlacedShot
     request: GenerationRequest
     key: str
+
+    @property
+    def sound_paths(self) -> dict[str, Path]:
+        """Where the sounds of the shot are while it is made, by their names."""
+        heard = {"": self.request.shot.audio}
+        return {**heard, **stem_paths(self.request.shot)}
 
     @property
     def number(self) -> int:
@@ -41,9 +47,16 @@ def shot_request(
     """Return the request that makes one shot of a film, to be written beside its sound."""
     script, fps = film.script, film.timeline.fps
     cuts = {placed.fade_in, placed.num_frames - placed.fade_out} - {0, placed.num_frames}
+    names = stem_paths(placed.shot)
+    stems = {name: sound.with_suffix(f".{name}.wav") for name in names}
+    speakers = tuple(
+        replace(one, audio=stems.get(f"speaker{i}")) for i, one in enumerate(placed.shot.speakers)
+    )
     shot = replace(
         placed.shot,
         audio=sound,
+        vocals=stems.get("vocals"),
+        speakers=speakers,
         text=None,
         voice=None,
         start_s=None,
@@ -82,8 +95,7 @@ def film_jobs(
     jobs = []
     for placed in film.timeline.shots:
         request = shot_request(film, placed, sampling, tier, folder / "sound.wav")
-        key = request_key(request, film.spoken(placed))
-        shot = replace(request.shot, audio=folder / f"{key}.wav")
-        request = replace(request, shot=shot, output=folder / f"{key}.mp4")
+        key = request_key(request, film.sounds(placed))
+        request = shot_request(film, placed, sampling, tier, folder / f"{key}.wav")
         jobs.append(Job(placed, request, key))
     return tuple(jobs)

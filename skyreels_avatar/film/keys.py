@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, fields
+from collections.abc import Mapping
+from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,23 +20,32 @@ _WHOLE_BYTES = 512 * 2**20
 _CHUNK_BYTES = 2**20
 
 
-def request_key(request: GenerationRequest, sound: AudioTrack) -> str:
+def request_key(request: GenerationRequest, sounds: Mapping[str, AudioTrack]) -> str:
     """Return the key of the video that a request would make.
 
     Files count by what is in them, not by where they are; so do the weights of the tier.
 
     Args:
-        sound: what the shot speaks; `request.shot.audio` need not be there yet.
+        sounds: what the shot speaks, its vocals and voices, by their names; the request's own
+            sound files need not be there yet.
     """
-    values = request.to_dict()
+    values, shot = request.to_dict(), request.shot
     del values["output"]
     values["tier"] = tier_digest(request.tier)
-    for item in fields(request.shot):
-        path = getattr(request.shot, item.name)
-        if isinstance(path, Path):
-            values["shot"][item.name] = None if item.name == "audio" else file_digest(path)
-    samples = hashlib.sha256(sound.samples.tobytes()).hexdigest()
-    return key_of(values, samples, sound.sample_rate)
+    for name in ("image", "video"):
+        path = getattr(shot, name)
+        values["shot"][name] = None if path is None else file_digest(path)
+    for face in (shot.face, *(one.face for one in shot.speakers)):
+        if Path(face).is_file():
+            values[f"photo {face}"] = file_digest(Path(face))
+    for held in (values["shot"], *values["shot"]["speakers"]):
+        held["audio"] = None
+    values["shot"]["vocals"] = None
+    heard = {
+        name: (hashlib.sha256(sound.samples.tobytes()).hexdigest(), sound.sample_rate)
+        for name, sound in sounds.items()
+    }
+    return key_of(values, heard)
 
 
 def key_of(*values: Any) -> str:

@@ -12,7 +12,7 @@ import yaml
 from skyreels_avatar.errors import ScriptError
 
 MAX_BYTES = 2_000_000
-_MAX_DEPTH, _MAX_VALUES = 20, 200_000
+_MAX_DEPTH, _MAX_VALUES = 20, 100_000
 _TEXT, _MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
 
 

@@ -19,6 +19,7 @@ from skyreels_avatar.film.spans import (
     SpanReader,
     seconds,
 )
+from skyreels_avatar.film.values import brings_sound, face_selector, filled, with_shares
 from skyreels_avatar.media.files import existing_file
 from skyreels_avatar.media.image import fit_size
 from skyreels_avatar.script import Script, Shot, parse_camera
@@ -31,6 +32,7 @@ _SPAN_KEYS = (*START_KEYS, *END_KEYS)
 SHOT_FIELDS = tuple(item.name for item in fields(Shot))
 SHOT_KEYS = (*SHOT_FIELDS, *(key for key in _SPAN_KEYS if key not in SHOT_FIELDS), "transition")
 _FILE_FIELDS = tuple(item.name for item in fields(Shot) if "Path" in str(item.type))
+_SOUND_KEYS = ("audio", "text", "speakers")
 _NOUNS = {"image": "picture", "video": "video"}
 _CINEMA = 16 / 9  # what 480p and 720p mean where no picture says otherwise
 
@@ -152,7 +154,7 @@ class _ScriptReader:
                 known = [k for k in SHOT_KEYS if k not in _SPAN_KEYS or k in LENGTH_KEYS]
                 self._check_keys(own, known, "defaults")
                 usable = {key: value for key, value in own.value.items() if key in known}
-                defaults = _filled(usable, defaults)
+                defaults = filled(usable, defaults)
             else:
                 self._problem(own, "defaults must be a mapping, as of a shot")
         shots = top.value.get("shots")
@@ -167,7 +169,7 @@ class _ScriptReader:
                 entries += self._included(shot, defaults, files)
             else:
                 self._check_keys(shot, SHOT_KEYS, "a shot")
-                entries.append((shot, _filled(shot.value, defaults)))
+                entries.append((shot, filled(shot.value, defaults)))
             if len(entries) > MAX_SHOTS:
                 raise ScriptError([shot.problem(f"a film has at most {MAX_SHOTS} shots")])
         return entries
@@ -224,7 +226,7 @@ class _ScriptReader:
     ) -> list[Shot]:
         spans, shots = SpanReader(clock, self._problem), []
         for index, (marked, values) in enumerate(entries):
-            if "audio" in values or "text" in values:
+            if brings_sound(values):
                 shot = self._shot(marked, values, self._own_span(values))
                 spans.skip(None if shot is None else self._own_length(values, shot))
             else:
@@ -260,7 +262,7 @@ class _ScriptReader:
         try:
             return own_sound(shot).duration_s
         except InputError as error:
-            self._problem(values["audio" if "audio" in values else "text"], error)
+            self._problem(next(values[key] for key in _SOUND_KEYS if key in values), error)
             return None
 
     def _shot(
@@ -275,10 +277,12 @@ class _ScriptReader:
                 arguments["fade_s"] = self._fade(value)
             elif key == "camera":
                 arguments[key] = self._camera(value)
+            elif key == "speakers" and isinstance(value.value, list):
+                arguments[key] = [self._speaker(one) for one in value.value]
+            elif key == "face":
+                arguments[key] = face_selector(value)
             elif key in SHOT_FIELDS and key not in _SPAN_KEYS:
                 arguments[key] = value.plain()
-                if key == "face" and isinstance(arguments[key], int):
-                    arguments[key] = str(arguments[key])
         whole: InputError | None = None
         if len(self._problems) == before:
             try:
@@ -303,6 +307,17 @@ class _ScriptReader:
                     found = True
         return found
 
+    def _speaker(self, marked: Marked) -> object:
+        """Return a speaker as `Shot` takes it, with the path of the voice."""
+        if not isinstance(marked.value, dict):
+            return marked.plain()
+        values = marked.plain()
+        if "face" in marked.value:
+            values["face"] = face_selector(marked.value["face"])
+        if values.get("audio") is not None:
+            values["audio"] = self._file(marked.value["audio"], "sound")
+        return values
+
     def _fade(self, marked: Marked) -> float:
         value = marked.plain()
         if value == "cut":
@@ -323,13 +338,13 @@ class _ScriptReader:
         before = len(self._problems)
         for item in items:
             try:
-                value = _with_shares(item)
+                value = with_shares(item)
                 parse_camera([value] if items is marked.value else value)
             except InputError as error:
                 self._problem(item, error)
         if len(self._problems) > before:
             return "static"
-        values = [_with_shares(item) for item in items]
+        values = [with_shares(item) for item in items]
         return values if items is marked.value else values[0]
 
     def _held_through_pauses(
@@ -339,8 +354,8 @@ class _ScriptReader:
         held = list(shots)
         for index, (_, values) in enumerate(entries[:-1]):
             shot, later = held[index], held[index + 1]
-            ends_by_word = "to" in values and shot is not None and not _has_own_sound(shot)
-            if not ends_by_word or later is None or _has_own_sound(later):
+            ends_by_word = "to" in values and shot is not None and not shot.has_sound
+            if not ends_by_word or later is None or later.has_sound:
                 continue
             if later.start_s is not None and later.start_s > shot.end_s:
                 held[index] = replace(shot, end_s=later.start_s)
@@ -357,40 +372,3 @@ class _ScriptReader:
             named = [values[k] for k in keys.get(problem.key, (problem.key,)) if k in values]
             self._problem(named[0] if named else marked, problem.message)
         self._raise_problems()
-
-
-def _has_own_sound(shot: Shot) -> bool:
-    return shot.audio is not None or shot.text is not None
-
-
-def _filled(own: Mapping[str, Marked], defaults: Mapping[str, Marked]) -> dict[str, Marked]:
-    """Return a shot's values over the defaults; what says the same in another way is left out."""
-    dropped: set[str] = set()
-    for group in (("image", "video"), ("audio", "text"), ("transition", "fade_s"), END_KEYS):
-        if any(key in own for key in group):
-            dropped |= set(group)
-    if any(key in own and own[key].value is not None for key in ("audio", "text")):
-        dropped |= set(LENGTH_KEYS)
-    kept = {key: value for key, value in defaults.items() if key not in dropped}
-    if "text" not in {**kept, **own}:
-        kept.pop("voice", None)
-    # A key without a value takes a default away again.
-    return {key: value for key, value in {**kept, **own}.items() if value.value is not None}
-
-
-def _with_shares(marked: Marked) -> Any:
-    """Return a camera move in which a strength like "60%" is 0.6."""
-    value = marked.plain()
-    if not isinstance(value, dict) or "strength" not in value:
-        return value
-    strength = value["strength"]
-    if isinstance(strength, str) and strength.strip().endswith("%"):
-        try:
-            return {**value, "strength": float(strength.strip()[:-1]) / 100}
-        except ValueError:
-            return value
-    if isinstance(strength, (int, float)) and not isinstance(strength, bool) and strength > 1:
-        raise InputError(
-            f"strength must be between 0 and 1, or a percentage like 60%, got {strength:g}"
-        )
-    return value

@@ -28,14 +28,15 @@ from skyreels_avatar.film.sound import Film, open_film
 from skyreels_avatar.generate import Progress, generate_request
 from skyreels_avatar.media.pieces import join_pieces
 from skyreels_avatar.media.video import check_output
-from skyreels_avatar.pipeline.encode import frame_face, read_shot
+from skyreels_avatar.pipeline.encode import frame_face
+from skyreels_avatar.pipeline.fingerprint import fingerprint_of
+from skyreels_avatar.pipeline.retalk import FootageFiles, read_any
+from skyreels_avatar.pipeline.work import WorkFolder
 from skyreels_avatar.provenance import metadata_of
 from skyreels_avatar.script import GenerationRequest, SamplingParams, Script
 
 WORK_SUFFIX = ".work"
 PIECES, WINDOWS = "pieces", "windows"
-
-
 MakeWindows = Callable[[Sequence[GenerationRequest], Path, Callable[[Progress], object]], object]
 
 
@@ -180,7 +181,9 @@ def _make(
     warnings: list[str] = []
     try:
         for job in todo:
-            film.spoken(job.placed).save(job.request.shot.audio)
+            sounds = film.sounds(job.placed)
+            for name, sound_path in job.sound_paths.items():
+                sounds[name].save(sound_path)
         components = load_components(todo[0].request.tier)
         _check(todo, components)
         if not resume:
@@ -195,13 +198,15 @@ def _make(
                 raise type(error)(*_named(job, error)) from error
             warnings += [f"shot {job.number}: {warning}" for warning in result.warnings]
             progress.finish(job)
-        shutil.rmtree(windows, ignore_errors=True)
+            finished = WorkFolder(windows, fingerprint_of(job.request, components))
+            shutil.rmtree(finished.path, ignore_errors=True)
         return warnings
     finally:
         for job in todo:
-            job.request.shot.audio.unlink(missing_ok=True)
-        for place in added:
-            if not any(place.iterdir()):
+            for sound_path in job.sound_paths.values():
+                sound_path.unlink(missing_ok=True)
+        for place in (windows, *added):
+            if place.is_dir() and not any(place.iterdir()):
                 place.rmdir()
 
 
@@ -211,13 +216,31 @@ def _check(todo: Sequence[Job], components: Components) -> None:
     with _doubts_unsaid():
         for job in todo:
             try:
-                files = read_shot(job.request)
-                if job.request.shot.image is not None:
+                files = read_any(job.request)
+                if isinstance(files, FootageFiles):
+                    _check_footage(job, files)
+                elif not job.request.shot.speakers:
                     frame_face(files, job.request.shot.face, components.face_analyser())
             except InputError as error:
                 problems += _named(job, error)
     if problems:
         raise ScriptError(problems)
+
+
+def _check_footage(job: Job, files: FootageFiles) -> None:
+    """Refuse a video that would leave the film's size or the shot's length."""
+    size = f"{files.width}x{files.height}"
+    if size != job.request.size:
+        raise InputError(
+            f"the video {job.request.shot.video} is {size}, the film {job.request.size}; all shots "
+            "have one size: give the film the video's, or scale the video first"
+        )
+    if len(files.source) != job.placed.num_frames:
+        raise InputError(
+            f"with length: {job.request.shot.length} the video would last {len(files.source)} "
+            f"frames, its shot {job.placed.num_frames}; in a film a shot lasts as long as its "
+            "sound: give audio, loop, bounce or remap"
+        )
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from skyreels_avatar.film.timeline import PlacedShot, Timeline, lay_out
 from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.files import existing_file
 from skyreels_avatar.media.speech import DEFAULT_VOICE, speak
+from skyreels_avatar.pipeline.persons import read_sounds
 from skyreels_avatar.script import Script, Shot
 
 logger = logging.getLogger(__name__)
@@ -47,7 +48,16 @@ def own_sound(shot: Shot) -> AudioTrack | None:
     """
     if shot.text is not None:
         return _said(shot.text, shot.voice or DEFAULT_VOICE).cut(shot.start_s, shot.end_s)
-    return None if shot.audio is None else load_sound(shot.audio).cut(shot.start_s, shot.end_s)
+    if shot.audio is not None:
+        return load_sound(shot.audio).cut(shot.start_s, shot.end_s)
+    return read_sounds(shot)[0] if shot.has_sound else None
+
+
+def stem_paths(shot: Shot) -> dict[str, Path]:
+    """Return the sounds that run beside what is heard of a shot, by short names."""
+    stems = {} if shot.vocals is None else {"vocals": shot.vocals}
+    voices = {f"speaker{i}": one.audio for i, one in enumerate(shot.speakers) if one.audio}
+    return {**stems, **voices}
 
 
 @lru_cache(maxsize=256)
@@ -74,11 +84,30 @@ class Film:
 
         Cross-fades hear on into the soundtrack; beyond a shot's own sound there is silence.
         """
-        own, fps = self.own_sounds[placed.index], self.timeline.fps
-        if own is not None:
-            return _span(own, float(-placed.lead_in / fps), float(placed.num_frames / fps))
-        start_s = self.timeline.origin_s + float(placed.first_frame / fps)
-        return _span(self.soundtrack, start_s, float(placed.num_frames / fps))
+        return self._beside(placed, self.own_sounds[placed.index] or self.soundtrack)
+
+    def sounds(self, placed: PlacedShot) -> dict[str, AudioTrack]:
+        """Return what a shot speaks under "", then its vocals and the voices of its speakers.
+
+        All are as long as its pictures.
+
+        Raises:
+            MediaError: one cannot be read, or has not the piece that the shot uses.
+        """
+        shot, is_own = placed.shot, self.own_sounds[placed.index] is not None
+        found = {name: load_sound(path) for name, path in stem_paths(shot).items()}
+        if is_own:
+            found = {name: stem.cut(shot.start_s, shot.end_s) for name, stem in found.items()}
+        stems = {name: self._beside(placed, stem) for name, stem in found.items()}
+        return {"": self.spoken(placed), **stems}
+
+    def _beside(self, placed: PlacedShot, track: AudioTrack) -> AudioTrack:
+        """Return the piece of a sound, on the clock of what a shot speaks, for its pictures."""
+        fps, start_s = self.timeline.fps, 0.0
+        if self.own_sounds[placed.index] is None:
+            start_s = self.timeline.origin_s + float((placed.first_frame + placed.lead_in) / fps)
+        lead_in_s = float(placed.lead_in / fps)
+        return _span(track, start_s - lead_in_s, float(placed.num_frames / fps))
 
     def heard(self) -> AudioTrack:
         """Return the sound of the whole film: the soundtrack, and shots' own sounds over it."""

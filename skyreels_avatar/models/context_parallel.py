@@ -40,6 +40,15 @@ def join(degree: int, device: torch.device) -> tuple[int, torch.device]:
     return dist.get_rank(), device
 
 
+def agreed(value: int, device: torch.device) -> int:
+    """Return the largest value that a process has given, where several have met."""
+    if not dist.is_initialized():
+        return value
+    largest = torch.tensor(value, device=device)
+    dist.all_reduce(largest, dist.ReduceOp.MAX)
+    return int(largest)
+
+
 def num_parts(transformer: torch.nn.Module) -> int:
     """Return over how many devices `split_tokens` has split a transformer's work, else 1."""
     config = getattr(transformer, "_parallel_config", None)

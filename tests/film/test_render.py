@@ -19,7 +19,7 @@ import yaml
 
 import skyreels_avatar as sa
 from skyreels_avatar import cli
-from skyreels_avatar.errors import Cancelled, ScriptError
+from skyreels_avatar.errors import Cancelled, InputError, ScriptError
 from skyreels_avatar.film.assemble import blend
 from skyreels_avatar.film.render import frames, render
 
@@ -206,7 +206,6 @@ def _start(kit, output: Path, folder: Path, wait_for) -> None:
         "shots/*.mp4",
         pytest.param("windows/*/piece*.mp4", marks=pytest.mark.slow),
         pytest.param("shots/*.wav", marks=pytest.mark.slow),
-        pytest.param("pieces/*", marks=pytest.mark.slow),
     ],
 )
 def test_a_film_that_was_killed_goes_on_and_has_the_same_bytes(made, kit, tmp_path, pattern):
@@ -221,11 +220,48 @@ def test_a_film_that_was_killed_goes_on_and_has_the_same_bytes(made, kit, tmp_pa
 
 @pytest.mark.slow
 def test_a_film_made_by_two_workers_has_the_same_bytes(made, kit, tmp_path):
-    (tmp_path / "film.yaml").write_text(yaml.safe_dump(_script(kit).to_dict()))
-    output = tmp_path / "film.mp4"
-    line = ["render", str(tmp_path / "film.yaml"), "--output", str(output), "--tier", kit.tier]
-    assert cli.run([*line, "--workers", "2"]) == 0
-    assert output.read_bytes() == made.path.read_bytes()
-    assert sorted(p.name for p in (tmp_path / "film.mp4.work").iterdir()) == [
-        "film.json", "pieces", "shots",
-    ]  # fmt: skip
+    result = sa.render(_script(kit), tmp_path / "film.mp4", tier=kit.tier, workers=2)
+    assert result.path.read_bytes() == made.path.read_bytes()
+    left = [item.name for item in (tmp_path / "film.mp4.work").iterdir()]
+    assert sorted(left) == ["film.json", "pieces", "shots"]
+
+
+def test_an_engine_that_is_none_is_refused_and_nothing_is_left(kit, tmp_path):
+    with pytest.raises(InputError, match="engine is one of local, ray"):
+        sa.render(kit.script(1), tmp_path / "film.mp4", tier=kit.tier, engine="steam")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_change_of_vocals_makes_a_shot_again(kit, tmp_path):
+    vocals = tmp_path / "vocals.wav"
+    sa.AudioTrack.load(kit.voice).save(vocals)
+    script = kit.script(num_shots=3, vocals=vocals)
+    render(script, tmp_path / "film.mp4", tier=kit.tier)
+    track = sa.AudioTrack.load(kit.voice)
+    sa.AudioTrack(0.5 * track.samples[::-1], track.sample_rate).save(vocals)
+    result = render(script, tmp_path / "film.mp4", tier=kit.tier)
+    assert [shot.is_new for shot in result.shots] == [False, False, True]
+    assert not list((tmp_path / "film.mp4.work").rglob("*.wav"))
+
+
+def test_a_video_of_another_size_is_refused_before_anything_is_made(kit, tmp_path):
+    made = render(kit.script(1), tmp_path / "take.mp4", tier=kit.tier).path
+    script = kit.script(2)
+    retalk = sa.Shot(video=made, end_s=0.8)
+    other = replace(script, shots=(script.shots[0], retalk), height=96, width=96)
+    with pytest.raises(ScriptError, match=r"shot 2: .*is 64x64, the film 96x96"):
+        render(other, tmp_path / "film.mp4", tier=kit.tier)
+    longer = replace(retalk, length="silence", end_s=0.6)
+    with pytest.raises(ScriptError, match=r"shot 2: with length: silence"):
+        render(
+            replace(script, shots=(script.shots[0], longer)), tmp_path / "film.mp4", tier=kit.tier
+        )
+    assert not (tmp_path / "film.mp4").exists()
+
+
+def test_shots_of_a_film_may_be_videos_that_say_something_else(kit, tmp_path):
+    made = render(kit.script(1), tmp_path / "take.mp4", tier=kit.tier).path
+    script = kit.script(2)
+    script = replace(script, shots=(script.shots[0], sa.Shot(video=made, end_s=1.0, fade_s=0.16)))
+    result = render(script, tmp_path / "film.mp4", tier=kit.tier)
+    assert sa.VideoReader(result.path).num_frames == 25

@@ -75,3 +75,28 @@ def test_a_script_made_in_python_has_its_problems_named_by_shot(tones):
     assert beyond == "shot 2 ends at 9 s, but the soundtrack has 4.00 s"
     with pytest.raises(ScriptError, match="shot 1 needs an end_s"):
         open_film(sa.Script((_shot(), shots[2]), tones / "music.wav"))
+
+
+def test_vocals_run_beside_what_is_heard(tones):
+    """Over a soundtrack they are on its clock, beside a shot's own sound on that one's."""
+    song, word = tones / "music.wav", tones / "word.wav"
+    over = sa.Script((_shot(start_s=1, end_s=2), _shot(vocals=song, end_s=3, fade_s=0.4)), song)
+    film = open_film(over)
+    plain, sung = (film.sounds(placed) for placed in film.timeline.shots)
+    assert list(plain) == [""] and list(sung) == ["", "vocals"]
+    assert sung["vocals"].samples == pytest.approx(sung[""].samples, abs=1e-4)
+    own = _shot(audio=song, vocals=word, start_s=0.25, end_s=0.75)
+    film = open_film(sa.Script((own,)))
+    heard = film.sounds(film.timeline.shots[0])
+    assert len(heard["vocals"].samples) == len(heard[""].samples) == 0.52 * RATE
+    assert heard["vocals"].samples[: RATE // 2] == pytest.approx(0.25, abs=1e-3)
+
+
+def test_speakers_bring_their_voices(tones):
+    speakers = [{"name": "anna", "face": "0", "audio": tones / "word.wav"}]
+    speakers.append({"name": "ben", "face": "1"})
+    film = open_film(sa.Script((_shot(speakers=speakers), _shot(audio=tones / "word.wav"))))
+    assert film.timeline.num_frames == 50
+    heard = film.sounds(film.timeline.shots[0])
+    assert list(heard) == ["", "speaker0"]
+    assert len(heard["speaker0"].samples) == RATE

@@ -16,8 +16,9 @@ from tests.processes import run_together
 CODE = """
 import torch, torch.distributed as dist
 torch.set_num_threads(1)
-from skyreels_avatar.models.context_parallel import join, num_parts, split_tokens
-_, device = join(0, torch.device("cpu"))
+from skyreels_avatar.models.context_parallel import agreed, join, num_parts, split_tokens
+rank, device = join(0, torch.device("cpu"))
+assert agreed(3 + rank, device) == 4
 from skyreels_avatar.models.transformer import AvatarTransformer3DModel
 torch.manual_seed(0)
 model = AvatarTransformer3DModel(
