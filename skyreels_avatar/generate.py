@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from skyreels_avatar.components import Components, load_components
+from skyreels_avatar.errors import InputError
 from skyreels_avatar.media.no_video import NoVideo
 from skyreels_avatar.media.pieces import join_with_sound
 from skyreels_avatar.media.soundtrack import WaitingSound
@@ -243,6 +244,12 @@ def _write_pieces(
     work: WorkFolder,
 ) -> int:
     """Make what is missing of a shot in its work folder and join it; return the frames found."""
+    if components.tier.context_parallel > 1:
+        # They would have to agree on what is there, while each finds it at its own time.
+        raise InputError(
+            f"a work folder belongs to one process, and tier {components.tier.name} shares a pass "
+            f"between {components.tier.context_parallel}; leave one of them out"
+        )
     work.sweep()
     plan = opened.plan
     remaining = work.remaining(plan)

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -225,6 +226,16 @@ def test_folders_that_cannot_be_used_are_named(files, tmp_path):
     (folder / "manifest.json").write_text('{"fingerprint": "other"}')
     with pytest.raises(InputError, match="another shot"):
         WorkFolder(tmp_path / "work", fingerprint)
+
+
+def test_processes_that_share_a_pass_have_no_work_folder(files, tmp_path):
+    components = load_components(files[2])
+    shared = replace(components, tier=replace(components.tier, context_parallel=2))
+    with pytest.raises(InputError, match="belongs to one process"):
+        generate_request(
+            request_of(files, tmp_path / "a.mp4"), None, shared, work_folder=tmp_path / "work"
+        )
+    assert not (tmp_path / "a.mp4").exists()
 
 
 def test_latents_come_back_exactly(files, tmp_path):
