@@ -228,7 +228,7 @@ def _write(
     kind = VideoWriter if components.rank == 0 else NoVideo
     with kind(
         request.output, height, width, request.fps, sound,
-        metadata=metadata_of(request), cuts=request.cuts,
+        metadata=metadata_of(request), cuts=request.cuts, colour=opened.colour,
     ) as writer:  # fmt: skip
         AvatarPipeline(components)(request, opened, writer, reporter)
         reporter.report("finish")

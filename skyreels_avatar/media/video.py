@@ -31,7 +31,9 @@ from skyreels_avatar.media.soundtrack import SoundTrack, WaitingSound
 logger = logging.getLogger(__name__)
 
 MIN_FPS, MAX_FPS = 1.0, 120.0
-_BT709 = 1
+# How YUV is made of RGB, and the code by which a file says so (ISO/IEC 23091-2).
+COLOURS = {"bt709": (Colorspace.ITU709, 1), "bt601": (Colorspace.ITU601, 6)}
+_BT601_CODES = (5, 6)  # of 625 and of 525 lines: the same matrix
 _AVX512_SKX = 256  # CV_CPU_AVX512_SKX in OpenCV's headers
 _TV_RANGE = 1
 # swscale's flags: exact rounding and full chroma on the way in; without them every conversion
@@ -96,6 +98,7 @@ class VideoWriter:
         crf: 0 to 51, smaller is better and larger.
         metadata: tags of the file, such as title, comment and description.
         cuts: frames that need no frame before them, so that the file can be cut there.
+        colour: a key of `COLOURS`, how the file says its colours are meant.
 
     Raises:
         InputError: an odd size, an impossible rate, or a place that cannot be written.
@@ -112,6 +115,7 @@ class VideoWriter:
         preset: str = "veryfast",
         metadata: dict[str, str] | None = None,
         cuts: Collection[int] = (),
+        colour: str = "bt709",
     ):
         if height % 2 or width % 2 or min(height, width) < 2:
             raise InputError(f"a video needs even sides (H.264), got {width}x{height}")
@@ -126,6 +130,7 @@ class VideoWriter:
         self._metadata = metadata or {}
         self._options = {"crf": str(crf), "preset": preset, "threads": "1", **_repeatable_options()}
         self._cuts = frozenset(cuts)
+        self._colour = colour
         if self._cuts:
             self._options["forced-idr"] = "1"
         # Two batches wait at most: memory stays flat, whichever side is faster.
@@ -200,12 +205,14 @@ class VideoWriter:
                 str(self._partial), "w", format="mp4", options={"movflags": "+faststart"}
             ) as container:
                 container.metadata.update(self._metadata)
-                video = _add_video(container, self.height, self.width, self.fps, self._options)
+                video = _add_video(
+                    container, self.height, self.width, self.fps, self._options, self._colour
+                )
                 sound = SoundTrack(container, self._audio) if self._audio is not None else None
                 index = 0
                 while (batch := self._next_batch()) is not None:
                     for pixels in batch:
-                        frame = _to_yuv(pixels, index, self.fps)
+                        frame = _to_yuv(pixels, index, self.fps, self._colour)
                         if index in self._cuts:
                             frame.pict_type = PictureType.I
                         container.mux(video.encode(frame))
@@ -243,6 +250,8 @@ class VideoReader:
             if not rate:
                 raise MediaError(f"{self.path} is damaged: its frame rate is not known")
             self.fps = float(rate)
+            coded = stream.codec_context.colorspace
+            self.colour = "bt601" if coded in _BT601_CODES else "bt709"
             self.num_frames = stream.frames or _count_frames(self.path)
         first = next(iter(self), None)
         if first is None or self.num_frames < 1:
@@ -302,7 +311,9 @@ def _repeatable_options() -> dict[str, str]:
     return {}
 
 
-def _add_video(container, height: int, width: int, fps: Fraction, options: dict[str, str]):
+def _add_video(
+    container, height: int, width: int, fps: Fraction, options: dict[str, str], colour: str
+):
     stream = container.add_stream("libx264", rate=fps, options=options)
     stream.width, stream.height = width, height
     stream.pix_fmt = "yuv420p"
@@ -310,16 +321,16 @@ def _add_video(container, height: int, width: int, fps: Fraction, options: dict[
     context = stream.codec_context
     context.time_base = 1 / fps
     context.color_range = _TV_RANGE
-    context.colorspace = context.color_primaries = context.color_trc = _BT709
+    context.colorspace = context.color_primaries = context.color_trc = COLOURS[colour][1]
     return stream
 
 
-def _to_yuv(pixels: np.ndarray, index: int, fps: Fraction) -> av.VideoFrame:
+def _to_yuv(pixels: np.ndarray, index: int, fps: Fraction, colour: str) -> av.VideoFrame:
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
     frame = frame.reformat(
         format="yuv420p",
-        src_colorspace=Colorspace.ITU709,
-        dst_colorspace=Colorspace.ITU709,
+        src_colorspace=COLOURS[colour][0],
+        dst_colorspace=COLOURS[colour][0],
         dst_color_range=ColorRange.MPEG,
         interpolation=_TO_YUV,
     )

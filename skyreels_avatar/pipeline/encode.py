@@ -100,6 +100,7 @@ class OpenShot:
             seen by the camera.
         unseen: where that reference video is left as it is.
         beside: the faces of the other speakers.
+        colour: of the video, as `VideoWriter` takes it.
     """
 
     portrait: Portrait
@@ -110,6 +111,7 @@ class OpenShot:
     references: tuple[FootageReference, ...] = ()
     unseen: tuple[UnseenSpan, ...] = ()
     beside: tuple[Face, ...] = ()
+    colour: str = "bt709"
 
     @property
     def faces(self) -> tuple[Face, ...]:

@@ -135,7 +135,15 @@ def open_footage(
     plan = plan_request(request, files, tier)
     sound = open_sound(voices, components.audio_encoder)
     portrait, face = _best_view(takes[0])
-    return OpenShot(portrait, face, sound, plan, references=tuple(references), unseen=unseen)
+    return OpenShot(
+        portrait,
+        face,
+        sound,
+        plan,
+        references=tuple(references),
+        unseen=unseen,
+        colour=files.video.colour,
+    )
 
 
 def _watched(

@@ -237,3 +237,14 @@ def test_rotated_footage_is_turned_upright(tmp_path):
     reader = VideoReader(path)
     assert (reader.height, reader.width) == (80, 64)
     assert np.array_equal(reader.read(0, 1)[0], upright)
+
+
+@pytest.mark.parametrize("colour", ["bt709", "bt601"])
+def test_the_file_says_how_its_colours_are_meant(tmp_path, colour):
+    pixels = np.empty((2, 64, 96, 3), np.uint8)
+    pixels[:] = (200, 60, 30)
+    with VideoWriter(tmp_path / "a.mp4", 64, 96, 25, colour=colour) as writer:
+        writer.write(pixels)
+    video = VideoReader(tmp_path / "a.mp4")
+    assert video.colour == colour
+    assert np.abs(video.read(0, 1)[0].astype(int) - pixels[0]).max() <= 4
