@@ -13,6 +13,7 @@ import threading
 import types
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -103,7 +104,17 @@ def _without_plotting() -> Iterator[None]:
 
 
 def _mediapipe() -> tuple[Any, Any]:
-    """Import mediapipe without its chatter; return its graph runner and its rectangle type."""
+    """Return mediapipe's graph runner and its rectangle type.
+
+    It is imported in a thread of its own: an exception that the import keeps holds every frame
+    that led there, and with it the sound of the shot.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(_import_mediapipe).result()
+
+
+def _import_mediapipe() -> tuple[Any, Any]:
+    """Import mediapipe without its chatter."""
     with _import_lock, _silent_stderr(), _without_plotting(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         os.environ.setdefault("GLOG_minloglevel", "2")
