@@ -19,6 +19,11 @@ def retalk(
     audio: str | Path | None = None,
     prompt: str = "",
     *,
+    text: str | None = None,
+    voice: str | None = None,
+    subtitles: str | Path | None = None,
+    vocals: str | Path | None = None,
+    gate: str = "auto",
     speakers: Sequence[Speaker] = (),
     keep: str = "face",
     length: str = "audio",
@@ -41,6 +46,7 @@ def retalk(
         video: the footage; the person may speak in it.
         audio: the new voice; any file FFmpeg reads.
         prompt: how the person performs.
+        text, voice, subtitles, vocals, gate: as in `generate`.
         speakers: who of several persons says what, in place of `audio` and `face`; who has no
             voice stays as in the video.
         keep: "lips" changes only mouth and jaw, "face" the face, "none" head and shoulders, too.
@@ -69,12 +75,15 @@ def retalk(
         keep=keep,
         length=length,
         speakers=speakers,
+        text=text,
+        voice=voice,
+        vocals=vocals,
+        gate=gate,
     )
     sampling = SamplingParams(num_inference_steps, seed=seed)
-    named = {} if tier is None else {"tier": tier}
-    request = GenerationRequest(
-        shot, output, fps=VideoReader(shot.video).fps, sampling=sampling, **named
-    )
+    how = {} if tier is None else {"tier": tier}
+    how |= {"fps": VideoReader(shot.video).fps, "sampling": sampling, "subtitles": subtitles}
+    request = GenerationRequest(shot, output, **how)
     result = generate_request(request, on_progress)
     _write_spans(result)
     return result
@@ -92,8 +101,8 @@ def dub(
         options: of `retalk`. With several voices the name of each is added to `output`.
     """
     audios = [Path(audio) for audio in audios]
-    if not audios and not options.get("speakers"):
-        raise InputError("no sound was given; name one sound file or more, or speakers")
+    if not audios and not options.get("speakers") and options.get("text") is None:
+        raise InputError("no sound was given; name one sound file or more, a text or speakers")
     output = Path(options.pop("output", "output.mp4"))
     if not audios:
         return [retalk(video, None, prompt, output=output, **options)]

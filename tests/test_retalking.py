@@ -188,6 +188,15 @@ def test_several_voices_make_several_videos(folder, talker, voice, silence):
         dub(talker, [voice, voice])
 
 
+def test_a_text_is_said_by_the_person_in_the_video(folder, talker):
+    pytest.importorskip("espeakng_loader", reason="the voice extra is not installed")
+    output = folder / "said.mp4"
+    command = ["retalk", "--video", str(talker), "--text", "Guten Tag.", "--voice", "de"]
+    assert run([*command, "--keep", "lips", "--subtitles", "srt", "--output", str(output)]) == 0
+    assert "Guten Tag." in output.with_suffix(".srt").read_text(encoding="utf-8")
+    assert sa.VideoReader(output).audio().samples.any()
+
+
 def test_the_command_says_what_is_wrong(talker, voice, capsys):
     for options, message in (
         (["--keep", "hair"], "keep must be one of lips, face, none"),

@@ -10,6 +10,35 @@ from rich.console import Console
 
 from skyreels_avatar.apps.progress_bar import progress_bar
 from skyreels_avatar.apps.studio_options import parsed_speakers
+from skyreels_avatar.apps.voice_commands import (
+    Gate,
+    SaidText,
+    Subtitles,
+    Vocals,
+    VoiceName,
+    text_of,
+)
+
+Keep = Annotated[
+    str,
+    typer.Option(
+        help="lips: only mouth and jaw change; face: the face; none: head and shoulders, too."
+    ),
+]
+Length = Annotated[
+    str,
+    typer.Option(
+        help="Where lengths differ: audio (as long as the sound), video (as long as the "
+        "video), loop, bounce or remap the video to the sound, or silence (the longer of both)."
+    ),
+]
+Whose = Annotated[
+    str,
+    typer.Option(
+        help="auto (who speaks, else the largest), a number, x,y or x,y,w,h in the first "
+        "frame, or a photo of the person."
+    ),
+]
 
 
 def retalk_command(
@@ -26,27 +55,15 @@ def retalk_command(
             "stays as in the video.",
         ),
     ] = None,
+    text: SaidText = None,
+    voice: VoiceName = None,
+    subtitles: Subtitles = None,
+    vocals: Vocals = None,
+    gate: Gate = "auto",
     prompt: Annotated[str, typer.Option(help="How the person performs, in English.")] = "",
-    keep: Annotated[
-        str,
-        typer.Option(
-            help="lips: only mouth and jaw change; face: the face; none: head and shoulders, too."
-        ),
-    ] = "face",
-    length: Annotated[
-        str,
-        typer.Option(
-            help="Where lengths differ: audio (as long as the sound), video (as long as the "
-            "video), loop, bounce or remap the video to the sound, or silence (the longer of both)."
-        ),
-    ] = "audio",
-    face: Annotated[
-        str,
-        typer.Option(
-            help="auto (who speaks, else the largest), a number, x,y or x,y,w,h in the first "
-            "frame, or a photo of the person."
-        ),
-    ] = "auto",
+    keep: Keep = "face",
+    length: Length = "audio",
+    face: Whose = "auto",
     output: Annotated[
         Path,
         typer.Option(
@@ -75,6 +92,11 @@ def retalk_command(
             tier=tier,
             seed=seed,
             face=face,
+            text=None if text is None else text_of(text),
+            voice=voice,
+            subtitles=subtitles,
+            vocals=vocals,
+            gate=gate,
             speakers=parsed_speakers(speaker),
             num_inference_steps=steps,
             start_s=audio_start,
