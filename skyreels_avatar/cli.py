@@ -67,7 +67,8 @@ Size = Annotated[
 Fps = Annotated[float, typer.Option(help="Frames per second, 1 to 120.")]
 Tier = Annotated[str, typer.Option(help="A name in configs/, or the path of a yaml file.")]
 Face = Annotated[
-    str, typer.Option(help="auto, a face's number (0 is the largest), or its box x,y,w,h.")
+    str,
+    typer.Option(help="auto, a number (0 is the largest), x,y, a box x,y,w,h, or a photo."),
 ]
 Seed = Annotated[int, typer.Option(help="Same seed, same frames.")]
 Steps = Annotated[int | None, typer.Option(help="Denoising steps; else the tier's own number.")]

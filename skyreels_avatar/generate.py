@@ -124,7 +124,7 @@ def generate(
         num_inference_steps, guidance_scale, audio_guidance_scale: None takes the tier's default;
             a scale of 1 switches its guidance off.
         negative_prompt: what should not be seen.
-        face: "auto", the number of a face (0 is the largest), or its box "x,y,w,h".
+        face: "auto", a face's number, a point "x,y", a box "x,y,w,h" or a photo: see `Shot`.
         speakers: who of several persons speaks with which voice: see `Speaker`.
         start_s, end_s: the piece of the sound that is used.
         memory: of a GPU that may be taken: "auto", "full" or like "24gb"; None = the tier's own.

@@ -88,7 +88,8 @@ class Shot:
         start_s, end_s: the piece of the sound that is used; None means from the beginning, to
             the end.
         seed: of this shot alone; None takes the request's.
-        face: "auto", a face's number (0 is the largest), or its box "x,y,w,h" in the picture.
+        face: "auto", a face's number (0 is the largest), a point "x,y" of it or its box "x,y,w,h"
+            in the picture, or the file of a photo of the person.
         negative_prompt: what should not be seen.
         keep: how much of a video may change: a key of `KEEPS`.
         length: what happens where a video and its new sound differ in length: "audio", "video",

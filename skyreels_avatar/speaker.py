@@ -19,7 +19,8 @@ class Speaker:
 
     Args:
         name: any text; different for each speaker of a shot.
-        face: a face's number (0 is the largest), its box "x,y,w,h" in the picture, or "auto".
+        face: a face's number (0 is the largest), a point "x,y" of it, its box "x,y,w,h", the file
+            of a photo, or "auto".
         audio: the voice of this person alone; None = listens in silence.
     """
 

@@ -13,8 +13,8 @@ import skyreels_avatar as sa
 from skyreels_avatar.cli import run
 from skyreels_avatar.components import load_components
 from skyreels_avatar.errors import FaceError, InputError
-from skyreels_avatar.evaluation.sync import mouth_opening
 from skyreels_avatar.faces.analyser import FaceAnalyser
+from skyreels_avatar.faces.opening import mouth_opening
 from skyreels_avatar.models.face_geometry import FaceFrame
 from skyreels_avatar.pipeline.avatar import AvatarPipeline
 from skyreels_avatar.pipeline.footage import REGIONS

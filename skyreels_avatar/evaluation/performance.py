@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skyreels_avatar.evaluation.sync import face_heights
 from skyreels_avatar.faces.alignment import align, head_angles_deg
+from skyreels_avatar.faces.opening import face_heights
 
 CORNERS = (61, 291)  # mouth corners, left and right in the picture
 BROWS = ((70, 63, 105, 66, 107), (300, 293, 334, 296, 336))

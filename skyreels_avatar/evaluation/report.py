@@ -17,12 +17,11 @@ from skyreels_avatar.evaluation.stability import drift_windows, jitter, sample_f
 from skyreels_avatar.evaluation.sync import (
     SyncScore,
     correlate,
-    face_heights,
     loudness_db,
-    mouth_opening,
 )
 from skyreels_avatar.faces.analyser import Face, FaceAnalyser, FaceTrack
 from skyreels_avatar.faces.likeness import face_signature, likeness
+from skyreels_avatar.faces.opening import face_heights, mouth_opening
 from skyreels_avatar.faces.select import choose_face
 from skyreels_avatar.media.image import Portrait
 from skyreels_avatar.media.video import VideoReader

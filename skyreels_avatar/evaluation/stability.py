@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from skyreels_avatar.evaluation.sync import face_heights
 from skyreels_avatar.faces.alignment import RIGID, align
+from skyreels_avatar.faces.opening import face_heights
 
 DRIFT_START_S = 5.0
 LONG_S = 10.0  # from this length on, drift counts from second 5

@@ -9,11 +9,11 @@ import numpy as np
 
 from skyreels_avatar.faces.analyser import Face, FaceAnalyser
 from skyreels_avatar.faces.likeness import face_signature
+from skyreels_avatar.faces.opening import mouth_opening
 from skyreels_avatar.faces.select import LOW_VISIBILITY, choose_face, most_alike
 
 WATCHED_FRAMES, WATCHED_STEP = 50, 2  # of the beginning, to see who of several speaks
 LIVELIER = 1.5  # lips of who speaks move so much more than anybody else's
-_LIPS = ((13, 14), (82, 87), (312, 317))
 
 
 class FaceChooser:
@@ -68,9 +68,4 @@ class FaceChooser:
         track = self._analyser.track(frames, face)
         if track.found.mean() < 0.5:
             return 0.0
-        gaps = [
-            np.linalg.norm(track.landmarks[:, a, :2] - track.landmarks[:, b, :2], axis=1)
-            for a, b in _LIPS
-        ]
-        height = np.linalg.norm(track.landmarks[:, 10, :2] - track.landmarks[:, 152, :2], axis=1)
-        return float(np.std(np.mean(gaps, 0) / np.maximum(height, 1e-6)))
+        return float(np.std(mouth_opening(track.landmarks)))

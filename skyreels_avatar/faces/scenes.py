@@ -13,6 +13,7 @@ from scipy.ndimage import gaussian_filter1d, minimum_filter1d, uniform_filter1d
 from skyreels_avatar.faces.analyser import FaceAnalyser, FaceTrack, filled_track, visibility_of
 from skyreels_avatar.faces.chooser import FaceChooser
 from skyreels_avatar.faces.occlusion import covered, lower_face
+from skyreels_avatar.faces.opening import LIP_PAIRS, face_heights, mouth_opening
 
 LEAST_VISIBILITY = 0.3
 FADE = 4  # frames in which a mouth goes over to the source's own
@@ -22,7 +23,7 @@ _STEADY = 0.4  # frames; the face mesh trembles
 _THUMB = (64, 36)
 _CUT = 24.0  # mean change of grey from frame to frame, of 255, and
 _CUT_RATIO = 4.0  # so many times the change before and after
-_LIPS = ((13, 14), (82, 87), (312, 317), (81, 178), (311, 402))
+_LIPS = (*LIP_PAIRS, (81, 178), (311, 402))
 _OPEN_PX, _OPEN_SHARE = 4.0, 0.025  # a gap in which colours are those of the mouth, not of lips
 _MOST_OPEN = 250  # frames from which colours are kept
 
@@ -133,9 +134,8 @@ def _follow(
 
 def _unrest(landmarks: np.ndarray, pixels: np.ndarray) -> float:
     """Return how far a face is from looking into the camera with its lips shut."""
-    height = np.linalg.norm(landmarks[10, :2] - landmarks[152, :2])
-    gap = np.mean([np.linalg.norm(landmarks[a, :2] - landmarks[b, :2]) for a, b in _LIPS[:3]])
-    return gap / max(height, 1e-6) + 0.1 * (1 - visibility_of(landmarks, *pixels.shape[:2]))
+    gap = float(mouth_opening(landmarks[None])[0])
+    return gap + 0.1 * (1 - visibility_of(landmarks, *pixels.shape[:2]))
 
 
 def _reasons(
@@ -143,7 +143,7 @@ def _reasons(
 ) -> np.ndarray:
     """Return (F,) why frames cannot speak; `patches` are of `lower_face`."""
     visibility = np.array([visibility_of(points, *size) for points in track.landmarks])
-    height = np.linalg.norm(track.landmarks[:, 10, :2] - track.landmarks[:, 152, :2], axis=1)
+    height = face_heights(track.landmarks)
     reasons = np.full(len(visibility), "", object)
     if track.found.sum() > FEWEST_FRAMES:
         seen = np.stack([patch for patch in patches if patch is not None])
@@ -161,7 +161,7 @@ def _colours_inside(landmarks: np.ndarray, pixels: np.ndarray) -> list[np.ndarra
     top = landmarks[[above for above, _ in _LIPS], :2]
     bottom = landmarks[[below for _, below in _LIPS], :2]
     gap = float(np.linalg.norm(bottom[0] - top[0]))
-    height = float(np.linalg.norm(landmarks[10, :2] - landmarks[152, :2]))
+    height = float(face_heights(landmarks[None])[0])
     if gap < max(_OPEN_PX, _OPEN_SHARE * height):
         return []
     shares = np.linspace(0.2, 0.8, 7)[:, None, None]

@@ -182,10 +182,10 @@ def most_alike(faces: Sequence[Face], wanted: np.ndarray, pixels: np.ndarray) ->
 
 def read_photo(name: str) -> np.ndarray:
     """Return the pixels (H, W, 3) uint8 of a picture."""
-    pixels = cv2.imread(name, cv2.IMREAD_COLOR_RGB) if Path(name).is_file() else None
+    pixels = cv2.imread(name) if Path(name).is_file() else None
     if pixels is None:
         raise FaceError(f"the photo {name} of the face cannot be read")
-    return pixels
+    return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
 
 
 def _in_box(faces: Sequence[Face], box: Box, pixels: np.ndarray, analyser: FaceAnalyser) -> Face:

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from skyreels_avatar.evaluation.sync import correlate, face_heights, loudness_db, mouth_opening
+from skyreels_avatar.evaluation.sync import correlate, loudness_db
+from skyreels_avatar.faces.opening import face_heights, mouth_opening
 from skyreels_avatar.faces.template import template
 
 FPS = 25.0
