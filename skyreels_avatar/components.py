@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from skyreels_avatar.faces.analyser import FaceAnalyser
     from skyreels_avatar.models.audio_encoder import AudioEncoder
     from skyreels_avatar.models.camera_controlnet import CameraControlNet
+    from skyreels_avatar.models.light import LightEncoder
     from skyreels_avatar.models.text_encoder import TextEncoder
     from skyreels_avatar.models.transformer import AvatarTransformer3DModel
     from skyreels_avatar.models.vae import ReferenceMotionVAE
@@ -49,6 +50,7 @@ class Components:
         device: where all parts are.
         dtype: of the transformer and the ControlNet; the other parts are float32.
         image_encoder: for a transformer that looks at the picture, else None.
+        light: reads light and colour from prompts; None where the transformer draws them itself.
         rank: of this process among those that share the transformer's work; 0 writes the video.
         policy: how they were made to fit into the memory of the device.
     """
@@ -63,6 +65,7 @@ class Components:
     device: torch.device
     dtype: torch.dtype
     image_encoder: torch.nn.Module | None = None
+    light: LightEncoder | None = None
     rank: int = 0
     policy: MemoryPolicy = field(default_factory=MemoryPolicy)
 
@@ -184,6 +187,7 @@ def part_classes() -> dict[str, type[torch.nn.Module]]:
     """Return the class of each part; the names are those of `WeightFiles` and of Components."""
     from skyreels_avatar.models.audio_encoder import AudioEncoder
     from skyreels_avatar.models.camera_controlnet import CameraControlNet
+    from skyreels_avatar.models.light import LightEncoder
     from skyreels_avatar.models.text_encoder import TextEncoder
     from skyreels_avatar.models.transformer import AvatarTransformer3DModel
     from skyreels_avatar.models.vae import ReferenceMotionVAE
@@ -194,6 +198,7 @@ def part_classes() -> dict[str, type[torch.nn.Module]]:
         "controlnet": CameraControlNet,
         "audio_encoder": AudioEncoder,
         "text_encoder": TextEncoder,
+        "light": LightEncoder,
     }
 
 
@@ -227,6 +232,8 @@ def _load(
     parts: dict[str, torch.nn.Module] = {}
     for part, cls in part_classes().items():
         weights = getattr(tier.weights, part)
+        if part == "light" and not weights:
+            continue
         if is_ours(weights):
             parts[part] = load_module(cls, weights, **placing(part, ours=True))
         else:

@@ -33,6 +33,8 @@ class WeightFiles:
     Attributes:
         tokenizer: folder of the tokenizer of a public text encoder; "" = none.
         image_encoder: for a transformer that looks at the picture; "" = none.
+        light: what reads light and colour from the prompt, for networks that move the picture
+            instead of drawing it; "" = none.
     """
 
     vae: Any = MISSING
@@ -42,6 +44,7 @@ class WeightFiles:
     text_encoder: Any = MISSING
     tokenizer: str = ""
     image_encoder: Any = ""
+    light: str = ""
 
 
 @dataclass(frozen=True)

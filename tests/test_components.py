@@ -18,7 +18,7 @@ from skyreels_avatar.tiers import load_tier
 
 TINY = """
 weights: {vae: vae.st, transformer: transformer.st, controlnet: controlnet.st,
-          audio_encoder: audio_encoder.st, text_encoder: text_encoder.st}
+          audio_encoder: audio_encoder.st, text_encoder: text_encoder.st, light: light.st}
 sizes:
   vae: {encoder_dim: 8}
   transformer: {patch_size: [1, 1, 1], num_attention_heads: 1, attention_head_dim: 12,
@@ -29,6 +29,7 @@ sizes:
                time_embed_dim: 8, freq_dim: 8}
   audio_encoder: {dim: 8, hidden_dim: 8, num_layers: 1}
   text_encoder: {dim: 8, num_tokens: 4, num_buckets: 16, num_layers: 1, num_heads: 1}
+  light: {dim: 8, num_tokens: 4, num_buckets: 16, num_layers: 1, num_heads: 1}
 """
 
 
@@ -54,6 +55,11 @@ def test_loaded_parts_carry_the_sizes_of_the_tier(tier_file: Path) -> None:
     for part, sizes in components.tier.sizes.items():
         config = getattr(components, part).config
         assert {name: config[name] for name in sizes} == sizes
+
+
+def test_a_tier_may_leave_light_to_its_transformer(tier_file: Path) -> None:
+    tier_file.write_text(TINY.replace(", light: light.st", ""))
+    assert load_components(tier_file).light is None
 
 
 def test_parts_work_together(tier_file: Path) -> None:

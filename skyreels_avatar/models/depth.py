@@ -133,11 +133,11 @@ def _body(person: np.ndarray, points: np.ndarray | None, focal: float) -> np.nda
     body = cv2.GaussianBlur(body, (0, 0), max(1.0, 0.06 * face_width))
     if points is None:
         return body + (1.0 - float(np.median(body[person])))
-    relief, weight = _face_relief(person.shape, points, face_width)
+    relief, weight = face_relief(person.shape, points, face_width)
     return body + weight * (1.0 + unit * relief - body)
 
 
-def _face_relief(
+def face_relief(
     shape: tuple[int, int], points: np.ndarray, face_width: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return (h, w) depth of the face in face widths (0 in the mean) and (h, w) weights 0..1."""

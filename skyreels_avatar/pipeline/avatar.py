@@ -121,7 +121,10 @@ class AvatarPipeline:
         made = ((segment, maker.of(segment)) for segment in segments)
         try:
             for segment, latents in one_ahead(made, lambda: reporter.report("denoise")):
-                yield segment, _decoded(shot.space.frames(latents, segment), reporter)
+                chunks, light = shot.space.frames(latents, segment), shot.reference.light
+                if light is not None:
+                    chunks = light.over(chunks, shot.plan.video_range(segment)[0])
+                yield segment, _decoded(chunks, reporter)
         finally:
             stopped.set()
 

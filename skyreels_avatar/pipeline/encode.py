@@ -33,9 +33,11 @@ from skyreels_avatar.models.audio_encoder import (
 )
 from skyreels_avatar.models.context_parallel import check_shares
 from skyreels_avatar.models.depth import estimate_depth
+from skyreels_avatar.models.light import ShotLight
 from skyreels_avatar.models.vae import ReferenceMotionVAE
 from skyreels_avatar.pipeline.fills import Spacing, camera_travel, frame_loudness, with_keyframes
 from skyreels_avatar.pipeline.footage import FootageReference
+from skyreels_avatar.pipeline.light import PictureLight
 from skyreels_avatar.pipeline.persons import check_several, person_mattes, read_sounds
 from skyreels_avatar.pipeline.plan import Segment, ShotPlan, plan_shot
 from skyreels_avatar.pipeline.reference import ShotReference
@@ -224,16 +226,31 @@ def _crop_start(focus: float, crop: float, side: float) -> float:
 
 
 def build_references(
-    opened: OpenShot, camera: Camera, depth_backend: str = "auto"
+    opened: OpenShot,
+    camera: Camera,
+    depth_backend: str = "auto",
+    light: ShotLight | None = None,
+    seed: int = 0,
 ) -> list[ShotReference]:
-    """Return the reference video, the picture seen through the whole camera move, of each face."""
+    """Return the reference video, the picture seen through the whole camera move, of each face.
+
+    Args:
+        light: that the picture is put into; None leaves it as it is.
+        seed: of what flickers.
+    """
     pixels, face = opened.portrait.pixels, opened.face
     mask = person_mattes(pixels, opened.faces).max(0)
     weights = models_folder() / "depth-anything-v2-small"
     found = str(weights) if weights.is_dir() else None
     depth = estimate_depth(pixels, face, mask, backend=depth_backend, weights=found)
     subject = union(one.box for one in opened.faces) if opened.beside else face.box
-    scene = build_scene(opened.portrait.as_tensor(), depth.depth, torch.as_tensor(mask), subject)
+    pictures = [None if one is None else one.as_tensor() for one in (opened.portrait, opened.fine)]
+    lit = None
+    if light is not None:
+        lit = PictureLight(light, pixels, mask, opened.faces, seed)
+        pictures = [None if one is None else lit.on(one) for one in pictures]
+    picture, fine = pictures
+    scene = build_scene(picture, depth.depth, torch.as_tensor(mask), subject)
     moves = camera
     if not isinstance(camera, CameraMove):
         moves = [(keyframe.time_s, keyframe.move) for keyframe in camera]
@@ -241,14 +258,18 @@ def build_references(
         path = plan_path(moves, scene, opened.plan.num_frames, opened.plan.fps)
     except ValueError as error:
         raise InputError(str(error)) from error
-    fine = None if opened.fine is None else opened.fine.as_tensor()
     video = ReferenceVideo(scene, path)
     region = _REGION_AMONG_OTHERS if opened.beside else None
-    return [
+    references = [
         # Who comes first is drawn from the picture itself, the others over what is drawn then.
         ShotReference(video, torch.from_numpy(one.landmarks), fine, region, detailed=one is face)
         for one in opened.faces
     ]
+    if lit is not None:
+        for one in references:
+            one.lit = lit
+        references[0].light = lit.over(video)
+    return references
 
 
 def open_sound(voices: Sequence[AudioTrack], encoder: torch.nn.Module) -> ShotSound | SpeechSound:

@@ -76,6 +76,7 @@ class FootageReference:
     """
 
     lively = True
+    light = None  # what is left of a video stays as it is
 
     def __init__(
         self, footage: Footage, scenes: Sequence[Scene], keep: str, vae: ReferenceMotionVAE

@@ -37,14 +37,20 @@ class EncodedShot:
         one_pass = components.transformer.config.distilled and not shot.negative_prompt
         self.sampling = Sampling.of(request.sampling, tier, one_pass)
         self.sound = opened.sound
+        light, prompt = None, shot.prompt
+        if components.light is not None and not opened.references:
+            light = components.light.light_of(prompt)
+            prompt = prompt if light is None else components.light.without_light(prompt)
         self.prompt_embeds, self.negative_embeds = components.text_encoder(
-            [shot.prompt, shot.negative_prompt]
+            [prompt, shot.negative_prompt]
         ).split(1)
         self.image_embeds = None
         if components.image_encoder is not None:
             picture = 2 * opened.portrait.as_tensor()[None] - 1
             self.image_embeds = components.image_encoder(picture)
-        references = opened.references or build_references(opened, shot.camera)
+        references = opened.references or build_references(
+            opened, shot.camera, light=light, seed=self.seed
+        )
         self.reference = references[0]
         self.persons = None
         if opened.beside and not isinstance(components.vae, ReferenceMotionVAE):

@@ -12,6 +12,7 @@ from skyreels_avatar.models.mouth import MouthLook
 from skyreels_avatar.models.reference_clip import PictureDetail, as_pixels
 from skyreels_avatar.models.vae import ReferenceMotionVAE
 from skyreels_avatar.pipeline.conditions import apparent_motion
+from skyreels_avatar.pipeline.light import FrameLight, PictureLight
 
 FOLLOWING = 0.08  # of the face height: so far round the person pixels move with the head
 _SEEN_STEP = 8  # pixels; what share is seen need not be counted pixel by pixel
@@ -39,9 +40,15 @@ class ShotReference:
         fine: (3, 2 H, 2 W) the picture twice as fine; None takes the picture as it is.
         region: what of the face may change, as in `ReferenceClip`.
         detailed: whether the face is looked up in the picture itself, else in the frames.
+
+    Attributes:
+        lit: the light that the picture was put into; None = it is as it came.
+        light: what is done to finished frames; None = nothing.
     """
 
     lively = False
+    lit: PictureLight | None = None
+    light: FrameLight | None = None
 
     def __init__(
         self,
@@ -116,8 +123,9 @@ class ShotReference:
 
     def looks(self, seed: int, device: torch.device) -> list[MouthLook]:
         """Return the inside of this person's mouth, for the one scene that there is."""
-        picture, landmarks = self.video.scene.image.to(device), self._points.to(device)
-        return [ReferenceMotionVAE.look_of(picture, landmarks, seed)]
+        picture = self.video.scene.image if self.lit is None else self.lit.unlit
+        look = ReferenceMotionVAE.look_of(picture.to(device), self._points.to(device), seed)
+        return [look if self.lit is None else self.lit.on_mouth(look, self._points)]
 
     def scene_at(self, frame: int) -> int:
         """Return which of `looks` belongs to a frame."""

@@ -11,6 +11,7 @@ STAGES: dict[str, str] = {
     "corpus": "speak and augment the tracks that the other stages learn from",
     "pretrain": "transformer, audio and text encoder: sound and words to motion",
     "camera": "ControlNet on a frozen transformer: moving cameras, videos that already talk",
+    "light": "reader of light and colour: sentences to the numbers of a light",
     "distill": "transformer: guidance in one pass instead of three",
 }
 
