@@ -57,7 +57,13 @@ stderr = Console(stderr=True, soft_wrap=True, highlight=False)
 stdout = Console(soft_wrap=True, highlight=False)
 
 Image = Annotated[Path, typer.Option(help="The portrait: photo, painting or drawing.")]
-Prompt = Annotated[str, typer.Option(help="How the person performs, in English.")]
+Prompt = Annotated[
+    str,
+    typer.Option(
+        help="How the person performs, in English; and the light: 'she smiles in warm evening "
+        "light', 'black and white', 'it gets dark'."
+    ),
+]
 Camera = Annotated[str, typer.Option(help="MOVE or MOVE:PERCENT, for example push_in:60.")]
 Output = Annotated[Path, typer.Option(help="The video to write, ending in .mp4.")]
 Size = Annotated[

@@ -40,6 +40,7 @@ def write_tier(folder: Path) -> str:
     for name, module in _tiny_parts().items():
         save_module(module, folder / f"{name}.safetensors")
         lines.append(f"  {name}: {name}.safetensors")
+    lines.append("  light: nano/light.safetensors")
     lines += ["window: 33", "overlap: 9", "num_inference_steps: 2"]
     path = folder / "tiny.yaml"
     path.write_text("\n".join(lines))

@@ -151,11 +151,14 @@ class LightEncoder(ModelMixin, ConfigMixin):
         counts = [len(split_words(piece)) for piece in pieces]
         slots = iter(self.slots(sum(counts)))
         logits = self([prompt])[1][0].tolist()
-        kept = []
-        for piece, count in zip(pieces, counts):
+        of_light = []
+        for count in counts:
             found = [logits[next(slots)] for _ in range(count)]
-            if not found or sum(found) / count < 0:
-                kept.append(piece)
+            of_light.append(bool(found) and sum(found) / count > 0)
+        # What stands alone between two words of light belongs to them.
+        between = zip([False, *of_light], of_light, [*of_light[1:], False])
+        of_light = [own or (before and after) for before, own, after in between]
+        kept = [piece for piece, dropped in zip(pieces, of_light) if not dropped]
         if not any(split_words(piece) for piece in kept):
             return TALKING
         return " ".join(kept).strip(" ,;")
