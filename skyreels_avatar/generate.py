@@ -113,8 +113,7 @@ def generate(
         text, voice: what is said in place of `audio`, and who says it; see `script.Shot`.
         subtitles: a file for the text, such as out.srt; "srt" alone means beside the video.
         vocals, gate: what moves the mouth, and where it rests; see `script.Shot`.
-        prompt: how the person performs, and in what light, for example "a woman smiles and
-            speaks in warm evening light".
+        prompt: how the person performs, and in what light: "a woman smiles in evening light".
         camera: "push_in:60" (a move and its strength in percent), "static", a `CameraMove`, or a
             list of keyframes; see `script.parse_camera`.
         output: an .mp4 file; it appears when it is complete, and not before.

@@ -29,7 +29,6 @@ LIGHTS = {
     "she sings and the scene fades to black and white": {"saturation": -1, "begin.saturation": 0},
     "a man in a suit speaks, backlit by the sun": {"back": 1},
     "vivid saturated colors, a happy presenter": {"saturation": 1},
-    "eine Frau l\u00e4chelt im warmen Abendlicht": {"warmth": 1},
     "un homme parle dans une lumi\u00e8re rouge": {"warmth": 1, "tint": 1},
     "una mujer habla en blanco y negro": {"saturation": -1},
 }
