@@ -96,7 +96,7 @@ def light_caption(rng: np.random.Generator) -> Said:
     """Draw a prompt: six in ten say something of light."""
     kind = rng.choice(
         ["steady", "change", "language", "nothing", "negated", "other"],
-        p=[0.36, 0.17, 0.1, 0.2, 0.05, 0.12],
+        p=[0.32, 0.19, 0.14, 0.2, 0.04, 0.11],
     )
     draw = {
         "steady": _steady, "change": _change, "language": _in_language, "nothing": _nothing,
@@ -163,6 +163,11 @@ def _turn(rng: np.random.Generator) -> tuple[str, Light, Light]:
     if rng.random() < 0.3:
         grade = _pick(rng, table["grades"])
         name, light = _pick(rng, grade["say"]), _light(grade)
+    if rng.random() < 0.2:  # a whole light, of which the colour changes
+        first, before = _look(rng)
+        color, after = _adjective(rng, slice(0, 13))
+        after = replace(before, warmth=after.warmth, tint=after.tint)
+        return f"{first} {_pick(rng, table['turns'])} {color}", before, after
     subject, noun = _pick(rng, table["subjects"]), _pick(rng, table["nouns"])
     turns = _pick(rng, table["turns"])
     if rng.random() < 0.3:
