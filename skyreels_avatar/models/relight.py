@@ -226,6 +226,8 @@ class Grade:
         Args:
             peak: largest factor of its shading.
             pivot: see `pivot_of`.
+        window: left, top, width, height of the picture in shares of what the relief shows; beyond
+            that the light goes on as at its border.
         """
         stronger = 1 + _STRONGER * (light.warmth**2 + light.tint**2)
         warmth = light.warmth * (_COLDER if light.warmth < 0 else 1)
@@ -278,6 +280,7 @@ def relit(
     relief: Relief | None,
     matte: np.ndarray,
     pivot: float = _PIVOTS[1],
+    window: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0),
 ) -> np.ndarray:
     """Return a picture in another light.
 
@@ -290,9 +293,10 @@ def relit(
     size = picture.shape[1::-1]
     peak, factors = 1.0, None
     if is_shaded(light):
-        person, behind = (cv2.resize(part, size) for part in shading(light, relief))
+        parts = shading(light, relief)
+        peak = max(1.0, *(float(part.max()) for part in parts))
+        person, behind = (_seen_through(part, window, size) for part in parts)
         factors = (behind + matte * (person - behind))[..., None]
-        peak = max(1.0, float(factors.max()))
     grade = Grade.of(light, peak, pivot)
     mix = grade.mix()
     if mix is not None:
@@ -300,6 +304,19 @@ def relit(
     if factors is not None:
         picture = picture * factors
     return np.stack([grade.curve(picture[..., i], i) for i in range(3)], -1)
+
+
+def _seen_through(
+    values: np.ndarray, window: tuple[float, float, float, float], size: tuple[int, int]
+) -> np.ndarray:
+    """Return values (h, w) in a window, see `relit`, at a size (width, height)."""
+    left, top, width, height = window
+    rows, columns = values.shape
+    across, down = columns * width / size[0], rows * height / size[1]
+    start = left * columns + across / 2 - 0.5, top * rows + down / 2 - 0.5
+    way = np.float32([[across, 0, start[0]], [0, down, start[1]]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(values, way, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
 
 
 def _smoothstep(share: np.ndarray) -> np.ndarray:

@@ -81,13 +81,29 @@ class PictureLight:
             return begin
         return Light(**{name: getattr(begin, name) for name in _SPATIAL})
 
-    def on(self, picture: torch.Tensor) -> torch.Tensor:
-        """Return a picture (3, H, W) in 0..1, the shot's own at any size, in the steady light."""
+    def on(
+        self,
+        picture: torch.Tensor,
+        matte: np.ndarray | None = None,
+        start: tuple[int, int] | None = None,
+    ) -> torch.Tensor:
+        """Return a picture in the steady light.
+
+        Args:
+            picture: (3, H, W) in 0..1, the shot's own at any size.
+            matte, start: of a larger picture round the shot's own: (H, W) the persons in it, and
+                left and top of the shot's own in it, in pixels of both.
+        """
         if is_plain(self.steady):
             return picture
         values = np.ascontiguousarray(picture.permute(1, 2, 0).numpy())
-        matte = cv2.resize(np.float32(self._matte), values.shape[1::-1])
-        lit = relit(values, self.steady, self.relief, matte, self.pivot)
+        size, window = values.shape[1::-1], (0.0, 0.0, 1.0, 1.0)
+        if start is not None:
+            width, height = self._matte.shape[::-1]
+            shares = size[0] / width, size[1] / height
+            window = (-start[0] / width, -start[1] / height, *shares)
+        matte = cv2.resize(np.float32(self._matte if matte is None else matte), size)
+        lit = relit(values, self.steady, self.relief, matte, self.pivot, window)
         return torch.from_numpy(np.ascontiguousarray(lit.transpose(2, 0, 1)))
 
     def on_mouth(self, look: MouthLook, landmarks: torch.Tensor) -> MouthLook:

@@ -60,6 +60,17 @@ def test_the_finer_picture_is_in_the_same_light(drawn):
     assert (again - light.on(picture)).abs().mean() < 0.01
 
 
+def test_a_larger_picture_round_the_shot_is_in_the_same_light(drawn):
+    pixels, matte, _ = drawn
+    light = _lit(drawn, ShotLight(Light(side=-1.0, back=0.4), Light(side=-1.0, back=0.4)))
+    picture = torch.from_numpy(pixels).permute(2, 0, 1).float() / 255
+    sides = (24, 16, 10, 6)  # left, right, top, bottom
+    wide = torch.nn.functional.pad(picture[None], sides, "replicate")[0]
+    around = torch.nn.functional.pad(torch.from_numpy(matte)[None, None], sides)[0, 0].numpy()
+    inside = light.on(wide, around, (24, 10))[:, 10:-6, 24:-16]
+    torch.testing.assert_close(inside, light.on(picture), atol=2e-3, rtol=0)
+
+
 def test_a_light_that_changes_begins_with_the_picture_and_ends_as_if_it_had_always_been(drawn):
     pixels, _, _ = drawn
     frames = _graded(drawn, ShotLight(Light(), RED))
