@@ -11,6 +11,7 @@ LivePortrait (arXiv 2407.03168) and Reducio (arXiv 2411.13552); the fields are o
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers.configuration_utils import ConfigMixin, register_to_config
@@ -26,6 +27,7 @@ from skyreels_avatar.models.expression import (
     mouth_field,
     move_points,
 )
+from skyreels_avatar.models.eye_finder import EyeFinder, with_true_eyes
 from skyreels_avatar.models.face_geometry import (
     EYES,
     INNER_LOWER,
@@ -81,6 +83,7 @@ class ReferenceMotionVAE(ModelMixin, ConfigMixin):
     def __init__(self, encoder_dim: int = 384):
         super().__init__()
         self.encoder = MotionEncoder(encoder_dim)
+        self.eye_finder = EyeFinder()
         self.register_buffer("motion_mean", torch.zeros(NUM_MOTION))
         self.register_buffer("motion_std", torch.tensor(MOTION_SCALE))
 
@@ -185,6 +188,10 @@ class ReferenceMotionVAE(ModelMixin, ConfigMixin):
         corners = FaceFrame.of(landmarks).to_pixels(corners[None])
         low, high = corners.amin((0, 1)), corners.amax((0, 1))
         return float(low[0]), float(low[1]), float(high[0]), float(high[1])
+
+    def true_eyes(self, pixels: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+        """Return (478, 3) landmarks whose lids lie where (H, W, 3) pixels show them."""
+        return with_true_eyes(self.eye_finder, pixels, landmarks)
 
     @staticmethod
     def look_of(

@@ -170,6 +170,8 @@ def open_shot(request: GenerationRequest, files: ShotFiles, components: Componen
     plan = plan_request(request, files, components.tier)
     selectors = [one.face for one in speakers] or [request.shot.face]
     faces = find_faces(files.whole.pixels, selectors, components.face_analyser())
+    if isinstance(components.vae, ReferenceMotionVAE):
+        faces = [_with_true_eyes(face, files.whole.pixels, components.vae) for face in faces]
     fine = None
     if files.height * files.width <= _MAX_FINE_PX:
         fine, *_ = _framed(replace(files, height=2 * files.height, width=2 * files.width), *faces)
@@ -193,6 +195,10 @@ def plan_request(request: GenerationRequest, files: ShotFiles, tier: Tier) -> Sh
 def frame_face(files: ShotFiles, selector: str, analyser: FaceAnalyser) -> tuple[Portrait, Face]:
     """Return the picture at the size of the video, cropped round the face, and the face in it."""
     return _framed(files, *find_faces(files.whole.pixels, [selector], analyser))
+
+
+def _with_true_eyes(face: Face, pixels: np.ndarray, vae: ReferenceMotionVAE) -> Face:
+    return replace(face, landmarks=vae.true_eyes(pixels, face.landmarks))
 
 
 def _framed(files: ShotFiles, *faces: Face) -> tuple[Portrait | Face, ...]:

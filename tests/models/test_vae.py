@@ -298,3 +298,19 @@ def test_a_lid_unfolds_above_the_lashes_and_stays_below_the_brow(shape: FaceShap
 
     assert lands(lashes) > 0.03
     assert abs(lands(brow)) < 0.2 * lands(lashes)
+
+
+def test_the_lid_of_a_large_drawn_eye_is_lined_with_skin(shape: FaceShape) -> None:
+    upper, lower = list(EYES[0][0][1:-1]), list(EYES[0][1][1:-1])
+    points = shape.points.clone()
+    points[:, upper, 1] -= 0.08
+    points[:, lower, 1] += 0.08
+    points[:, list(EYES[0][2]), 1] -= 0.08
+    points[:, list(EYES[0][3]), 1] += 0.08
+    large = dataclasses.replace(shape, points=points)
+    top, bottom = points[0, upper[3], :2], points[0, lower[3], :2]
+    column = torch.lerp(top, bottom, torch.linspace(0.05, 0.8, 40)[:, None])[None]
+    shut = undo_eyes(column, 0, large, MotionValues(motion_of(blink_r=1.0)))[0]
+    assert bool((shut[:, 1] > bottom[1]).all())  # skin from below, no row of the open eye
+    opened = undo_eyes(column, 0, large, MotionValues(motion_of()))
+    torch.testing.assert_close(opened, column)
