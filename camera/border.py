@@ -11,6 +11,7 @@ import numpy as np
 WORK_PX = 800
 """Long side at which borders are looked for; a hairline of a large scan is still a pixel wide."""
 THIN_SHARE = 0.035
+HAIR_PX = 3
 WIDE_SHARE = 0.25
 """Widest border of any look, and of one flat colour on two opposite sides (share of the sides)."""
 BLOCKS = 48
@@ -84,7 +85,8 @@ def _sides(picture: np.ndarray) -> list[int]:
     # Of one side alone a strip that is not flat may be a door frame or a table.
     if sum(1 for a, b in zip(found, other) if a or b) >= 2:
         found = [max(a, b) for a, b in zip(found, other)]
-    return found
+    # Nothing in a picture ends along a whole side two pixels before it.
+    return [max(a, b if b <= HAIR_PX else 0) for a, b in zip(found, other)]
 
 
 def _edges(rows: np.ndarray) -> tuple[int, int]:

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from torch import Tensor
 
+from camera.extrude import extrude
 from camera.fill import spread
 from camera.patches import complete
 from camera.scene import SURE_MATTE, Scene
@@ -22,6 +23,14 @@ from deeper inside an arm would go on as a sleeve, a collar as a neck."""
 
 DEFOCUS = 0.12
 """Blur (sigma) of the continued person per pixel of distance: repeated buttons lose their edge."""
+
+DOUBT_SHARE = 0.015
+"""Half-sure parts of the matte further than this from sure ones are not continued."""
+
+CROWN_SHARE = 0.35
+"""Highest crown that is added to a head cut by the upper side, as a share of the face height."""
+
+CROWN_RIM = 0.008
 
 SOFTNESS_REACH_PX = 8.0
 EDGE_PX = 3.0
@@ -85,24 +94,22 @@ def _extended_person(scene: Scene, values: np.ndarray, margin: int) -> np.ndarra
     picture = (slice(margin, margin + height), slice(margin, margin + width))
     outside = np.ones((height + 2 * margin, width + 2 * margin), bool)
     outside[picture] = False
-    matte = values[..., 3]
+    matte = _without_doubt(values[..., 3])
     contour = _signed_distance(matte)
-    contour = _continued(_continued(contour, margin).T, margin).T
+    crown = _crown(contour, margin, scene.face_box)
+    contour = _continued(contour, margin)
+    contour[:margin] = np.minimum(contour[:margin], crown)
+    contour = _continued(contour.T, margin).T
     # Near the border the matte's own softness, further out a clean soft edge.
     distance = cv2.distanceTransform(outside.astype(np.uint8), cv2.DIST_L2, 5)
     outward = np.clip(distance / SOFTNESS_REACH_PX, 0.0, 1.0)
     edge = np.clip(contour / EDGE_PX + 0.5, 0.0, 1.0)
-    coverage = _pad(matte, margin, cv2.BORDER_REPLICATE) * (1 - outward) + edge * outward
+    near = np.clip(contour / EDGE_PX + 1.0, 0.0, 1.0) * _pad(matte, margin, cv2.BORDER_REPLICATE)
+    coverage = near * (1 - outward) + edge * outward
 
     sure = matte > SURE_MATTE
     colour = np.ascontiguousarray(scene.image.permute(1, 2, 0).numpy())
-    colour = _pad(spread(colour, sure), margin, cv2.BORDER_REPLICATE)
-    band = max(8, round(BAND_SHARE * max(height, width)))
-    deep = np.zeros((height, width), bool)
-    deep[band : height - band, band : width - band] = True
-    source = (sure & ~deep & ~_face(scene)).astype(np.uint8)
-    source = _pad(source, margin, cv2.BORDER_CONSTANT) > 0
-    colour = complete(colour, outside & (coverage > 0), source)
+    colour = extrude(spread(colour, sure), (margin,) * 4)
     colour = _defocused(colour, np.maximum(distance - SOFTNESS_REACH_PX, 0.0))
 
     coverage = coverage[..., None]
@@ -133,6 +140,18 @@ def _face(scene: Scene) -> np.ndarray:
     return face
 
 
+def _without_doubt(matte: np.ndarray) -> np.ndarray:
+    """Return the matte without what is half sure and far from all that is sure.
+
+    In the picture such a patch (a dark wall beside a dark coat) does no harm; beyond the border it
+    would go on as a body that nobody has.
+    """
+    sure = (matte > SURE_MATTE).astype(np.uint8)
+    reach = 2 * round(DOUBT_SHARE * max(matte.shape)) + 1
+    near = cv2.dilate(sure, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach)))
+    return matte * cv2.blur(near.astype(np.float32), (reach, reach))
+
+
 def _signed_distance(matte: np.ndarray) -> np.ndarray:
     """Return the distance to the person's outline in pixels, positive inside, (H, W) float32."""
     person = (matte >= 0.5).astype(np.uint8)
@@ -140,6 +159,48 @@ def _signed_distance(matte: np.ndarray) -> np.ndarray:
         return np.full(matte.shape, 1e3 if person.any() else -1e3, np.float32)
     inside = cv2.distanceTransform(person, cv2.DIST_L2, 5)
     return inside - cv2.distanceTransform(1 - person, cv2.DIST_L2, 5)
+
+
+def _crown(
+    contour: np.ndarray, margin: int, face_box: tuple[float, float, float, float]
+) -> np.ndarray:
+    """Return the signed distance (margin, W) to a head's outline above a picture that cuts it.
+
+    Straight lines would end in a spike: the outline closes in an arc through its two ends. Huge
+    where the upper side cuts no head.
+    """
+    width = contour.shape[1]
+    open_sky = np.full((margin, width), np.inf, np.float32)
+    x, y, face_width, face_height = face_box
+    runs = np.diff(np.concatenate([[0], contour[0] > 0, [0]]).astype(np.int8))
+    starts, ends = np.flatnonzero(runs > 0), np.flatnonzero(runs < 0)
+    # In a side view the crown is beside the face.
+    over_face = np.minimum(ends, x + 2 * face_width) - np.maximum(starts, x - face_width)
+    if y > 1.5 * face_height or margin == 0 or not len(starts) or over_face.max() <= 0:
+        return open_sky
+    start, end = starts[over_face.argmax()], ends[over_face.argmax()]
+    reach = max(2, min(len(contour) - 1, round(CONTOUR_SHARE * max(contour.shape))))
+    # The matte is a little wider than the head: one that just touches the side is not cut.
+    rim = CROWN_RIM * max(contour.shape)
+    middle, half = (start + end - 1) / 2, (end - start) / 2
+    inner = contour[reach] > 0
+    left, right = inner[: int(middle) + 1][::-1], inner[int(middle) :]
+    half_inner = ((~left).argmax() if not left.all() else len(left)) + (
+        (~right).argmax() if not right.all() else len(right)
+    )
+    lean = max(0.0, (0.5 * half_inner - half) / reach)  # 0: upright sides, the arc a half circle
+    angle = np.arctan2(1.0, lean)
+    radius = half / np.sin(angle)
+    rise = radius * (1 - np.cos(angle))
+    stretch = max(1.0, rise / (CROWN_SHARE * face_height))
+    columns = np.arange(width, dtype=np.float32)
+    up = np.arange(margin, 0, -1, dtype=np.float32)[:, None] * stretch + radius * np.cos(angle)
+    arc = radius - np.hypot(columns - middle, up) - rim
+    if len(starts) == 1:
+        return arc.astype(np.float32)
+    between = np.abs(columns[:, None] - 0.5 * (starts + ends - 1)) - 0.5 * (ends - starts)
+    own = between.argmin(axis=1) == over_face.argmax()
+    return np.where(own, arc, open_sky).astype(np.float32)
 
 
 def _continued(contour: np.ndarray, margin: int) -> np.ndarray:
