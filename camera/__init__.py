@@ -9,13 +9,14 @@ from camera.moves import EASES, MOVES, CameraMove
 from camera.path import CameraPath, plan_path
 from camera.reference import ReferenceVideo
 from camera.render import Rendering, render
-from camera.scene import Scene, build_scene
+from camera.scene import Plate, Scene, build_scene
 
 __all__ = [
     "EASES",
     "MOVES",
     "CameraMove",
     "CameraPath",
+    "Plate",
     "ReferenceVideo",
     "Rendering",
     "Scene",

@@ -17,9 +17,10 @@ CONTOUR_SHARE = 0.06
 """The person's outline goes on beyond the border in the direction of its last part, this share of
 the picture's long side."""
 
-BAND_SHARE = 0.08
-"""The person goes on beyond the border with patches from a band this share of the long side wide:
-from deeper inside an arm would go on as a sleeve, a collar as a neck."""
+RIM_MATTE, RIM_SHARE = 0.03, 0.03
+LEAST_SOURCE = 0.04
+"""The background goes on by patches from further than this share of the long side from the person,
+unless that would be less than this share of the canvas."""
 
 DEFOCUS = 0.12
 """Blur (sigma) of the continued person per pixel of distance: repeated buttons lose their edge."""
@@ -54,13 +55,20 @@ class Layer:
 
 def background_layer(scene: Scene, margin: int) -> Layer:
     """Return the filled background, continued by its own patches beyond the border."""
-    picture = np.ascontiguousarray(scene.background.permute(1, 2, 0).numpy())
-    seen = (scene.person[3] < 0.5).numpy()
-    outside = _pad(np.zeros(seen.shape, np.uint8), margin, cv2.BORDER_CONSTANT, 1) > 0
-    canvas = _pad(picture, margin, cv2.BORDER_REPLICATE)
+    background, person = scene.plate_layers
+    place = _Placement(scene, margin)
+    picture = np.ascontiguousarray(place.cut(background.permute(1, 2, 0).numpy()))
+    coverage = place.cut(person[3].numpy())
+    seen = coverage < 0.5
+    outside = place.put(np.zeros(seen.shape, np.uint8), cv2.BORDER_CONSTANT, 1) > 0
+    # Beside a person the background has a breath of hair and clothes, and behind it is invented.
+    person_and_rim = _reached(coverage > RIM_MATTE, RIM_SHARE)
+    source = place.put((~person_and_rim).astype(np.uint8), cv2.BORDER_CONSTANT) > 0
+    if source.mean() < LEAST_SOURCE:
+        source = ~outside
     return Layer(
-        complete(canvas, outside, ~outside),
-        _pad(seen.astype(np.uint8) * 255, margin, cv2.BORDER_CONSTANT),
+        complete(place.put(picture, cv2.BORDER_REPLICATE), outside, source),
+        place.put(seen.astype(np.uint8) * 255, cv2.BORDER_CONSTANT),
         _pad(_inverse(scene.background_depth), margin, cv2.BORDER_REPLICATE),
         margin,
     )
@@ -68,16 +76,39 @@ def background_layer(scene: Scene, margin: int) -> Layer:
 
 def person_layer(scene: Scene, margin: int) -> Layer:
     """Return the person; where the border cuts through, outline and clothes go on beyond it."""
-    values = np.ascontiguousarray(scene.person.permute(1, 2, 0).numpy())
+    place = _Placement(scene, margin)
+    values = np.ascontiguousarray(place.cut(scene.plate_layers[1].permute(1, 2, 0).numpy()))
     seen = (values[..., 3] >= 0.5).astype(np.uint8) * 255
     if margin > 0:
-        values = _extended_person(scene, values, margin)
+        values = _extended_person(scene, values, place)
     return Layer(
         values,
-        _pad(seen, margin, cv2.BORDER_CONSTANT),
+        place.put(seen, cv2.BORDER_CONSTANT),
         _pad(_inverse(scene.person_depth), margin, cv2.BORDER_REPLICATE),
         margin,
     )
+
+
+class _Placement:
+    """Where the plate lies on a canvas that goes on by `margin` pixels beyond the picture."""
+
+    def __init__(self, scene: Scene, margin: int):
+        plate, (height, width) = scene.plate, scene.depth.shape
+        beyond = (plate.top, plate.person_mask.shape[0] - plate.top - height)
+        beyond += (plate.left, plate.person_mask.shape[1] - plate.left - width)
+        used = [min(margin, pixels) for pixels in beyond]
+        self.pads = tuple(margin - pixels for pixels in used)  # above, below, left, right
+        self.offset = used[2], used[0]
+        self._rows = slice(plate.top - used[0], plate.top + height + used[1])
+        self._columns = slice(plate.left - used[2], plate.left + width + used[3])
+
+    def cut(self, array: np.ndarray) -> np.ndarray:
+        """Return what the canvas holds of an array of the plate's size."""
+        return array[self._rows, self._columns]
+
+    def put(self, array: np.ndarray, border: int, value: int = 0) -> np.ndarray:
+        """Return the canvas with what `cut` returned in its place."""
+        return cv2.copyMakeBorder(array, *self.pads, border, value=value)
 
 
 def _inverse(depth: Tensor) -> np.ndarray:
@@ -88,33 +119,31 @@ def _pad(array: np.ndarray, margin: int, border: int, value: int = 0) -> np.ndar
     return cv2.copyMakeBorder(array, margin, margin, margin, margin, border, value=value)
 
 
-def _extended_person(scene: Scene, values: np.ndarray, margin: int) -> np.ndarray:
-    """Continue the person's outline along its direction and the clothes by their own patches."""
-    height, width = values.shape[:2]
-    picture = (slice(margin, margin + height), slice(margin, margin + width))
-    outside = np.ones((height + 2 * margin, width + 2 * margin), bool)
-    outside[picture] = False
+def _extended_person(scene: Scene, values: np.ndarray, place: _Placement) -> np.ndarray:
+    """Continue the person's outline along its direction and the clothes along their lines."""
+    above, below, left, right = place.pads
+    outside = place.put(np.zeros(values.shape[:2], np.uint8), cv2.BORDER_CONSTANT, 1)
     matte = _without_doubt(values[..., 3])
     contour = _signed_distance(matte)
-    crown = _crown(contour, margin, scene.face_box)
-    contour = _continued(contour, margin)
-    contour[:margin] = np.minimum(contour[:margin], crown)
-    contour = _continued(contour.T, margin).T
+    x, y, *size = scene.face_box
+    crown = _crown(contour, above, (x + place.offset[0], y + place.offset[1], *size))
+    contour = _continued(contour, above, below)
+    contour[:above] = np.minimum(contour[:above], crown)
+    contour = _continued(contour.T, left, right).T
     # Near the border the matte's own softness, further out a clean soft edge.
-    distance = cv2.distanceTransform(outside.astype(np.uint8), cv2.DIST_L2, 5)
+    distance = cv2.distanceTransform(outside, cv2.DIST_L2, 5)
     outward = np.clip(distance / SOFTNESS_REACH_PX, 0.0, 1.0)
     edge = np.clip(contour / EDGE_PX + 0.5, 0.0, 1.0)
-    near = np.clip(contour / EDGE_PX + 1.0, 0.0, 1.0) * _pad(matte, margin, cv2.BORDER_REPLICATE)
+    near = np.clip(contour / EDGE_PX + 1.0, 0.0, 1.0) * place.put(matte, cv2.BORDER_REPLICATE)
     coverage = near * (1 - outward) + edge * outward
 
-    sure = matte > SURE_MATTE
-    colour = np.ascontiguousarray(scene.image.permute(1, 2, 0).numpy())
-    colour = extrude(spread(colour, sure), (margin,) * 4)
+    colour = np.ascontiguousarray(place.cut(scene.plate.image.permute(1, 2, 0).numpy()))
+    colour = extrude(spread(colour, values[..., 3] > SURE_MATTE), place.pads)
     colour = _defocused(colour, np.maximum(distance - SOFTNESS_REACH_PX, 0.0))
 
     coverage = coverage[..., None]
     extended = np.concatenate([colour * coverage, coverage], axis=-1).astype(np.float32)
-    extended[picture] = values
+    extended[above : above + len(values), left : left + values.shape[1]] = values
     return extended
 
 
@@ -132,24 +161,21 @@ def _defocused(picture: np.ndarray, distance: np.ndarray) -> np.ndarray:
     return result.astype(np.float32)
 
 
-def _face(scene: Scene) -> np.ndarray:
-    """Return where the face is (H, W) bool: nothing of it may be copied elsewhere."""
-    x, y, w, h = (round(v) for v in scene.face_box)
-    face = np.zeros(tuple(scene.depth.shape), bool)
-    face[max(0, y) : max(0, y + h), max(0, x) : max(0, x + w)] = True
-    return face
-
-
 def _without_doubt(matte: np.ndarray) -> np.ndarray:
     """Return the matte without what is half sure and far from all that is sure.
 
     In the picture such a patch (a dark wall beside a dark coat) does no harm; beyond the border it
     would go on as a body that nobody has.
     """
-    sure = (matte > SURE_MATTE).astype(np.uint8)
-    reach = 2 * round(DOUBT_SHARE * max(matte.shape)) + 1
-    near = cv2.dilate(sure, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach)))
-    return matte * cv2.blur(near.astype(np.float32), (reach, reach))
+    near = _reached(matte > SURE_MATTE, DOUBT_SHARE).astype(np.float32)
+    return matte * cv2.GaussianBlur(near, (0, 0), max(1.0, 0.5 * DOUBT_SHARE * max(matte.shape)))
+
+
+def _reached(mask: np.ndarray, share: float) -> np.ndarray:
+    """Return what lies within a share of the long side from a mask, (H, W) bool."""
+    reach = 2 * round(share * max(mask.shape)) + 1
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
+    return cv2.dilate(mask.astype(np.uint8), disc) > 0
 
 
 def _signed_distance(matte: np.ndarray) -> np.ndarray:
@@ -203,15 +229,15 @@ def _crown(
     return np.where(own, arc, open_sky).astype(np.float32)
 
 
-def _continued(contour: np.ndarray, margin: int) -> np.ndarray:
-    """Continue a signed distance linearly by `margin` rows above and below."""
+def _continued(contour: np.ndarray, above: int, below: int) -> np.ndarray:
+    """Continue a signed distance linearly by so many rows above and below."""
     reach = max(2, min(len(contour) - 1, round(CONTOUR_SHARE * max(contour.shape))))
-    distance = np.arange(1, margin + 1, dtype=np.float32)[:, None]
 
-    def beyond(edge: np.ndarray, inner: np.ndarray) -> np.ndarray:
+    def beyond(edge: np.ndarray, inner: np.ndarray, count: int) -> np.ndarray:
+        distance = np.arange(1, count + 1, dtype=np.float32)[:, None]
         slope = cv2.blur(((edge - inner) / reach)[None], (9, 1))
         return edge[None] + distance * np.clip(slope, -1.0, 1.0)
 
-    above = beyond(contour[0], contour[reach])[::-1]
-    below = beyond(contour[-1], contour[-1 - reach])
-    return np.ascontiguousarray(np.concatenate([above, contour, below]))
+    upper = beyond(contour[0], contour[reach], above)[::-1]
+    lower = beyond(contour[-1], contour[-1 - reach], below)
+    return np.ascontiguousarray(np.concatenate([upper, contour, lower]))
