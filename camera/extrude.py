@@ -21,9 +21,13 @@ NOISE = 0.004
 EVEN = 2.0
 """Texture is kept up to this multiple of its median size: what is larger is seen once."""
 FADE_PX = 6.0
+FAINT = 0.03
+"""Texture weaker than this does not count against lines."""
+TEXTURED, LINED = 0.4, 0.7
+"""Up to this share of what varies, and from this share on, lines explain nothing and all."""
 
 
-def extrude(picture: np.ndarray, pads: tuple[int, int, int, int]) -> np.ndarray:
+def extrude(picture: np.ndarray, pads: tuple[int, int, int, int]) -> tuple[np.ndarray, np.ndarray]:
     """Continue a picture beyond its sides.
 
     Args:
@@ -31,9 +35,12 @@ def extrude(picture: np.ndarray, pads: tuple[int, int, int, int]) -> np.ndarray:
         pads: pixels above, below, on the left and on the right.
 
     Returns:
-        (above + H + below, left + W + right, 3) float32, equal to `picture` where that lies.
+        (above + H + below, left + W + right, 3) float32, equal to `picture` where that lies, and
+        (same, same) float32: 1 where lines end at the side that explain the picture beside it, 0
+        where it is all texture.
     """
     above, below, left, right = pads
+    picture = np.concatenate([picture, np.ones_like(picture[..., :1])], axis=-1)
     long_side = max(picture.shape)
     picture = np.concatenate([picture, _beyond(picture[::-1], below, long_side)])
     picture = np.concatenate(
@@ -42,16 +49,22 @@ def extrude(picture: np.ndarray, pads: tuple[int, int, int, int]) -> np.ndarray:
     turned = picture.transpose(1, 0, 2)
     on_right = _beyond(turned[::-1], right, long_side).transpose(1, 0, 2)
     on_left = _beyond(turned, left, long_side)[::-1].transpose(1, 0, 2)
-    return np.ascontiguousarray(np.concatenate([on_left, picture, on_right], axis=1))
+    picture = np.concatenate([on_left, picture, on_right], axis=1)
+    return np.ascontiguousarray(picture[..., :3]), np.ascontiguousarray(picture[..., 3])
 
 
 def _beyond(rows: np.ndarray, count: int, long_side: int) -> np.ndarray:
-    """Return the rows (count, W, 3) that go on before the first one, nearest first."""
+    """Return the rows (count, W, 4) that go on before the first one, nearest first.
+
+    The fourth channel tells how far lines explain them, and is passed on, not made, beyond
+    corners.
+    """
     band = min(len(rows), max(8, round(BAND_SHARE * long_side)))
     rows = np.ascontiguousarray(rows[:band], np.float32)
     if count == 0 or band < 3:
         return np.repeat(rows[:1], count, axis=0)
     span = max(2.0, SPAN_SHARE * long_side)
+    rows, certain = np.ascontiguousarray(rows[..., :3]), rows[0, :, 3]
     slope = _slope(rows, span)
     columns = np.arange(rows.shape[1], dtype=np.float32)
     depths = np.arange(band, dtype=np.float32)[:, None]
@@ -74,10 +87,27 @@ def _beyond(rows: np.ndarray, count: int, long_side: int) -> np.ndarray:
     # What ends within the band, a logo or a button, must not become a streak.
     lasting = np.exp(-distance / span)[..., None]
     ahead = lasting * lines[:1] + (1 - lasting) * straight.mean(axis=0)
-    return cv2.remap(
+    certain = certain * _explained(lines, texture, span)
+    beyond = np.empty((*start.shape, 4), np.float32)
+    beyond[..., 3] = np.interp(start, columns, certain)
+    beyond[..., :3] = cv2.remap(
         ahead + repeated, start, distance + 0 * start, cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_REPLICATE,
     )  # fmt: skip
+    return beyond
+
+
+def _explained(lines: np.ndarray, texture: np.ndarray, span: float) -> np.ndarray:
+    """Return 0 to 1 (W,): how far the picture beside a side consists of lines that end there."""
+
+    def energy(values: np.ndarray) -> np.ndarray:
+        mean = (values**2).mean(axis=(0, 2))[None]
+        return cv2.GaussianBlur(mean, (0, 0), 2 * span, borderType=cv2.BORDER_REPLICATE)[0]
+
+    wide = cv2.GaussianBlur(lines, (0, 0), sigmaX=4 * span, sigmaY=1e-3)
+    along, rest = energy(lines - wide) + FAINT**2, energy(texture)
+    share = along / (along + rest)
+    return ((share - TEXTURED) / (LINED - TEXTURED)).clip(0, 1).astype(np.float32)
 
 
 def _slope(rows: np.ndarray, span: float) -> np.ndarray:

@@ -66,8 +66,12 @@ def background_layer(scene: Scene, margin: int) -> Layer:
     source = place.put((~person_and_rim).astype(np.uint8), cv2.BORDER_CONSTANT) > 0
     if source.mean() < LEAST_SOURCE:
         source = ~outside
+    lined, certain = extrude(picture, place.pads)
+    distance = cv2.distanceTransform(outside.astype(np.uint8), cv2.DIST_L2, 5)
+    lined = _defocused(lined, np.maximum(distance - SOFTNESS_REACH_PX, 0.0))
+    values = complete(lined, outside, source)
     return Layer(
-        complete(place.put(picture, cv2.BORDER_REPLICATE), outside, source),
+        values + certain[..., None] * (lined - values),
         place.put(seen.astype(np.uint8) * 255, cv2.BORDER_CONSTANT),
         _pad(_inverse(scene.background_depth), margin, cv2.BORDER_REPLICATE),
         margin,
@@ -138,7 +142,7 @@ def _extended_person(scene: Scene, values: np.ndarray, place: _Placement) -> np.
     coverage = near * (1 - outward) + edge * outward
 
     colour = np.ascontiguousarray(place.cut(scene.plate.image.permute(1, 2, 0).numpy()))
-    colour = extrude(spread(colour, values[..., 3] > SURE_MATTE), place.pads)
+    colour, _ = extrude(spread(colour, values[..., 3] > SURE_MATTE), place.pads)
     colour = _defocused(colour, np.maximum(distance - SOFTNESS_REACH_PX, 0.0))
 
     coverage = coverage[..., None]
