@@ -25,9 +25,6 @@ unless that would be less than this share of the canvas."""
 DEFOCUS = 0.12
 """Blur (sigma) of the continued person per pixel of distance: repeated buttons lose their edge."""
 
-DOUBT_SHARE = 0.015
-"""Half-sure parts of the matte further than this from sure ones are not continued."""
-
 CROWN_SHARE = 0.35
 """Highest crown that is added to a head cut by the upper side, as a share of the face height."""
 
@@ -127,7 +124,7 @@ def _extended_person(scene: Scene, values: np.ndarray, place: _Placement) -> np.
     """Continue the person's outline along its direction and the clothes along their lines."""
     above, below, left, right = place.pads
     outside = place.put(np.zeros(values.shape[:2], np.uint8), cv2.BORDER_CONSTANT, 1)
-    matte = _without_doubt(values[..., 3])
+    matte = values[..., 3]
     contour = _signed_distance(matte)
     x, y, *size = scene.face_box
     crown = _crown(contour, above, (x + place.offset[0], y + place.offset[1], *size))
@@ -163,16 +160,6 @@ def _defocused(picture: np.ndarray, distance: np.ndarray) -> np.ndarray:
         result = np.where(sigma[..., None] > lower, between, result)
         blurred, lower, upper = softer, upper, 2 * upper
     return result.astype(np.float32)
-
-
-def _without_doubt(matte: np.ndarray) -> np.ndarray:
-    """Return the matte without what is half sure and far from all that is sure.
-
-    In the picture such a patch (a dark wall beside a dark coat) does no harm; beyond the border it
-    would go on as a body that nobody has.
-    """
-    near = _reached(matte > SURE_MATTE, DOUBT_SHARE).astype(np.float32)
-    return matte * cv2.GaussianBlur(near, (0, 0), max(1.0, 0.5 * DOUBT_SHARE * max(matte.shape)))
 
 
 def _reached(mask: np.ndarray, share: float) -> np.ndarray:

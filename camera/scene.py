@@ -28,6 +28,9 @@ layers add up to the picture also where a strand of hair escaped the matte."""
 
 SURE_MATTE = 0.9
 
+HALF_SURE, BROAD_SHARE = (0.25, 0.97), 0.012
+"""Which mask values are half sure, and the radius, as a share of the long side, of broad parts."""
+
 
 @dataclass(frozen=True)
 class Plate:
@@ -83,7 +86,10 @@ class Scene:
     @cached_property
     def plate_layers(self) -> tuple[Tensor, Tensor]:
         """Background and person as far as the plate goes."""
-        picture, matte = _array(self.plate.image), _grown_matte(self.plate.person_mask.numpy())
+        picture, matte = (
+            _array(self.plate.image),
+            _grown_matte(_decided(self.plate.person_mask.numpy())),
+        )
         known = _known_background(matte)
         background = _possible_background(picture, complete(picture, ~known, known), matte)
         covered = 1 - matte[..., None]
@@ -195,6 +201,19 @@ def _dilated(mask: np.ndarray, share: float) -> np.ndarray:
 
 def _eroded(mask: np.ndarray, share: float) -> np.ndarray:
     return cv2.erode(mask.astype(np.uint8), _disc(mask.shape, share)) > 0
+
+
+def _decided(mask: np.ndarray) -> np.ndarray:
+    """Return the mask with broad half-sure parts counted to the person.
+
+    Narrow ones are edges and hair. A broad one (a bright table, a dark wall, a halo of curls) would
+    be drawn half here and half there as soon as person and background part.
+    """
+    half = ((mask > HALF_SURE[0]) & (mask < HALF_SURE[1])).astype(np.uint8)
+    disc = _disc(mask.shape, BROAD_SHARE)
+    broad = cv2.morphologyEx(half, cv2.MORPH_OPEN, disc, borderType=cv2.BORDER_REPLICATE)
+    broad = cv2.dilate(broad, disc) * (mask > HALF_SURE[0])
+    return np.maximum(mask, cv2.GaussianBlur(broad.astype(np.float32), (0, 0), 1.5))
 
 
 def _grown_matte(matte: np.ndarray) -> np.ndarray:
