@@ -20,7 +20,8 @@ NOISE = 0.004
 """Mean gradient below which there is no line."""
 EVEN = 2.0
 """Texture is kept up to this multiple of its median size: what is larger is seen once."""
-FADE_PX = 6.0
+FADE_SHARE = 0.4
+"""The seam itself is exact; over this share of the span the limit on texture sets in."""
 FAINT = 0.03
 """Texture weaker than this does not count against lines."""
 TEXTURED, LINED = 0.4, 0.7
@@ -77,7 +78,11 @@ def _beyond(rows: np.ndarray, count: int, long_side: int) -> np.ndarray:
     texture = straight - lines
     distance = np.arange(count, dtype=np.float32)[:, None]
     mirrored = (band - 1) - np.abs((band - 1) - np.arange(count) % (2 * band - 2))
-    limit = EVEN * np.median(np.abs(texture)) + 1e-3 + np.exp(-distance / FADE_PX)[..., None]
+    limit = (
+        EVEN * np.median(np.abs(texture))
+        + 1e-3
+        + np.exp(-distance / (FADE_SHARE * span))[..., None]
+    )
     repeated = limit * np.tanh(texture[mirrored] / limit)
     start = [
         np.interp(columns, np.maximum.accumulate(columns + slope * d), columns)
