@@ -20,7 +20,7 @@ while texture averages out within a part."""
 STEP = 0.04
 """Change of colour across the edge that counts."""
 FLAT = 0.02
-"""Most standard deviation of a flat colour."""
+"""Mean deviation of a row from a flat colour at most."""
 STEPPED, CONSISTENT = 0.75, 0.9
 """Share of the parts in which the edge of any border shows; in which that of a flat one does or
 the picture beside it has the border's colour."""
@@ -103,9 +103,8 @@ def _edges(rows: np.ndarray) -> tuple[int, int]:
     thin = int(THIN_SHARE * len(rows))
     usual = np.median(shown[thin : 4 * thin]) if len(shown) > 2 * thin else 0.0
     for depth in range(1, deepest):
-        strip = rows[:depth]
-        colour = np.median(strip.reshape(-1, 3), axis=0)
-        if np.abs(strip - colour).mean() > FLAT:
+        colour = np.median(blocks[:depth].reshape(-1, 3), axis=0)
+        if np.abs(rows[depth - 1] - colour).mean() > FLAT:
             break
         same = np.abs(blocks[depth + 2] - colour).max(axis=-1) < STEP
         across = np.abs(blocks[depth + 2] - blocks[max(0, depth - 1)]).max(axis=-1) > STEP
