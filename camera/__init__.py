@@ -4,6 +4,7 @@ Stands alone: needs numpy, torch and OpenCV, imports nothing else of this projec
 ValueError.
 """
 
+from camera.border import find_inside
 from camera.limit import limit
 from camera.moves import EASES, MOVES, CameraMove
 from camera.path import CameraPath, plan_path
@@ -21,6 +22,7 @@ __all__ = [
     "Rendering",
     "Scene",
     "build_scene",
+    "find_inside",
     "limit",
     "plan_path",
     "render",
