@@ -59,7 +59,7 @@ class ReferenceVideo:
             margin = _needed_margin(scene, path)
             baseline = _baseline(path)
             intrinsics = scene.intrinsics.numpy()
-            scene.background  # noqa: B018 (once, before two threads ask for it)
+            scene.plate_layers  # noqa: B018 (once, before two threads ask for it)
             with ThreadPoolExecutor(2) as pool:
                 makers = (background_layer, person_layer)
                 self._layers = list(

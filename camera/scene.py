@@ -28,6 +28,28 @@ layers add up to the picture also where a strand of hair escaped the matte."""
 
 SURE_MATTE = 0.9
 
+HALF_SURE, BROAD_SHARE = (0.25, 0.97), 0.012
+"""Which mask values are half sure, and the radius, as a share of the long side, of broad parts
+(3 pixels at least: no edge is sharper)."""
+
+
+@dataclass(frozen=True)
+class Plate:
+    """All that was photographed, of which the video shows a part while the camera rests.
+
+    image: (3, h, w) in [0, 1]. person_mask: (h, w) float, 1 on the person. left, top: pixels by
+    which it goes on beyond that part on these sides.
+    """
+
+    image: Tensor
+    person_mask: Tensor
+    left: int = 0
+    top: int = 0
+
+    def part(self, size: tuple[int, int]) -> tuple:
+        """Return the index of the (height, width) pixels that the video shows, in (..., h, w)."""
+        return ..., slice(self.top, self.top + size[0]), slice(self.left, self.left + size[1])
+
 
 @dataclass(frozen=True)
 class Scene:
@@ -37,7 +59,8 @@ class Scene:
     background: (3, H, W) the picture without the person, filled. background_depth: (H, W).
     person: (4, H, W) premultiplied colour and coverage; person over background is the image.
     person_depth: (H, W), continued smoothly beyond the person. person_mask: (H, W) 0..1 as given.
-    matte: (H, W) 0..1, `person_mask` with the rim that moves along.
+    plate: the picture with what surrounds it. plate_layers: background (3, h, w) and person
+    (4, h, w) of all of it.
     intrinsics: (3, 3). anchor: (3,) the face's centre in the world. face_box: (x, y, w, h) pixels.
     """
 
@@ -46,7 +69,7 @@ class Scene:
     background_depth: Tensor
     person_depth: Tensor
     person_mask: Tensor
-    matte: Tensor
+    plate: Plate
     intrinsics: Tensor
     anchor: Tensor
     face_box: tuple[float, float, float, float]
@@ -54,16 +77,20 @@ class Scene:
     @property
     def background(self) -> Tensor:
         """(3, H, W): what the person hides is invented when it is first asked for."""
-        return self._layers[0]
+        return self.plate_layers[0][self.plate.part(tuple(self.depth.shape))]
 
     @property
     def person(self) -> Tensor:
         """(4, H, W): premultiplied colour and coverage."""
-        return self._layers[1]
+        return self.plate_layers[1][self.plate.part(tuple(self.depth.shape))]
 
     @cached_property
-    def _layers(self) -> tuple[Tensor, Tensor]:
-        picture, matte = _array(self.image), self.matte.numpy()
+    def plate_layers(self) -> tuple[Tensor, Tensor]:
+        """Background and person as far as the plate goes."""
+        picture, matte = (
+            _array(self.plate.image),
+            _grown_matte(_decided(self.plate.person_mask.numpy())),
+        )
         known = _known_background(matte)
         background = _possible_background(picture, complete(picture, ~known, known), matte)
         covered = 1 - matte[..., None]
@@ -77,6 +104,7 @@ def build_scene(
     person_mask: Tensor,
     face_box: tuple[float, float, float, float],
     hfov_deg: float = 45.0,
+    plate: Plate | None = None,
 ) -> Scene:
     """Split a picture into person and background.
 
@@ -86,13 +114,20 @@ def build_scene(
         person_mask: (H, W) float, 1 on the person, soft at the edge.
         face_box: (x, y, width, height) pixels of the face, which moves keep in the picture.
         hfov_deg: horizontal angle of view of the picture.
+        plate: the same picture before it was cropped, at the same scale: where the camera looks
+            beyond the crop it shows what is there.
 
     Raises:
-        ValueError: sizes differ, depth is not positive, or the face box is empty or outside.
+        ValueError: sizes differ, depth is not positive, the face box is empty or outside, or the
+            picture does not lie in the plate.
     """
     _check(image, depth, person_mask, face_box)
     height, width = depth.shape
-    matte = _grown_matte(person_mask.detach().float().clamp(0, 1).numpy())
+    image, person_mask = image.detach().float(), person_mask.detach().float()
+    if plate is None:
+        plate = Plate(image, person_mask.clamp(0, 1))
+    _check_plate(plate, height, width)
+    matte = _grown_matte(person_mask.clamp(0, 1).numpy())
     known = _known_background(matte)
     depth = depth.detach().float()
     sure = _eroded(person_mask.numpy() > SURE_MATTE, MATTE_GROWTH)
@@ -100,12 +135,12 @@ def build_scene(
     background_depth = _spread_depth(depth, known if known.any() else np.ones_like(known))
     intrinsics = intrinsics_from_hfov(height, width, hfov_deg)
     return Scene(
-        image=image.detach().float(),
+        image=image,
         depth=depth,
         background_depth=background_depth,
         person_depth=person_depth,
-        person_mask=person_mask.float(),
-        matte=torch.from_numpy(matte),
+        person_mask=person_mask,
+        plate=plate,
         intrinsics=intrinsics,
         anchor=_anchor(depth, person_mask, face_box, intrinsics),
         face_box=tuple(float(v) for v in face_box),
@@ -132,6 +167,18 @@ def _check(image: Tensor, depth: Tensor, person_mask: Tensor, face_box: tuple[fl
         )
 
 
+def _check_plate(plate: Plate, height: int, width: int) -> None:
+    size = tuple(plate.person_mask.shape)
+    inside = min(plate.left, plate.top) >= 0
+    if not inside or plate.top + height > size[0] or plate.left + width > size[1]:
+        raise ValueError(
+            f"the {width}x{height} picture at ({plate.left}, {plate.top}) must lie in the plate of"
+            f" {size[1]}x{size[0]}"
+        )
+    if tuple(plate.image.shape) != (3, *size):
+        raise ValueError(f"the plate's image must be (3, {size[0]}, {size[1]}) as its mask is")
+
+
 def _known_background(matte: np.ndarray) -> np.ndarray:
     return ~_dilated(matte > 0.03, GAP_GROWTH)
 
@@ -155,6 +202,19 @@ def _dilated(mask: np.ndarray, share: float) -> np.ndarray:
 
 def _eroded(mask: np.ndarray, share: float) -> np.ndarray:
     return cv2.erode(mask.astype(np.uint8), _disc(mask.shape, share)) > 0
+
+
+def _decided(mask: np.ndarray) -> np.ndarray:
+    """Return the mask with broad half-sure parts counted to the person.
+
+    Narrow ones are edges and hair. A broad one (a bright table, a dark wall, a halo of curls) would
+    be drawn half here and half there as soon as person and background part.
+    """
+    half = ((mask > HALF_SURE[0]) & (mask < HALF_SURE[1])).astype(np.uint8)
+    disc = _disc(mask.shape, max(BROAD_SHARE, 3 / max(mask.shape)))
+    broad = cv2.morphologyEx(half, cv2.MORPH_OPEN, disc, borderType=cv2.BORDER_REPLICATE)
+    broad = cv2.dilate(broad, disc) * (mask > HALF_SURE[0])
+    return np.maximum(mask, cv2.GaussianBlur(broad.astype(np.float32), (0, 0), 1.5))
 
 
 def _grown_matte(matte: np.ndarray) -> np.ndarray:

@@ -220,7 +220,8 @@ def _check(todo: Sequence[Job], components: Components) -> None:
                 if isinstance(files, FootageFiles):
                     _check_footage(job, files)
                 elif not job.request.shot.speakers:
-                    frame_face(files, job.request.shot.face, components.face_analyser())
+                    shot = job.request.shot
+                    frame_face(files, shot.face, components.face_analyser(), shot.camera)
             except InputError as error:
                 problems += _named(job, error)
     if problems:

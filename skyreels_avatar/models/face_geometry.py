@@ -45,6 +45,8 @@ CHEEKS = (50, 280)
 NOSE_WINGS = (98, 327)
 # A lip gap below this (of H) is the face mesh's own noise on a shut mouth.
 SHUT_GAP = 0.006
+# Eyes open this far (of H) are drawn: of photos none reaches 0.09.
+LARGE_EYE = 0.11
 
 
 @dataclass(frozen=True)

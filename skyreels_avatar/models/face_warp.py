@@ -28,10 +28,12 @@ from skyreels_avatar.models.expression import (
 from skyreels_avatar.models.face_geometry import (
     EYES,
     IRISES,
+    LARGE_EYE,
     FaceFrame,
     interpolate_columns,
     smoothstep,
 )
+from skyreels_avatar.models.follow_through import swing_field
 from skyreels_avatar.models.reference_clip import ReferenceClip, detail_place, enlarge, follows
 
 # What may move: left, top, right, bottom in face coordinates. Nothing outside ever changes.
@@ -40,6 +42,11 @@ CELLS_PER_FACE = 44  # coarse grid nodes per face height
 INVERSION_STEPS = 5
 TEETH_BEHIND_LIPS = 0.03  # of H
 LID_MARGIN = 0.08  # of the opening
+LASHES = 0.013  # of H
+LASHES_SHARE = 0.4  # of the skin between fold and lid edge, at most
+LARGE_LASHES = 0.022  # of H
+LINING_STEP = 0.5  # of skin looked at for each of lid
+LID_UNFOLDS = 0.7  # how unevenly the lid stretches; 1 would be without end at the lashes
 LID_OVERLAP = 1.1  # the lashes of a shut eye lie over the lower lid
 
 
@@ -131,13 +138,17 @@ def _sample(coarse: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
 
 
 def coarse_warp(
-    shape: FaceShape, values: MotionValues, region: tuple[float, ...] | None = None
+    shape: FaceShape,
+    values: MotionValues,
+    region: tuple[float, ...] | None = None,
+    trail: MotionValues | None = None,
 ) -> CoarseWarp:
     """Invert the smooth fields of F frames.
 
     Args:
         shape: of F frames, or of 1 that all frames share.
         region: of `ReferenceClip`.
+        trail: motion whose head is where hair would be, of `trailing`; None is `values`.
     """
     nodes = field_nodes(shape.points)[None]
     rows, columns = nodes.shape[1:3]
@@ -149,6 +160,9 @@ def coarse_warp(
     for layer in (UPPER, LOWER):
         move = mouth_field(points, shape, values, layer) + common
         moves.append(move + head_field(points + move, depth, weight, shape, values))
+    if trail is not None:
+        swing = swing_field(points, depth, weight, shape, values, trail)
+        moves = [move + swing for move in moves]
     moves.append(head_field(points, depth + TEETH_BEHIND_LIPS, weight, shape, values))
     inverted = []
     for move in moves:
@@ -226,7 +240,7 @@ def undo_eyes(
         curves.append(interpolate_columns(x, curve[..., 0], curve[..., 1]))
     upper, lower, top, bottom = curves
     lower = torch.maximum(lower, upper)
-    top = torch.minimum(top, upper - 0.02)
+    top = torch.minimum(top, upper - 0.03)
     bottom = torch.maximum(bottom, lower + 0.02)
     blink = (values.blink_r if eye == 0 else values.blink_l).clamp(0.0, 1.0)
     open_height = lower - upper
@@ -251,7 +265,12 @@ def undo_eyes(
 
     # Landmarks run inside the lash line: the shut lid must not show a strip of the open eye.
     edge = upper - blink * (LID_MARGIN * open_height).clamp_max(0.5 * (upper - top))
-    lid_y = top + (y - top) * (edge - top) / (new_upper - top).clamp_min(1e-3)
+    large = (marks[:, lower_lid[4], 1:2] - marks[:, upper_lid[4], 1:2]) > LARGE_EYE
+    lid_y = torch.where(
+        large,
+        _lined(y, upper, new_upper, edge, bottom),
+        _unfolded(y, top, new_upper, edge),
+    )
     low_y = bottom - (bottom - y) * (bottom - lower) / (bottom - new_lower).clamp_min(1e-3)
     on_lid, on_low = (y < new_upper) & (y > top), (y > new_lower) & (y < bottom)
     out_x = torch.where(on_lid | on_low | (y <= top) | (y >= bottom), x, eye_x)
@@ -259,3 +278,35 @@ def undo_eyes(
     out_y = torch.where((y <= top) | (y >= bottom), y, out_y)
     looked = torch.einsum("fnj,fjk->fnk", torch.stack([out_x, out_y], -1), axes)
     return looked + first[:, None]
+
+
+def _unfolded(
+    y: torch.Tensor, top: torch.Tensor, new_upper: torch.Tensor, edge: torch.Tensor
+) -> torch.Tensor:
+    """Return the rows (F, N) that rows y of a lid look at, from its fold to its moved edge.
+
+    Lashes keep their size and what is close to the brow, or a pair of glasses, its place: the lid
+    unfolds between the two.
+    """
+    lashes = (LASHES_SHARE * (edge - top)).clamp_max(LASHES)
+    hidden, seen = edge - lashes - top, (new_upper - lashes - top).clamp_min(1e-3)
+    over = ((y - top) / seen).clamp(0.0, 1.0)
+    unfolds = (seen / hidden.clamp_min(1e-3) - 1).clamp(0.0, LID_UNFOLDS)
+    return top + hidden * over * (1 + unfolds * (1 - over)) + (y - top - seen).clamp_min(0.0)
+
+
+def _lined(
+    y: torch.Tensor,
+    upper: torch.Tensor,
+    new_upper: torch.Tensor,
+    edge: torch.Tensor,
+    bottom: torch.Tensor,
+) -> torch.Tensor:
+    """Return the rows (F, N) that rows y of a drawn eye's lid look at.
+
+    Such an eye is larger than the skin above it: the lashes come down, and the lid above them is
+    lined with skin from below the eye.
+    """
+    lined = bottom + LINING_STEP * (new_upper - LARGE_LASHES - y)
+    moved = torch.where(y > new_upper - LARGE_LASHES, y - new_upper + edge, lined)
+    return torch.where(y > upper - LARGE_LASHES, moved, y)

@@ -11,6 +11,7 @@ LivePortrait (arXiv 2407.03168) and Reducio (arXiv 2411.13552); the fields are o
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers.configuration_utils import ConfigMixin, register_to_config
@@ -26,6 +27,7 @@ from skyreels_avatar.models.expression import (
     mouth_field,
     move_points,
 )
+from skyreels_avatar.models.eye_finder import EyeFinder, with_true_eyes
 from skyreels_avatar.models.face_geometry import (
     EYES,
     INNER_LOWER,
@@ -43,6 +45,7 @@ from skyreels_avatar.models.face_warp import (
     lip_line,
     undo_eyes,
 )
+from skyreels_avatar.models.follow_through import trailing
 from skyreels_avatar.models.motion import (
     GROUP_SIZE,
     MOTION_INDEX,
@@ -80,6 +83,7 @@ class ReferenceMotionVAE(ModelMixin, ConfigMixin):
     def __init__(self, encoder_dim: int = 384):
         super().__init__()
         self.encoder = MotionEncoder(encoder_dim)
+        self.eye_finder = EyeFinder()
         self.register_buffer("motion_mean", torch.zeros(NUM_MOTION))
         self.register_buffer("motion_std", torch.tensor(MOTION_SCALE))
 
@@ -185,6 +189,10 @@ class ReferenceMotionVAE(ModelMixin, ConfigMixin):
         low, high = corners.amin((0, 1)), corners.amax((0, 1))
         return float(low[0]), float(low[1]), float(high[0]), float(high[1])
 
+    def true_eyes(self, pixels: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+        """Return (478, 3) landmarks whose lids lie where (H, W, 3) pixels show them."""
+        return with_true_eyes(self.eye_finder, pixels, landmarks)
+
     @staticmethod
     def look_of(
         frame: torch.Tensor,
@@ -204,27 +212,41 @@ class ReferenceMotionVAE(ModelMixin, ConfigMixin):
             frames (F, 4, h, w) pixels as those of the clip, and matte (F, 1, h, w) bool, false
             where the reference stays; what frames hold there is of no use.
         """
-        return self.render(self.motion_at(latents, clip.positions), clip)
+        motion, trail = self.motion_at(latents, clip.positions)
+        return self.render(motion, clip, trail)
 
-    def motion_at(self, latents: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-        """Return (F, 32) motion numbers at (F,) frames of latents (1, 32, T, 1, 4)."""
-        motion = self.decode_motion(latents)[0]
-        at = positions.clamp(0, motion.shape[0] - 1)
-        low = at.floor().long().clamp_max(max(motion.shape[0] - 2, 0))
-        high = (low + 1).clamp_max(motion.shape[0] - 1)
+    def motion_at(
+        self, latents: torch.Tensor, positions: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return motion numbers at (F,) frames of latents (1, 32, T, 1, 4).
+
+        Returns:
+            (F, 32), and the same with the head where hair that trails behind it would be.
+        """
+        motion = self.decode_motion(latents)
+        at = positions.clamp(0, motion.shape[1] - 1)
+        low = at.floor().long().clamp_max(max(motion.shape[1] - 2, 0))
+        high = (low + 1).clamp_max(motion.shape[1] - 1)
         share = (at - low)[:, None]
-        return shut_lids((1 - share) * motion[low] + share * motion[high])
+        both = torch.cat([motion, trailing(motion)])
+        here, late = (1 - share) * both[:, low] + share * both[:, high]
+        return shut_lids(here), late
 
     def render(
-        self, motion: torch.Tensor, clip: ReferenceClip
+        self, motion: torch.Tensor, clip: ReferenceClip, trail: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Render (F, 32) motion numbers over a clip: see `decode`."""
+        """Render (F, 32) motion numbers over a clip: see `decode`.
+
+        Args:
+            trail: (F, 32) of `motion_at`; None leaves hair and shoulders with the head.
+        """
         frame = FaceFrame.of(clip.landmarks)
         shape, values = (
             FaceShape.of(frame.points if clip.lively else frame.settled()),
             MotionValues(limit_motion(motion)),
         )
-        warp = coarse_warp(shape, values, clip.region)
+        late = None if trail is None else MotionValues(limit_motion(trail))
+        warp = coarse_warp(shape, values, clip.region, late)
         height, width = clip.frames.shape[2:]
         layers = warp.look_up(frame, clip)
         moved = frame.to_pixels(move_points(shape, values.motion))

@@ -65,9 +65,11 @@ class Decoder:
             self.reference.region,
             self.reference.lively,
         )
-        motion = self.vae.motion_at(latents, clip.positions)
+        motion, trail = self.vae.motion_at(latents, clip.positions)
         motion = self.reference.performed(motion, first, last)
-        talking, matte = self.vae.render(motion, clip)
+        if self.reference.lively:  # who moves already has hair that follows
+            trail = None
+        talking, matte = self.vae.render(motion, clip, trail)
         talking = talking.cpu().permute(0, 2, 3, 1).contiguous().numpy()
         matte = matte[:, 0].to(torch.uint8).cpu().numpy()
         for below, above, where in zip(inside, talking, matte):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from camera import CameraMove, ReferenceVideo, build_scene, plan_path
+from camera import CameraMove, Plate, ReferenceVideo, build_scene, plan_path
 from skyreels_avatar.components import Components
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.faces.analyser import Face, FaceAnalyser
@@ -37,6 +37,7 @@ from skyreels_avatar.models.light import ShotLight
 from skyreels_avatar.models.vae import ReferenceMotionVAE
 from skyreels_avatar.pipeline.fills import Spacing, camera_travel, frame_loudness, with_keyframes
 from skyreels_avatar.pipeline.footage import FootageReference
+from skyreels_avatar.pipeline.framing import Framing, Surroundings, frame, is_moving, shifted
 from skyreels_avatar.pipeline.light import PictureLight
 from skyreels_avatar.pipeline.persons import check_several, person_mattes, read_sounds
 from skyreels_avatar.pipeline.plan import Segment, ShotPlan, plan_shot
@@ -103,6 +104,7 @@ class OpenShot:
         unseen: where that reference video is left as it is.
         beside: the faces of the other speakers.
         colour: of the video, as `VideoWriter` takes it.
+        surroundings: what lies beside `portrait`, where the camera may look there.
     """
 
     portrait: Portrait
@@ -114,6 +116,7 @@ class OpenShot:
     unseen: tuple[UnseenSpan, ...] = ()
     beside: tuple[Face, ...] = ()
     colour: str = "bt709"
+    surroundings: Surroundings | None = None
 
     @property
     def faces(self) -> tuple[Face, ...]:
@@ -172,12 +175,19 @@ def open_shot(request: GenerationRequest, files: ShotFiles, components: Componen
     plan = plan_request(request, files, components.tier)
     selectors = [one.face for one in speakers] or [request.shot.face]
     faces = find_faces(files.whole.pixels, selectors, components.face_analyser())
+    if isinstance(components.vae, ReferenceMotionVAE):
+        faces = [_with_true_eyes(face, files.whole.pixels, components.vae) for face in faces]
+    moving = is_moving(request.shot.camera)
     fine = None
     if files.height * files.width <= _MAX_FINE_PX:
-        fine, *_ = _framed(replace(files, height=2 * files.height, width=2 * files.width), *faces)
+        fine = frame(files.whole, 2 * files.height, 2 * files.width, faces, moving).picture
     sound = open_sound(files.voices, components.audio_encoder)
-    portrait, face, *beside = _framed(files, *faces)
-    return OpenShot(portrait, face, sound, plan, fine, beside=tuple(beside))
+    framing = frame(files.whole, files.height, files.width, faces, moving)
+    face, *beside = framing.faces
+    return OpenShot(
+        framing.picture, face, sound, plan, fine,
+        beside=tuple(beside), surroundings=framing.surroundings,
+    )  # fmt: skip
 
 
 def plan_request(request: GenerationRequest, files: ShotFiles, tier: Tier) -> ShotPlan:
@@ -192,37 +202,14 @@ def plan_request(request: GenerationRequest, files: ShotFiles, tier: Tier) -> Sh
     return with_keyframes(plan, Spacing.of(tier.window, tier.overlap), loudness, travel)
 
 
-def frame_face(files: ShotFiles, selector: str, analyser: FaceAnalyser) -> tuple[Portrait, Face]:
+def frame_face(files: ShotFiles, selector: str, analyser: FaceAnalyser, camera: Camera) -> Framing:
     """Return the picture at the size of the video, cropped round the face, and the face in it."""
-    return _framed(files, *find_faces(files.whole.pixels, [selector], analyser))
+    faces = find_faces(files.whole.pixels, [selector], analyser)
+    return frame(files.whole, files.height, files.width, faces, is_moving(camera))
 
 
-def _framed(files: ShotFiles, *faces: Face) -> tuple[Portrait | Face, ...]:
-    """Return the picture at the asked size, round the faces, and these in the pixels of that."""
-    whole, height, width = files.whole, files.height, files.width
-    x, y, w, h = union(face.box for face in faces) if len(faces) > 1 else faces[0].box
-    focus = x + w / 2, y + h / 2
-    zoom = max(height / whole.height, width / whole.width)
-    left = _crop_start(focus[0], width / zoom, whole.width)
-    top = _crop_start(focus[1], height / zoom, whole.height)
-    moved = []
-    for face in faces:
-        (x, y, w, h), points = face.box, face.landmarks
-        points = (points - np.float32([left, top, 0])) * np.float32(zoom)
-        box = ((x - left) * zoom, (y - top) * zoom, w * zoom, h * zoom)
-        moved.append(Face(box, points, face.confidence, face.visibility))
-        inside = 0 <= box[0] + box[2] / 2 < width and 0 <= box[1] + box[3] / 2 < height
-        if len(faces) > 1 and not inside:
-            raise InputError(
-                f"the faces of all speakers do not fit into {width}x{height}; give a --size of the "
-                f"picture's own shape, {whole.width}x{whole.height}"
-            )
-    return whole.resized_to(height, width, focus), *moved
-
-
-def _crop_start(focus: float, crop: float, side: float) -> float:
-    """Return where `Portrait.resized_to` starts its crop along one axis."""
-    return max(min(focus - crop / 2, side - crop), 0.0)
+def _with_true_eyes(face: Face, pixels: np.ndarray, vae: ReferenceMotionVAE) -> Face:
+    return replace(face, landmarks=vae.true_eyes(pixels, face.landmarks))
 
 
 def build_references(
@@ -239,18 +226,24 @@ def build_references(
         seed: of what flickers.
     """
     pixels, face = opened.portrait.pixels, opened.face
-    mask = person_mattes(pixels, opened.faces).max(0)
+    beside = opened.surroundings or Surroundings(opened.portrait, 0, 0)
+    faces = [shifted(one, beside.left, beside.top) for one in opened.faces]
+    wide_mask = torch.as_tensor(person_mattes(beside.picture.pixels, faces).max(0))
+    plate = Plate(beside.picture.as_tensor(), wide_mask, beside.left, beside.top)
+    mask = wide_mask[plate.part(pixels.shape[:2])]
     weights = models_folder() / "depth-anything-v2-small"
     found = str(weights) if weights.is_dir() else None
-    depth = estimate_depth(pixels, face, mask, backend=depth_backend, weights=found)
+    depth = estimate_depth(pixels, face, mask.numpy(), backend=depth_backend, weights=found)
     subject = union(one.box for one in opened.faces) if opened.beside else face.box
     pictures = [None if one is None else one.as_tensor() for one in (opened.portrait, opened.fine)]
     lit = None
     if light is not None:
-        lit = PictureLight(light, pixels, mask, opened.faces, seed)
+        lit = PictureLight(light, pixels, mask.numpy(), opened.faces, seed)
         pictures = [None if one is None else lit.on(one) for one in pictures]
+        start = beside.left, beside.top
+        plate = replace(plate, image=lit.on(plate.image, wide_mask.numpy(), start))
     picture, fine = pictures
-    scene = build_scene(picture, depth.depth, torch.as_tensor(mask), subject)
+    scene = build_scene(picture, depth.depth, mask, subject, plate=plate)
     moves = camera
     if not isinstance(camera, CameraMove):
         moves = [(keyframe.time_s, keyframe.move) for keyframe in camera]

@@ -242,9 +242,12 @@ def reference_frames(
     with reporter.stage("analyse"):
         silence = AudioTrack(np.zeros(1, np.float32), 16_000)
         files = ShotFiles(whole, silence, height, width)
-        portrait, chosen = frame_face(files, face, FaceAnalyser())
+        framing = frame_face(files, face, FaceAnalyser(), moves)
     with reporter.stage("encode"):
-        reference = build_references(OpenShot(portrait, chosen, None, plan), moves)[0]
+        opened = OpenShot(
+            framing.picture, framing.faces[0], None, plan, surroundings=framing.surroundings
+        )
+        reference = build_references(opened, moves)[0]
     reporter.start_pace(plan.num_frames)
     step = frames_per_chunk(height, width)
     chunks = [(i, min(i + step, plan.num_frames)) for i in range(0, plan.num_frames, step)]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
-from camera import build_scene
+from camera import Plate, build_scene
 from camera.layers import background_layer, person_layer
 
 
@@ -52,6 +53,61 @@ def test_a_torso_cut_by_the_border_goes_on_below_it(scene):
     assert below[24 + 64] > 0.99
     assert below[24 + 2] < 0.01
     assert above.max() < 0.01
+
+
+def test_a_cut_head_closes_in_an_arc(bust):
+    """The crown went on as a spike."""
+    rows = slice(30, None)
+    cut = {
+        "image": bust["image"][:, rows].contiguous(),
+        "depth": bust["depth"][rows].contiguous(),
+        "person_mask": bust["person_mask"][rows].contiguous(),
+        "face_box": (44.0, 0.0, 40.0, 42.0),
+    }
+    above = person_layer(build_scene(**cut), 24).values[:24, :, 3]
+    true_crown = bust["person_mask"].numpy()[18:30]
+    assert np.abs(above[12:, 24:-24] - true_crown).mean() < 0.06
+    assert above[:6].max() < 0.01
+
+
+def test_beyond_a_crop_lies_what_was_photographed(bust):
+    part = (..., slice(20, 100), slice(10, 110))
+    plate = Plate(bust["image"], bust["person_mask"], left=10, top=20)
+    scene = build_scene(
+        bust["image"][part],
+        bust["depth"][part],
+        bust["person_mask"][part],
+        (34.0, 2.0, 40.0, 50.0),
+        plate=plate,
+    )
+    background, person = background_layer(scene, 24), person_layer(scene, 24)
+    over = person.values[..., :3] + (1 - person.values[..., 3:]) * background.values
+    assert over.shape == (128, 148, 3)
+    known = over[4:128, 14:142]  # 20 rows above and 24 below the crop, 10 and 18 columns beside
+    expected = bust["image"].permute(1, 2, 0).numpy()[:124]
+    np.testing.assert_allclose(known, expected, atol=2e-6)
+    assert background.seen[4:24].mean() > 150 and not background.seen[:4].any()
+
+
+def test_a_broad_half_sure_part_goes_with_the_person_and_a_soft_edge_stays(bust):
+    mask = bust["person_mask"].clone()
+    mask[100:, 100:] = 0.6
+    scene = build_scene(**{**bust, "person_mask": mask})
+    assert scene.person[3, 106:122, 106:122].min() > 0.99
+    assert torch.equal(scene.person[3, :80], build_scene(**bust).person[3, :80])
+
+
+@pytest.mark.parametrize(
+    ("plate", "message"),
+    [
+        (Plate(torch.ones(3, 130, 130), torch.ones(130, 130), 3, 0), "must lie in the plate"),
+        (Plate(torch.ones(3, 130, 130), torch.ones(130, 130), 0, -1), "must lie in the plate"),
+        (Plate(torch.ones(3, 128, 128), torch.ones(130, 130), 0, 0), "the plate's image"),
+    ],
+)
+def test_a_plate_that_does_not_fit_is_refused(bust, plate, message):
+    with pytest.raises(ValueError, match=message):
+        build_scene(**bust, plate=plate)
 
 
 def test_a_picture_without_a_person_is_all_background(bust):

@@ -22,8 +22,9 @@ from skyreels_avatar.models.expression import (
     mouth_field,
     move_points,
 )
-from skyreels_avatar.models.face_geometry import FaceFrame, lip_gap
-from skyreels_avatar.models.face_warp import FIELD_BOX, coarse_warp
+from skyreels_avatar.models.face_geometry import EYES, FaceFrame, lip_gap
+from skyreels_avatar.models.face_warp import FIELD_BOX, coarse_warp, undo_eyes
+from skyreels_avatar.models.follow_through import trailing
 from skyreels_avatar.models.motion import MOTION_INDEX, MOTION_NAMES, MOTION_RANGE, NUM_MOTION
 from skyreels_avatar.models.reference_clip import PictureDetail, ReferenceClip, as_pixels
 from skyreels_avatar.models.vae import ReferenceMotionVAE, shut_lids
@@ -259,7 +260,8 @@ def test_fractional_positions_lie_between_their_neighbours(
     clip = clip_of(vae, landmarks, 1)
     half = ReferenceClip(clip.frames, clip.landmarks, torch.tensor([1.5]), clip.look)
     asked = motion[0, 1:3].mean(0, keepdim=True)
-    torch.testing.assert_close(vae.decode(latents, half)[0], vae.render(asked, clip)[0])
+    late = trailing(motion)[0, 1:3].mean(0, keepdim=True)
+    torch.testing.assert_close(vae.decode(latents, half)[0], vae.render(asked, clip, late)[0])
 
 
 def test_the_crop_box_holds_all_that_may_change(
@@ -278,3 +280,37 @@ def test_the_encoder_gives_latents_of_the_clip_s_length(
     latents = vae.encode(landmarks.expand(9, -1, -1), landmarks)
     assert latents.shape == (1, 32, 3, 1, 4)
     assert float(vae.decode_motion(latents)[0, :, 0].std()) < 1e-6
+
+
+def test_a_lid_unfolds_above_the_lashes_and_stays_below_the_brow(shape: FaceShape) -> None:
+    upper, fold = shape.points[:, EYES[0][0][4], :2], shape.points[:, EYES[0][2][4], :2]
+    lashes = upper + torch.tensor([0.0, -0.004])
+    brow = 0.2 * upper + 0.8 * fold
+    shut = MotionValues(motion_of(blink_r=1.0))
+    down = torch.linspace(-0.02, 0.12, 400)[:, None] * torch.tensor([0.0, 1.0])
+    column = (fold + down)[None]
+    looked = undo_eyes(column, 0, shape, shut)[0]
+
+    def lands(point: torch.Tensor) -> float:
+        """Return how far a point of the open eye has come down."""
+        near = (looked - point).norm(dim=-1).argmin()
+        return float(column[0, near, 1] - point[0, 1])
+
+    assert lands(lashes) > 0.03
+    assert abs(lands(brow)) < 0.2 * lands(lashes)
+
+
+def test_the_lid_of_a_large_drawn_eye_is_lined_with_skin(shape: FaceShape) -> None:
+    upper, lower = list(EYES[0][0][1:-1]), list(EYES[0][1][1:-1])
+    points = shape.points.clone()
+    points[:, upper, 1] -= 0.08
+    points[:, lower, 1] += 0.08
+    points[:, list(EYES[0][2]), 1] -= 0.08
+    points[:, list(EYES[0][3]), 1] += 0.08
+    large = dataclasses.replace(shape, points=points)
+    top, bottom = points[0, upper[3], :2], points[0, lower[3], :2]
+    column = torch.lerp(top, bottom, torch.linspace(0.05, 0.8, 40)[:, None])[None]
+    shut = undo_eyes(column, 0, large, MotionValues(motion_of(blink_r=1.0)))[0]
+    assert bool((shut[:, 1] > bottom[1]).all())  # skin from below, no row of the open eye
+    opened = undo_eyes(column, 0, large, MotionValues(motion_of()))
+    torch.testing.assert_close(opened, column)

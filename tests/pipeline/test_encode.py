@@ -11,7 +11,8 @@ from skyreels_avatar.faces.template import synthetic_landmarks
 from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.image import Portrait
 from skyreels_avatar.models.audio_encoder import AudioEncoder, audio_windows, log_mel
-from skyreels_avatar.pipeline.encode import ShotFiles, ShotSound, _framed
+from skyreels_avatar.pipeline.encode import ShotSound
+from skyreels_avatar.pipeline.framing import frame
 from skyreels_avatar.pipeline.plan import plan_segments
 from skyreels_avatar.shapes import latent_frames
 
@@ -45,8 +46,8 @@ def test_the_face_lies_where_the_resized_picture_shows_it(height, width):
     y, x = np.mgrid[0:360, 0:480] + 0.5
     spot = np.exp(-((x - nose[0]) ** 2 + (y - nose[1]) ** 2) / 50)
     pixels[:] = (255 * spot[..., None]).astype(np.uint8)
-    files = ShotFiles(Portrait(pixels), AudioTrack(np.zeros(1600), 16_000), height, width)
-    portrait, face = _framed(files, Face(box, landmarks, 1.0, 1.0))
+    framing = frame(Portrait(pixels), height, width, [Face(box, landmarks, 1.0, 1.0)])
+    portrait, (face,) = framing.picture, framing.faces
     assert (portrait.height, portrait.width) == (height, width)
     weights = portrait.pixels[..., 0].astype(float)
     y, x = np.mgrid[0:height, 0:width] + 0.5

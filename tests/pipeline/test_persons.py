@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -14,9 +12,8 @@ from camera import CameraMove, ReferenceVideo, build_scene, plan_path
 from skyreels_avatar.errors import FaceError, InputError
 from skyreels_avatar.faces.analyser import Face, FaceAnalyser
 from skyreels_avatar.faces.select import find_faces
-from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.image import Portrait
-from skyreels_avatar.pipeline.encode import ShotFiles, _framed
+from skyreels_avatar.pipeline.framing import frame as frame_picture
 from skyreels_avatar.pipeline.persons import PersonMasks, person_mattes, read_sounds
 from skyreels_avatar.pipeline.reference import ShotReference
 from tests.samples import write_pair, write_voice
@@ -114,9 +111,9 @@ def test_each_person_of_a_picture_speaks_with_its_own_voice(tmp_path):
 
 
 def test_all_speakers_stay_in_the_picture(pair, faces):
-    files = ShotFiles(Portrait(pair), AudioTrack(np.zeros(1600), 16_000), 160, 400)
-    portrait, left, right = _framed(files, *faces)
-    assert portrait.pixels.shape == (160, 400, 3)
+    framing = frame_picture(Portrait(pair), 160, 400, faces)
+    left, right = framing.faces
+    assert framing.picture.pixels.shape == (160, 400, 3)
     assert 0 < left.box[0] < 200 < right.box[0] < right.box[0] + right.box[2] < 400
     with pytest.raises(InputError, match="do not fit into 128x240; give a --size of the picture's"):
-        _framed(replace(files, height=240, width=128), *faces)
+        frame_picture(Portrait(pair), 240, 128, faces)
