@@ -33,6 +33,7 @@ class WeightFiles:
     Attributes:
         tokenizer: folder of the tokenizer of a public text encoder; "" = none.
         image_encoder: for a transformer that looks at the picture; "" = none.
+        occluder: sees what stands before a face; "" = none.
     """
 
     vae: Any = MISSING
@@ -42,6 +43,7 @@ class WeightFiles:
     text_encoder: Any = MISSING
     tokenizer: str = ""
     image_encoder: Any = ""
+    occluder: str = ""
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from camera import CameraMove, ReferenceVideo, build_scene, plan_path
 from skyreels_avatar.components import Components
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.faces.analyser import Face, FaceAnalyser
+from skyreels_avatar.faces.occluder import find_occluder
 from skyreels_avatar.faces.region import union
 from skyreels_avatar.faces.select import find_faces
 from skyreels_avatar.media.audio import AudioTrack, speech_block, speech_gain
@@ -33,6 +34,7 @@ from skyreels_avatar.models.audio_encoder import (
 )
 from skyreels_avatar.models.context_parallel import check_shares
 from skyreels_avatar.models.depth import estimate_depth
+from skyreels_avatar.models.occluder import OccluderNet
 from skyreels_avatar.models.vae import ReferenceMotionVAE
 from skyreels_avatar.pipeline.fills import Spacing, camera_travel, frame_loudness, with_keyframes
 from skyreels_avatar.pipeline.footage import FootageReference
@@ -224,11 +226,22 @@ def _crop_start(focus: float, crop: float, side: float) -> float:
 
 
 def build_references(
-    opened: OpenShot, camera: Camera, depth_backend: str = "auto"
+    opened: OpenShot,
+    camera: Camera,
+    depth_backend: str = "auto",
+    network: OccluderNet | None = None,
 ) -> list[ShotReference]:
-    """Return the reference video, the picture seen through the whole camera move, of each face."""
+    """Return the reference video, the picture seen through the whole camera move, of each face.
+
+    Args:
+        network: sees what stands before the faces; None does not look.
+    """
     pixels, face = opened.portrait.pixels, opened.face
     mask = person_mattes(pixels, opened.faces).max(0)
+    fronts = [occluder_in(pixels, one, network) for one in opened.faces]
+    for front in fronts:
+        if front is not None:  # as near as the person, for the camera
+            mask = np.maximum(mask, front)
     weights = models_folder() / "depth-anything-v2-small"
     found = str(weights) if weights.is_dir() else None
     depth = estimate_depth(pixels, face, mask, backend=depth_backend, weights=found)
@@ -246,9 +259,21 @@ def build_references(
     region = _REGION_AMONG_OTHERS if opened.beside else None
     return [
         # Who comes first is drawn from the picture itself, the others over what is drawn then.
-        ShotReference(video, torch.from_numpy(one.landmarks), fine, region, detailed=one is face)
-        for one in opened.faces
+        ShotReference(
+            video, torch.from_numpy(one.landmarks), fine, region, one is face, front=front
+        )
+        for one, front in zip(opened.faces, fronts)
     ]
+
+
+def occluder_in(pixels: np.ndarray, face: Face, network: OccluderNet | None) -> np.ndarray | None:
+    """Return (H, W) where something stands before a face; None where nothing is found."""
+    if network is None:
+        return None
+    front = find_occluder(pixels, face.landmarks, network.look)
+    if front is not None:
+        logger.info("something stands before the face; it stays where it is")
+    return front
 
 
 def open_sound(voices: Sequence[AudioTrack], encoder: torch.nn.Module) -> ShotSound | SpeechSound:

@@ -44,7 +44,9 @@ class EncodedShot:
         if components.image_encoder is not None:
             picture = 2 * opened.portrait.as_tensor()[None] - 1
             self.image_embeds = components.image_encoder(picture)
-        references = opened.references or build_references(opened, shot.camera)
+        references = opened.references or build_references(
+            opened, shot.camera, network=components.occluder
+        )
         self.reference = references[0]
         self.persons = None
         if opened.beside and not isinstance(components.vae, ReferenceMotionVAE):

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as functional
 
 from camera import ReferenceVideo
+from skyreels_avatar.faces.occluder import fill_behind, hidden_by, without
 from skyreels_avatar.models.mouth import MouthLook
 from skyreels_avatar.models.reference_clip import PictureDetail, as_pixels
 from skyreels_avatar.models.vae import ReferenceMotionVAE
@@ -39,6 +40,7 @@ class ShotReference:
         fine: (3, 2 H, 2 W) the picture twice as fine; None takes the picture as it is.
         region: what of the face may change, as in `ReferenceClip`.
         detailed: whether the face is looked up in the picture itself, else in the frames.
+        front: (H, W) in [0, 1] where something stands before the face in the picture itself.
     """
 
     lively = False
@@ -50,6 +52,7 @@ class ShotReference:
         fine: torch.Tensor | None = None,
         region: tuple[float, float, float, float] | None = None,
         detailed: bool = True,
+        front: np.ndarray | None = None,
     ):
         self.video = video
         self.num_frames = video.num_frames
@@ -58,10 +61,10 @@ class ShotReference:
         self._world = video.lift(landmarks[:, :2])
         self._start = self.landmarks(0, 1)[0]
         self.region = region
-        self._detail = None
+        self._detail, self._front = None, front
         if detailed:
             picture = video.scene.image if fine is None else fine
-            self._detail = _Detail(video, landmarks, picture)
+            self._detail = _Detail(video, landmarks, picture, front)
 
     def landmarks(self, start: int, stop: int) -> torch.Tensor:
         """Return (F, 478, 3) of the face in frames start to stop, in pixels, z in their scale.
@@ -116,7 +119,11 @@ class ShotReference:
 
     def looks(self, seed: int, device: torch.device) -> list[MouthLook]:
         """Return the inside of this person's mouth, for the one scene that there is."""
-        picture, landmarks = self.video.scene.image.to(device), self._points.to(device)
+        picture, landmarks = self.video.scene.image, self._points.to(device)
+        if self._front is not None:
+            hidden = hidden_by(self._front, self._points.numpy())
+            picture = _without(picture, hidden).permute(2, 0, 1) / 255
+        picture = picture.to(device)
         return [ReferenceMotionVAE.look_of(picture, landmarks, seed)]
 
     def scene_at(self, frame: int) -> int:
@@ -131,6 +138,38 @@ class ShotReference:
         """Return left, top, right, bottom of the talking region of (F, 478, 3), whole pixels."""
         return talking_box(landmarks, *self.size, self.region)
 
+    def front(self, start: int, stop: int, box: tuple[int, int, int, int]) -> np.ndarray | None:
+        """Return (F, h, w) in [0, 1], what stands before the face in a box of some frames.
+
+        It is where the camera sees it, and moves with no head; None where nothing stands.
+        """
+        if self._front is None:
+            return None
+        left, top, right, bottom = box
+        if self.video.path.is_static():
+            whole = self._front[None, top:bottom, left:right]
+            return np.broadcast_to(whole, (stop - start, *whole.shape[1:]))
+        targets = self.video.targets
+        step = (targets[-1, -1] - targets[0, 0]) / (np.array(targets.shape[1::-1]) - 1)
+        y, x = np.mgrid[top:bottom, left:right].astype(np.float32) + 0.5
+        within = ((np.stack([x, y], -1) - targets[0, 0]) / step).astype(np.float32)
+        shares = []
+        for index in range(start, stop):
+            at = cv2.remap(self.video.person_map(index), within, None, cv2.INTER_LINEAR)
+            shares.append(cv2.remap(self._front, at - 0.5, None, cv2.INTER_LINEAR))
+        return np.stack(shares)
+
+    def behind(self, pixels: np.ndarray, front: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+        """Return crops (F, h, w, 3) of frames as they would be without what is before faces.
+
+        Faces that are looked up in the picture itself find it filled already.
+
+        Args:
+            front: (F, h, w) of `front`.
+            landmarks: (F, 478, 3) pixels.
+        """
+        return pixels if self._detail is not None else without(pixels, front, landmarks)
+
     def detail(self, start: int, stop: int, left: int, top: int) -> PictureDetail | None:
         """Return the finer picture for a crop of some frames that begins at (left, top)."""
         return None if self._detail is None else self._detail.of(start, stop, left, top)
@@ -139,15 +178,28 @@ class ShotReference:
 class _Detail:
     """The finer picture, and where each frame of the reference video looks into it."""
 
-    def __init__(self, video: ReferenceVideo, landmarks: torch.Tensor, fine: torch.Tensor):
+    def __init__(
+        self,
+        video: ReferenceVideo,
+        landmarks: torch.Tensor,
+        fine: torch.Tensor,
+        front: np.ndarray | None = None,
+    ):
         scene, self._video = video.scene, video
-        self._texture = as_pixels(fine[None])
+        hidden = None if front is None else torch.from_numpy(hidden_by(front, landmarks.numpy()))
+        if hidden is None:
+            self._texture = as_pixels(fine[None])
+        else:
+            self._texture = as_pixels(_without(fine, hidden.numpy())[None].numpy())
         self._share = None
         mask = scene.person_mask[None, None]
-        self._person = _following(mask, landmarks)
+        still = mask if front is None else (mask - torch.from_numpy(front)).clamp_min(0)
+        self._person = _following(still, landmarks)
         if not video.path.is_static():
             # Behind the person another layer moves differently: only the person is looked up.
             self._share = (2 * -functional.max_pool2d(-mask, 5, 1, 2) - 1).clamp(0, 1)
+            if hidden is not None:
+                self._share = torch.maximum(self._share, hidden)
         self._size = torch.tensor(scene.depth.shape[::-1]).float()
 
     def of(self, start: int, stop: int, left: int, top: int) -> PictureDetail:
@@ -166,6 +218,14 @@ class _Detail:
         positions = positions.permute(0, 3, 1, 2)
         span = tuple(map(float, span))
         return PictureDetail(self._texture, self._share, self._person, positions, span)
+
+
+def _without(picture: torch.Tensor, hidden: np.ndarray) -> torch.Tensor:
+    """Return (H, W, 3) uint8: a picture (3, H, W) in [0, 1] filled where (h, w) hides it."""
+    pixels = picture.mul(255).add_(0.5).clamp_(0, 255).to(torch.uint8)
+    pixels = pixels.permute(1, 2, 0).contiguous().numpy()
+    size = pixels.shape[1::-1]
+    return torch.from_numpy(fill_behind(pixels, cv2.resize(hidden, size)))
 
 
 def _following(mask: torch.Tensor, landmarks: torch.Tensor) -> torch.Tensor:
