@@ -9,19 +9,23 @@ from functools import cache
 import cv2
 import numpy as np
 
-from skyreels_avatar.faces.alignment import RIGID, fit_similarity
+from skyreels_avatar.faces.alignment import RIGID, align, fit_similarity, head_angles_deg
+from skyreels_avatar.faces.hands import find_hands, hand_mask
 from skyreels_avatar.faces.matte import FACE_OVAL, guided_filter
 from skyreels_avatar.faces.template import template
 
 CROP_PX = 128  # side
 SIDE = 1.5  # of the crop, in face heights
 ABOVE = 0.9  # of it above the mouth
-_POSSIBLE, _SURE, _MEAN_SHARE = 0.4, 0.85, 0.7
+_POSSIBLE, _SURE, _MEAN_SHARE = 0.4, 0.8, 0.7
 _LEAST_SURE_PX = 30  # in the face, of a crop
+_INNER = 0.88  # of the average face; others are narrower
 _UNSURE_PX = 4  # at the border of a crop, where the network sees half a surrounding
 _BEYOND_PX, _RAMP_PX = 26, 10  # so far things go on beyond a crop, and fade at the end of that
 _GUIDE_STEP = 2.0  # pixels of the guiding picture for one of the crop, at most
 _GUIDE_RADIUS = 3.0  # pixels of the crop
+_HANDS_PX, _HANDS_REACH = 384, 1.2  # in face heights, from the mouth
+_MOST_YAW_DEG = 45.0  # the network knows few profiles
 _HALO = 0.012  # of the face height: so far a thing shows round its mask
 _TRACK_STEP = 2  # frames: a hand hardly moves from one to the next
 _TRACK_REACH = 4  # frames either way that are asked, too
@@ -105,18 +109,21 @@ def lay_back(
     return cv2.warpAffine(wide, forward, size[::-1], flags=cv2.INTER_LINEAR)
 
 
-def credible(share: np.ndarray) -> np.ndarray | None:
+def credible(share: np.ndarray, least: np.ndarray) -> np.ndarray | None:
     """Keep of a crop's mask (128, 128) in [0, 1] what surely stands before the face, softly.
 
     A piece counts if the network is sure of a part of it and it reaches into the face: what is
     only beside a head does not matter, and half a mouth that is held fast for nothing would.
+
+    Args:
+        share, least: (128, 128), as of `look_around`.
 
     Returns:
         (128, 128) float32; None where nothing counts.
     """
     possible = (share > _POSSIBLE).astype(np.uint8)
     number, labels = cv2.connectedComponents(possible)
-    sure = (share > _SURE) & _inside()
+    sure = (least > _SURE) & _inside()
     kept = np.zeros(share.shape, bool)
     for label in range(1, number):
         piece = labels == label
@@ -129,27 +136,47 @@ def credible(share: np.ndarray) -> np.ndarray | None:
     return cv2.dilate(near * share.astype(np.float32), np.ones((3, 3)))
 
 
-def look_around(crop: np.ndarray, look: Look) -> np.ndarray:
-    """Return the mean mask (128, 128) of a crop, of its mirror image, and of both a little moved.
+def look_around(crop: np.ndarray, look: Look) -> tuple[np.ndarray, np.ndarray]:
+    """Look at a crop (128, 128, 3) uint8 several times.
 
     Args:
-        crop: (128, 128, 3) uint8.
         look: from crops (N, 128, 128, 3) uint8 to masks (N, 128, 128) in [0, 1].
+
+    Returns:
+        masks (128, 128) in [0, 1]: the mean of the crop, of its mirror image, and of both a little
+        moved; and the least of that and of the crop in grey, brighter and darker. A thing is seen
+        in any light, a false alarm hardly ever.
     """
     moves = [np.float32([[1, 0, x], [0, 1, y]]) for x, y in ((0, 0), (3, 2), (-2, 3))]
-    size = (CROP_PX, CROP_PX)
+    size, number = (CROP_PX, CROP_PX), len(moves)
     moved = [cv2.warpAffine(crop, by, size, borderMode=cv2.BORDER_REPLICATE) for by in moves]
-    crops = np.stack(moved + [one[:, ::-1] for one in moved])
-    masks = look(crops)
-    masks = [*masks[: len(moves)], *(mask[:, ::-1] for mask in masks[len(moves) :])]
+    lights = [
+        _grey(crop),
+        *((255 * (crop / 255) ** power).astype(np.uint8) for power in (0.6, 1.6)),
+    ]
+    masks = look(np.stack(moved + [one[:, ::-1] for one in moved] + lights))
+    seen, mirrored, lit = masks[:number], masks[number : 2 * number], masks[2 * number :]
     back = [
         cv2.warpAffine(
             np.ascontiguousarray(mask), by, size,
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE,
         )
-        for mask, by in zip(masks, moves + moves)
+        for mask, by in zip([*seen, *mirrored[..., ::-1]], moves + moves)
     ]  # fmt: skip
-    return np.mean(back, 0)
+    share = np.mean(back, 0)
+    return share, np.minimum.reduce([share, *lit])
+
+
+def _grey(crops: np.ndarray) -> np.ndarray:
+    """Return pictures (..., 3) uint8 without their colours."""
+    grey = crops @ np.float32([0.299, 0.587, 0.114])
+    return np.repeat(grey[..., None], 3, -1).astype(np.uint8)
+
+
+def turned_away(landmarks: np.ndarray) -> bool:
+    """Return whether a head (478, 3) is turned so far that the network is not to be believed."""
+    _, rotation = align(landmarks[None].astype(np.float64), template().astype(np.float64))
+    return abs(float(head_angles_deg(rotation)[0, 0])) > _MOST_YAW_DEG
 
 
 def find_occluder(pixels: np.ndarray, landmarks: np.ndarray, look: Look) -> np.ndarray | None:
@@ -164,9 +191,16 @@ def find_occluder(pixels: np.ndarray, landmarks: np.ndarray, look: Look) -> np.n
         (H, W) float32 in [0, 1], soft at the edge; None where nothing is found.
     """
     matrix = picture_from_crop(landmarks)
-    mask = credible(look_around(cut_crop(pixels, matrix), look))
-    if mask is None:
+    if turned_away(landmarks):
         return None
+    hands = _hands(pixels, matrix)
+    share, least = look_around(cut_crop(pixels, matrix), look)
+    masks = [credible(hands, hands), credible(share, least)]
+    if masks[0] is not None:  # a hand vouches for what it holds
+        masks.append(credible(np.maximum(share, hands), np.maximum(least, hands)))
+    if all(mask is None for mask in masks):
+        return None
+    mask = np.maximum.reduce([mask for mask in masks if mask is not None])
     height, width = pixels.shape[:2]
     step = float(np.hypot(*matrix[:, 0]))
     scale = min(1.0, _GUIDE_STEP / step)  # pixels of the guide for one of the crop
@@ -180,6 +214,25 @@ def find_occluder(pixels: np.ndarray, landmarks: np.ndarray, look: Look) -> np.n
     # Where the network is sure, one way or the other, no colour changes it.
     fine = np.clip(fine, (whole - 0.75) * 4, whole * 4)
     return np.clip((fine - 0.25) * 2.0, 0, 1).astype(np.float32)
+
+
+def _hands(pixels: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Return (128, 128) float32, 1 where a hand is in the crop of a face."""
+    middle = matrix[:, :2] @ [CROP_PX / 2, 0.6 * CROP_PX] + matrix[:, 2]
+    half = _HANDS_REACH * CROP_PX / SIDE * float(np.hypot(*matrix[:, 0]))
+    limit = np.array(pixels.shape[1::-1])
+    low = np.clip((middle - half).astype(int), 0, limit - 1)
+    high = np.clip((middle + half).astype(int) + 1, low + 1, limit)
+    region = pixels[low[1] : high[1], low[0] : high[0]]
+    scale = _HANDS_PX / max(region.shape[:2])
+    size = np.maximum(1, np.round(scale * np.array(region.shape[1::-1]))).astype(int)
+    square = np.zeros((_HANDS_PX, _HANDS_PX, 3), np.uint8)
+    square[: size[1], : size[0]] = cv2.resize(region, size.tolist(), interpolation=cv2.INTER_AREA)
+    mask = np.zeros((CROP_PX, CROP_PX), np.float32)
+    for points in find_hands(square):
+        places = np.linalg.solve(matrix[:, :2], (points / scale + low - matrix[:, 2]).T).T
+        mask = np.maximum(mask, hand_mask(places, mask.shape))
+    return mask
 
 
 def hidden_by(mask: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
@@ -242,10 +295,12 @@ def without(pixels: np.ndarray, masks: np.ndarray, landmarks: np.ndarray) -> np.
 
 @cache
 def _inside() -> np.ndarray:
-    """Return (128, 128) bool: the average face in a crop."""
+    """Return (128, 128) bool: the average face in a crop, without its edge."""
     average, height, mouth = _average()
     corner = mouth - height * np.array([SIDE / 2, ABOVE])
-    outline = (average[FACE_OVAL] - corner) * (CROP_PX / (SIDE * height))
+    outline = average[FACE_OVAL]
+    outline = outline.mean(0) + _INNER * (outline - outline.mean(0))
+    outline = (outline - corner) * (CROP_PX / (SIDE * height))
     mask = np.zeros((CROP_PX, CROP_PX), np.uint8)
     return cv2.fillConvexPoly(mask, np.round(outline).astype(np.int32), 1) > 0
 
@@ -264,7 +319,7 @@ class OccluderTrack:
 
     def add(self, index: int, pixels: np.ndarray, landmarks: np.ndarray | None) -> None:
         """Look at a frame (H, W, 3) uint8 with a face (478, 3), or leave it out."""
-        if landmarks is not None and index % _TRACK_STEP == 0:
+        if landmarks is not None and index % _TRACK_STEP == 0 and not turned_away(landmarks):
             self._pending.append((index, cut_crop(pixels, picture_from_crop(landmarks))))
         if len(self._pending) == _TRACK_BATCH:
             self.finish()
@@ -273,8 +328,9 @@ class OccluderTrack:
         """Look at the frames that wait."""
         if self._pending:
             indices, crops = zip(*self._pending)
-            for index, share in zip(indices, self._look(np.stack(crops))):
-                mask = credible(share)
+            shares = self._look(np.concatenate([crops, _grey(np.stack(crops))]))
+            for index, share, grey in zip(indices, shares, shares[len(crops) :]):
+                mask = credible(share, np.minimum(share, grey))
                 packed = None if mask is None else zlib.compress((255 * mask).astype(np.uint8), 1)
                 self._masks[index] = packed
             self._pending.clear()

@@ -62,6 +62,8 @@ class ShotReference:
         self._start = self.landmarks(0, 1)[0]
         self.region = region
         self._detail, self._front = None, front
+        if front is not None:  # so that a coarse look cannot miss it
+            self._spread = cv2.dilate(front, np.ones((49, 49), np.uint8))
         if detailed:
             picture = video.scene.image if fine is None else fine
             self._detail = _Detail(video, landmarks, picture, front)
@@ -149,15 +151,34 @@ class ShotReference:
         if self.video.path.is_static():
             whole = self._front[None, top:bottom, left:right]
             return np.broadcast_to(whole, (stop - start, *whole.shape[1:]))
-        targets = self.video.targets
-        step = (targets[-1, -1] - targets[0, 0]) / (np.array(targets.shape[1::-1]) - 1)
-        y, x = np.mgrid[top:bottom, left:right].astype(np.float32) + 0.5
-        within = ((np.stack([x, y], -1) - targets[0, 0]) / step).astype(np.float32)
-        shares = []
-        for index in range(start, stop):
-            at = cv2.remap(self.video.person_map(index), within, None, cv2.INTER_LINEAR)
-            shares.append(cv2.remap(self._front, at - 0.5, None, cv2.INTER_LINEAR))
-        return np.stack(shares)
+        return np.stack([self._front_at(index, box) for index in range(start, stop)])
+
+    def _front_at(self, index: int, box: tuple[int, int, int, int]) -> np.ndarray:
+        """Return (h, w), what stands before the face in a box of a frame of a moving camera.
+
+        Where pixels come from is known on a grid; only the part of it that shows the thing is
+        interpolated.
+        """
+        shown = np.zeros((box[3] - box[1], box[2] - box[0]), np.float32)
+        targets, origins = self.video.targets, self.video.person_map(index)
+        near = cv2.remap(self._spread, origins - 0.5, None, cv2.INTER_NEAREST) > 0
+        if not near.any():
+            return shown
+        rows, columns = (np.flatnonzero(near.any(axis)) for axis in (1, 0))
+        top, bottom = max(0, rows[0] - 1), rows[-1] + 2
+        left, right = max(0, columns[0] - 1), columns[-1] + 2
+        step = round(float(targets[0, 1, 0] - targets[0, 0, 0]))
+        part = origins[top:bottom, left:right]
+        size = step * part.shape[1], step * part.shape[0]
+        at = cv2.resize(part, size, interpolation=cv2.INTER_LINEAR)
+        # The first pixel of `at`, counted from the corner of the box.
+        x, y = np.round(targets[top, left] - step / 2 - box[:2]).astype(int).tolist()
+        at = at[max(0, -y) : shown.shape[0] - y, max(0, -x) : shown.shape[1] - x] - 0.5
+        x, y = max(0, x), max(0, y)
+        if at.size:
+            found = cv2.remap(self._front, at, None, cv2.INTER_LINEAR)
+            shown[y : y + at.shape[0], x : x + at.shape[1]] = found
+        return shown
 
     def behind(self, pixels: np.ndarray, front: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
         """Return crops (F, h, w, 3) of frames as they would be without what is before faces.

@@ -86,6 +86,13 @@ def test_a_moving_camera_takes_the_thing_along(person):
     front = reference.front(0, NUM_FRAMES, box)
     left, top, right, bottom = box
     assert front.shape == (NUM_FRAMES, bottom - top, right - left)
+    at = np.float32(reference.video.person_map(5))  # the same by the grid itself
+    exact = cv2.remap(bar, at - 0.5, None, cv2.INTER_LINEAR)
+    for (x, y), share in zip(reference.video.targets.reshape(-1, 2), exact.ravel()):
+        if left < x < right - 1 and top < y < bottom - 1:
+            corner = int(y - top), int(x - left)  # a grid point lies between four pixels
+            around = front[5, corner[0] - 1 : corner[0] + 1, corner[1] - 1 : corner[1] + 1]
+            assert around.min() - 0.01 <= share <= around.max() + 0.01
     sure = front > 0.99
     assert sure[-1].sum() > 1.05 * sure[0].sum()  # nearer
     crops = np.s_[:, top:bottom, left:right]

@@ -22,7 +22,7 @@ from train.data.simulate.portraits import FacePicture
 logger = logging.getLogger(__name__)
 WIDE_PX, WIDE = 192, 1.4  # of the kept crops: side, and times the side of a sample
 COVERED_SHARE = 0.6  # of samples with something before the face
-DRAWN_SHARE = 0.35  # of samples; the others were drawn before and are photographed anew
+DRAWN_SHARE = 0.2  # of samples; the others were drawn before and are photographed anew
 KEPT_DRAWINGS = 4000
 
 
@@ -136,26 +136,32 @@ class OccludedFaces:
         rng, crops = self._rng, self._crops
         index = int(rng.integers(len(crops.pixels)))
         wide = change_look(crops.pixels[index], crops.points[index], rng)
-        face = cv2.warpAffine(
-            wide, self._placing(), (CROP_PX, CROP_PX),
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE,
-        )  # fmt: skip
+        face = cv2.remap(wide, *self._placing(), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         mask = np.zeros((CROP_PX, CROP_PX), np.float32)
         if rng.random() < COVERED_SHARE:
             for _ in range(1 + (rng.random() < 0.15)):
                 face, mask = self._covered(face.astype(np.float32), mask, crops.skin[index])
         return face.clip(0, 255).astype(np.uint8), (255 * mask + 0.5).astype(np.uint8)
 
-    def _placing(self) -> np.ndarray:
-        """Return (2, 3): a sample's pixels to those of a wide crop, a little beside the truth."""
+    def _placing(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return x and y (128, 128) of a sample's pixels in a wide crop, a little beside the truth.
+
+        Some faces are narrowed, or narrowed on one side, as heads are that turn away.
+        """
         rng = self._rng
         angle, zoom = rng.normal(0, 0.07), np.exp(rng.normal(0, 0.06))
-        step = WIDE_PX / (CROP_PX * WIDE) * zoom
-        matrix = step * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-        middle = np.array([0.5, 0.6])  # the mouth
-        shift = WIDE_PX * (0.5 + (middle - 0.5) / WIDE)
-        shift = shift + step * CROP_PX * rng.normal(0, 0.025, 2) - matrix @ (middle * CROP_PX)
-        return np.concatenate([matrix, shift[:, None]], 1)
+        across, down = np.meshgrid(*2 * [(np.arange(CROP_PX) + 0.5) / CROP_PX - 0.5])
+        down = down - 0.1  # from the mouth, of the crop's side
+        if rng.random() < 0.35:
+            across = across * rng.uniform(1, 1.5)
+        if rng.random() < 0.35:
+            across = across + rng.uniform(-0.35, 0.35) * np.clip(0.5 - 2 * across**2, 0, 1)
+        x = np.cos(angle) * across - np.sin(angle) * down
+        y = np.sin(angle) * across + np.cos(angle) * down
+        shift = rng.normal(0, 0.025, 2) + np.array([0.5, 0.5]) * WIDE + np.array([0, 0.1])
+        side = WIDE_PX / WIDE
+        places = (side * (zoom * one + by) - 0.5 for one, by in zip((x, y), shift))
+        return tuple(place.astype(np.float32) for place in places)
 
     def _covered(
         self, face: np.ndarray, mask: np.ndarray, skin: np.ndarray

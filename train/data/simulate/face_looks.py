@@ -24,7 +24,7 @@ def change_look(face: np.ndarray, points: np.ndarray, rng: np.random.Generator) 
     """
     for look, share in (
         (_beard, 0.16), (_moustache, 0.10), (_lipstick, 0.12), (_paint, 0.15), (_hair, 0.12),
-        (_glasses, 0.12), (_shadow, 0.25), (_medium, 0.22),
+        (_glasses, 0.12), (_shadow, 0.25), (_medium, 0.22), (_recoloured, 0.2),
     ):  # fmt: skip
         if rng.random() < share:
             face = look(face, points, rng)
@@ -173,6 +173,18 @@ def _shadow(face: np.ndarray, points: np.ndarray, rng: np.random.Generator) -> n
         share = cv2.GaussianBlur(share, (0, 0), float(rng.uniform(0.7, 4)))
     gain = rng.uniform(0.35, 0.8) if rng.random() < 0.75 else rng.uniform(1.2, 1.6)
     return _mixed(face, face * np.float32(gain), share.astype(np.float32))
+
+
+def _recoloured(face: np.ndarray, points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Turn all hues, or give the picture other colours altogether."""
+    if rng.random() < 0.5:
+        hues = cv2.cvtColor(face, cv2.COLOR_RGB2HSV)
+        hues[..., 0] = (hues[..., 0].astype(int) + int(rng.integers(180))) % 180
+        hues[..., 1] = (hues[..., 1] * rng.uniform(0.4, 1.6)).clip(0, 255)
+        return cv2.cvtColor(hues, cv2.COLOR_HSV2RGB)
+    mixing = np.eye(3) + rng.normal(0, 0.35, (3, 3))
+    mixing /= np.abs(mixing.sum(1, keepdims=True)).clip(0.5)
+    return (face @ mixing.T.astype(np.float32) + rng.normal(0, 15, 3)).clip(0, 255).astype(np.uint8)
 
 
 def _medium(face: np.ndarray, points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
