@@ -14,7 +14,8 @@ from train.data.occlusion import FaceCrops, OccludedFaces, crop_of
 from train.data.simulate.portraits import FacePicture
 from train.stages.occluder import validate
 
-LEAST_IOU = 0.5
+# 0.60 and 0.69 were measured on 600 drawings before 93 people; here are fewer of both.
+LEAST_IOU, LEAST_FOUND = 0.5, 0.55
 
 
 @pytest.fixture(scope="module")
@@ -55,9 +56,13 @@ def test_bytes_in_and_masks_out():
 
 
 def test_the_shipped_weights_see_things_before_people_they_never_saw(network, held_out):
-    measured = validate(network, *OccludedFaces(held_out, 3).batch(96))
-    assert measured["iou"] > LEAST_IOU
-    assert measured["false_alarms"] < 0.06
+    faces, masks = OccludedFaces(held_out, 3, drawn_share=1.0).batch(90)
+    assert validate(network, faces, masks)["iou"] > LEAST_IOU
+    pictures = (255 * faces).byte().permute(0, 2, 3, 1).numpy()
+    found = [credible(*look_around(one, network.look)) is not None for one in pictures]
+    found, size = torch.tensor(found), (masks > 0.5)[:, 0, 45:100, 32:96].sum((1, 2))
+    assert found[size > 300].float().mean() > LEAST_FOUND
+    assert found[masks.amax((1, 2, 3)) == 0].sum() <= 1  # beards, paint, shadows and other hues
 
 
 def test_the_shipped_weights_see_nothing_before_bare_faces(network, held_out):

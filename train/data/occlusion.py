@@ -22,7 +22,7 @@ from train.data.simulate.portraits import FacePicture
 logger = logging.getLogger(__name__)
 WIDE_PX, WIDE = 192, 1.4  # of the kept crops: side, and times the side of a sample
 COVERED_SHARE = 0.6  # of samples with something before the face
-DRAWN_SHARE = 0.2  # of samples; the others were drawn before and are photographed anew
+DRAWN_SHARE = 0.2  # of samples in training: drawing costs more than learning
 KEPT_DRAWINGS = 4000
 
 
@@ -103,10 +103,12 @@ class OccludedFaces:
     Args:
         crops: of the people who may be shown.
         seed: of everything that is drawn.
+        drawn_share: of samples; the others were drawn before and are photographed anew.
     """
 
-    def __init__(self, crops: FaceCrops, seed: int):
+    def __init__(self, crops: FaceCrops, seed: int, drawn_share: float = DRAWN_SHARE):
         self._crops, self._rng = crops, np.random.default_rng(seed)
+        self._drawn_share = drawn_share
         self._drawn: list[tuple[np.ndarray, np.ndarray]] = []
 
     def batch(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -118,7 +120,7 @@ class OccludedFaces:
     def sample(self) -> tuple[np.ndarray, np.ndarray]:
         """Return a face (128, 128, 3) uint8 and the mask (128, 128) of what is before it."""
         rng = self._rng
-        if len(self._drawn) < 2 or rng.random() < DRAWN_SHARE:
+        if len(self._drawn) < 2 or rng.random() < self._drawn_share:
             face, mask = self._drawing()
             if len(self._drawn) < KEPT_DRAWINGS:
                 self._drawn.append((face, mask))

@@ -35,7 +35,7 @@ def run(config: TrainConfig) -> None:
     folder = Path(config.run)
     faces = load_portraits(Path(config.data.portraits), Path(config.data.cache) / "portraits.npz")
     crops = face_crops(faces, folder / "crops.npz")
-    held = OccludedFaces(crops.part(crops.kept_out), config.seed + 1).batch(NUM_VALIDATION)
+    held = OccludedFaces(crops.part(crops.kept_out), config.seed + 1, 1.0).batch(NUM_VALIDATION)
     samples = OccludedFaces(crops.part(~crops.kept_out), config.seed)
     network = _network(config).to(config.device, memory_format=torch.channels_last)
     average = copy.deepcopy(network).eval()
