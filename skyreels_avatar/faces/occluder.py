@@ -328,9 +328,10 @@ class OccluderTrack:
         """Look at the frames that wait."""
         if self._pending:
             indices, crops = zip(*self._pending)
-            shares = self._look(np.concatenate([crops, _grey(np.stack(crops))]))
-            for index, share, grey in zip(indices, shares, shares[len(crops) :]):
-                mask = credible(share, np.minimum(share, grey))
+            for index, crop, share in zip(indices, crops, self._look(np.stack(crops))):
+                mask = credible(share, share)
+                if mask is not None:
+                    mask = credible(share, np.minimum(share, self._look(_grey(crop)[None])[0]))
                 packed = None if mask is None else zlib.compress((255 * mask).astype(np.uint8), 1)
                 self._masks[index] = packed
             self._pending.clear()
