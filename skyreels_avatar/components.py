@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from skyreels_avatar.models.audio_encoder import AudioEncoder
     from skyreels_avatar.models.camera_controlnet import CameraControlNet
     from skyreels_avatar.models.light import LightEncoder
+    from skyreels_avatar.models.occluder import OccluderNet
     from skyreels_avatar.models.text_encoder import TextEncoder
     from skyreels_avatar.models.transformer import AvatarTransformer3DModel
     from skyreels_avatar.models.vae import ReferenceMotionVAE
@@ -51,6 +52,7 @@ class Components:
         dtype: of the transformer and the ControlNet; the other parts are float32.
         image_encoder: for a transformer that looks at the picture, else None.
         light: reads light and colour from prompts; None where the transformer draws them itself.
+        occluder: sees what stands before a face; None does not look.
         rank: of this process among those that share the transformer's work; 0 writes the video.
         policy: how they were made to fit into the memory of the device.
     """
@@ -66,6 +68,7 @@ class Components:
     dtype: torch.dtype
     image_encoder: torch.nn.Module | None = None
     light: LightEncoder | None = None
+    occluder: OccluderNet | None = None
     rank: int = 0
     policy: MemoryPolicy = field(default_factory=MemoryPolicy)
 
@@ -248,6 +251,10 @@ def _load(
     if tier.weights.image_encoder:
         how = placing("image_encoder")
         parts["image_encoder"] = _load_public_part("image_encoder", tier, parts, how)
+    if tier.weights.occluder:
+        from skyreels_avatar.models.occluder import OccluderNet
+
+        parts["occluder"] = load_module(OccluderNet, tier.weights.occluder, place)
     how = {"face_analyser": _face_analyser, "rank": rank, "policy": policy}
     components = Components(tier, device=place, dtype=dtype, **how, **parts)
     _check_widths(components)

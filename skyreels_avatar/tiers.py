@@ -35,6 +35,7 @@ class WeightFiles:
         image_encoder: for a transformer that looks at the picture; "" = none.
         light: what reads light and colour from the prompt, for networks that move the picture
             instead of drawing it; "" = none.
+        occluder: sees what stands before a face; "" = none.
     """
 
     vae: Any = MISSING
@@ -45,6 +46,7 @@ class WeightFiles:
     tokenizer: str = ""
     image_encoder: Any = ""
     light: str = ""
+    occluder: str = ""
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,23 @@ node {
 }
 """
 _SCORE = "facelandmarkcpu__face_presence_score"
+_HANDS = """
+input_stream: "image"
+input_side_packet: "num_hands"
+input_side_packet: "model_complexity"
+input_side_packet: "use_prev_landmarks"
+output_stream: "landmarks"
+output_stream: "handedness"
+node {
+  calculator: "HandLandmarkTrackingCpu"
+  input_stream: "IMAGE:image"
+  input_side_packet: "NUM_HANDS:num_hands"
+  input_side_packet: "MODEL_COMPLEXITY:model_complexity"
+  input_side_packet: "USE_PREV_LANDMARKS:use_prev_landmarks"
+  output_stream: "LANDMARKS:landmarks"
+  output_stream: "HANDEDNESS:handedness"
+}
+"""
 _GATE = "facelandmarkcpu__ThresholdingCalculator.threshold"
 _DETECTORS = {
     "short": ("FaceDetectionShortRangeCpu", "facedetectionshortrangecpu__facedetectionshortrange"),
@@ -201,3 +218,26 @@ class Segmenter:
         """Return (H, W) float32 in 0..1 for (H, W, 3) uint8 RGB."""
         mask = self._graph.process({"image": np.ascontiguousarray(pixels)}).mask
         return np.array(mask, np.float32).reshape(pixels.shape[:2])
+
+
+class HandNetwork:
+    """Palm detection and hand landmarks: a picture in, 21 points and a score of each hand out."""
+
+    def __init__(self) -> None:
+        settings = {"num_hands": 4, "model_complexity": 1, "use_prev_landmarks": False}
+        self._graph = _build(_HANDS, side_inputs=settings)
+
+    def __call__(self, pixels: np.ndarray) -> list[tuple[np.ndarray, float]]:
+        """Return points (21, 2) in pixels and the score of each hand in (H, W, 3) uint8 RGB.
+
+        Points: the wrist, then four of each finger from its root, thumb first. They are exact in
+        square pictures only.
+        """
+        with _silent_stderr():
+            found = self._graph.process({"image": np.ascontiguousarray(pixels)})
+        size = np.array(pixels.shape[1::-1], np.float64)
+        hands = []
+        for hand, side in zip(found.landmarks or [], found.handedness or []):
+            points = np.array([(p.x, p.y) for p in hand.landmark]) * size
+            hands.append((points, float(side.classification[0].score)))
+        return hands

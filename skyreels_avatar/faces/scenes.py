@@ -12,6 +12,7 @@ from scipy.ndimage import gaussian_filter1d, minimum_filter1d, uniform_filter1d
 
 from skyreels_avatar.faces.analyser import FaceAnalyser, FaceTrack, filled_track, visibility_of
 from skyreels_avatar.faces.chooser import FaceChooser
+from skyreels_avatar.faces.occluder import Look, OccluderTrack
 from skyreels_avatar.faces.occlusion import covered, lower_face
 from skyreels_avatar.faces.opening import LIP_PAIRS, face_heights, mouth_opening
 
@@ -41,6 +42,7 @@ class Scene:
         rest: frame, counted from `start`, in which the face is most at rest.
         picture: (H, W, 3) uint8, that frame.
         inside: (K, 3) uint8 colours seen between the lips.
+        occluders: what stands before the face, by frames counted from `start`; None = nothing.
     """
 
     start: int
@@ -51,6 +53,7 @@ class Scene:
     rest: int
     picture: np.ndarray
     inside: np.ndarray
+    occluders: OccluderTrack | None = None
 
 
 def watch(
@@ -59,6 +62,7 @@ def watch(
     choose: FaceChooser,
     num_crops: int = 1,
     on_frame: Callable[[], object] = lambda: None,
+    look: Look | None = None,
 ) -> list[Scene]:
     """Follow one face through the frames of a video, which are read once.
 
@@ -67,12 +71,14 @@ def watch(
         choose: says which face is meant in the first frame of each scene.
         num_crops: as in `FaceAnalyser.track`.
         on_frame: called after every frame; may raise.
+        look: sees what stands before a face, as in `look_around`; None does not look.
     """
     scenes: list[Scene] = []
     for _, group in itertools.groupby(_numbered(frames), key=lambda item: item[0]):
         start = scenes[-1].stop if scenes else 0
         pictures = (pixels for _, pixels in group)
-        scenes.append(_follow(start, pictures, analyser, choose, num_crops, on_frame))
+        occluders = None if look is None else OccluderTrack(look)
+        scenes.append(_follow(start, pictures, analyser, choose, num_crops, on_frame, occluders))
     return scenes
 
 
@@ -99,6 +105,7 @@ def _follow(
     choose: FaceChooser,
     num_crops: int,
     on_frame: Callable[[], object],
+    occluders: OccluderTrack | None,
 ) -> Scene:
     first = next(frames)
     shown, fed = itertools.tee(itertools.chain([first], frames))
@@ -114,6 +121,8 @@ def _follow(
         on_frame()
         points.append(landmarks)
         scores.append(score)
+        if occluders is not None:
+            occluders.add(index, pixels, landmarks)
         patches.append(None if landmarks is None else lower_face(pixels, landmarks))
         unrest = np.inf if landmarks is None else _unrest(landmarks, pixels)
         if unrest < least:
@@ -129,7 +138,11 @@ def _follow(
         mode="nearest",
     )
     inside = np.concatenate([np.zeros((0, 3), np.uint8), *inside])
-    return Scene(start, start + len(points), landmarks, speaks, reasons, rest, picture, inside)
+    if occluders is not None:
+        occluders.finish()
+        occluders = occluders if occluders.found else None
+    stop = start + len(points)
+    return Scene(start, stop, landmarks, speaks, reasons, rest, picture, inside, occluders)
 
 
 def _unrest(landmarks: np.ndarray, pixels: np.ndarray) -> float:

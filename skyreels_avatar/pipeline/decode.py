@@ -53,11 +53,13 @@ class Decoder:
         landmarks = self.reference.landmarks(first, last)
         left, top, right, bottom = self.reference.box(landmarks)
         inside = pixels[:, top:bottom, left:right]
+        front = self.reference.front(first, last, (left, top, right, bottom))
+        face = inside if front is None else self.reference.behind(inside, front, landmarks.numpy())
         positions = [self.plan.position(i) - segment.first_frame for i in range(first, last)]
         landmarks = landmarks - torch.tensor([left, top, 0.0])
         device = latents.device
         clip = ReferenceClip(
-            as_pixels(inside).to(device),
+            as_pixels(face).to(device),
             landmarks.to(device),
             torch.tensor(positions).to(device),
             self.looks[self.reference.scene_at(first)],
@@ -72,9 +74,22 @@ class Decoder:
         talking, matte = self.vae.render(motion, clip, trail)
         talking = talking.cpu().permute(0, 2, 3, 1).contiguous().numpy()
         matte = matte[:, 0].to(torch.uint8).cpu().numpy()
-        for below, above, where in zip(inside, talking, matte):
+        for index, (below, above, where) in enumerate(zip(inside, talking, matte)):
             above = cv2.cvtColor(above, cv2.COLOR_RGBA2RGB)
-            below[:] = cv2.copyTo(above, where, np.ascontiguousarray(below))
+            drawn = cv2.copyTo(above, where, below.copy())
+            if front is not None:
+                _put_before(drawn, below, front[index])
+            below[:] = drawn
+
+
+def _put_before(drawn: np.ndarray, seen: np.ndarray, front: np.ndarray) -> None:
+    """Lay over a drawn picture (h, w, 3), in place, what stands before the face in another."""
+    x, y, width, height = cv2.boundingRect((front > 0).astype(np.uint8))
+    if width:
+        box = slice(y, y + height), slice(x, x + width)
+        share = np.ascontiguousarray(front[box])
+        parts = np.ascontiguousarray(seen[box]), np.ascontiguousarray(drawn[box])
+        drawn[box] = cv2.blendLinear(*parts, share, 1 - share)
 
 
 def known_latents(vae: ReferenceMotionVAE, latents: torch.Tensor, num_frames: int) -> torch.Tensor:

@@ -16,6 +16,7 @@ from camera import CameraMove, Plate, ReferenceVideo, build_scene, plan_path
 from skyreels_avatar.components import Components
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.faces.analyser import Face, FaceAnalyser
+from skyreels_avatar.faces.occluder import find_occluder
 from skyreels_avatar.faces.region import union
 from skyreels_avatar.faces.select import find_faces
 from skyreels_avatar.media.audio import AudioTrack, speech_block, speech_gain
@@ -34,6 +35,7 @@ from skyreels_avatar.models.audio_encoder import (
 from skyreels_avatar.models.context_parallel import check_shares
 from skyreels_avatar.models.depth import estimate_depth
 from skyreels_avatar.models.light import ShotLight
+from skyreels_avatar.models.occluder import OccluderNet
 from skyreels_avatar.models.vae import ReferenceMotionVAE
 from skyreels_avatar.pipeline.fills import Spacing, camera_travel, frame_loudness, with_keyframes
 from skyreels_avatar.pipeline.footage import FootageReference
@@ -218,12 +220,14 @@ def build_references(
     depth_backend: str = "auto",
     light: ShotLight | None = None,
     seed: int = 0,
+    network: OccluderNet | None = None,
 ) -> list[ShotReference]:
     """Return the reference video, the picture seen through the whole camera move, of each face.
 
     Args:
         light: that the picture is put into; None leaves it as it is.
         seed: of what flickers.
+        network: sees what stands before the faces; None does not look.
     """
     pixels, face = opened.portrait.pixels, opened.face
     beside = opened.surroundings or Surroundings(opened.portrait, 0, 0)
@@ -231,6 +235,10 @@ def build_references(
     wide_mask = torch.as_tensor(person_mattes(beside.picture.pixels, faces).max(0))
     plate = Plate(beside.picture.as_tensor(), wide_mask, beside.left, beside.top)
     mask = wide_mask[plate.part(pixels.shape[:2])]
+    fronts = [occluder_in(pixels, one, network) for one in opened.faces]
+    for front in fronts:
+        if front is not None:  # as near as the person, for the camera
+            torch.maximum(mask, torch.as_tensor(front), out=mask)
     weights = models_folder() / "depth-anything-v2-small"
     found = str(weights) if weights.is_dir() else None
     depth = estimate_depth(pixels, face, mask.numpy(), backend=depth_backend, weights=found)
@@ -255,14 +263,26 @@ def build_references(
     region = _REGION_AMONG_OTHERS if opened.beside else None
     references = [
         # Who comes first is drawn from the picture itself, the others over what is drawn then.
-        ShotReference(video, torch.from_numpy(one.landmarks), fine, region, detailed=one is face)
-        for one in opened.faces
+        ShotReference(
+            video, torch.from_numpy(one.landmarks), fine, region, one is face, front=front
+        )
+        for one, front in zip(opened.faces, fronts)
     ]
     if lit is not None:
         for one in references:
             one.lit = lit
         references[0].light = lit.over(video)
     return references
+
+
+def occluder_in(pixels: np.ndarray, face: Face, network: OccluderNet | None) -> np.ndarray | None:
+    """Return (H, W) where something stands before a face; None where nothing is found."""
+    if network is None:
+        return None
+    front = find_occluder(pixels, face.landmarks, network.look)
+    if front is not None:
+        logger.info("something stands before the face; it stays where it is")
+    return front
 
 
 def open_sound(voices: Sequence[AudioTrack], encoder: torch.nn.Module) -> ShotSound | SpeechSound:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from skyreels_avatar.faces.occluder import lay_back, picture_from_crop, without
 from skyreels_avatar.faces.scenes import Scene
 from skyreels_avatar.media.video import VideoReader
 from skyreels_avatar.models.expression import FaceShape
@@ -84,7 +85,7 @@ class FootageReference:
         self._footage, self._keep = footage, keep
         self.size, self.num_frames = footage.size, len(footage.source)
         self.region = REGIONS[keep]
-        source = footage.source
+        source = self._source = footage.source
         self._scenes = scenes
         self._scene = np.searchsorted([scene.stop for scene in scenes], source, "right")
         landmarks = np.concatenate([scene.landmarks for scene in scenes])
@@ -113,6 +114,29 @@ class FootageReference:
     def box(self, landmarks: torch.Tensor) -> tuple[int, int, int, int]:
         """Return left, top, right, bottom of what may change round (F, 478, 3), whole pixels."""
         return talking_box(landmarks, *self.size, self.region)
+
+    def front(self, start: int, stop: int, box: tuple[int, int, int, int]) -> np.ndarray | None:
+        """Return (F, h, w) in [0, 1], what stands before the face in a box of some frames.
+
+        None where nothing does in any of them.
+        """
+        scene = self._scenes[self._scene[start]]
+        if scene.occluders is None:
+            return None
+        masks = [scene.occluders.at(int(i) - scene.start) for i in self._source[start:stop]]
+        if not any(mask is not None for mask in masks):
+            return None
+        left, top, right, bottom = box
+        shares = np.zeros((stop - start, bottom - top, right - left), np.float32)
+        for mask, landmarks, share in zip(masks, self._landmarks[start:stop], shares):
+            if mask is not None:
+                matrix = picture_from_crop(landmarks.numpy())
+                share[:] = lay_back(mask, matrix, share.shape, (left, top))
+        return shares
+
+    def behind(self, pixels: np.ndarray, front: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+        """Return crops (F, h, w, 3) without what is before faces: see `ShotReference.behind`."""
+        return without(pixels, front, landmarks)
 
     def detail(self, start: int, stop: int, left: int, top: int) -> None:
         """Return None: there is nothing finer than the frames."""

@@ -49,7 +49,7 @@ class EncodedShot:
             picture = 2 * opened.portrait.as_tensor()[None] - 1
             self.image_embeds = components.image_encoder(picture)
         references = opened.references or build_references(
-            opened, shot.camera, light=light, seed=self.seed
+            opened, shot.camera, light=light, seed=self.seed, network=components.occluder
         )
         self.reference = references[0]
         self.persons = None

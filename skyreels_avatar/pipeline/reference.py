@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as functional
 
 from camera import ReferenceVideo
+from skyreels_avatar.faces.occluder import fill_behind, hidden_by, without
 from skyreels_avatar.models.mouth import MouthLook
 from skyreels_avatar.models.reference_clip import PictureDetail, as_pixels
 from skyreels_avatar.models.vae import ReferenceMotionVAE
@@ -40,6 +41,7 @@ class ShotReference:
         fine: (3, 2 H, 2 W) the picture twice as fine; None takes the picture as it is.
         region: what of the face may change, as in `ReferenceClip`.
         detailed: whether the face is looked up in the picture itself, else in the frames.
+        front: (H, W) in [0, 1] where something stands before the face in the picture itself.
 
     Attributes:
         lit: the light that the picture was put into; None = it is as it came.
@@ -57,6 +59,7 @@ class ShotReference:
         fine: torch.Tensor | None = None,
         region: tuple[float, float, float, float] | None = None,
         detailed: bool = True,
+        front: np.ndarray | None = None,
     ):
         self.video = video
         self.num_frames = video.num_frames
@@ -65,10 +68,12 @@ class ShotReference:
         self._world = video.lift(landmarks[:, :2])
         self._start = self.landmarks(0, 1)[0]
         self.region = region
-        self._detail = None
+        self._detail, self._front = None, front
+        if front is not None:  # so that a coarse look cannot miss it
+            self._spread = cv2.dilate(front, np.ones((49, 49), np.uint8))
         if detailed:
             picture = video.scene.image if fine is None else fine
-            self._detail = _Detail(video, landmarks, picture)
+            self._detail = _Detail(video, landmarks, picture, front)
 
     def landmarks(self, start: int, stop: int) -> torch.Tensor:
         """Return (F, 478, 3) of the face in frames start to stop, in pixels, z in their scale.
@@ -124,6 +129,9 @@ class ShotReference:
     def looks(self, seed: int, device: torch.device) -> list[MouthLook]:
         """Return the inside of this person's mouth, for the one scene that there is."""
         picture = self.video.scene.image if self.lit is None else self.lit.unlit
+        if self._front is not None:
+            hidden = hidden_by(self._front, self._points.numpy())
+            picture = _without(picture, hidden).permute(2, 0, 1) / 255
         look = ReferenceMotionVAE.look_of(picture.to(device), self._points.to(device), seed)
         return [look if self.lit is None else self.lit.on_mouth(look, self._points)]
 
@@ -139,6 +147,57 @@ class ShotReference:
         """Return left, top, right, bottom of the talking region of (F, 478, 3), whole pixels."""
         return talking_box(landmarks, *self.size, self.region)
 
+    def front(self, start: int, stop: int, box: tuple[int, int, int, int]) -> np.ndarray | None:
+        """Return (F, h, w) in [0, 1], what stands before the face in a box of some frames.
+
+        It is where the camera sees it, and moves with no head; None where nothing stands.
+        """
+        if self._front is None:
+            return None
+        left, top, right, bottom = box
+        if self.video.path.is_static():
+            whole = self._front[None, top:bottom, left:right]
+            return np.broadcast_to(whole, (stop - start, *whole.shape[1:]))
+        return np.stack([self._front_at(index, box) for index in range(start, stop)])
+
+    def _front_at(self, index: int, box: tuple[int, int, int, int]) -> np.ndarray:
+        """Return (h, w), what stands before the face in a box of a frame of a moving camera.
+
+        Where pixels come from is known on a grid; only the part of it that shows the thing is
+        interpolated.
+        """
+        shown = np.zeros((box[3] - box[1], box[2] - box[0]), np.float32)
+        targets, origins = self.video.targets, self.video.person_map(index)
+        near = cv2.remap(self._spread, origins - 0.5, None, cv2.INTER_NEAREST) > 0
+        if not near.any():
+            return shown
+        rows, columns = (np.flatnonzero(near.any(axis)) for axis in (1, 0))
+        top, bottom = max(0, rows[0] - 1), rows[-1] + 2
+        left, right = max(0, columns[0] - 1), columns[-1] + 2
+        step = round(float(targets[0, 1, 0] - targets[0, 0, 0]))
+        part = origins[top:bottom, left:right]
+        size = step * part.shape[1], step * part.shape[0]
+        at = cv2.resize(part, size, interpolation=cv2.INTER_LINEAR)
+        # The first pixel of `at`, counted from the corner of the box.
+        x, y = np.round(targets[top, left] - step / 2 - box[:2]).astype(int).tolist()
+        at = at[max(0, -y) : shown.shape[0] - y, max(0, -x) : shown.shape[1] - x] - 0.5
+        x, y = max(0, x), max(0, y)
+        if at.size:
+            found = cv2.remap(self._front, at, None, cv2.INTER_LINEAR)
+            shown[y : y + at.shape[0], x : x + at.shape[1]] = found
+        return shown
+
+    def behind(self, pixels: np.ndarray, front: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+        """Return crops (F, h, w, 3) of frames as they would be without what is before faces.
+
+        Faces that are looked up in the picture itself find it filled already.
+
+        Args:
+            front: (F, h, w) of `front`.
+            landmarks: (F, 478, 3) pixels.
+        """
+        return pixels if self._detail is not None else without(pixels, front, landmarks)
+
     def detail(self, start: int, stop: int, left: int, top: int) -> PictureDetail | None:
         """Return the finer picture for a crop of some frames that begins at (left, top)."""
         return None if self._detail is None else self._detail.of(start, stop, left, top)
@@ -147,15 +206,28 @@ class ShotReference:
 class _Detail:
     """The finer picture, and where each frame of the reference video looks into it."""
 
-    def __init__(self, video: ReferenceVideo, landmarks: torch.Tensor, fine: torch.Tensor):
+    def __init__(
+        self,
+        video: ReferenceVideo,
+        landmarks: torch.Tensor,
+        fine: torch.Tensor,
+        front: np.ndarray | None = None,
+    ):
         scene, self._video = video.scene, video
-        self._texture = as_pixels(fine[None])
+        hidden = None if front is None else torch.from_numpy(hidden_by(front, landmarks.numpy()))
+        if hidden is None:
+            self._texture = as_pixels(fine[None])
+        else:
+            self._texture = as_pixels(_without(fine, hidden.numpy())[None].numpy())
         self._share = None
         mask = scene.person_mask[None, None]
-        self._person = _following(mask, landmarks)
+        still = mask if front is None else (mask - torch.from_numpy(front)).clamp_min(0)
+        self._person = _following(still, landmarks)
         if not video.path.is_static():
             # Behind the person another layer moves differently: only the person is looked up.
             self._share = (2 * -functional.max_pool2d(-mask, 5, 1, 2) - 1).clamp(0, 1)
+            if hidden is not None:
+                self._share = torch.maximum(self._share, hidden)
         self._size = torch.tensor(scene.depth.shape[::-1]).float()
 
     def of(self, start: int, stop: int, left: int, top: int) -> PictureDetail:
@@ -174,6 +246,14 @@ class _Detail:
         positions = positions.permute(0, 3, 1, 2)
         span = tuple(map(float, span))
         return PictureDetail(self._texture, self._share, self._person, positions, span)
+
+
+def _without(picture: torch.Tensor, hidden: np.ndarray) -> torch.Tensor:
+    """Return (H, W, 3) uint8: a picture (3, H, W) in [0, 1] filled where (h, w) hides it."""
+    pixels = picture.mul(255).add_(0.5).clamp_(0, 255).to(torch.uint8)
+    pixels = pixels.permute(1, 2, 0).contiguous().numpy()
+    size = pixels.shape[1::-1]
+    return torch.from_numpy(fill_behind(pixels, cv2.resize(hidden, size)))
 
 
 def _following(mask: torch.Tensor, landmarks: torch.Tensor) -> torch.Tensor:

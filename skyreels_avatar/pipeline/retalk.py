@@ -155,7 +155,8 @@ def _watched(
     if key not in _takes:
         analyser = components.face_analyser()
         choose = FaceChooser(face, analyser, video)
-        scenes = watch(iter(video), analyser, choose, _NUM_CROPS, on_frame)
+        look = None if components.occluder is None else components.occluder.look
+        scenes = watch(iter(video), analyser, choose, _NUM_CROPS, on_frame, look)
         for old in list(_takes)[:-_REMEMBERED]:
             del _takes[old]
         _takes[key] = scenes

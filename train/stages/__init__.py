@@ -8,6 +8,7 @@ from importlib import import_module
 STAGES: dict[str, str] = {
     "vae": "encoder of the motion VAE: tracked landmarks to motion numbers",
     "eyes": "eye finder of the motion VAE: the large eyes of drawn faces",
+    "occluder": "what stands before a face: portraits with things drawn before them",
     "mouth": "numbers of the painted mouth, fitted to smiles",
     "corpus": "speak and augment the tracks that the other stages learn from",
     "pretrain": "transformer, audio and text encoder: sound and words to motion",
