@@ -38,7 +38,7 @@ def test_every_word_is_marked_as_of_light_or_not():
 def test_numbers_follow_the_words():
     """A plain sentence with one word of light has the number of that word."""
     rules = {
-        r"\bcandlelight\b": ("flicker", 1),
+        r"\bcandle\w*( light| flickers)?": ("flicker", 1),
         r"\bmoonlight\b": ("exposure", -1),
         r"\bsepia tone": ("saturation", -1),
         r"\bfrom below\b": ("above", -1),
