@@ -43,7 +43,7 @@ def test_numbers_follow_the_words():
         r"\bsepia tone": ("saturation", -1),
         r"\bfrom below\b": ("above", -1),
         r"\bfrom the right\b": ("side", 1),
-        r"\bgreen light\b": ("tint", -1),
+        r"\bgreen(ish)? (light|lighting|glow|neon)\b": ("tint", -1),
         r"\boverexposed\b": ("exposure", 1),
     }
     seen = dict.fromkeys(rules, 0)
