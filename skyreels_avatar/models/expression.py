@@ -25,6 +25,7 @@ from skyreels_avatar.models.face_geometry import (
     smoothstep,
 )
 from skyreels_avatar.models.motion import MOTION_INDEX
+from skyreels_avatar.models.picture_edge import held_inside
 
 UPPER, LOWER = 0, 1
 HEAD_POINTS_STRIDE = 5
@@ -228,10 +229,15 @@ def head_field(
     return torch.stack([dx, dy], -1)
 
 
-def move_points(shape: FaceShape, motion: torch.Tensor) -> torch.Tensor:
+def move_points(
+    shape: FaceShape, motion: torch.Tensor, edges: torch.Tensor | None = None
+) -> torch.Tensor:
     """Return (F, 478, 2) where the landmarks go, in face coordinates (lids, irises left out).
 
     The plain forward twin of what `face_warp` undoes.
+
+    Args:
+        edges: of `picture_edges`.
     """
     values = MotionValues(motion)
     points = shape.points[..., :2]
@@ -247,4 +253,5 @@ def move_points(shape: FaceShape, motion: torch.Tensor) -> torch.Tensor:
     moved = points + mouth + face_field(points, shape, values)
     weight = head_weight(points, shape)
     depth = head_depth(points, shape)
-    return moved + head_field(moved, depth, weight, shape, values)
+    turned = head_field(moved, depth, weight, shape, values)
+    return moved + held_inside(turned, points, edges)

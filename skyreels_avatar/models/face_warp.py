@@ -34,6 +34,7 @@ from skyreels_avatar.models.face_geometry import (
     smoothstep,
 )
 from skyreels_avatar.models.follow_through import swing_field
+from skyreels_avatar.models.picture_edge import held_inside
 from skyreels_avatar.models.reference_clip import ReferenceClip, detail_place, enlarge, follows
 
 # What may move: left, top, right, bottom in face coordinates. Nothing outside ever changes.
@@ -142,6 +143,7 @@ def coarse_warp(
     values: MotionValues,
     region: tuple[float, ...] | None = None,
     trail: MotionValues | None = None,
+    edges: torch.Tensor | None = None,
 ) -> CoarseWarp:
     """Invert the smooth fields of F frames.
 
@@ -149,6 +151,7 @@ def coarse_warp(
         shape: of F frames, or of 1 that all frames share.
         region: of `ReferenceClip`.
         trail: motion whose head is where hair would be, of `trailing`; None is `values`.
+        edges: of `ReferenceClip`.
     """
     nodes = field_nodes(shape.points)[None]
     rows, columns = nodes.shape[1:3]
@@ -156,14 +159,16 @@ def coarse_warp(
     depth, weight = head_depth(points, shape), head_weight(points, shape)
     window = field_window(points[:1], region)
     common = face_field(points, shape, values)
+    swing = 0.0
+    if trail is not None:
+        swing = swing_field(points, depth, weight, shape, values, trail)
     moves = []
     for layer in (UPPER, LOWER):
         move = mouth_field(points, shape, values, layer) + common
-        moves.append(move + head_field(points + move, depth, weight, shape, values))
-    if trail is not None:
-        swing = swing_field(points, depth, weight, shape, values, trail)
-        moves = [move + swing for move in moves]
-    moves.append(head_field(points, depth + TEETH_BEHIND_LIPS, weight, shape, values))
+        turned = head_field(points + move, depth, weight, shape, values)
+        moves.append(move + held_inside(turned + swing, points, edges))
+    turned = head_field(points, depth + TEETH_BEHIND_LIPS, weight, shape, values)
+    moves.append(held_inside(turned, points, edges))
     inverted = []
     for move in moves:
         forward = (move * window[..., None]).transpose(1, 2).unflatten(2, (rows, columns))

@@ -50,6 +50,7 @@ class ReferenceClip:
         detail: a finer source for the same pixels, where there is one.
         region: left, top, right, bottom in face coordinates of what may change; None is all.
         lively: the face in the frames moves by itself.
+        edges: (F or 1, 4, 3) of `picture_edges`; None is a picture without end.
     """
 
     frames: torch.Tensor
@@ -59,6 +60,7 @@ class ReferenceClip:
     detail: PictureDetail | None = None
     region: tuple[float, float, float, float] | None = None
     lively: bool = False
+    edges: torch.Tensor | None = None
 
 
 def as_pixels(pictures: torch.Tensor | np.ndarray) -> torch.Tensor:

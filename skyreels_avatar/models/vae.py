@@ -246,10 +246,10 @@ class ReferenceMotionVAE(ModelMixin, ConfigMixin):
             MotionValues(limit_motion(motion)),
         )
         late = None if trail is None else MotionValues(limit_motion(trail))
-        warp = coarse_warp(shape, values, clip.region, late)
+        warp = coarse_warp(shape, values, clip.region, late, clip.edges)
         height, width = clip.frames.shape[2:]
         layers = warp.look_up(frame, clip)
-        moved = frame.to_pixels(move_points(shape, values.motion))
+        moved = frame.to_pixels(move_points(shape, values.motion, clip.edges))
         lips = pixel_box(moved[:, [*INNER_UPPER, *INNER_LOWER]], frame, 0.06, height, width)
         if lips is not None:
             points = frame.from_pixels(box_pixels(lips, clip.frames))

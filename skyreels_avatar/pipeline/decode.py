@@ -66,6 +66,7 @@ class Decoder:
             self.reference.detail(first, last, left, top),
             self.reference.region,
             self.reference.lively,
+            self.reference.edges(first, last).to(device),
         )
         motion, trail = self.vae.motion_at(latents, clip.positions)
         motion = self.reference.performed(motion, first, last)

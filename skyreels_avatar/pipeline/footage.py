@@ -18,6 +18,7 @@ from skyreels_avatar.models.expression import FaceShape
 from skyreels_avatar.models.face_geometry import FaceFrame
 from skyreels_avatar.models.motion import GROUP_SIZE, MOTION_INDEX, NUM_MOTION
 from skyreels_avatar.models.mouth import MouthLook
+from skyreels_avatar.models.picture_edge import picture_edges
 from skyreels_avatar.models.vae import ReferenceMotionVAE
 from skyreels_avatar.pipeline.conditions import within_reach
 from skyreels_avatar.pipeline.reference import frames_per_chunk, pieces, talking_box
@@ -114,6 +115,10 @@ class FootageReference:
     def box(self, landmarks: torch.Tensor) -> tuple[int, int, int, int]:
         """Return left, top, right, bottom of what may change round (F, 478, 3), whole pixels."""
         return talking_box(landmarks, *self.size, self.region)
+
+    def edges(self, start: int, stop: int) -> torch.Tensor:
+        """Return (F, 4, 3) the edges of frames start to stop, as in `ReferenceClip`."""
+        return picture_edges(self._landmarks[start:stop], *self.size)
 
     def front(self, start: int, stop: int, box: tuple[int, int, int, int]) -> np.ndarray | None:
         """Return (F, h, w) in [0, 1], what stands before the face in a box of some frames.

@@ -10,6 +10,7 @@ import torch.nn.functional as functional
 from camera import ReferenceVideo
 from skyreels_avatar.faces.occluder import fill_behind, hidden_by, without
 from skyreels_avatar.models.mouth import MouthLook
+from skyreels_avatar.models.picture_edge import picture_edges
 from skyreels_avatar.models.reference_clip import PictureDetail, as_pixels
 from skyreels_avatar.models.vae import ReferenceMotionVAE
 from skyreels_avatar.pipeline.conditions import apparent_motion
@@ -68,6 +69,7 @@ class ShotReference:
         self._world = video.lift(landmarks[:, :2])
         self._start = self.landmarks(0, 1)[0]
         self.region = region
+        self._edges = picture_edges(landmarks[None], *self.size)
         self._detail, self._front = None, front
         if front is not None:  # so that a coarse look cannot miss it
             self._spread = cv2.dilate(front, np.ones((49, 49), np.uint8))
@@ -146,6 +148,10 @@ class ShotReference:
     def box(self, landmarks: torch.Tensor) -> tuple[int, int, int, int]:
         """Return left, top, right, bottom of the talking region of (F, 478, 3), whole pixels."""
         return talking_box(landmarks, *self.size, self.region)
+
+    def edges(self, start: int, stop: int) -> torch.Tensor:
+        """Return (1, 4, 3) the edges of the picture itself, as in `ReferenceClip`."""
+        return self._edges
 
     def front(self, start: int, stop: int, box: tuple[int, int, int, int]) -> np.ndarray | None:
         """Return (F, h, w) in [0, 1], what stands before the face in a box of some frames.
