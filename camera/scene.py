@@ -26,6 +26,10 @@ RIM_TOLERANCE = 0.08
 """How far a half-covered pixel's person colour may leave the possible range; it makes the two
 layers add up to the picture also where a strand of hair escaped the matte."""
 
+RIM_FADE = 0.012
+"""Where the fill begins under the person it takes on the colours beside it, and loses them over
+this share of the long side."""
+
 SURE_MATTE = 0.9
 
 HALF_SURE, BROAD_SHARE = (0.25, 0.97), 0.012
@@ -92,7 +96,8 @@ class Scene:
             _grown_matte(_decided(self.plate.person_mask.numpy())),
         )
         known = _known_background(matte)
-        background = _possible_background(picture, complete(picture, ~known, known), matte)
+        filled = complete(picture, ~known, known)
+        background = _possible_background(picture, filled, matte, known)
         covered = 1 - matte[..., None]
         person = np.concatenate([picture - covered * background, matte[..., None]], axis=-1)
         return _tensor(background), _tensor(person)
@@ -222,17 +227,40 @@ def _grown_matte(matte: np.ndarray) -> np.ndarray:
     return cv2.GaussianBlur(grown, (0, 0), max(0.6, 0.5 * MATTE_GROWTH * max(matte.shape)))
 
 
-def _possible_background(picture: np.ndarray, filled: np.ndarray, matte: np.ndarray) -> np.ndarray:
+def _possible_background(
+    picture: np.ndarray, filled: np.ndarray, matte: np.ndarray, known: np.ndarray
+) -> np.ndarray:
     """Bound the filled background so that the person's colour at soft edges stays possible.
 
     The person's premultiplied colour is picture - (1 - matte) * background. Where the fill is
-    wrong that would leave [0, matte] and shine as a halo over any other background.
+    wrong that would leave [0, matte] and shine as a halo over any other background. What is filled
+    without need, beside the matte, begins as the picture, so that no line is left there.
     """
     matte = matte[..., None]
     uncovered = np.maximum(1 - matte, 1e-3)
-    low = (picture - matte - RIM_TOLERANCE) / uncovered
-    high = (picture + RIM_TOLERANCE) / uncovered
-    return np.clip(np.clip(filled, low, high), 0.0, 1.0)
+    away = cv2.distanceTransform((~known).astype(np.uint8), cv2.DIST_L2, 5)[..., None]
+    tolerance = RIM_TOLERANCE * np.minimum(1.0, away / (GAP_GROWTH * max(known.shape)))
+    low = (picture - matte - tolerance) / uncovered
+    high = (picture + tolerance) / uncovered
+    bounded = np.clip(filled, low, high)
+    beside = ~known & (matte[..., 0] <= 0.03)
+    bounded = np.where(beside[..., None], bounded, _continued(filled, bounded - filled, beside))
+    return np.clip(np.clip(bounded, low, high), 0.0, 1.0)
+
+
+def _continued(filled: np.ndarray, step: np.ndarray, band: np.ndarray) -> np.ndarray:
+    """Add the steps (H, W, 3) that a fill makes in a band (H, W); beyond they fade out."""
+    if not band.any():
+        return filled
+    outside = (~band).astype(np.uint8)
+    away, labels = cv2.distanceTransformWithLabels(
+        outside, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    nearest = np.zeros((int(labels.max()) + 1, 3), np.float32)
+    nearest[labels[band]] = step[band]
+    fade_px = RIM_FADE * max(band.shape)
+    nearest = cv2.GaussianBlur(nearest[labels], (0, 0), fade_px / 4)
+    return filled + np.exp(-away / fade_px)[..., None] * nearest
 
 
 def _spread_depth(depth: Tensor, known: np.ndarray) -> Tensor:

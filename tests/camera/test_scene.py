@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
 from camera import Plate, build_scene
 from camera.layers import background_layer, person_layer
+from tests.camera.conftest import SIZE
 
 
 def test_person_over_background_is_the_picture(scene):
@@ -26,6 +28,23 @@ def test_the_persons_edge_has_no_halo(scene):
     colour, coverage = scene.person[:3], scene.person[3:]
     assert (colour >= -0.081).all()
     assert (colour <= coverage + 0.081).all()
+
+
+def test_no_line_is_left_beside_the_person(bust):
+    """A bust before a soft pattern: where the invented wall begins there is no edge."""
+    size = 4 * SIZE
+    y, x = np.mgrid[0:size, 0:size]
+    wave = 2 * np.pi / (4 * 48)
+    wall = 0.5 + 0.3 * np.sin(0.75 * wave * y) * np.sin(wave * x)
+    mask = cv2.resize(bust["person_mask"].numpy(), (size, size))
+    depth = cv2.resize(bust["depth"].numpy(), (size, size))
+    picture = torch.from_numpy((1 - mask) * wall).float().expand(3, -1, -1).contiguous()
+    face = tuple(4 * side for side in bust["face_box"])
+    scene = build_scene(picture, torch.from_numpy(depth), torch.from_numpy(mask), face)
+    steepness = np.hypot(*np.gradient(scene.background[0].numpy()))
+    away = cv2.distanceTransform((scene.person[3].numpy() < 0.03).astype(np.uint8), cv2.DIST_L2, 5)
+    beside = (away > 4) & (away < 8)
+    assert steepness[beside].max() < 2.5 * 0.3 * wave
 
 
 def test_depths_are_smooth_and_the_anchor_lies_on_the_face(scene):
