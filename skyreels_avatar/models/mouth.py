@@ -23,11 +23,15 @@ from skyreels_avatar.models.mouth_light import (
     shown_teeth,
 )
 from skyreels_avatar.models.mouth_paint import SHADING, Mouth, luminance, mix, paint
+from skyreels_avatar.models.own_mouth import ShownTeeth, find_teeth
 
 MOUTH_PATCH = (64, 128)  # height, width in pixels
 MOUTH_BOX = (-0.22, -0.08, 0.22, 0.14)  # left, top, right, bottom in H
 NUM_STYLES = 8
 STYLE_SPREAD = 0.17  # standard deviation of styles among people
+WIDE_OPEN = 0.05  # of H; what a mouth shows then is kept even if it shows no teeth
+BEHIND_SMILE = 0.014  # of H, lower teeth in a mouth that shows its upper ones
+OUT_OF_SIGHT = 1.0  # of H
 ROW_MARGIN = 3  # rows painted beyond the lips
 
 # Frontal widths of half an arch in H (two incisors, canine, premolars, molars) and the shape of
@@ -57,6 +61,7 @@ class MouthLook:
         teeth_edge: (N,) face y of the cutting edge of the upper central incisors, in H.
         saturation: (N,) 0 = a monochrome picture, whose tone is then in `light`; 1 = in colour.
         shade: (N, 3) in [0, 1], the colour of the darkest places; None is black.
+        teeth: what the picture shows, which is not painted then; None = nothing.
     """
 
     style: torch.Tensor
@@ -65,6 +70,7 @@ class MouthLook:
     teeth_edge: torch.Tensor
     saturation: torch.Tensor
     shade: torch.Tensor | None = None
+    teeth: ShownTeeth | None = None
 
     def expand(self, num_frames: int) -> MouthLook:
         """Return the look of one frame repeated, or the same look if it has that many frames."""
@@ -75,6 +81,7 @@ class MouthLook:
             self.teeth_edge.expand(num_frames),
             self.saturation.expand(num_frames),
             None if self.shade is None else self.shade.expand(num_frames, -1),
+            self.teeth,
         )
 
 
@@ -109,6 +116,9 @@ def make_look(
     shade = None
     if inside is not None and len(inside) >= MIN_COLOURS:
         light, shade = matched_tones(light, saturation, inside)
+    teeth = None
+    if inside is None and (shown is not None or float(points[14, 1] - points[13, 1]) > WIDE_OPEN):
+        teeth = find_teeth(frame, landmarks)
     corners = points[list(MOUTH_CORNERS), 0]
     return MouthLook(
         style=style.clamp(0.05, 0.95),
@@ -117,6 +127,7 @@ def make_look(
         teeth_edge=guess_teeth_edge(points)[None],
         saturation=saturation[None],
         shade=shade,
+        teeth=teeth,
     )
 
 
@@ -226,6 +237,9 @@ class MouthDecoder(nn.Module):
         low_edge = look.teeth_edge[:, None] - 0.007 + drop - 0.8 * bow * at**2
         low_edge = low_edge + 0.003 * per_tooth[:, 1].gather(1, low_tooth).flip(1)
         low_edge = low_edge + 0.006 * knobs[:, 3:4] + 0.002 * low_across**4
+        if look.teeth is not None:
+            edge, gum = edge - OUT_OF_SIGHT, gum - OUT_OF_SIGHT
+            low_edge = low_edge + (BEHIND_SMILE if look.teeth.on_lip else OUT_OF_SIGHT)
         columns = (
             edge, gum, across, (1 - across.abs()) * half * scale, 1 + 0.07 * shaded,
             low_edge, low_across, (1 - low_across.abs()) * low_half * scale,

@@ -120,9 +120,11 @@ def shown_teeth(
     probes = torch.cat(probes)
     order = probes.sum(-1).argsort(descending=True)
     lit = probes[order[: len(order) // 2]].median(0).values
-    red_share = float(lit[0] / lit.sum().clamp_min(1e-3))
     skin = colours_at(frame, landmarks[list(SKIN_POINTS), :2]).median(0).values
-    is_teeth = red_share < 0.44 and float(lit.mean()) > 0.7 * float(skin.mean())
+    red_share, red_skin = (float(c[0] / c.sum().clamp_min(1e-3)) for c in (lit, skin))
+    is_teeth = red_share < max(0.44, red_skin - 0.015) and float(lit.mean()) > 0.7 * float(
+        skin.mean()
+    )
     return lit if is_teeth else None
 
 

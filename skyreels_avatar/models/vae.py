@@ -61,6 +61,7 @@ from skyreels_avatar.models.mouth import (
     make_look,
     mouth_interior,
 )
+from skyreels_avatar.models.own_mouth import OwnMouth
 from skyreels_avatar.models.reference_clip import (
     ReferenceClip,
     detail_place,
@@ -351,15 +352,13 @@ class ReferenceMotionVAE(ModelMixin, ConfigMixin):
             colour, grid, mode="bilinear", padding_mode="border", align_corners=False
         )
         if bool((shape.gap > 0).any()):
-            # The reference shows its own teeth: keep them where it does, and all when unmoved.
-            opened = (values.lip_gap - shape.gap[:, None]).abs()
-            widen = pixel * (1.5 - opened / 0.004).clamp(-1.0, 1.5)
-            rest = coverage(
-                y, x, shape.lip_x, shape.upper_y - widen, shape.lower_y + widen, 1.3 * pixel
-            )
-            rest = (rest * (shape.gap > 0)[:, None]).reshape(alpha.shape[0], 1, *at.shape[1:3])
-            own = sample_clip(clip, frame.to_pixels(at).permute(0, 3, 1, 2))[:, :3] / 255
-            inside = inside + rest * (own - inside)
+            edges = edge_up, edge_low, columns
+            teeth, fades = clip.look.teeth, not clip.lively
+            own = OwnMouth.of(at.flatten(1, 2), shape, teeth, edges, values.lip_gap, pixel, fades)
+            looked = frame.to_pixels(own.at.reshape(at.shape)).permute(0, 3, 1, 2)
+            seen = sample_clip(clip, looked)[:, :3] / 255
+            share = own.share(seen.flatten(2), teeth).reshape(-1, 1, *at.shape[1:3])
+            inside = inside + share * (seen - inside)
         return inside, alpha.reshape(-1, 1, *at.shape[1:3])
 
 
