@@ -28,8 +28,11 @@ def set_attention(module: torch.nn.Module, name: str) -> None:
         raise InputError(
             f"unknown attention_backend {name!r}; known are {', '.join(attention_backends())}"
         )
+    from diffusers.models.attention_dispatch import attention_backend
+
     try:
-        module.set_attention_backend(name)
+        with attention_backend("native"):  # set for this network, not for all that come after it
+            module.set_attention_backend(name)
     except (RuntimeError, ValueError, ImportError) as error:
         raise InputError(f"attention_backend {name} cannot be used here: {error}") from error
 

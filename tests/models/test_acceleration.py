@@ -68,6 +68,14 @@ def test_backends_give_the_same_attention(model) -> None:
         torch.testing.assert_close(window(other)[-1], plain[-1], atol=1e-5, rtol=0)
 
 
+def test_a_backend_is_that_of_one_network_alone(model) -> None:
+    from diffusers.models.attention_dispatch import _AttentionBackendRegistry
+
+    before = _AttentionBackendRegistry.get_active_backend()[0]
+    set_attention(copy.deepcopy(model), "_native_math")
+    assert _AttentionBackendRegistry.get_active_backend()[0] == before
+
+
 def test_backends_that_are_not_there_are_refused(model) -> None:
     assert {"native", "flash", "sage"} <= set(attention_backends())
     with pytest.raises(InputError, match=r"unknown attention_backend 'fast'; known are .*native"):
