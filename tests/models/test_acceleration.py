@@ -72,8 +72,9 @@ def test_a_backend_is_that_of_one_network_alone(model) -> None:
     from diffusers.models.attention_dispatch import _AttentionBackendRegistry
 
     before = _AttentionBackendRegistry.get_active_backend()[0]
-    set_attention(copy.deepcopy(model), "_native_math")
-    assert _AttentionBackendRegistry.get_active_backend()[0] == before
+    for name in ("native", "_native_math"):
+        set_attention(copy.deepcopy(model), name)
+        assert _AttentionBackendRegistry.get_active_backend()[0] == before
 
 
 def test_backends_that_are_not_there_are_refused(model) -> None:
