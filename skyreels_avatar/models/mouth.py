@@ -7,7 +7,7 @@ neutral light; `MouthLook.light` brings them to the picture's.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import torch
@@ -32,6 +32,7 @@ STYLE_SPREAD = 0.17  # standard deviation of styles among people
 WIDE_OPEN = 0.05  # of H; what a mouth shows then is kept even if it shows no teeth
 BEHIND_SMILE = 0.014  # of H, lower teeth in a mouth that shows its upper ones
 OUT_OF_SIGHT = 1.0  # of H
+NOSE_BASE = [2, 98, 327]  # landmarks
 ROW_MARGIN = 3  # rows painted beyond the lips
 
 # Frontal widths of half an arch in H (two incisors, canine, premolars, molars) and the shape of
@@ -62,6 +63,7 @@ class MouthLook:
         saturation: (N,) 0 = a monochrome picture, whose tone is then in `light`; 1 = in colour.
         shade: (N, 3) in [0, 1], the colour of the darkest places; None is black.
         teeth: what the picture shows, which is not painted then; None = nothing.
+        nose: (N,) face y of the base of the nose, which teeth go with; None = with the lips.
     """
 
     style: torch.Tensor
@@ -71,6 +73,7 @@ class MouthLook:
     saturation: torch.Tensor
     shade: torch.Tensor | None = None
     teeth: ShownTeeth | None = None
+    nose: torch.Tensor | None = None
 
     def expand(self, num_frames: int) -> MouthLook:
         """Return the look of one frame repeated, or the same look if it has that many frames."""
@@ -82,7 +85,19 @@ class MouthLook:
             self.saturation.expand(num_frames),
             None if self.shade is None else self.shade.expand(num_frames, -1),
             self.teeth,
+            None if self.nose is None else self.nose.expand(num_frames),
         )
+
+    def held_by(self, points: torch.Tensor) -> MouthLook:
+        """Return the look in frames whose face is at (N, 478, 3) face coordinates.
+
+        These have their origin between the corners of the mouth, which smile and speak, but teeth
+        keep their place below the nose.
+        """
+        if self.nose is None:
+            return self
+        moved = points[:, NOSE_BASE, 1].mean(1) - self.nose
+        return replace(self, teeth_edge=self.teeth_edge + moved)
 
 
 def make_look(
@@ -128,6 +143,7 @@ def make_look(
         saturation=saturation[None],
         shade=shade,
         teeth=teeth,
+        nose=points[NOSE_BASE, 1].mean()[None],
     )
 
 

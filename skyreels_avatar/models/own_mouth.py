@@ -20,6 +20,7 @@ from skyreels_avatar.models.face_geometry import (
     interpolate_columns,
     smoothstep,
 )
+from skyreels_avatar.models.motion import MOTION_SCALE
 
 ROWS = 32  # looked at between the lips
 SEEN_BELOW = 0.7  # of the opening: teeth that end above leave what is below them to be seen
@@ -32,7 +33,7 @@ SOFT = 0.006  # of H, how softly a dark gap parts
 CORNER = 0.01  # of H
 SMOOTHED = 5  # columns
 SEAM = 0.009  # of H
-FADED = 0.02  # of H: so far from rest a dark slit between the lips has gone
+FADED = 0.7  # of the scale of any mouth number: so far from rest other mouths are painted
 
 
 @dataclass(frozen=True)
@@ -114,23 +115,22 @@ class OwnMouth:
         shape: FaceShape,
         teeth: ShownTeeth | None,
         edges: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
-        gap: torch.Tensor,
+        motion: torch.Tensor,
         pixel: torch.Tensor,
-        fades: bool = False,
     ) -> OwnMouth:
         """Look for points between the lips in the mouth at rest.
 
         Args:
             at: (F, N, 2) face coordinates, head undone.
             shape: of F frames or 1.
-            teeth: that the reference shows; None leaves what it shows where it is.
+            teeth: that the reference shows; None = what it shows is seen while nothing moves.
             edges: upper and lower (F, K) inner lip edges, at columns (F, K).
-            gap: (F, 1) of the lips, in H.
+            motion: (F, 8) mouth numbers.
             pixel: (F, 1) in H.
-            fades: what is no teeth is seen only while the lips hardly move.
         """
         x, y = at.unbind(-1)
-        opened = (gap - shape.gap[:, None]).abs()
+        moved = torch.cat([motion[:, :1] - shape.gap[:, None], motion[:, 1:]], 1).abs()
+        opened = moved[:, :1]
         # All of it as long as nothing moves, then without the rim of the lips.
         widen = pixel * (1.5 - opened / 0.004).clamp(-1.0, 1.5)
         pixel = 1.3 * pixel
@@ -138,8 +138,8 @@ class OwnMouth:
         if teeth is None:
             rims = shape.upper_y - widen, shape.lower_y + widen
             above = coverage(y, x, shape.lip_x, *rims, pixel) * shown
-            if fades:
-                above = above * smoothstep(FADED, 0.0, opened)
+            furthest = (moved / moved.new_tensor(MOTION_SCALE[: moved.shape[1]])).amax(1)
+            above = above * smoothstep(FADED, 0.0, furthest)[:, None]
             return cls(at, above, torch.zeros_like(above))
         lips = refine(shape.lip_x)
         upper, lower, parts = (

@@ -75,6 +75,7 @@ LIDS = slice(MOTION_INDEX["blink_r"], MOTION_INDEX["blink_l"] + 1)
 FIRST_SLOW = LIDS.stop  # motion numbers after the mouth and the lids move without jerks
 FIRST_STEADY = MOTION_INDEX["brow_r"]  # and all that follow do not jump either
 JOINING_FRAMES = 24
+JAW_OF_GAP = 0.7  # of the lip gap: how far the jaw drops
 
 
 class ReferenceMotionVAE(ModelMixin, ConfigMixin):
@@ -340,7 +341,11 @@ class ReferenceMotionVAE(ModelMixin, ConfigMixin):
         """Return colour (F, 3, h, w) and alpha (F, 1, h, w) of the open mouth at (F, h, w, 2)."""
         edge_up, edge_low, columns = self._edges(shape, values)
         motion = values.motion[:, :GROUP_SIZE]
-        colour = mouth_interior(edge_up, edge_low, motion, clip.look.expand(motion.shape[0]))
+        look = clip.look.expand(motion.shape[0]).held_by(frame.points)
+        jaw = motion
+        if clip.lively:  # whose numbers, but for the lip gap, say how it differs from the frames
+            jaw = torch.cat([motion[:, :1], JAW_OF_GAP * motion[:, :1], motion[:, 2:]], 1)
+        colour = mouth_interior(edge_up, edge_low, jaw, look)
         at = points + warp.at("head", points)
         x, y = at.flatten(1, 2).unbind(-1)
         pixel = 1.0 / frame.height_px[:, None]
@@ -352,9 +357,8 @@ class ReferenceMotionVAE(ModelMixin, ConfigMixin):
             colour, grid, mode="bilinear", padding_mode="border", align_corners=False
         )
         if bool((shape.gap > 0).any()):
-            edges = edge_up, edge_low, columns
-            teeth, fades = clip.look.teeth, not clip.lively
-            own = OwnMouth.of(at.flatten(1, 2), shape, teeth, edges, values.lip_gap, pixel, fades)
+            edges, teeth = (edge_up, edge_low, columns), clip.look.teeth
+            own = OwnMouth.of(at.flatten(1, 2), shape, teeth, edges, motion, pixel)
             looked = frame.to_pixels(own.at.reshape(at.shape)).permute(0, 3, 1, 2)
             seen = sample_clip(clip, looked)[:, :3] / 255
             share = own.share(seen.flatten(2), teeth).reshape(-1, 1, *at.shape[1:3])

@@ -11,7 +11,7 @@ from skyreels_avatar.faces.template import synthetic_landmarks
 from skyreels_avatar.models.curves import refine
 from skyreels_avatar.models.expression import FaceShape
 from skyreels_avatar.models.face_geometry import INNER_LOWER, INNER_UPPER, FaceFrame
-from skyreels_avatar.models.motion import MOTION_INDEX
+from skyreels_avatar.models.motion import GROUP_SIZE, MOTION_INDEX, MOTION_SCALE
 from skyreels_avatar.models.mouth import make_look
 from skyreels_avatar.models.own_mouth import FADED, OwnMouth, ShownTeeth, find_teeth
 from skyreels_avatar.models.reference_clip import ReferenceClip, as_pixels
@@ -79,7 +79,7 @@ class Lips:
     shape: FaceShape
     edges: tuple[torch.Tensor, torch.Tensor, torch.Tensor]
     at: torch.Tensor
-    gap: torch.Tensor
+    motion: torch.Tensor
     pixel: torch.Tensor
 
     @classmethod
@@ -89,14 +89,16 @@ class Lips:
         top, bottom = float(shape.upper_y[0, 5]), float(shape.lower_y[0, 5])
         y = torch.linspace(top - raised, bottom + dropped, 101)
         at = torch.stack([shape.lip_x[0, 5].expand(101), y], -1)[None]
-        gap = (shape.gap + raised + dropped)[:, None]
-        return cls(shape, (upper, lower, refine(shape.lip_x)), at, gap, torch.tensor([[1 / 280]]))
+        motion = torch.zeros(1, GROUP_SIZE)
+        motion[0, 0] = shape.gap + raised + dropped
+        edges = upper, lower, refine(shape.lip_x)
+        return cls(shape, edges, at, motion, torch.tensor([[1 / 280]]))
 
-    def own(self, end: float | None, on_lip: bool = False, fades: bool = False) -> OwnMouth:
+    def own(self, end: float | None, on_lip: bool = False) -> OwnMouth:
         teeth = None
         if end is not None:
             teeth = ShownTeeth(torch.full((41,), end), torch.tensor(0.7), on_lip)
-        return OwnMouth.of(self.at, self.shape, teeth, self.edges, self.gap, self.pixel, fades)
+        return OwnMouth.of(self.at, self.shape, teeth, self.edges, self.motion, self.pixel)
 
 
 @pytest.mark.parametrize("end", [0.5, 1.0])
@@ -139,10 +141,12 @@ def test_tips_of_teeth_that_rest_on_the_lip_do_not_come_with_it(landmarks: torch
         assert float(own.share(seen, teeth)[0][own.above[0] > 0.99].min()) > 0.99
 
 
-def test_a_slit_without_teeth_is_painted_over_when_lips_move(landmarks: torch.Tensor) -> None:
-    assert Lips.of(landmarks, dropped=1.1 * FADED).own(None, fades=True).above.max() == 0
-    assert Lips.of(landmarks, dropped=1.1 * FADED).own(None).above.max() == 1
-    assert Lips.of(landmarks).own(None, fades=True).above[0, 5:-5].min() > 0.999
+def test_other_mouths_are_painted_as_soon_as_anything_moves(landmarks: torch.Tensor) -> None:
+    assert Lips.of(landmarks).own(None).above[0, 5:-5].min() > 0.999
+    assert Lips.of(landmarks, dropped=1.1 * FADED * MOTION_SCALE[0]).own(None).above.max() == 0
+    pursed = Lips.of(landmarks)
+    pursed.motion[0, MOTION_INDEX["pucker"]] = 2 * FADED
+    assert pursed.own(None).above.max() == 0
 
 
 def test_teeth_keep_their_place_and_colour_when_the_jaw_drops(landmarks: torch.Tensor) -> None:
@@ -162,3 +166,16 @@ def test_teeth_keep_their_place_and_colour_when_the_jaw_drops(landmarks: torch.T
     assert float(change.max()) < 12
     assert opened[0, :3, bottom + 4, x].float().mean() < 110  # inside the mouth now
     assert rest[0, :3, bottom + 4, x].float().mean() > 150  # skin
+
+
+def test_painted_teeth_stay_below_the_nose_when_lips_smile(landmarks: torch.Tensor) -> None:
+    """Face coordinates begin between the corners of the mouth, which rise."""
+    look = make_look(torch.full((3, SIZE, SIZE), 0.5), landmarks)
+    smiling = landmarks.clone()
+    smiling[[61, 291], 1] -= 0.04 * 280
+    frames = FaceFrame.of(torch.stack([landmarks, smiling]))
+    held = look.expand(2).held_by(frames.points)
+    edge = torch.stack([torch.zeros(2), held.teeth_edge], -1)[:, None]
+    in_picture = frames.to_pixels(edge)[:, 0, 1]
+    assert float(held.teeth_edge[1] - held.teeth_edge[0]) == pytest.approx(0.04, abs=0.002)
+    assert float(in_picture[1] - in_picture[0]) == pytest.approx(0.0, abs=0.5)
