@@ -40,6 +40,7 @@ REAL_SPEECH: dict[str, str] = {
     "jitter": "2.2",
     "blinks_per_min": "15 to 20 (people at rest)",
 }
+COMMON_SIZE = 0.8  # of the smaller of two faces: at which size their sharpness is compared
 MEANING: dict[str, str] = {
     "sync_r0": "mouth opening with loudness, Pearson r in the same frame",
     "sync_lag": "frames by which the mouth comes late",
@@ -217,7 +218,8 @@ def _likeness(
     for index in picks:
         frame, points = reader.read(int(index), int(index) + 1)[0], track.landmarks[index]
         alike.append(likeness(face_signature(frame, points), wanted))
-        common_px = min(height_px, float(face_heights(points[None])[0]))
+        # All are made smaller: a picture left at its size would be sharper than one that is not.
+        common_px = COMMON_SIZE * min(height_px, float(face_heights(points[None])[0]))
         base = face_sharpness(pixels, landmarks, common_px)
         sharp.append(face_sharpness(frame, points, common_px) / max(base, 1e-6))
         colour.append(face_colour(frame, points))
