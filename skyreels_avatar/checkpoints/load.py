@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+from torch.overrides import TorchFunctionMode
 
 from skyreels_avatar.errors import CheckpointError
 
@@ -118,13 +119,23 @@ def load_module(
     if name != cls.__name__:
         raise CheckpointError(f"{path} holds a {name}, expected a {cls.__name__}")
     try:
-        module = cls(**config)
+        with _Unfilled():
+            module = cls(**config)
     except TypeError as error:
         raise CheckpointError(f"{path} was written by another version: {error}") from error
     with safe_open(path, framework="pt") as file:
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     fill_module(module, tensors, source=str(path))
     return place_module(module, device, dtype).eval().requires_grad_(False)
+
+
+class _Unfilled(TorchFunctionMode):
+    """Leave parameters of new networks undrawn: drawing takes a third of the time of loading."""
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        if function in (torch.Tensor.uniform_, torch.Tensor.normal_):
+            return args[0]
+        return function(*args, **(kwargs or {}))
 
 
 def place_module(
