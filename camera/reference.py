@@ -184,8 +184,8 @@ class ReferenceVideo:
             layer.draw(self.path, index, self._map(number, index), self.exact)
             for number, layer in enumerate(self._layers)
         )
-        rest = 255 - before[..., 3]
-        cv2.multiply(behind, cv2.merge([rest] * 4), dst=behind, scale=1 / 255)
+        rest = cv2.cvtColor(255 - before[..., 3], cv2.COLOR_GRAY2RGBA)
+        cv2.multiply(behind, rest, dst=behind, scale=1 / 255)
         cv2.cvtColor(cv2.add(behind, before, dtype=cv2.CV_8U), cv2.COLOR_RGBA2RGB, dst=pixels)
 
 
