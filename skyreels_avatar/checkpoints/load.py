@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+from torch.nn import init
 from torch.overrides import TorchFunctionMode
 
 from skyreels_avatar.errors import CheckpointError
@@ -132,10 +133,14 @@ def load_module(
 class _Unfilled(TorchFunctionMode):
     """Leave parameters of new networks undrawn: drawing takes a third of the time of loading."""
 
+    _DRAWING = (init.kaiming_uniform_, init.uniform_, init.normal_)
+    _DRAWING += (torch.Tensor.uniform_, torch.Tensor.normal_)
+
     def __torch_function__(self, function, types, args=(), kwargs=None):
-        if function in (torch.Tensor.uniform_, torch.Tensor.normal_):
-            return args[0]
-        return function(*args, **(kwargs or {}))
+        kwargs = kwargs or {}
+        if function in self._DRAWING:
+            return args[0] if args else kwargs["tensor"]
+        return function(*args, **kwargs)
 
 
 def place_module(
