@@ -44,6 +44,7 @@ class InverseFlow:
             slope = MAX_SHIFT_SLOPE / shift_px
             self.inverse_depth = _limit_slope(self.inverse_depth, slope * self.cell)
         self._flat = self.inverse_depth.reshape(-1).astype(np.float64)
+        self._median_depth = 1 / float(np.median(self.inverse_depth))
         self.targets = _target_grid(self.size)
 
     def coarse_map(self, intrinsics: np.ndarray, extrinsics: np.ndarray) -> np.ndarray:
@@ -63,7 +64,7 @@ class InverseFlow:
         rays = (self.targets - target_principal) / target_focal
         # Axes apart and contiguous: strides would cost most of the time on arrays this small.
         rays = np.ascontiguousarray(np.moveaxis(rays @ rotation[:, :2].T + rotation[:, 2], -1, 0))
-        slope, depth = rays[:2] / rays[2], 1 / float(np.median(self.inverse_depth))
+        slope, depth = rays[:2] / rays[2], self._median_depth
         focal, principal, origin = (v[:, None, None] for v in (focal, principal, centre[:2]))
         source = np.full_like(slope, np.inf)
         for _ in range(ITERATIONS):

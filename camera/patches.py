@@ -103,11 +103,12 @@ class _Search:
         kernel = np.ones((PATCH_PX, PATCH_PX), np.uint8)
         self.rows, self.columns = np.nonzero(cv2.dilate(target.astype(np.uint8), kernel))
         self.is_target = target[self.rows, self.columns]
+        self._pixels = self.rows * self.shape[1] + self.columns
         self.source_patches = _patches(picture)
         self.source_mask = _patches(allowed[..., None].astype(np.float32))
         # What is neither invented nor copyable (a face, another layer) is no context either.
         relevant = (allowed | target)[..., None].astype(np.float32)
-        self.wanted_mask = _patches(relevant)[self.rows, self.columns]
+        self.wanted_mask = _patches(relevant).take(self._pixels, axis=0)
         distance = cv2.distanceTransform(target.astype(np.uint8), cv2.DIST_L2, 5)
         self.trust = (TRUST**-distance)[self.rows, self.columns]
         self.field = np.zeros((*self.shape, 2), np.int64)
@@ -136,7 +137,7 @@ class _Search:
 
     def improve(self, step: int) -> None:
         """Try what the neighbours copy, then random places in shrinking windows."""
-        self.wanted = _patches(self.picture)[self.rows, self.columns]
+        self.wanted = _patches(self.picture).take(self._pixels, axis=0)
         current = self.field[self.rows, self.columns]
         self.cost = self._cost(current[:, 0], current[:, 1], np.arange(len(current)))
         height, width = self.shape
@@ -154,20 +155,25 @@ class _Search:
 
     def vote(self) -> None:
         """Repaint the target: each pixel is the mean of what the patches over it propose."""
+        # Everything in one row after another, with a border that has no weight: a step in the
+        # picture is one number, and nothing has to be held inside.
         weight = np.zeros(self.shape, np.float32)
         weight[self.rows, self.columns] = self.trust
+        weight, usable = (_bordered(array).ravel() for array in (weight, self.usable))
+        colours = _bordered(self.picture).reshape(-1, self.picture.shape[2])
+        across = self.shape[1] + 2 * HALF
+        field = _bordered(self.field + HALF, HALF) @ (across, 1)
+        field = field.ravel()
         rows, columns = self.rows[self.is_target], self.columns[self.is_target]
+        pixels = (rows + HALF) * across + columns + HALF
         total = np.zeros((len(rows), self.picture.shape[2]), np.float32)
         weights = np.zeros(len(rows), np.float32)
-        height, width = self.shape
         for dy in range(-HALF, HALF + 1):
             for dx in range(-HALF, HALF + 1):
-                y, x = (rows + dy).clip(0, height - 1), (columns + dx).clip(0, width - 1)
-                share = weight[y, x] * ((rows + dy == y) & (columns + dx == x))
-                place = self.field[y, x] - (dy, dx)
-                share = share * self._fits(place[:, 0], place[:, 1])
-                copied = place.clip(0, (height - 1, width - 1))
-                total += share[:, None] * self.picture[copied[:, 0], copied[:, 1]]
+                step = dy * across + dx
+                place = field.take(pixels + step) - step
+                share = weight.take(pixels + step) * usable.take(place)
+                total += share[:, None] * colours.take(place, axis=0)
                 weights += share
         good = weights > 0
         self.picture[rows[good], columns[good]] = total[good] / weights[good][:, None]
@@ -192,13 +198,18 @@ class _Search:
     def _fits(self, y: np.ndarray, x: np.ndarray) -> np.ndarray:
         height, width = self.shape
         inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
-        return inside & self.usable[y.clip(0, height - 1), x.clip(0, width - 1)]
+        return inside & self.usable.take(y * width + x, mode="clip")
 
     def _cost(self, y: np.ndarray, x: np.ndarray, of: np.ndarray) -> np.ndarray:
         """Return what copying places y, x costs the field's pixels number `of`, (N,) float32."""
-        difference = (self.source_patches[y, x] - self.wanted[of]).reshape(len(of), 3, -1)
-        squared = np.einsum("ncp,ncp->np", difference, difference) / 3
-        mask = self.source_mask[y, x] * self.wanted_mask[of]
+        places = y * self.shape[1] + x
+        difference = self.source_patches.take(places, axis=0)
+        difference -= self.wanted.take(of, axis=0)
+        difference = difference.reshape(len(of), 3, -1)
+        squared = np.einsum("ncp,ncp->np", difference, difference)
+        squared /= 3
+        mask = self.source_mask.take(places, axis=0)
+        mask *= self.wanted_mask.take(of, axis=0)
         colour = np.einsum("np,np->n", squared, mask) / mask.sum(axis=-1).clip(1.0)
         away = np.hypot(y - self.rows[of], x - self.columns[of]).astype(np.float32)
         far = np.maximum(away / max(self.shape) - NEAR_SHARE, 0.0)
@@ -216,12 +227,18 @@ class _Search:
         self.field[self.rows[pixels], self.columns[pixels]] = np.stack([y, x], axis=-1)
 
 
+def _bordered(array: np.ndarray, value: int = 0) -> np.ndarray:
+    """Return (H, W, ...) with half a patch of one value round it."""
+    widths = [(HALF, HALF)] * 2 + [(0, 0)] * (array.ndim - 2)
+    return np.pad(array, widths, constant_values=value)
+
+
 def _patches(picture: np.ndarray) -> np.ndarray:
-    """Return the patch round each pixel, (H, W, C * patch * patch) float32."""
+    """Return the patch round each pixel, row after row, (H * W, C * patch * patch) float32."""
     padded = cv2.copyMakeBorder(picture, HALF, HALF, HALF, HALF, cv2.BORDER_REFLECT_101)
     padded = padded.reshape(*padded.shape[:2], -1)
     windows = np.lib.stride_tricks.sliding_window_view(padded, (PATCH_PX, PATCH_PX), axis=(0, 1))
-    return np.ascontiguousarray(windows).reshape(*picture.shape[:2], -1)
+    return np.ascontiguousarray(windows).reshape(picture.shape[0] * picture.shape[1], -1)
 
 
 def _copied(picture: np.ndarray, target: np.ndarray, search: _Search) -> np.ndarray:

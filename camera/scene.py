@@ -54,6 +54,17 @@ class Plate:
         """Return the index of the (height, width) pixels that the video shows, in (..., h, w)."""
         return ..., slice(self.top, self.top + size[0]), slice(self.left, self.left + size[1])
 
+    @cached_property
+    def layers(self) -> tuple[Tensor, Tensor]:
+        """Background (3, h, w) and person (4, h, w): see `Scene`."""
+        picture, matte = _array(self.image), _grown_matte(_decided(self.person_mask.numpy()))
+        known = _known_background(matte)
+        filled = complete(picture, ~known, known)
+        background = _possible_background(picture, filled, matte, known)
+        covered = 1 - matte[..., None]
+        person = np.concatenate([picture - covered * background, matte[..., None]], axis=-1)
+        return _tensor(background), _tensor(person)
+
 
 @dataclass(frozen=True)
 class Scene:
@@ -88,19 +99,10 @@ class Scene:
         """(4, H, W): premultiplied colour and coverage."""
         return self.plate_layers[1][self.plate.part(tuple(self.depth.shape))]
 
-    @cached_property
+    @property
     def plate_layers(self) -> tuple[Tensor, Tensor]:
         """Background and person as far as the plate goes."""
-        picture, matte = (
-            _array(self.plate.image),
-            _grown_matte(_decided(self.plate.person_mask.numpy())),
-        )
-        known = _known_background(matte)
-        filled = complete(picture, ~known, known)
-        background = _possible_background(picture, filled, matte, known)
-        covered = 1 - matte[..., None]
-        person = np.concatenate([picture - covered * background, matte[..., None]], axis=-1)
-        return _tensor(background), _tensor(person)
+        return self.plate.layers
 
 
 def build_scene(

@@ -272,7 +272,7 @@ def version_command() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave the process with its exit code."""
     keep_freed_memory()
-    gc.set_threshold(50_000)  # importing PyTorch makes half a million objects, which all stay
+    gc.set_threshold(500_000)  # importing PyTorch makes half a million objects, which all stay
     code = run(sys.argv[1:] if arguments is None else arguments)
     sys.stdout.flush()
     sys.stderr.flush()
@@ -283,6 +283,8 @@ def run(arguments: Sequence[str]) -> int:
     """Run the command line and return its exit code: 0, 1 failed, 2 wrong input, 130 stopped."""
     # torch reads this when it is imported, inside the commands: threads that wait must not spin.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # NumPy's matrices here are small, and its threads would wait spinning beside those that work.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with _log_lines(), stopped_by_termination(), quiet_native_code("--verbose" in arguments):
         try:
             code = app(args=list(arguments), prog_name="skyreels-avatar", standalone_mode=False)

@@ -6,6 +6,7 @@ import logging
 import math
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from pathlib import Path
@@ -94,7 +95,10 @@ def load_components(
         InputError: an unknown tier, a device that is not there, or too little memory.
         CheckpointError: weights that are missing, damaged or of another shape.
     """
-    return _load(str(tier), device, dtype, _policy_for(str(tier), device, memory, num_pixels))
+    policy = _policy_for(str(tier), device, memory, num_pixels)
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(_start_face_networks)  # what fails there fails again where it is used
+        return _load(str(tier), device, dtype, policy)
 
 
 def _policy_for(
@@ -386,3 +390,9 @@ def _face_analyser() -> FaceAnalyser:
     from skyreels_avatar.faces.analyser import FaceAnalyser
 
     return FaceAnalyser()
+
+
+def _start_face_networks() -> None:
+    from skyreels_avatar.faces.start import start_networks
+
+    start_networks(_face_analyser())

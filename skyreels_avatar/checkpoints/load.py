@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+from torch.nn import init
+from torch.overrides import TorchFunctionMode
 
 from skyreels_avatar.errors import CheckpointError
 
@@ -118,13 +120,27 @@ def load_module(
     if name != cls.__name__:
         raise CheckpointError(f"{path} holds a {name}, expected a {cls.__name__}")
     try:
-        module = cls(**config)
+        with _Unfilled():
+            module = cls(**config)
     except TypeError as error:
         raise CheckpointError(f"{path} was written by another version: {error}") from error
     with safe_open(path, framework="pt") as file:
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     fill_module(module, tensors, source=str(path))
     return place_module(module, device, dtype).eval().requires_grad_(False)
+
+
+class _Unfilled(TorchFunctionMode):
+    """Leave parameters of new networks undrawn: drawing takes a third of the time of loading."""
+
+    _DRAWING = (init.kaiming_uniform_, init.uniform_, init.normal_)
+    _DRAWING += (torch.Tensor.uniform_, torch.Tensor.normal_)
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if function in self._DRAWING:
+            return args[0] if args else kwargs["tensor"]
+        return function(*args, **kwargs)
 
 
 def place_module(

@@ -37,6 +37,7 @@ SIDES = (234, 454)  # edge of the face beside the ears
 MIDLINE = [168, 13]  # bridge of the nose, lips
 # Crops whose points are averaged, as (right, down, scale) around the face's own: the network's
 # error differs from crop to crop, the face does not.
+_LENIENT = ("short", 0.1)  # the detector that looks at what the mesh claims to see
 _NEARBY = ((0.0, 0.0, 1.0), (0.015, 0.01, 1.02), (-0.015, -0.01, 0.98))
 
 
@@ -101,6 +102,12 @@ class FaceAnalyser:
         self.max_faces = max_faces
         self._mesh: MeshNetwork | None = None
         self._detectors: dict[tuple[str, float], Detector] = {}
+
+    def start(self) -> None:
+        """Load the networks now instead of at the first use."""
+        self._mesh = self._mesh or MeshNetwork()
+        for reach, min_score in (("full", MIN_DETECTION), ("short", MIN_DETECTION), _LENIENT):
+            self._detector(reach, min_score)
 
     def find(self, pixels: np.ndarray) -> list[Face]:
         """Return the faces of a picture, largest first.
@@ -311,7 +318,7 @@ class FaceAnalyser:
         crop = cut(pixels, wider)
         scores = [0.0]
         for picture in (crop, cv2.GaussianBlur(crop, (0, 0), 2.0)):  # softened: against noise
-            for box, _, score in self._detector("short", 0.1)(picture):
+            for box, _, score in self._detector(*_LENIENT)(picture):
                 if overlap(tuple(box), claimed) > 0.5:
                     scores.append(score)
         return max(scores)

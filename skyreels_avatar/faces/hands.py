@@ -16,7 +16,8 @@ _THICK = 0.16  # radius of a finger, of the palm's width
 
 
 @cache
-def _network() -> HandNetwork:
+def hand_network() -> HandNetwork:
+    """Return the network, started at the first call."""
     return HandNetwork()
 
 
@@ -26,7 +27,7 @@ def find_hands(pixels: np.ndarray) -> list[np.ndarray]:
     Args:
         pixels: (N, N, 3) uint8, in which hands are not much smaller than faces.
     """
-    return [points for points, score in _network()(pixels) if score >= LEAST_SCORE]
+    return [points for points, score in hand_network()(pixels) if score >= LEAST_SCORE]
 
 
 def hand_mask(points: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -43,14 +43,15 @@ def person_mask(pixels: np.ndarray, face: Face | None) -> np.ndarray:
 
 
 @cache
-def _segmenter() -> Segmenter:
+def segmenter() -> Segmenter:
+    """Return the segmentation network, started at the first call."""
     return Segmenter()
 
 
 def _segment(pixels: np.ndarray, landmarks: np.ndarray | None) -> np.ndarray:
     """Return the network's share of person; small persons are looked at again, larger."""
     height, width = pixels.shape[:2]
-    share = _segmenter()(pixels)
+    share = segmenter()(pixels)
     if landmarks is None:
         return share
     low, high = landmarks.min(0), landmarks.max(0)
@@ -62,7 +63,7 @@ def _segment(pixels: np.ndarray, landmarks: np.ndarray | None) -> np.ndarray:
     x1, y1 = min(width, int(left + side)), min(height, int(top + side))
     if (x1 - x0) * (y1 - y0) > 0.6 * width * height:
         return share
-    closer = _segmenter()(np.ascontiguousarray(pixels[y0:y1, x0:x1]))
+    closer = segmenter()(np.ascontiguousarray(pixels[y0:y1, x0:x1]))
     weight = _feather(closer.shape, x0 > 0, y0 > 0, x1 < width, y1 < height)
     share = share.copy()
     window = share[y0:y1, x0:x1]

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from scipy.ndimage import gaussian_filter1d, minimum_filter1d, uniform_filter1d
 
 from skyreels_avatar.faces.analyser import FaceAnalyser, FaceTrack, filled_track, visibility_of
 from skyreels_avatar.faces.chooser import FaceChooser
@@ -129,6 +128,9 @@ def _follow(
             picture, rest, least = pixels.copy(), index, unrest
         if landmarks is not None and len(inside) < _MOST_OPEN:
             inside += _colours_inside(landmarks, pixels)
+    # Only videos need it, and importing it takes a tenth of a second.
+    from scipy.ndimage import gaussian_filter1d, minimum_filter1d, uniform_filter1d
+
     track = filled_track(points, scores)
     landmarks = gaussian_filter1d(track.landmarks, _STEADY, axis=0, mode="nearest")
     reasons = _reasons(track, patches, first.shape[:2])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from skyreels_avatar.models.face_geometry import FaceFrame, interpolate_columns
+from skyreels_avatar.models.face_geometry import FaceFrame, interpolate_curves
 
 Box = tuple[slice, slice, slice, slice]
 
@@ -33,8 +33,7 @@ def coverage(
     pixel: torch.Tensor,
 ) -> torch.Tensor:
     """Return (F, N) the share of a pixel-high span at (x, y) that lies between two edges."""
-    above = interpolate_columns(x, columns, upper)
-    below = interpolate_columns(x, columns, lower)
+    above, below = interpolate_curves(x, columns, upper, lower)
     top, bottom = y - pixel / 2, y + pixel / 2
     return ((torch.minimum(bottom, below) - torch.maximum(top, above)) / pixel).clamp(0.0, 1.0)
 

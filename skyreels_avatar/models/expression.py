@@ -21,6 +21,7 @@ from skyreels_avatar.models.face_geometry import (
     NOSE_WINGS,
     SHUT_GAP,
     interpolate_columns,
+    interpolate_curves,
     lip_gap,
     smoothstep,
 )
@@ -83,7 +84,8 @@ class MotionValues:
 
 def _bump(points: torch.Tensor, center: torch.Tensor, radius: float) -> torch.Tensor:
     """Return (F, N) a Gaussian round (F, 2) centres."""
-    return torch.exp(-((points - center[:, None]) ** 2).sum(-1) / radius**2)
+    x, y = (points - center[:, None]).unbind(-1)  # summed apart: an axis of two is slow to reduce
+    return torch.exp(-(x**2 + y**2) / radius**2)
 
 
 def lip_edges(
@@ -94,8 +96,7 @@ def lip_edges(
     Returns:
         upper at rest, lower at rest, displacement of the upper, of the lower edge; (F, N) each.
     """
-    upper = interpolate_columns(columns, shape.lip_x, shape.upper_y)
-    lower = interpolate_columns(columns, shape.lip_x, shape.lower_y)
+    upper, lower = interpolate_curves(columns, shape.lip_x, shape.upper_y, shape.lower_y)
     across = columns - shape.center[:, :1]
     inner = torch.where(
         across < 0,

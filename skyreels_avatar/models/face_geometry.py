@@ -123,18 +123,29 @@ def interpolate_columns(
     Returns:
         (F, N) values.
     """
+    return interpolate_curves(query, positions, values)[0]
+
+
+def interpolate_curves(
+    query: torch.Tensor, positions: torch.Tensor, *curves: torch.Tensor
+) -> list[torch.Tensor]:
+    """Do `interpolate_columns` for several polylines of the same columns, with one search."""
     if positions.shape[0] != query.shape[0]:
         frames = max(positions.shape[0], query.shape[0])
-        query = query.expand(frames, -1)
-        positions, values = positions.expand(frames, -1), values.expand(frames, -1)
+        query, positions = query.expand(frames, -1), positions.expand(frames, -1)
+        curves = [values.expand(frames, -1) for values in curves]
     step = 1e-5 * torch.arange(positions.shape[1], device=positions.device)
     positions = torch.cummax(positions, dim=1).values + step
     right = torch.searchsorted(positions.contiguous(), query.contiguous())
     right = right.clamp(1, positions.shape[1] - 1)
-    x0, x1 = positions.gather(1, right - 1), positions.gather(1, right)
-    y0, y1 = values.gather(1, right - 1), values.gather(1, right)
+    left = right - 1
+    x0, x1 = positions.gather(1, left), positions.gather(1, right)
     share = ((query - x0) / (x1 - x0)).clamp(0.0, 1.0)
-    return y0 + share * (y1 - y0)
+    found = []
+    for values in curves:
+        y0, y1 = values.gather(1, left), values.gather(1, right)
+        found.append(y0 + share * (y1 - y0))
+    return found
 
 
 def smoothstep(low: float, high: float, value: torch.Tensor) -> torch.Tensor:

@@ -39,10 +39,16 @@ def held_inside(
     """
     if edges is None:
         return move
+    if points.stride(0) == 0:  # one frame's, expanded
+        points = points[:1]
+    x, y = points.unbind(-1)
+    to_x, to_y = move.unbind(-1)
     for edge in edges.unbind(1):
-        normal = edge[:, None, :2]
-        leaves = (move * normal).sum(-1).clamp_min(0.0)
-        inside = (points * normal).sum(-1) + edge[:, 2:]
-        tied = smoothstep(1.0, 0.0, inside / (STRETCHED * leaves).clamp_min(1e-4))
-        move = move - (leaves * tied)[..., None] * normal
-    return move
+        across, down, start = edge.split(1, 1)
+        leaves = (to_x * across + to_y * down).clamp_min(0.0)
+        inside = x * across + y * down + start
+        reach = (STRETCHED * leaves).clamp_min(1e-4)
+        if bool((inside < reach).any()):
+            held = leaves * smoothstep(1.0, 0.0, inside / reach)
+            to_x, to_y = to_x - held * across, to_y - held * down
+    return torch.stack([to_x, to_y], -1)

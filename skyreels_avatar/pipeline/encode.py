@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
-from camera import CameraMove, Plate, ReferenceVideo, build_scene, plan_path
+from camera import CameraMove, CameraPath, Plate, ReferenceVideo, Scene, build_scene, plan_path
 from skyreels_avatar.components import Components
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.faces.analyser import Face, FaceAnalyser
@@ -230,35 +231,25 @@ def build_references(
         network: sees what stands before the faces; None does not look.
     """
     pixels, face = opened.portrait.pixels, opened.face
-    beside = opened.surroundings or Surroundings(opened.portrait, 0, 0)
-    faces = [shifted(one, beside.left, beside.top) for one in opened.faces]
-    wide_mask = torch.as_tensor(person_mattes(beside.picture.pixels, faces).max(0))
-    plate = Plate(beside.picture.as_tensor(), wide_mask, beside.left, beside.top)
-    mask = wide_mask[plate.part(pixels.shape[:2])]
-    fronts = [occluder_in(pixels, one, network) for one in opened.faces]
-    for front in fronts:
-        if front is not None:  # as near as the person, for the camera
-            torch.maximum(mask, torch.as_tensor(front), out=mask)
-    weights = models_folder() / "depth-anything-v2-small"
-    found = str(weights) if weights.is_dir() else None
-    depth = estimate_depth(pixels, face, mask.numpy(), backend=depth_backend, weights=found)
-    subject = union(one.box for one in opened.faces) if opened.beside else face.box
+    plate, fronts = _plate_of(opened, network)
+    mask = plate.person_mask[plate.part(pixels.shape[:2])]
     pictures = [None if one is None else one.as_tensor() for one in (opened.portrait, opened.fine)]
     lit = None
     if light is not None:
         lit = PictureLight(light, pixels, mask.numpy(), opened.faces, seed)
         pictures = [None if one is None else lit.on(one) for one in pictures]
-        start = beside.left, beside.top
-        plate = replace(plate, image=lit.on(plate.image, wide_mask.numpy(), start))
+        start = plate.left, plate.top
+        plate = replace(plate, image=lit.on(plate.image, plate.person_mask.numpy(), start))
     picture, fine = pictures
-    scene = build_scene(picture, depth.depth, mask, subject, plate=plate)
-    moves = camera
-    if not isinstance(camera, CameraMove):
-        moves = [(keyframe.time_s, keyframe.move) for keyframe in camera]
-    try:
-        path = plan_path(moves, scene, opened.plan.num_frames, opened.plan.fps)
-    except ValueError as error:
-        raise InputError(str(error)) from error
+    with ThreadPoolExecutor(1, thread_name_prefix="pipeline") as pool:
+        if is_moving(camera):  # will be wanted, and takes longer than all that is done beside it
+            pool.submit(getattr, plate, "layers")
+        weights = models_folder() / "depth-anything-v2-small"
+        found = str(weights) if weights.is_dir() else None
+        depth = estimate_depth(pixels, face, mask.numpy(), backend=depth_backend, weights=found)
+        subject = union(one.box for one in opened.faces) if opened.beside else face.box
+        scene = build_scene(picture, depth.depth, mask, subject, plate=plate)
+        path = _path_of(camera, scene, opened.plan)
     video = ReferenceVideo(scene, path)
     region = _REGION_AMONG_OTHERS if opened.beside else None
     references = [
@@ -273,6 +264,38 @@ def build_references(
             one.lit = lit
         references[0].light = lit.over(video)
     return references
+
+
+def _plate_of(
+    opened: OpenShot, network: OccluderNet | None
+) -> tuple[Plate, list[np.ndarray | None]]:
+    """Return the picture with what surrounds it, and `occluder_in` of each face.
+
+    What stands before a face is as near as the person, for the camera.
+    """
+    pixels = opened.portrait.pixels
+    beside = opened.surroundings or Surroundings(opened.portrait, 0, 0)
+    faces = [shifted(one, beside.left, beside.top) for one in opened.faces]
+    with ThreadPoolExecutor(1, thread_name_prefix="pipeline") as pool:
+        looking = pool.submit(lambda: [occluder_in(pixels, one, network) for one in opened.faces])
+        mask = torch.as_tensor(person_mattes(beside.picture.pixels, faces).max(0))
+        fronts = looking.result()
+    plate = Plate(beside.picture.as_tensor(), mask, beside.left, beside.top)
+    inside = mask[plate.part(pixels.shape[:2])]
+    for front in fronts:
+        if front is not None:
+            torch.maximum(inside, torch.as_tensor(front), out=inside)
+    return plate, fronts
+
+
+def _path_of(camera: Camera, scene: Scene, plan: ShotPlan) -> CameraPath:
+    moves = camera
+    if not isinstance(camera, CameraMove):
+        moves = [(keyframe.time_s, keyframe.move) for keyframe in camera]
+    try:
+        return plan_path(moves, scene, plan.num_frames, plan.fps)
+    except ValueError as error:
+        raise InputError(str(error)) from error
 
 
 def occluder_in(pixels: np.ndarray, face: Face, network: OccluderNet | None) -> np.ndarray | None:

@@ -90,3 +90,21 @@ def test_a_nod_leaves_the_picture_whole_at_its_upper_edge() -> None:
     assert (shades(held).diff() >= 0).all()
     assert shades(held)[0] <= 1
     assert (shades(clip).diff() < 0).any() or (shades(clip).diff() == 0).sum() > 10
+
+
+@pytest.mark.parametrize("reach", [0.01, 0.5])
+def test_one_frames_points_hold_as_those_of_each_frame(reach: float) -> None:
+    """Edges that no point comes near are left out, and points of all frames are looked at once."""
+    generator = torch.Generator().manual_seed(0)
+    move = reach * torch.randn(3, 50, 2, generator=generator)
+    points = 2 * torch.rand(1, 50, 2, generator=generator) - 1
+    edges = torch.tensor([[[1.0, 0.0, 1.0], [0.0, 1.0, 0.6], [-0.8, 0.6, 9.0]]])
+    expected = move
+    for normal, start in zip(edges[0, :, :2], edges[0, :, 2]):
+        leaves = (expected * normal).sum(-1).clamp_min(0.0)
+        inside = (points * normal).sum(-1) + start
+        share = 1 - (inside / (3 * leaves).clamp_min(1e-4)).clamp(0, 1)
+        tied = share * share * (3 - 2 * share)
+        expected = expected - (leaves * tied)[..., None] * normal
+    for given in (points, points.expand(3, -1, -1), points.repeat(3, 1, 1)):
+        assert torch.allclose(held_inside(move, given, edges), expected, atol=1e-6)
