@@ -15,6 +15,12 @@ import torch.nn.functional as F
 
 from skyreels_avatar.models.mouth import MouthLook
 
+STREAKS = (
+    1.5,
+    3.0,
+)  # times stretched: from where on texture turns into streaks, and is all streaks
+STREAK_WIDTH = 0.12  # of the width of an eye's box
+
 
 @dataclass(frozen=True)
 class PictureDetail:
@@ -163,6 +169,28 @@ def sample_frames(
 
 def _rounded(pixels: torch.Tensor) -> torch.Tensor:
     return (pixels + 0.5).to(torch.uint8)
+
+
+def stretched_rows(before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
+    """Return (F, 1, h, w) in [0, 1] where rows of a picture are stretched much more than before.
+
+    Args:
+        before, after: (F, 2, h, w) pixels x, y that are looked at.
+    """
+    steps = [
+        (rows[:, :, 1:] - rows[:, :, :-1]).norm(dim=1, keepdim=True) for rows in (before, after)
+    ]
+    stretch = F.pad(steps[0] / steps[1].clamp_min(1e-3), (0, 0, 0, 1), mode="replicate")
+    return ((stretch - STREAKS[0]) / (STREAKS[1] - STREAKS[0])).clamp(0.0, 1.0)
+
+
+def without_streaks(frames: torch.Tensor, stretched: torch.Tensor) -> torch.Tensor:
+    """Soften (F, C, h, w) along rows that are stretched, (F, 1, h, w): texture is streaks there."""
+    across = 2 * round(STREAK_WIDTH * frames.shape[-1] / 2) + 1
+    kernel, pad = (1, across), (0, across // 2)
+    weight = F.avg_pool2d(stretched, kernel, 1, pad).clamp_min(1e-4)
+    soft = F.avg_pool2d(frames * stretched, kernel, 1, pad) / weight
+    return torch.lerp(frames, soft, stretched)
 
 
 def enlarge(maps: torch.Tensor, factor: int) -> torch.Tensor:

@@ -68,6 +68,8 @@ from skyreels_avatar.models.reference_clip import (
     mix_detail,
     sample_clip,
     sample_frames,
+    stretched_rows,
+    without_streaks,
 )
 
 TIME_FACTOR = 4
@@ -266,7 +268,8 @@ class ReferenceMotionVAE(ModelMixin, ConfigMixin):
                     # The edge of a moving lid needs more than one look a pixel.
                     fine = F.interpolate(before, scale_factor=2, mode="bilinear")
                     undone = self._undo_eye(fine, eye, frame, shape, values)
-                    blinking.append((box, frame.to_pixels(undone).permute(0, 3, 1, 2)))
+                    positions = frame.to_pixels(undone).permute(0, 3, 1, 2)
+                    blinking.append((box, positions, stretched_rows(fine, positions)))
                 undone = self._undo_eye(before, eye, frame, shape, values)
                 self._look_at(clip, layers, box, frame, undone)
         matte = layers.window > 0.005  # interpolated a little beyond its border
@@ -274,8 +277,9 @@ class ReferenceMotionVAE(ModelMixin, ConfigMixin):
             frames = sample_frames(clip.frames, layers.positions, clip.lively)
         else:
             frames = mix_detail(clip, layers.positions, layers.place, layers.share)
-        for box, positions in blinking:
-            frames[box] = F.avg_pool2d(sample_clip(clip, positions).float(), 2).add_(0.5).byte()
+        for box, positions, stretched in blinking:
+            drawn = without_streaks(sample_clip(clip, positions).float(), stretched)
+            frames[box] = F.avg_pool2d(drawn, 2).add_(0.5).byte()
         if lips is not None:
             colour, alpha = self._mouth(points, warp, frame, shape, values, clip)
             skin = frames[lips][:, :3]
