@@ -7,7 +7,7 @@ neutral light; `MouthLook.light` brings them to the picture's.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cache
 
 import torch
@@ -88,6 +88,12 @@ class MouthLook:
             None if self.nose is None else self.nose.expand(num_frames),
         )
 
+    def to(self, device: torch.device) -> MouthLook:
+        """Return the same look on another device."""
+        values = ((field.name, getattr(self, field.name)) for field in fields(self))
+        moved = {name: value.to(device) for name, value in values if value is not None}
+        return replace(self, **moved)
+
     def held_by(self, points: torch.Tensor) -> MouthLook:
         """Return the look in frames whose face is at (N, 478, 3) face coordinates.
 
@@ -118,8 +124,10 @@ def make_look(
         inside: (K, 3) colours in [0, 1] seen between the lips in a video of the same person.
 
     Returns:
-        A look with N = 1.
+        A look with N = 1, on the device of the frame; it is worked out on the CPU.
     """
+    device = frame.device
+    frame, landmarks = frame.cpu(), landmarks.cpu()
     generator = torch.Generator().manual_seed(seed)
     style = 0.5 + STYLE_SPREAD * torch.randn(1, NUM_STYLES, generator=generator)
     points = FaceFrame.of(landmarks[None]).points[0]
@@ -130,7 +138,7 @@ def make_look(
         light = shown / (saturation * enamel + (1 - saturation) * enamel.mean())
     shade = None
     if inside is not None and len(inside) >= MIN_COLOURS:
-        light, shade = matched_tones(light, saturation, inside)
+        light, shade = matched_tones(light, saturation, inside.cpu())
     teeth = None
     if inside is None and (shown is not None or float(points[14, 1] - points[13, 1]) > WIDE_OPEN):
         teeth = find_teeth(frame, landmarks)
@@ -144,7 +152,7 @@ def make_look(
         shade=shade,
         teeth=teeth,
         nose=points[NOSE_BASE, 1].mean()[None],
-    )
+    ).to(device)
 
 
 def guess_teeth_edge(points: torch.Tensor) -> torch.Tensor:

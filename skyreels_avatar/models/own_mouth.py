@@ -51,6 +51,10 @@ class ShownTeeth:
     white: torch.Tensor
     on_lip: bool
 
+    def to(self, device: torch.device) -> ShownTeeth:
+        """Return the same on another device."""
+        return ShownTeeth(self.end.to(device), self.white.to(device), self.on_lip)
+
 
 def whiteness(colour: torch.Tensor, dim: int) -> torch.Tensor:
     """Return how much colours (..., 3, ...) in [0, 1] are like enamel.

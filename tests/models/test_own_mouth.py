@@ -179,3 +179,14 @@ def test_painted_teeth_stay_below_the_nose_when_lips_smile(landmarks: torch.Tens
     in_picture = frames.to_pixels(edge)[:, 0, 1]
     assert float(held.teeth_edge[1] - held.teeth_edge[0]) == pytest.approx(0.04, abs=0.002)
     assert float(in_picture[1] - in_picture[0]) == pytest.approx(0.0, abs=0.5)
+
+
+def test_a_look_goes_to_a_device_with_all_it_has(landmarks: torch.Tensor) -> None:
+    """PyTorch's device without memory stands for a GPU."""
+    look = make_look(draw(landmarks, (0.5, ENAMEL), (1.0, DARK)), landmarks)
+    moved = look.to(torch.device("meta"))
+    values = [getattr(moved, field.name) for field in dataclasses.fields(moved)]
+    tensors = [moved.teeth.end, moved.teeth.white]
+    tensors += [value for value in values if isinstance(value, torch.Tensor)]
+    assert len(tensors) == 8
+    assert all(value.is_meta for value in tensors)
