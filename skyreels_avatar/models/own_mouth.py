@@ -83,7 +83,10 @@ def find_teeth(frame: torch.Tensor, landmarks: torch.Tensor) -> ShownTeeth:
     white = whiteness(found, 0)  # 41 R
     brightest, row = white[:, : int(0.7 * ROWS)].max(1)
     height = (lower - upper).norm(dim=-1)
-    lit = (brightest > DARK_COLUMN * brightest.max()) & (height > LOW_COLUMN * height.max())
+    lit = height > LOW_COLUMN * height.max()
+    lit &= brightest > DARK_COLUMN * torch.where(lit, brightest, 0.0).max()
+    if int(lit.sum()) < SMOOTHED:  # of a mouth all black, or with one thing in it, nothing is told
+        lit = torch.ones_like(lit)
     is_white = white > LOWEST_TEETH * brightest[:, None]
     below = torch.arange(ROWS) > row[:, None]
     ended = (below & ~is_white).cummax(1).values

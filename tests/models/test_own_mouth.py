@@ -64,6 +64,16 @@ def test_teeth_end_where_it_gets_dark_or_red(landmarks, layers, end: float, on_l
     assert float(teeth.white) == pytest.approx(0.8**2 / 0.9, abs=0.05)
 
 
+@pytest.mark.parametrize("bright", [slice(0), slice(200, 203), slice(0, 110)])
+def test_mouths_without_teeth_are_kept_whole_or_cut_but_never_fail(landmarks, bright) -> None:
+    """Black all over, with one bright spot, or lit outside of where it is open only."""
+    picture = torch.zeros(3, SIZE, SIZE)
+    picture[:, :, bright] = 0.9
+    teeth = find_teeth(picture, landmarks)
+    assert teeth.end.isfinite().all() and teeth.white.isfinite()
+    assert ((teeth.end >= 0) & (teeth.end <= 1)).all()
+
+
 def test_only_pictures_that_show_something_keep_it(landmarks: torch.Tensor) -> None:
     shows = draw(landmarks, (0.5, ENAMEL), (1.0, DARK))
     assert make_look(shows, landmarks).teeth is not None
