@@ -18,6 +18,7 @@ from skyreels_avatar.models.face_geometry import (
     INNER_LOWER,
     INNER_UPPER,
     interpolate_columns,
+    interpolate_curves,
     smoothstep,
 )
 from skyreels_avatar.models.motion import MOTION_SCALE
@@ -149,13 +150,11 @@ class OwnMouth:
             above = above * smoothstep(FADED, 0.0, furthest)[:, None]
             return cls(at, above, torch.zeros_like(above))
         lips = refine(shape.lip_x)
-        upper, lower, parts = (
-            interpolate_columns(x, lips, values)
-            for values in (refine(shape.upper_y), refine(shape.lower_y), teeth.end.expand_as(lips))
-        )
-        new_upper = interpolate_columns(x, edges[2], edges[0]) - widen
-        new_lower = interpolate_columns(x, edges[2], edges[1]) + widen
+        rims = refine(shape.upper_y), refine(shape.lower_y)
+        upper, lower, parts = interpolate_curves(x, lips, *rims, teeth.end.expand_as(lips))
+        new_upper, new_lower = interpolate_curves(x, edges[2], *edges[:2])
         upper, lower = upper - widen, lower + widen
+        new_upper, new_lower = new_upper - widen, new_lower + widen
         end = upper + parts * (lower - upper)
         uncovered = (end - upper) / (end - new_upper).clamp_min(1e-4)
         kept = end - (end - y) * uncovered.clamp(0.0, 1.0)

@@ -15,10 +15,7 @@ import torch.nn.functional as F
 
 from skyreels_avatar.models.mouth import MouthLook
 
-STREAKS = (
-    1.5,
-    3.0,
-)  # times stretched: from where on texture turns into streaks, and is all streaks
+STREAKS = (1.5, 3.0)  # times stretched: where texture begins to be streaks, and is all streaks
 STREAK_WIDTH = 0.12  # of the width of an eye's box
 
 
