@@ -62,11 +62,6 @@ class Sampling:
         )
 
 
-def segment_generator(seed: int, segment_index: int) -> torch.Generator:
-    """Return the source of noise of one window: any window can be made again alone."""
-    return torch.Generator("cpu").manual_seed((seed * 1_000_003 + segment_index * 7919) % 2**63)
-
-
 def denoise(
     transformer: torch.nn.Module,
     controlnet: torch.nn.Module | None,

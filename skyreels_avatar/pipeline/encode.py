@@ -42,6 +42,7 @@ from skyreels_avatar.pipeline.fills import Spacing, camera_travel, frame_loudnes
 from skyreels_avatar.pipeline.footage import FootageReference
 from skyreels_avatar.pipeline.framing import Framing, Surroundings, frame, is_moving, shifted
 from skyreels_avatar.pipeline.light import PictureLight
+from skyreels_avatar.pipeline.noise import noise_key
 from skyreels_avatar.pipeline.persons import check_several, person_mattes, read_sounds
 from skyreels_avatar.pipeline.plan import Segment, ShotPlan, plan_shot
 from skyreels_avatar.pipeline.reference import ShotReference
@@ -108,6 +109,7 @@ class OpenShot:
         beside: the faces of the other speakers.
         colour: of the video, as `VideoWriter` takes it.
         surroundings: what lies beside `portrait`, where the camera may look there.
+        noise_key: of the picture, the faces and the voices.
     """
 
     portrait: Portrait
@@ -120,6 +122,7 @@ class OpenShot:
     beside: tuple[Face, ...] = ()
     colour: str = "bt709"
     surroundings: Surroundings | None = None
+    noise_key: int = 0
 
     @property
     def faces(self) -> tuple[Face, ...]:
@@ -178,6 +181,7 @@ def open_shot(request: GenerationRequest, files: ShotFiles, components: Componen
     plan = plan_request(request, files, components.tier)
     selectors = [one.face for one in speakers] or [request.shot.face]
     faces = find_faces(files.whole.pixels, selectors, components.face_analyser())
+    key = noise_key(files.whole.pixels, faces, files.voices)
     if isinstance(components.vae, ReferenceMotionVAE):
         faces = [_with_true_eyes(face, files.whole.pixels, components.vae) for face in faces]
     moving = is_moving(request.shot.camera)
@@ -189,7 +193,7 @@ def open_shot(request: GenerationRequest, files: ShotFiles, components: Componen
     face, *beside = framing.faces
     return OpenShot(
         framing.picture, face, sound, plan, fine,
-        beside=tuple(beside), surroundings=framing.surroundings,
+        beside=tuple(beside), surroundings=framing.surroundings, noise_key=key,
     )  # fmt: skip
 
 

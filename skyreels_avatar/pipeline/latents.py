@@ -9,9 +9,10 @@ import torch
 from skyreels_avatar.components import Components
 from skyreels_avatar.models.vae import ReferenceMotionVAE
 from skyreels_avatar.pipeline.conditions import Conditions
-from skyreels_avatar.pipeline.denoise import Sampling, denoise, segment_generator
+from skyreels_avatar.pipeline.denoise import Sampling, denoise
 from skyreels_avatar.pipeline.encode import OpenShot, build_references
 from skyreels_avatar.pipeline.motion_space import GroupSpace, MotionSpace
+from skyreels_avatar.pipeline.noise import segment_generator
 from skyreels_avatar.pipeline.persons import PersonMasks, person_mattes
 from skyreels_avatar.pipeline.pixel_space import PixelSpace
 from skyreels_avatar.pipeline.plan import Segment, ShotPlan
@@ -30,7 +31,7 @@ class EncodedShot:
     def __init__(self, components: Components, request: GenerationRequest, opened: OpenShot):
         shot, tier = request.shot, components.tier
         self.plan = opened.plan
-        self.seed = request.seed
+        self.seed, self.noise_key = request.seed, opened.noise_key
         self.cuts = request.cuts
         self.overlap = tier.overlap
         # What a distilled network knows to stay away from is the empty prompt, no other.
@@ -136,7 +137,8 @@ class LatentMaker:
             conditions = self._shot.conditions(segment, self._made)
             conditions = conditions.to(parts.device, parts.dtype)
         with self._reporter.measured("denoise"):
-            generator = segment_generator(self._shot.seed, segment.index)
+            shot = self._shot
+            generator = segment_generator(shot.seed, segment.index, shot.noise_key)
             networks = parts.transformer, parts.controlnet
             sampled = [
                 denoise(*networks, one, self._shot.sampling, generator, self._on_step).float()

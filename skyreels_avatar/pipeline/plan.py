@@ -22,7 +22,7 @@ class Segment:
     """One window of denoising, in frames of the motion clock.
 
     Attributes:
-        index: place in the shot; with the seed it fixes the noise.
+        index: place in the shot; with seed, picture and voice it fixes the noise.
         first_frame: motion frame at which the window starts.
         num_frames: length of the window, 1 + 4k; may reach beyond the end of the shot.
         num_known_frames: leading frames that another window has made, 0 or 1 + 4k.

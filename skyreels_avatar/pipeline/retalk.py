@@ -31,6 +31,7 @@ from skyreels_avatar.pipeline.encode import (
 )
 from skyreels_avatar.pipeline.footage import Footage, FootageReference
 from skyreels_avatar.pipeline.lengths import plan_length
+from skyreels_avatar.pipeline.noise import noise_key
 from skyreels_avatar.pipeline.persons import read_sounds
 from skyreels_avatar.pipeline.voice import read_voice
 from skyreels_avatar.script import GenerationRequest
@@ -143,6 +144,7 @@ def open_footage(
         references=tuple(references),
         unseen=unseen,
         colour=files.video.colour,
+        noise_key=noise_key(portrait.pixels, [face], voices),
     )
 
 
