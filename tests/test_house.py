@@ -98,7 +98,26 @@ def _name(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-@pytest.mark.parametrize("path", CODE, ids=_name)
+def every_file(paths: list[Path]):
+    """Make one test of a check of one file: it names every file that breaks the rule."""
+
+    def decorate(check):
+        def test():
+            broken = []
+            for path in paths:
+                try:
+                    check(path)
+                except AssertionError as error:
+                    broken.append(f"{_name(path)}: {error}")
+            assert not broken, "\n".join(broken)
+
+        test.__doc__, test.__name__ = check.__doc__, check.__name__
+        return test
+
+    return decorate
+
+
+@every_file(CODE)
 def test_nothing_imports_upwards(path):
     module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
     room = _room(module.removesuffix(".__init__"))
@@ -172,7 +191,7 @@ def test_the_camera_that_is_imported_is_ours():
     assert Path(camera.__file__).resolve().parent == ours / "camera"
 
 
-@pytest.mark.parametrize("path", CODE, ids=_name)
+@every_file(CODE)
 def test_no_code_asks_which_tier_it_runs_in(path):
     """Tier names stand in configs/; the default of a request and of the command line is one."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -195,7 +214,7 @@ def test_no_code_asks_which_tier_it_runs_in(path):
     assert len(named) <= allowed.get(_name(path), 0), [node.lineno for node in named]
 
 
-@pytest.mark.parametrize("path", ALL_PYTHON, ids=_name)
+@every_file(ALL_PYTHON)
 def test_files_and_functions_are_of_readable_size(path):
     text = path.read_text(encoding="utf-8")
     assert len(text.splitlines()) <= MAX_FILE_LINES
@@ -205,7 +224,7 @@ def test_files_and_functions_are_of_readable_size(path):
             assert lines <= MAX_FUNCTION_LINES, f"{node.name} has {lines} lines"
 
 
-@pytest.mark.parametrize("path", CODE, ids=_name)
+@every_file(CODE)
 def test_public_things_have_docstrings_and_nothing_prints(path):
     tree = ast.parse(path.read_text(encoding="utf-8"))
     if path.name != "__init__.py" or tree.body:
@@ -240,7 +259,7 @@ def test_no_file_names_a_registry_or_a_place_on_one_machine():
         assert found is None, f"{_name(path)} names {found and found.group()}"
 
 
-@pytest.mark.parametrize("path", ALL_PYTHON, ids=_name)
+@every_file(ALL_PYTHON)
 def test_source_files_are_ascii(path):
     assert path.read_bytes().isascii()
 
