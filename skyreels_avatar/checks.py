@@ -3,32 +3,97 @@
 from __future__ import annotations
 
 import math
+import types
 from collections.abc import Sequence
+from dataclasses import fields
+from functools import cache
 from pathlib import Path
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from skyreels_avatar.errors import InputError
+
+_SHOWN = 80  # letters of a wrong value that a message repeats
+
+
+def shown(value: object) -> str:
+    """Return a value as messages repeat it: short, whatever it is."""
+    try:
+        text = repr(value)
+    except Exception:  # integers of thousands of digits, objects of others
+        text = f"a value of type {type(value).__name__}"
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
 
 
 def check_word(name: str, value: object, allowed: Sequence[str]) -> None:
     """Refuse what is not one of some words."""
-    if value not in allowed:
-        raise InputError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
+    if not isinstance(value, str) or value not in allowed:
+        raise InputError(f"{name} must be one of {', '.join(allowed)}, got {shown(value)}")
 
 
 def check_number(name: str, value: object, low: float, high: float) -> float:
     """Return a number as float, or refuse it."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise InputError(f"{name} must be a number, got {value!r}")
-    if not low <= value <= high:
+    number = math.nan
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        try:
+            number = float(value)
+        except OverflowError:
+            number = math.nan
+    if not math.isfinite(number):
+        raise InputError(f"{name} must be a number, got {shown(value)}")
+    if not low <= number <= high:
         allowed = f"at least {low:g}" if high == math.inf else f"between {low:g} and {high:g}"
-        raise InputError(f"{name} must be {allowed}, got {value:g}")
-    return float(value)
+        raise InputError(f"{name} must be {allowed}, got {number:g}")
+    return number
 
 
 def check_integer(name: str, value: object, low: int, high: int) -> None:
     """Refuse what is not a whole number within bounds."""
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise InputError(f"{name} must be a whole number from {low} to {high}, got {value!r}")
+        raise InputError(f"{name} must be a whole number from {low} to {high}, got {shown(value)}")
+
+
+def check_text(name: str, value: object) -> str:
+    """Return text, or refuse what is none."""
+    if not isinstance(value, str):
+        raise InputError(f"{name} must be text, got {shown(value)}")
+    return value
+
+
+_WORDS = {
+    str: "text", int: "a whole number", float: "a number", bool: "true or false", Path: "a path",
+    type(None): "nothing",
+}  # fmt: skip
+
+
+def check_fields(instance: Any) -> None:
+    """Refuse values of a dataclass that are of another type than its annotations say.
+
+    Looked at are fields of text, numbers, truth values and paths, and unions of them; whole numbers
+    may stand for numbers, text for paths.
+
+    Raises:
+        InputError: names the first such field, what it takes and what it was given.
+    """
+    for name, allowed in _simple_fields(type(instance)):
+        value = getattr(instance, name)
+        taken = {float: (int, float), Path: (str, Path)}
+        kinds = tuple(kind for one in allowed for kind in taken.get(one, (one,)))
+        if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in allowed):
+            words = " or ".join(_WORDS[kind] for kind in allowed)
+            raise InputError(f"{name} must be {words}, got {shown(value)}")
+
+
+@cache
+def _simple_fields(cls: type) -> list[tuple[str, tuple[type, ...]]]:
+    """Return the fields of a dataclass whose types are all among `_WORDS`, with these types."""
+    hints, found = get_type_hints(cls), []
+    for item in fields(cls):
+        hint = hints[item.name]
+        is_union = get_origin(hint) in (Union, types.UnionType)
+        allowed = get_args(hint) if is_union else (hint,)
+        if all(kind in _WORDS for kind in allowed):
+            found.append((item.name, allowed))
+    return found
 
 
 def set_path(instance: object, name: str) -> None:
@@ -36,5 +101,5 @@ def set_path(instance: object, name: str) -> None:
     value = getattr(instance, name)
     if value is not None:
         if not isinstance(value, (str, Path)):
-            raise InputError(f"{name} must be a path, got {value!r}")
+            raise InputError(f"{name} must be a path, got {shown(value)}")
         object.__setattr__(instance, name, Path(value))

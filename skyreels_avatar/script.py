@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from camera.moves import MOVES, CameraMove
-from skyreels_avatar.checks import check_integer, check_number, check_word, set_path
+from skyreels_avatar.checks import (
+    check_fields,
+    check_integer,
+    check_number,
+    check_word,
+    set_path,
+    shown,
+)
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.media.image import fit_size
 from skyreels_avatar.media.subtitles import subtitle_path
@@ -66,7 +73,7 @@ def parse_camera(value: object) -> Camera:
         return _parse_move(value)
     if not isinstance(value, Sequence) or not value:
         raise InputError(
-            f"camera must be MOVE:PERCENT, a CameraMove or a list of keyframes, got {value!r}"
+            f"camera must be MOVE:PERCENT, a CameraMove or a list of keyframes, got {shown(value)}"
         )
     keyframes = tuple(_parse_keyframe(item) for item in value)
     times = [keyframe.time_s for keyframe in keyframes]
@@ -124,6 +131,7 @@ class Shot:
     speakers: tuple[Speaker, ...] = ()
 
     def __post_init__(self) -> None:
+        check_fields(self)
         _check_sound(self)
         for name in ("image", "video", "audio", "vocals"):
             set_path(self, name)
@@ -131,9 +139,6 @@ class Shot:
         check_word("length", self.length, LENGTHS)
         if (self.image is None) == (self.video is None):
             raise InputError("a shot needs either an image or a video to start from, and not both")
-        for name in ("prompt", "negative_prompt", "face"):
-            if not isinstance(getattr(self, name), str):
-                raise InputError(f"{name} must be text, got {getattr(self, name)!r}")
         check_face(self.face)
         object.__setattr__(self, "speakers", checked_speakers(self.speakers, self.face))
         object.__setattr__(self, "camera", parse_camera(self.camera))
@@ -170,6 +175,7 @@ class SamplingParams:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.num_inference_steps is not None:
             check_integer("steps", self.num_inference_steps, 1, MAX_STEPS)
         for name in ("guidance_scale", "audio_guidance_scale"):
@@ -198,6 +204,9 @@ class Script:
     fps: float = 25.0
 
     def __post_init__(self) -> None:
+        check_fields(self)
+        if isinstance(self.shots, (str, Mapping)) or not isinstance(self.shots, Sequence):
+            raise InputError(f"shots must be a list, got {shown(self.shots)}")
         shots = tuple(
             shot if isinstance(shot, Shot) else _from_dict(Shot, shot) for shot in self.shots
         )
@@ -252,6 +261,7 @@ class GenerationRequest:
     memory: str | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
         set_path(self, "output")
         set_path(self, "subtitles")
         check_word("windows", self.windows, WINDOWS)
@@ -267,11 +277,13 @@ class GenerationRequest:
             if self.shot.text is None:
                 raise InputError("subtitles come from the text that is said; give a text")
             object.__setattr__(self, "subtitles", subtitle_path(self.subtitles, self.output))
-        if not isinstance(self.tier, str) or not self.tier:
-            raise InputError(f"tier must be a name or the path of a yaml file, got {self.tier!r}")
+        if not self.tier:
+            raise InputError("tier must be a name or the path of a yaml file, got nothing")
         fit_size(512, 512, self.size)
         if self.memory is not None:
             parse_memory(self.memory)
+        if not isinstance(self.cuts, (list, tuple)):
+            raise InputError(f"cuts must be a list of frames, got {shown(self.cuts)}")
         object.__setattr__(self, "cuts", tuple(self.cuts))
         for cut in self.cuts:
             check_integer("a cut", cut, 0, MAX_SEED)
@@ -292,19 +304,6 @@ class GenerationRequest:
         return _to_plain(self)
 
 
-def read_yaml(path: str | Path) -> dict[str, Any]:
-    """Return the mapping in a YAML or JSON file, for `from_dict`."""
-    import yaml
-
-    try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"cannot read {path}: {error}") from error
-    if not isinstance(values, dict):
-        raise InputError(f"{path} must hold a mapping of names to values")
-    return values
-
-
 def _parse_move(value: object) -> CameraMove:
     if isinstance(value, CameraMove):
         return value
@@ -318,7 +317,7 @@ def _parse_move(value: object) -> CameraMove:
         return CameraMove(**values)
     except TypeError as error:
         raise InputError(
-            f"a camera move has move, strength, ease, seed and absolute, got {value!r}"
+            f"a camera move has move, strength, ease, seed and absolute, got {shown(value)}"
         ) from error
     except ValueError as error:
         raise error if isinstance(error, InputError) else InputError(str(error)) from error
@@ -335,22 +334,23 @@ def _parse_keyframe(item: object) -> CameraKeyframe:
         move = item[1] if len(item) == 2 else {"move": item[1], "strength": item[2]}
         return CameraKeyframe(item[0], _parse_move(move))
     raise InputError(
-        f"a camera keyframe is (time_s, move) or (time_s, move, strength), got {item!r}"
+        f"a camera keyframe is (time_s, move) or (time_s, move, strength), got {shown(item)}"
     )
 
 
 def _check_move_name(name: object) -> None:
-    if name in MOVES:
+    if isinstance(name, str) and name in MOVES:
         return
     near = difflib.get_close_matches(str(name).lower().replace("-", "_"), MOVES, n=2, cutoff=0.5)
     hint = f"; did you mean {' or '.join(near)}?" if near else ""
-    raise InputError(f"unknown camera move {name!r}{hint} The moves are: {', '.join(MOVES)}")
+    moves = f"{hint or ';'} the moves are {', '.join(MOVES)}"
+    raise InputError(f"unknown camera move {shown(name)}{moves}")
 
 
 def _check_sound(shot: Shot) -> None:
     for name in ("text", "voice"):
         value = getattr(shot, name)
-        if value is not None and (not isinstance(value, str) or not value.strip()):
+        if value is not None and not value.strip():
             raise InputError(f"{name} of a shot must be words, got {value!r}")
     if shot.text is not None and shot.audio is not None:
         raise InputError("a shot has either audio or a text to say, and not both")
@@ -364,7 +364,7 @@ def _check_sound(shot: Shot) -> None:
 
 def _from_dict(cls: type, values: object) -> Any:
     if not isinstance(values, Mapping):
-        raise InputError(f"a {cls.__name__} is a mapping of names to values, got {values!r}")
+        raise InputError(f"a {cls.__name__} is a mapping of names to values, got {shown(values)}")
     known = {item.name: item for item in fields(cls)}
     if unknown := sorted(str(key) for key in values if key not in known):
         raise InputError(

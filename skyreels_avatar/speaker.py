@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from skyreels_avatar.checks import check_fields, set_path, shown
 from skyreels_avatar.errors import InputError
 
 _PHOTOS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
@@ -29,14 +30,12 @@ class Speaker:
     audio: Path | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
         for name in ("name", "face"):
-            if not isinstance(getattr(self, name), str) or not getattr(self, name):
-                raise InputError(f"{name} of a speaker is text, got {getattr(self, name)!r}")
+            if not getattr(self, name):
+                raise InputError(f"{name} of a speaker is text, got nothing")
         check_face(self.face)
-        if self.audio is not None:
-            if not isinstance(self.audio, (str, Path)):
-                raise InputError(f"audio of a speaker must be a path, got {self.audio!r}")
-            object.__setattr__(self, "audio", Path(self.audio))
+        set_path(self, "audio")
 
     @classmethod
     def parse(cls, text: str) -> Speaker:
@@ -86,7 +85,7 @@ def checked_speakers(given: object, face: str) -> tuple[Speaker, ...]:
         InputError: they cannot be told apart, or something is no speaker.
     """
     if isinstance(given, (str, Mapping)) or not isinstance(given, Sequence):
-        raise InputError(f"speakers are a list, got {given!r}")
+        raise InputError(f"speakers are a list, got {shown(given)}")
     speakers = tuple(one if isinstance(one, Speaker) else _from_mapping(one) for one in given)
     for what in ("name", "face"):
         values = [getattr(one, what) for one in speakers]
@@ -102,5 +101,5 @@ def checked_speakers(given: object, face: str) -> tuple[Speaker, ...]:
 def _from_mapping(values: object) -> Speaker:
     known = [item.name for item in fields(Speaker)]
     if not isinstance(values, Mapping) or "name" not in values or not set(values) <= set(known):
-        raise InputError(f"a speaker has {', '.join(known)}, at least a name; got {values!r}")
+        raise InputError(f"a speaker has {', '.join(known)}, at least a name; got {shown(values)}")
     return Speaker(**values)

@@ -13,8 +13,9 @@ from typing import Any
 
 from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
-from yaml import YAMLError
 
+from skyreels_avatar.checks import check_fields, shown
+from skyreels_avatar.documents import read_mapping
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.memory import parse_memory
 
@@ -111,6 +112,7 @@ class Tier:
     buckets: str = ""
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.window % 4 != 1 or self.overlap % 4 != 1 or not 0 < self.overlap < self.window:
             raise InputError(
                 "window and overlap must be 1 + 4k frames with 0 < overlap < window, got "
@@ -145,16 +147,16 @@ def load_tier(name_or_path: str | Path) -> Tier:
             file, an unknown field or a value out of range.
     """
     path = _yaml_path(name_or_path)
-    schema = OmegaConf.structured(Tier)
+    given, allowed = read_mapping(path, "tier"), ", ".join(f.name for f in fields(Tier))
+    if not {f.name for f in fields(Tier)} & given.keys():
+        raise InputError(f"{path} is not a tier; a tier's fields are {allowed}")
     try:
-        given = OmegaConf.load(path)
-        if not OmegaConf.is_dict(given):
-            raise InputError(f"{path} is not a usable tier: it holds a list, not fields")
-        tier = OmegaConf.to_object(OmegaConf.merge(schema, {"name": path.stem}, given))
+        _refuse_interpolation(given, path)
+        merged = OmegaConf.merge(OmegaConf.structured(Tier), {"name": path.stem}, given)
+        tier = OmegaConf.to_object(merged)
     except ConfigKeyError as error:
-        allowed = ", ".join(f.name for f in fields(Tier))
         raise InputError(f"{path}: {_first_line(error)}; a tier's fields are {allowed}") from error
-    except (OmegaConfBaseException, YAMLError, UnicodeDecodeError, OSError) as error:
+    except OmegaConfBaseException as error:
         raise InputError(f"{path} is not a usable tier: {_first_line(error)}") from error
     weights = {f.name: _weight_path(getattr(tier.weights, f.name), path.parent) for f in
                fields(WeightFiles)}  # fmt: skip
@@ -211,10 +213,23 @@ def _weight_path(name: Any, folder: Path) -> Any:
         return [_weight_path(one, folder) for one in name]
     if not name:
         return name
+    if not isinstance(name, (str, Path)):
+        raise InputError(f"weights must be paths of files or folders, got {shown(name)}")
     if str(name).startswith(_MODELS):
         return str(models_folder() / str(name).removeprefix(_MODELS))
     beside = folder / str(name)
     return str(beside if beside.exists() or Path(name).is_absolute() else asset_path(name))
+
+
+def _refuse_interpolation(value: Any, path: Path) -> None:
+    """Refuse "${...}": OmegaConf would read environment variables and more in its place."""
+    if isinstance(value, dict):
+        value = [*value, *value.values()]
+    if isinstance(value, list):
+        for item in value:
+            _refuse_interpolation(item, path)
+    elif isinstance(value, str) and "${" in value:
+        raise InputError(f"{path}: a tier holds plain values; ${{...}} is not read in one")
 
 
 def _first_line(error: Exception) -> str:

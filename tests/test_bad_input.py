@@ -51,7 +51,7 @@ def kit(tmp_path, picture_file, sound_file):
     soundfile.write(tmp_path / "nan.wav", tone, 16_000, subtype="FLOAT")
     (tmp_path / "folder.mp4").mkdir()
     (tmp_path / "broken.yaml").write_text("weights: [")
-    (tmp_path / "odd.yaml").write_text("wheels: 4\n")
+    (tmp_path / "odd.yaml").write_text("fps: 25\nwheels: 4\n")
     return tmp_path
 
 

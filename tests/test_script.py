@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from camera import MOVES, CameraMove
+from skyreels_avatar.documents import read_mapping
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.script import (
     CameraKeyframe,
@@ -20,7 +21,6 @@ from skyreels_avatar.script import (
     Script,
     Shot,
     parse_camera,
-    read_yaml,
     to_json,
 )
 
@@ -177,7 +177,7 @@ def test_a_script_survives_yaml_in_a_file(tmp_path):
     shots = [Shot(image="p.png", start_s=0, end_s=2), Shot(image="q.png", start_s=2, end_s=4)]
     script = Script(shots, soundtrack="song.wav", height=720, width=1280)
     (tmp_path / "film.yaml").write_text(yaml.safe_dump(script.to_dict()))
-    assert Script.from_dict(read_yaml(tmp_path / "film.yaml")) == script
+    assert Script.from_dict(read_mapping(tmp_path / "film.yaml")) == script
 
 
 def test_unknown_and_missing_keys_are_named():
@@ -197,4 +197,4 @@ def test_unknown_and_missing_keys_are_named():
 def test_a_file_that_holds_no_mapping_is_refused(tmp_path, content):
     (tmp_path / "a.yaml").write_text(content)
     with pytest.raises(InputError, match=r"a\.yaml"):
-        read_yaml(tmp_path / "a.yaml")
+        read_mapping(tmp_path / "a.yaml")

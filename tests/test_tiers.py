@@ -101,7 +101,7 @@ def test_unknown_part_is_refused(tmp_path: Path) -> None:
         ("memory: lots\n", "auto, full, or gigabytes like 24gb"),
         ("fps: fast\n", "not a usable tier"),
         ("fps: [\n", "not a usable tier"),
-        ("- a list\n", "not a usable tier"),
+        ("- a list\n", "must hold a mapping"),
     ],
 )
 def test_unusable_values_are_refused(tmp_path: Path, text: str, complaint: str) -> None:

@@ -9,10 +9,15 @@ from typing import Any
 
 import yaml
 
-from skyreels_avatar.errors import ScriptError
+from skyreels_avatar.documents import (
+    MAX_DEPTH,
+    MAX_VALUES,
+    LimitedLoader,
+    describe_problem,
+    read_text,
+)
+from skyreels_avatar.errors import InputError, ScriptError
 
-MAX_BYTES = 2_000_000
-_MAX_DEPTH, _MAX_VALUES = 20, 100_000
 _TEXT, _MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
 
 
@@ -48,55 +53,32 @@ def read_marked(path: Path) -> Marked:
     Raises:
         ScriptError: the file cannot be read, is no YAML, or has duplicate keys; all of them.
     """
-    text = _read_text(path)
     try:
-        loader = yaml.SafeLoader(text)
+        text = read_text(path, "script")
+    except InputError as error:
+        raise ScriptError([str(error)]) from error
+    problems: list[str] = []
+    try:
+        loader = LimitedLoader(text)
         node = loader.get_single_node()
         if node is None:
             raise ScriptError([f"{path}:1: the file is empty; a script has a list of shots"])
-        problems: list[str] = []
         marked = _Converter(loader, path, problems).convert(node, node.start_mark.line + 1)
-    except yaml.MarkedYAMLError as error:
-        raise ScriptError([_syntax_problem(path, error)]) from error
-    except (yaml.YAMLError, RecursionError) as error:
-        raise ScriptError([f"{path}:1: this is no YAML: {' '.join(str(error).split())}"]) from error
+    except yaml.YAMLError as error:
+        line, _, said = describe_problem(error).rpartition("line ")[2].partition(": ")
+        place, said = (line, said) if line.isdecimal() else (1, describe_problem(error))
+        raise ScriptError([f"{path}:{place}: {said}"]) from error
+    except RecursionError as error:
+        raise ScriptError([f"{path}:1: this is no YAML: nested too deeply"]) from error
     if problems:
         raise ScriptError(problems)
     return marked
 
 
-def _read_text(path: Path) -> str:
-    try:
-        if path.is_dir():
-            raise ScriptError([f"{path} is a folder; give the path of a script"])
-        if path.stat().st_size > MAX_BYTES:
-            raise ScriptError([f"{path} is larger than {MAX_BYTES // 10**6} MB; is it a script?"])
-        return path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise ScriptError([f"script not found: {path}; check the spelling"]) from error
-    except UnicodeDecodeError as error:
-        raise ScriptError([f"{path} is no text in UTF-8; is it a script?"]) from error
-    except (OSError, ValueError) as error:
-        raise ScriptError([f"cannot read the script {path}: {error}"]) from error
-
-
-def _syntax_problem(path: Path, error: yaml.MarkedYAMLError) -> str:
-    mark = error.problem_mark or error.context_mark
-    line = mark.line + 1 if mark else 1
-    said = error.problem or "not understood"
-    if "'\\t'" in said:
-        said = "a tab; indent with spaces"
-    elif "single document" in (error.context or ""):
-        said = "a second document begins; a script is one document"
-    elif said.startswith("could not determine a constructor for the tag"):
-        said = "tags are not allowed"
-    return f"{path}:{line}: this is no valid YAML: {said}"
-
-
 class _Converter:
     """From the nodes of a YAML file to marked values, with all problems on the way."""
 
-    def __init__(self, loader: yaml.SafeLoader, path: Path, problems: list[str]):
+    def __init__(self, loader: LimitedLoader, path: Path, problems: list[str]):
         self._loader = loader
         self._path = path
         self._problems = problems
@@ -106,7 +88,7 @@ class _Converter:
         """Return the marked value of a node; `line` is where its key, else it stands."""
         self._count += 1
         # An alias inside an alias doubles the values with every line of the file.
-        if depth > _MAX_DEPTH or self._count > _MAX_VALUES:
+        if depth > MAX_DEPTH or self._count > MAX_VALUES:
             raise ScriptError([f"{self._path}:{line}: nested too deeply, or too many aliases"])
         if isinstance(node, yaml.MappingNode):
             items = {
@@ -119,8 +101,8 @@ class _Converter:
             return Marked(items, self._path, line)
         try:
             return Marked(self._loader.construct_object(node), self._path, line)
-        except ValueError:  # a date that is none, a whole number of thousands of digits
-            self._problems.append(f"{self._path}:{line}: {node.value[:40]!r} is no usable value")
+        except yaml.MarkedYAMLError as error:
+            self._problems.append(f"{self._path}:{line}: {error.problem}")
             return Marked(None, self._path, line)
 
     def _entries(self, node: yaml.MappingNode) -> Iterator[tuple[yaml.Node, yaml.Node]]:

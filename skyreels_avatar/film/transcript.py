@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from skyreels_avatar.documents import read_text
 from skyreels_avatar.errors import InputError
 
-_SRT_TIME = r"(?:(\d+):)?(\d{1,2}):(\d{1,2})[,.](\d{1,3})"
+_SRT_TIME = r"(?:(\d{1,4}):)?(\d{1,2}):(\d{1,2})[,.](\d{1,3})"
 _SRT_SPAN = re.compile(rf"\s*{_SRT_TIME}\s*-->\s*{_SRT_TIME}")
-_LRC_TIME = r"(\d+):(\d{1,2})(?:[.:](\d{1,3}))?"
+_LRC_TIME = r"(\d{1,6}):(\d{1,2})(?:[.:](\d{1,3}))?"
 _LRC_LINE = re.compile(rf"\s*((?:\[{_LRC_TIME}\]\s*)+)(.*)")
 _LRC_WORD = re.compile(rf"<{_LRC_TIME}>")
 # A word is what spaces, dashes and points leave together; in scripts without spaces, one letter.
@@ -44,13 +45,10 @@ class Transcript:
         Raises:
             InputError: the file is missing, of another kind, or holds no times.
         """
-        try:
-            lines = path.read_text(encoding="utf-8-sig").splitlines()
-        except (OSError, UnicodeDecodeError, ValueError) as error:
-            raise InputError(f"cannot read the transcript {path}: {error}") from error
         readers = {".srt": _read_subtitles, ".vtt": _read_subtitles, ".lrc": _read_lyrics}
         if path.suffix.lower() not in readers:
             raise InputError(f"a transcript ends in .srt, .vtt or .lrc, got {path}")
+        lines = read_text(path, "transcript").splitlines()
         words = sorted(readers[path.suffix.lower()](lines), key=lambda word: word.start_s)
         if not words:
             raise InputError(f"{path} holds no words with times")
@@ -114,7 +112,7 @@ def _read_subtitles(lines: Sequence[str]) -> list[Word]:
         if found := _SRT_SPAN.match(line):
             span, text = (_seconds(*found.groups()[:4]), _seconds(*found.groups()[4:])), []
         elif line.strip():
-            text.append(re.sub(r"<[^>]*>|\{[^}]*\}", "", line))
+            text.append(re.sub(r"<[^<>]*>|\{[^{}]*\}", "", line))
         elif span:
             words += _spread(" ".join(text), *span)
             span = None

@@ -202,8 +202,8 @@ from skyreels_avatar.components import load_components
 from skyreels_avatar.pipeline.encode import open_shot, read_shot
 from skyreels_avatar.pipeline.latents import EncodedShot, LatentMaker
 from skyreels_avatar.pipeline.progress import Reporter
-from skyreels_avatar.script import read_yaml
-request = sa.GenerationRequest.from_dict(read_yaml(sys.argv[1]))
+from skyreels_avatar.documents import read_mapping
+request = sa.GenerationRequest.from_dict(read_mapping(sys.argv[1]))
 components = load_components(request.tier)
 with torch.no_grad():
     encoded = EncodedShot(components, request, open_shot(request, read_shot(request), components))
