@@ -225,3 +225,84 @@ def test_damaged_bytes_never_escape_as_another_error(tmp_path, rng, pixels):
             except MediaError:
                 continue
             assert picture.pixels.dtype == np.uint8 and picture.pixels.shape[2] == 3
+
+
+def test_damaged_pictures_of_every_format_are_a_clear_error(pixels, tmp_path, rng):
+    """Pillow's readers raise TypeError, SyntaxError and more on damaged files, when opening,
+    measuring, or decoding; only MediaError may come out."""
+    image, checked = Image.fromarray(pixels), 0
+    for name in ("a.png", "a.jpg", "a.webp", "a.tif", "a.gif", "a.bmp", "a.ppm", "a.jp2", "a.tga"):
+        image.save(tmp_path / name)
+        original = bytearray((tmp_path / name).read_bytes())
+        for turn in range(12):
+            data = bytearray(original)
+            for place in rng.integers(0, min(len(data), 200 if turn % 2 else len(data)), 4):
+                data[place] = rng.integers(0, 256)
+            if turn % 4 == 3:
+                del data[len(data) // 2 :]
+            (tmp_path / name).write_bytes(data)
+            try:
+                Portrait.load(tmp_path / name)
+            except MediaError:
+                checked += 1
+    assert checked > 20
+
+
+def test_a_picture_that_would_start_another_program_is_refused(tmp_path):
+    """EPS files are PostScript, which Pillow hands to Ghostscript."""
+    path = tmp_path / "a.png"
+    path.write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 96 80\nshowpage\n%%EOF\n")
+    with pytest.raises(MediaError, match="not a picture"):
+        Portrait.load(path)
+
+
+def test_the_frames_of_an_animation_are_not_counted(pixels, tmp_path, monkeypatch):
+    """A GIF of a million frames was read to its end to say that it is an animation."""
+    from PIL import GifImagePlugin
+
+    frames = [Image.fromarray(np.roll(pixels, shift, 0)) for shift in range(5)]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+
+    def counted(self):
+        raise AssertionError("all frames were counted")
+
+    monkeypatch.setattr(GifImagePlugin.GifImageFile, "n_frames", property(counted))
+    assert Portrait.load(tmp_path / "a.gif").pixels.shape == (80, 96, 3)
+
+
+@pytest.mark.parametrize("strip", [96, 300, 10**9])
+@pytest.mark.parametrize("mode", ["RGBA", "F", "I;16", "P"])
+def test_strips_give_what_the_whole_gives(pixels, tmp_path, monkeypatch, mode, strip):
+    """100 megapixels of floating-point grey took 3 GB at once."""
+    image = Image.fromarray(pixels)
+    if mode == "RGBA":
+        image.putalpha(Image.fromarray(pixels[..., 0]))
+    elif mode == "P":
+        image = image.quantize(64)
+        image.info["transparency"] = 3
+    else:
+        grey = pixels[..., 0].astype(np.float32) / 300
+        image = Image.fromarray(grey if mode == "F" else (grey * 60_000).astype(np.uint16))
+    image.save(tmp_path / "a.tif" if mode in ("F", "I;16") else tmp_path / "a.png")
+    path = next(tmp_path.iterdir())
+    whole = Portrait.load(path).pixels
+    monkeypatch.setattr("skyreels_avatar.media.image._STRIP_PIXELS", strip)
+    assert np.array_equal(Portrait.load(path).pixels, whole)
+
+
+def test_a_heic_picture_says_what_it_needs(tmp_path, monkeypatch):
+    """Its tiles look like a video to FFmpeg."""
+    import sys
+
+    path = tmp_path / "phone.heic"
+    path.write_bytes(b"\x00\x00\x00\x24ftypheic\x00\x00\x00\x00" + bytes(200))
+    with pytest.raises(MediaError, match="damaged|not a picture"):
+        Portrait.load(path)
+    monkeypatch.setitem(sys.modules, "pi_heif", None)
+    with pytest.raises(MediaError, match="pi-heif.*JPEG"):
+        Portrait.load(path)
+
+
+def test_a_heic_picture_of_tiles_is_opened_whole(shared):
+    portrait = Portrait.load(shared / "cases" / "phone.heic")
+    assert (portrait.height, portrait.width) == (1024, 1024)
