@@ -81,7 +81,7 @@ class _Safetensors:
         try:
             with safe_open(path, framework="pt") as file:
                 self._shapes = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
-        except (SafetensorError, OSError) as error:
+        except (SafetensorError, OSError, ValueError, TypeError) as error:
             raise CheckpointError(
                 f"{path} is damaged or not a safetensors file: {error}"
             ) from error
@@ -93,8 +93,11 @@ class _Safetensors:
         return self._shapes[key]
 
     def tensor(self, key: str) -> torch.Tensor:
-        with safe_open(self.path, framework="pt") as file:
-            return file.get_tensor(key)
+        try:
+            with safe_open(self.path, framework="pt") as file:
+                return file.get_tensor(key)
+        except (SafetensorError, OSError) as error:
+            raise CheckpointError(f"{self.path} is damaged at {key}: {error}") from error
 
 
 class _Pickled:
@@ -176,9 +179,9 @@ def _shards(index: Path) -> list[Path]:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path} cannot be read: {error}") from error
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path} is no JSON that can be read") from error
     if not isinstance(found, dict):
         raise CheckpointError(f"{path} holds no fields")
     return found

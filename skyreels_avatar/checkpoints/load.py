@@ -72,10 +72,10 @@ def read_header(path: str | Path) -> tuple[str, dict[str, Any]]:
     try:
         with safe_open(path, framework="pt") as file:
             config = json.loads((file.metadata() or {})["config"])
-        return config.pop("_class_name"), config
-    except SafetensorError as error:
+        return str(config.pop("_class_name")), config
+    except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path} is damaged or not a safetensors file: {error}") from error
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(
             f"{path} does not carry a class and a config in its header"
         ) from error
@@ -122,12 +122,27 @@ def load_module(
     try:
         with _Unfilled():
             module = cls(**config)
-    except TypeError as error:
-        raise CheckpointError(f"{path} was written by another version: {error}") from error
-    with safe_open(path, framework="pt") as file:
-        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except Exception as error:  # sizes of the header may be anything
+        raise CheckpointError(
+            f"{path} was written by another version, or its header is damaged: {error}"
+        ) from error
+    tensors = {}
+    try:
+        with safe_open(path, framework="pt") as file:
+            for key in file.keys():  # noqa: SIM118
+                tensors[key] = _finite(file.get_tensor(key), key, path)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path} is damaged: {error}") from error
     fill_module(module, tensors, source=str(path))
     return place_module(module, device, dtype).eval().requires_grad_(False)
+
+
+def _finite(tensor: torch.Tensor, name: str, path: Path) -> torch.Tensor:
+    """Return a tensor without NaN and infinities, which would come up far from their cause."""
+    # A sum of half-precision numbers cannot overflow in float32, and takes a tenth of isfinite.
+    if tensor.is_floating_point() and not torch.isfinite(tensor.float().sum()):
+        raise CheckpointError(f"{path} is damaged: {name} holds NaN or infinity")
+    return tensor
 
 
 class _Unfilled(TorchFunctionMode):

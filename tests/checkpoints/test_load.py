@@ -174,3 +174,29 @@ def test_loading_draws_no_numbers_for_what_the_file_fills(weights, encoder) -> N
     assert torch.equal(torch.get_rng_state(), before)
     for name, tensor in encoder.state_dict().items():
         assert torch.allclose(loaded.state_dict()[name], tensor, atol=1e-3), name
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_named(weights: Path, value: float) -> None:
+    """They came up late, as an error of the warp or the matte."""
+
+    def change(tensors, _) -> None:
+        tensors["proj_out.bias"][1] = value
+
+    with pytest.raises(CheckpointError, match=r"proj_out\.bias holds NaN or infinity"):
+        load_module(AudioEncoder, _rewritten(weights, change))
+
+
+def test_damaged_headers_and_cut_files_are_checkpoint_errors(weights: Path, tmp_path, rng) -> None:
+    original, path = weights.read_bytes(), tmp_path / "a.safetensors"
+    refused = 0
+    for turn in range(60):
+        data = bytearray(original)
+        for place in rng.integers(0, 400, 1 + turn % 5):
+            data[place] = rng.integers(0, 256)
+        path.write_bytes(data[: len(data) // 2] if turn % 3 == 0 else data)
+        try:
+            load_module(AudioEncoder, path)
+        except CheckpointError:
+            refused += 1
+    assert refused > 40

@@ -296,10 +296,10 @@ def test_a_heic_picture_says_what_it_needs(tmp_path, monkeypatch):
 
     path = tmp_path / "phone.heic"
     path.write_bytes(b"\x00\x00\x00\x24ftypheic\x00\x00\x00\x00" + bytes(200))
-    with pytest.raises(MediaError, match="damaged|not a picture"):
+    with pytest.raises(MediaError, match=r"damaged|not a picture"):
         Portrait.load(path)
     monkeypatch.setitem(sys.modules, "pi_heif", None)
-    with pytest.raises(MediaError, match="pi-heif.*JPEG"):
+    with pytest.raises(MediaError, match=r"pi-heif.*JPEG"):
         Portrait.load(path)
 
 
