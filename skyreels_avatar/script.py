@@ -367,9 +367,8 @@ def _from_dict(cls: type, values: object) -> Any:
         raise InputError(f"a {cls.__name__} is a mapping of names to values, got {shown(values)}")
     known = {item.name: item for item in fields(cls)}
     if unknown := sorted(str(key) for key in values if key not in known):
-        raise InputError(
-            f"unknown in a {cls.__name__}: {', '.join(unknown)}; known are {', '.join(known)}"
-        )
+        named = ", ".join(shown(key).strip("'") for key in unknown[:5])
+        raise InputError(f"unknown in a {cls.__name__}: {named}; known are {', '.join(known)}")
     required = [
         name
         for name, item in known.items()

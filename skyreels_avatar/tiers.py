@@ -233,4 +233,4 @@ def _refuse_interpolation(value: Any, path: Path) -> None:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
+    return (str(error) or type(error).__name__).splitlines()[0][:200]

@@ -36,7 +36,7 @@ IMPORTS = {
     "retalking": ["errors", "media", "generate", "pipeline", "script"],
     "speak": ["errors", "media"],
     "film": [
-        "errors", "documents", "generate", "pipeline", "components", "tiers", "media",
+        "errors", "checks", "documents", "generate", "pipeline", "components", "tiers", "media",
         "provenance", "script", "camera",
     ],
     "apps": [

@@ -8,6 +8,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from skyreels_avatar.checks import shown
 from skyreels_avatar.errors import InputError, MediaError, ScriptError
 from skyreels_avatar.film.marked_yaml import Marked, read_marked
 from skyreels_avatar.film.sound import load_sound, own_sound, place
@@ -88,7 +89,7 @@ class _ScriptReader:
             if key not in known:
                 near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
                 hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
-                self._problem(value, f"{key!r} is unknown in {noun}; {hint}")
+                self._problem(value, f"{shown(key)} is unknown in {noun}; {hint}")
 
     def _film_values(self, top: Marked) -> dict[str, Any]:
         """Return the arguments of Script but for its shots."""
@@ -193,7 +194,8 @@ class _ScriptReader:
         except ScriptError as error:
             self._problems += [(str(path), 0, problem) for problem in error.problems]
             return []
-        if not isinstance(part.value, dict):
+        # Nothing is repeated of a file that is no script: it may be somebody else's.
+        if not isinstance(part.value, dict) or "shots" not in part.value:
             self._problem(part, "an included script is a mapping that holds a list of shots")
             return []
         self._check_keys(part, PART_KEYS, "an included script")
