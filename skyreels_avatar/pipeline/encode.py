@@ -15,11 +15,12 @@ import torch
 
 from camera import CameraMove, CameraPath, Plate, ReferenceVideo, Scene, build_scene, plan_path
 from skyreels_avatar.components import Components
-from skyreels_avatar.errors import InputError
+from skyreels_avatar.errors import FaceError, InputError
 from skyreels_avatar.faces.analyser import Face, FaceAnalyser
 from skyreels_avatar.faces.occluder import find_occluder
 from skyreels_avatar.faces.region import union
 from skyreels_avatar.faces.select import find_faces
+from skyreels_avatar.faces.suitability import examine_face
 from skyreels_avatar.media.audio import AudioTrack, speech_block, speech_gain
 from skyreels_avatar.media.image import Portrait, fit_size
 from skyreels_avatar.media.loudness import at_loudness
@@ -181,6 +182,8 @@ def open_shot(request: GenerationRequest, files: ShotFiles, components: Componen
     plan = plan_request(request, files, components.tier)
     selectors = [one.face for one in speakers] or [request.shot.face]
     faces = find_faces(files.whole.pixels, selectors, components.face_analyser())
+    for face in faces:
+        _check_suitability(files.whole, face)
     key = noise_key(files.whole.pixels, faces, files.voices)
     if isinstance(components.vae, ReferenceMotionVAE):
         faces = [_with_true_eyes(face, files.whole.pixels, components.vae) for face in faces]
@@ -213,6 +216,14 @@ def frame_face(files: ShotFiles, selector: str, analyser: FaceAnalyser, camera: 
     """Return the picture at the size of the video, cropped round the face, and the face in it."""
     faces = find_faces(files.whole.pixels, [selector], analyser)
     return frame(files.whole, files.height, files.width, faces, is_moving(camera))
+
+
+def _check_suitability(picture: Portrait, face: Face) -> None:
+    """Say what stands in the way of a good video, or refuse where none can come of it."""
+    for finding in examine_face(picture.pixels, face):
+        if finding.fatal:
+            raise FaceError(f"{picture.path or 'the picture'}: {finding.message}")
+        logger.warning("%s: %s", picture.path or "the picture", finding.message)
 
 
 def _with_true_eyes(face: Face, pixels: np.ndarray, vae: ReferenceMotionVAE) -> Face:
