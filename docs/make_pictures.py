@@ -153,10 +153,9 @@ def make_retalk(studio: Studio, path: Path) -> None:
 
 def make_speakers(studio: Studio, path: Path) -> None:
     """Write two persons of one picture who speak in turn."""
-    people = [Image.open(face).convert("RGB").resize((384, 384)) for face in (WOMAN, MAN)]
-    both = Image.new("RGB", (512, 384))
-    for index, person in enumerate(people):
-        both.paste(person.crop((64, 0, 320, 384)), (256 * index, 0))
+    both = Image.new("RGB", (640, 320))
+    for index, face in enumerate((WOMAN, MAN)):
+        both.paste(reduced(Image.open(face).convert("RGB"), 320), (320 * index, 0))
     both.save(studio.folder / "two.png")
     first, rate = soundfile.read(SPEECH)
     second, _ = soundfile.read(EXAMPLES / "film.flac")
@@ -167,15 +166,15 @@ def make_speakers(studio: Studio, path: Path) -> None:
     for name, voice in zip(("anna", "ben"), voices):
         soundfile.write(studio.folder / f"{name}.wav", voice, rate)
     speakers = [
-        sa.Speaker("anna", "128,160", studio.folder / "anna.wav"),
-        sa.Speaker("ben", "384,160", studio.folder / "ben.wav"),
+        sa.Speaker("anna", "160,140", studio.folder / "anna.wav"),
+        sa.Speaker("ben", "480,140", studio.folder / "ben.wav"),
     ]
     output = studio.folder / "two.mp4"
     sa.generate(
         studio.folder / "two.png", prompt="two people talk", speakers=speakers, output=output,
-        size="512x384",
+        size="640x320",
     )  # fmt: skip
-    frames = [reduced(frame, 360, 270) for frame in read(output)[::STEP]]
+    frames = [reduced(frame, 452, 226) for frame in read(output)[::STEP]]
     save_animation(frames, path)
 
 
