@@ -354,3 +354,13 @@ def test_pictures_are_shown_and_small():
     assert all(f"images/{picture.name}" in text for picture in pictures)
     assert sum(picture.stat().st_size for picture in pictures) < MAX_PICTURES_MB * 1e6
     assert all(np.prod(Image.open(picture).size) < 800 * 400 for picture in pictures)
+
+
+def test_the_files_that_sites_read_are_well_formed():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["version"] == sa.__version__ and citation["license"] == "Apache-2.0"
+    for form in (ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml"):
+        values = yaml.safe_load(form.read_text())
+        assert form.stem == "config" or {"name", "description", "body"} <= set(values)
+    copied = re.findall(r"/src/(\S+)", (ROOT / "Dockerfile").read_text())
+    assert copied and all((ROOT / path).exists() for path in copied)
