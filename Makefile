@@ -2,6 +2,7 @@
 # make demo-film   a film of three shots over one soundtrack in output/film.mp4; FILM= takes yours
 # make test   the tests; make bench: how fast, how large; make lint: style
 # make bench-studio   the networks of the studio tier with random weights, on a GPU
+# make docs   the documentation in site/; make pictures: its pictures, rendered anew
 # make quality IMAGES=folder VOICES=folder   how good: the tables of the model card
 # Each installs what it needs into .venv first. TORCH=cuda asks for a GPU build of torch.
 
@@ -25,7 +26,7 @@ export TORCH
 # Threads that wait for work must not burn the other core; torch reads this when it is imported.
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: demo demo-film test bench bench-studio quality lint install
+.PHONY: demo demo-film test bench bench-studio quality docs pictures lint install
 .DEFAULT_GOAL := demo
 
 demo: $(READY)
@@ -50,6 +51,14 @@ bench-studio: $(READY)
 
 quality: $(READY)
 	$(BIN)/python tests/quality.py --images "$(IMAGES)" --voices "$(VOICES)"
+
+# The generator is installed when it is asked for: nothing else needs it, and it needs Python 3.11.
+docs: $(READY)
+	@$(BIN)/python -m pip install -qq --constraint requirements/constraints.txt --editable '.[docs]'
+	$(BIN)/zensical build --clean --strict
+
+pictures: $(READY)
+	$(BIN)/python docs/make_pictures.py
 
 lint: $(READY)
 	$(BIN)/ruff check .

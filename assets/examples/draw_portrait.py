@@ -67,6 +67,7 @@ def woman_front() -> list[Lock]:
         count=3600,
         wave=0.040,
         ring=0.20,
+        ends=0.78,
     )
     left = lock_of(
         inner=[
@@ -95,6 +96,7 @@ def woman_front() -> list[Lock]:
         wave=0.040,
         phase=0.5,
         ring=0.19,
+        ends=0.78,
     )
     wisps = [
         _wisp(

@@ -2,8 +2,8 @@
 
 Reads aloud with flite's voices slt and rms (Carnegie Mellon University, BSD-style licence;
 Debian: `apt-get install flite`) and writes, mono, 22 kHz, 16 bit:
-speech.wav from speech.txt, about ten seconds; film.flac from film.txt, whose lines name their
-voices, with the times of the lines in film.srt, about twenty seconds.
+speech.wav from speech.txt, one sentence a line, about ten seconds; film.flac from film.txt, whose
+lines name their voices, with the times of the lines in film.srt, about twenty seconds.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PAUSE_S = 0.35
 PEAK = 0.70
 
 
-def spoken(text: str, voice: str = VOICE) -> tuple[np.ndarray, int]:
+def spoken(text: str, voice: str) -> tuple[np.ndarray, int]:
     """Return samples (S,) in [-1, 1] of a text read aloud, and their rate in Hz."""
     with tempfile.TemporaryDirectory() as folder:
         sound = Path(folder) / "speech.wav"
@@ -77,8 +77,8 @@ def main() -> None:
     """Write the sounds into a folder, default the one this program lies in."""
     here = Path(__file__).parent
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else here
-    text = " ".join((here / "speech.txt").read_text().split())
-    samples = finished(*spoken(text))
+    lines = (here / "speech.txt").read_text().splitlines()
+    samples, _ = dialogue([f"{VOICE}: {line}" for line in lines])
     soundfile.write(folder / "speech.wav", samples, SAMPLE_RATE, subtype="PCM_16")
     samples, subtitles = dialogue((here / "film.txt").read_text().splitlines())
     soundfile.write(folder / "film.flac", samples, SAMPLE_RATE, subtype="PCM_16")

@@ -102,7 +102,7 @@ def strands(lock: Lock, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarra
         * (along * rng.uniform(0.6, 1.6, lock.count)[:, None] + rng.random(lock.count)[:, None])
     )
     # Strands of a ribbon gather towards its middle at the tip.
-    middle = 0.5 + (place[:, None] - 0.5) * (1 - 0.55 * along**2.5) + wander
+    middle = 0.5 + (place[:, None] - 0.5) * (1 - 0.22 * along**4) + wander
     points = lock.inner + middle[..., None] * (lock.outer - lock.inner)
     stray = rng.random(lock.count) < lock.stray
     bend = stray * rng.normal(0, 0.035, lock.count)
