@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from skyreels_avatar.faces.likeness import OVAL
+from skyreels_avatar.faces.pixel_cosine import OVAL
 
 
 def face_sharpness(pixels: np.ndarray, landmarks: np.ndarray, height_px: float) -> float:

@@ -20,8 +20,8 @@ from skyreels_avatar.evaluation.sync import (
     loudness_db,
 )
 from skyreels_avatar.faces.analyser import Face, FaceAnalyser, FaceTrack
-from skyreels_avatar.faces.likeness import face_signature, likeness
 from skyreels_avatar.faces.opening import face_heights, mouth_opening
+from skyreels_avatar.faces.pixel_cosine import aligned_pixels, pixel_cosine
 from skyreels_avatar.faces.select import choose_face
 from skyreels_avatar.media.image import Portrait
 from skyreels_avatar.media.video import VideoReader
@@ -186,8 +186,8 @@ def _start(
     faces = analyser.find(first)
     if not faces:
         return None
-    wanted = face_signature(pixels, chosen.landmarks)
-    return max(faces, key=lambda face: likeness(face_signature(first, face.landmarks), wanted))
+    wanted = aligned_pixels(pixels, chosen.landmarks)
+    return max(faces, key=lambda face: pixel_cosine(aligned_pixels(first, face.landmarks), wanted))
 
 
 def _fitted(
@@ -212,12 +212,12 @@ def _likeness(
     """Return the measures that need pixels, from a sample of the frames, read one by one."""
     picks = sample_frames(len(track.found), reader.fps)
     picks = picks[track.found[picks]]
-    wanted = face_signature(pixels, landmarks)
+    wanted = aligned_pixels(pixels, landmarks)
     height_px = float(face_heights(landmarks[None])[0])
     alike, sharp, colour = [], [], []
     for index in picks:
         frame, points = reader.read(int(index), int(index) + 1)[0], track.landmarks[index]
-        alike.append(likeness(face_signature(frame, points), wanted))
+        alike.append(pixel_cosine(aligned_pixels(frame, points), wanted))
         # All are made smaller: a picture left at its size would be sharper than one that is not.
         common_px = COMMON_SIZE * min(height_px, float(face_heights(points[None])[0]))
         base = face_sharpness(pixels, landmarks, common_px)

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 import numpy as np
 
 from skyreels_avatar.faces.analyser import Face, FaceAnalyser
-from skyreels_avatar.faces.likeness import face_signature
 from skyreels_avatar.faces.opening import mouth_opening
+from skyreels_avatar.faces.pixel_cosine import aligned_pixels
 from skyreels_avatar.faces.select import LOW_VISIBILITY, choose_face, most_alike
 
 WATCHED_FRAMES, WATCHED_STEP = 50, 2  # of the beginning, to see who of several speaks
@@ -40,7 +40,7 @@ class FaceChooser:
             return most_alike(faces, self._signature, pixels)
         face = self._first(faces, pixels)
         if face is not None:
-            self._signature = face_signature(pixels, face.landmarks)
+            self._signature = aligned_pixels(pixels, face.landmarks)
         return face
 
     @property

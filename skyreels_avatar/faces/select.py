@@ -11,7 +11,7 @@ import numpy as np
 
 from skyreels_avatar.errors import FaceError
 from skyreels_avatar.faces.analyser import Face, FaceAnalyser
-from skyreels_avatar.faces.likeness import face_signature, likeness
+from skyreels_avatar.faces.pixel_cosine import aligned_pixels, pixel_cosine
 from skyreels_avatar.faces.region import Box, overlap
 
 logger = logging.getLogger(__name__)
@@ -164,7 +164,7 @@ def _like_photo(
     shown = analyser.find(photo)
     if not shown:
         raise FaceError(f"no face was found in {name}; give a photo that shows the person's face")
-    wanted = face_signature(photo, shown[0].landmarks)
+    wanted = aligned_pixels(photo, shown[0].landmarks)
     face = most_alike(faces, wanted, pixels)
     if face is None:
         raise FaceError(
@@ -174,8 +174,8 @@ def _like_photo(
 
 
 def most_alike(faces: Sequence[Face], wanted: np.ndarray, pixels: np.ndarray) -> Face | None:
-    """Return the face of a picture that a `face_signature` is of; None if none is alike."""
-    scored = [(likeness(face_signature(pixels, f.landmarks), wanted), f) for f in faces]
+    """Return the face of a picture that a `aligned_pixels` is of; None if none is alike."""
+    scored = [(pixel_cosine(aligned_pixels(pixels, f.landmarks), wanted), f) for f in faces]
     best, face = max(scored, key=lambda pair: pair[0], default=(0.0, None))
     return face if best >= ALIKE else None
 

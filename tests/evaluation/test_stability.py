@@ -6,7 +6,7 @@ import pytest
 
 from skyreels_avatar.evaluation.identity import face_colour, face_sharpness
 from skyreels_avatar.evaluation.stability import drift_windows, jitter, sample_frames, shake
-from skyreels_avatar.faces.likeness import face_signature, likeness
+from skyreels_avatar.faces.pixel_cosine import aligned_pixels, pixel_cosine
 from skyreels_avatar.faces.template import template
 from tests.faces.turned import turned
 
@@ -45,22 +45,22 @@ def test_a_trembling_head_shakes_without_jitter(rng):
 
 def test_the_same_face_is_alike_wherever_it_stands(textured):
     pixels, points = textured
-    signature = face_signature(pixels, points)
-    assert likeness(signature, signature) == pytest.approx(1)
+    signature = aligned_pixels(pixels, points)
+    assert pixel_cosine(signature, signature) == pytest.approx(1)
     matrix = cv2.getRotationMatrix2D((256, 256), 12, 0.7)
     moved = cv2.warpAffine(pixels, matrix, (512, 512), flags=cv2.INTER_AREA)
     moved_points = points.copy()
     moved_points[:, :2] = points[:, :2] @ matrix[:, :2].T + matrix[:, 2]
-    assert likeness(face_signature(moved, moved_points), signature) > 0.97
+    assert pixel_cosine(aligned_pixels(moved, moved_points), signature) > 0.97
 
 
 def test_light_and_noise_change_likeness_little_and_another_face_much(textured, rng):
     pixels, points = textured
-    signature = face_signature(pixels, points)
+    signature = aligned_pixels(pixels, points)
     darker = (pixels * 0.7).astype(np.uint8)
-    assert likeness(face_signature(darker, points), signature) > 0.99
+    assert pixel_cosine(aligned_pixels(darker, points), signature) > 0.99
     other = cv2.resize(rng.integers(0, 255, (12, 12, 3), np.uint8), (512, 512))
-    assert abs(likeness(face_signature(other, points), signature)) < 0.6
+    assert abs(pixel_cosine(aligned_pixels(other, points), signature)) < 0.6
 
 
 def test_blur_lowers_sharpness_and_size_does_not(textured):

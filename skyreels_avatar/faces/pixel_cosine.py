@@ -1,4 +1,8 @@
-"""Is it the same face: pictures of faces laid over each other."""
+"""How alike two pictures of one face are: laid over each other, blurred, compared by pixels.
+
+It measures whether a generated face still looks like its picture (`ident` of `evaluate`), and does
+not say who somebody is: one pair of different persons in four reaches 0.4. `identity.py` does that.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ from skyreels_avatar.faces.alignment import RIGID, fit_similarity
 from skyreels_avatar.faces.template import template
 
 CROP_PX = 128
-BLUR_PX = 2.0  # of CROP_PX: likeness is in the shapes and shades, not in pores or noise
+BLUR_PX = 2.0  # of CROP_PX: shapes and shades are compared, not pores or noise
 # fmt: off
 OVAL = (
     10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
@@ -32,7 +36,7 @@ def _canonical() -> tuple[np.ndarray, np.ndarray]:
     return points[list(RIGID)], mask.astype(bool)
 
 
-def face_signature(pixels: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+def aligned_pixels(pixels: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     """Return (N,) of length 1: the face turned upright, blurred, its mean taken off.
 
     Args:
@@ -55,6 +59,6 @@ def face_signature(pixels: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     return values / max(float(np.linalg.norm(values)), 1e-6)
 
 
-def likeness(signature: np.ndarray, reference: np.ndarray) -> float:
-    """Return the cosine, -1 to 1, of two `face_signature`s; 1 is the same picture."""
-    return float(signature @ reference)
+def pixel_cosine(pixels: np.ndarray, reference: np.ndarray) -> float:
+    """Return the cosine, -1 to 1, of two `aligned_pixels`s; 1 is the same picture."""
+    return float(pixels @ reference)
