@@ -24,7 +24,7 @@ IMPORTS = {
     "tiers": ["errors", "checks", "documents", "memory"],
     "checkpoints": ["errors"],
     "media": ["errors", "shapes"],
-    "faces": ["errors", "shapes"],
+    "faces": ["errors", "shapes", "tiers", "checkpoints", "models"],
     "models": ["errors", "shapes"],
     "speaker": ["errors", "checks"],
     "script": ["errors", "checks", "media", "camera", "speaker", "memory"],

@@ -1,7 +1,8 @@
 """Our own weight files: safetensors that carry the network's class and config in their header.
 
-Matrices are stored in half precision, vectors (norms, biases, statistics) in float32. A file is
-complete or absent: it is written beside its place and renamed.
+Matrices are stored in half precision, or in 8 bits with a scale for each of their rows; vectors
+(norms, biases, statistics) in float32. A file is complete or absent: it is written beside its place
+and renamed.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from skyreels_avatar.errors import CheckpointError
 
 Module = TypeVar("Module", bound=torch.nn.Module)
 _LISTED = 8  # names shown per kind of fault
+_SCALE = ".scale"  # ends the name of what a tensor of 8-bit rows is multiplied by
 
 
 def save_module(
@@ -32,7 +34,8 @@ def save_module(
     Args:
         module: a network with a diffusers config (`register_to_config`).
         path: the file to write; missing folders are made.
-        dtype: storage of tensors with two or more axes.
+        dtype: storage of tensors with two or more axes; `torch.int8` stores rows (the first axis)
+            with a scale each.
 
     Raises:
         CheckpointError: a tensor is not finite or does not fit `dtype`.
@@ -42,9 +45,13 @@ def save_module(
     for name, tensor in module.state_dict().items():
         tensor = tensor.detach().cpu()
         if tensor.is_floating_point():
-            tensor = tensor.to(dtype if tensor.dim() >= 2 else torch.float32)
+            to_8_bits = dtype == torch.int8 and tensor.dim() >= 2
+            stored = dtype if tensor.dim() >= 2 and not to_8_bits else torch.float32
+            tensor = tensor.to(stored)
             if not torch.isfinite(tensor).all():
                 raise CheckpointError(f"{name} is not finite in {dtype}; {path} was not written")
+            if to_8_bits:
+                tensor, tensors[name + _SCALE] = _in_8_bits(tensor)
         tensors[name] = tensor.clone().contiguous()
     # One entry: safetensors writes several in random order, so equal weights would differ in bytes.
     config = {"_class_name": type(module).__name__, **_public_config(module)}
@@ -133,7 +140,7 @@ def load_module(
                 tensors[key] = _finite(file.get_tensor(key), key, path)
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path} is damaged: {error}") from error
-    fill_module(module, tensors, source=str(path))
+    fill_module(module, _from_8_bits(tensors), source=str(path))
     return place_module(module, device, dtype).eval().requires_grad_(False)
 
 
@@ -143,6 +150,31 @@ def _finite(tensor: torch.Tensor, name: str, path: Path) -> torch.Tensor:
     if tensor.is_floating_point() and not torch.isfinite(tensor.float().sum()):
         raise CheckpointError(f"{path} is damaged: {name} holds NaN or infinity")
     return tensor
+
+
+def _in_8_bits(tensor: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return a tensor as int8 and the scale (rows,) of each of its rows."""
+    scale = tensor.abs().flatten(1).amax(1).clamp_min(1e-12) / 127
+    return (tensor.flatten(1) / scale[:, None]).round().to(torch.int8).view_as(tensor), scale
+
+
+def _from_8_bits(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return tensors as they were before `_in_8_bits`, up to rounding; others as they are."""
+    scales = {
+        name: tensors[name + _SCALE]
+        for name, tensor in tensors.items()
+        if tensor.dtype == torch.int8
+        and name + _SCALE in tensors
+        and tensors[name + _SCALE].shape == tensor.shape[:1]
+    }
+    restored = {
+        name: tensor
+        for name, tensor in tensors.items()
+        if name.removesuffix(_SCALE) not in scales or not name.endswith(_SCALE)
+    }
+    for name, scale in scales.items():
+        restored[name] = (tensors[name].flatten(1) * scale[:, None]).view(tensors[name].shape)
+    return restored
 
 
 class _Unfilled(TorchFunctionMode):

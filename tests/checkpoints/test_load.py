@@ -55,6 +55,23 @@ def test_matrices_are_stored_in_half_and_vectors_in_full(weights: Path) -> None:
         assert tensor.dtype == (torch.float16 if tensor.dim() >= 2 else torch.float32)
 
 
+def test_8_bits_have_a_scale_for_each_row(encoder: AudioEncoder, tmp_path: Path) -> None:
+    """Bound: half a step, of the largest number of a row / 127."""
+    weights = save_module(encoder, tmp_path / "small", torch.int8)
+    loaded = load_module(AudioEncoder, weights).state_dict()
+    for name, value in encoder.state_dict().items():
+        if value.dim() < 2:
+            assert (loaded[name] == value).all()
+            continue
+        step = value.flatten(1).abs().amax(1, keepdim=True) / 127
+        assert ((loaded[name] - value).flatten(1).abs() <= 0.501 * step + 1e-9).all(), name
+    stored = load_file(weights)
+    assert {one.dtype for one in stored.values()} == {torch.int8, torch.float32}
+    again = save_module(load_module(AudioEncoder, weights), tmp_path / "again", torch.int8)
+    for name, value in load_file(again).items():
+        torch.testing.assert_close(value, stored[name], atol=1, rtol=1e-5)
+
+
 def test_float32_storage_is_exact(encoder: AudioEncoder, tmp_path: Path) -> None:
     loaded = load_module(AudioEncoder, save_module(encoder, tmp_path / "a", torch.float32))
     picture = torch.randn(1, 40, 80)
