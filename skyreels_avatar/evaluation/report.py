@@ -20,6 +20,7 @@ from skyreels_avatar.evaluation.sync import (
     loudness_db,
 )
 from skyreels_avatar.faces.analyser import Face, FaceAnalyser, FaceTrack
+from skyreels_avatar.faces.identity import Person, embed_face
 from skyreels_avatar.faces.opening import face_heights, mouth_opening
 from skyreels_avatar.faces.pixel_cosine import aligned_pixels, pixel_cosine
 from skyreels_avatar.faces.select import choose_face
@@ -182,12 +183,15 @@ def evaluate(
 def _start(
     first: np.ndarray, pixels: np.ndarray, chosen: Face, analyser: FaceAnalyser
 ) -> Face | None:
-    """Return the face of the first frame that looks most like the chosen one."""
+    """Return the face of the first frame that is most probably the chosen person's."""
     faces = analyser.find(first)
     if not faces:
         return None
-    wanted = aligned_pixels(pixels, chosen.landmarks)
-    return max(faces, key=lambda face: pixel_cosine(aligned_pixels(first, face.landmarks), wanted))
+    if len(faces) == 1:
+        return faces[0]
+    person = Person()
+    person.learn(embed_face(pixels, chosen.landmarks))
+    return min(faces, key=lambda face: person.distance(embed_face(first, face.landmarks)))
 
 
 def _fitted(

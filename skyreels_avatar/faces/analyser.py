@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
 
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.faces.graphs import NUM_LANDMARKS, Detector, MeshNetwork
+from skyreels_avatar.faces.identity_check import IdentityCheck
 from skyreels_avatar.faces.region import (
     CROP_SIZE,
     ROI_SCALE,
@@ -31,6 +33,7 @@ SURE, DOUBTFUL = 0.72, 0.5
 STILL_THERE = 0.3  # the same score, for a face that was there in the frame before
 CHECK_EVERY = 12  # frames between second looks at a tracked face
 STAY_HOME = 8  # frames for which a lost face is awaited where it was, before looking elsewhere
+_ITSELF, _BESIDE = 0.25, 1.0  # distances of faces in sides of their regions
 MIN_FACE_PX = 14  # a face whose box is smaller than this carries no usable points
 DETECTION_PX = 384  # long side of what a detector sees (its own input is 128 or 192)
 SIDES = (234, 454)  # edge of the face beside the ears
@@ -165,17 +168,24 @@ class FaceAnalyser:
         return filled_track(points, scores)
 
     def follow(
-        self, frames: Iterable[np.ndarray], face: Face | None = None, num_crops: int = 1
+        self,
+        frames: Iterable[np.ndarray],
+        face: Face | None = None,
+        num_crops: int = 1,
+        check: IdentityCheck | None = None,
     ) -> Iterator[tuple[np.ndarray | None, float]]:
         """Yield (478, 3) points, or None where the face is lost, and a score for each frame.
 
         Arguments as in `track`.
+
+        Args:
+            check: knows the person; None follows whoever is there.
         """
         if not 1 <= num_crops <= len(_NEARBY):
             raise InputError(f"num_crops must be between 1 and {len(_NEARBY)}, got {num_crops}")
         region = None if face is None else Region.of_landmarks(face.landmarks)
         home, lost, unchecked = region, 0, 0
-        for pixels in frames:
+        for index, pixels in enumerate(frames):
             landmarks, score = None, 0.0
             if region is not None:
                 landmarks, score = self._average(pixels, region, num_crops)
@@ -184,8 +194,16 @@ class FaceAnalyser:
                     # The mesh network stays sure on cloth and foliage: ask the detector.
                     looked = self._second_look(pixels, Region.of_landmarks(landmarks))
                     score, unchecked = (score if looked >= STILL_THERE else 0.0), 0
+                if check is not None and score >= MIN_PRESENCE:
+                    if unchecked == 0:
+                        check.crowded = self._crowded(pixels, landmarks)
+                    if not check.agrees(index, pixels, landmarks, jumped):
+                        score, home = 0.0, None
             if score < MIN_PRESENCE:
-                landmarks, score = self._recover(pixels, home, lost)
+                landmarks, score = None, 0.0
+                if check is None or not check.waits(index):
+                    accepts = None if check is None else partial(check.accepts, index)
+                    landmarks, score = self._recover(pixels, home, lost, accepts)
                 unchecked = 0
             if landmarks is None:
                 region, lost = None, lost + 1
@@ -195,29 +213,53 @@ class FaceAnalyser:
             lost, unchecked = 0, unchecked + 1
             yield landmarks, score
 
+    def _crowded(self, pixels: np.ndarray, landmarks: np.ndarray) -> bool:
+        """Return whether another face is beside a tracked one."""
+        own = Region.of_landmarks(landmarks)
+        away = [own.distance(other) / own.side for other in self._detected(pixels, ("full",))]
+        return any(_ITSELF < one < _BESIDE for one in away)
+
     def _recover(
-        self, pixels: np.ndarray, home: Region | None, lost: int
+        self,
+        pixels: np.ndarray,
+        home: Region | None,
+        lost: int,
+        accepts: Callable[[np.ndarray, np.ndarray], bool] | None = None,
     ) -> tuple[np.ndarray | None, float]:
-        """Look for the face near where it was; after some lost frames, anywhere."""
+        """Look for the face near where it was; after some lost frames, anywhere.
+
+        Args:
+            accepts: says of the picture and the points of a face whether it is the person's, who
+                may then be anywhere at once.
+        """
         near = [] if home is None else [home]
         seen = self._detected(pixels)
         if home is not None:
             near += [region for region in seen if home.distance(region) < home.side]
-        anywhere = home is None or lost >= STAY_HOME
-        if anywhere:
+        patient = home is not None and lost < STAY_HOME
+        if accepts is not None or not patient:
             near += sorted(seen, key=lambda region: -region.side)
+        refused: list[Box] = []
         for region in near:
+            if any(overlap(region.box(), box) > 0.6 for box in refused):
+                continue
             face = self._refine(pixels, region, average=False)
             if face is None:
                 continue
             same = home is not None and not _jumped(home, Region.of_landmarks(face.landmarks))
-            if face.confidence >= (DOUBTFUL if same else SURE):
+            if face.confidence < (DOUBTFUL if same else SURE):
+                continue
+            if accepts is None or accepts(pixels, face.landmarks):
                 return face.landmarks, face.confidence
-        if anywhere and lost % CHECK_EVERY == 0:  # small faces need the tiles, which take longer
+            refused.append(face.box)
+        if not patient and lost % CHECK_EVERY == 0:
+            # Small faces need the tiles, which take longer.
             faces = self._meshes(pixels, self._candidates(pixels))
-            if faces:
-                face = max(faces, key=lambda face: face.box[2] * face.box[3])
-                return face.landmarks, face.confidence
+            for face in sorted(faces, key=lambda face: -face.box[2] * face.box[3]):
+                if any(overlap(face.box, box) > 0.6 for box in refused):
+                    continue
+                if accepts is None or accepts(pixels, face.landmarks):
+                    return face.landmarks, face.confidence
         return None, 0.0
 
     def _detector(self, reach: str, min_score: float) -> Detector:

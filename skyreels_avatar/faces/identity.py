@@ -14,9 +14,9 @@ from skyreels_avatar.faces.template import template
 if TYPE_CHECKING:
     from skyreels_avatar.models.face_embedder import FaceEmbedder
 
-# Distances of embeddings. Pictures of one person, two seconds apart: 0.3, 95 of 100 below 0.49. Of
-# two persons: 0.83, 1 of 100 below 0.58 and 1 of 1,000 below 0.5 (train/LOG.md, "identity").
-SAME = 0.48  # up to here it is the person
+# Distances of embeddings. Two frames of one talking person: 0.3 in the middle, 95 of 100 below
+# 0.49. Of two persons: 0.85, 1 of 100 below 0.56, 1 of 5,000 below 0.45 (train/LOG.md, "identity").
+SAME = 0.45  # up to here it is the person
 OTHER = 0.6  # from here on it is somebody else; between them it is open
 _NEW_LOOK = 0.15  # a face that differs more from those known is worth keeping
 _MOST_LOOKS = 12

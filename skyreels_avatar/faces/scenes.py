@@ -1,4 +1,4 @@
-"""One face through an existing video: cuts, where its mouth can be seen, and when it is at rest."""
+"""One person through an existing video: where the mouth can be seen, and when it is at rest."""
 
 from __future__ import annotations
 
@@ -6,23 +6,21 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from skyreels_avatar.faces.analyser import FaceAnalyser, FaceTrack, filled_track, visibility_of
 from skyreels_avatar.faces.chooser import FaceChooser
+from skyreels_avatar.faces.identity_check import IdentityCheck
 from skyreels_avatar.faces.occluder import Look, OccluderTrack
 from skyreels_avatar.faces.occlusion import covered, lower_face
 from skyreels_avatar.faces.opening import LIP_PAIRS, face_heights, mouth_opening
+from skyreels_avatar.faces.transitions import TransitionFinder
 
 LEAST_VISIBILITY = 0.3
 FADE = 4  # frames in which a mouth goes over to the source's own
 MIN_FACE_PX = 24  # smaller ones have no mouth to speak of
 FEWEST_FRAMES = 12  # of a scene, to know what is usual
 _STEADY = 0.4  # frames; the face mesh trembles
-_THUMB = (64, 36)
-_CUT = 24.0  # mean change of grey from frame to frame, of 255, and
-_CUT_RATIO = 4.0  # so many times the change before and after
 _LIPS = (*LIP_PAIRS, (81, 178), (311, 402))
 _OPEN_PX, _OPEN_SHARE = 4.0, 0.025  # a gap in which colours are those of the mouth, not of lips
 _MOST_OPEN = 250  # frames from which colours are kept
@@ -63,7 +61,7 @@ def watch(
     on_frame: Callable[[], object] = lambda: None,
     look: Look | None = None,
 ) -> list[Scene]:
-    """Follow one face through the frames of a video, which are read once.
+    """Follow one person through the frames of a video, which are read once.
 
     Args:
         frames: each (H, W, 3) uint8 sRGB, all of one size.
@@ -73,78 +71,107 @@ def watch(
         look: sees what stands before a face, as in `look_around`; None does not look.
     """
     scenes: list[Scene] = []
-    for _, group in itertools.groupby(_numbered(frames), key=lambda item: item[0]):
+    finder = TransitionFinder()
+    numbered = _numbered(frames, finder, on_frame)
+    for _, group in itertools.groupby(numbered, key=lambda item: item[0]):
         start = scenes[-1].stop if scenes else 0
         pictures = (pixels for _, pixels in group)
         occluders = None if look is None else OccluderTrack(look)
-        scenes.append(_follow(start, pictures, analyser, choose, num_crops, on_frame, occluders))
+        gathered = _Gathered(occluders)
+        check = gathered.follow(pictures, analyser, choose, num_crops)
+        transitions = [(first - start, stop - start) for first, stop in finder.spans]
+        scenes.append(gathered.scene(start, transitions, check))
     return scenes
 
 
-def _numbered(frames: Iterable[np.ndarray]) -> Iterator[tuple[int, np.ndarray]]:
+def _numbered(
+    frames: Iterable[np.ndarray], finder: TransitionFinder, on_frame: Callable[[], object]
+) -> Iterator[tuple[int, np.ndarray]]:
     """Yield the number of its scene with each frame."""
-    scene, before, usual = 0, None, 1.0
+    scene = 0
     for pixels in frames:
-        grey = cv2.resize(pixels, _THUMB, interpolation=cv2.INTER_AREA)
-        grey = cv2.cvtColor(grey, cv2.COLOR_RGB2GRAY).astype(np.float32)
-        if before is not None:
-            change = float(np.abs(grey - before).mean())
-            if change > max(_CUT, _CUT_RATIO * usual):
-                scene += 1
-            else:
-                usual += 0.2 * (change - usual)
-        before = grey
+        scene += finder.add(pixels)
         yield scene, pixels
-
-
-def _follow(
-    start: int,
-    frames: Iterator[np.ndarray],
-    analyser: FaceAnalyser,
-    choose: FaceChooser,
-    num_crops: int,
-    on_frame: Callable[[], object],
-    occluders: OccluderTrack | None,
-) -> Scene:
-    first = next(frames)
-    shown, fed = itertools.tee(itertools.chain([first], frames))
-    face = choose(first)
-    if face is None and not choose.anyone:
-        followed = ((None, 0.0) for _ in fed)
-    else:
-        followed = analyser.follow(fed, face, num_crops)
-    points, scores, patches, inside = [], [], [], []
-    picture, rest, least = first, 0, np.inf
-    for index, (landmarks, score) in enumerate(followed):
-        pixels = next(shown)
         on_frame()
-        points.append(landmarks)
-        scores.append(score)
-        if occluders is not None:
-            occluders.add(index, pixels, landmarks)
-        patches.append(None if landmarks is None else lower_face(pixels, landmarks))
-        unrest = np.inf if landmarks is None else _unrest(landmarks, pixels)
-        if unrest < least:
-            picture, rest, least = pixels.copy(), index, unrest
-        if landmarks is not None and len(inside) < _MOST_OPEN:
-            inside += _colours_inside(landmarks, pixels)
-    # Only videos need it, and importing it takes a tenth of a second.
-    from scipy.ndimage import gaussian_filter1d, minimum_filter1d, uniform_filter1d
+    finder.finish()
 
-    track = filled_track(points, scores)
-    landmarks = gaussian_filter1d(track.landmarks, _STEADY, axis=0, mode="nearest")
-    reasons = _reasons(track, patches, first.shape[:2])
-    speaks = uniform_filter1d(
-        minimum_filter1d((reasons == "").astype(np.float32), 2 * FADE + 1, mode="nearest"),
-        2 * FADE + 1,
-        mode="nearest",
-    )
-    inside = np.concatenate([np.zeros((0, 3), np.uint8), *inside])
-    if occluders is not None:
-        occluders.finish()
-        occluders = occluders if occluders.found else None
-    stop = start + len(points)
-    return Scene(start, stop, landmarks, speaks, reasons, rest, picture, inside, occluders)
+
+class _Gathered:
+    """What the frames of one scene show, gathered while they pass."""
+
+    def __init__(self, occluders: OccluderTrack | None):
+        self._occluders = occluders
+        self._points: list[np.ndarray | None] = []
+        self._scores: list[float] = []
+        self._patches: list[np.ndarray | None] = []
+        self._inside: list[np.ndarray] = []
+        self._rest, self._least = 0, np.inf
+
+    def follow(
+        self,
+        frames: Iterator[np.ndarray],
+        analyser: FaceAnalyser,
+        choose: FaceChooser,
+        num_crops: int,
+    ) -> IdentityCheck:
+        """Follow the person through the frames of the scene; return what watched over it."""
+        first = next(frames)
+        self._picture = first
+        shown, fed = itertools.tee(itertools.chain([first], frames))
+        face, check = choose(first)
+        for index, found in enumerate(analyser.follow(fed, face, num_crops, check)):
+            self._add(index, next(shown), *found)
+        return check
+
+    def _add(
+        self, index: int, pixels: np.ndarray, landmarks: np.ndarray | None, score: float
+    ) -> None:
+        self._points.append(landmarks)
+        self._scores.append(score)
+        if self._occluders is not None:
+            self._occluders.add(index, pixels, landmarks)
+        self._patches.append(None if landmarks is None else lower_face(pixels, landmarks))
+        unrest = np.inf if landmarks is None else _unrest(landmarks, pixels)
+        if unrest < self._least:
+            self._picture, self._rest, self._least = pixels.copy(), index, unrest
+        if landmarks is not None and len(self._inside) < _MOST_OPEN:
+            self._inside += _colours_inside(landmarks, pixels)
+
+    def scene(self, start: int, transitions: list[tuple[int, int]], check: IdentityCheck) -> Scene:
+        """Return the scene.
+
+        Args:
+            start: its first frame.
+            transitions: frames (start, stop) that show two scenes at once, from its first.
+            check: watched over the track.
+        """
+        # Only videos need it, and importing it takes a tenth of a second.
+        from scipy.ndimage import gaussian_filter1d, minimum_filter1d, uniform_filter1d
+
+        track = filled_track(self._points, self._scores)
+        landmarks = gaussian_filter1d(track.landmarks, _STEADY, axis=0, mode="nearest")
+        reasons = _reasons(track, self._patches, self._picture.shape[:2])
+        strangers = check.strangers if check.finish(transitions) else [(0, len(reasons))]
+        for first, stop in strangers:
+            reasons[first:stop] = "another person"
+        for first, stop in check.refused:
+            reasons[first:stop][~track.found[first:stop]] = "another person"
+        for first, stop in transitions:
+            reasons[max(0, first) : max(0, stop)] = "transition"
+        speaks = uniform_filter1d(
+            minimum_filter1d((reasons == "").astype(np.float32), 2 * FADE + 1, mode="nearest"),
+            2 * FADE + 1,
+            mode="nearest",
+        )
+        inside = np.concatenate([np.zeros((0, 3), np.uint8), *self._inside])
+        occluders = self._occluders
+        if occluders is not None:
+            occluders.finish()
+            occluders = occluders if occluders.found else None
+        stop = start + len(self._points)
+        return Scene(
+            start, stop, landmarks, speaks, reasons, self._rest, self._picture, inside, occluders
+        )
 
 
 def _unrest(landmarks: np.ndarray, pixels: np.ndarray) -> float:

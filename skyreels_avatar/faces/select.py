@@ -11,7 +11,7 @@ import numpy as np
 
 from skyreels_avatar.errors import FaceError
 from skyreels_avatar.faces.analyser import Face, FaceAnalyser
-from skyreels_avatar.faces.pixel_cosine import aligned_pixels, pixel_cosine
+from skyreels_avatar.faces.identity import SAME, Person, embed_face, in_words
 from skyreels_avatar.faces.region import Box, overlap
 
 logger = logging.getLogger(__name__)
@@ -22,7 +22,6 @@ SELECTORS = (
     "'auto' (the largest face that looks at the camera), a number counted from 0 (largest first), "
     "x,y or x,y,width,height in pixels from the top left corner, or the file of a photo"
 )
-ALIKE = 0.4  # two pictures of one person: 0.7 to 1; of two persons mostly below
 PHOTOS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 
 
@@ -47,7 +46,7 @@ def choose_face(
         face = _most_prominent(faces, pixels)
     elif wanted.isdecimal():
         face = _numbered(faces, int(wanted), pixels)
-    elif wanted.endswith(PHOTOS):
+    elif is_photo(wanted):
         face = _like_photo(faces, selector.strip(), pixels, analyser)
     elif wanted.count(",") == 1:
         face = _at_point(faces, wanted, pixels)
@@ -57,7 +56,7 @@ def choose_face(
         logger.warning(
             "the face at %s is turned away or cut off (visibility %.0f%%): expect weak lip "
             "movement; choose another with --face (%s)",
-            _box_text(face.box),
+            box_text(face.box),
             100 * face.visibility,
             describe(faces),
         )
@@ -88,7 +87,7 @@ def describe(faces: Sequence[Face]) -> str:
     """Return "2 faces: 0 at 10,20,80,90; 1 at ..." for messages."""
     if not faces:
         return "no faces"
-    listed = "; ".join(f"{index} at {_box_text(face.box)}" for index, face in enumerate(faces))
+    listed = "; ".join(f"{index} at {box_text(face.box)}" for index, face in enumerate(faces))
     return f"{len(faces)} face{'s' if len(faces) > 1 else ''}: {listed}"
 
 
@@ -160,24 +159,56 @@ def _holds(box: Box, x: float, y: float) -> bool:
 def _like_photo(
     faces: Sequence[Face], name: str, pixels: np.ndarray, analyser: FaceAnalyser
 ) -> Face:
+    person = person_in_photo(name, analyser)
+    embeddings = [embed_face(pixels, face.landmarks) for face in faces]
+    nearest = most_alike(embeddings, person)
+    if nearest is None:
+        shown = "; ".join(
+            f"{index} at {box_text(face.box)}: {in_words(person.distance(embedding))}"
+            for index, (face, embedding) in enumerate(zip(faces, embeddings))
+        )
+        raise FaceError(
+            f"nobody in the picture looks like the person in {name}; it shows "
+            f"{shown or 'no faces'}; choose a face by its number with --face"
+        )
+    return faces[nearest]
+
+
+def is_photo(selector: str) -> bool:
+    """Return whether a selector is the file of a photo."""
+    return selector.strip().lower().endswith(PHOTOS)
+
+
+def person_in_photo(name: str, analyser: FaceAnalyser) -> Person:
+    """Return the person whose face is the largest in a photo.
+
+    Raises:
+        FaceError: the photo cannot be read, or shows no face.
+    """
     photo = read_photo(name)
     shown = analyser.find(photo)
     if not shown:
         raise FaceError(f"no face was found in {name}; give a photo that shows the person's face")
-    wanted = aligned_pixels(photo, shown[0].landmarks)
-    face = most_alike(faces, wanted, pixels)
-    if face is None:
-        raise FaceError(
-            f"nobody in the picture looks like the person in {name}; it shows {describe(faces)}"
-        )
-    return face
+    person = Person()
+    person.learn(embed_face(photo, shown[0].landmarks))
+    return person
 
 
-def most_alike(faces: Sequence[Face], wanted: np.ndarray, pixels: np.ndarray) -> Face | None:
-    """Return the face of a picture that a `aligned_pixels` is of; None if none is alike."""
-    scored = [(pixel_cosine(aligned_pixels(pixels, f.landmarks), wanted), f) for f in faces]
-    best, face = max(scored, key=lambda pair: pair[0], default=(0.0, None))
-    return face if best >= ALIKE else None
+def most_alike(
+    embeddings: Sequence[np.ndarray], person: Person, others: Person | None = None
+) -> int | None:
+    """Return which of several faces is a person's; None if none is surely.
+
+    Args:
+        embeddings: of `embed_face`.
+        others: faces of other people, who may look alike.
+    """
+    distances = [person.distance(embedding) for embedding in embeddings]
+    for index in sorted(range(len(distances)), key=distances.__getitem__):
+        other = float("inf") if others is None else others.distance(embeddings[index])
+        if distances[index] <= SAME and distances[index] <= other:
+            return index
+    return None
 
 
 def read_photo(name: str) -> np.ndarray:
@@ -197,7 +228,7 @@ def _in_box(faces: Sequence[Face], box: Box, pixels: np.ndarray, analyser: FaceA
         logger.warning(
             "no face is recognised in the box %s: an average face is placed there, so that lips "
             "and eyes may be off; draw the box from the hairline to the chin",
-            _box_text(box),
+            box_text(box),
         )
     return face
 
@@ -208,7 +239,8 @@ def _fits(face: Box, box: Box) -> bool:
     return overlap(face, box) > 0.6 and min(areas) > 0.2 * max(areas)
 
 
-def _box_text(box: Box) -> str:
+def box_text(box: Box) -> str:
+    """Return "x,y,width,height", as selectors are written."""
     return ",".join(f"{value:.0f}" for value in box)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from skyreels_avatar.faces.analyser import Face, visibility_of
 from skyreels_avatar.faces.chooser import FaceChooser
 from skyreels_avatar.faces.region import box_of
 from skyreels_avatar.faces.scenes import Scene, watch
+from skyreels_avatar.faces.select import is_photo
 from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.image import Portrait
 from skyreels_avatar.media.speech import SpokenText
@@ -153,7 +155,8 @@ def _watched(
 ) -> list[Scene]:
     """Follow a face through a video, or remember how it went the last time."""
     stat = video.path.stat()
-    key = str(video.path), stat.st_mtime_ns, stat.st_size, face
+    photo = Path(face).stat().st_mtime_ns if is_photo(face) and Path(face).is_file() else 0
+    key = str(video.path), stat.st_mtime_ns, stat.st_size, face, photo
     if key not in _takes:
         analyser = components.face_analyser()
         choose = FaceChooser(face, analyser, video)

@@ -1,0 +1,161 @@
+"""Keep a track on one person: who it shows is looked at now and then, and where that is open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import cv2
+import numpy as np
+
+from skyreels_avatar.faces.identity import (
+    OTHER,
+    SAME,
+    Person,
+    embed_chip,
+    face_chip,
+    recognisable,
+)
+
+STEP, CROWDED_STEP = 25, 4  # frames between looks; with another face beside the tracked one
+_RETRY = 5  # frames until a place where somebody else was found is looked at again
+_OPEN = 8  # frames for which it may stay open who it is, after a doubt
+_CHANGE, _CHANGE_RATIO = 10.0, 4.0  # of a face's grey (of 255), and of its usual change: a doubt
+_MEAN = 0.42  # distance up to which the mean of a track is the person: means differ less
+_MOST_CHIPS = 2 * STEP
+_THUMB = (16, 16)
+
+
+class IdentityCheck:
+    """Say frame by frame whether a track is still on a person.
+
+    Attributes:
+        crowded: another face is beside the tracked one.
+        strangers: frames (start, stop) in which the track was on somebody else.
+        refused: frames (start, stop) in which somebody else was seen while the person was lost.
+
+    Args:
+        person: who is followed; the first face is learnt where nobody is known yet.
+        others: faces of people who were seen beside the person.
+        trusted: the track begins at a face that was chosen by its place, not recognised.
+    """
+
+    def __init__(self, person: Person, others: Person, trusted: bool):
+        self._person, self._others, self._trusted = person, others, trusted
+        self._known = person.copy()
+        self._chips: list[tuple[int, np.ndarray]] = []
+        self._looks: list[tuple[int, np.ndarray]] = []
+        self._thumb: np.ndarray | None = None
+        self._usual = _CHANGE / _CHANGE_RATIO
+        self._checked, self._rejected = -STEP, -_RETRY
+        self._doubt: int | None = None
+        self._misses = 0
+        self.crowded = False
+        self.strangers: list[tuple[int, int]] = []
+        self.refused: list[tuple[int, int]] = []
+
+    def agrees(self, index: int, pixels: np.ndarray, landmarks: np.ndarray, moved: bool) -> bool:
+        """Return whether the face that was tracked into frame `index` may be the person's.
+
+        If it is somebody else's, `strangers` gets the frames from where it became that.
+
+        Args:
+            pixels, landmarks: as in `face_chip`.
+            moved: the face moved more than faces do from frame to frame.
+        """
+        chip = face_chip(pixels, landmarks)
+        self._chips = [*self._chips[1 - _MOST_CHIPS :], (index, chip)]
+        if (self._changed(chip) or moved) and self._doubt is None:
+            self._doubt = index
+        step = CROWDED_STEP if self.crowded else STEP
+        step = step if self._doubt is None and not self._misses else 2
+        if index - self._checked < step or not recognisable(landmarks):
+            return True
+        self._checked = index
+        embedding = embed_chip(chip)
+        if not self._known:
+            self._known.learn(embedding)
+        distance = self._distance(embedding)
+        self._misses = self._misses + 1 if distance >= OTHER else 0
+        if distance <= SAME:
+            self._looks.append((index, embedding))
+            self._chips, self._doubt = self._chips[-1:], None
+            return True
+        open_for = 0 if self._doubt is None else index - self._doubt
+        if self._misses < 2 and open_for < _OPEN:  # one bad frame is no proof
+            return True
+        self.strangers.append((self._first_stranger(), index + 1))
+        self._lose(index)
+        return False
+
+    def accepts(self, index: int, pixels: np.ndarray, landmarks: np.ndarray) -> bool:
+        """Return whether a face that was found anew is the person's; arguments as in `agrees`."""
+        chip = face_chip(pixels, landmarks)
+        embedding = embed_chip(chip)
+        if self._known and self._distance(embedding) > SAME:
+            self.refused.append((index, index + _RETRY))
+            self._lose(index)
+            return False
+        self._known.learn(embedding)
+        self._looks.append((index, embedding))
+        self._chips, self._checked = [(index, chip)], index
+        self._doubt, self._misses, self._thumb = None, 0, None
+        return True
+
+    def waits(self, index: int) -> bool:
+        """Return whether there was somebody else so shortly ago that it is too early to look."""
+        return index - self._rejected < _RETRY and index != self._rejected
+
+    def finish(self, transitions: Iterable[tuple[int, int]]) -> bool:
+        """Return whether the track was the person's as a whole, and let the person learn from it.
+
+        One frame of somebody similar may pass for the person; their mean does not. Nothing is
+        learnt from faces that may be those of two people mixed.
+
+        Args:
+            transitions: frames (start, stop) in which the picture goes over to another.
+        """
+        mixed = [*transitions, *((start - STEP, start) for start, _ in self.strangers)]
+        pure = [
+            embedding
+            for index, embedding in self._looks
+            if not any(start <= index < stop for start, stop in mixed)
+        ]
+        if pure and self._person and not self._trusted:
+            mean = np.mean(pure, 0)
+            if min(self._person.distance(mean), self._person.distance_of_mean(mean)) > _MEAN:
+                return False
+        for embedding in pure:
+            self._person.learn(embedding)
+        return True
+
+    def _lose(self, index: int) -> None:
+        self._chips, self._doubt, self._misses, self._thumb = [], None, 0, None
+        self._rejected = index
+
+    def _distance(self, embedding: np.ndarray) -> float:
+        """Return the distance to the person; infinity if it is nearer to somebody else."""
+        distance = self._known.distance(embedding)
+        return np.inf if self._others.distance(embedding) < min(distance, SAME) else distance
+
+    def _changed(self, chip: np.ndarray) -> bool:
+        """Return whether a face looks unlike that of the frame before, more than is usual."""
+        thumb = cv2.resize(chip, _THUMB, interpolation=cv2.INTER_AREA).mean(-1)
+        before, self._thumb = self._thumb, thumb
+        if before is None:
+            return False
+        change = float(np.abs(thumb - before).mean())
+        if change > max(_CHANGE, _CHANGE_RATIO * self._usual):
+            return True
+        self._usual += 0.1 * (change - self._usual)
+        return False
+
+    def _first_stranger(self) -> int:
+        """Return the frame since the last agreement from which the track shows somebody else."""
+        low, high = -1, len(self._chips) - 1  # the last is a stranger's
+        while high - low > 1:
+            middle = (low + high) // 2
+            if self._distance(embed_chip(self._chips[middle][1])) <= SAME:
+                low = middle
+            else:
+                high = middle
+        return self._chips[high][0]
