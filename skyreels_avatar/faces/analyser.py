@@ -195,8 +195,8 @@ class FaceAnalyser:
                     looked = self._second_look(pixels, Region.of_landmarks(landmarks))
                     score, unchecked = (score if looked >= STILL_THERE else 0.0), 0
                 if check is not None and score >= MIN_PRESENCE:
-                    if unchecked == 0:
-                        check.crowded = self._crowded(pixels, landmarks)
+                    if check.counts(index):
+                        check.count(index, self._crowded(pixels, landmarks))
                     if not check.agrees(index, pixels, landmarks, jumped):
                         score, home = 0.0, None
             if score < MIN_PRESENCE:

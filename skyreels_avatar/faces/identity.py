@@ -46,19 +46,18 @@ def face_chip(pixels: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     """
     target = (_TARGET + _PADDING) / (1 + 2 * _PADDING) * _CHIP_PX
     points = landmarks[list(_POINTS), :2].astype(np.float64)
-    low, high = landmarks[:, :2].min(0), landmarks[:, :2].max(0)
-    reach = (high - low).max()  # of pixels round the face that the chip may show
+    low, high = points.min(0), points.max(0)
+    reach = 1.5 * (high - low).max()  # the chip shows no more round the eyes and the nose
     limit = np.array(pixels.shape[1::-1])
     first = np.clip(np.floor(low - reach).astype(int), 0, limit - 1)
     last = np.clip(np.ceil(high + reach).astype(int), first + 1, limit)
-    pixels, points = pixels[first[1] : last[1], first[0] : last[0]], points - first
-    scale = float(fit_similarity(points[None], target)[0][0])
-    if scale < 0.7:  # shrink first, or the warp would skip pixels
-        size = [max(1, round(side * scale)) for side in pixels.shape[1::-1]]
-        points = points * (np.array(size) / pixels.shape[1::-1])
-        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-    scale, rotation, shift = (part[0] for part in fit_similarity(points[None], target))
+    pixels = pixels[first[1] : last[1], first[0] : last[0]]
+    scale, rotation, shift = (part[0] for part in fit_similarity((points - first)[None], target))
     matrix = np.concatenate([scale * rotation, shift[:, None]], 1)
+    if scale < 0.7:  # shrink first, or the warp would skip pixels
+        size = [max(1, round(side * float(scale))) for side in pixels.shape[1::-1]]
+        matrix[:, :2] *= np.array(pixels.shape[1::-1]) / size
+        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
     # Pixel centres are at +0.5 here, at whole numbers in OpenCV.
     matrix[:, 2] += matrix[:, :2] @ [0.5, 0.5] - 0.5
     return cv2.warpAffine(pixels, matrix, (_CHIP_PX, _CHIP_PX), borderMode=cv2.BORDER_REPLICATE)
@@ -74,9 +73,9 @@ def _embedder() -> FaceEmbedder:
     return load_module(FaceEmbedder, asset_path(WEIGHTS))
 
 
-def embed_chip(chip: np.ndarray) -> np.ndarray:
-    """Return (128,) for a `face_chip`: the mean of it and its mirror image."""
-    return _embedder().embed(np.stack([chip, chip[:, ::-1]])).mean(0)
+def embed_chip(chip: np.ndarray, mirror: bool = True) -> np.ndarray:
+    """Return (128,) for a `face_chip`: the mean of it and its mirror image, or quickly of it."""
+    return _embedder().embed(np.stack([chip, chip[:, ::-1]] if mirror else [chip])).mean(0)
 
 
 def embed_face(pixels: np.ndarray, landmarks: np.ndarray) -> np.ndarray:

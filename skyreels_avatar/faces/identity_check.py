@@ -16,10 +16,11 @@ from skyreels_avatar.faces.identity import (
     recognisable,
 )
 
-STEP, CROWDED_STEP = 25, 4  # frames between looks; with another face beside the tracked one
+STEP, CROWDED_STEP = 25, 6  # frames between looks; with another face beside the tracked one
 _RETRY = 5  # frames until a place where somebody else was found is looked at again
 _OPEN = 8  # frames for which it may stay open who it is, after a doubt
 _CHANGE, _CHANGE_RATIO = 10.0, 4.0  # of a face's grey (of 255), and of its usual change: a doubt
+_CLEAR = 0.38  # distance up to which a second look, at the mirror image, changes nothing
 _MEAN = 0.42  # distance up to which the mean of a track is the person: means differ less
 _MOST_CHIPS = 2 * STEP
 _THUMB = (16, 16)
@@ -29,7 +30,6 @@ class IdentityCheck:
     """Say frame by frame whether a track is still on a person.
 
     Attributes:
-        crowded: another face is beside the tracked one.
         strangers: frames (start, stop) in which the track was on somebody else.
         refused: frames (start, stop) in which somebody else was seen while the person was lost.
 
@@ -49,7 +49,7 @@ class IdentityCheck:
         self._checked, self._rejected = -STEP, -_RETRY
         self._doubt: int | None = None
         self._misses = 0
-        self.crowded = False
+        self._crowded, self._counted = False, -STEP
         self.strangers: list[tuple[int, int]] = []
         self.refused: list[tuple[int, int]] = []
 
@@ -66,12 +66,14 @@ class IdentityCheck:
         self._chips = [*self._chips[1 - _MOST_CHIPS :], (index, chip)]
         if (self._changed(chip) or moved) and self._doubt is None:
             self._doubt = index
-        step = CROWDED_STEP if self.crowded else STEP
+        step = CROWDED_STEP if self._crowded else STEP
         step = step if self._doubt is None and not self._misses else 2
         if index - self._checked < step or not recognisable(landmarks):
             return True
         self._checked = index
-        embedding = embed_chip(chip)
+        embedding = embed_chip(chip, mirror=False)
+        if not self._known or self._distance(embedding) > _CLEAR:
+            embedding = embed_chip(chip)
         if not self._known:
             self._known.learn(embedding)
         distance = self._distance(embedding)
@@ -86,6 +88,14 @@ class IdentityCheck:
         self.strangers.append((self._first_stranger(), index + 1))
         self._lose(index)
         return False
+
+    def counts(self, index: int) -> bool:
+        """Return whether it is time to see if another face is beside the tracked one."""
+        return index - self._counted >= STEP - 1
+
+    def count(self, index: int, crowded: bool) -> None:
+        """Note whether another face is beside the tracked one: looks are then closer."""
+        self._crowded, self._counted = crowded, index
 
     def accepts(self, index: int, pixels: np.ndarray, landmarks: np.ndarray) -> bool:
         """Return whether a face that was found anew is the person's; arguments as in `agrees`."""

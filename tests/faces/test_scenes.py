@@ -113,3 +113,15 @@ def test_real_people_are_told_apart(analyser, shared):
     man = sa.VideoReader(shared / "cases" / "plain.mp4")
     with pytest.raises(FaceError, match="in frame 0: another person"):
         FaceChooser(str(shared / "cases" / "v02.png"), analyser, man)
+
+
+def test_two_speakers_keep_their_own_persons_across_a_cut(analyser):
+    """Left and right change places: who was chosen at the left is then at the right."""
+    first = np.concatenate([ANN, BEN], 1)
+    second = np.concatenate([BEN, ANN], 1)
+    frames = shot(first, 12) + shot(second, 12)
+    for x, places in ((128, (128, 384)), (384, (384, 128))):
+        scenes = watched(frames, f"{x},128", analyser)
+        assert reasons(scenes) == [("", 24)]
+        middles = [float(scene.landmarks[..., 0].mean()) for scene in scenes]
+        np.testing.assert_allclose(middles, places, atol=12)

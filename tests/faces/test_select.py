@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+import cv2
 import numpy as np
 import pytest
 
@@ -11,6 +12,7 @@ from skyreels_avatar.errors import FaceError
 from skyreels_avatar.faces.analyser import Face
 from skyreels_avatar.faces.select import choose_face, describe, parse_box
 from skyreels_avatar.faces.template import synthetic_landmarks
+from tests.faces.characters import character
 
 PICTURE = np.zeros((300, 400, 3), np.uint8)
 
@@ -92,6 +94,22 @@ def test_an_impossible_box_is_refused_with_the_reason(text, reason):
 
 def test_boxes_may_hold_spaces_and_fractions():
     assert parse_box("1.5, 2, 30, 40", PICTURE) == (1.5, 2.0, 30.0, 40.0)
+
+
+def test_a_photo_means_the_person_and_nobody_who_is_not_there(analyser, tmp_path):
+    """The cosine of blurred pixels took one of four wrong people for the right one."""
+    ann, ben = character("portrait"), character("portrait_man")
+    for name in ("portrait", "portrait_man"):
+        pixels = character(name, 400)[..., ::-1]
+        cv2.imwrite(str(tmp_path / f"{name}.png"), np.ascontiguousarray(pixels))
+    both = np.concatenate([ben, ann], 1)
+    faces = analyser.find(both)
+    face = choose_face(faces, str(tmp_path / "portrait.png"), both, analyser)
+    assert face.box[0] > 256
+    face = choose_face(faces, str(tmp_path / "portrait_man.png"), both, analyser)
+    assert face.box[0] < 256
+    with pytest.raises(FaceError, match=r"nobody in the picture.*0 at 8\d,\d+,\d+,\d+: similar"):
+        choose_face(analyser.find(ben), str(tmp_path / "portrait.png"), ben, analyser)
 
 
 def test_faces_are_described_with_numbers_and_boxes():
