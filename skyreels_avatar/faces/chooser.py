@@ -43,6 +43,7 @@ class FaceChooser:
     def __init__(self, selector: str, analyser: FaceAnalyser, video: Iterable[np.ndarray]):
         self._selector, self._analyser, self._video = selector.strip(), analyser, video
         self.person, self._others = Person(), Person()
+        self._profile: np.ndarray | None = None  # where the chosen face was turned away
         if is_photo(self._selector):
             self._find_person()
 
@@ -55,11 +56,17 @@ class FaceChooser:
             FaceError: the first frame has no such face, and it was not left to "auto".
         """
         faces = self._analyser.find(pixels)
+        if not self.person and self._profile is not None:  # never seen better since
+            self.person.learn(self._profile)
         chosen = not self.person
         if chosen:
             face = self._first(faces, pixels)
-            if face is not None and recognisable(face.landmarks):
-                self.person.learn(embed_face(pixels, face.landmarks))
+            if face is not None:
+                embedding = embed_face(pixels, face.landmarks)
+                if recognisable(face.landmarks):
+                    self.person.learn(embedding)
+                else:
+                    self._profile = embedding
             self._see_others(pixels, [one for one in faces if one is not face])
         else:
             embeddings = [embed_face(pixels, one.landmarks) for one in faces]

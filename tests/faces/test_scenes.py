@@ -41,6 +41,14 @@ def test_the_same_person_nearer_and_mirrored_goes_on_after_a_cut(analyser):
     assert len(scenes) == 2 and reasons(scenes) == [("", 24)]
 
 
+def test_who_is_only_seen_from_the_side_is_not_taken_for_the_next(analyser, monkeypatch):
+    """Nothing could be learnt of the person, and the number chose anew after the cut."""
+    for module in ("chooser", "identity_check"):
+        name = f"skyreels_avatar.faces.{module}.recognisable"
+        monkeypatch.setattr(name, lambda landmarks: False)
+    assert reasons(watched(shot(ANN, 12) + shot(BEN, 12), "0", analyser)) == [("", 12), (OTHER, 12)]
+
+
 def test_a_swap_that_is_no_cut_is_found_in_the_very_frame(analyser):
     """Two people before the same wall: the picture changes too little for a cut."""
     mask = np.zeros((256, 256, 1), np.float32)
