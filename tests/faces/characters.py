@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -11,6 +12,7 @@ SIDE = 256
 _EXAMPLES = Path(__file__).resolve().parents[2] / "assets" / "examples"
 
 
+@cache
 def character(name: str, side: int = SIDE) -> np.ndarray:
     """Return (side, side, 3) uint8: "portrait", a woman, or "portrait_man"."""
     pixels = cv2.cvtColor(cv2.imread(str(_EXAMPLES / f"{name}.png")), cv2.COLOR_BGR2RGB)

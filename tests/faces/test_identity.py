@@ -103,13 +103,13 @@ def test_words_say_what_distances_mean():
 
 
 def test_real_talkers_are_told_apart(analyser, shared):
-    """Five videos of different people, three frames each: every pair is on its side."""
+    """Five videos of different people, two frames each: every pair is on its side."""
     import skyreels_avatar as sa
 
     found = {}
     for path in sorted((shared / "inputs" / "video").glob("v0[1-5]*.mp4")):
         reader = sa.VideoReader(path)
-        frames = [reader.read(index, index + 1)[0] for index in (0, 30, 60)]
+        frames = [reader.read(index, index + 1)[0] for index in (0, 40)]
         found[path.name] = [embed_face(one, analyser.find(one)[0].landmarks) for one in frames]
     assert len(found) == 5
     for (name, first), (other, second) in itertools.combinations_with_replacement(found.items(), 2):
