@@ -273,8 +273,12 @@ def test_the_version_is_the_same_everywhere():
 
 
 def test_every_dependency_is_pinned():
+    """All but torch in constraints.txt; a torch of the user's own must not be replaced."""
     pins = (ROOT / "requirements" / "constraints.txt").read_text()
     pinned = set(re.findall(r"^([a-z0-9-]+)==", pins, re.MULTILINE))
+    assert "torch" not in pinned
+    installer = (ROOT / "requirements" / "install.py").read_text()
+    pinned |= set(re.findall(r'^TORCH = "(torch)==[0-9.]+"$', installer, re.MULTILINE))
     project = (ROOT / "pyproject.toml").read_text()
     block = project[project.index("dependencies = [") : project.index("[project.scripts]")]
     wanted = set(re.findall(r'^\s*"([A-Za-z0-9_.-]+?)[><=]', block, re.MULTILINE))
