@@ -66,7 +66,8 @@ install: $(READY)
 $(READY): pyproject.toml $(wildcard requirements/*)
 	@test -n "$(PYTHON)" || { echo "error: no Python 3.10 to 3.12 was found; name one: make" \
 		"PYTHON=/path/to/python3" >&2; exit 1; }
-	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
+	@$(BIN)/python -c 'import pip, sys; sys.exit(sys.prefix == sys.base_prefix)' 2>/dev/null || \
+		$(PYTHON) -m venv --clear .venv
 	@$(BIN)/python -m pip install -qq "pip>=23"
 	@$(BIN)/python requirements/install.py
 	@rm -f .venv/.ready-* && touch $@
