@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from skyreels_avatar import __version__
@@ -249,16 +248,19 @@ def evaluate_command(
 
 
 @app.command(name="doctor")
-def doctor_command(tier: Tier = "nano") -> None:
-    """Check that this machine has what generation needs."""
-    from skyreels_avatar.apps.doctor import examine
+def doctor_command(
+    tier: Tier = "nano",
+    load: Annotated[
+        bool, typer.Option("--load", help="Load the networks too, which takes seconds.")
+    ] = False,
+) -> None:
+    """Say what this machine has, what is missing, and what adds it."""
+    from skyreels_avatar.apps.doctor import as_text, examine, examine_extras
 
-    table = Table(box=None, show_header=False, pad_edge=False)
-    findings = examine(tier)
-    for finding in findings:
-        mark = "[green]ok[/green]" if finding.ok else "[red]missing[/red]"
-        table.add_row(mark, finding.name, Text(finding.detail))
-    stdout.print(table)
+    findings = examine(tier, load)
+    stdout.print(as_text(findings, "missing"))
+    stdout.print("Optional extras:")
+    stdout.print(as_text(examine_extras(), "none"), end="")
     if not all(finding.ok for finding in findings):
         raise typer.Exit(FAILED)
 

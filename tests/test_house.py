@@ -211,6 +211,7 @@ def test_no_code_asks_which_tier_it_runs_in(path):
     ]
     allowed = {"skyreels_avatar/script.py": 1, "skyreels_avatar/generate.py": 1}
     allowed |= {"skyreels_avatar/cli.py": 3, "train/config.py": 1}
+    allowed |= {"skyreels_avatar/apps/doctor.py": 1}  # an extra that is called as a tier
     assert len(named) <= allowed.get(_name(path), 0), [node.lineno for node in named]
 
 
