@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.text import Text
 
 from skyreels_avatar import __version__
+from skyreels_avatar.apps.demo_command import register_demo_command
 from skyreels_avatar.apps.film_commands import plan_film, render_command
 from skyreels_avatar.apps.hub_commands import models_app
 from skyreels_avatar.apps.memory import keep_freed_memory
@@ -51,6 +52,7 @@ app = typer.Typer(
 app.add_typer(models_app, name="models")
 app.command(name="retalk")(retalk_command)
 register_voice_commands(app)
+register_demo_command(app)
 app.command(name="render")(render_command)
 stderr = Console(stderr=True, soft_wrap=True, highlight=False)
 stdout = Console(soft_wrap=True, highlight=False)
