@@ -20,7 +20,7 @@ MODULES = {
 }
 PINS = ("--constraint", str(ROOT / "requirements" / "constraints.txt"))
 PIP = (sys.executable, "-m", "pip", "install", "-qq", *PINS)
-NO_TORCH = f"""error: no CPU build of {TORCH} was found ({{}}). Each of these brings a torch:
+NO_TORCH = f"""error: no CPU build of {TORCH} was found. Each of these brings a torch:
   - PyTorch's own package index for CPUs, see pytorch.org:  PIP_EXTRA_INDEX_URL=... make
   - a folder with the wheel:  PIP_FIND_LINKS=... make
   - the CUDA build, which runs without a GPU too (3 GB to download):  make TORCH=cuda
@@ -72,7 +72,7 @@ def install_torch(build: str) -> None:
         # What pip finds without a local version is the CUDA build. uv knows PyTorch's own index.
         uv = (sys.executable, "-m", "uv", "pip", "install", "--python", sys.executable, *PINS)
         if run(*PIP, "uv") or run(*uv, "--torch-backend=cpu", TORCH):
-            sys.exit(NO_TORCH.format(problem))
+            sys.exit(f"pip: {problem}\n{NO_TORCH}")
 
 
 def check_imports(packages: "list[str]") -> None:
