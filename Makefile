@@ -1,13 +1,16 @@
-# make demo   a talking video in output/demo.mp4; IMAGE= AUDIO= PROMPT= CAMERA= OUTPUT= take yours
-# make demo-film   a film of three shots over one soundtrack in output/film.mp4; FILM= takes yours
-# make test   the tests; make bench: how fast, how large; make lint: style
+# make demo      a talking video in output/demo.mp4; IMAGE= AUDIO= PROMPT= CAMERA= OUTPUT= take yours
+# make demo-film a film of three shots over one soundtrack in output/film.mp4; FILM= takes yours
+# make test      the tests
+# make lint      style
+# make bench     how fast and how large
+# make quality   how good: the tables of the model card; needs IMAGES=folder VOICES=folder
 # make bench-studio   the networks of the studio tier with random weights, on a GPU
-# make docs   the documentation in site/; make pictures: its pictures, rendered anew
-# make quality IMAGES=folder VOICES=folder   how good: the tables of the model card
-# Each installs what it needs into .venv first. TORCH=cuda asks for a GPU build of torch.
+# make docs      the documentation as a website in site/; make pictures: its pictures, rendered anew
+# make install   only what each of these does first: install what is needed into .venv
+# PYTHON=python3.12 chooses the Python, TORCH=cpu or TORCH=cuda the build of torch.
 
 SHELL := /bin/bash
-PYTHON ?= $(shell for python in python3 python3.12 python3.11 python3.10; do \
+PYTHON ?= $(shell for python in python3 python3.12 python3.11 python3.10 python; do \
 	$$python -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' \
 	2>/dev/null && echo $$python && break; done)
 PINS := $(shell cat pyproject.toml requirements/* | cksum | tr -d ' ')
@@ -26,8 +29,11 @@ export TORCH
 # Threads that wait for work must not burn the other core; torch reads this when it is imported.
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: demo demo-film test bench bench-studio quality docs pictures lint install
+.PHONY: help demo demo-film test bench bench-studio quality docs pictures lint install
 .DEFAULT_GOAL := demo
+
+help:
+	@sed -n '/^$$/q; s/^# //p' Makefile
 
 demo: $(READY)
 	@mkdir -p "$$(dirname "$$OUTPUT")"
@@ -67,7 +73,10 @@ lint: $(READY)
 install: $(READY)
 
 $(READY): pyproject.toml $(wildcard requirements/*)
-	@test -n "$(PYTHON)" || { echo "error: no Python 3.10, 3.11 or 3.12 was found" >&2; exit 1; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@test -n "$(PYTHON)" || { echo "error: no Python 3.10 to 3.12 was found; name one: make" \
+		"PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(BIN)/python -c 'import pip, sys; sys.exit(sys.prefix == sys.base_prefix)' 2>/dev/null || \
+		$(PYTHON) -m venv --clear .venv
+	@$(BIN)/python -m pip install -qq "pip>=23"
 	@$(BIN)/python requirements/install.py
 	@rm -f .venv/.ready-* && touch $@

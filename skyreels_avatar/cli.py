@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from skyreels_avatar import __version__
+from skyreels_avatar.apps.demo_command import register_demo_command
 from skyreels_avatar.apps.film_commands import plan_film, render_command
 from skyreels_avatar.apps.hub_commands import models_app
 from skyreels_avatar.apps.memory import keep_freed_memory
@@ -52,6 +52,7 @@ app = typer.Typer(
 app.add_typer(models_app, name="models")
 app.command(name="retalk")(retalk_command)
 register_voice_commands(app)
+register_demo_command(app)
 app.command(name="render")(render_command)
 stderr = Console(stderr=True, soft_wrap=True, highlight=False)
 stdout = Console(soft_wrap=True, highlight=False)
@@ -249,16 +250,19 @@ def evaluate_command(
 
 
 @app.command(name="doctor")
-def doctor_command(tier: Tier = "nano") -> None:
-    """Check that this machine has what generation needs."""
-    from skyreels_avatar.apps.doctor import examine
+def doctor_command(
+    tier: Tier = "nano",
+    load: Annotated[
+        bool, typer.Option("--load", help="Load the networks too, which takes seconds.")
+    ] = False,
+) -> None:
+    """Say what this machine has, what is missing, and what adds it."""
+    from skyreels_avatar.apps.doctor import as_text, examine, examine_extras
 
-    table = Table(box=None, show_header=False, pad_edge=False)
-    findings = examine(tier)
-    for finding in findings:
-        mark = "[green]ok[/green]" if finding.ok else "[red]missing[/red]"
-        table.add_row(mark, finding.name, Text(finding.detail))
-    stdout.print(table)
+    findings = examine(tier, load)
+    stdout.print(as_text(findings, "missing"))
+    stdout.print("Optional extras:")
+    stdout.print(as_text(examine_extras(), "none"), end="")
     if not all(finding.ok for finding in findings):
         raise typer.Exit(FAILED)
 

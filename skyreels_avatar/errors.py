@@ -12,7 +12,14 @@ AvatarError
 
 from __future__ import annotations
 
+import os
+import shlex
+import sys
 from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+
+_CHECKOUT = Path(__file__).resolve().parents[1]
 
 
 class AvatarError(Exception):
@@ -48,9 +55,7 @@ class MissingExtraError(AvatarError, ImportError):
     """Report an optional package that is not installed, and the extra that brings it."""
 
     def __init__(self, package: str, extra: str):
-        super().__init__(
-            f"{package} is not installed; install it with: pip install 'skyreels-avatar[{extra}]'"
-        )
+        super().__init__(f"{package} is not installed; install it with: {install_command(extra)}")
 
 
 class CheckpointError(AvatarError):
@@ -59,3 +64,28 @@ class CheckpointError(AvatarError):
 
 class Cancelled(AvatarError):
     """Report that the caller's progress callback asked to stop."""
+
+
+def install_command(extra: str) -> str:
+    """Return the shell command that brings an extra into the environment that is running.
+
+    From a checkout that is the checkout itself with the extra. A wheel may have come from anywhere,
+    so its extra is named by the packages that it consists of, which are public.
+    """
+    if (_CHECKOUT / "pyproject.toml").is_file():
+        folder = "." if Path.cwd() == _CHECKOUT else str(_CHECKOUT)
+        return shlex.join([*pip_command(), "install", "-e", f"{folder}[{extra}]"])
+    ending = f'extra == "{extra}"'
+    needs = [need.replace("'", '"') for need in metadata.requires("skyreels-avatar") or ()]
+    packages = [need.partition(";")[0].strip() for need in needs if need.endswith(ending)]
+    return shlex.join([*pip_command(), "install", *packages])
+
+
+def pip_command() -> list[str]:
+    """Return how pip of this environment is called from the folder that one is in."""
+    if os.environ.get("VIRTUAL_ENV") == sys.prefix:
+        return ["pip"]
+    pip = Path(sys.executable).with_name("pip")
+    if not pip.exists():
+        return [sys.executable, "-m", "pip"]
+    return [str(pip.relative_to(Path.cwd()) if pip.is_relative_to(Path.cwd()) else pip)]

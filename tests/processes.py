@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
 
 
@@ -29,9 +30,17 @@ def run_together(code: str, root: Path, count: int = 2, *arguments: str) -> list
         )
         for rank in range(count)
     ]
-    printed = []
-    for process in processes:
-        out, errors = process.communicate(timeout=240)
-        assert process.returncode == 0, errors
-        printed.append(out)
-    return printed
+    with ThreadPoolExecutor(count) as pool:
+        printed = [pool.submit(_printed, process) for process in processes]
+        ended, _ = wait(printed, return_when=FIRST_EXCEPTION)
+        for process in processes:
+            process.kill()  # one that still runs would wait for one that failed
+    for waiting in ended:
+        waiting.result()  # raises why it failed, before those that were killed
+    return [waiting.result() for waiting in printed]
+
+
+def _printed(process: subprocess.Popen) -> str:
+    out, errors = process.communicate()
+    assert process.returncode == 0, errors
+    return out

@@ -23,7 +23,7 @@ import numpy as np
 from camera import MOVES
 from skyreels_avatar import AudioTrack, generate
 from skyreels_avatar.components import load_components
-from skyreels_avatar.errors import AvatarError, InputError
+from skyreels_avatar.errors import AvatarError
 from skyreels_avatar.evaluation.report import evaluate
 from skyreels_avatar.media.video import VideoReader
 from skyreels_avatar.pipeline.plan import plan_shot
@@ -42,16 +42,17 @@ NUM_LONG, NUM_PROMPTED = 3, 12
 def main() -> None:
     """Make and measure the videos that the command line asks for, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--images", type=Path, required=True, help="folder of portraits")
-    parser.add_argument("--voices", type=Path, required=True, help="folder of recordings")
+    parser.add_argument("--images", type=files_of, required=True, help="folder of portraits")
+    parser.add_argument("--voices", type=files_of, required=True, help="folder of recordings")
     parser.add_argument("--output", type=Path, default=Path("output/quality"))
     parser.add_argument("--size", default="512x512")
     parser.add_argument("--seconds", type=float, default=6.0, help="of the videos that talk")
-    parser.add_argument("--tables", nargs="+", default=["talking", "prompts", "long"])
+    tables = ["talking", "prompts", "long"]
+    parser.add_argument("--tables", nargs="+", default=tables, choices=tables)
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
     bench = Bench(options.output, options.size)
-    images, voices = files_of(options.images), files_of(options.voices)
+    images, voices = options.images, options.voices
     tables = {
         "talking": lambda: talking(bench, images, voices, options.seconds),
         "prompts": lambda: prompts(bench, images, voices),
@@ -61,16 +62,20 @@ def main() -> None:
         print(f"\n{tables[name]()}", flush=True)
 
 
-def files_of(folder: Path) -> list[Path]:
+def files_of(folder: str) -> list[Path]:
     """Return the files of a folder in order.
 
     Raises:
-        InputError: there are none.
+        argparse.ArgumentTypeError: it is no folder, or there are none.
     """
-    files = sorted(p for p in folder.glob("*") if p.is_file() and not p.name.startswith("."))
+    if not folder or not Path(folder).is_dir():
+        raise argparse.ArgumentTypeError(
+            f"{folder!r} is no folder; give both: make quality IMAGES=folder VOICES=folder"
+        )
+    files = sorted(p for p in Path(folder).glob("*") if p.is_file() and p.name[0] != ".")
     files = [p for p in files if p.suffix.lower() not in (".csv", ".md", ".txt", ".json")]
     if not files:
-        raise InputError(f"{folder} holds no files")
+        raise argparse.ArgumentTypeError(f"{folder!r} holds no pictures or recordings")
     return files
 
 

@@ -170,17 +170,6 @@ def test_evaluate_prints_one_json_list(monkeypatch, capsys):
     assert json.loads(capsys.readouterr().out) == [{"sync_r0": 0.4}] * 2
 
 
-def test_doctor_names_what_is_missing_and_fails(monkeypatch, capsys):
-    def missing(*_, **__):
-        raise CheckpointError("no weights at nowhere")
-
-    monkeypatch.setattr(generation, "load_components", missing)
-    assert cli.run(["doctor"]) == 1
-    printed = capsys.readouterr().out
-    assert "no weights at nowhere" in printed
-    assert "libx264" in printed
-
-
 def test_a_polite_kill_leaves_no_half_file(tmp_path):
     """SIGTERM in the middle of writing ends like Ctrl-C: exit code 130, nothing on the disk."""
     code = """
@@ -204,7 +193,7 @@ sys.exit(cli.run(["generate", "--image", "p.png", "--audio", "a.wav", "--output"
         process.stdout.readline()
         process.send_signal(signal.SIGTERM)
         process.stdout.read()
-        assert process.wait(timeout=30) == 130
+        assert process.wait() == 130
     assert not list(tmp_path.iterdir())
 
 

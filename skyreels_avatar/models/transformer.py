@@ -205,6 +205,7 @@ class AvatarTransformer3DModel(
     _no_split_modules = ("AvatarTransformerBlock",)
     _keep_in_fp32_modules = (
         "time_embedder",
+        "sampling_embedder",
         "scale_shift_table",
         "norm1",
         "norm2",

@@ -207,7 +207,7 @@ def test_what_goes_wrong_in_a_process_is_said_here():
 
 def test_without_ray_the_extra_is_named(files, tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
-    with pytest.raises(MissingExtraError, match=r"skyreels-avatar\[farm\]"):
+    with pytest.raises(MissingExtraError, match=r"pip install -e .*\[farm\]"):
         farm.make_windows([request_of(files, tmp_path / "a.mp4")], tmp_path / "work", "ray")
 
 

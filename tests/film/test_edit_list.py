@@ -46,7 +46,7 @@ def test_what_is_wrong_with_an_edit_list_is_said_before_anything_is_made(
     kit, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setitem(sys.modules, "opentimelineio", None)
-    with pytest.raises(MissingExtraError, match=r"skyreels-avatar\[edit\]"):
+    with pytest.raises(MissingExtraError, match=r"pip install -e .*\[edit\]"):
         check_edit_list(tmp_path / "film.otio")
     monkeypatch.setitem(sys.modules, "opentimelineio", sys)
     for path in (tmp_path / "film.edl", tmp_path / "absent" / "film.otio"):

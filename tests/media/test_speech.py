@@ -146,9 +146,9 @@ def test_a_manner_out_of_range_is_refused(options):
 def test_without_the_package_its_extra_is_named(monkeypatch):
     espeak_module.espeak.cache_clear()
     monkeypatch.setitem(sys.modules, "espeakng_loader", None)
-    with pytest.raises(MissingExtraError, match=r"skyreels-avatar\[voice\]"):
+    with pytest.raises(MissingExtraError, match=r"pip install -e .*\[voice\]"):
         speak("hello")
-    with pytest.raises(MissingExtraError, match=r"skyreels-avatar\[voice\]"):
+    with pytest.raises(MissingExtraError, match=r"pip install -e .*\[voice\]"):
         list_voices()
 
 

@@ -57,7 +57,9 @@ def request_of(files, output: Path, **changes) -> sa.GenerationRequest:
 def whole(files, tmp_path_factory) -> bytes:
     """The video of a run that nobody stopped, in a process like those that are killed."""
     folder = tmp_path_factory.mktemp("whole")
-    _started(files, folder / "a.mp4", folder / "work").wait(timeout=120)
+    with _started(files, folder / "a.mp4", folder / "work") as process:
+        process.stdout.read()
+    assert process.returncode == 0
     return (folder / "a.mp4").read_bytes()
 
 
