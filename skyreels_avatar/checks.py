@@ -96,10 +96,28 @@ def _simple_fields(cls: type) -> list[tuple[str, tuple[type, ...]]]:
     return found
 
 
+def user_path(value: str | Path) -> Path:
+    """Return a path with the home folder in the place of a leading ~.
+
+    Raises:
+        InputError: there is no such user, or the name is no path.
+    """
+    try:
+        path = Path(value).expanduser()
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{shown(str(value))} begins with a user who has no home folder"
+        ) from error
+    if "\0" in str(path):
+        raise InputError(f"a path holds no zero bytes, got {shown(str(path))}")
+    return path
+
+
 def set_path(instance: object, name: str) -> None:
     """Make a path of a field of a frozen instance."""
     value = getattr(instance, name)
     if value is not None:
         if not isinstance(value, (str, Path)):
             raise InputError(f"{name} must be a path, got {shown(value)}")
+        user_path(value)
         object.__setattr__(instance, name, Path(value))

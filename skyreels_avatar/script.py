@@ -11,7 +11,9 @@ from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from camera.moves import MOVES, CameraMove
+from camera import moves
+from camera.moves import MOVES
+from skyreels_avatar.camera_move import CameraMove
 from skyreels_avatar.checks import (
     check_fields,
     check_integer,
@@ -54,7 +56,7 @@ class CameraKeyframe:
         check_number("time_s of a camera keyframe", self.time_s, 0, math.inf)
 
 
-Camera = CameraMove | tuple[CameraKeyframe, ...]
+Camera = moves.CameraMove | tuple[CameraKeyframe, ...]
 
 
 def parse_camera(value: object) -> Camera:
@@ -69,7 +71,7 @@ def parse_camera(value: object) -> Camera:
         InputError: unknown move (near names are suggested), strength outside 0 to 100 %, or
             times that do not rise.
     """
-    if isinstance(value, (str, CameraMove, Mapping)):
+    if isinstance(value, (str, moves.CameraMove, Mapping)):
         return _parse_move(value)
     if not isinstance(value, Sequence) or not value:
         raise InputError(
@@ -305,7 +307,7 @@ class GenerationRequest:
 
 
 def _parse_move(value: object) -> CameraMove:
-    if isinstance(value, CameraMove):
+    if isinstance(value, moves.CameraMove):
         return value
     try:
         if isinstance(value, str):
@@ -343,8 +345,8 @@ def _check_move_name(name: object) -> None:
         return
     near = difflib.get_close_matches(str(name).lower().replace("-", "_"), MOVES, n=2, cutoff=0.5)
     hint = f"; did you mean {' or '.join(near)}?" if near else ""
-    moves = f"{hint or ';'} the moves are {', '.join(MOVES)}"
-    raise InputError(f"unknown camera move {shown(name)}{moves}")
+    known = f"{hint or ';'} the moves are {', '.join(MOVES)}"
+    raise InputError(f"unknown camera move {shown(name)}{known}")
 
 
 def _check_sound(shot: Shot) -> None:
@@ -380,7 +382,7 @@ def _from_dict(cls: type, values: object) -> Any:
 
 
 def _to_plain(value: object) -> Any:
-    if isinstance(value, CameraMove):
+    if isinstance(value, moves.CameraMove):
         plain = {item.name: getattr(value, item.name) for item in fields(value)}
         return {"move": plain.pop("name"), **plain}
     if isinstance(value, CameraKeyframe):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from skyreels_avatar.checks import user_path
 from skyreels_avatar.media.speech import (
     DEFAULT_VOICE,
     SpokenText,
@@ -36,7 +37,7 @@ def write_speech(
         InputError: something given cannot be used.
         MissingExtraError: the voice's package is not installed.
     """
-    output = Path(output).expanduser()
+    output = user_path(output)
     lines = None if subtitles is None else subtitle_path(subtitles, output)
     spoken = speak(text, voice, speed=speed, pitch=pitch)
     spoken.audio.save(output)

@@ -14,7 +14,7 @@ from typing import Any
 from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
-from skyreels_avatar.checks import check_fields, shown
+from skyreels_avatar.checks import check_fields, shown, user_path
 from skyreels_avatar.documents import read_mapping
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.memory import parse_memory
@@ -156,7 +156,7 @@ def load_tier(name_or_path: str | Path) -> Tier:
         tier = OmegaConf.to_object(merged)
     except ConfigKeyError as error:
         raise InputError(f"{path}: {_first_line(error)}; a tier's fields are {allowed}") from error
-    except OmegaConfBaseException as error:
+    except (OmegaConfBaseException, TypeError) as error:
         raise InputError(f"{path} is not a usable tier: {_first_line(error)}") from error
     weights = {f.name: _weight_path(getattr(tier.weights, f.name), path.parent) for f in
                fields(WeightFiles)}  # fmt: skip
@@ -193,12 +193,17 @@ def _first_folder(*folders: Path) -> Path:
 def _yaml_path(name_or_path: str | Path) -> Path:
     path = Path(name_or_path)
     if path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
-        if not path.is_file():
-            raise InputError(f"no tier file at {path}")
+        path = user_path(path)
+        try:
+            is_file = path.is_file()
+        except OSError:  # a name of thousands of letters
+            is_file = False
+        if not is_file:
+            raise InputError(f"no tier file at {shown(str(path))}")
         return path.resolve()
     if str(name_or_path) not in tier_names():
         raise InputError(
-            f"unknown tier {str(name_or_path)!r}; known are {', '.join(tier_names())}, "
+            f"unknown tier {shown(str(name_or_path))}; known are {', '.join(tier_names())}, "
             "or give the path of a yaml file"
         )
     return config_path(f"{name_or_path}.yaml")
@@ -218,7 +223,11 @@ def _weight_path(name: Any, folder: Path) -> Any:
     if str(name).startswith(_MODELS):
         return str(models_folder() / str(name).removeprefix(_MODELS))
     beside = folder / str(name)
-    return str(beside if beside.exists() or Path(name).is_absolute() else asset_path(name))
+    try:
+        is_beside = Path(name).is_absolute() or beside.exists()
+    except (OSError, ValueError) as error:  # thousands of letters, a zero byte
+        raise InputError(f"weights must be paths of files, got {shown(str(name))}") from error
+    return str(beside if is_beside else asset_path(name))
 
 
 def _refuse_interpolation(value: Any, path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import av
@@ -24,7 +25,8 @@ from skyreels_avatar.film.read import read_script
 from skyreels_avatar.film.transcript import Transcript
 from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.image import Portrait
-from skyreels_avatar.media.video import VideoReader
+from skyreels_avatar.media.subtitles import subtitle_path
+from skyreels_avatar.media.video import VideoReader, check_output
 from skyreels_avatar.models.audio_encoder import AudioEncoder
 from skyreels_avatar.tiers import load_tier
 
@@ -223,3 +225,62 @@ def test_a_tier_reads_no_environment_and_repeats_nothing_of_other_files(tmp_path
     with pytest.raises(sa.InputError) as caught:
         read_script(tmp_path / "film.yaml")
     assert "hunter2" not in str(caught.value) and "password" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["~nobody-of-that-name/a", "x" * 5000, "a\0b"], ids=len)
+def test_paths_that_cannot_be_are_errors_at_every_door(tmp_path, name):
+    """`~nobody/x.png` ended in a RuntimeError of pathlib, 5,000 letters in an OSError."""
+    shot = {"image": "p.png", "audio": "a.wav"}
+    doors = [
+        lambda: Portrait.load(f"{name}.png"),
+        lambda: AudioTrack.load(f"{name}.wav"),
+        lambda: check_output(f"{name}.mp4"),
+        lambda: read_script(f"{name}.yaml"),
+        lambda: load_tier(f"{name}.yaml"),
+    ]
+    if len(name) < 1000:  # a request may be made before its files are
+        doors += [partial(sa.Shot, **{**shot, key: name}) for key in shot]
+        doors += [lambda: subtitle_path(f"{name}.srt", tmp_path / "o.mp4")]
+    for door in doors:
+        with pytest.raises(sa.InputError):
+            door()
+
+
+@pytest.mark.parametrize("line", ["sizes: []", "loras: [[]]", f"weights: {{vae: {'x' * 5000}}}"])
+def test_tiers_of_other_shapes_are_errors(tmp_path, line):
+    """OmegaConf answered with a TypeError, the file system with an OSError."""
+    weights = "{vae: a, transformer: b, controlnet: c, audio_encoder: d, text_encoder: e}"
+    more = "" if "weights" in line else f"weights: {weights}\n"
+    (tmp_path / "t.yaml").write_text(f"{more}{line}\n")
+    with pytest.raises(sa.InputError):
+        load_tier(tmp_path / "t.yaml")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"name": "zoom"}, {"name": ["push_in"]}, {"strength": 10**400}, {"strength": True},
+        {"strength": float("nan")}, {"strength": 1.2}, {"seed": 2**64}, {"ease": None},
+        {"absolute": "yes"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_wrong_camera_move_is_an_input_error(values):
+    """`sa.CameraMove("zoom")` raised a plain ValueError, a strength of 400 digits OverflowError."""
+    with pytest.raises(sa.InputError) as caught:
+        sa.CameraMove(**{"name": "push_in", **values})
+    assert len(str(caught.value)) < 300
+    camera = {"move": "push_in", **values}
+    camera["move"] = camera.pop("name", "push_in")
+    with pytest.raises(sa.InputError):
+        sa.Shot(image="p.png", audio="a.wav", camera=camera)
+
+
+def test_camera_moves_of_both_classes_are_equal():
+    from camera.moves import CameraMove
+
+    ours, plain = sa.CameraMove("swing", 0.3), CameraMove("swing", 0.3)
+    assert ours == plain and plain == ours and hash(ours) == hash(plain)
+    assert ours != CameraMove("swing", 0.4)
+    shot = sa.Shot(image="p.png", audio="a.wav", camera=plain)
+    assert sa.Shot(image="p.png", audio="a.wav", camera="swing:30") == shot

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from skyreels_avatar.apps.crew import Crew, LocalCrew, RayCrew
+from skyreels_avatar.checks import user_path
 from skyreels_avatar.errors import AvatarError, Cancelled, InputError
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def make_windows(
         raise InputError(f"engine is one of {', '.join(ENGINES)}, got {engine!r}")
     if num_workers is not None and num_workers < 1:
         raise InputError(f"there must be at least 1 worker, got {num_workers}")
-    folder = Path(work_folder).expanduser().absolute()
+    folder = user_path(work_folder).absolute()
     tasks, num_found, total = _tasks(requests, folder)
     if not tasks:
         return num_found

@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from skyreels_avatar.checks import shown
+from skyreels_avatar.checks import shown, user_path
 from skyreels_avatar.errors import InputError, MediaError, ScriptError
 from skyreels_avatar.film.marked_yaml import Marked, read_marked
 from skyreels_avatar.film.sound import load_sound, own_sound, place
@@ -47,7 +47,11 @@ def read_script(path: str | Path) -> Script:
     Raises:
         ScriptError: the file cannot be used; every problem that was found, each with its line.
     """
-    return _ScriptReader(Path(path).expanduser()).read()
+    try:
+        path = user_path(path)
+    except InputError as error:
+        raise ScriptError([str(error)]) from error
+    return _ScriptReader(path).read()
 
 
 class _ScriptReader:
@@ -208,8 +212,8 @@ class _ScriptReader:
             self._problem(marked, f"the {noun} must be the path of a file, got {value!r}")
             return None
         try:
-            return existing_file(marked.path.parent / Path(value).expanduser(), noun)
-        except (MediaError, RuntimeError) as error:  # RuntimeError: ~nobody has no home
+            return existing_file(marked.path.parent / user_path(value), noun)
+        except InputError as error:
             self._problem(marked, error)
             return None
 

@@ -20,6 +20,9 @@ logger = logging.getLogger(__name__)
 
 MIN_DURATION_S = 0.1
 MAX_DURATION_S = 4 * 3600.0
+# Of decoded samples: 1.5 hours in stereo at 48 kHz, 4.6 hours of one channel at 16 kHz. A few
+# megabytes of compressed silence would otherwise take all memory.
+MAX_DECODED_BYTES = 2**31
 MIN_SAMPLE_RATE = 4000
 MAX_SAMPLE_RATE = 384_000
 # Level of speech after `normalised`: rms of the windows in which somebody speaks.
@@ -29,6 +32,10 @@ _MAX_GAIN = 100.0
 # Two AAC frames at double rate: no codec pads a sound by more.
 _LONGEST_BLOCK = 4096
 _MOST_EXPECTED = 2**26  # samples that are made room for at once: 23 minutes at 48 kHz
+
+
+class LongSoundError(MediaError):
+    """Report a sound that would take too much memory as a whole; a piece of it may be read."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,8 +88,13 @@ class AudioTrack:
         return replace(self, stereo=None)
 
     @classmethod
-    def load(cls, path: str | Path) -> AudioTrack:
+    def load(
+        cls, path: str | Path, start_s: float | None = None, end_s: float | None = None
+    ) -> AudioTrack:
         """Read the first sound of a file: WAV, MP3, FLAC, M4A, OGG, or a video's sound.
+
+        Args:
+            start_s, end_s: keep this piece alone, so that memory holds no more of a long sound.
 
         Raises:
             MediaError: the file is missing, empty, damaged, holds no sound, or an absurd one.
@@ -91,7 +103,7 @@ class AudioTrack:
         with open_container(path, "sound") as container:
             if not container.streams.audio:
                 raise MediaError(f"{path} holds no sound ({describe(path)}); give a sound file")
-            channels, sample_rate = _decode(container, path)
+            channels, sample_rate = _decode(container, path, start_s or 0.0, end_s)
         duration_s = channels.shape[1] / sample_rate
         if duration_s < MIN_DURATION_S:
             raise MediaError(
@@ -203,7 +215,12 @@ def speech_gain(blocks: Iterable[np.ndarray], sample_rate: int) -> float:
     return min(ACTIVE_RMS / rms, _MAX_GAIN) if rms > 1e-6 else 1.0
 
 
-def _decode(container: av.container.InputContainer, path: Path) -> tuple[np.ndarray, int]:
+def _decode(
+    container: av.container.InputContainer,
+    path: Path,
+    start_s: float = 0.0,
+    end_s: float | None = None,
+) -> tuple[np.ndarray, int]:
     """Decode the first sound stream to (1 or 2, S) float32 and its sample rate in Hz."""
     stream = container.streams.audio[0]
     if stream.codec_context is None:
@@ -216,7 +233,13 @@ def _decode(container: av.container.InputContainer, path: Path) -> tuple[np.ndar
         )
     layout = "mono" if stream.codec_context.channels == 1 else "stereo"
     resampler = av.AudioResampler(format="fltp", layout=layout, rate=sample_rate)
-    found = _Found(1 if layout == "mono" else 2, _expected_samples(stream, sample_rate))
+    num_channels = 1 if layout == "mono" else 2
+    expected, is_whole = _expected_samples(stream, sample_rate), not start_s and end_s is None
+    if is_whole and stream.duration and stream.time_base:
+        said = min(float(stream.duration * stream.time_base), 2 * MAX_DURATION_S)
+        _check_memory(round(said * sample_rate), num_channels, sample_rate, path)
+    stop = None if end_s is None else round(end_s * sample_rate)
+    found = _Found(num_channels, expected if is_whole else 0, round(start_s * sample_rate), stop)
     num_packets = num_damaged = 0
     try:
         for packet in container.demux(stream):
@@ -229,6 +252,9 @@ def _decode(container: av.container.InputContainer, path: Path) -> tuple[np.ndar
             for frame in frames:
                 found.add(resampler.resample(frame))
             _check_length(found.count, sample_rate, path)
+            _check_memory(found.count, num_channels, sample_rate, path)
+            if found.is_complete:
+                break
         found.add(resampler.resample(None))
     except (FFmpegError, ValueError, MemoryError) as error:
         if isinstance(error, MediaError):
@@ -238,21 +264,32 @@ def _decode(container: av.container.InputContainer, path: Path) -> tuple[np.ndar
         raise MediaError(f"{path} is damaged: {num_damaged} of {num_packets} pieces unreadable")
     if num_damaged:
         logger.warning("%s: %d of %d pieces unreadable, left out", path, num_damaged, num_packets)
+    if not found.count and not is_whole:
+        raise MediaError(
+            f"{path} ends at {found.position / sample_rate:.2f} s, before the {start_s:g} s from "
+            "which it is to be used; give an earlier start"
+        )
     if not found.count:
         raise MediaError(f"{path} holds 0 s of sound; at least {MIN_DURATION_S} s is needed")
+    if not is_whole:
+        return found.channels, sample_rate
     return _without_padding(found.channels, stream, sample_rate), sample_rate
 
 
 class _Found:
     """The samples decoded so far, in one array that rarely grows: two would be twice the memory."""
 
-    def __init__(self, num_channels: int, expected: int):
+    def __init__(self, num_channels: int, expected: int, first: int = 0, stop: int | None = None):
         self._all = np.empty((num_channels, expected), np.float32)
-        self.count = 0
+        self._first, self._stop = first, stop
+        self.position = self.count = 0  # samples that came by, and that were kept
 
     def add(self, frames: list[av.AudioFrame]) -> None:
         for frame in frames:
             piece = frame.to_ndarray()
+            last = None if self._stop is None else max(self._stop - self.position, 0)
+            self.position, begin = self.position + piece.shape[1], self._first - self.position
+            piece = piece[:, max(begin, 0) : last]
             stop = self.count + piece.shape[1]
             if stop > self._all.shape[1]:
                 grown = np.empty((len(self._all), stop + stop // 2), np.float32)
@@ -260,6 +297,10 @@ class _Found:
                 self._all = grown
             self._all[:, self.count : stop] = piece
             self.count = stop
+
+    @property
+    def is_complete(self) -> bool:
+        return self._stop is not None and self.position >= self._stop
 
     @property
     def channels(self) -> np.ndarray:
@@ -288,6 +329,17 @@ def _check_length(counted: int, rate: int, path: Path) -> None:
     if counted > MAX_DURATION_S * rate:
         raise MediaError(
             f"{path} is longer than {MAX_DURATION_S / 3600:g} hours; cut it into shots first"
+        )
+
+
+def _check_memory(num_samples: int, num_channels: int, sample_rate: int, path: Path) -> None:
+    """Refuse what takes too much memory once it is decoded, by what is known of it so far."""
+    if 4 * num_channels * num_samples > MAX_DECODED_BYTES:
+        hours = MAX_DECODED_BYTES / (4 * num_channels * sample_rate * 3600)
+        raise LongSoundError(
+            f"{path} is too long to be held in memory: with {num_channels} channels at "
+            f"{sample_rate} Hz at most {hours:.1f} hours are; use a piece of it (--audio-start and "
+            "--audio-end), or make it mono at 16000 Hz first"
         )
 
 

@@ -9,6 +9,7 @@ import av
 from av.container import InputContainer
 from av.error import FFmpegError
 
+from skyreels_avatar.checks import user_path
 from skyreels_avatar.errors import MediaError
 
 # Formats that open other files or addresses, or that draw text as a picture: never what a user
@@ -24,7 +25,7 @@ def existing_file(path: str | Path, noun: str) -> Path:
     Args:
         noun: what the file should be, for the message: "picture", "sound", "video".
     """
-    path = Path(path).expanduser()
+    path = user_path(path)
     if not str(path) or str(path) == ".":
         raise MediaError(f"no {noun} was named; give the path of a file")
     try:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from skyreels_avatar.checks import user_path
 from skyreels_avatar.errors import MediaError
 from skyreels_avatar.media.speech import SpokenText, SpokenWord
 
@@ -37,7 +38,7 @@ def subtitle_path(wanted: str | Path, video: Path) -> Path:
         MediaError: the kind is unknown, or there is no such folder.
     """
     beside = str(wanted).lower() in KINDS
-    path = video.with_suffix(f".{str(wanted).lower()}") if beside else Path(wanted).expanduser()
+    path = video.with_suffix(f".{str(wanted).lower()}") if beside else user_path(wanted)
     if path.suffix.lower()[1:] not in KINDS:
         raise MediaError(f"subtitles must end in .{', .'.join(KINDS)}, got {path}")
     if not path.parent.is_dir():

@@ -17,6 +17,7 @@ from av.error import FFmpegError
 from av.video.frame import PictureType
 from av.video.reformatter import ColorRange, Colorspace
 
+from skyreels_avatar.checks import user_path
 from skyreels_avatar.errors import InputError, MediaError
 from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.files import (
@@ -49,7 +50,7 @@ def check_output(path: str | Path) -> Path:
     Raises:
         MediaError: the name does not end in .mp4, is a folder, or its folder is missing or closed.
     """
-    path = Path(path).expanduser()
+    path = user_path(path)
     if path.suffix.lower() != ".mp4":
         raise MediaError(f"the output must end in .mp4, got {path}")
     try:

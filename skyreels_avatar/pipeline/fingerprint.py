@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
@@ -83,7 +84,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     if isinstance(value, (Path, str)):
-        path = Path(value).expanduser() if Path(value).suffix else None
+        path = Path(os.path.expanduser(value)) if Path(value).suffix else None
         is_file = path is not None and len(str(path)) < _LONGEST_PATH and path.is_file()
         return _content(path) if is_file else str(value)
     return value

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.media.activity import gated
-from skyreels_avatar.media.audio import AudioTrack
+from skyreels_avatar.media.audio import AudioTrack, LongSoundError
 from skyreels_avatar.media.speech import DEFAULT_VOICE, SpokenText, speak
 from skyreels_avatar.script import Shot
+
+logger = logging.getLogger(__name__)
 
 # Separators and codecs add or drop a frame or two at the ends.
 MAX_VOCALS_APART_S = 0.1
@@ -44,11 +47,31 @@ def read_voice(shot: Shot) -> ShotVoice:
     if shot.text is not None:
         spoken = speak(shot.text, shot.voice or DEFAULT_VOICE).cut(shot.start_s, shot.end_s)
         return ShotVoice(spoken.audio, spoken.audio, spoken)
-    audio = AudioTrack.load(shot.audio)
+    audio, shot = _read_sound(shot)
     driving = audio if shot.vocals is None else _vocals(shot.vocals, audio)
     if shot.start_s is not None or shot.end_s is not None:
         audio, driving = (track.cut(shot.start_s, shot.end_s) for track in (audio, driving))
     return ShotVoice(audio, gated(driving) if shot.gate == "auto" else driving)
+
+
+def _read_sound(shot: Shot) -> tuple[AudioTrack, Shot]:
+    """Return the sound of a shot, and the shot with its piece of that sound.
+
+    Of a sound that is too long for memory the piece alone is read.
+    """
+    try:
+        return AudioTrack.load(shot.audio), shot
+    except LongSoundError:
+        if shot.vocals is not None or (shot.start_s is None and shot.end_s is None):
+            raise
+    piece = AudioTrack.load(shot.audio, shot.start_s, shot.end_s)
+    wanted_s = None if shot.end_s is None else shot.end_s - (shot.start_s or 0.0)
+    if wanted_s is not None and wanted_s > piece.duration_s + 1 / piece.sample_rate:
+        logger.warning(
+            "the sound ends at %.2f s, before the %g s that were asked for; it is used to its end",
+            (shot.start_s or 0.0) + piece.duration_s, shot.end_s,
+        )  # fmt: skip
+    return piece, replace(shot, start_s=None, end_s=None)
 
 
 def _vocals(path: Path, audio: AudioTrack) -> AudioTrack:

@@ -17,6 +17,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from skyreels_avatar.checks import user_path
 from skyreels_avatar.errors import InputError, MediaError
 from skyreels_avatar.media.files import partial_path
 from skyreels_avatar.media.pieces import read_piece
@@ -43,7 +44,7 @@ class WorkFolder:
     """
 
     def __init__(self, root: str | Path, fingerprint: Fingerprint):
-        self.path = Path(root).expanduser() / fingerprint.digest[:_NAME_LETTERS]
+        self.path = user_path(root) / fingerprint.digest[:_NAME_LETTERS]
         manifest = self.path / _MANIFEST
         try:
             self.path.mkdir(parents=True, exist_ok=True)

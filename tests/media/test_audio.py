@@ -170,3 +170,31 @@ def test_damaged_bytes_never_escape_as_another_error(tmp_path, rng):
             except MediaError:
                 continue
             assert np.isfinite(track.samples).all()
+
+
+@pytest.fixture
+def long_sound(tmp_path, monkeypatch):
+    """Four seconds that count as too many for memory: 0.25 s of one channel are allowed."""
+    monkeypatch.setattr("skyreels_avatar.media.audio.MAX_DECODED_BYTES", 4 * 4000)
+    samples = (np.arange(64_000) % 1000 / 4000).astype(np.float32)
+    soundfile.write(tmp_path / "long.flac", samples, 16_000)
+    return tmp_path / "long.flac", samples
+
+
+def test_a_sound_too_long_for_memory_is_refused_before_it_is_taken(long_sound, monkeypatch):
+    """Two hours of silence in a FLAC of 1.2 MB took 5.3 GB."""
+    with monkeypatch.context() as patch:
+        patch.setattr("skyreels_avatar.media.audio._Found", None)  # nothing is decoded
+        with pytest.raises(MediaError, match=r"too long to be held in memory.*--audio-start"):
+            AudioTrack.load(long_sound[0])
+
+
+def test_a_piece_of_a_sound_too_long_for_memory_is_read(long_sound):
+    path, samples = long_sound
+    piece = AudioTrack.load(path, 2.0, 2.2)
+    np.testing.assert_allclose(piece.samples, samples[32_000:35_200], atol=1e-4)
+    np.testing.assert_allclose(AudioTrack.load(path, 3.85).samples, samples[61_600:], atol=1e-4)
+    with pytest.raises(MediaError, match=r"ends at 4.00 s.*earlier start"):
+        AudioTrack.load(path, 5.0, 5.2)
+    with pytest.raises(MediaError, match="too long"):  # found while it is decoded
+        AudioTrack.load(path, 0.0, 3.0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -38,7 +40,7 @@ def test_a_sound_file_has_no_words(sound_file):
         ({"text": "hello", "audio": "a.wav"}, "not both"),
         ({"voice": "de"}, "nothing to say"),
         ({"text": " "}, "must be words"),
-        ({"text": 5}, "must be words"),
+        ({"text": 5}, "must be text"),
         ({"text": "hello", "voice": ""}, "must be words"),
     ],
 )
@@ -96,3 +98,19 @@ def test_gates_and_vocals_are_checked(fields):
     fields = fields if "text" in fields else {"audio": "a.wav", **fields}
     with pytest.raises(InputError, match=r"gate must be|without music"):
         Shot(image="p.png", **fields)
+
+
+def test_of_a_sound_too_long_for_memory_the_piece_is_read(tmp_path, monkeypatch, caplog):
+    """Two hours were decoded whole for the five seconds that were asked for."""
+    samples = (np.sin(np.arange(64_000) / 7) * 0.3).astype(np.float32)
+    AudioTrack(samples, 16_000).save(tmp_path / "a.flac")
+    shot = Shot(image="p.png", audio=tmp_path / "a.flac", start_s=3.8, end_s=4.0, gate="off")
+    usual = read_voice(shot)
+    monkeypatch.setattr("skyreels_avatar.media.audio.MAX_DECODED_BYTES", 4 * 4000)
+    np.testing.assert_array_equal(read_voice(shot).audio.samples, usual.audio.samples)
+    assert not caplog.messages
+    beyond = read_voice(replace(shot, end_s=9.0))
+    np.testing.assert_array_equal(beyond.audio.samples, usual.audio.samples)
+    assert "ends at 4.00 s" in caplog.text and "9 s" in caplog.text
+    with pytest.raises(InputError, match="too long"):
+        read_voice(replace(shot, start_s=None, end_s=None))

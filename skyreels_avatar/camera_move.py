@@ -1,0 +1,40 @@
+"""`CameraMove` as callers of this package meet it: what is wrong with one is an `InputError`."""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass
+
+from camera import moves
+from skyreels_avatar.checks import check_integer, check_number
+from skyreels_avatar.errors import InputError
+
+_MAX_SEED = 2**63 - 1  # what a torch.Generator takes
+
+
+@dataclass(frozen=True, eq=False)
+class CameraMove(moves.CameraMove):
+    """A camera move; equal to one of `camera` with the same values.
+
+    Raises:
+        InputError: unknown name or ease, or a strength outside 0 to 1.
+    """
+
+    def __post_init__(self) -> None:
+        for name in ("name", "ease"):
+            if not isinstance(getattr(self, name), str):
+                raise InputError(f"{name} of a camera move must be text")
+        check_number("strength", self.strength, float("-inf"), float("inf"))
+        try:
+            super().__post_init__()
+        except ValueError as error:
+            raise InputError(str(error)) from error
+        check_integer("seed of a camera move", self.seed, 0, _MAX_SEED)
+        if not isinstance(self.absolute, bool):
+            raise InputError("absolute of a camera move must be true or false")
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, moves.CameraMove):
+            return NotImplemented
+        return astuple(self) == astuple(other)
+
+    __hash__ = moves.CameraMove.__hash__
