@@ -14,6 +14,7 @@ import numpy as np
 from av.error import FFmpegError
 
 from skyreels_avatar.errors import MediaError
+from skyreels_avatar.media.alignment import aligned_to_picture
 from skyreels_avatar.media.files import describe, existing_file, open_container
 
 logger = logging.getLogger(__name__)
@@ -84,6 +85,8 @@ class AudioTrack:
     def load(cls, path: str | Path) -> AudioTrack:
         """Read the first sound of a file: WAV, MP3, FLAC, M4A, OGG, or a video's sound.
 
+        Of a video it begins with the first frame: with silence where its sound starts later.
+
         Raises:
             MediaError: the file is missing, empty, damaged, holds no sound, or an absurd one.
         """
@@ -91,7 +94,10 @@ class AudioTrack:
         with open_container(path, "sound") as container:
             if not container.streams.audio:
                 raise MediaError(f"{path} holds no sound ({describe(path)}); give a sound file")
-            channels, sample_rate = _decode(container, path)
+            channels, sample_rate, start_s = _decode(container, path)
+            has_picture = bool(container.streams.video)
+        if has_picture and start_s is not None:
+            channels = aligned_to_picture(channels, sample_rate, start_s, path)
         duration_s = channels.shape[1] / sample_rate
         if duration_s < MIN_DURATION_S:
             raise MediaError(
@@ -203,8 +209,10 @@ def speech_gain(blocks: Iterable[np.ndarray], sample_rate: int) -> float:
     return min(ACTIVE_RMS / rms, _MAX_GAIN) if rms > 1e-6 else 1.0
 
 
-def _decode(container: av.container.InputContainer, path: Path) -> tuple[np.ndarray, int]:
-    """Decode the first sound stream to (1 or 2, S) float32 and its sample rate in Hz."""
+def _decode(
+    container: av.container.InputContainer, path: Path
+) -> tuple[np.ndarray, int, float | None]:
+    """Decode the first sound stream to (1 or 2, S) float32, its sample rate in Hz, its start."""
     stream = container.streams.audio[0]
     if stream.codec_context is None:
         raise MediaError(f"{path} is damaged or of an unknown kind: its sound cannot be decoded")
@@ -217,7 +225,7 @@ def _decode(container: av.container.InputContainer, path: Path) -> tuple[np.ndar
     layout = "mono" if stream.codec_context.channels == 1 else "stereo"
     resampler = av.AudioResampler(format="fltp", layout=layout, rate=sample_rate)
     found = _Found(1 if layout == "mono" else 2, _expected_samples(stream, sample_rate))
-    num_packets = num_damaged = 0
+    num_packets, num_damaged, start_s = 0, 0, None
     try:
         for packet in container.demux(stream):
             num_packets += 1
@@ -227,10 +235,12 @@ def _decode(container: av.container.InputContainer, path: Path) -> tuple[np.ndar
                 num_damaged += 1
                 continue
             for frame in frames:
+                if not found.count and frame.pts is not None:
+                    start_s = float(frame.pts * frame.time_base)
                 found.add(resampler.resample(frame))
             _check_length(found.count, sample_rate, path)
         found.add(resampler.resample(None))
-    except (FFmpegError, ValueError, MemoryError) as error:
+    except (FFmpegError, ValueError, IndexError, MemoryError) as error:
         if isinstance(error, MediaError):
             raise
         raise MediaError(f"{path} is damaged: its sound cannot be decoded") from error
@@ -240,7 +250,7 @@ def _decode(container: av.container.InputContainer, path: Path) -> tuple[np.ndar
         logger.warning("%s: %d of %d pieces unreadable, left out", path, num_damaged, num_packets)
     if not found.count:
         raise MediaError(f"{path} holds 0 s of sound; at least {MIN_DURATION_S} s is needed")
-    return _without_padding(found.channels, stream, sample_rate), sample_rate
+    return _without_padding(found.channels, stream, sample_rate), sample_rate, start_s
 
 
 class _Found:
