@@ -9,7 +9,7 @@ from pathlib import Path
 
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.generate import GenerationResult, generate_request
-from skyreels_avatar.media.video import VideoReader
+from skyreels_avatar.media.video_stream import scan_video
 from skyreels_avatar.pipeline.progress import OnProgress
 from skyreels_avatar.script import GenerationRequest, SamplingParams, Shot, Speaker
 
@@ -30,6 +30,7 @@ def retalk(
     output: str | Path = "output.mp4",
     tier: str | None = None,
     seed: int = 0,
+    fps: float | None = None,
     face: str = "auto",
     num_inference_steps: int | None = None,
     start_s: float | None = None,
@@ -38,9 +39,9 @@ def retalk(
 ) -> GenerationResult:
     """Let the person in a video say something else, and return where the new video is.
 
-    Size and frame rate are the video's. Outside what may change, every pixel stays as decoded.
-    Where no mouth can be seen the video is passed through; these spans are in `unseen` of the
-    result and in a JSON file beside the output.
+    Size and, unless `fps` is given, frame rate are the video's. Outside what may change, every
+    pixel stays as decoded. Where no mouth can be seen the video is passed through; these spans
+    are in `unseen` of the result and in a JSON file beside the output.
 
     Args:
         video: the footage; the person may speak in it.
@@ -53,6 +54,7 @@ def retalk(
         length: where video and sound differ in length: see `Shot`.
         output: an .mp4 file.
         tier: as in `generate`; None is its default.
+        fps: frames per second of the result, 1 to 120; None keeps the video's constant rate.
         seed: the same seed gives the same frames on the same machine.
         face: "auto" (who speaks, else the largest), the number of a face, a point "x,y" or a box
             "x,y,w,h" in the first frame, or the file of a photo of the person.
@@ -82,7 +84,9 @@ def retalk(
     )
     sampling = SamplingParams(num_inference_steps, seed=seed)
     how = {} if tier is None else {"tier": tier}
-    how |= {"fps": VideoReader(shot.video).fps, "sampling": sampling, "subtitles": subtitles}
+    if fps is None:
+        fps = float(scan_video(shot.video).timeline.rate)
+    how |= {"fps": fps, "sampling": sampling, "subtitles": subtitles}
     request = GenerationRequest(shot, output, **how)
     result = generate_request(request, on_progress)
     _write_spans(result)

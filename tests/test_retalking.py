@@ -21,6 +21,7 @@ from skyreels_avatar.pipeline.footage import REGIONS
 from skyreels_avatar.pipeline.progress import Reporter
 from skyreels_avatar.pipeline.retalk import open_footage, read_footage
 from skyreels_avatar.retalking import dub
+from tests.media.videos import MS, write_video
 from tests.samples import write_portrait, write_voice
 
 FPS, SECONDS = 25, 1.6
@@ -232,3 +233,23 @@ def test_lengths_are_those_of_the_policy(folder, talker, length, frames):
     video = sa.VideoReader(result.path)
     assert video.num_frames == frames == result.num_frames
     assert abs(video.audio().duration_s - frames / FPS) < 1 / FPS
+
+
+def test_odd_footage_of_a_variable_rate_is_retalked_at_the_rate_asked_for(folder, talker, voice):
+    """Odd sides were refused, and pictures came at their numbers in place of their times."""
+    frames = source_of(talker)[:, :239, :299]
+    stamps = [*range(0, 800, 40), *range(800, 2400, 80)]
+    path = write_video(
+        folder / "odd.mkv", frames, stamps, MS, pixel_format="yuv444p", options={"bf": "0"}
+    )
+    output = folder / "odd.mp4"
+    command = ["retalk", "--video", str(path), "--audio", str(voice), "--length", "video"]
+    assert run([*command, "--keep", "lips", "--fps", "20", "--output", str(output)]) == 0
+    made = sa.VideoReader(output)
+    assert (made.height, made.width, made.fps, made.num_frames) == (238, 298, 20, 48)
+    assert abs(made.audio().duration_s - 2.4) < 0.01
+    brows = slice(0, 40)  # above what lips change
+    for index, picture in enumerate(made):
+        shown = np.searchsorted(stamps, (index + 0.5) * 50, side="right") - 1
+        apart = np.abs(picture[brows].astype(int) - frames[:, brows, :298]).mean((1, 2, 3))
+        assert abs(int(apart.argmin()) - shown) <= 1

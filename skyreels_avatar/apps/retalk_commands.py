@@ -72,6 +72,9 @@ def retalk_command(
         ),
     ] = Path("output.mp4"),
     tier: Annotated[str | None, typer.Option(help="A name in configs/, or a yaml file.")] = None,
+    fps: Annotated[
+        float | None, typer.Option(help="Frames per second, 1 to 120; else the video's own.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same frames.")] = 0,
     steps: Annotated[int | None, typer.Option(help="Denoising steps; else the tier's own.")] = None,
     audio_start: Annotated[float | None, typer.Option(help="Use the sound from here on.")] = None,
@@ -91,6 +94,7 @@ def retalk_command(
             output=output,
             tier=tier,
             seed=seed,
+            fps=fps,
             face=face,
             text=None if text is None else text_of(text),
             voice=voice,

@@ -14,6 +14,7 @@ import numpy as np
 from av.error import FFmpegError
 
 from skyreels_avatar.errors import MediaError
+from skyreels_avatar.media.alignment import aligned_to_picture
 from skyreels_avatar.media.files import describe, existing_file, open_container
 
 logger = logging.getLogger(__name__)
@@ -93,6 +94,8 @@ class AudioTrack:
     ) -> AudioTrack:
         """Read the first sound of a file: WAV, MP3, FLAC, M4A, OGG, or a video's sound.
 
+        Of a video it begins with the first frame: with silence where its sound starts later.
+
         Args:
             start_s, end_s: keep this piece alone, so that memory holds no more of a long sound.
 
@@ -103,7 +106,11 @@ class AudioTrack:
         with open_container(path, "sound") as container:
             if not container.streams.audio:
                 raise MediaError(f"{path} holds no sound ({describe(path)}); give a sound file")
-            channels, sample_rate = _decode(container, path, start_s or 0.0, end_s)
+            piece = (start_s or 0.0, end_s)
+            channels, sample_rate, began_s = _decode(container, path, *piece)
+            has_picture = bool(container.streams.video)
+        if has_picture and began_s is not None and piece == (0.0, None):
+            channels = aligned_to_picture(channels, sample_rate, began_s, path)
         duration_s = channels.shape[1] / sample_rate
         if duration_s < MIN_DURATION_S:
             raise MediaError(
@@ -220,8 +227,8 @@ def _decode(
     path: Path,
     start_s: float = 0.0,
     end_s: float | None = None,
-) -> tuple[np.ndarray, int]:
-    """Decode the first sound stream to (1 or 2, S) float32 and its sample rate in Hz."""
+) -> tuple[np.ndarray, int, float | None]:
+    """Decode the first sound stream to (1 or 2, S) float32, its sample rate in Hz, its start."""
     stream = container.streams.audio[0]
     if stream.codec_context is None:
         raise MediaError(f"{path} is damaged or of an unknown kind: its sound cannot be decoded")
@@ -240,7 +247,7 @@ def _decode(
         _check_memory(round(said * sample_rate), num_channels, sample_rate, path)
     stop = None if end_s is None else round(end_s * sample_rate)
     found = _Found(num_channels, expected if is_whole else 0, round(start_s * sample_rate), stop)
-    num_packets = num_damaged = 0
+    num_packets, num_damaged, began_s = 0, 0, None
     try:
         for packet in container.demux(stream):
             num_packets += 1
@@ -250,13 +257,15 @@ def _decode(
                 num_damaged += 1
                 continue
             for frame in frames:
+                if began_s is None and not found.count and frame.pts is not None:
+                    began_s = float(frame.pts * frame.time_base)
                 found.add(resampler.resample(frame))
             _check_length(found.count, sample_rate, path)
             _check_memory(found.count, num_channels, sample_rate, path)
             if found.is_complete:
                 break
         found.add(resampler.resample(None))
-    except (FFmpegError, ValueError, MemoryError) as error:
+    except (FFmpegError, ValueError, IndexError, MemoryError) as error:
         if isinstance(error, MediaError):
             raise
         raise MediaError(f"{path} is damaged: its sound cannot be decoded") from error
@@ -272,8 +281,8 @@ def _decode(
     if not found.count:
         raise MediaError(f"{path} holds 0 s of sound; at least {MIN_DURATION_S} s is needed")
     if not is_whole:
-        return found.channels, sample_rate
-    return _without_padding(found.channels, stream, sample_rate), sample_rate
+        return found.channels, sample_rate, began_s
+    return _without_padding(found.channels, stream, sample_rate), sample_rate, began_s
 
 
 class _Found:

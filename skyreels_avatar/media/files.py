@@ -8,15 +8,16 @@ from pathlib import Path
 import av
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.video.stream import VideoStream
 
 from skyreels_avatar.checks import user_path
 from skyreels_avatar.errors import MediaError
+from skyreels_avatar.media.formats import FORMAT_WHITELIST, PLAYLIST_SIGNS
 
-# Formats that open other files or addresses, or that draw text as a picture: never what a user
-# means when naming a sound or a video.
-_REFUSED_FORMATS = {"hls", "dash", "concat", "concatf", "tty", "lavfi", "imf"}
 # FFmpeg reads stills as one-frame videos under these names.
-_PICTURE_FORMATS = ("_pipe", "image2", "gif", "apng")
+_PICTURE_FORMATS = ("_pipe", "image2", "gif", "apng", "webp", "jpegxl_anim", "ico")
+_ATTACHED_PICTURE = 0x400  # AV_DISPOSITION_ATTACHED_PIC
+_COVER_CODECS = {"mjpeg", "png", "bmp", "gif", "webp", "tiff", "jpegls", "jpeg2000", "libjxl"}
 
 
 def existing_file(path: str | Path, noun: str) -> Path:
@@ -48,21 +49,37 @@ def existing_file(path: str | Path, noun: str) -> Path:
 
 
 def open_container(path: Path, noun: str) -> InputContainer:
-    """Open a sound or video file with FFmpeg; only that one file is ever read.
+    """Open a sound or video file with FFmpeg; only that one file is ever opened.
 
     Raises:
-        MediaError: FFmpeg knows no such format, or the file is damaged.
+        MediaError: FFmpeg knows no such format, the file is damaged, or it only names other files.
     """
+    # An absolute name after "file:" is taken as it stands: "a:b.mp4" is no protocol, and "%d" no
+    # number of a sequence of pictures.
+    options = {
+        "protocol_whitelist": "file",
+        "format_whitelist": FORMAT_WHITELIST,
+        "pattern_type": "none",
+    }
     try:
-        container = av.open(str(path), options={"protocol_whitelist": "file"})
+        return av.open(f"file:{path.absolute()}", options=options)
     except (FFmpegError, OSError, ValueError) as error:
+        if _is_playlist(path):
+            raise MediaError(
+                f"{path} is a playlist or a text, not a {noun} file; give the {noun} itself"
+            ) from None
         raise MediaError(
             f"{path} cannot be read as a {noun}: it is damaged or of an unknown format"
         ) from error
-    if set(container.format.name.split(",")) & _REFUSED_FORMATS:
-        container.close()
-        raise MediaError(f"{path} is a list or a text, not a {noun} file")
-    return container
+
+
+def _is_playlist(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            beginning = file.read(64)
+    except (OSError, ValueError):
+        return False
+    return beginning.removeprefix(b"\xef\xbb\xbf").lstrip().lower().startswith(PLAYLIST_SIGNS)
 
 
 def is_still(container: InputContainer) -> bool:
@@ -71,10 +88,40 @@ def is_still(container: InputContainer) -> bool:
 
 
 def has_film(container: InputContainer) -> bool:
-    """Tell whether an opened file holds moving pictures: more than a sound's cover picture."""
-    cover = av.stream.Disposition.attached_pic
-    films = [s for s in container.streams.video if not s.disposition & cover]
-    return bool(films) and not is_still(container)
+    """Tell whether an opened file holds moving pictures: more than a sound's cover picture.
+
+    A cover that is not marked as one is told by its codec and its number of frames. Packets are
+    read to count them, so open the file again before decoding.
+    """
+    if is_still(container):
+        return False
+    streams = [s for s in container.streams.video if not is_marked_cover(s)]
+    if not container.streams.audio:
+        return bool(streams)
+    covers = [s for s in streams if has_cover_codec(s)]
+    if len(covers) < len(streams) or not covers:
+        return bool(streams)
+    seen = set()
+    for packet in container.demux(covers):
+        if packet.size and packet.stream_index in seen:
+            return True
+        seen.add(packet.stream_index)
+    return False
+
+
+def disposition_of(stream: VideoStream) -> int:
+    """Return FFmpeg's flags of what a stream is for."""
+    return int(stream.disposition)
+
+
+def is_marked_cover(stream: VideoStream) -> bool:
+    """Tell whether a stream says that it is the cover picture of a sound."""
+    return bool(disposition_of(stream) & _ATTACHED_PICTURE)
+
+
+def has_cover_codec(stream: VideoStream) -> bool:
+    """Tell whether a stream is coded as single pictures are."""
+    return stream.codec_context is not None and stream.codec_context.name in _COVER_CODECS
 
 
 def describe(path: Path) -> str:

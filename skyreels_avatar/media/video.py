@@ -1,4 +1,4 @@
-"""Video as a stream of pictures: `VideoReader` out of a file, `VideoWriter` into one."""
+"""Video as a stream of pictures: `VideoWriter` into a file; out of one, `VideoReader`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 import os
 import queue
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from fractions import Fraction
 from pathlib import Path
 
@@ -20,28 +20,21 @@ from av.video.reformatter import ColorRange, Colorspace
 from skyreels_avatar.checks import user_path
 from skyreels_avatar.errors import InputError, MediaError
 from skyreels_avatar.media.audio import AudioTrack
-from skyreels_avatar.media.files import (
-    describe,
-    existing_file,
-    has_film,
-    open_container,
-    partial_path,
-)
+from skyreels_avatar.media.colour_conversion import EXACT
+from skyreels_avatar.media.files import partial_path
 from skyreels_avatar.media.soundtrack import SoundTrack, WaitingSound
+from skyreels_avatar.media.timing import exact_fps
+from skyreels_avatar.media.video_reader import VideoReader
+
+__all__ = ["VideoReader", "VideoWriter", "check_output", "exact_fps"]
 
 logger = logging.getLogger(__name__)
 
-MIN_FPS, MAX_FPS = 1.0, 120.0
 # How YUV is made of RGB, and the code by which a file says so (ISO/IEC 23091-2).
 COLOURS = {"bt709": (Colorspace.ITU709, 1), "bt601": (Colorspace.ITU601, 6)}
-_BT601_CODES = (5, 6)  # of 625 and of 525 lines: the same matrix
 _AVX512_SKX = 256  # CV_CPU_AVX512_SKX in OpenCV's headers
 _TV_RANGE = 1
-# swscale's flags: exact rounding and full chroma on the way in; without them every conversion
-# darkens by one level. Then how chroma is averaged (area) and spread again (bilinear).
-_EXACT = 0x40000 | 0x4000
-_TO_YUV = _EXACT | 0x20
-_TO_RGB = _EXACT | 0x2000 | 0x02
+_TO_YUV = EXACT | 0x20  # chroma is averaged over its area
 
 
 def check_output(path: str | Path) -> Path:
@@ -66,22 +59,6 @@ def check_output(path: str | Path) -> Path:
             raise
         raise MediaError(f"cannot write the output {path}: {error}") from error
     return path
-
-
-def exact_fps(fps: float) -> Fraction:
-    """Return frames per second as a fraction; 23.98, 29.97 and 59.94 become their true n/1001.
-
-    Raises:
-        InputError: outside 1 to 120.
-    """
-    if not MIN_FPS <= fps <= MAX_FPS:
-        raise InputError(
-            f"fps must be between {MIN_FPS:g} and {MAX_FPS:g} frames a second, got {fps:g}"
-        )
-    whole = round(fps)
-    if whole % 6 == 0 and abs(fps - whole / 1.001) < 0.006:
-        return Fraction(whole * 1000, 1001)
-    return Fraction(fps).limit_denominator(1000)
 
 
 class VideoWriter:
@@ -232,76 +209,6 @@ class VideoWriter:
                 self._audio.close()
 
 
-class VideoReader:
-    """Read a video's frames, upright, in order.
-
-    Raises:
-        MediaError: the file is missing, empty, damaged, or holds no moving picture.
-    """
-
-    def __init__(self, path: str | Path):
-        self.path = existing_file(path, "video")
-        with open_container(self.path, "video") as container:
-            if not has_film(container):
-                raise MediaError(f"{self.path} is {describe(self.path)}, not a video")
-            stream = container.streams.video[0]
-            if stream.codec_context is None:
-                raise MediaError(f"{self.path} cannot be decoded: its kind of video is unknown")
-            rate = stream.average_rate or stream.guessed_rate
-            if not rate:
-                raise MediaError(f"{self.path} is damaged: its frame rate is not known")
-            self.fps = float(rate)
-            coded = stream.codec_context.colorspace
-            self.colour = "bt601" if coded in _BT601_CODES else "bt709"
-            self.num_frames = stream.frames or _count_frames(self.path)
-        first = next(iter(self), None)
-        if first is None or self.num_frames < 1:
-            raise MediaError(f"{self.path} is damaged: no frame can be decoded")
-        self.height, self.width = first.shape[:2]
-        self._frames: Iterator[np.ndarray] = iter(())
-        self._position = self.num_frames
-
-    @property
-    def duration_s(self) -> float:
-        """Length of the moving picture in seconds."""
-        return self.num_frames / self.fps
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        """Yield (H, W, 3) uint8 sRGB frames from the first to the last."""
-        with open_container(self.path, "video") as container:
-            container.streams.video[0].thread_type = "AUTO"
-            try:
-                for frame in container.decode(video=0):
-                    yield _upright_rgb(frame)
-            except FFmpegError as error:
-                raise MediaError(f"{self.path} is damaged: a frame cannot be decoded") from error
-
-    def read(self, start: int, stop: int) -> np.ndarray:
-        """Return frames start to stop as (F, H, W, 3) uint8; reading forwards is fastest."""
-        if not 0 <= start < stop <= self.num_frames:
-            raise InputError(
-                f"frames must be in 0 <= start < stop <= {self.num_frames}, got {start}, {stop}"
-            )
-        if start < self._position:
-            self._frames, self._position = iter(self), 0
-        out = np.empty((stop - start, self.height, self.width, 3), np.uint8)
-        while self._position < stop:
-            pixels = next(self._frames, None)
-            if pixels is None:
-                raise MediaError(f"{self.path} is cut off after frame {self._position}")
-            if self._position >= start:
-                out[self._position - start] = pixels
-            self._position += 1
-        return out
-
-    def audio(self) -> AudioTrack | None:
-        """Return the video's sound, None when it has none."""
-        with open_container(self.path, "video") as container:
-            if not container.streams.audio:
-                return None
-        return AudioTrack.load(self.path)
-
-
 def _repeatable_options() -> dict[str, str]:
     """Return what x264 needs to give the same bytes for the same frames.
 
@@ -337,16 +244,3 @@ def _to_yuv(pixels: np.ndarray, index: int, fps: Fraction, colour: str) -> av.Vi
     )
     frame.pts, frame.time_base = index, 1 / fps
     return frame
-
-
-def _upright_rgb(frame: av.VideoFrame) -> np.ndarray:
-    # Files without a colour tag follow the custom of players: HD is BT.709, smaller is BT.601.
-    pixels = frame.reformat(format="rgb24", interpolation=_TO_RGB).to_ndarray()
-    turns = round(frame.rotation / 90) % 4
-    return np.rot90(pixels, turns) if turns else pixels
-
-
-def _count_frames(path: Path) -> int:
-    """Count the frames of a file whose header does not say (Matroska, WebM), without decoding."""
-    with open_container(path, "video") as container:
-        return sum(packet.size > 0 for packet in container.demux(video=0))

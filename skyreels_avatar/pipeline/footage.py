@@ -6,7 +6,6 @@ import itertools
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -38,13 +37,13 @@ class Footage:
     """Frames of a video by their place in the output; read forwards, safe for several threads.
 
     Args:
-        path: the video.
+        video: the video; its own position is left alone.
         source: (N,) which frame of it each frame of the output shows.
         size: height and width that are shown; rows and columns beyond are left out.
     """
 
-    def __init__(self, path: Path, source: np.ndarray, size: tuple[int, int]):
-        self._reader = VideoReader(path)
+    def __init__(self, video: VideoReader, source: np.ndarray, size: tuple[int, int]):
+        self._reader = video.reopened()
         self.source = np.asarray(source, np.int64)
         self.size = size
         self._lock = threading.Lock()

@@ -85,14 +85,20 @@ def read_footage(request: GenerationRequest) -> FootageFiles:
     else:
         heard = read_voice(shot)
         audio, voices, spoken = heard.audio, (heard.driving,), heard.spoken
+    height, width = video.height // 2 * 2, video.width // 2 * 2
+    if (height, width) != (video.height, video.width):
+        logger.warning(
+            "%s is %dx%d; a video needs even sides, so %dx%d of it is used",
+            video.path, video.width, video.height, width, height,
+        )  # fmt: skip
     plan = plan_length(shot.length, audio.duration_s, video.num_frames, video.fps, request.fps)
     return FootageFiles(
         video,
         audio.lasting(plan.duration_s),
         tuple(voice.lasting(plan.duration_s) for voice in voices),
         np.array([plan.index(frame) for frame in range(plan.num_frames)]),
-        video.height // 2 * 2,
-        video.width // 2 * 2,
+        height,
+        width,
         spoken,
     )
 
@@ -123,7 +129,7 @@ def open_footage(
     voices = [files.voices[i] for i in speaking] or files.voices[:1]
     takes = [_watched(files.video, face, components, on_frame) for face in faces]
     with torch.no_grad():
-        footage = Footage(files.video.path, files.source, (files.height, files.width))
+        footage = Footage(files.video, files.source, (files.height, files.width))
         references = [FootageReference(footage, scenes, shot.keep, vae) for scenes in takes]
     unseen = tuple(
         UnseenSpan(round(start / request.fps, 3), round(stop / request.fps, 3), reason)
@@ -137,7 +143,7 @@ def open_footage(
         )  # fmt: skip
     plan = plan_request(request, files, tier)
     sound = open_sound(voices, components.audio_encoder)
-    portrait, face = _best_view(takes[0])
+    portrait, face = _best_view(takes[0], files.height, files.width)
     return OpenShot(
         portrait,
         face,
@@ -168,12 +174,14 @@ def _watched(
     return _takes[key]
 
 
-def _best_view(scenes: list[Scene]) -> tuple[Portrait, Face]:
+def _best_view(scenes: list[Scene], height: int, width: int) -> tuple[Portrait, Face]:
     """Return the picture in which a face is most at rest, and the face in it."""
     scene = next((scene for scene in scenes if scene.speaks.any()), scenes[0])
     landmarks = scene.landmarks[scene.rest]
-    visibility = visibility_of(landmarks, *scene.picture.shape[:2])
-    return Portrait(scene.picture), Face(box_of(landmarks), landmarks, 1.0, visibility)
+    visibility = visibility_of(landmarks, height, width)
+    return Portrait(scene.picture[:height, :width]), Face(
+        box_of(landmarks), landmarks, 1.0, visibility
+    )
 
 
 def read_any(request: GenerationRequest) -> ShotFiles | FootageFiles:

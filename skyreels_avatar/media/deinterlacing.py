@@ -1,0 +1,80 @@
+"""Interlaced frames: the lines of two instants merged into whole pictures of one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import av
+from av.error import FFmpegError
+from av.filter import Graph
+from av.video.stream import VideoStream
+
+# Codecs whose decoders do not mark frames as interlaced; the file may say so.
+_UNMARKED_CODECS = {"rawvideo", "v210", "v410", "ffv1", "huffyuv", "ffvhuff", "utvideo", "magicyuv"}
+_INTERLACED_ORDERS = (2, 3, 4, 5)  # AV_FIELD_TT, BB, TB, BT
+
+
+def is_woven(stream: VideoStream) -> bool:
+    """Tell whether a file says that all frames are interlaced, and its decoder will not."""
+    context = stream.codec_context
+    order = getattr(context, "field_order", 0)  # PyAV has it from version 18 on
+    return context.name in _UNMARKED_CODECS and order in _INTERLACED_ORDERS
+
+
+def deinterlaced(frames: Iterator[av.VideoFrame], every: bool) -> Iterator[av.VideoFrame]:
+    """Yield as many frames, those that are interlaced without combs; stamps stay.
+
+    Args:
+        every: whether also those are interlaced that are not marked.
+    """
+    for frame in frames:
+        if every or frame.interlaced_frame:
+            yield from _filtered(frame, frames, every)
+            return
+        yield frame
+
+
+def _filtered(
+    first: av.VideoFrame, frames: Iterator[av.VideoFrame], every: bool
+) -> Iterator[av.VideoFrame]:
+    graph, stamps = None, []
+    frame: av.VideoFrame | None = first
+    shape = None
+    while frame is not None:
+        if shape != (frame.width, frame.height, frame.format.name):
+            if graph is not None:
+                yield from _pulled(graph, None, stamps)
+            shape = frame.width, frame.height, frame.format.name
+            graph = _graph(frame, every)
+        stamps.append(frame.pts)
+        yield from _pulled(graph, frame, stamps)
+        frame = next(frames, None)
+    yield from _pulled(graph, None, stamps)
+
+
+def _graph(frame: av.VideoFrame, every: bool) -> Graph:
+    graph = Graph()
+    source = graph.add_buffer(
+        width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base
+    )
+    deint = "all" if every else "interlaced"
+    merge = graph.add("bwdif", f"mode=send_frame:parity=auto:deint={deint}")
+    sink = graph.add("buffersink")
+    source.link_to(merge)
+    merge.link_to(sink)
+    graph.configure()
+    return graph
+
+
+def _pulled(
+    graph: Graph, frame: av.VideoFrame | None, stamps: list[int | None]
+) -> Iterator[av.VideoFrame]:
+    """Yield what comes out of a filter, which keeps order and number, for a frame or the end."""
+    graph.push(frame)
+    while stamps:
+        try:
+            found = graph.pull()
+        except (FFmpegError, EOFError, BlockingIOError):
+            return
+        found.pts = stamps.pop(0)
+        yield found
