@@ -38,7 +38,6 @@ def main() -> None:
     print("installing the other packages: 2 to 5 minutes, 400 MB to download", flush=True)
     if subprocess.call([*PIP, "--editable", f"{ROOT}[{EXTRAS}]"]):
         sys.exit("error: not everything could be installed, see above; `make` goes on from here")
-    subprocess.run([*PIP, "matplotlib", "attrs", "protobuf", "absl-py", "flatbuffers"]) and subprocess.run([*PIP, "--no-deps", "mediapipe==0.10.21"])  # fmt: skip  # noqa: E501
     print("importing every package", flush=True)
     needed = re.findall(r'"([a-z_-]+)>=', (ROOT / "pyproject.toml").read_text())
     check_imports([name for name in needed if is_installed(name)])

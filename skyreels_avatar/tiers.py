@@ -19,6 +19,7 @@ from skyreels_avatar.documents import read_mapping
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.memory import parse_memory
 
+FACE_NETWORKS = "nano/face_networks.safetensors"  # of every tier, for `asset_path`
 MODELS_VARIABLE = "SKYREELS_AVATAR_MODELS"
 _MODELS = "models/"
 _BUCKETS = ("480p", "540p", "720p")

@@ -15,8 +15,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from rich.text import Text
+from safetensors import safe_open
 
 from skyreels_avatar.errors import AvatarError, install_command, pip_command
+from skyreels_avatar.tiers import FACE_NETWORKS, asset_path
 
 EXTRAS = {
     "voice": ("says a text, in 100 languages (espeak-ng)", "espeakng-loader"),
@@ -163,9 +165,11 @@ def _pictures() -> str:
 
 
 def _faces() -> str:
-    if not _is_installed("mediapipe"):
-        raise AvatarError("mediapipe 0.10.21 is not installed")
-    return f"mediapipe {version('mediapipe')} with its face mesh"
+    path = asset_path(FACE_NETWORKS)
+    if not path.is_file():
+        raise AvatarError(f"no face networks at {path}; install the package again")
+    with safe_open(path, framework="np") as file:
+        return f"detectors, face mesh, segmentation and hands in {len(file.keys())} tensors"
 
 
 def _weights(tier: str) -> str:

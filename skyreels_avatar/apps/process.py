@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def quiet_native_code(verbose: bool) -> Iterator[None]:
-    """Drop what compiled libraries print on stderr; mediapipe writes notes to its developers.
+    """Drop what compiled libraries print on stderr: notes to their developers.
 
     Python's own stderr goes on to where it went. `verbose` leaves everything as it is.
     """

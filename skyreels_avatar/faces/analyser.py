@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 
 from skyreels_avatar.errors import InputError
-from skyreels_avatar.faces.graphs import NUM_LANDMARKS, Detector, MeshNetwork
 from skyreels_avatar.faces.identity_check import IdentityCheck
+from skyreels_avatar.faces.networks import NUM_LANDMARKS, Detector, MeshNetwork
 from skyreels_avatar.faces.region import (
     CROP_SIZE,
     ROI_SCALE,
@@ -96,9 +96,9 @@ def visibility_of(landmarks: np.ndarray, height: int, width: int) -> float:
 
 
 class FaceAnalyser:
-    """Finds faces and their mesh points; holds the networks, loaded at the first use.
+    """Finds faces and their mesh points; the networks are loaded at the first use.
 
-    Not safe for several threads at once: give each thread its own.
+    Several threads may use one analyser at once.
     """
 
     def __init__(self, max_faces: int = 8) -> None:
@@ -157,7 +157,7 @@ class FaceAnalyser:
         Args:
             frames: each (H, W, 3) uint8 sRGB, all of one size.
             face: where the face is in the first frame; default the largest.
-            num_crops: 1 to 3 crops of the same frame whose points are averaged. 3 cost 2.5 times
+            num_crops: 1 to 3 crops of the same frame whose points are averaged. 3 cost twice
                 as much and shake 14 to 45 % less (second differences, six clips); evaluation
                 uses 1, by which its figures were defined.
         """
@@ -315,23 +315,22 @@ class FaceAnalyser:
         yield soft
         yield cv2.normalize(soft, None, 0, 255, cv2.NORM_MINMAX)
 
-    def _points(self, pixels: np.ndarray, region: Region) -> tuple[np.ndarray, float]:
-        """Run the mesh once; return (478, 3) points in picture pixels and the score."""
+    def _points(self, pixels: np.ndarray, *regions: Region) -> tuple[np.ndarray, float]:
+        """Return the mean mesh (478, 3) of some regions, in picture pixels, and the mean score."""
         if self._mesh is None:
             self._mesh = MeshNetwork()
-        points, score = self._mesh(cut(pixels, region))
-        back = cv2.invertAffineTransform(region.matrix())
-        points[:, :2] = points[:, :2] @ back[:, :2].T + back[:, 2]
-        points[:, 2] *= region.side / CROP_SIZE
-        return points.astype(np.float32), score
+        points, scores = self._mesh(np.stack([cut(pixels, region) for region in regions]))
+        for mesh, region in zip(points, regions):
+            back = cv2.invertAffineTransform(region.matrix())
+            mesh[:, :2] = mesh[:, :2] @ back[:, :2].T + back[:, 2]
+            mesh[:, 2] *= region.side / CROP_SIZE
+        return points.mean(0).astype(np.float32), float(scores.mean())
 
     def _average(
         self, pixels: np.ndarray, region: Region, num_crops: int
     ) -> tuple[np.ndarray, float]:
         """Run the mesh on crops near a region; return the mean points and the mean score."""
-        runs = [self._points(pixels, region.shifted(*shift)) for shift in _NEARBY[:num_crops]]
-        landmarks = np.mean([points for points, _ in runs], 0, dtype=np.float64)
-        return landmarks.astype(np.float32), float(np.mean([score for _, score in runs]))
+        return self._points(pixels, *(region.shifted(*shift) for shift in _NEARBY[:num_crops]))
 
     def _refine(self, pixels: np.ndarray, region: Region, average: bool = True) -> Face | None:
         """Run the mesh until its own crop no longer moves, then average a few nearby crops."""

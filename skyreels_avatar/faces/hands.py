@@ -7,7 +7,7 @@ from functools import cache
 import cv2
 import numpy as np
 
-from skyreels_avatar.faces.graphs import HandNetwork
+from skyreels_avatar.faces.networks import HandNetwork
 
 LEAST_SCORE = 0.8
 _FINGERS = [[first, first + 1, first + 2, first + 3] for first in (1, 5, 9, 13, 17)]

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from skyreels_avatar.faces.analyser import Face
-from skyreels_avatar.faces.graphs import Segmenter
+from skyreels_avatar.faces.networks import Segmenter
 
 WORK_PX = 640  # long side at which masks are refined
 FACE_OVAL = [10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400]

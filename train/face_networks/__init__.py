@@ -1,0 +1,1 @@
+"""One-time conversion of mediapipe's networks to a weight file of ours."""
