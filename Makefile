@@ -10,8 +10,8 @@
 # PYTHON=python3.12 chooses the Python, TORCH=cpu or TORCH=cuda the build of torch.
 
 SHELL := /bin/bash
-PYTHON ?= $(shell for python in python3 python3.12 python3.11 python3.10 python; do \
-	$$python -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' \
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.10 python; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
 	2>/dev/null && echo $$python && break; done)
 PINS := $(shell cat pyproject.toml requirements/* | cksum | tr -d ' ')
 READY := .venv/.ready-$(PINS)
@@ -73,7 +73,7 @@ lint: $(READY)
 install: $(READY)
 
 $(READY): pyproject.toml $(wildcard requirements/*)
-	@test -n "$(PYTHON)" || { echo "error: no Python 3.10 to 3.12 was found; name one: make" \
+	@test -n "$(PYTHON)" || { echo "error: no Python 3.10 or newer was found; name one: make" \
 		"PYTHON=/path/to/python3" >&2; exit 1; }
 	@$(BIN)/python -c 'import pip, sys; sys.exit(sys.prefix == sys.base_prefix)' 2>/dev/null || \
 		$(PYTHON) -m venv --clear .venv
