@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import json
-import os
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from skyreels_avatar.checks import user_path
 from skyreels_avatar.errors import MediaError
+from skyreels_avatar.media.files import replacing
 from skyreels_avatar.media.speech import SpokenText, SpokenWord
 
 KINDS = ("srt", "vtt", "lrc", "json")
@@ -53,14 +53,11 @@ def write_subtitles(spoken: SpokenText, path: Path) -> Path:
         MediaError: see `subtitle_path`, or the file cannot be written.
     """
     path = subtitle_path(path, Path(path))
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        partial.write_text(subtitle_text(spoken, path.suffix.lower()[1:]), encoding="utf-8")
-        os.replace(partial, path)
+        with replacing(path) as partial:
+            partial.write_text(subtitle_text(spoken, path.suffix.lower()[1:]), encoding="utf-8")
     except OSError as error:
         raise MediaError(f"cannot write the subtitles {path}: {error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
     return path
 
 

@@ -337,8 +337,7 @@ class SpeechSound:
     def __init__(self, voices: Sequence[AudioTrack], tokens: torch.nn.Module):
         self._features = []
         for voice in voices:
-            mono = AudioTrack(voice.samples, voice.sample_rate, voice.path)
-            heard = at_loudness(mono.resampled(SAMPLE_RATE))
+            heard = at_loudness(voice.mono().resampled(SAMPLE_RATE))
             self._features.append(tokens.encoder(heard.samples).to(tokens.projector.dtype))
         self._projector = tokens.projector
 
