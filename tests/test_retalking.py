@@ -140,7 +140,7 @@ def test_where_no_face_is_seen_the_video_is_passed_through(folder, talker, voice
     assert [span.reason for span in result.unseen] == ["no face"]
     assert result.unseen[0].start_s == pytest.approx(12 / FPS, abs=0.081)
     assert result.unseen[0].end_s == pytest.approx(28 / FPS, abs=0.081)
-    said = json.loads((folder / "out.json").read_text())
+    said = json.loads((folder / "out.unseen.json").read_text())
     assert said["unseen"][0]["reason"] == "no face"
     made, _ = retalked(gone, voice, keep="lips")
     assert (made[12:28] == source_of(gone)[12:28]).all()

@@ -9,6 +9,7 @@ from skyreels_avatar.film.assemble import RenderedShot
 from skyreels_avatar.film.render import FilmResult
 from skyreels_avatar.film.sound import load_sound
 from skyreels_avatar.media.files import replacing
+from skyreels_avatar.media.outputs import check_regular
 from skyreels_avatar.script import Script
 
 
@@ -22,6 +23,7 @@ def check_edit_list(path: Path) -> None:
     _otio()
     if path.suffix.lower() != ".otio":
         raise InputError(f"an edit list ends in .otio, got {path}")
+    check_regular(path, "edit list")
     if not path.parent.is_dir():
         raise InputError(f"the folder of the edit list {path} does not exist; create it first")
 

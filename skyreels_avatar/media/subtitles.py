@@ -12,6 +12,7 @@ from pathlib import Path
 from skyreels_avatar.checks import user_path
 from skyreels_avatar.errors import MediaError
 from skyreels_avatar.media.files import replacing
+from skyreels_avatar.media.outputs import check_regular
 from skyreels_avatar.media.speech import SpokenText, SpokenWord
 
 KINDS = ("srt", "vtt", "lrc", "json")
@@ -41,6 +42,7 @@ def subtitle_path(wanted: str | Path, video: Path) -> Path:
     path = video.with_suffix(f".{str(wanted).lower()}") if beside else user_path(wanted)
     if path.suffix.lower()[1:] not in KINDS:
         raise MediaError(f"subtitles must end in .{', .'.join(KINDS)}, got {path}")
+    check_regular(path, "subtitle file")
     if not path.parent.is_dir():
         raise MediaError(f"cannot write {path}: there is no folder {path.parent}; make it first")
     return path

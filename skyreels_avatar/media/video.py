@@ -52,8 +52,7 @@ def check_output(path: str | Path) -> Path:
             raise MediaError(f"the output {path} is a folder; give the name of a file in it")
         if not path.parent.is_dir():
             raise MediaError(f"the folder of the output {path} does not exist; create it first")
-        if path.exists() and not path.is_file():
-            raise MediaError(f"the output {path} is a pipe or a device; give the name of a file")
+        check_regular(path)
         probe = partial_path(Path(os.path.realpath(path)))
         probe.touch()
         probe.unlink()

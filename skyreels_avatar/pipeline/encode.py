@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -292,7 +293,9 @@ def _plate_of(
     beside = opened.surroundings or Surroundings(opened.portrait, 0, 0)
     faces = [shifted(one, beside.left, beside.top) for one in opened.faces]
     with ThreadPoolExecutor(1, thread_name_prefix="pipeline") as pool:
-        looking = pool.submit(lambda: [occluder_in(pixels, one, network) for one in opened.faces])
+        looking = pool.submit(
+            copy_context().run, lambda: [occluder_in(pixels, one, network) for one in opened.faces]
+        )
         mask = torch.as_tensor(person_mattes(beside.picture.pixels, faces).max(0))
         fronts = looking.result()
     plate = Plate(beside.picture.as_tensor(), mask, beside.left, beside.top)

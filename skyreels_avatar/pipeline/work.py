@@ -18,7 +18,7 @@ from skyreels_avatar.checks import user_path
 from skyreels_avatar.errors import InputError, MediaError
 from skyreels_avatar.media.files import remove_if_left_over, replacing
 from skyreels_avatar.media.pieces import read_piece
-from skyreels_avatar.pipeline.fingerprint import Fingerprint
+from skyreels_avatar.pipeline.fingerprint import Fingerprint, ReadFiles
 from skyreels_avatar.pipeline.plan import Segment, ShotPlan
 
 logger = logging.getLogger(__name__)
@@ -34,12 +34,14 @@ class WorkFolder:
         root: a folder of the user's; made if it is not there. Every shot has a folder of its own in
             it, named by its fingerprint: shots never touch each other's files.
         fingerprint: of the shot.
+        read: its files; what was made of others than the fingerprint's is not kept.
 
     Raises:
         InputError: the folder cannot be made or written, or its manifest is another shot's.
     """
 
-    def __init__(self, root: str | Path, fingerprint: Fingerprint):
+    def __init__(self, root: str | Path, fingerprint: Fingerprint, read: ReadFiles | None = None):
+        self._read = read
         self.path = user_path(root) / fingerprint.digest[:_NAME_LETTERS]
         manifest = self.path / _MANIFEST
         try:
@@ -49,7 +51,7 @@ class WorkFolder:
             else:
                 text = json.dumps(fingerprint.to_dict(), indent=2, ensure_ascii=False)
                 with replacing(manifest) as partial:
-                    partial.write_text(text, encoding="utf-8")
+                    partial.write_text(text, encoding="utf-8", errors="surrogateescape")
         except (OSError, ValueError) as error:
             if isinstance(error, InputError):
                 raise
@@ -101,8 +103,23 @@ class WorkFolder:
         try:
             with replacing(path) as partial:
                 save_file({"latents": latents.cpu().contiguous()}, partial)
+                self.check_files()
         except (SafetensorError, OSError) as error:
             raise InputError(f"cannot write the work folder {self.path}: {error}") from error
+
+    def check_files(self, made: Path | None = None) -> None:
+        """Remove what was just made if a file of the shot has changed meanwhile.
+
+        Raises:
+            InputError: one has.
+        """
+        try:
+            if self._read is not None:
+                self._read.check()
+        except InputError:
+            if made is not None:
+                made.unlink(missing_ok=True)
+            raise
 
     def sweep(self) -> None:
         """Remove what processes that were killed have left half written."""
