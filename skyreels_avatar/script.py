@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import itertools
 import json
-import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
@@ -29,8 +28,6 @@ from skyreels_avatar.media.subtitles import subtitle_path
 from skyreels_avatar.media.video import exact_fps
 from skyreels_avatar.memory import parse_memory
 from skyreels_avatar.speaker import Speaker, check_face, checked_speakers
-
-logger = logging.getLogger(__name__)
 
 MAX_SEED = 2**63 - 1
 MAX_STEPS = 1000
@@ -315,13 +312,7 @@ def _parse_move(value: object) -> CameraMove:
     try:
         if isinstance(value, str):
             _check_move_name(value.partition(":")[0].strip())
-            move = CameraMove.parse(value)
-            if 0 < move.strength < 0.01 and "%" not in value:
-                logger.warning(
-                    "camera %s is %g%% of the move, which is hardly visible; did you mean %g%%?",
-                    value, 100 * move.strength, 1e4 * move.strength,
-                )  # fmt: skip
-            return move
+            return CameraMove.parse(value)
         values = dict(value)
         values["name"] = values.pop("move", values.pop("name", "static"))
         _check_move_name(values["name"])
