@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
 from skyreels_avatar import __version__
 from skyreels_avatar.apps.console import (
     confirm_overwriting,
@@ -274,7 +275,8 @@ def evaluate_command(
 def doctor_command(
     tier: Tier = "nano",
     load: Annotated[
-        bool, typer.Option("--load", metavar=" ", help="Load the networks too, which takes seconds.")
+        bool,
+        typer.Option("--load", metavar=" ", help="Load the networks too, which takes seconds."),
     ] = False,
 ) -> None:
     """Say what this machine has, what is missing, and what adds it."""

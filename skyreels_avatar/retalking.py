@@ -11,6 +11,7 @@ from skyreels_avatar.errors import InputError, MediaError
 from skyreels_avatar.generate import GenerationResult, generate_request
 from skyreels_avatar.media.files import replacing
 from skyreels_avatar.media.outputs import check_outputs
+from skyreels_avatar.media.subtitles import subtitle_path
 from skyreels_avatar.media.video_stream import scan_video
 from skyreels_avatar.pipeline.progress import OnProgress
 from skyreels_avatar.script import GenerationRequest, SamplingParams, Shot, Speaker
@@ -135,6 +136,14 @@ def outputs_of(output: Path, audios: Sequence[Path]) -> list[Path]:
     if len(set(outputs)) < len(outputs):
         raise InputError("the voices need different file names, since the videos get them")
     return outputs
+
+
+def files_of(output: Path, audios: Sequence[Path], subtitles: str | None = None) -> list[Path]:
+    """Return the videos that `dub` writes and their subtitles: see `outputs_of`."""
+    videos = outputs_of(output, audios)
+    if subtitles is None:
+        return videos
+    return [*videos, *(subtitle_path(subtitles, video) for video in videos)]
 
 
 def _check_outputs(request: GenerationRequest) -> None:

@@ -15,7 +15,7 @@ from skyreels_avatar.media.speech import (
 )
 from skyreels_avatar.media.subtitles import subtitle_path, write_subtitles
 
-__all__ = ["DEFAULT_VOICE", "list_voices", "read_text", "write_speech"]
+__all__ = ["DEFAULT_VOICE", "list_voices", "read_text", "subtitle_path", "write_speech"]
 
 
 def write_speech(

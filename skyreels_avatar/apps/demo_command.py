@@ -21,7 +21,10 @@ def register_demo_command(app: typer.Typer) -> None:
         output: Output = Path("demo.mp4"),
         overwrite: Overwrite = False,
         film: Annotated[
-            bool, typer.Option("--film", metavar=" ", help="A film of three shots instead, in some minutes.")
+            bool,
+            typer.Option(
+                "--film", metavar=" ", help="A film of three shots instead, in some minutes."
+            ),
         ] = False,
     ) -> None:
         """Make a video of the portrait and the voice that come with this package."""

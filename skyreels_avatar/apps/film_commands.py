@@ -63,10 +63,11 @@ def render_command(
 
     A film is replaced without asking where its own work folder shows that an earlier run made it.
     """
-    from skyreels_avatar.apps.films import render
-    from skyreels_avatar.film.edit_list import check_edit_list, write_edit_list
-    from skyreels_avatar.film.read import read_script
-    from skyreels_avatar.film.render import WORK_SUFFIX, check_outputs
+    with _progress_bar():  # the first second goes into imports
+        from skyreels_avatar.apps.films import render
+        from skyreels_avatar.film.edit_list import check_edit_list, write_edit_list
+        from skyreels_avatar.film.read import read_script
+        from skyreels_avatar.film.render import WORK_SUFFIX, check_outputs
 
     numbers, script = shot_numbers(only), read_script(film)
     if otio is not None:

@@ -87,9 +87,10 @@ def retalk_command(
     overwrite: Overwrite = False,
 ) -> None:
     """Let the person in a video say something else; all the rest stays as it is."""
-    from skyreels_avatar.retalking import dub, outputs_of
+    with progress_bar(stderr):  # the first second goes into imports
+        from skyreels_avatar.retalking import dub, files_of
 
-    confirm_overwriting(outputs_of(output, audio or []), overwrite)
+    confirm_overwriting(files_of(output, audio or [], subtitles), overwrite)
     with progress_bar(stderr) as on_progress:
         results = dub(
             video,

@@ -76,9 +76,10 @@ def speak_command(
     ] = None,
 ) -> None:
     """Say a text into a sound file, offline, with subtitles if wanted."""
-    from skyreels_avatar.speak import read_text, write_speech
+    from skyreels_avatar.speak import read_text, subtitle_path, write_speech
 
-    confirm_overwriting([output], overwrite)
+    words = None if subtitles is None else subtitle_path(subtitles, output)
+    confirm_overwriting([output, words], overwrite)
     if (text is None) == (file is None):
         raise InputError('give either the text, as in speak "hello", or --file, and not both')
     said = read_text(file) if text is None else text_of(text)
