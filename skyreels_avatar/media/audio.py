@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from skyreels_avatar.errors import MediaError
 from skyreels_avatar.media.alignment import aligned_to_picture
 from skyreels_avatar.media.downmix import downmix, without_offset
 from skyreels_avatar.media.files import describe, existing_file, open_container, replacing
+from skyreels_avatar.media.resample import resample
 
 logger = logging.getLogger(__name__)
 
@@ -137,7 +138,7 @@ class AudioTrack:
         """Return the same sound at another sample rate (polyphase filter, no delay)."""
         if sample_rate == self.sample_rate:
             return self
-        return self._mapped(lambda x: _resample(x, self.sample_rate, sample_rate), sample_rate)
+        return self._mapped(lambda x: resample(x, self.sample_rate, sample_rate), sample_rate)
 
     def cut(self, start_s: float | None = None, end_s: float | None = None) -> AudioTrack:
         """Return the piece from `start_s` to `end_s`; None means the beginning, the end."""
@@ -382,45 +383,3 @@ def _check_memory(num_samples: int, num_channels: int, sample_rate: int, path: P
             f"{sample_rate} Hz at most {hours:.1f} hours are; use a piece of it (--audio-start and "
             "--audio-end), or make it mono at 16000 Hz first"
         )
-
-
-def resampled_blocks(channels: np.ndarray, from_rate: int, to_rate: int) -> Iterator[np.ndarray]:
-    """Yield (C, S) at another sample rate, about a second at a time, to ceil(S to / from) samples.
-
-    The resampler works on a copy in double precision, so a long sound in one piece would take ten
-    times its own memory.
-    """
-    if from_rate == to_rate:
-        for start in range(0, channels.shape[-1], from_rate):
-            yield channels[:, start : start + from_rate]
-        return
-    left = -(-channels.shape[-1] * to_rate // from_rate)
-    # FFmpeg's resampler is loaded already; scipy.signal takes half a second to import.
-    resamplers = [av.AudioResampler("fltp", "mono", to_rate) for _ in channels]
-    for start in range(0, channels.shape[-1] + from_rate, from_rate):
-        block = channels[:, start : start + from_rate]
-        pieces = [
-            _fed(resampler, channel, from_rate) for resampler, channel in zip(resamplers, block)
-        ]
-        found = np.stack(pieces)[:, :left]
-        left -= found.shape[1]
-        yield found
-    if left:
-        yield np.zeros((len(channels), left), np.float32)
-
-
-def _fed(resampler: av.AudioResampler, samples: np.ndarray, sample_rate: int) -> np.ndarray:
-    """Return what comes out of a resampler for a block (S,), or at the end for an empty one."""
-    frame = None
-    if len(samples):
-        frame = av.AudioFrame.from_ndarray(
-            np.ascontiguousarray(samples[None], np.float32), format="fltp", layout="mono"
-        )
-        frame.sample_rate = sample_rate
-    pieces = [piece.to_ndarray()[0] for piece in resampler.resample(frame)]
-    return np.concatenate([*pieces, np.zeros(0, np.float32)])
-
-
-def _resample(samples: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
-    blocks = resampled_blocks(np.atleast_2d(samples), from_rate, to_rate)
-    return np.concatenate(list(blocks), axis=1).reshape(*samples.shape[:-1], -1)

@@ -11,7 +11,8 @@ import av
 import numpy as np
 
 from skyreels_avatar.errors import MediaError
-from skyreels_avatar.media.audio import AudioTrack, resampled_blocks
+from skyreels_avatar.media.audio import AudioTrack
+from skyreels_avatar.media.resample import resampled_blocks
 
 _AAC_FRAME = 1024
 PLAYED_HZ = 48_000
