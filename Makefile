@@ -38,12 +38,12 @@ help:
 demo: $(READY)
 	@mkdir -p "$$(dirname "$$OUTPUT")"
 	@$(BIN)/skyreels-avatar generate --image "$$IMAGE" --audio "$$AUDIO" --prompt "$$PROMPT" \
-		--camera "$$CAMERA" --size "$$SIZE" --output "$$OUTPUT"
+		--camera "$$CAMERA" --size "$$SIZE" --output "$$OUTPUT" --overwrite
 
 demo-film: $(READY)
 	@mkdir -p "$$(dirname "$$FILM_OUTPUT")"
 	@$(BIN)/skyreels-avatar plan "$$FILM"
-	@$(BIN)/skyreels-avatar render "$$FILM" --output "$$FILM_OUTPUT"
+	@$(BIN)/skyreels-avatar render "$$FILM" --output "$$FILM_OUTPUT" --overwrite
 
 # One thread a worker: two workers of two threads on two cores would wait for each other.
 test: $(READY)

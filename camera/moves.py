@@ -6,6 +6,7 @@ that a strength of 50% is half the distance or half the angle of 100%.
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ import torch
 from torch import Tensor
 
 from camera.geometry import pitch, pose, roll, yaw
+
+logger = logging.getLogger(__name__)
 
 RAMP = 0.2
 """Share of the time in which the `trapezoid` ease speeds up, and again slows down."""
@@ -132,7 +135,9 @@ class CameraMove:
 
     @classmethod
     def parse(cls, text: str) -> CameraMove:
-        """Read `name` or `name:percent`, as in "push_in:60"; without a percentage it is 100%.
+        """Read `name` or `name:percent`, as in "push_in:60" or "push_in:60%"; without it is 100%.
+
+        A percentage below 1 without its sign is doubted with a warning: 0.5 may mean half.
 
         Raises:
             ValueError: unknown move, or a strength that is no number from 0 to 100.
@@ -150,7 +155,13 @@ class CameraMove:
                 f"strength must be a number from 0 to 100 after the colon, as in push_in:60,"
                 f" got {text!r}"
             )
-        return cls(name.strip(), value / 100)
+        move = cls(name.strip(), value / 100)
+        if 0 < value < 1 and not percent.strip().endswith("%"):
+            logger.warning(
+                "camera %s is %g%% of the move, which is hardly visible; did you mean %g%%?",
+                text.strip(), value, 100 * value,
+            )  # fmt: skip
+        return move
 
 
 def swing_curves(seed: int, times_s: Tensor) -> Tensor:

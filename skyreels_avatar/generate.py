@@ -8,19 +8,23 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from skyreels_avatar.components import Components, load_components
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.media.no_video import NoVideo
+from skyreels_avatar.media.outputs import check_outputs
 from skyreels_avatar.media.pieces import join_with_sound
 from skyreels_avatar.media.soundtrack import WaitingSound
 from skyreels_avatar.media.subtitles import write_subtitles
 from skyreels_avatar.media.video import VideoWriter, check_output
 from skyreels_avatar.pipeline.avatar import AvatarPipeline
 from skyreels_avatar.pipeline.encode import OpenShot, UnseenSpan
-from skyreels_avatar.pipeline.fingerprint import fingerprint_of
+from skyreels_avatar.pipeline.fingerprint import ReadFiles, fingerprint_of
+from skyreels_avatar.pipeline.parallel import exclusive
 from skyreels_avatar.pipeline.preview import ShotEstimate, estimate, write_reference
 from skyreels_avatar.pipeline.progress import OnProgress, Progress, Reporter
 from skyreels_avatar.pipeline.retalk import open_any, read_any
@@ -43,6 +47,8 @@ __all__ = [
 ]
 
 
+# Threads of the pass run in a copy of the caller's context.
+_collecting: ContextVar[list[str] | None] = ContextVar("collecting", default=None)
 _LONG_S = 60.0  # a shorter sound frees too little to be worth the milliseconds
 
 
@@ -174,9 +180,12 @@ def generate_request(
             remove it when the video is no longer to be made again.
     """
     path = check_output(request.output)
+    check_outputs({"output": path, "subtitles": request.subtitles}, [request, work_folder])
     reporter = Reporter(on_progress)
     start = time.perf_counter()
-    with _collected_warnings() as warnings:
+    waiting = partial(reporter.report, "wait")
+    with _collected_warnings() as warnings, exclusive(waiting):
+        read = ReadFiles(request)
         with reporter.stage("read"):
             files = read_any(request)
         # From here on the sound is on disk: of a long one, memory holds what the networks hear.
@@ -195,7 +204,9 @@ def generate_request(
             if work_folder is None:
                 num_found = _write(request, opened, sound, components, reporter)
             else:
-                work = WorkFolder(work_folder, fingerprint_of(request, components))
+                fingerprint = fingerprint_of(request, components)
+                read.check()
+                work = WorkFolder(work_folder, fingerprint, read)
                 num_found = _write_pieces(request, opened, sound, components, reporter, work)
         if spoken is not None and request.subtitles is not None:
             write_subtitles(spoken, request.subtitles)
@@ -266,16 +277,23 @@ def _write_pieces(
 
 @contextmanager
 def _collected_warnings() -> Iterator[list[str]]:
-    """Collect what the library warns about while the block runs."""
+    """Collect what the library warns about in the block, and not what it does in other threads."""
     messages: list[str] = []
     handler = logging.Handler(logging.WARNING)
-    handler.emit = lambda record: messages.append(record.getMessage())
+
+    def emit(record: logging.LogRecord) -> None:
+        if _collecting.get() is messages:
+            messages.append(record.getMessage())
+
+    handler.emit = emit
+    token = _collecting.set(messages)
     loggers = [logging.getLogger(name) for name in ("skyreels_avatar", "camera")]
     for logger in loggers:
         logger.addHandler(handler)
     try:
         yield messages
     finally:
+        _collecting.reset(token)
         for logger in loggers:
             logger.removeHandler(handler)
 

@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from skyreels_avatar.errors import InputError
+from skyreels_avatar.errors import InputError, MediaError
 from skyreels_avatar.generate import GenerationResult, generate_request
+from skyreels_avatar.media.files import replacing
+from skyreels_avatar.media.outputs import check_outputs
+from skyreels_avatar.media.subtitles import subtitle_path
 from skyreels_avatar.media.video_stream import scan_video
 from skyreels_avatar.pipeline.progress import OnProgress
 from skyreels_avatar.script import GenerationRequest, SamplingParams, Shot, Speaker
@@ -41,7 +44,8 @@ def retalk(
 
     Size and, unless `fps` is given, frame rate are the video's. Outside what may change, every
     pixel stays as decoded. Where no mouth can be seen the video is passed through; these spans
-    are in `unseen` of the result and in a JSON file beside the output.
+    are in `unseen` of the result and in a JSON file beside the output,
+    out.unseen.json of out.mp4; a file of that name which no earlier run wrote is an error.
 
     Args:
         video: the footage; the person may speak in it.
@@ -88,6 +92,7 @@ def retalk(
         fps = float(scan_video(shot.video).timeline.rate)
     how |= {"fps": fps, "sampling": sampling, "subtitles": subtitles}
     request = GenerationRequest(shot, output, **how)
+    _check_outputs(request)
     result = generate_request(request, on_progress)
     _write_spans(result)
     return result
@@ -110,18 +115,77 @@ def dub(
     output = Path(options.pop("output", "output.mp4"))
     if not audios:
         return [retalk(video, None, prompt, output=output, **options)]
-    outputs = [output]
-    if len(audios) > 1:
-        outputs = [output.with_name(f"{output.stem}_{a.stem}{output.suffix}") for a in audios]
-        if len(set(outputs)) < len(outputs):
-            raise InputError("the voices need different file names, since the videos get them")
+    outputs = outputs_of(output, audios)
+    for path in outputs:  # all of them before the first is made
+        check_outputs({"output": path}, [video, audios])
+        _check_spans(spans_path(path.expanduser()))
     return [
         retalk(video, audio, prompt, output=path, **options) for audio, path in zip(audios, outputs)
     ]
 
 
+def outputs_of(output: Path, audios: Sequence[Path]) -> list[Path]:
+    """Return the videos that `dub` writes: one, or with several voices one named by each.
+
+    Raises:
+        InputError: two would have one name.
+    """
+    if len(audios) < 2:
+        return [output]
+    outputs = [output.with_name(f"{output.stem}_{a.stem}{output.suffix}") for a in audios]
+    if len(set(outputs)) < len(outputs):
+        raise InputError("the voices need different file names, since the videos get them")
+    return outputs
+
+
+def files_of(output: Path, audios: Sequence[Path], subtitles: str | None = None) -> list[Path]:
+    """Return the videos that `dub` writes and their subtitles: see `outputs_of`."""
+    videos = outputs_of(output, audios)
+    if subtitles is None:
+        return videos
+    return [*videos, *(subtitle_path(subtitles, video) for video in videos)]
+
+
+def _check_outputs(request: GenerationRequest) -> None:
+    output = request.output.expanduser()
+    spans = spans_path(output)
+    outputs = {"output": output, "subtitles": request.subtitles, "list of spans": spans}
+    check_outputs(outputs, request)
+    _check_spans(spans)
+
+
+def spans_path(output: Path) -> Path:
+    """Return where the spans without a mouth are written: out.unseen.json of out.mp4."""
+    return output.with_suffix(".unseen.json")
+
+
+def _check_spans(path: Path) -> None:
+    """Refuse to replace a file that is no list of spans which an earlier run wrote.
+
+    Raises:
+        InputError: it is another file.
+    """
+    if not path.exists():
+        return
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        found = None
+    if not isinstance(found, dict) or set(found) != {"video", "unseen"}:
+        raise InputError(
+            f"{path} is where the spans without a mouth would be written, and holds something else;"
+            " move it away or give another output"
+        )
+
+
 def _write_spans(result: GenerationResult) -> None:
     """Write beside the video in which spans no mouth was seen."""
     spans = [asdict(span) for span in result.unseen]
-    text = json.dumps({"video": result.path.name, "unseen": spans}, indent=2)
-    result.path.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
+    name = result.path.name.encode("utf-8", "replace").decode()
+    text = json.dumps({"video": name, "unseen": spans}, indent=2)
+    path = spans_path(result.path)
+    try:
+        with replacing(path) as partial:
+            partial.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise MediaError(f"cannot write the spans {path}: {error}") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from skyreels_avatar.checks import user_path
+from skyreels_avatar.media.outputs import check_outputs, check_regular
 from skyreels_avatar.media.speech import (
     DEFAULT_VOICE,
     SpokenText,
@@ -14,7 +15,7 @@ from skyreels_avatar.media.speech import (
 )
 from skyreels_avatar.media.subtitles import subtitle_path, write_subtitles
 
-__all__ = ["DEFAULT_VOICE", "list_voices", "read_text", "write_speech"]
+__all__ = ["DEFAULT_VOICE", "list_voices", "read_text", "subtitle_path", "write_speech"]
 
 
 def write_speech(
@@ -38,7 +39,9 @@ def write_speech(
         MissingExtraError: the voice's package is not installed.
     """
     output = user_path(output)
+    check_regular(output, "sound")
     lines = None if subtitles is None else subtitle_path(subtitles, output)
+    check_outputs({"sound": output, "subtitles": lines}, [])
     spoken = speak(text, voice, speed=speed, pitch=pitch)
     spoken.audio.save(output)
     if lines is not None:

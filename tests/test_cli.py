@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from camera import CameraMove
+from camera import MOVES, CameraMove
+from skyreels_avatar import __version__ as sa_version
 from skyreels_avatar import cli
 from skyreels_avatar.errors import AvatarError, Cancelled, CheckpointError, FaceError
 
@@ -170,9 +171,10 @@ def test_evaluate_prints_one_json_list(monkeypatch, capsys):
     assert json.loads(capsys.readouterr().out) == [{"sync_r0": 0.4}] * 2
 
 
-def test_a_polite_kill_leaves_no_half_file(tmp_path):
-    """SIGTERM in the middle of writing ends like Ctrl-C: exit code 130, nothing on the disk."""
-    code = """
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGHUP", 129)])
+def test_a_polite_kill_leaves_no_half_file(tmp_path, name, code):
+    """SIGTERM in the middle of writing or SIGHUP: exit code 143 or 129, nothing on the disk."""
+    script = """
 import sys, time, types
 import numpy as np
 from skyreels_avatar import cli
@@ -187,13 +189,13 @@ sys.modules["skyreels_avatar.generate"] = types.SimpleNamespace(generate_request
 sys.exit(cli.run(["generate", "--image", "p.png", "--audio", "a.wav", "--output", sys.argv[1]]))
 """
     root = Path(__file__).resolve().parents[1]
-    command = [sys.executable, "-c", code, str(tmp_path / "o.mp4")]
+    command = [sys.executable, "-c", script, str(tmp_path / "o.mp4")]
     environment = {**os.environ, "PYTHONPATH": str(root)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
         process.stdout.readline()
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(getattr(signal, name))
         process.stdout.read()
-        assert process.wait() == 130
+        assert process.wait(timeout=60) == code
     assert not list(tmp_path.iterdir())
 
 
@@ -216,3 +218,80 @@ def test_speakers_reach_the_request(request_made, capsys):
     assert (ben.name, ben.face, ben.audio) == ("ben", "10,20,80,90", None)
     assert cli.run(["generate", "--image", "p.png", "--speaker", "anna=0"]) == 2
     assert "a speaker is NAME=FACE,AUDIO" in capsys.readouterr().err
+
+
+def test_the_version_and_short_options(request_made, capsys, tmp_path):
+    assert cli.run(["--version"]) == 0
+    assert capsys.readouterr().out.strip() == sa_version
+    output = str(tmp_path / "o.mp4")
+    assert cli.run(["generate", "--image", "p.png", "--audio", "a.wav", "-o", output, "-q"]) == 0
+    printed = capsys.readouterr()
+    assert request_made[0].output == Path(output)
+    assert printed.err == "" and output in printed.out
+
+
+def test_the_help_names_the_moves_and_shows_an_example(capsys):
+    assert cli.run(["generate", "-h"]) == 0
+    shown = capsys.readouterr().out
+    words = " ".join(shown.replace("\u2502", " ").split())
+    assert all(move in words for move in MOVES)
+    assert "Example: skyreels-avatar generate" in words
+    assert "--overwrite <bool>" not in words
+
+
+def test_existing_files_are_replaced_only_when_asked(request_made, capsys, tmp_path):
+    """A script that made the same name again lost the first video without a word."""
+    output = tmp_path / "o.mp4"
+    output.write_bytes(b"mine")
+    line = ["generate", "--image", "p.png", "--audio", "a.wav", "-o", str(output)]
+    assert cli.run(line) == 2
+    assert "--overwrite" in capsys.readouterr().err and not request_made
+    assert cli.run([*line, "--overwrite"]) == 0 and len(request_made) == 1
+
+
+@pytest.mark.parametrize("name", ["a[/old]b.mp4", "a[bold]b.mp4", "a\udcffb.mp4", "a\x1bb.mp4"])
+def test_any_file_name_can_be_printed(request_made, capsys, name):
+    """`[/old]` ended in a MarkupError after the video was made, a byte 0xff in a traceback."""
+    assert cli.run(["generate", "--image", "p.png", "--audio", "a.wav", "-o", name]) == 0
+    shown = name.replace("\udcff", "\ufffd").replace("\x1b", "\ufffd")
+    assert shown in capsys.readouterr().out
+    assert cli.run(["plan", "--image", f"absent{name}.png", "--audio", f"absent{name}.wav"]) == 2
+    assert f"absent{shown}.wav" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("redirection", [">&-", "2>&-", ">&- 2>&-", ">/dev/full", "2>/dev/full"])
+def test_closed_and_full_streams_do_not_change_the_exit_code(tmp_path, redirection):
+    """With stdout closed the exit code was 1 although the video was there."""
+    if os.name != "posix" or not Path("/dev/full").exists():
+        pytest.skip("no /dev/full here")
+    script = """
+import sys, types
+from pathlib import Path
+from skyreels_avatar import cli
+def make(request, on_progress=None, work_folder=None):
+    Path(request.output).write_bytes(b"video")
+    return types.SimpleNamespace(path=request.output, width=2, height=2, num_frames=1, fps=25.0,
+                                 duration_s=0.04, num_found=0, seconds={"total": 1.0})
+sys.modules["skyreels_avatar.generate"] = types.SimpleNamespace(generate_request=make)
+cli.main(["generate", "--image", "p.png", "--audio", "a.wav", "--output", sys.argv[1]])
+"""
+    root = Path(__file__).resolve().parents[1]
+    command = f'"{sys.executable}" -c "$0" "$1" {redirection}'
+    result = subprocess.run(
+        ["sh", "-c", command, script, str(tmp_path / "o.mp4")],
+        env={**os.environ, "PYTHONPATH": str(root)}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert result.returncode == 0
+    assert "Traceback" not in result.stderr
+    assert (tmp_path / "o.mp4").read_bytes() == b"video"
+
+
+def test_a_strength_below_one_percent_is_doubted(request_made, capsys, tmp_path):
+    """`push_in:0.5` was half a percent without a word."""
+    line = ["generate", "--image", "p.png", "--audio", "a.wav", "-o", str(tmp_path / "o.mp4")]
+    assert cli.run([*line, "--camera", "push_in:0.5"]) == 0
+    assert "did you mean 50%?" in capsys.readouterr().err
+    assert cli.run([*line, "--camera", "push_in:50%"]) == 0
+    printed = capsys.readouterr()
+    assert "did you mean" not in printed.err and "camera push_in 50%" in printed.out
+    assert request_made[-1].shot.camera == CameraMove("push_in", 0.5)

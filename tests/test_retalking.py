@@ -140,7 +140,7 @@ def test_where_no_face_is_seen_the_video_is_passed_through(folder, talker, voice
     assert [span.reason for span in result.unseen] == ["no face"]
     assert result.unseen[0].start_s == pytest.approx(12 / FPS, abs=0.081)
     assert result.unseen[0].end_s == pytest.approx(28 / FPS, abs=0.081)
-    said = json.loads((folder / "out.json").read_text())
+    said = json.loads((folder / "out.unseen.json").read_text())
     assert said["unseen"][0]["reason"] == "no face"
     made, _ = retalked(gone, voice, keep="lips")
     assert (made[12:28] == source_of(gone)[12:28]).all()
@@ -253,3 +253,29 @@ def test_odd_footage_of_a_variable_rate_is_retalked_at_the_rate_asked_for(folder
         shown = np.searchsorted(stamps, (index + 0.5) * 50, side="right") - 1
         apart = np.abs(picture[brows].astype(int) - frames[:, brows, :298]).mean((1, 2, 3))
         assert abs(int(apart.argmin()) - shown) <= 1
+
+
+def test_subtitles_and_spans_have_names_of_their_own_and_no_file_of_others_is_lost(
+    talker, voice, tmp_path
+):
+    """`--subtitles json` and the spans had one name, and went over any JSON of the user."""
+    output = tmp_path / "out.mp4"
+    mine = tmp_path / "out.json"
+    mine.write_text('{"mine": 1}')
+    sa.retalk(talker, voice, output=output)
+    sa.retalk(talker, voice, output=output)  # its own list may be replaced
+    assert mine.read_text() == '{"mine": 1}'
+    spans = tmp_path / "out.unseen.json"
+    assert json.loads(spans.read_text()) == {"video": "out.mp4", "unseen": []}
+    spans.write_text('{"mine": 2}')
+    made = output.read_bytes()
+    with pytest.raises(InputError, match="holds something else"):
+        sa.retalk(talker, voice, output=output)
+    assert spans.read_text() == '{"mine": 2}' and output.read_bytes() == made
+
+
+def test_a_video_is_not_written_over_itself(talker, voice):
+    before = talker.read_bytes()
+    command = ["retalk", "--video", str(talker), "--audio", str(voice), "--overwrite"]
+    assert run([*command, "--output", str(talker)]) == 2
+    assert talker.read_bytes() == before

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from skyreels_avatar.apps.console import say
+from skyreels_avatar.apps.options import Output, Overwrite
 from skyreels_avatar.tiers import asset_path
 
 
@@ -17,17 +18,20 @@ def register_demo_command(app: typer.Typer) -> None:
 
     @app.command(name="demo")
     def demo_command(
-        output: Annotated[Path, typer.Option(help="The video to write, ending in .mp4.")] = Path(
-            "demo.mp4"
-        ),
+        output: Output = Path("demo.mp4"),
+        overwrite: Overwrite = False,
         film: Annotated[
-            bool, typer.Option("--film", help="A film of three shots instead, in some minutes.")
+            bool,
+            typer.Option(
+                "--film", metavar=" ", help="A film of three shots instead, in some minutes."
+            ),
         ] = False,
     ) -> None:
         """Make a video of the portrait and the voice that come with this package."""
         arguments = [*demo_arguments(film), "--output", str(output)]
+        arguments += ["--overwrite"] if overwrite else []
         line = shlex.join(["skyreels-avatar", *arguments])
-        Console(stderr=True, soft_wrap=True, highlight=False).print(line, markup=False, style="dim")
+        say(line, style="dim")
         app(args=arguments, prog_name="skyreels-avatar", standalone_mode=False)
 
 

@@ -9,23 +9,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from skyreels_avatar.apps.console import (
+    confirm_overwriting,
+    print_output,
+    print_result,
+    say,
+    stderr,
+)
+from skyreels_avatar.apps.options import OUTPUT, Address, Overwrite
 from skyreels_avatar.errors import Cancelled, InputError
 
 if TYPE_CHECKING:
     from skyreels_avatar.film.progress import FilmProgress
     from skyreels_avatar.film.render import FilmResult
 
-stderr = Console(stderr=True, soft_wrap=True, highlight=False)
-
 
 def render_command(
     film: Annotated[Path, typer.Argument(metavar="FILM", help="The script, a YAML file.")],
-    output: Annotated[Path, typer.Option(help="The film to write, ending in .mp4.")] = Path(
-        "film.mp4"
-    ),
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", help="The film, ending in .mp4.", rich_help_panel=OUTPUT),
+    ] = Path("film.mp4"),
     tier: Annotated[
         str | None, typer.Option(help="A name in configs/, or the path of a yaml file.")
     ] = None,
@@ -34,7 +40,12 @@ def render_command(
     guidance_scale: Annotated[float | None, typer.Option(help="Weight of the prompt.")] = None,
     audio_guidance_scale: Annotated[float | None, typer.Option(help="Weight of the voice.")] = None,
     only: Annotated[str, typer.Option(help="Numbers of shots, like 3,5; others stay.")] = "",
-    resume: Annotated[bool, typer.Option(help="Keep what an earlier run has made.")] = True,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume/--no-resume", metavar=" ", help="Keep what an earlier run has made."
+        ),
+    ] = True,
     work: Annotated[
         Path | None, typer.Option(help="Where finished shots are kept; else OUTPUT.work.")
     ] = None,
@@ -45,17 +56,25 @@ def render_command(
         str | None, typer.Option(help="Side by side: local = processes here, ray = a cluster.")
     ] = None,
     workers: Annotated[int | None, typer.Option(help="How many make windows side by side.")] = None,
-    address: Annotated[str | None, typer.Option(help="Of a Ray cluster that runs.")] = None,
+    address: Address = None,
+    overwrite: Overwrite = False,
 ) -> None:
-    """Make a film of the shots in a script; shots that have not changed are not made again."""
-    from skyreels_avatar.apps.films import render
-    from skyreels_avatar.film.edit_list import check_edit_list, write_edit_list
-    from skyreels_avatar.film.read import read_script
-    from skyreels_avatar.film.render import WORK_SUFFIX
+    """Make a film of the shots in a script; shots that have not changed are not made again.
+
+    A film is replaced without asking where its own work folder shows that an earlier run made it.
+    """
+    with _progress_bar():  # the first second goes into imports
+        from skyreels_avatar.apps.films import render
+        from skyreels_avatar.film.edit_list import check_edit_list, write_edit_list
+        from skyreels_avatar.film.read import read_script
+        from skyreels_avatar.film.render import WORK_SUFFIX, check_outputs
 
     numbers, script = shot_numbers(only), read_script(film)
     if otio is not None:
         check_edit_list(otio)
+    check_outputs({"output": output, "edit list": otio}, [film, script, work])
+    is_ours = (work or output.with_name(output.name + WORK_SUFFIX)).joinpath("film.json").is_file()
+    confirm_overwriting([output, otio], overwrite or is_ours)
     try:
         with _progress_bar() as on_progress:
             result = render(
@@ -76,9 +95,7 @@ def render_command(
             )
     except (KeyboardInterrupt, Cancelled):
         kept = work or output.with_name(output.name + WORK_SUFFIX)
-        stderr.print(
-            f"finished shots are kept in {kept}; the same command goes on there", markup=False
-        )
+        say(f"finished shots are kept in {kept}; the same command goes on there")
         raise
     if otio is not None:
         write_edit_list(result, script, otio)
@@ -106,32 +123,34 @@ def plan_film(
     film: Path, tier: str, seed: int, steps: int | None, as_json: bool, animatic: Path | None
 ) -> None:
     """Print what a film would take; with `animatic`, write its stills through its cameras."""
-    from skyreels_avatar.film.preview import plan_script, write_animatic
+    from skyreels_avatar.film.preview import check_outputs, plan_script, write_animatic
     from skyreels_avatar.film.read import read_script
 
+    if animatic is not None:
+        check_outputs({"animatic": animatic}, [film])
     script = read_script(film)
     plan = plan_script(script, tier=tier, seed=seed, num_inference_steps=steps)
     if as_json:
-        typer.echo(json.dumps(plan.to_dict(), indent=2))
+        print_output(json.dumps(plan.to_dict(), indent=2))
     else:
-        Console(soft_wrap=True, highlight=False).print(plan.table())
+        print_output(plan.table())
     if animatic is not None:
         with _progress_bar() as on_progress:
             write_animatic(script, animatic, on_progress=on_progress)
-        stderr.print(f"{animatic}  the cameras over the stills", markup=False)
+        say(f"{animatic}  the cameras over the stills")
 
 
 def _report(result: FilmResult) -> None:
     new = [shot for shot in result.shots if shot.is_new]
     for shot in new:
-        typer.echo(f"shot {shot.number}: {shot.path}", err=True)
+        say(f"shot {shot.number}: {shot.path}")
     kept = len(result.shots) - len(new)
-    stderr.print(f"[dim]{result.seconds:.1f} s; shots: {len(new)} made, {kept} kept[/dim]")
+    say(f"{result.seconds:.1f} s; shots: {len(new)} made, {kept} kept", style="dim")
     if result.path is None:
         missing = ", ".join(map(str, result.missing))
-        typer.echo(f"no film yet: shots {missing} are not made; leave --only out to make them")
+        print_result(f"no film yet: shots {missing} are not made; leave --only out to make them")
         return
-    typer.echo(
+    print_result(
         f"{result.path}  {result.width}x{result.height}, {len(result.shots)} shots, "
         f"{result.num_frames} frames at {result.fps:g} fps, {result.duration_s:.2f} s"
     )
@@ -141,14 +160,14 @@ def _report(result: FilmResult) -> None:
 def _progress_bar() -> Iterator[Callable[[FilmProgress], None]]:
     """Show a bar with shot, window, stage and time left while a film is made."""
     columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:3.0f} %")
-    left = TextColumn("[cyan]{task.fields[left]}[/cyan]")
+    left = TextColumn("{task.fields[left]}", style="cyan")
     bar = Progress(
         *columns,
         TimeElapsedColumn(),
         left,
         console=stderr,
         transient=True,
-        disable=not stderr.is_terminal,
+        disable=stderr.quiet or not stderr.is_terminal,
     )
     task = bar.add_task("start", total=None, left="")
 

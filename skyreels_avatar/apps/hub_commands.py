@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from skyreels_avatar.apps.console import print_output, stderr
 
 models_app = typer.Typer(no_args_is_help=True, help="Public weights: list them, fetch them.")
 
@@ -19,10 +20,10 @@ def models_list_command() -> None:
 
     for model in MODELS:
         here = "  (here)" if is_here(model) else ""
-        typer.echo(
+        print_output(
             f"{model.name:24} {model.size_gb:5.1f} GB  {model.licence:26} {model.fills}{here}"
         )
-    typer.echo(f"kept in {models_folder()}")
+    print_output(f"kept in {models_folder()}")
 
 
 @models_app.command(name="pull")
@@ -34,11 +35,11 @@ def models_pull_command(
 
     columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
     for model in [find_model(name) for name in names]:
-        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        with Progress(*columns, console=stderr, transient=True) as bar:
             task = bar.add_task(model.name, total=1.0)
 
             def show(what: str, share: float, bar: Progress = bar, task=task) -> None:
                 bar.update(task, description=what, completed=share)
 
             folder = pull(model, show)
-        typer.echo(f"{model.name}  {folder}")
+        print_output(f"{model.name}  {folder}")

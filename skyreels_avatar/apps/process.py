@@ -1,4 +1,4 @@
-"""The process that a command runs in: what compiled code prints, and polite kills."""
+"""The process that a command runs in: what compiled code prints, and signals that end it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+
+INTERRUPTED = 130
 
 
 @contextmanager
@@ -18,37 +20,63 @@ def quiet_native_code(verbose: bool) -> Iterator[None]:
     python_stderr = sys.stderr
     try:
         is_the_process_own = python_stderr.fileno() == 2
+        python_stderr.flush()
+        kept = os.dup(2)
     except (AttributeError, OSError, ValueError):
         is_the_process_own = False  # captured or closed by whoever runs us
     if verbose or not is_the_process_own:
         yield
         return
-    python_stderr.flush()
-    kept = os.dup(2)
-    with open(os.devnull, "w") as nowhere, os.fdopen(kept, "w", closefd=False) as sys.stderr:
+    how = {"encoding": python_stderr.encoding, "errors": "backslashreplace", "closefd": False}
+    with open(os.devnull, "w") as nowhere:
+        sys.stderr = os.fdopen(kept, "w", **how)
         os.dup2(nowhere.fileno(), 2)
         try:
             yield
         finally:
-            sys.stderr.flush()
+            with suppress(OSError, ValueError):  # nobody takes it
+                sys.stderr.flush()
             os.dup2(kept, 2)
             sys.stderr = python_stderr
             os.close(kept)
 
 
-@contextmanager
-def stopped_by_termination() -> Iterator[None]:
-    """Treat a polite kill like Ctrl-C, so that no half file stays."""
+class Termination:
+    """Which signal asked this process to end.
 
-    def stop(*_: object) -> None:
+    Attributes:
+        exit_code: as shells report it: 143 for SIGTERM, 129 for SIGHUP, 130 for Ctrl-C.
+    """
+
+    def __init__(self) -> None:
+        self.exit_code = INTERRUPTED
+
+
+@contextmanager
+def stopped_by_signals() -> Iterator[Termination]:
+    """Treat a polite kill and a lost terminal like Ctrl-C, so that no half file stays.
+
+    A signal that whoever started us ignores, as `nohup` does, stays ignored.
+    """
+    asked = Termination()
+    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+    def stop(number: int, _: object) -> None:
+        asked.exit_code = 128 + number
+        for name in names:  # a second one would cut the cleaning up short
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
         raise KeyboardInterrupt
 
+    before = {}
     try:
-        before = signal.signal(signal.SIGTERM, stop)
+        for number in (getattr(signal, name) for name in names):
+            if signal.getsignal(number) != signal.SIG_IGN:
+                before[number] = signal.signal(number, stop)
     except ValueError:  # not the main thread: whoever runs us there handles signals
-        yield
+        yield asked
         return
     try:
-        yield
+        yield asked
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

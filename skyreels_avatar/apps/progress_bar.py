@@ -32,7 +32,7 @@ def progress_bar(console: Console) -> Iterator[Callable[[Report], None]]:
         _TimeLeft(),
         console=console,
         transient=True,
-        disable=not console.is_terminal,
+        disable=console.quiet or not console.is_terminal,
     )
     task = bar.add_task("start", total=None, seconds_left=None)
 

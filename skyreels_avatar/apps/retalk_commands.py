@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from skyreels_avatar.apps.console import confirm_overwriting, print_result, say, stderr
+from skyreels_avatar.apps.options import OUTPUT, Overwrite
 from skyreels_avatar.apps.progress_bar import progress_bar
 from skyreels_avatar.apps.studio_options import parsed_speakers
 from skyreels_avatar.apps.voice_commands import (
@@ -67,8 +68,12 @@ def retalk_command(
     output: Annotated[
         Path,
         typer.Option(
-            help="The video to write, ending in .mp4; with several voices the "
-            "name of each is added."
+            "--output",
+            "-o",
+            help="The video, ending in .mp4; with several voices the name of each is added. Spans "
+            "without a mouth are written beside it, into NAME.unseen.json; a file of that name "
+            "that no retalk wrote is never replaced.",
+            rich_help_panel=OUTPUT,
         ),
     ] = Path("output.mp4"),
     tier: Annotated[str | None, typer.Option(help="A name in configs/, or a yaml file.")] = None,
@@ -79,11 +84,13 @@ def retalk_command(
     steps: Annotated[int | None, typer.Option(help="Denoising steps; else the tier's own.")] = None,
     audio_start: Annotated[float | None, typer.Option(help="Use the sound from here on.")] = None,
     audio_end: Annotated[float | None, typer.Option(help="Use the sound up to here.")] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Let the person in a video say something else; all the rest stays as it is."""
-    from skyreels_avatar.retalking import dub
+    with progress_bar(stderr):  # the first second goes into imports
+        from skyreels_avatar.retalking import dub, files_of
 
-    stderr, stdout = Console(stderr=True, soft_wrap=True, highlight=False), Console(soft_wrap=True)
+    confirm_overwriting(files_of(output, audio or [], subtitles), overwrite)
     with progress_bar(stderr) as on_progress:
         results = dub(
             video,
@@ -108,9 +115,8 @@ def retalk_command(
             on_progress=on_progress,
         )
     for result in results:
-        stderr.print(f"[dim]{result.seconds['total']:.1f} s in all[/dim]")
-        stdout.print(
+        say(f"{result.seconds['total']:.1f} s in all", style="dim")
+        print_result(
             f"{result.path}  {result.width}x{result.height}, {result.num_frames} frames at "
-            f"{result.fps:g} fps, {result.duration_s:.2f} s",
-            markup=False,
+            f"{result.fps:g} fps, {result.duration_s:.2f} s"
         )

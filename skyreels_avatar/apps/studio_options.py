@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from skyreels_avatar.apps.options import TIER, VOICE
+
 if TYPE_CHECKING:
     from skyreels_avatar.script import Speaker
 
@@ -15,7 +17,8 @@ Audio = Annotated[
     Path | None,
     typer.Option(
         help="The voice: WAV, MP3, FLAC, M4A or a video's sound. With speakers: what the video "
-        "plays instead of their voices together."
+        "plays instead of their voices together.",
+        rich_help_panel=VOICE,
     ),
 ]
 Speakers = Annotated[
@@ -24,12 +27,16 @@ Speakers = Annotated[
         metavar="NAME=FACE,AUDIO",
         help="One of several persons who speak, repeatable: FACE is a number (0 is the largest) or "
         "a box x,y,w,h; what follows the last comma is the sound, nothing is silence.",
+        rich_help_panel=VOICE,
     ),
 ]
 
 Memory = Annotated[
     str | None,
-    typer.Option(help="Of a GPU that may be taken: auto, full, or like 24gb; else the tier's own."),
+    typer.Option(
+        help="Of a GPU that may be taken: auto, full, or like 24gb; else the tier's own.",
+        rich_help_panel=TIER,
+    ),
 ]
 
 

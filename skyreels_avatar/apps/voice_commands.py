@@ -10,24 +10,42 @@ from typing import Annotated
 
 import typer
 
+from skyreels_avatar.apps.console import confirm_overwriting, print_output, print_result
+from skyreels_avatar.apps.options import OUTPUT, VOICE, Overwrite
 from skyreels_avatar.errors import InputError
 
 SaidText = Annotated[
-    str | None, typer.Option(help="Say this instead of --audio; - reads it from standard input.")
+    str | None,
+    typer.Option(
+        help="Say this instead of --audio; - reads it from standard input.", rich_help_panel=VOICE
+    ),
 ]
 VoiceName = Annotated[
-    str | None, typer.Option(help="Who says it: a name that `voices` lists. [default: en-us]")
+    str | None,
+    typer.Option(
+        help="Who says it: a name that `voices` lists. [default: en-us]", rich_help_panel=VOICE
+    ),
 ]
 Subtitles = Annotated[
     str | None,
-    typer.Option(help="Of --text: .srt, .vtt, .lrc or .json; srt alone means beside the video."),
+    typer.Option(
+        help="Of --text: .srt, .vtt, .lrc or .json; srt alone means beside the video.",
+        rich_help_panel=VOICE,
+    ),
 ]
 Vocals = Annotated[
     Path | None,
-    typer.Option(help="What moves the mouth instead of --audio: its voice alone, as long."),
+    typer.Option(
+        help="What moves the mouth instead of --audio: its voice alone, as long.",
+        rich_help_panel=VOICE,
+    ),
 ]
 Gate = Annotated[
-    str, typer.Option(help="auto rests the mouth where instruments play without a voice; or off.")
+    str,
+    typer.Option(
+        help="auto rests the mouth where instruments play without a voice; or off.",
+        rich_help_panel=VOICE,
+    ),
 ]
 
 
@@ -42,9 +60,13 @@ def speak_command(
         str | None, typer.Argument(help="What to say; - reads it from standard input.")
     ] = None,
     voice: Annotated[str, typer.Option(help="A name that `voices` lists.")] = "en-us",
-    output: Annotated[Path, typer.Option(help="The sound to write: .wav, .flac, .ogg.")] = Path(
-        "speech.wav"
-    ),
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", help="The sound: .wav, .flac, .ogg.", rich_help_panel=OUTPUT
+        ),
+    ] = Path("speech.wav"),
+    overwrite: Overwrite = False,
     file: Annotated[Path | None, typer.Option(help="Read the text from this file.")] = None,
     speed: Annotated[float, typer.Option(help="0.5 to 2.5 times the voice's own.")] = 1.0,
     pitch: Annotated[float, typer.Option(help="0 (low) to 100 (high).")] = 50.0,
@@ -54,33 +76,37 @@ def speak_command(
     ] = None,
 ) -> None:
     """Say a text into a sound file, offline, with subtitles if wanted."""
-    from skyreels_avatar.speak import read_text, write_speech
+    from skyreels_avatar.speak import read_text, subtitle_path, write_speech
 
+    words = None if subtitles is None else subtitle_path(subtitles, output)
+    confirm_overwriting([output, words], overwrite)
     if (text is None) == (file is None):
         raise InputError('give either the text, as in speak "hello", or --file, and not both')
     said = read_text(file) if text is None else text_of(text)
     spoken = write_speech(said, output, voice, speed=speed, pitch=pitch, subtitles=subtitles)
-    typer.echo(f"{output}  {spoken.audio.duration_s:.2f} s, {len(spoken.words)} words")
+    print_result(f"{output}  {spoken.audio.duration_s:.2f} s, {len(spoken.words)} words")
 
 
 def voices_command(
     language: Annotated[
         str | None, typer.Option(help="Only voices of a language, such as de or pt-br.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with all timbres.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", metavar=" ", help="Print JSON, with all timbres.")
+    ] = False,
 ) -> None:
     """List the voices that `speak` and `generate --text` can use."""
     from skyreels_avatar.speak import list_voices
 
     voices = list_voices(language)
     if as_json:
-        typer.echo(json.dumps([asdict(voice) for voice in voices], indent=1, ensure_ascii=False))
+        print_output(json.dumps([asdict(voice) for voice in voices], indent=1, ensure_ascii=False))
         return
     for voice in voices:
         tags = ", ".join(tag for tag in voice.languages if tag != voice.name)
-        typer.echo(f"{voice.name:18} {voice.title}{f'  (also {tags})' if tags else ''}")
+        print_output(f"{voice.name:18} {voice.title}{f'  (also {tags})' if tags else ''}")
     if any(voice.variants for voice in voices):
-        typer.echo("a timbre may follow the name: +f1 to +f5, +m1 to +m8; --json has them all")
+        print_output("a timbre may follow the name: +f1 to +f5, +m1 to +m8; --json has them all")
 
 
 def text_of(text: str) -> str:

@@ -7,6 +7,7 @@ only one tensor at a time is in memory.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from skyreels_avatar.errors import CheckpointError
+
+logger = logging.getLogger(__name__)
 
 _PICKLED = (".pth", ".pt", ".bin", ".ckpt")
 _WRAPPERS = ("state_dict", "model_state", "model", "module")
@@ -126,9 +129,12 @@ class _Pickled:
 
     @staticmethod
     def _refused(path: Path, error: Exception) -> CheckpointError:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        # PyTorch's own message tells how to read such a file nevertheless, and run what is in it.
+        logger.info("%s: %s", path, type(error).__name__)
         return CheckpointError(
-            f"{path} is damaged, or holds more than tensors, which could run code: {reason}"
+            f"{path} is damaged, or holds more than tensors, which could run code and is not read; "
+            "get the weights as .safetensors, or have whoever made them write them with "
+            "safetensors.torch.save_file(model.state_dict(), 'weights.safetensors')"
         )
 
     def keys(self):

@@ -104,9 +104,11 @@ class Report:
     def table(self) -> Table:
         """Return a table for a terminal, the values of real speech beside."""
         from rich.table import Table
+        from rich.text import Text
 
         size = f"{self.width}x{self.height}, {self.num_frames} frames at {self.fps:g}"
-        table = Table(title=f"{Path(self.video).name}: {size}", title_justify="left")
+        name = Path(self.video).name.encode("utf-8", "replace").decode()
+        table = Table(title=Text(f"{name}: {size}"), title_justify="left")
         table.add_column("measure")
         table.add_column("value", justify="right")
         table.add_column("real speech", justify="right")
@@ -115,9 +117,10 @@ class Report:
         for name, meaning in MEANING.items():
             table.add_row(name, _shown(values[name]), REAL_SPEECH.get(name, ""), meaning)
         table.add_section()
+        reference = Path(self.reference).name.encode("utf-8", "replace").decode()
         for name, value in values["performance"].items():
             real = REAL_SPEECH.get(name, "")
-            table.add_row(name, _shown(value), real, f"against {Path(self.reference).name}")
+            table.add_row(name, _shown(value), real, Text(f"against {reference}"))
         return table
 
 

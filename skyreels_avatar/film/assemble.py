@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 
 from skyreels_avatar.errors import MediaError
 from skyreels_avatar.film.timeline import PlacedShot
+from skyreels_avatar.media.files import replacing
 from skyreels_avatar.media.pieces import cut_piece, read_piece
 from skyreels_avatar.media.video import VideoReader, VideoWriter
 
@@ -81,10 +81,8 @@ def _fade_piece(before: RenderedShot, after: RenderedShot, fps: float, folder: P
         leaving = VideoReader(before.path)
         frames = leaving.read(leaving.num_frames - count, leaving.num_frames)
         entering = VideoReader(after.path).read(0, count)
-        partial = piece.with_name(f".{piece.stem}.{os.getpid()}.mp4")
-        with VideoWriter(partial, leaving.height, leaving.width, fps) as writer:
+        with VideoWriter(piece, leaving.height, leaving.width, fps) as writer:
             writer.write(blend(frames, entering))
-        os.replace(partial, piece)
     return piece
 
 
@@ -126,6 +124,5 @@ def write_manifest(shots: Sequence[RenderedShot], fps: float, path: Path) -> Non
         }
         for shot in shots
     ]
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    partial.write_text(json.dumps({"fps": fps, "shots": values}, indent=2), encoding="utf-8")
-    os.replace(partial, path)
+    with replacing(path) as partial:
+        partial.write_text(json.dumps({"fps": fps, "shots": values}, indent=2), encoding="utf-8")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from skyreels_avatar.errors import InputError, MissingExtraError
 from skyreels_avatar.film.assemble import RenderedShot
 from skyreels_avatar.film.render import FilmResult
 from skyreels_avatar.film.sound import load_sound
+from skyreels_avatar.media.files import replacing
+from skyreels_avatar.media.outputs import check_regular
 from skyreels_avatar.script import Script
 
 
@@ -22,6 +23,7 @@ def check_edit_list(path: Path) -> None:
     _otio()
     if path.suffix.lower() != ".otio":
         raise InputError(f"an edit list ends in .otio, got {path}")
+    check_regular(path, "edit list")
     if not path.parent.is_dir():
         raise InputError(f"the folder of the edit list {path} does not exist; create it first")
 
@@ -42,14 +44,11 @@ def write_edit_list(result: FilmResult, script: Script, path: Path) -> None:
     timeline.tracks.append(_video_track(otio, result, script))
     if script.soundtrack is not None:
         timeline.tracks.append(_sound_track(otio, result, script))
-    partial = path.with_name(f".{path.stem}.{os.getpid()}.otio")
     try:
-        otio.adapters.write_to_file(timeline, str(partial))
-        os.replace(partial, path)
+        with replacing(path) as partial:
+            otio.adapters.write_to_file(timeline, str(partial))
     except OSError as error:
         raise InputError(f"cannot write the edit list {path}: {error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _otio():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from camera.moves import CameraMove
 from skyreels_avatar.film.assemble import RenderedShot, is_complete
-from skyreels_avatar.film.keys import request_key
+from skyreels_avatar.film.keys import picture_digests, request_key
 from skyreels_avatar.film.sound import Film, stem_paths
 from skyreels_avatar.film.timeline import PlacedShot
 from skyreels_avatar.script import Camera, GenerationRequest, SamplingParams
@@ -20,6 +20,7 @@ class Job:
     placed: PlacedShot
     request: GenerationRequest
     key: str
+    digests: dict[str, str]
 
     @property
     def sound_paths(self) -> dict[str, Path]:
@@ -95,7 +96,8 @@ def film_jobs(
     jobs = []
     for placed in film.timeline.shots:
         request = shot_request(film, placed, sampling, tier, folder / "sound.wav")
+        digests = picture_digests(request)
         key = request_key(request, film.sounds(placed))
         request = shot_request(film, placed, sampling, tier, folder / f"{key}.wav")
-        jobs.append(Job(placed, request, key))
+        jobs.append(Job(placed, request, key, digests))
     return tuple(jobs)

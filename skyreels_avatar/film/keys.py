@@ -29,15 +29,11 @@ def request_key(request: GenerationRequest, sounds: Mapping[str, AudioTrack]) ->
         sounds: what the shot speaks, its vocals and voices, by their names; the request's own
             sound files need not be there yet.
     """
-    values, shot = request.to_dict(), request.shot
+    values = request.to_dict()
     del values["output"]
     values["tier"] = tier_digest(request.tier)
-    for name in ("image", "video"):
-        path = getattr(shot, name)
-        values["shot"][name] = None if path is None else file_digest(path)
-    for face in (shot.face, *(one.face for one in shot.speakers)):
-        if Path(face).is_file():
-            values[f"photo {face}"] = file_digest(Path(face))
+    values["shot"].update(image=None, video=None)
+    values["files"] = picture_digests(request)
     for held in (values["shot"], *values["shot"]["speakers"]):
         held["audio"] = None
     values["shot"]["vocals"] = None
@@ -48,10 +44,24 @@ def request_key(request: GenerationRequest, sounds: Mapping[str, AudioTrack]) ->
     return key_of(values, heard)
 
 
+def picture_digests(request: GenerationRequest) -> dict[str, str]:
+    """Return the hashes of a shot's picture or video and of the photos of its faces."""
+    shot = request.shot
+    found = {
+        name: file_digest(path)
+        for name, path in (("image", shot.image), ("video", shot.video))
+        if path is not None
+    }
+    for face in (shot.face, *(one.face for one in shot.speakers)):
+        if Path(face).is_file():
+            found[f"photo {face}"] = file_digest(Path(face))
+    return found
+
+
 def key_of(*values: Any) -> str:
     """Return a key of plain values, and of the version of this package."""
     text = json.dumps([__version__, *values], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:_LENGTH]
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:_LENGTH]
 
 
 def tier_digest(name: str) -> str:
@@ -77,11 +87,12 @@ def _with_digests(value: Any) -> Any:
 def file_digest(path: Path) -> str:
     """Return the SHA-256 of a file; beyond half a gigabyte its size, time, beginning and end."""
     found = path.stat()
-    return _file_digest(path.resolve(), found.st_size, found.st_mtime_ns)
+    state = found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
+    return _file_digest(path.resolve(), *state)
 
 
 @lru_cache(maxsize=1024)
-def _file_digest(path: Path, size: int, mtime_ns: int) -> str:
+def _file_digest(path: Path, size: int, mtime_ns: int, *_: int) -> str:
     digest = hashlib.sha256()
     with path.open("rb") as file:
         if size > _WHOLE_BYTES:

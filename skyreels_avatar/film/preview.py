@@ -22,7 +22,9 @@ from skyreels_avatar.film.sound import Film, open_film
 from skyreels_avatar.film.timeline import PlacedShot
 from skyreels_avatar.generate import ShotEstimate
 from skyreels_avatar.media.image import Portrait
+from skyreels_avatar.media.outputs import check_outputs
 from skyreels_avatar.media.video import VideoReader, VideoWriter, check_output
+from skyreels_avatar.pipeline.parallel import exclusive
 from skyreels_avatar.pipeline.plan import plan_shot
 from skyreels_avatar.pipeline.preview import estimate_planned, reference_frames
 from skyreels_avatar.pipeline.progress import Reporter
@@ -174,11 +176,12 @@ def write_animatic(
         Cancelled: `on_progress` returned False. No file is left then.
     """
     path = check_output(output)
+    check_outputs({"animatic": path}, script)
     film = open_film(script)
     height, width = _small(script.height, script.width)
     timeline = film.timeline
     start_s, done = time.perf_counter(), 0
-    with VideoWriter(path, height, width, script.fps, film.heard()) as writer:
+    with exclusive(), VideoWriter(path, height, width, script.fps, film.heard()) as writer:
         for placed, batch in _film_batches(film, height, width):
             writer.write(batch)
             done += len(batch)

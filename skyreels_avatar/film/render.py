@@ -22,14 +22,17 @@ from skyreels_avatar.film.assemble import (
     write_manifest,
 )
 from skyreels_avatar.film.jobs import Job, film_jobs
+from skyreels_avatar.film.keys import picture_digests
 from skyreels_avatar.film.progress import FilmReporter, OnFilmProgress
 from skyreels_avatar.film.read import read_script
 from skyreels_avatar.film.sound import Film, open_film
 from skyreels_avatar.generate import Progress, generate_request
+from skyreels_avatar.media.outputs import check_outputs
 from skyreels_avatar.media.pieces import join_pieces
 from skyreels_avatar.media.video import check_output
 from skyreels_avatar.pipeline.encode import frame_face
 from skyreels_avatar.pipeline.fingerprint import fingerprint_of
+from skyreels_avatar.pipeline.parallel import exclusive
 from skyreels_avatar.pipeline.retalk import FootageFiles, read_any
 from skyreels_avatar.pipeline.work import WorkFolder
 from skyreels_avatar.provenance import metadata_of
@@ -109,14 +112,17 @@ def render(
     """
     start = time.perf_counter()
     path = check_output(output)
-    film = open_film(script if isinstance(script, Script) else read_script(script))
+    whole = script if isinstance(script, Script) else read_script(script)
+    check_outputs({"output": path}, [whole, work, "" if script is whole else script])
+    film = open_film(whole)
     sampling = SamplingParams(num_inference_steps, guidance_scale, audio_guidance_scale, seed)
     work_folder = Path(work) if work is not None else path.with_name(path.name + WORK_SUFFIX)
     jobs = film_jobs(film, sampling, tier, work_folder)
     chosen = _chosen(only, len(jobs))
     todo = [job for job in jobs if job.number in chosen and not (resume and job.is_done())]
     progress = FilmReporter(on_progress, todo, time.perf_counter())
-    warnings = _make(film, todo, progress, resume, make_windows) if todo else []
+    with exclusive():
+        warnings = _make(film, todo, progress, resume, make_windows) if todo else []
     made = {job.number for job in todo}
     shots = tuple(job.rendered(job.number in made) for job in jobs if job.is_done())
     missing = tuple(sorted({job.number for job in jobs} - {shot.number for shot in shots}))
@@ -196,6 +202,11 @@ def _make(
                 result = generate_request(job.request, progress.of(job), components, windows)
             except InputError as error:
                 raise type(error)(*_named(job, error)) from error
+            if picture_digests(job.request) != job.digests:
+                job.request.output.unlink(missing_ok=True)
+                raise InputError(
+                    f"shot {job.number}: its picture was changed meanwhile; start again"
+                )
             warnings += [f"shot {job.number}: {warning}" for warning in result.warnings]
             progress.finish(job)
             finished = WorkFolder(windows, fingerprint_of(job.request, components))

@@ -173,6 +173,4 @@ def _mixed(tracks: Sequence[tuple[float, AudioTrack]], duration_s: float) -> Aud
 
 
 def _as_track(channels: np.ndarray, rate: int, path: Path | None) -> AudioTrack:
-    if len(channels) == 1:
-        return AudioTrack(channels[0], rate, path)
-    return AudioTrack(channels.mean(axis=0), rate, path, channels)
+    return AudioTrack.of_channels(channels, rate, path)

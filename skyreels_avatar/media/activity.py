@@ -44,9 +44,11 @@ _SPEECH_SAMPLES = 512  # what the detector takes at a time
 
 def gated(audio: AudioTrack) -> AudioTrack:
     """Return the mono sound with silence where no voice is found, its edges faded over 80 ms."""
-    stretches = voiceless_stretches(audio)
+    heard = audio.mono()  # an offset would be heard where the gate closes
+    stretches = voiceless_stretches(heard)
     if not stretches:
         return audio
+    audio = heard
     half_s = FADE_S / 2
     corners = [(start_s - half_s, start_s + half_s, end_s - half_s, end_s + half_s)
                for start_s, end_s in stretches]  # fmt: skip

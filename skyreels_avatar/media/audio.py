@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +14,9 @@ from av.error import FFmpegError
 
 from skyreels_avatar.errors import MediaError
 from skyreels_avatar.media.alignment import aligned_to_picture
-from skyreels_avatar.media.files import describe, existing_file, open_container
+from skyreels_avatar.media.downmix import downmix, without_offset
+from skyreels_avatar.media.files import describe, existing_file, open_container, replacing
+from skyreels_avatar.media.resample import resample
 
 logger = logging.getLogger(__name__)
 
@@ -85,8 +86,20 @@ class AudioTrack:
         return self.samples[None] if self.stereo is None else self.stereo
 
     def mono(self) -> AudioTrack:
-        """Return the sound as the networks hear it, without the two channels that are played."""
-        return replace(self, stereo=None)
+        """Return the sound as the networks hear it: one channel, without a constant offset."""
+        samples = without_offset(self.samples, self.sample_rate)
+        if samples is self.samples and self.stereo is None:
+            return self
+        return AudioTrack(samples, self.sample_rate, self.path)
+
+    @classmethod
+    def of_channels(
+        cls, channels: np.ndarray, sample_rate: int, path: Path | None = None
+    ) -> AudioTrack:
+        """Return a sound of the channels (1 or 2, S) float32 that are played."""
+        if len(channels) == 1:
+            return cls(channels[0], sample_rate, path)
+        return cls(downmix(channels, sample_rate)[0], sample_rate, path, channels)
 
     @classmethod
     def load(
@@ -119,19 +132,24 @@ class AudioTrack:
         stereo = channels if len(channels) == 2 else None
         # Checked here, too: arithmetic on NaN below would warn before the dataclass refuses it.
         track = cls(channels[0], sample_rate, path, stereo)
-        return track._in_range()._with_mono_of_stereo()
+        return track._in_range()._downmixed()
 
     def resampled(self, sample_rate: int) -> AudioTrack:
         """Return the same sound at another sample rate (polyphase filter, no delay)."""
         if sample_rate == self.sample_rate:
             return self
-        return self._mapped(lambda x: _resample(x, self.sample_rate, sample_rate), sample_rate)
+        return self._mapped(lambda x: resample(x, self.sample_rate, sample_rate), sample_rate)
 
     def cut(self, start_s: float | None = None, end_s: float | None = None) -> AudioTrack:
         """Return the piece from `start_s` to `end_s`; None means the beginning, the end."""
         start_s = 0.0 if start_s is None else float(start_s)
         end_s = self.duration_s if end_s is None else float(end_s)
         slack_s = 0.5 / self.sample_rate
+        if start_s >= self.duration_s:
+            raise MediaError(
+                f"cannot use the sound from {start_s:g} s on: {self.path or 'it'} lasts "
+                f"{self.duration_s:.2f} s; give an earlier start"
+            )
         if not 0 <= start_s < end_s <= self.duration_s + slack_s:
             raise MediaError(
                 f"cannot cut {start_s:g} s to {end_s:g} s out of a sound of "
@@ -139,6 +157,16 @@ class AudioTrack:
             )
         start, end = (round(t * self.sample_rate) for t in (start_s, end_s))
         return self._mapped(lambda x: x[..., start:end])
+
+    def reached(self, end_s: float | None) -> float | None:
+        """Return the end of a cut, with a warning the sound's own end where that comes before."""
+        if end_s is None or end_s <= self.duration_s + 0.5 / self.sample_rate:
+            return end_s
+        logger.warning(
+            "the end of the sound was to be %g s, but %s lasts %.2f s; it is used to its end",
+            end_s, self.path or "it", self.duration_s,
+        )  # fmt: skip
+        return None
 
     def lasting(self, duration_s: float) -> AudioTrack:
         """Return the sound cut, or followed by silence, so that it lasts that long."""
@@ -164,23 +192,28 @@ class AudioTrack:
         import soundfile
 
         path = Path(path)
-        # The ending stays last, since soundfile chooses the format by it.
-        partial = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
         try:
-            soundfile.write(partial, self.channels.T, self.sample_rate)
-            os.replace(partial, path)
+            with replacing(path) as partial:  # soundfile chooses the format by its ending
+                soundfile.write(partial, self.channels.T, self.sample_rate)
         except (OSError, RuntimeError, ValueError, TypeError) as error:
             raise MediaError(f"cannot write the sound {path}: {error}") from error
-        finally:
-            partial.unlink(missing_ok=True)
         return path
 
     def _mapped(self, change, sample_rate: int | None = None) -> AudioTrack:
         stereo = None if self.stereo is None else change(self.stereo)
         return AudioTrack(change(self.samples), sample_rate or self.sample_rate, self.path, stereo)
 
-    def _with_mono_of_stereo(self) -> AudioTrack:
-        return self if self.stereo is None else replace(self, samples=self.stereo.mean(axis=0))
+    def _downmixed(self) -> AudioTrack:
+        if self.stereo is None:
+            return self
+        samples, cancelled_s = downmix(self.stereo, self.sample_rate)
+        if cancelled_s:
+            logger.warning(
+                "%s: left and right are out of phase in %.1f of %.1f s; the louder channel moves "
+                "the mouth there, and what is heard stays as it is",
+                self.path, min(cancelled_s, self.duration_s), self.duration_s,
+            )  # fmt: skip
+        return replace(self, samples=samples)
 
     def _in_range(self) -> AudioTrack:
         """Scale a float recording that exceeds full scale, since every player would clip it."""
@@ -350,45 +383,3 @@ def _check_memory(num_samples: int, num_channels: int, sample_rate: int, path: P
             f"{sample_rate} Hz at most {hours:.1f} hours are; use a piece of it (--audio-start and "
             "--audio-end), or make it mono at 16000 Hz first"
         )
-
-
-def resampled_blocks(channels: np.ndarray, from_rate: int, to_rate: int) -> Iterator[np.ndarray]:
-    """Yield (C, S) at another sample rate, about a second at a time, to ceil(S to / from) samples.
-
-    The resampler works on a copy in double precision, so a long sound in one piece would take ten
-    times its own memory.
-    """
-    if from_rate == to_rate:
-        for start in range(0, channels.shape[-1], from_rate):
-            yield channels[:, start : start + from_rate]
-        return
-    left = -(-channels.shape[-1] * to_rate // from_rate)
-    # FFmpeg's resampler is loaded already; scipy.signal takes half a second to import.
-    resamplers = [av.AudioResampler("fltp", "mono", to_rate) for _ in channels]
-    for start in range(0, channels.shape[-1] + from_rate, from_rate):
-        block = channels[:, start : start + from_rate]
-        pieces = [
-            _fed(resampler, channel, from_rate) for resampler, channel in zip(resamplers, block)
-        ]
-        found = np.stack(pieces)[:, :left]
-        left -= found.shape[1]
-        yield found
-    if left:
-        yield np.zeros((len(channels), left), np.float32)
-
-
-def _fed(resampler: av.AudioResampler, samples: np.ndarray, sample_rate: int) -> np.ndarray:
-    """Return what comes out of a resampler for a block (S,), or at the end for an empty one."""
-    frame = None
-    if len(samples):
-        frame = av.AudioFrame.from_ndarray(
-            np.ascontiguousarray(samples[None], np.float32), format="fltp", layout="mono"
-        )
-        frame.sample_rate = sample_rate
-    pieces = [piece.to_ndarray()[0] for piece in resampler.resample(frame)]
-    return np.concatenate([*pieces, np.zeros(0, np.float32)])
-
-
-def _resample(samples: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
-    blocks = resampled_blocks(np.atleast_2d(samples), from_rate, to_rate)
-    return np.concatenate(list(blocks), axis=1).reshape(*samples.shape[:-1], -1)

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import glob
 import os
+import re
+import secrets
+import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import av
@@ -18,6 +24,8 @@ from skyreels_avatar.media.formats import FORMAT_WHITELIST, PLAYLIST_SIGNS
 _PICTURE_FORMATS = ("_pipe", "image2", "gif", "apng", "webp", "jpegxl_anim", "ico")
 _ATTACHED_PICTURE = 0x400  # AV_DISPOSITION_ATTACHED_PIC
 _COVER_CODECS = {"mjpeg", "png", "bmp", "gif", "webp", "tiff", "jpegls", "jpeg2000", "libjxl"}
+# What `partial_path` makes.
+_PARTIAL = re.compile(r"\..*\.(?P<host>\w+)-(?P<process>\d+)\.[0-9a-f]{8}\.part(\..*)?", re.S)
 
 
 def existing_file(path: str | Path, noun: str) -> Path:
@@ -139,5 +147,57 @@ def describe(path: Path) -> str:
 
 
 def partial_path(path: Path) -> Path:
-    """Return where a file is written until it is complete: hidden, beside it, of this process."""
-    return path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    """Return where a file is written until it is complete: hidden, beside it, never the same twice.
+
+    The name holds this machine and process, so that `sweep_partials` can tell what is left over.
+    """
+    return path.with_name(f".{path.stem}.{_owner()}.{secrets.token_hex(4)}.part{path.suffix}")
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield where a file is to be written; it gets its name when the block ends, or never.
+
+    A link keeps its place: what it leads to is replaced.
+    """
+    target = Path(os.path.realpath(path))
+    sweep_partials(target)
+    partial = partial_path(target)
+    try:
+        yield partial
+        os.replace(partial, target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def sweep_partials(path: Path) -> None:
+    """Remove what killed processes of this machine left half written of a file."""
+    for file in path.parent.glob(f".{glob.escape(path.stem)}.*.part{glob.escape(path.suffix)}"):
+        remove_if_left_over(file)
+
+
+def remove_if_left_over(file: Path) -> None:
+    """Remove a file that a process of this machine was writing which no longer runs."""
+    found = _PARTIAL.fullmatch(file.name)
+    if found and found["host"] == _host() and not _is_running(int(found["process"])):
+        with contextlib.suppress(OSError):
+            file.unlink()
+
+
+def _owner() -> str:
+    return f"{_host()}-{os.getpid()}"
+
+
+def _host() -> str:
+    """Return the machine's name, letters and digits alone."""
+    return re.sub(r"[^A-Za-z0-9]", "", socket.gethostname())[:32] or "here"
+
+
+def _is_running(process_id: int) -> bool:
+    try:
+        os.kill(process_id, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # it runs, but is somebody else's
+        return True
+    return True

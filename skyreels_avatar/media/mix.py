@@ -22,8 +22,7 @@ def mixed(tracks: Sequence[AudioTrack]) -> AudioTrack:
     for track in tracks:
         total[:, : len(track.samples)] += track.channels
     total /= max(1.0, float(np.abs(total).max()))
-    stereo = total if num_channels == 2 else None
-    return AudioTrack(total.mean(0), rate, stereo=stereo)
+    return AudioTrack.of_channels(total, rate)
 
 
 def as_long_as(track: AudioTrack, duration_s: float) -> AudioTrack:

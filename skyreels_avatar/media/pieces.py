@@ -7,7 +7,6 @@ So the packets of pieces can follow each other in one stream as they are.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from av.error import FFmpegError
 
 from skyreels_avatar.errors import MediaError
 from skyreels_avatar.media.audio import AudioTrack
-from skyreels_avatar.media.files import existing_file, open_container, partial_path
+from skyreels_avatar.media.files import existing_file, open_container, replacing
 from skyreels_avatar.media.soundtrack import SoundTrack, WaitingSound
 from skyreels_avatar.media.video import check_output, exact_fps
 
@@ -127,16 +126,15 @@ def join_with_sound(
     read = [read_piece(piece) for piece in pieces]
     for piece in read[1:]:
         _check_alike(read[0], piece)
-    partial = partial_path(path)
     try:
-        with av.open(str(partial), "w", format="mp4", options={"movflags": "+faststart"}) as film:
+        with (
+            replacing(path) as partial,
+            av.open(str(partial), "w", format="mp4", options={"movflags": "+faststart"}) as film,
+        ):
             film.metadata.update(metadata or {})
             _write(film, read, sound)
-        os.replace(partial, path)
     except (FFmpegError, OSError) as error:
         raise MediaError(f"cannot write {path}: {error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _write(
@@ -164,7 +162,7 @@ def _write(
         if track is not None:
             track.write_until(first / fps)
     if track is not None:
-        track.finish(first / fps)
+        track.finish(first / fps, fps)
 
 
 def _packets(container, stream, path: Path):
@@ -218,9 +216,9 @@ def cut_piece(path: Path, start: int, stop: int, output: Path) -> Path:
         MediaError: the video cannot be read or cut there, or the output cannot be written.
     """
     piece = read_piece(path)
-    partial = partial_path(output)
     try:
         with (
+            replacing(output) as partial,
             open_container(piece.path, "video") as container,
             av.open(str(partial), "w", format="mp4") as film,
         ):
@@ -240,9 +238,6 @@ def cut_piece(path: Path, start: int, stop: int, output: Path) -> Path:
                     packet.duration = 1
                     packet.stream = video
                     film.mux(packet)
-        os.replace(partial, output)
     except (FFmpegError, OSError) as error:
         raise MediaError(f"cannot write {output}: {error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
     return output

@@ -11,11 +11,11 @@ import av
 import numpy as np
 
 from skyreels_avatar.errors import MediaError
-from skyreels_avatar.media.audio import AudioTrack, resampled_blocks
+from skyreels_avatar.media.audio import AudioTrack
+from skyreels_avatar.media.resample import resampled_blocks
 
 _AAC_FRAME = 1024
-_KEPT_SAMPLE_RATES = (44_100, 48_000)
-_USUAL_SAMPLE_RATE = 48_000
+PLAYED_HZ = 48_000
 
 
 class WaitingSound:
@@ -24,18 +24,13 @@ class WaitingSound:
     Args:
         audio: the sound; it is not kept.
         folder: where the file is; None = where this machine keeps temporary files.
-        sample_rate: None keeps the usual rates and brings others to 48 kHz, which players take.
+        sample_rate: 48 kHz, at which all videos play, or what a network hears.
 
     Raises:
         MediaError: the folder cannot be written.
     """
 
-    def __init__(
-        self, audio: AudioTrack, folder: Path | None = None, sample_rate: int | None = None
-    ):
-        if sample_rate is None:
-            kept = audio.sample_rate in _KEPT_SAMPLE_RATES
-            sample_rate = audio.sample_rate if kept else _USUAL_SAMPLE_RATE
+    def __init__(self, audio: AudioTrack, folder: Path | None = None, sample_rate: int = PLAYED_HZ):
         self.sample_rate = sample_rate
         self.num_channels = len(audio.channels)
         self.num_samples = 0
@@ -85,9 +80,17 @@ class SoundTrack:
         while self._position + _AAC_FRAME <= end:
             self._encode(_AAC_FRAME)
 
-    def finish(self, time_s: Fraction) -> None:
-        """Encode the rest, cut or filled with silence, so that the sound ends at a time."""
+    def finish(self, time_s: Fraction, fps: Fraction) -> None:
+        """Encode the rest, cut or filled with silence, so that the sound ends at a time.
+
+        Decoders play the last AAC frame whole, 21 ms with its padding. Where the padding is as long
+        as a picture or longer (from 50 fps on), that frame is left out: 5 ms at 60 fps.
+        """
         end = round(time_s * self._audio.sample_rate)
+        padding = -end % _AAC_FRAME
+        longest = max(self._audio.sample_rate / fps, _AAC_FRAME // 2)
+        if padding >= longest and end > _AAC_FRAME:
+            end += padding - _AAC_FRAME
         while self._position < end:
             self._encode(min(_AAC_FRAME, end - self._position))
         self._container.mux(self._stream.encode(None))

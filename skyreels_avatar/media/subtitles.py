@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import json
-import os
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -12,6 +11,8 @@ from pathlib import Path
 
 from skyreels_avatar.checks import user_path
 from skyreels_avatar.errors import MediaError
+from skyreels_avatar.media.files import replacing
+from skyreels_avatar.media.outputs import check_regular
 from skyreels_avatar.media.speech import SpokenText, SpokenWord
 
 KINDS = ("srt", "vtt", "lrc", "json")
@@ -41,6 +42,7 @@ def subtitle_path(wanted: str | Path, video: Path) -> Path:
     path = video.with_suffix(f".{str(wanted).lower()}") if beside else user_path(wanted)
     if path.suffix.lower()[1:] not in KINDS:
         raise MediaError(f"subtitles must end in .{', .'.join(KINDS)}, got {path}")
+    check_regular(path, "subtitle file")
     if not path.parent.is_dir():
         raise MediaError(f"cannot write {path}: there is no folder {path.parent}; make it first")
     return path
@@ -53,14 +55,11 @@ def write_subtitles(spoken: SpokenText, path: Path) -> Path:
         MediaError: see `subtitle_path`, or the file cannot be written.
     """
     path = subtitle_path(path, Path(path))
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        partial.write_text(subtitle_text(spoken, path.suffix.lower()[1:]), encoding="utf-8")
-        os.replace(partial, path)
+        with replacing(path) as partial:
+            partial.write_text(subtitle_text(spoken, path.suffix.lower()[1:]), encoding="utf-8")
     except OSError as error:
         raise MediaError(f"cannot write the subtitles {path}: {error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
     return path
 
 

@@ -21,7 +21,8 @@ from skyreels_avatar.checks import user_path
 from skyreels_avatar.errors import InputError, MediaError
 from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.colour_conversion import EXACT
-from skyreels_avatar.media.files import partial_path
+from skyreels_avatar.media.files import partial_path, sweep_partials
+from skyreels_avatar.media.outputs import check_regular
 from skyreels_avatar.media.soundtrack import SoundTrack, WaitingSound
 from skyreels_avatar.media.timing import exact_fps
 from skyreels_avatar.media.video_reader import VideoReader
@@ -51,7 +52,8 @@ def check_output(path: str | Path) -> Path:
             raise MediaError(f"the output {path} is a folder; give the name of a file in it")
         if not path.parent.is_dir():
             raise MediaError(f"the folder of the output {path} does not exist; create it first")
-        probe = partial_path(path)
+        check_regular(path)
+        probe = partial_path(Path(os.path.realpath(path)))
         probe.touch()
         probe.unlink()
     except (OSError, ValueError) as error:
@@ -101,7 +103,9 @@ class VideoWriter:
         self.height, self.width = height, width
         self.fps = exact_fps(fps)
         self.num_frames = 0
-        self._partial = partial_path(self.path)
+        self._target = Path(os.path.realpath(self.path))  # a link stays one
+        sweep_partials(self._target)
+        self._partial = partial_path(self._target)
         if isinstance(audio, AudioTrack):
             audio = WaitingSound(audio, self.path.parent)
         self._audio = audio
@@ -137,7 +141,7 @@ class VideoWriter:
             self._raise_failure()
             if self.num_frames == 0:
                 raise MediaError(f"no frame was written to {self.path}")
-            os.replace(self._partial, self.path)
+            os.replace(self._partial, self._target)
         except BaseException:
             self.abandon()
             raise
@@ -201,7 +205,7 @@ class VideoWriter:
                     return
                 container.mux(video.encode(None))
                 if sound:
-                    sound.finish(index / self.fps)
+                    sound.finish(index / self.fps, self.fps)
         except (FFmpegError, OSError, ValueError, MemoryError) as error:
             self._failure = error
         finally:

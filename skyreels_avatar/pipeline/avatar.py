@@ -90,6 +90,7 @@ class AvatarPipeline:
         with one_core_per_thread():
             for segment, chunks in self._windows(shot, segments, reporter, work):
                 write_piece(chunks, work.piece(segment), opener(segment), reporter)
+                work.check_files(work.piece(segment))
 
     @torch.no_grad()
     def latents(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -292,7 +293,9 @@ def _plate_of(
     beside = opened.surroundings or Surroundings(opened.portrait, 0, 0)
     faces = [shifted(one, beside.left, beside.top) for one in opened.faces]
     with ThreadPoolExecutor(1, thread_name_prefix="pipeline") as pool:
-        looking = pool.submit(lambda: [occluder_in(pixels, one, network) for one in opened.faces])
+        looking = pool.submit(
+            copy_context().run, lambda: [occluder_in(pixels, one, network) for one in opened.faces]
+        )
         mask = torch.as_tensor(person_mattes(beside.picture.pixels, faces).max(0))
         fronts = looking.result()
     plate = Plate(beside.picture.as_tensor(), mask, beside.left, beside.top)
@@ -337,8 +340,7 @@ class SpeechSound:
     def __init__(self, voices: Sequence[AudioTrack], tokens: torch.nn.Module):
         self._features = []
         for voice in voices:
-            mono = AudioTrack(voice.samples, voice.sample_rate, voice.path)
-            heard = at_loudness(mono.resampled(SAMPLE_RATE))
+            heard = at_loudness(voice.mono().resampled(SAMPLE_RATE))
             self._features.append(tokens.encoder(heard.samples).to(tokens.projector.dtype))
         self._projector = tokens.projector
 

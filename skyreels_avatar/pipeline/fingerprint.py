@@ -13,6 +13,8 @@ from typing import Any
 
 from skyreels_avatar import __version__
 from skyreels_avatar.components import Components
+from skyreels_avatar.errors import InputError
+from skyreels_avatar.media.outputs import files_in
 from skyreels_avatar.script import GenerationRequest
 from skyreels_avatar.tiers import FACE_NETWORKS, asset_path, models_folder
 
@@ -38,7 +40,7 @@ class Fingerprint:
     def digest(self) -> str:
         """64 hexadecimal letters."""
         text = json.dumps(self.made_of, sort_keys=True, ensure_ascii=False)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values that JSON can hold."""
@@ -75,6 +77,33 @@ def fingerprint_of(request: GenerationRequest, components: Components) -> Finger
     )
 
 
+class ReadFiles:
+    """The files of a request as they were before they were read.
+
+    A fingerprint hashes them later: a file that was swapped in between would put one person's
+    pictures under the fingerprint of another.
+    """
+
+    def __init__(self, request: GenerationRequest):
+        self._states = {path: _state(path) for path in files_in(request)}
+
+    def check(self) -> None:
+        """Refuse to go on where a file is not what was read.
+
+        Raises:
+            InputError: a file has changed.
+        """
+        for path, state in self._states.items():
+            if not path.is_file() or _state(path) != state:
+                raise InputError(f"{path} was changed while it was in use; start again")
+
+
+def _state(path: Path) -> tuple[int, int, int, int]:
+    """Return what changes whenever a file is written or replaced."""
+    stat = path.stat()
+    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
+
+
 def _plain(value: Any) -> Any:
     """Return plain values with hashes of contents in the places of files, however deep they lie.
 
@@ -105,12 +134,11 @@ def _weights(paths: Any) -> Any:
 
 
 def _content(path: Path) -> str:
-    stat = path.stat()
-    return _hashed(path.resolve(), stat.st_size, stat.st_mtime_ns)
+    return _hashed(path.resolve(), *_state(path))
 
 
 @lru_cache(maxsize=256)
-def _hashed(path: Path, size: int, time_ns: int) -> str:
+def _hashed(path: Path, size: int, time_ns: int, *_: int) -> str:
     if size > _READ_WHOLE:
         return f"{size} bytes of {time_ns}"
     digest = hashlib.sha256()

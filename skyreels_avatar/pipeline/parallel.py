@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import contextmanager
+from contextvars import copy_context
 from typing import TypeVar
 
 import cv2
@@ -16,6 +18,7 @@ import torch
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+_turn = threading.RLock()
 _MOST_WORKERS = 4  # each holds a piece in memory
 
 
@@ -32,7 +35,7 @@ def ordered_map(
     with ThreadPoolExecutor(num_workers, thread_name_prefix="pipeline") as pool:
         try:
             for item in items:
-                pending.append(pool.submit(_without_grad, function, item))
+                pending.append(pool.submit(copy_context().run, _without_grad, function, item))
                 if len(pending) > num_workers:
                     yield pending.popleft().result()
             while pending:
@@ -49,9 +52,9 @@ def one_ahead(items: Iterator[Item], on_wait: Callable[[], object]) -> Iterator[
         on_wait: called ten times a second while the caller has to wait; may raise.
     """
     with ThreadPoolExecutor(1, thread_name_prefix="pipeline") as pool:
-        pending = pool.submit(_without_grad, _next_of, items)
+        pending = pool.submit(copy_context().run, _without_grad, _next_of, items)
         while found := _waited(pending, on_wait):
-            pending = pool.submit(_without_grad, _next_of, items)
+            pending = pool.submit(copy_context().run, _without_grad, _next_of, items)
             yield found[0]
 
 
@@ -61,14 +64,33 @@ def one_core_per_thread() -> Iterator[None]:
 
     On two cores, two threads that start two more each for every small loop mostly wait.
     """
-    torch_threads, opencv_threads = torch.get_num_threads(), cv2.getNumThreads()
-    torch.set_num_threads(1)  # threads that begin now take it over
-    cv2.setNumThreads(1)
+    with exclusive():  # both settings are the whole process's
+        torch_threads, opencv_threads = torch.get_num_threads(), cv2.getNumThreads()
+        torch.set_num_threads(1)  # threads that begin now take it over
+        cv2.setNumThreads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(torch_threads)
+            cv2.setNumThreads(opencv_threads)
+
+
+@contextmanager
+def exclusive(on_wait: Callable[[], object] = lambda: None) -> Iterator[None]:
+    """Let one thread of this process at a time make pictures; others wait here for their turn.
+
+    Mediapipe's graphs and the number of threads of PyTorch and OpenCV are shared by all, and that
+    number decides bits of the result. One pass uses all cores already.
+
+    Args:
+        on_wait: called ten times a second while the caller has to wait; may raise.
+    """
+    while not _turn.acquire(timeout=0.1):
+        on_wait()
     try:
         yield
     finally:
-        torch.set_num_threads(torch_threads)
-        cv2.setNumThreads(opencv_threads)
+        _turn.release()
 
 
 def _next_of(items: Iterator[Item]) -> tuple[Item] | None:

@@ -36,7 +36,8 @@ def read_sounds(shot: Shot) -> tuple[AudioTrack, tuple[AudioTrack, ...]]:
     if len(shot.speakers) == 1 and not heard:
         voices = [played]
     if shot.start_s is not None or shot.end_s is not None:
-        played, *voices = (one.cut(shot.start_s, shot.end_s) for one in (played, *voices))
+        end_s = played.reached(shot.end_s)
+        played, *voices = (one.cut(shot.start_s, end_s) for one in (played, *voices))
     return played, tuple(voices) or (played,)
 
 

@@ -13,6 +13,7 @@ from skyreels_avatar.errors import InputError
 from skyreels_avatar.faces.analyser import FaceAnalyser
 from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.image import Portrait, fit_size
+from skyreels_avatar.media.outputs import check_outputs
 from skyreels_avatar.media.video import VideoWriter, check_output
 from skyreels_avatar.pipeline.denoise import Sampling
 from skyreels_avatar.pipeline.encode import (
@@ -23,7 +24,7 @@ from skyreels_avatar.pipeline.encode import (
     plan_request,
     read_shot,
 )
-from skyreels_avatar.pipeline.parallel import ordered_map
+from skyreels_avatar.pipeline.parallel import exclusive, ordered_map
 from skyreels_avatar.pipeline.plan import Segment, ShotPlan, plan_shot
 from skyreels_avatar.pipeline.progress import OnProgress, Reporter
 from skyreels_avatar.pipeline.reference import frames_per_chunk
@@ -210,6 +211,7 @@ def write_reference(
         Cancelled: `on_progress` returned False. No file is left then.
     """
     path, moves = check_output(output), parse_camera(camera)
+    check_outputs({"output": path}, [image, face])
     if not 0 < duration_s <= MAX_PREVIEW_S:
         raise InputError(f"seconds must be above 0, at most {MAX_PREVIEW_S:g}, got {duration_s:g}")
     plan = plan_shot(duration_s, fps)
@@ -218,7 +220,7 @@ def write_reference(
         whole = Portrait.load(image)
         height, width = fit_size(whole.height, whole.width, size)
     chunks = reference_frames(whole, height, width, face, moves, plan, reporter)
-    with VideoWriter(path, height, width, fps) as writer:
+    with exclusive(), VideoWriter(path, height, width, fps) as writer:
         for pixels in chunks:
             writer.write(pixels)
             reporter.report("write")

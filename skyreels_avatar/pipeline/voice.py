@@ -45,12 +45,14 @@ def read_voice(shot: Shot) -> ShotVoice:
     """
     spoken = None
     if shot.text is not None:
-        spoken = speak(shot.text, shot.voice or DEFAULT_VOICE).cut(shot.start_s, shot.end_s)
+        spoken = speak(shot.text, shot.voice or DEFAULT_VOICE)
+        spoken = spoken.cut(shot.start_s, spoken.audio.reached(shot.end_s))
         return ShotVoice(spoken.audio, spoken.audio, spoken)
     audio, shot = _read_sound(shot)
     driving = audio if shot.vocals is None else _vocals(shot.vocals, audio)
     if shot.start_s is not None or shot.end_s is not None:
-        audio, driving = (track.cut(shot.start_s, shot.end_s) for track in (audio, driving))
+        end_s = audio.reached(shot.end_s)
+        audio, driving = (track.cut(shot.start_s, end_s) for track in (audio, driving))
     return ShotVoice(audio, gated(driving) if shot.gate == "auto" else driving)
 
 

@@ -6,11 +6,8 @@ appear under their names when they are complete, so whatever is there can be use
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
-import os
-import re
 from pathlib import Path
 
 import torch
@@ -19,16 +16,15 @@ from safetensors.torch import load_file, save_file
 
 from skyreels_avatar.checks import user_path
 from skyreels_avatar.errors import InputError, MediaError
-from skyreels_avatar.media.files import partial_path
+from skyreels_avatar.media.files import remove_if_left_over, replacing
 from skyreels_avatar.media.pieces import read_piece
-from skyreels_avatar.pipeline.fingerprint import Fingerprint
+from skyreels_avatar.pipeline.fingerprint import Fingerprint, ReadFiles
 from skyreels_avatar.pipeline.plan import Segment, ShotPlan
 
 logger = logging.getLogger(__name__)
 
 _MANIFEST = "manifest.json"
 _NAME_LETTERS = 16
-_PARTIAL = re.compile(r"\..+\.(\d+)\.part\..+")
 
 
 class WorkFolder:
@@ -38,12 +34,14 @@ class WorkFolder:
         root: a folder of the user's; made if it is not there. Every shot has a folder of its own in
             it, named by its fingerprint: shots never touch each other's files.
         fingerprint: of the shot.
+        read: its files; what was made of others than the fingerprint's is not kept.
 
     Raises:
         InputError: the folder cannot be made or written, or its manifest is another shot's.
     """
 
-    def __init__(self, root: str | Path, fingerprint: Fingerprint):
+    def __init__(self, root: str | Path, fingerprint: Fingerprint, read: ReadFiles | None = None):
+        self._read = read
         self.path = user_path(root) / fingerprint.digest[:_NAME_LETTERS]
         manifest = self.path / _MANIFEST
         try:
@@ -52,9 +50,8 @@ class WorkFolder:
                 self._check(manifest, fingerprint)
             else:
                 text = json.dumps(fingerprint.to_dict(), indent=2, ensure_ascii=False)
-                partial = partial_path(manifest)
-                partial.write_text(text, encoding="utf-8")
-                os.replace(partial, manifest)
+                with replacing(manifest) as partial:
+                    partial.write_text(text, encoding="utf-8", errors="surrogateescape")
         except (OSError, ValueError) as error:
             if isinstance(error, InputError):
                 raise
@@ -103,21 +100,31 @@ class WorkFolder:
     def save_latents(self, segment: Segment, latents: torch.Tensor) -> None:
         """Keep the latents (1, C, T, h, w) of a window."""
         path = self._latents(segment)
-        partial = partial_path(path)
         try:
-            save_file({"latents": latents.cpu().contiguous()}, partial)
-            os.replace(partial, path)
+            with replacing(path) as partial:
+                save_file({"latents": latents.cpu().contiguous()}, partial)
+                self.check_files()
         except (SafetensorError, OSError) as error:
-            with contextlib.suppress(OSError):
-                partial.unlink()
             raise InputError(f"cannot write the work folder {self.path}: {error}") from error
+
+    def check_files(self, made: Path | None = None) -> None:
+        """Remove what was just made if a file of the shot has changed meanwhile.
+
+        Raises:
+            InputError: one has.
+        """
+        try:
+            if self._read is not None:
+                self._read.check()
+        except InputError:
+            if made is not None:
+                made.unlink(missing_ok=True)
+            raise
 
     def sweep(self) -> None:
         """Remove what processes that were killed have left half written."""
         for file in self.path.iterdir():
-            found = _PARTIAL.fullmatch(file.name)
-            if found and not _is_running(int(found.group(1))):
-                file.unlink(missing_ok=True)
+            remove_if_left_over(file)
 
     def _latents(self, segment: Segment) -> Path:
         return self.path / f"latents_{segment.index:05d}.safetensors"
@@ -131,13 +138,3 @@ class WorkFolder:
             ) from error
         if found != fingerprint.digest:
             raise InputError(f"{self.path} holds another shot; give another work folder")
-
-
-def _is_running(process_id: int) -> bool:
-    try:
-        os.kill(process_id, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # it runs, but is somebody else's
-        return True
-    return True

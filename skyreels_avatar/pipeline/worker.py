@@ -8,7 +8,7 @@ from pathlib import Path
 
 from skyreels_avatar.components import Components, load_components
 from skyreels_avatar.pipeline.avatar import AvatarPipeline
-from skyreels_avatar.pipeline.fingerprint import fingerprint_of
+from skyreels_avatar.pipeline.fingerprint import ReadFiles, fingerprint_of
 from skyreels_avatar.pipeline.latents import EncodedShot
 from skyreels_avatar.pipeline.plan import ShotPlan
 from skyreels_avatar.pipeline.progress import Reporter
@@ -35,13 +35,16 @@ class ShotWorker:
         work_folder: str | Path,
         components: Components | None = None,
     ):
+        self._read = ReadFiles(request)
         files = read_any(request).heard()
         self._request = request
         self._components = components or load_components(
             request.tier, memory=request.memory, num_pixels=files.height * files.width
         )
         self._opened = open_any(request, files, self._components, lambda: None)
-        self._work = WorkFolder(work_folder, fingerprint_of(request, self._components))
+        fingerprint = fingerprint_of(request, self._components)
+        self._read.check()
+        self._work = WorkFolder(work_folder, fingerprint, self._read)
         self._reporter = Reporter()
 
     @property

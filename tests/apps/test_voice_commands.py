@@ -29,7 +29,7 @@ def test_speak_reads_a_file_or_standard_input(tmp_path, monkeypatch):
         stdin = io.TextIOWrapper(io.BytesIO(b"one two three"))
         monkeypatch.setattr(sys, "stdin", stdin)
         words = tmp_path / "words.json"
-        output = ["--output", str(tmp_path / "a.flac"), "--subtitles", str(words)]
+        output = ["-o", str(tmp_path / "a.flac"), "--subtitles", str(words), "--overwrite"]
         assert run(["speak", *arguments, *output]) == 0
         assert [word["text"] for word in json.loads(words.read_text())["words"]] == [
             "one", "two", "three",

@@ -198,3 +198,15 @@ def test_a_piece_of_a_sound_too_long_for_memory_is_read(long_sound):
         AudioTrack.load(path, 5.0, 5.2)
     with pytest.raises(MediaError, match="too long"):  # found while it is decoded
         AudioTrack.load(path, 0.0, 3.0)
+
+
+def test_an_end_beyond_the_sound_is_its_end_and_a_start_beyond_is_refused(caplog):
+    """`--audio-end` beyond the end of a sound was an error."""
+    track = AudioTrack(_tone(1.0, 16_000), 16_000)
+    with caplog.at_level(logging.WARNING):
+        assert track.reached(1.5) is None and track.reached(0.5) == 0.5
+        assert track.reached(None) is None and track.reached(1.0) == 1.0
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert "1.5 s" in said and "1.00 s" in said
+    with pytest.raises(MediaError, match="earlier start"):
+        track.cut(1.0, None)

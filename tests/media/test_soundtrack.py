@@ -9,6 +9,7 @@ import pytest
 from skyreels_avatar.errors import MediaError
 from skyreels_avatar.media.audio import AudioTrack, speech_block, speech_gain
 from skyreels_avatar.media.soundtrack import WaitingSound
+from skyreels_avatar.media.video import VideoWriter
 
 
 def _track(rate: int, seconds: float = 3.3) -> AudioTrack:
@@ -16,7 +17,7 @@ def _track(rate: int, seconds: float = 3.3) -> AudioTrack:
     return AudioTrack(stereo.mean(0), rate, None, stereo)
 
 
-@pytest.mark.parametrize(("rate", "kept"), [(16_000, 48_000), (44_100, 44_100), (22_050, 48_000)])
+@pytest.mark.parametrize(("rate", "kept"), [(16_000, 48_000), (44_100, 48_000), (22_050, 48_000)])
 def test_what_waits_is_what_is_played(tmp_path, rate, kept):
     track = _track(rate)
     sound = WaitingSound(track, tmp_path)
@@ -57,3 +58,23 @@ def test_the_level_of_speech_is_the_same_block_by_block():
 def test_a_folder_that_is_not_there_is_named(tmp_path):
     with pytest.raises(MediaError, match="absent"):
         WaitingSound(_track(16_000), tmp_path / "absent")
+
+
+@pytest.mark.parametrize("rate", [22_050, 44_100, 48_000])
+@pytest.mark.parametrize(("fps", "num_frames"), [(25, 43), (50, 16), (50, 77), (60, 11), (60, 101)])
+def test_decoded_sound_ends_with_the_picture_and_begins_with_it(tmp_path, rate, fps, num_frames):
+    """The padding of the last AAC frame was heard for up to 23 ms after the last picture."""
+    samples = np.random.default_rng(0).normal(0, 0.1, round(num_frames / fps * rate))
+    track = AudioTrack(samples.astype(np.float32), rate)
+    with VideoWriter(tmp_path / "a.mp4", 64, 64, fps, track) as writer:
+        writer.write(np.zeros((num_frames, 64, 64, 3), np.uint8))
+    with av.open(str(tmp_path / "a.mp4")) as container:
+        frames = list(container.decode(audio=0))
+    assert frames[0].pts == 0
+    heard = np.concatenate([frame.to_ndarray()[0] for frame in frames])
+    assert abs(len(heard) / 48_000 - num_frames / fps) * fps < 1
+    played = track.resampled(48_000).samples
+    inner = slice(500, min(len(played), len(heard)) - 1500)
+    shifts = range(-30, 31)
+    fits = [played[inner] @ np.roll(heard, -shift)[inner] for shift in shifts]
+    assert shifts[int(np.argmax(fits))] == 0, "the first decoded sample is the first of the sound"

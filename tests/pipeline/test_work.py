@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import random
@@ -9,9 +10,11 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -196,6 +199,53 @@ def test_the_fingerprint_is_of_what_the_files_hold(files, tmp_path):
     assert len(digests) == 4 and same not in digests
     text = json.dumps(fingerprint_of(request, components).to_dict())
     assert files[0].parent.name not in text and str(tmp_path) not in text
+
+
+def test_a_picture_that_is_swapped_while_it_is_in_use_is_not_kept_under_its_name(
+    files, tmp_path, monkeypatch
+):
+    """The fingerprint was made of the file after it was read: the wrong person's frames stayed."""
+    generation = importlib.import_module("skyreels_avatar.generate")
+    image, work = tmp_path / "p.png", tmp_path / "work"
+    image.write_bytes(files[0].read_bytes())
+    read = generation.read_any
+
+    def swap_after_reading(request):
+        found = read(request)
+        image.write_bytes(files[0].read_bytes() + b"\0")
+        return found
+
+    monkeypatch.setattr(generation, "read_any", swap_after_reading)
+    request = request_of((image, *files[1:]), tmp_path / "a.mp4")
+    with pytest.raises(InputError, match=r"p\.png was changed"):
+        generate_request(request, work_folder=work)
+    assert not work.exists() and not (tmp_path / "a.mp4").exists()
+
+
+def test_threads_give_the_bytes_of_serial_runs_and_each_its_own_warnings(files, tmp_path):
+    """Three threads with one Components broke mediapipe's graphs, and mixed up their warnings."""
+    components = load_components(files[2])
+    voices = []
+    for number in range(3):
+        audio, rate = sa.AudioTrack.load(files[1]), 16_000
+        voices.append(tmp_path / f"{number}.wav")
+        sa.AudioTrack(audio.samples[: rate + 2000 * number], rate).save(voices[-1])
+
+    def make(number: int, name: str) -> tuple[bytes, tuple[str, ...]]:
+        shot = sa.Shot(image=files[0], audio=voices[number], end_s=5.0 + number)
+        output = tmp_path / f"{name}{number}.mp4"
+        request = sa.GenerationRequest(shot, output, files[2], size="96x96")
+        result = generate_request(request, components=components)
+        return output.read_bytes(), result.warnings
+
+    settings = torch.get_num_threads(), cv2.getNumThreads()
+    with ThreadPoolExecutor(3) as pool:
+        together = list(pool.map(lambda number: make(number, "t"), range(3)))
+    assert (torch.get_num_threads(), cv2.getNumThreads()) == settings
+    assert together == [make(number, "s") for number in range(3)]
+    for number, (_, warnings) in enumerate(together):
+        (said,) = [warning for warning in warnings if "the end of the sound" in warning]
+        assert f"{5 + number} s" in said and voices[number].name in said
 
 
 def test_files_that_lie_deeper_in_a_request_count_by_content_too(files, tmp_path):
