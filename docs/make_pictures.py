@@ -71,7 +71,7 @@ def tiled(pictures: list[Image.Image], columns: int) -> Image.Image:
     return sheet
 
 
-def save_animation(frames: list[Image.Image], path: Path, quality: int = 60) -> None:
+def save_animation(frames: list[Image.Image], path: Path, quality: int = 45) -> None:
     """Write frames of 12.5 a second as an animated WebP that plays for ever.
 
     Every frame is a key frame: libwebp's differences leave blocks of earlier frames in faces.

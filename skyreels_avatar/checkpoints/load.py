@@ -23,7 +23,7 @@ from skyreels_avatar.errors import CheckpointError
 
 Module = TypeVar("Module", bound=torch.nn.Module)
 _LISTED = 8  # names shown per kind of fault
-_SCALE = ".scale"  # ends the name of what a tensor of 8-bit rows is multiplied by
+SCALE = ".scale"  # ends the name of what a tensor of 8-bit rows is multiplied by
 
 
 def save_module(
@@ -45,13 +45,13 @@ def save_module(
     for name, tensor in module.state_dict().items():
         tensor = tensor.detach().cpu()
         if tensor.is_floating_point():
-            to_8_bits = dtype == torch.int8 and tensor.dim() >= 2
-            stored = dtype if tensor.dim() >= 2 and not to_8_bits else torch.float32
+            as_8_bits = dtype == torch.int8 and tensor.dim() >= 2
+            stored = dtype if tensor.dim() >= 2 and not as_8_bits else torch.float32
             tensor = tensor.to(stored)
             if not torch.isfinite(tensor).all():
                 raise CheckpointError(f"{name} is not finite in {dtype}; {path} was not written")
-            if to_8_bits:
-                tensor, tensors[name + _SCALE] = _in_8_bits(tensor)
+            if as_8_bits:
+                tensor, tensors[name + SCALE] = to_8_bit_rows(tensor)
         tensors[name] = tensor.clone().contiguous()
     # One entry: safetensors writes several in random order, so equal weights would differ in bytes.
     config = {"_class_name": type(module).__name__, **_public_config(module)}
@@ -140,7 +140,7 @@ def load_module(
                 tensors[key] = _finite(file.get_tensor(key), key, path)
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path} is damaged: {error}") from error
-    fill_module(module, _from_8_bits(tensors), source=str(path))
+    fill_module(module, from_8_bit_rows(tensors), source=str(path))
     return place_module(module, device, dtype).eval().requires_grad_(False)
 
 
@@ -152,25 +152,25 @@ def _finite(tensor: torch.Tensor, name: str, path: Path) -> torch.Tensor:
     return tensor
 
 
-def _in_8_bits(tensor: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def to_8_bit_rows(tensor: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Return a tensor as int8 and the scale (rows,) of each of its rows."""
     scale = tensor.abs().flatten(1).amax(1).clamp_min(1e-12) / 127
     return (tensor.flatten(1) / scale[:, None]).round().to(torch.int8).view_as(tensor), scale
 
 
-def _from_8_bits(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Return tensors as they were before `_in_8_bits`, up to rounding; others as they are."""
+def from_8_bit_rows(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return tensors as they were before `to_8_bit_rows`, up to rounding; others as they are."""
     scales = {
-        name: tensors[name + _SCALE]
+        name: tensors[name + SCALE]
         for name, tensor in tensors.items()
         if tensor.dtype == torch.int8
-        and name + _SCALE in tensors
-        and tensors[name + _SCALE].shape == tensor.shape[:1]
+        and name + SCALE in tensors
+        and tensors[name + SCALE].shape == tensor.shape[:1]
     }
     restored = {
         name: tensor
         for name, tensor in tensors.items()
-        if name.removesuffix(_SCALE) not in scales or not name.endswith(_SCALE)
+        if name.removesuffix(SCALE) not in scales or not name.endswith(SCALE)
     }
     for name, scale in scales.items():
         restored[name] = (tensors[name].flatten(1) * scale[:, None]).view(tensors[name].shape)

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from safetensors import safe_open
 
-from skyreels_avatar.checkpoints.load import read_header
+from skyreels_avatar.checkpoints.load import from_8_bit_rows, read_header
 from skyreels_avatar.faces.detection import Detection, Grid, decode, suppress
 from skyreels_avatar.faces.region import CROP_SIZE
 from skyreels_avatar.models.tensor_graph import TensorGraph
@@ -47,7 +47,7 @@ def _network(name: str) -> TensorGraph:
     with safe_open(path, framework="pt") as file:
         keys = [key for key in file.keys() if key.startswith(prefix)]  # noqa: SIM118
         tensors = {key.removeprefix(prefix): file.get_tensor(key) for key in keys}
-    return TensorGraph(**config["networks"][name]).fill(tensors)
+    return TensorGraph(**config["networks"][name]).fill(from_8_bit_rows(tensors))
 
 
 def _run(network: TensorGraph, pixels: np.ndarray, low: float = 0.0) -> list[np.ndarray]:
