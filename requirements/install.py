@@ -34,7 +34,8 @@ def main() -> None:
     remove_half_installed(Path(metadata.distribution("pip").locate_file("")))
     print("installing torch: a minute or two, 200 MB to download for CPUs", flush=True)
     gpu = shutil.which("nvidia-smi") and not run("nvidia-smi", "-L")
-    install_torch(os.environ.get("TORCH") or ("cuda" if gpu else "cpu"))
+    asked = os.environ.get("TORCH", "")
+    install_torch(asked or ("cuda" if gpu else "cpu"), may_be_other=not asked)
     print("installing the other packages: 2 to 5 minutes, 400 MB to download", flush=True)
     if subprocess.call([*PIP, "--editable", f"{ROOT}[{EXTRAS}]"]):
         sys.exit("error: not everything could be installed, see above; `make` goes on from here")
@@ -62,7 +63,7 @@ def remove_half_installed(packages: Path) -> None:
             shutil.rmtree(package)
 
 
-def install_torch(build: str) -> None:
+def install_torch(build: str, may_be_other: bool) -> None:
     """Install the "cuda" or the "cpu" build of torch; for CPUs, one that can be imported stays."""
     if build == "cuda" or platform.system() != "Linux":  # elsewhere every build is for CPUs
         if subprocess.call([*PIP, f"{TORCH},!={TORCH[7:]}+cpu"]):
@@ -71,7 +72,11 @@ def install_torch(build: str) -> None:
         # What pip finds without a local version is the CUDA build. uv knows PyTorch's own index.
         uv = (sys.executable, "-m", "uv", "pip", "install", "--python", sys.executable, *PINS)
         if run(*PIP, "uv") or run(*uv, "--torch-backend=cpu", TORCH):
-            sys.exit(f"pip: {problem}\n{NO_TORCH}")
+            print(f"no CPU build of {TORCH} was found ({problem})", flush=True)
+            if not may_be_other:
+                sys.exit(NO_TORCH)
+            print("taking the CUDA build, which runs on CPUs, too: 3 GB to download", flush=True)
+            install_torch("cuda", may_be_other)
 
 
 def check_imports(packages: "list[str]") -> None:

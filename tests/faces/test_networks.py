@@ -2,7 +2,7 @@
 
 mediapipe.npz holds the pixels and what mediapipe said of them, through its own graphs. Weights and
 steps are mediapipe's own and arithmetic is float32 in both, so bounds are those of rounding.
-Measured: mesh 0.0001 px, boxes 0.0002 px, shares 0.000003. The networks of hands are stored in 8 bits.
+Measured: mesh 0.0001 px, boxes 0.0002 px, shares 0.000003. Hands are seen in 8 bits.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def test_a_drawn_person_without_hands_has_none(portrait):
     assert HandNetwork()(portrait[1]) == []
 
 
-# Wrist and finger tips, px, as half-precision weights found them, 0.02 % of the hand from mediapipe.
+# Wrist and finger tips, px, as half-precision weights found them, 0.02 % from mediapipe.
 _HANDS = {
     "p06_hand_at_face": [[[698, 608], [700, 424], [677, 410], [663, 408], [691, 393]]],
     "p11_halfbody_glasses_man": [
