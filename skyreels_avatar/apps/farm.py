@@ -8,10 +8,11 @@ would be, so who made what does not show in the bytes.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -101,9 +102,13 @@ def shared_folder(work: Path | None, output: Path) -> Iterator[Path]:
     if work is not None:
         yield work
         return
-    folder = output.with_name(f"{output.name}.work")
+    folder = output.with_name(f"{output.name}.windows")  # .work is that of a film
     yield folder
-    shutil.rmtree(folder, ignore_errors=True)
+    for shot in folder.glob("*"):  # what else lies in a folder of this name is the user's
+        if re.fullmatch(r"[0-9a-f]{16}", shot.name):
+            shutil.rmtree(shot, ignore_errors=True)
+    with suppress(OSError):
+        folder.rmdir()
 
 
 class _Maker:

@@ -67,13 +67,14 @@ def render_command(
         from skyreels_avatar.apps.films import render
         from skyreels_avatar.film.edit_list import check_edit_list, write_edit_list
         from skyreels_avatar.film.read import read_script
-        from skyreels_avatar.film.render import WORK_SUFFIX, check_outputs
+        from skyreels_avatar.film.render import MANIFEST, WORK_SUFFIX, check_outputs, is_manifest
 
     numbers, script = shot_numbers(only), read_script(film)
     if otio is not None:
         check_edit_list(otio)
     check_outputs({"output": output, "edit list": otio}, [film, script, work])
-    is_ours = (work or output.with_name(output.name + WORK_SUFFIX)).joinpath("film.json").is_file()
+    kept = work or output.with_name(output.name + WORK_SUFFIX)
+    is_ours = is_manifest(kept / MANIFEST, output)
     confirm_overwriting([output, otio], overwrite or is_ours)
     try:
         with _progress_bar() as on_progress:
@@ -94,7 +95,6 @@ def render_command(
                 address=address,
             )
     except (KeyboardInterrupt, Cancelled):
-        kept = work or output.with_name(output.name + WORK_SUFFIX)
         say(f"finished shots are kept in {kept}; the same command goes on there")
         raise
     if otio is not None:

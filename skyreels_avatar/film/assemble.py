@@ -110,8 +110,14 @@ def forget_pieces(key: str, folder: Path) -> None:
         piece.unlink(missing_ok=True)
 
 
-def write_manifest(shots: Sequence[RenderedShot], fps: float, path: Path) -> None:
-    """Write as JSON which video of the work folder is which shot, for people and their tools."""
+def write_manifest(
+    shots: Sequence[RenderedShot], fps: float, path: Path, film: Path | None
+) -> None:
+    """Write as JSON which video of the work folder is which shot, for people and their tools.
+
+    Args:
+        film: the film that they are joined to; None while shots are missing.
+    """
     values = [
         {
             "shot": shot.number,
@@ -124,5 +130,19 @@ def write_manifest(shots: Sequence[RenderedShot], fps: float, path: Path) -> Non
         }
         for shot in shots
     ]
+    manifest = {"film": film and film.name, "fps": fps, "shots": values}
     with replacing(path) as partial:
-        partial.write_text(json.dumps({"fps": fps, "shots": values}, indent=2), encoding="utf-8")
+        partial.write_text(json.dumps(manifest, indent=2), encoding="utf-8")
+
+
+def is_manifest(path: Path, film: Path | None = None) -> bool:
+    """Tell whether a file is what `write_manifest` writes, and, if one is given, of this film."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    if not isinstance(found, dict) or not isinstance(found.get("shots"), list):
+        return False
+    known = {"shot", "video", "start_s", "end_s"}
+    is_ours = all(isinstance(shot, dict) and known <= shot.keys() for shot in found["shots"])
+    return is_ours and "fps" in found and (film is None or found.get("film") == film.name)

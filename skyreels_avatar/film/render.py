@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -19,6 +20,7 @@ from skyreels_avatar.film.assemble import (
     film_frames,
     film_pieces,
     forget_pieces,
+    is_manifest,
     write_manifest,
 )
 from skyreels_avatar.film.jobs import Job, film_jobs
@@ -27,7 +29,7 @@ from skyreels_avatar.film.progress import FilmReporter, OnFilmProgress
 from skyreels_avatar.film.read import read_script
 from skyreels_avatar.film.sound import Film, open_film
 from skyreels_avatar.generate import Progress, generate_request
-from skyreels_avatar.media.outputs import check_outputs
+from skyreels_avatar.media.outputs import check_outputs, files_in
 from skyreels_avatar.media.pieces import join_pieces
 from skyreels_avatar.media.video import check_output
 from skyreels_avatar.pipeline.encode import frame_face
@@ -39,6 +41,7 @@ from skyreels_avatar.provenance import metadata_of
 from skyreels_avatar.script import GenerationRequest, SamplingParams, Script
 
 WORK_SUFFIX = ".work"
+MANIFEST = "film.json"
 PIECES, WINDOWS = "pieces", "windows"
 MakeWindows = Callable[[Sequence[GenerationRequest], Path, Callable[[Progress], object]], object]
 
@@ -117,6 +120,7 @@ def render(
     film = open_film(whole)
     sampling = SamplingParams(num_inference_steps, guidance_scale, audio_guidance_scale, seed)
     work_folder = Path(work) if work is not None else path.with_name(path.name + WORK_SUFFIX)
+    _check_work(work_folder, [whole, "" if script is whole else script])
     jobs = film_jobs(film, sampling, tier, work_folder)
     chosen = _chosen(only, len(jobs))
     todo = [job for job in jobs if job.number in chosen and not (resume and job.is_done())]
@@ -130,7 +134,7 @@ def render(
         progress.report_join()
         pieces = film_pieces(shots, film.script.fps, work_folder / PIECES)
         join_pieces(pieces, path, film.heard(), metadata_of(jobs[0].request))
-    write_manifest(shots, film.script.fps, work_folder / "film.json")
+    write_manifest(shots, film.script.fps, work_folder / MANIFEST, None if missing else path)
     timeline = film.timeline
     return FilmResult(
         path=None if missing else path,
@@ -145,6 +149,26 @@ def render(
         seconds=time.perf_counter() - start,
         warnings=tuple(warnings),
     )
+
+
+def _check_work(work: Path, read: object) -> None:
+    """Refuse a work folder in which files of the user's would be replaced or removed.
+
+    Raises:
+        MediaError: an input lies where finished shots are kept, or the manifest is none of ours.
+    """
+    manifest = work / MANIFEST
+    if manifest.exists() and not is_manifest(manifest):
+        raise MediaError(
+            f"{manifest} is no manifest of a film and would be replaced; give another work folder"
+        )
+    kept = {Path(os.path.realpath(work / name)) for name in (PIECES, WINDOWS)}
+    for source in files_in(read):
+        if kept & set(Path(os.path.realpath(source)).parents):
+            raise MediaError(
+                f"{source} lies where the work folder {work} keeps what it makes, and may remove; "
+                "move it, or give another work folder"
+            )
 
 
 def frames(

@@ -151,7 +151,13 @@ def partial_path(path: Path) -> Path:
 
     The name holds this machine and process, so that `sweep_partials` can tell what is left over.
     """
-    return path.with_name(f".{path.stem}.{_owner()}.{secrets.token_hex(4)}.part{path.suffix}")
+    name = f"{_short_stem(path)}.{_owner()}.{secrets.token_hex(4)}.part{path.suffix}"
+    return path.with_name(f".{name}")
+
+
+def _short_stem(path: Path) -> str:
+    """Return the stem of a name, so short that the partial name is one, too (255 bytes)."""
+    return path.stem if len(os.fsencode(path.stem)) <= 150 else path.stem[:37]
 
 
 @contextlib.contextmanager
@@ -172,7 +178,9 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def sweep_partials(path: Path) -> None:
     """Remove what killed processes of this machine left half written of a file."""
-    for file in path.parent.glob(f".{glob.escape(path.stem)}.*.part{glob.escape(path.suffix)}"):
+    for file in path.parent.glob(
+        f".{glob.escape(_short_stem(path))}.*.part{glob.escape(path.suffix)}"
+    ):
         remove_if_left_over(file)
 
 

@@ -251,3 +251,14 @@ def test_a_folder_that_nobody_asked_for_goes_when_all_is_done(tmp_path):
     with farm.shared_folder(tmp_path / "mine", tmp_path / "a.mp4") as folder:
         folder.mkdir()
     assert (tmp_path / "mine").exists()
+
+
+def test_a_folder_of_windows_is_not_a_films_and_keeps_what_is_not_ours(tmp_path):
+    """`generate -o film.mp4 --workers 2` removed the kept shots of the film of that name."""
+    kept = tmp_path / "film.mp4.work" / "shots" / "a.mp4"
+    kept.parent.mkdir(parents=True)
+    kept.touch()
+    with farm.shared_folder(None, tmp_path / "film.mp4") as folder:
+        (folder / "0123456789abcdef").mkdir(parents=True)
+        (folder / "photo.png").touch()
+    assert kept.exists() and [item.name for item in folder.iterdir()] == ["photo.png"]

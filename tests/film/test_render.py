@@ -20,7 +20,7 @@ import yaml
 import skyreels_avatar as sa
 from skyreels_avatar import cli
 from skyreels_avatar.errors import Cancelled, InputError, ScriptError
-from skyreels_avatar.film.assemble import blend
+from skyreels_avatar.film.assemble import blend, is_manifest
 from skyreels_avatar.film.render import frames, render
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -265,3 +265,37 @@ def test_shots_of_a_film_may_be_videos_that_say_something_else(kit, tmp_path):
     script = replace(script, shots=(script.shots[0], sa.Shot(video=made, end_s=1.0, fade_s=0.16)))
     result = render(script, tmp_path / "film.mp4", tier=kit.tier)
     assert sa.VideoReader(result.path).num_frames == 25
+
+
+def test_a_work_folder_replaces_and_removes_nothing_of_the_users(kit, tmp_path):
+    """A script called film.json was replaced by the manifest of the folder that it lay in."""
+    work, script = tmp_path / "work", kit.script(1)
+    (work / "windows").mkdir(parents=True)
+    (work / "film.json").write_text('{"shots": [{"image": "a.png"}]}')
+    with pytest.raises(InputError, match="is no manifest of a film"):
+        render(script, tmp_path / "film.mp4", tier=kit.tier, work=work)
+    (work / "film.json").unlink()
+    image = shutil.copy(kit.portrait, work / "windows" / "person.png")
+    script = replace(script, shots=(replace(script.shots[0], image=image),))
+    with pytest.raises(InputError, match=r"person\.png lies where the work folder"):
+        render(script, tmp_path / "film.mp4", tier=kit.tier, work=work, resume=False)
+    assert Path(image).is_file()
+
+
+def test_only_a_film_that_its_work_folder_has_made_is_replaced_unasked(made, kit, tmp_path, capsys):
+    """With the work folder of any film, any other file was."""
+    manifest = made.path.with_name("film.mp4.work") / "film.json"
+    assert is_manifest(manifest, made.path) and not is_manifest(manifest, tmp_path / "o.mp4")
+    (tmp_path / "film.yaml").write_text(yaml.safe_dump(kit.script(1).to_dict()))
+    (tmp_path / "o.mp4").write_bytes(b"precious")
+    line = [
+        "render",
+        str(tmp_path / "film.yaml"),
+        "--tier",
+        kit.tier,
+        "-o",
+        str(tmp_path / "o.mp4"),
+    ]
+    assert cli.run([*line, "--work", str(manifest.parent)]) == 2
+    assert "exists already" in capsys.readouterr().err
+    assert (tmp_path / "o.mp4").read_bytes() == b"precious"
