@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
@@ -15,8 +16,17 @@ from rich.text import Text
 
 from skyreels_avatar.errors import InputError
 
-stderr = Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False)
-stdout = Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
+
+class PipedConsole(Console):
+    """A console whose reader may have left, as `| head` does."""
+
+    def on_broken_pipe(self) -> None:
+        """Leave the error to the caller; rich would end the process with exit code 1."""
+        raise BrokenPipeError(errno.EPIPE, "nobody reads what is printed")
+
+
+stderr = PipedConsole(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False)
+stdout = PipedConsole(soft_wrap=True, highlight=False, markup=False, emoji=False)
 
 
 def printable(text: object) -> str:
@@ -30,8 +40,12 @@ def say(text: object, style: str = "") -> None:
 
 
 def say_error(message: str) -> None:
-    """Print an error on stderr."""
-    _print(stderr, Text("error: ", style="bold red") + Text(printable(message)))
+    """Print an error on stderr, also where `--quiet` keeps notes and progress from it."""
+    quiet, stderr.quiet = stderr.quiet, False
+    try:
+        _print(stderr, Text("error: ", style="bold red") + Text(printable(message)))
+    finally:
+        stderr.quiet = quiet
 
 
 def print_result(text: object) -> None:
