@@ -9,16 +9,14 @@ Everything is loaded when it is first used, so that importing this package costs
 from __future__ import annotations
 
 import importlib
-import sys
-import types
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "generate": "generate",
+    "generate": "generation",
     "retalk": "retalking",
-    "GenerationResult": "generate",
-    "Progress": "generate",
+    "GenerationResult": "generation",
+    "Progress": "generation",
     "render": "apps.films",
     "frames": "film.render",
     "read_script": "film.read",
@@ -49,18 +47,3 @@ def __getattr__(name: str) -> object:
 
 def __dir__() -> list[str]:
     return __all__
-
-
-class _Package(types.ModuleType):
-    """The package's module: `generate` stays the verb when the module of that name is imported.
-
-    Python binds a submodule as an attribute of its package on import, which would otherwise hide
-    the function behind a module that cannot be called.
-    """
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if name != "generate":
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package

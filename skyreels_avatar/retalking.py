@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from skyreels_avatar.errors import InputError, MediaError
-from skyreels_avatar.generate import GenerationResult, generate_request
+from skyreels_avatar.generation import GenerationResult, generate_request
 from skyreels_avatar.media.files import replacing
 from skyreels_avatar.media.outputs import check_outputs
 from skyreels_avatar.media.subtitles import subtitle_path

@@ -18,7 +18,7 @@ from skyreels_avatar import cli
 from skyreels_avatar.errors import AvatarError, Cancelled, CheckpointError, FaceError
 
 # The package's attribute of this name is the function.
-generation = importlib.import_module("skyreels_avatar.generate")
+generation = importlib.import_module("skyreels_avatar.generation")
 
 
 @pytest.fixture
@@ -185,7 +185,7 @@ def make(request, on_progress=None, work_folder=None):
             writer.write(np.zeros((5, 64, 64, 3), np.uint8))
             print("writing", flush=True)
             time.sleep(0.05)
-sys.modules["skyreels_avatar.generate"] = types.SimpleNamespace(generate_request=make)
+sys.modules["skyreels_avatar.generation"] = types.SimpleNamespace(generate_request=make)
 sys.exit(cli.run(["generate", "--image", "p.png", "--audio", "a.wav", "--output", sys.argv[1]]))
 """
     root = Path(__file__).resolve().parents[1]
@@ -272,7 +272,7 @@ def make(request, on_progress=None, work_folder=None):
     Path(request.output).write_bytes(b"video")
     return types.SimpleNamespace(path=request.output, width=2, height=2, num_frames=1, fps=25.0,
                                  duration_s=0.04, num_found=0, seconds={"total": 1.0})
-sys.modules["skyreels_avatar.generate"] = types.SimpleNamespace(generate_request=make)
+sys.modules["skyreels_avatar.generation"] = types.SimpleNamespace(generate_request=make)
 cli.main(["generate", "--image", "p.png", "--audio", "a.wav", "--output", sys.argv[1]])
 """
     root = Path(__file__).resolve().parents[1]

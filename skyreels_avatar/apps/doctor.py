@@ -207,7 +207,7 @@ def _size(path: Path) -> int:
 def _networks(tier: str) -> str:
     import torch
 
-    from skyreels_avatar.generate import load_components
+    from skyreels_avatar.generation import load_components
 
     parts = load_components(tier)
     count = sum(parameter.numel() for parameter in parts.transformer.parameters())

@@ -76,7 +76,7 @@ def speak_command(
     ] = None,
 ) -> None:
     """Say a text into a sound file, offline, with subtitles if wanted."""
-    from skyreels_avatar.speak import read_text, subtitle_path, write_speech
+    from skyreels_avatar.text_to_speech import read_text, subtitle_path, write_speech
 
     words = None if subtitles is None else subtitle_path(subtitles, output)
     confirm_overwriting([output, words], overwrite)
@@ -96,7 +96,7 @@ def voices_command(
     ] = False,
 ) -> None:
     """List the voices that `speak` and `generate --text` can use."""
-    from skyreels_avatar.speak import list_voices
+    from skyreels_avatar.text_to_speech import list_voices
 
     voices = list_voices(language)
     if as_json:

@@ -20,7 +20,7 @@ from skyreels_avatar.film.jobs import shot_request
 from skyreels_avatar.film.progress import FilmProgress, OnFilmProgress
 from skyreels_avatar.film.sound import Film, open_film
 from skyreels_avatar.film.timeline import PlacedShot
-from skyreels_avatar.generate import ShotEstimate
+from skyreels_avatar.generation import ShotEstimate
 from skyreels_avatar.media.image import Portrait
 from skyreels_avatar.media.outputs import check_outputs
 from skyreels_avatar.media.video import VideoReader, VideoWriter, check_output

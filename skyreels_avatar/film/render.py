@@ -26,7 +26,7 @@ from skyreels_avatar.film.keys import picture_digests
 from skyreels_avatar.film.progress import FilmReporter, OnFilmProgress
 from skyreels_avatar.film.read import read_script
 from skyreels_avatar.film.sound import Film, open_film
-from skyreels_avatar.generate import Progress, generate_request
+from skyreels_avatar.generation import Progress, generate_request
 from skyreels_avatar.media.outputs import check_outputs
 from skyreels_avatar.media.pieces import join_pieces
 from skyreels_avatar.media.video import check_output
