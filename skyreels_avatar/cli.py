@@ -345,6 +345,8 @@ def _failure(error: BaseException) -> int:
         message += " (see --help)"
     elif isinstance(error, InputError):
         code, message = WRONG_INPUT, str(error)
+        if error.parameter is not None:
+            message += f" (--{error.parameter.replace('_', '-')})"
         for problem in getattr(error, "problems", ())[:-1]:
             say_error(problem)
             message = error.problems[-1]

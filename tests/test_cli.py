@@ -75,7 +75,7 @@ def test_defaults_are_those_of_the_request(request_made):
 @pytest.mark.parametrize(
     ("error", "code"),
     [
-        (FaceError("no face; give --face x,y,w,h"), 2),
+        (FaceError("no face; give its box x,y,w,h", parameter="face"), 2),
         (CheckpointError("weights are missing"), 1),
         (AvatarError("something of ours"), 1),
         (RuntimeError("something\nof theirs"), 1),
@@ -96,6 +96,17 @@ def test_errors_are_one_line_and_an_exit_code(monkeypatch, capsys, error, code):
     assert printed.err.count("\n") == 1
     assert printed.err.startswith("stopped" if code == 130 else "error: ")
     assert "Traceback" not in printed.err
+
+
+def test_the_option_of_a_parameter_that_an_error_asks_for_is_named(monkeypatch, capsys):
+    """The library speaks of parameters; here they are options."""
+
+    def fail(*_, **__):
+        raise FaceError("choose another face", parameter="face")
+
+    monkeypatch.setattr(generation, "generate_request", fail)
+    assert cli.run(["generate", "--image", "p.png", "--audio", "a.wav"]) == 2
+    assert capsys.readouterr().err == "error: choose another face (--face)\n"
 
 
 def test_verbose_shows_where_an_error_came_from(monkeypatch, capsys):
