@@ -58,6 +58,13 @@ class FilmPlan:
     memory_mb: float
     machine: str
 
+    def __repr__(self) -> str:
+        return (
+            f"FilmPlan({self.width}x{self.height}, {len(self.shots)} shots, {self.num_frames} "
+            f"frames at {self.fps:g} fps, {self.duration_s:.2f} s, about {self.seconds:.0f} s and "
+            f"{self.memory_mb / 1000:.1f} GB on {self.machine})"
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain values that JSON can hold."""
         film = {key: value for key, value in vars(self).items() if key != "shots"}

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from skyreels_avatar.components import Components, load_components
+from skyreels_avatar.deprecation import renamed_parameters
 from skyreels_avatar.errors import InputError, MediaError, ScriptError
 from skyreels_avatar.film.assemble import (
     RenderedShot,
@@ -69,6 +70,14 @@ class FilmResult:
     seconds: float
     warnings: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        path = None if self.path is None else str(self.path)
+        return (
+            f"FilmResult({path!r}, {self.width}x{self.height}, {len(self.shots)} shots, "
+            f"{len(self.missing)} missing, {self.num_frames} frames at {self.fps:g} fps, "
+            f"{self.duration_s:.2f} s, {len(self.warnings)} warnings)"
+        )
+
 
 def render(
     script: Script | str | Path,
@@ -76,7 +85,7 @@ def render(
     *,
     tier: str | None = None,
     seed: int = 0,
-    num_inference_steps: int | None = None,
+    steps: int | None = None,
     guidance_scale: float | None = None,
     audio_guidance_scale: float | None = None,
     only: Collection[int] = (),
@@ -96,7 +105,7 @@ def render(
         output: an .mp4 file; it appears when it is complete.
         tier: the name of a file in configs/, or the path of a yaml file; None is the usual one.
         seed: of the shots that have none of their own.
-        num_inference_steps, guidance_scale, audio_guidance_scale: None takes the tier's default.
+        steps, guidance_scale, audio_guidance_scale: None takes the tier's default.
         only: numbers of shots, from 1; the others are not made, even if they are missing.
         resume: False makes all shots again.
         work: the work folder; None is the output's name with ".work" at its end.
@@ -115,7 +124,7 @@ def render(
     whole = script if isinstance(script, Script) else read_script(script)
     check_outputs({"output": path}, [whole, work, "" if script is whole else script])
     film = open_film(whole)
-    sampling = SamplingParams(num_inference_steps, guidance_scale, audio_guidance_scale, seed)
+    sampling = SamplingParams(steps, guidance_scale, audio_guidance_scale, seed)
     work_folder = Path(work) if work is not None else path.with_name(path.name + WORK_SUFFIX)
     jobs = film_jobs(film, sampling, tier, work_folder)
     chosen = _chosen(only, len(jobs))
@@ -147,8 +156,18 @@ def render(
     )
 
 
+@renamed_parameters(num_inference_steps="steps")
 def frames(
-    script: Script | str | Path, work: str | Path, **settings: object
+    script: Script | str | Path,
+    work: str | Path,
+    *,
+    tier: str | None = None,
+    seed: int = 0,
+    steps: int | None = None,
+    guidance_scale: float | None = None,
+    audio_guidance_scale: float | None = None,
+    resume: bool = True,
+    on_progress: OnFilmProgress | None = None,
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Yield (shot's number, picture (H, W, 3) uint8) of a film, for those who cut elsewhere.
 
@@ -156,12 +175,33 @@ def frames(
     cross-fade come twice, unblended: at the end of one shot and at the beginning of the next.
 
     Args:
-        settings: tier, seed, ... as in `render`.
+        script: a `Script`, or the path of a YAML file.
+        work: the folder that keeps finished shots.
+        tier, seed, steps, guidance_scale, audio_guidance_scale, resume: as in `render`.
+        on_progress: as in `render`, for one shot after the other.
+
+    Raises:
+        ScriptError: the script has problems; all that were found.
+        InputError: something else that was given cannot be used.
+        CheckpointError: weights of the tier are missing or damaged.
+        Cancelled: `on_progress` returned False. Finished shots are kept.
     """
     whole = script if isinstance(script, Script) else read_script(script)
     folder = _made_folder(Path(work))
     for number in range(1, len(whole.shots) + 1):
-        result = render(whole, folder / "film.mp4", work=folder, only=[number], **settings)
+        result = render(
+            whole,
+            folder / "film.mp4",
+            tier=tier,
+            seed=seed,
+            steps=steps,
+            guidance_scale=guidance_scale,
+            audio_guidance_scale=audio_guidance_scale,
+            only=[number],
+            resume=resume,
+            work=folder,
+            on_progress=on_progress,
+        )
         yield from film_frames([shot for shot in result.shots if shot.number == number])
 
 
