@@ -69,7 +69,8 @@ PRESETS: dict[str, Preset] = {
     "swing": Preset(1.0, "of the handheld sway", _static),
 }
 
-MOVES = tuple(PRESETS)
+MOVES: tuple[str, ...] = tuple(PRESETS)
+"""The names of all moves."""
 
 SWING_YAW_DEG, SWING_PITCH_DEG, SWING_ROLL_DEG = 2.0, 1.5, 0.7
 SWING_X, SWING_Y, SWING_Z = 0.008, 0.008, 0.012

@@ -103,8 +103,8 @@ class Studio:
 def make_hero(studio: Studio, path: Path) -> None:
     """Write the picture on top: what goes in, and two videos that come out."""
     smile = "a woman speaks warmly and smiles"
-    still = studio.clip("still", 256, end_s=4.4, prompt=smile)
-    moving = studio.clip("moving", 256, end_s=4.4, prompt=smile, camera="push_in:100")
+    still = studio.clip("still", 256, audio_end=4.4, prompt=smile)
+    moving = studio.clip("moving", 256, audio_end=4.4, prompt=smile, camera="push_in:100")
     portrait = labelled(reduced(Image.open(WOMAN).convert("RGB"), 256), "a picture")
     save_animation(
         [
@@ -120,7 +120,8 @@ def make_camera(studio: Studio, path: Path) -> None:
     clips = []
     for move in MOVES:
         camera = move if move == "static" else f"{move}:100"
-        frames = studio.clip(move, 176, image=MAN, prompt="a man speaks", camera=camera, end_s=3.4)
+        how = {"prompt": "a man speaks", "camera": camera, "audio_end": 3.4}
+        frames = studio.clip(move, 176, image=MAN, **how)
         clips.append([labelled(frame, move, 12) for frame in frames])
     save_animation([tiled(list(frames), 4) for frames in zip(*clips)], path, 55)
 
@@ -138,7 +139,7 @@ def make_film(studio: Studio, path: Path) -> None:
 
 def make_retalk(studio: Studio, path: Path) -> None:
     """Write a video before and after it was given other words."""
-    seconds = {"end_s": 3.4}
+    seconds = {"audio_end": 3.4}
     studio.clip("before", 256, camera="swing:60", seed=3, **seconds)
     before, after = studio.folder / "before.mp4", studio.folder / "after.mp4"
     sa.retalk(before, EXAMPLES / "film.flac", keep="lips", output=after, **seconds)
@@ -182,7 +183,7 @@ def make_light(studio: Studio, path: Path) -> None:
     """Write one moment in four lights."""
     moments = []
     for index, (label, prompt) in enumerate(LIGHTS.items()):
-        frames = studio.clip(f"light{index}", 180, prompt=prompt, end_s=2.0)
+        frames = studio.clip(f"light{index}", 180, prompt=prompt, audio_end=2.0)
         moments.append(labelled(frames[17], label, 12))
     tiled(moments, 4).save(path, quality=80, method=6)
 

@@ -9,58 +9,103 @@ Everything is loaded when it is first used, so that importing this package costs
 from __future__ import annotations
 
 import importlib
-import sys
-import types
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # the same names as in _HOMES, for type checkers and editors
+    from camera.moves import MOVES
+    from skyreels_avatar.apps.doctor import doctor
+    from skyreels_avatar.apps.films import render
+    from skyreels_avatar.apps.plans import plan
+    from skyreels_avatar.camera_move import CameraMove
+    from skyreels_avatar.errors import AvatarError, Cancelled, InputError
+    from skyreels_avatar.evaluation.report import evaluate
+    from skyreels_avatar.film.read import read_script
+    from skyreels_avatar.film.render import FilmResult, frames
+    from skyreels_avatar.generation import GenerationResult, generate
+    from skyreels_avatar.media import AudioTrack, Portrait, VideoReader, VideoWriter
+    from skyreels_avatar.pipeline.progress import Progress
+    from skyreels_avatar.retalking import retalk
+    from skyreels_avatar.script import (
+        CameraKeyframe,
+        GenerationRequest,
+        SamplingParams,
+        Script,
+        Shot,
+    )
+    from skyreels_avatar.speaker import Speaker
+    from skyreels_avatar.text_to_speech import speak, voices
 
 __version__ = "0.1.0"
 
-_HOMES = {
-    "generate": "generate",
-    "retalk": "retalking",
-    "GenerationResult": "generate",
-    "Progress": "generate",
-    "render": "apps.films",
-    "frames": "film.render",
-    "read_script": "film.read",
-    "Shot": "script",
-    "Speaker": "script",
-    "Script": "script",
-    "SamplingParams": "script",
-    "GenerationRequest": "script",
-    "CameraKeyframe": "script",
-    "CameraMove": "script",
-    "AudioTrack": "media",
-    "Portrait": "media",
-    "VideoReader": "media",
-    "VideoWriter": "media",
-    "AvatarError": "errors",
-    "InputError": "errors",
-    "Cancelled": "errors",
-}
+__all__ = [
+    "MOVES",
+    "AudioTrack",
+    "AvatarError",
+    "CameraKeyframe",
+    "CameraMove",
+    "Cancelled",
+    "FilmResult",
+    "GenerationRequest",
+    "GenerationResult",
+    "InputError",
+    "Portrait",
+    "Progress",
+    "SamplingParams",
+    "Script",
+    "Shot",
+    "Speaker",
+    "VideoReader",
+    "VideoWriter",
+    "__version__",
+    "doctor",
+    "evaluate",
+    "frames",
+    "generate",
+    "plan",
+    "read_script",
+    "render",
+    "retalk",
+    "speak",
+    "voices",
+]
 
-__all__ = sorted([*_HOMES, "__version__"])
+_HOMES = {
+    "MOVES": "camera.moves",
+    "AudioTrack": "skyreels_avatar.media",
+    "AvatarError": "skyreels_avatar.errors",
+    "CameraKeyframe": "skyreels_avatar.script",
+    "CameraMove": "skyreels_avatar.camera_move",
+    "Cancelled": "skyreels_avatar.errors",
+    "FilmResult": "skyreels_avatar.film.render",
+    "GenerationRequest": "skyreels_avatar.script",
+    "GenerationResult": "skyreels_avatar.generation",
+    "InputError": "skyreels_avatar.errors",
+    "Portrait": "skyreels_avatar.media",
+    "Progress": "skyreels_avatar.pipeline.progress",
+    "SamplingParams": "skyreels_avatar.script",
+    "Script": "skyreels_avatar.script",
+    "Shot": "skyreels_avatar.script",
+    "Speaker": "skyreels_avatar.speaker",
+    "VideoReader": "skyreels_avatar.media",
+    "VideoWriter": "skyreels_avatar.media",
+    "doctor": "skyreels_avatar.apps.doctor",
+    "evaluate": "skyreels_avatar.evaluation.report",
+    "frames": "skyreels_avatar.film.render",
+    "generate": "skyreels_avatar.generation",
+    "plan": "skyreels_avatar.apps.plans",
+    "read_script": "skyreels_avatar.film.read",
+    "render": "skyreels_avatar.apps.films",
+    "retalk": "skyreels_avatar.retalking",
+    "speak": "skyreels_avatar.text_to_speech",
+    "voices": "skyreels_avatar.text_to_speech",
+}
 
 
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(importlib.import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:
-    return __all__
-
-
-class _Package(types.ModuleType):
-    """The package's module: `generate` stays the verb when the module of that name is imported.
-
-    Python binds a submodule as an attribute of its package on import, which would otherwise hide
-    the function behind a module that cannot be called.
-    """
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if name != "generate":
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package
+    return list(__all__)

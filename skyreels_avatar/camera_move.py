@@ -13,7 +13,15 @@ _MAX_SEED = 2**63 - 1  # what a torch.Generator takes
 
 @dataclass(frozen=True, eq=False)
 class CameraMove(moves.CameraMove):
-    """A camera move; equal to one of `camera` with the same values.
+    """A camera move; equal to one of the package `camera` with the same values.
+
+    Args:
+        name: one of `MOVES`.
+        strength: 0 to 1, the share of the largest good amplitude in this picture.
+        ease: "trapezoid", "linear" or "smooth": how it speeds up and slows down.
+        seed: which handheld sway "swing" draws.
+        absolute: take the share of the move's own amplitude, without the limit of the picture, so
+            that strengths compare across pictures.
 
     Raises:
         InputError: unknown name or ease, or a strength outside 0 to 1.

@@ -91,6 +91,8 @@ def _simple_fields(cls: type) -> list[tuple[str, tuple[type, ...]]]:
         hint = hints[item.name]
         is_union = get_origin(hint) in (Union, types.UnionType)
         allowed = get_args(hint) if is_union else (hint,)
+        if Path in allowed:  # text may always stand for it
+            allowed = tuple(kind for kind in allowed if kind is not str)
         if all(kind in _WORDS for kind in allowed):
             found.append((item.name, allowed))
     return found

@@ -27,7 +27,16 @@ class AvatarError(Exception):
 
 
 class InputError(AvatarError, ValueError):
-    """Report input that cannot be used: what was given, what is allowed, what to do."""
+    """Report input that cannot be used: what was given, what is allowed, what to do.
+
+    Attributes:
+        parameter: the name of what to give in its place, where the message asks for that: "face".
+            The command line adds how it is written there.
+    """
+
+    def __init__(self, *message: object, parameter: str | None = None):
+        super().__init__(*message)
+        self.parameter = parameter
 
 
 class MediaError(InputError):

@@ -95,8 +95,9 @@ def memory_policy(
     raise InputError(
         f"the tier needs {device / _SHARE / GB:.1f} GB on the device and "
         f"{host / _SHARE / GB:.1f} GB on the host at this size, "
-        f"free are {free_bytes / GB:.1f} and {host_bytes / GB:.1f} GB; give a smaller --size or "
-        "--memory full to try all the same"
+        f"free are {free_bytes / GB:.1f} and {host_bytes / GB:.1f} GB; give a smaller "
+        "size, or memory full to try all the same",
+        parameter="memory",
     )
 
 

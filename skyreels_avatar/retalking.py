@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from skyreels_avatar.deprecation import renamed_parameters
 from skyreels_avatar.errors import InputError, MediaError
-from skyreels_avatar.generate import GenerationResult, generate_request
+from skyreels_avatar.generation import GenerationResult, generate_request
 from skyreels_avatar.media.files import replacing
 from skyreels_avatar.media.outputs import check_outputs
 from skyreels_avatar.media.subtitles import subtitle_path
@@ -17,6 +18,7 @@ from skyreels_avatar.pipeline.progress import OnProgress
 from skyreels_avatar.script import GenerationRequest, SamplingParams, Shot, Speaker
 
 
+@renamed_parameters(num_inference_steps="steps", start_s="audio_start", end_s="audio_end")
 def retalk(
     video: str | Path,
     audio: str | Path | None = None,
@@ -35,12 +37,14 @@ def retalk(
     seed: int = 0,
     fps: float | None = None,
     face: str = "auto",
-    num_inference_steps: int | None = None,
-    start_s: float | None = None,
-    end_s: float | None = None,
+    steps: int | None = None,
+    audio_start: float | None = None,
+    audio_end: float | None = None,
     on_progress: OnProgress | None = None,
 ) -> GenerationResult:
     """Let the person in a video say something else, and return where the new video is.
+
+    The arguments have the names of the options of `skyreels-avatar retalk`.
 
     Size and, unless `fps` is given, frame rate are the video's. Outside what may change, every
     pixel stays as decoded. Where no mouth can be seen the video is passed through; these spans
@@ -62,8 +66,8 @@ def retalk(
         seed: the same seed gives the same frames on the same machine.
         face: "auto" (who speaks, else the largest), the number of a face, a point "x,y" or a box
             "x,y,w,h" in the first frame, or the file of a photo of the person.
-        num_inference_steps: None takes the tier's default.
-        start_s, end_s: the piece of the sound that is used.
+        steps: of denoising; None takes the tier's own.
+        audio_start, audio_end: the piece of the sound that is used, in seconds.
         on_progress: as in `generate`.
 
     Raises:
@@ -72,21 +76,11 @@ def retalk(
         Cancelled: `on_progress` returned False. No file is left then, nor after an error.
     """
     shot = Shot(
-        video=video,
-        audio=audio,
-        prompt=prompt,
-        start_s=start_s,
-        end_s=end_s,
-        face=face,
-        keep=keep,
-        length=length,
-        speakers=speakers,
-        text=text,
-        voice=voice,
-        vocals=vocals,
+        video=video, audio=audio, prompt=prompt, start_s=audio_start, end_s=audio_end, face=face,
+        keep=keep, length=length, speakers=speakers, text=text, voice=voice, vocals=vocals,
         gate=gate,
-    )
-    sampling = SamplingParams(num_inference_steps, seed=seed)
+    )  # fmt: skip
+    sampling = SamplingParams(steps, seed=seed)
     how = {} if tier is None else {"tier": tier}
     if fps is None:
         fps = float(scan_video(shot.video).timeline.rate)
@@ -99,20 +93,51 @@ def retalk(
 
 
 def dub(
-    video: str | Path, audios: Sequence[str | Path], prompt: str = "", **options
+    video: str | Path,
+    audios: Sequence[str | Path],
+    prompt: str = "",
+    *,
+    text: str | None = None,
+    voice: str | None = None,
+    subtitles: str | Path | None = None,
+    vocals: str | Path | None = None,
+    gate: str = "auto",
+    speakers: Sequence[Speaker] = (),
+    keep: str = "face",
+    length: str = "audio",
+    output: str | Path = "output.mp4",
+    tier: str | None = None,
+    seed: int = 0,
+    fps: float | None = None,
+    face: str = "auto",
+    steps: int | None = None,
+    audio_start: float | None = None,
+    audio_end: float | None = None,
+    on_progress: OnProgress | None = None,
 ) -> list[GenerationResult]:
     """Make one video for each of several voices; the footage is looked at once.
 
     Args:
         video: the footage.
-        audios: the voices, for example one for each language.
+        audios: the voices, for example one for each language; none with `text` or `speakers`.
         prompt: how the person performs.
-        options: of `retalk`. With several voices the name of each is added to `output`.
+        output: an .mp4 file; with several voices the name of each is added.
+        text, voice, subtitles, vocals, gate, speakers, keep, length, tier, seed, fps, face,
+            steps, audio_start, audio_end, on_progress: as in `retalk`.
+
+    Raises:
+        InputError, CheckpointError, Cancelled: as in `retalk`; or two voices have one name.
     """
+    options = {
+        "text": text, "voice": voice, "subtitles": subtitles, "vocals": vocals, "gate": gate,
+        "speakers": speakers, "keep": keep, "length": length, "tier": tier, "seed": seed,
+        "fps": fps, "face": face, "steps": steps, "audio_start": audio_start,
+        "audio_end": audio_end, "on_progress": on_progress,
+    }  # fmt: skip
     audios = [Path(audio) for audio in audios]
-    if not audios and not options.get("speakers") and options.get("text") is None:
+    if not audios and not speakers and text is None:
         raise InputError("no sound was given; name one sound file or more, a text or speakers")
-    output = Path(options.pop("output", "output.mp4"))
+    output = Path(output)
     if not audios:
         return [retalk(video, None, prompt, output=output, **options)]
     outputs = outputs_of(output, audios)

@@ -41,8 +41,6 @@ KEEPS = {
 GATES = ("auto", "off")
 MAX_FADE_S = 10.0
 WINDOWS = ("overlap", "keyframes")
-_NUMBER = r"-?\d+(?:\.\d+)?"
-_PHOTOS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 
 
 @dataclass(frozen=True)
@@ -57,6 +55,7 @@ class CameraKeyframe:
 
 
 Camera = moves.CameraMove | tuple[CameraKeyframe, ...]
+CameraLike = str | moves.CameraMove | Mapping[str, Any] | Sequence[Any]  # see `parse_camera`
 
 
 def parse_camera(value: object) -> Camera:
@@ -88,23 +87,25 @@ def parse_camera(value: object) -> Camera:
 class Shot:
     """One take: a picture or a video, a voice, a sentence, a camera move.
 
+    What is given is checked and kept in one form: a `Path`, a `CameraMove`, a tuple.
+
     Args:
         image: the portrait; or `video`, footage whose person is to speak anew. One of the two.
         audio: the voice; None inside a Script that has a soundtrack. Where speakers have voices of
             their own, what the video plays instead of these together.
         prompt: how the person performs, in English.
-        camera: see `parse_camera`.
+        camera: "push_in:60" and the like, a `CameraMove`, or a list of keyframes: see `generate`.
         start_s, end_s: the piece of the sound that is used; None means from the beginning, to
             the end.
         seed: of this shot alone; None takes the request's.
         face: "auto", a face's number (0 is the largest), a point "x,y" of it or its box "x,y,w,h"
             in the picture, or the file of a photo of the person.
         negative_prompt: what should not be seen.
-        keep: how much of a video may change: a key of `KEEPS`.
+        keep: how much of a video may change: "lips", "face" or "none".
         length: what happens where a video and its new sound differ in length: "audio", "video",
-            "loop", "bounce", "remap" or "silence"; see `pipeline.lengths`.
-        text: what is said, in place of `audio`; `voice` says it, a name that `skyreels-avatar
-            voices` lists, None for American English.
+            "loop", "bounce", "remap" or "silence".
+        text: what is said, in place of `audio`; `voice` says it, a name that `voices` lists, None
+            for American English.
         vocals: what moves the mouth in place of `audio`: the voice alone, of the same length, such
             as a source separator makes of a song.
         gate: "auto" rests the mouth where instruments play and nobody speaks or sings; "off".
@@ -113,11 +114,11 @@ class Shot:
         speakers: who speaks with which voice, in place of `face`; () = one person with `audio`.
     """
 
-    image: Path | None = None
-    video: Path | None = None
-    audio: Path | None = None
+    image: str | Path | None = None
+    video: str | Path | None = None
+    audio: str | Path | None = None
     prompt: str = ""
-    camera: Camera = field(default_factory=CameraMove)
+    camera: CameraLike = field(default_factory=CameraMove)
     start_s: float | None = None
     end_s: float | None = None
     seed: int | None = None
@@ -127,10 +128,10 @@ class Shot:
     length: str = "audio"
     text: str | None = None
     voice: str | None = None
-    vocals: Path | None = None
+    vocals: str | Path | None = None
     gate: str = "auto"
     fade_s: float = 0.0
-    speakers: tuple[Speaker, ...] = ()
+    speakers: Sequence[Speaker] = ()
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -199,8 +200,8 @@ class Script:
         fps: frames per second, 1 to 120.
     """
 
-    shots: tuple[Shot, ...]
-    soundtrack: Path | None = None
+    shots: Sequence[Shot]
+    soundtrack: str | Path | None = None
     height: int = 512
     width: int = 512
     fps: float = 25.0
@@ -252,13 +253,13 @@ class GenerationRequest:
     """
 
     shot: Shot
-    output: Path
+    output: str | Path
     tier: str = "nano"
     size: str | None = None
     fps: float = 25.0
     sampling: SamplingParams = field(default_factory=SamplingParams)
-    subtitles: Path | None = None
-    cuts: tuple[int, ...] = ()
+    subtitles: str | Path | None = None
+    cuts: Sequence[int] = ()
     windows: str = "overlap"
     memory: str | None = None
 

@@ -27,7 +27,7 @@ class Speaker:
 
     name: str
     face: str = "auto"
-    audio: Path | None = None
+    audio: str | Path | None = None
 
     def __post_init__(self) -> None:
         check_fields(self)

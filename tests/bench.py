@@ -87,7 +87,7 @@ def measure(case: Case) -> dict:
 
     from skyreels_avatar.apps.memory import keep_freed_memory
     from skyreels_avatar.components import load_components
-    from skyreels_avatar.generate import generate_request
+    from skyreels_avatar.generation import generate_request
     from skyreels_avatar.pipeline import avatar
     from skyreels_avatar.script import GenerationRequest, Shot
 

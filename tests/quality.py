@@ -105,7 +105,7 @@ class Bench:
         path = self.folder / f"{name}.mp4"
         try:
             result = generate(
-                image, audio, prompt, camera=camera, output=path, size=self.size, end_s=end_s,
+                image, audio, prompt, camera=camera, output=path, size=self.size, audio_end=end_s,
                 **options,
             )  # fmt: skip
             row = {**evaluate(path).to_dict(), **also(path), "seconds": result.seconds["total"]}

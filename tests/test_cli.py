@@ -18,7 +18,7 @@ from skyreels_avatar import cli
 from skyreels_avatar.errors import AvatarError, Cancelled, CheckpointError, FaceError
 
 # The package's attribute of this name is the function.
-generation = importlib.import_module("skyreels_avatar.generate")
+generation = importlib.import_module("skyreels_avatar.generation")
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_defaults_are_those_of_the_request(request_made):
 @pytest.mark.parametrize(
     ("error", "code"),
     [
-        (FaceError("no face; give --face x,y,w,h"), 2),
+        (FaceError("no face; give its box x,y,w,h", parameter="face"), 2),
         (CheckpointError("weights are missing"), 1),
         (AvatarError("something of ours"), 1),
         (RuntimeError("something\nof theirs"), 1),
@@ -96,6 +96,17 @@ def test_errors_are_one_line_and_an_exit_code(monkeypatch, capsys, error, code):
     assert printed.err.count("\n") == 1
     assert printed.err.startswith("stopped" if code == 130 else "error: ")
     assert "Traceback" not in printed.err
+
+
+def test_the_option_of_a_parameter_that_an_error_asks_for_is_named(monkeypatch, capsys):
+    """The library speaks of parameters; here they are options."""
+
+    def fail(*_, **__):
+        raise FaceError("choose another face", parameter="face")
+
+    monkeypatch.setattr(generation, "generate_request", fail)
+    assert cli.run(["generate", "--image", "p.png", "--audio", "a.wav"]) == 2
+    assert capsys.readouterr().err == "error: choose another face (--face)\n"
 
 
 def test_verbose_shows_where_an_error_came_from(monkeypatch, capsys):
@@ -185,7 +196,7 @@ def make(request, on_progress=None, work_folder=None):
             writer.write(np.zeros((5, 64, 64, 3), np.uint8))
             print("writing", flush=True)
             time.sleep(0.05)
-sys.modules["skyreels_avatar.generate"] = types.SimpleNamespace(generate_request=make)
+sys.modules["skyreels_avatar.generation"] = types.SimpleNamespace(generate_request=make)
 sys.exit(cli.run(["generate", "--image", "p.png", "--audio", "a.wav", "--output", sys.argv[1]]))
 """
     root = Path(__file__).resolve().parents[1]
@@ -274,7 +285,7 @@ def make(request, on_progress=None, work_folder=None):
     Path(request.output).write_bytes(b"video")
     return types.SimpleNamespace(path=request.output, width=2, height=2, num_frames=1, fps=25.0,
                                  duration_s=0.04, num_found=0, seconds={"total": 1.0})
-sys.modules["skyreels_avatar.generate"] = types.SimpleNamespace(generate_request=make)
+sys.modules["skyreels_avatar.generation"] = types.SimpleNamespace(generate_request=make)
 cli.main(["generate", "--image", "p.png", "--audio", "a.wav", "--output", sys.argv[1]])
 """
     root = Path(__file__).resolve().parents[1]

@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 IMPORTS = {
     "camera": [],
     "errors": [],
+    "deprecation": [],
     "flow": [],
     "documents": ["errors"],
     "checks": ["errors"],
@@ -33,25 +34,27 @@ IMPORTS = {
     "components": ["errors", "memory", "tiers", "models", "checkpoints", "faces"],
     "pipeline": ["errors", "components", "script", "shapes", "flow", "camera", "faces", "media"],
     "evaluation": ["errors", "media", "faces", "camera"],
-    "generate": ["errors", "pipeline", "components", "media", "provenance", "script"],
-    "retalking": ["errors", "media", "generate", "pipeline", "script"],
-    "speak": ["errors", "checks", "media"],
+    "generation": [
+        "errors", "deprecation", "pipeline", "components", "media", "provenance", "script",
+    ],
+    "retalking": ["errors", "deprecation", "media", "generation", "pipeline", "script"],
+    "text_to_speech": ["errors", "checks", "media"],
     "film": [
-        "errors", "checks", "documents", "generate", "pipeline", "components", "tiers", "media",
-        "provenance", "script", "camera",
+        "errors", "checks", "deprecation", "documents", "generation", "pipeline", "components",
+        "tiers", "media", "provenance", "script", "camera",
     ],
     "apps": [
-        "errors", "checks", "tiers", "generate", "retalking", "film", "script", "evaluation",
-        "speak",
+        "errors", "checks", "deprecation", "tiers", "generation", "retalking", "film", "script",
+        "evaluation", "text_to_speech",
     ],
-    "cli": ["errors", "generate", "script", "evaluation", "apps"],
+    "cli": ["errors", "generation", "script", "evaluation", "apps"],
     "train": [
         "camera", "errors", "flow", "shapes", "tiers", "checkpoints", "media", "faces", "models",
         "script", "components", "pipeline", "evaluation",
     ],
 }  # fmt: skip
 # These stand at the doors: what lies below the rooms they may enter stays hidden from them.
-DOORS = {"apps", "cli", "film", "generate", "retalking", "speak"}
+DOORS = {"apps", "cli", "film", "generation", "retalking", "text_to_speech"}
 # A reader should see a file in one sitting and a function on one screen.
 MAX_FILE_LINES, MAX_FUNCTION_LINES = 400, 80
 
@@ -145,7 +148,8 @@ def test_the_table_has_no_circles_and_nothing_imports_train():
 def test_the_public_face_is_short_and_every_name_is_there():
     import skyreels_avatar
 
-    assert len(skyreels_avatar.__all__) <= 24
+    # Every command of the command line has its verb here, so that Python needs no subprocess.
+    assert len(skyreels_avatar.__all__) <= 30
     for name in skyreels_avatar.__all__:
         assert getattr(skyreels_avatar, name) is not None
     assert set(skyreels_avatar.__all__) == set(dir(skyreels_avatar))
@@ -153,13 +157,13 @@ def test_the_public_face_is_short_and_every_name_is_there():
         _ = skyreels_avatar.nonsense
 
 
-def test_generate_stays_the_verb_when_its_module_is_imported():
-    """Importing a submodule binds it on its package, which hid the function of the same name."""
+def test_no_public_name_is_the_name_of_a_module():
+    """Importing a module binds it on its package, where it would hide a function of that name."""
     import skyreels_avatar
-    import skyreels_avatar.generate
 
-    assert skyreels_avatar.generate.__name__ == "generate"
-    assert callable(skyreels_avatar.generate)
+    package = ROOT / "skyreels_avatar"
+    modules = {path.stem for path in package.glob("*.py")} | {p.name for p in package.iterdir()}
+    assert "generation" in modules and not modules & set(skyreels_avatar.__all__)
 
 
 def test_importing_the_package_is_quick_and_loads_nothing_heavy():
@@ -212,7 +216,7 @@ def test_no_code_asks_which_tier_it_runs_in(path):
         and isinstance(node.value, str)
         and node.value in {file.stem for file in (ROOT / "configs").glob("*.yaml")}
     ]
-    allowed = {"skyreels_avatar/script.py": 1, "skyreels_avatar/generate.py": 1}
+    allowed = {"skyreels_avatar/script.py": 1, "skyreels_avatar/generation.py": 1}
     allowed |= {"skyreels_avatar/cli.py": 3, "train/config.py": 1}
     allowed |= {"skyreels_avatar/apps/doctor.py": 1}  # an extra that is called as a tier
     assert len(named) <= allowed.get(_name(path), 0), [node.lineno for node in named]
@@ -235,7 +239,8 @@ def test_public_things_have_docstrings_and_nothing_prints(path):
         assert ast.get_docstring(tree), "the module has no docstring"
     for node in ast.walk(tree):
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_"):
-            inside = node in tree.body
+            overloads = any(getattr(one, "id", "") == "overload" for one in node.decorator_list)
+            inside = node in tree.body and not overloads  # the one that they describe has it
             assert not inside or ast.get_docstring(node), f"{node.name} has no docstring"
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             may_print = path.is_relative_to(ROOT / "train")

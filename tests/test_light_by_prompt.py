@@ -9,7 +9,7 @@ import pytest
 
 import skyreels_avatar as sa
 from skyreels_avatar.components import load_components
-from skyreels_avatar.generate import generate_request
+from skyreels_avatar.generation import generate_request
 from skyreels_avatar.pipeline.fingerprint import fingerprint_of
 from tests.samples import write_portrait, write_voice
 from tests.tiny import write_tier

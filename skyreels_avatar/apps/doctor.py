@@ -47,10 +47,42 @@ class Finding:
     command: str = ""
 
 
+@dataclass(frozen=True)
+class MachineReport:
+    """What a machine has for generation.
+
+    Attributes:
+        findings: what is needed.
+        extras: optional packages, and what each adds.
+    """
+
+    findings: tuple[Finding, ...]
+    extras: tuple[Finding, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything that is needed is there."""
+        return all(finding.ok for finding in self.findings)
+
+
 class _MissingWeights(AvatarError):
     def __init__(self, message: str, command: str):
         super().__init__(message)
         self.command = command
+
+
+def doctor(tier: str | None = None, *, load: bool = False) -> MachineReport:
+    """Say what this machine has, what is missing, and what adds it; never raises.
+
+    Args:
+        tier: the name of a file in configs/, or the path of a yaml file; None is the usual one.
+        load: load PyTorch and the networks too, which takes seconds.
+    """
+    if tier is None:
+        from skyreels_avatar.script import GenerationRequest
+
+        tier = GenerationRequest.tier  # the default of the field
+    return MachineReport(tuple(examine(tier, load)), tuple(examine_extras()))
 
 
 def examine(tier: str, load: bool = False) -> list[Finding]:
@@ -207,7 +239,7 @@ def _size(path: Path) -> int:
 def _networks(tier: str) -> str:
     import torch
 
-    from skyreels_avatar.generate import load_components
+    from skyreels_avatar.generation import load_components
 
     parts = load_components(tier)
     count = sum(parameter.numel() for parameter in parts.transformer.parameters())

@@ -23,7 +23,7 @@ from skyreels_avatar.checks import user_path
 from skyreels_avatar.errors import AvatarError, Cancelled, InputError
 
 if TYPE_CHECKING:
-    from skyreels_avatar.generate import Progress
+    from skyreels_avatar.generation import Progress
     from skyreels_avatar.script import GenerationRequest
 
 ENGINES = ("local", "ray")
@@ -122,7 +122,7 @@ class _Maker:
         self._open = -1
 
     def __call__(self, task: Task) -> int:
-        from skyreels_avatar.generate import ShotWorker
+        from skyreels_avatar.generation import ShotWorker
         from skyreels_avatar.script import GenerationRequest
 
         if self._open != task.shot:
@@ -148,7 +148,7 @@ class _Pace:
         self._done += num_pictures
 
     def report(self) -> None:
-        from skyreels_avatar.generate import Progress
+        from skyreels_avatar.generation import Progress
 
         if self._on_progress is None:
             return
@@ -161,7 +161,7 @@ class _Pace:
 
 def _tasks(requests: Sequence[GenerationRequest], folder: Path) -> tuple[list[Task], int, int]:
     """Return what is to be done, and how many pictures are there of how many."""
-    from skyreels_avatar.generate import ShotWorker, check_output
+    from skyreels_avatar.generation import ShotWorker, check_output
 
     tasks: list[Task] = []
     found = total = 0

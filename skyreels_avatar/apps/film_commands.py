@@ -83,7 +83,7 @@ def render_command(
                 output,
                 tier=tier,
                 seed=seed,
-                num_inference_steps=steps,
+                steps=steps,
                 guidance_scale=guidance_scale,
                 audio_guidance_scale=audio_guidance_scale,
                 only=numbers,

@@ -109,9 +109,9 @@ def retalk_command(
             vocals=vocals,
             gate=gate,
             speakers=parsed_speakers(speaker),
-            num_inference_steps=steps,
-            start_s=audio_start,
-            end_s=audio_end,
+            steps=steps,
+            audio_start=audio_start,
+            audio_end=audio_end,
             on_progress=on_progress,
         )
     for result in results:

@@ -76,14 +76,14 @@ def speak_command(
     ] = None,
 ) -> None:
     """Say a text into a sound file, offline, with subtitles if wanted."""
-    from skyreels_avatar.speak import read_text, subtitle_path, write_speech
+    from skyreels_avatar.text_to_speech import read_text, speak, subtitle_path
 
     words = None if subtitles is None else subtitle_path(subtitles, output)
     confirm_overwriting([output, words], overwrite)
     if (text is None) == (file is None):
         raise InputError('give either the text, as in speak "hello", or --file, and not both')
     said = read_text(file) if text is None else text_of(text)
-    spoken = write_speech(said, output, voice, speed=speed, pitch=pitch, subtitles=subtitles)
+    spoken = speak(said, output, voice, speed=speed, pitch=pitch, subtitles=subtitles)
     print_result(f"{output}  {spoken.audio.duration_s:.2f} s, {len(spoken.words)} words")
 
 
@@ -96,16 +96,16 @@ def voices_command(
     ] = False,
 ) -> None:
     """List the voices that `speak` and `generate --text` can use."""
-    from skyreels_avatar.speak import list_voices
+    from skyreels_avatar.text_to_speech import voices
 
-    voices = list_voices(language)
+    found = voices(language)
     if as_json:
-        print_output(json.dumps([asdict(voice) for voice in voices], indent=1, ensure_ascii=False))
+        print_output(json.dumps([asdict(voice) for voice in found], indent=1, ensure_ascii=False))
         return
-    for voice in voices:
+    for voice in found:
         tags = ", ".join(tag for tag in voice.languages if tag != voice.name)
         print_output(f"{voice.name:18} {voice.title}{f'  (also {tags})' if tags else ''}")
-    if any(voice.variants for voice in voices):
+    if any(voice.variants for voice in found):
         print_output("a timbre may follow the name: +f1 to +f5, +m1 to +m8; --json has them all")
 
 

@@ -155,7 +155,8 @@ def evaluate(
     if found < 0.5:
         raise FaceError(
             f"the face was found in {found:.0%} of the frames of {video}; at least half is "
-            "needed; choose another with --face x,y,w,h"
+            "needed; choose another face by its box x,y,w,h",
+            parameter="face",
         )
     landmarks = track.landmarks
     audio = reader.audio()

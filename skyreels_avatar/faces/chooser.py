@@ -131,8 +131,9 @@ class FaceChooser:
         listed = "; ".join(f"{one.place}: {in_words(one.distance)}" for one in seen)
         raise FaceError(
             f"nobody in the video looks like the person in {self._selector}; it shows "
-            f"{listed or 'no faces'}; choose by place with --face x,y in the first frame, or give "
-            "another photo"
+            f"{listed or 'no faces'}; choose the face by its place x,y in the first frame, or "
+            "give another photo",
+            parameter="face",
         )
 
 

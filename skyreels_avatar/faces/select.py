@@ -55,7 +55,7 @@ def choose_face(
     if face.visibility < LOW_VISIBILITY:
         logger.warning(
             "the face at %s is turned away or cut off (visibility %.0f%%): expect weak lip "
-            "movement; choose another with --face (%s)",
+            "movement; choose another face (%s)",
             box_text(face.box),
             100 * face.visibility,
             describe(faces),
@@ -117,8 +117,9 @@ def _most_prominent(faces: Sequence[Face], pixels: np.ndarray) -> Face:
     if not faces:
         raise FaceError(
             f"no face was found in the picture of {_size_text(pixels)}; use a picture in which "
-            "a face is clearly visible, or say where it is with --face x,y,width,height "
-            "(pixels from the top left corner)"
+            "a face is clearly visible, or say where it is: face x,y,width,height (pixels "
+            "from the top left corner)",
+            parameter="face",
         )
     return max(faces, key=lambda face: face.box[2] * face.box[3] * (0.2 + face.visibility))
 
@@ -127,8 +128,9 @@ def _numbered(faces: Sequence[Face], index: int, pixels: np.ndarray) -> Face:
     if index >= len(faces):
         raise FaceError(
             f"there is no face {index} in the picture of {_size_text(pixels)}, which shows "
-            f"{describe(faces)}; choose one of them, or say where it is with "
-            "--face x,y,width,height"
+            f"{describe(faces)}; choose one of them, or say where it is: face "
+            "x,y,width,height",
+            parameter="face",
         )
     return faces[index]
 
@@ -169,7 +171,8 @@ def _like_photo(
         )
         raise FaceError(
             f"nobody in the picture looks like the person in {name}; it shows "
-            f"{shown or 'no faces'}; choose a face by its number with --face"
+            f"{shown or 'no faces'}; choose a face by its number",
+            parameter="face",
         )
     return faces[nearest]
 

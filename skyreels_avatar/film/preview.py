@@ -20,7 +20,7 @@ from skyreels_avatar.film.jobs import shot_request
 from skyreels_avatar.film.progress import FilmProgress, OnFilmProgress
 from skyreels_avatar.film.sound import Film, open_film
 from skyreels_avatar.film.timeline import PlacedShot
-from skyreels_avatar.generate import ShotEstimate
+from skyreels_avatar.generation import ShotEstimate
 from skyreels_avatar.media.image import Portrait
 from skyreels_avatar.media.outputs import check_outputs
 from skyreels_avatar.media.video import VideoReader, VideoWriter, check_output
@@ -57,6 +57,13 @@ class FilmPlan:
     seconds: float
     memory_mb: float
     machine: str
+
+    def __repr__(self) -> str:
+        return (
+            f"FilmPlan({self.width}x{self.height}, {len(self.shots)} shots, {self.num_frames} "
+            f"frames at {self.fps:g} fps, {self.duration_s:.2f} s, about {self.seconds:.0f} s and "
+            f"{self.memory_mb / 1000:.1f} GB on {self.machine})"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values that JSON can hold."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from skyreels_avatar.film.jobs import Job
-from skyreels_avatar.generate import Progress
+from skyreels_avatar.generation import Progress
 from skyreels_avatar.pipeline.plan import plan_shot
 from skyreels_avatar.tiers import load_tier
 

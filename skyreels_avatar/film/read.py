@@ -44,6 +44,9 @@ def read_script(path: str | Path) -> Script:
     Relative paths in it are relative to the file. See assets/examples/film.yaml for what it may
     hold; what `Script.to_dict` gives is a script, too.
 
+    Args:
+        path: the file.
+
     Raises:
         ScriptError: the file cannot be used; every problem that was found, each with its line.
     """

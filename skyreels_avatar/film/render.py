@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from skyreels_avatar.components import Components, load_components
+from skyreels_avatar.deprecation import renamed_parameters
 from skyreels_avatar.errors import InputError, MediaError, ScriptError
 from skyreels_avatar.film.assemble import (
     RenderedShot,
@@ -28,7 +29,7 @@ from skyreels_avatar.film.keys import picture_digests
 from skyreels_avatar.film.progress import FilmReporter, OnFilmProgress
 from skyreels_avatar.film.read import read_script
 from skyreels_avatar.film.sound import Film, open_film
-from skyreels_avatar.generate import Progress, generate_request
+from skyreels_avatar.generation import Progress, generate_request
 from skyreels_avatar.media.outputs import check_outputs, files_in
 from skyreels_avatar.media.pieces import join_pieces
 from skyreels_avatar.media.video import check_output
@@ -72,6 +73,14 @@ class FilmResult:
     seconds: float
     warnings: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        path = None if self.path is None else str(self.path)
+        return (
+            f"FilmResult({path!r}, {self.width}x{self.height}, {len(self.shots)} shots, "
+            f"{len(self.missing)} missing, {self.num_frames} frames at {self.fps:g} fps, "
+            f"{self.duration_s:.2f} s, {len(self.warnings)} warnings)"
+        )
+
 
 def render(
     script: Script | str | Path,
@@ -79,7 +88,7 @@ def render(
     *,
     tier: str | None = None,
     seed: int = 0,
-    num_inference_steps: int | None = None,
+    steps: int | None = None,
     guidance_scale: float | None = None,
     audio_guidance_scale: float | None = None,
     only: Collection[int] = (),
@@ -99,7 +108,7 @@ def render(
         output: an .mp4 file; it appears when it is complete.
         tier: the name of a file in configs/, or the path of a yaml file; None is the usual one.
         seed: of the shots that have none of their own.
-        num_inference_steps, guidance_scale, audio_guidance_scale: None takes the tier's default.
+        steps, guidance_scale, audio_guidance_scale: None takes the tier's default.
         only: numbers of shots, from 1; the others are not made, even if they are missing.
         resume: False makes all shots again.
         work: the work folder; None is the output's name with ".work" at its end.
@@ -118,7 +127,7 @@ def render(
     whole = script if isinstance(script, Script) else read_script(script)
     check_outputs({"output": path}, [whole, work, "" if script is whole else script])
     film = open_film(whole)
-    sampling = SamplingParams(num_inference_steps, guidance_scale, audio_guidance_scale, seed)
+    sampling = SamplingParams(steps, guidance_scale, audio_guidance_scale, seed)
     work_folder = Path(work) if work is not None else path.with_name(path.name + WORK_SUFFIX)
     _check_work(work_folder, [whole, "" if script is whole else script])
     jobs = film_jobs(film, sampling, tier, work_folder)
@@ -171,8 +180,18 @@ def _check_work(work: Path, read: object) -> None:
             )
 
 
+@renamed_parameters(num_inference_steps="steps")
 def frames(
-    script: Script | str | Path, work: str | Path, **settings: object
+    script: Script | str | Path,
+    work: str | Path,
+    *,
+    tier: str | None = None,
+    seed: int = 0,
+    steps: int | None = None,
+    guidance_scale: float | None = None,
+    audio_guidance_scale: float | None = None,
+    resume: bool = True,
+    on_progress: OnFilmProgress | None = None,
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Yield (shot's number, picture (H, W, 3) uint8) of a film, for those who cut elsewhere.
 
@@ -180,12 +199,33 @@ def frames(
     cross-fade come twice, unblended: at the end of one shot and at the beginning of the next.
 
     Args:
-        settings: tier, seed, ... as in `render`.
+        script: a `Script`, or the path of a YAML file.
+        work: the folder that keeps finished shots.
+        tier, seed, steps, guidance_scale, audio_guidance_scale, resume: as in `render`.
+        on_progress: as in `render`, for one shot after the other.
+
+    Raises:
+        ScriptError: the script has problems; all that were found.
+        InputError: something else that was given cannot be used.
+        CheckpointError: weights of the tier are missing or damaged.
+        Cancelled: `on_progress` returned False. Finished shots are kept.
     """
     whole = script if isinstance(script, Script) else read_script(script)
     folder = _made_folder(Path(work))
     for number in range(1, len(whole.shots) + 1):
-        result = render(whole, folder / "film.mp4", work=folder, only=[number], **settings)
+        result = render(
+            whole,
+            folder / "film.mp4",
+            tier=tier,
+            seed=seed,
+            steps=steps,
+            guidance_scale=guidance_scale,
+            audio_guidance_scale=audio_guidance_scale,
+            only=[number],
+            resume=resume,
+            work=folder,
+            on_progress=on_progress,
+        )
         yield from film_frames([shot for shot in result.shots if shot.number == number])
 
 

@@ -75,6 +75,11 @@ class AudioTrack:
                 "export it again as 16-bit WAV"
             )
 
+    def __repr__(self) -> str:
+        kind = "mono" if self.stereo is None else "stereo"
+        where = "" if self.path is None else f", {str(self.path)!r}"
+        return f"AudioTrack({self.duration_s:.2f} s, {self.sample_rate} Hz, {kind}{where})"
+
     @property
     def duration_s(self) -> float:
         """Length in seconds."""
@@ -380,6 +385,7 @@ def _check_memory(num_samples: int, num_channels: int, sample_rate: int, path: P
         hours = MAX_DECODED_BYTES / (4 * num_channels * sample_rate * 3600)
         raise LongSoundError(
             f"{path} is too long to be held in memory: with {num_channels} channels at "
-            f"{sample_rate} Hz at most {hours:.1f} hours are; use a piece of it (--audio-start and "
-            "--audio-end), or make it mono at 16000 Hz first"
+            f"{sample_rate} Hz at most {hours:.1f} hours are; use a piece of it (audio_start and "
+            "audio_end), or make it mono at 16000 Hz first",
+            parameter="audio_start",
         )

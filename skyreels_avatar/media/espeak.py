@@ -96,7 +96,7 @@ class Espeak:
             near = difflib.get_close_matches(variant.strip().lower(), timbres, n=3) or ["f3", "m3"]
             raise InputError(
                 f"espeak-ng has no timbre {variant!r} (voice {name!r}); did you mean "
-                f"{' or '.join(near)}? `skyreels-avatar voices --json` lists them all"
+                f"{' or '.join(near)}? the list of voices has them all"
             )
         return f"{found}+{timbres[variant.strip().lower()]}"
 

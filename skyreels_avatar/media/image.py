@@ -61,6 +61,10 @@ class Portrait:
             )
         _check_size(self.width, self.height, self.path or "picture")
 
+    def __repr__(self) -> str:
+        where = "" if self.path is None else f", {str(self.path)!r}"
+        return f"Portrait({self.width}x{self.height}{where})"
+
     @property
     def height(self) -> int:
         """Height in pixels."""
@@ -185,7 +189,8 @@ def _checked_video_size(height: int, width: int, size: str | None) -> tuple[int,
         asked = f" for size {size!r}" if size else ""
         raise InputError(
             f"a video is {MIN_SIDE_PX} to {MAX_VIDEO_SIDE_PX} pixels wide and high, "
-            f"got {width}x{height}{asked}; give another --size"
+            f"got {width}x{height}{asked}; give another size",
+            parameter="size",
         )
     return height, width
 

@@ -70,6 +70,9 @@ class SpokenText:
     phonemes: tuple[Phone, ...]
     voice: str
 
+    def __repr__(self) -> str:
+        return f"SpokenText({self.voice!r}, {len(self.words)} words, {self.audio.duration_s:.2f} s)"
+
     def cut(self, start_s: float | None = None, end_s: float | None = None) -> SpokenText:
         """Return the piece from `start_s` to `end_s` with the words that sound in it."""
         audio = self.audio.cut(start_s, end_s)
@@ -208,7 +211,7 @@ def near_voices(name: str, voices: list[Voice] | tuple[Voice, ...]) -> str:
         names = [tags[tag] for tag in difflib.get_close_matches(wanted, tags, n=3, cutoff=0.6)]
     names.sort(key=len)
     hint = f"; did you mean {' or '.join(dict.fromkeys(names[:4]))}?" if names else ";"
-    return f"{hint} `skyreels-avatar voices` lists them all"
+    return f"{hint} `skyreels-avatar voices` or `sa.voices()` lists them all"
 
 
 def read_text(path: str | Path) -> str:

@@ -95,6 +95,7 @@ def check_shares(transformer: torch.nn.Module, height: int, width: int, token_px
     if tokens % count:
         raise InputError(
             f"a frame of {width}x{height} has {tokens} tokens, which {count} processes cannot "
-            f"share equally; give a --size whose sides are multiples of {token_px * count}, or "
-            "start fewer processes"
+            f"share equally; give a size whose sides are multiples of {token_px * count}, or "
+            "start fewer processes",
+            parameter="size",
         )

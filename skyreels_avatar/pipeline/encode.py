@@ -160,7 +160,8 @@ def _video_size(whole: Portrait, size: str | None, tier: Tier) -> tuple[int, int
     if tier.buckets and (height % BUCKET_STEP_PX or width % BUCKET_STEP_PX):
         raise InputError(
             f"tier {tier.name} makes videos whose sides are multiples of {BUCKET_STEP_PX} pixels, "
-            f"got {width}x{height}; give such a --size, or one of {', '.join(sorted(BUCKETS))}"
+            f"got {width}x{height}; give such a size, or one of {', '.join(sorted(BUCKETS))}",
+            parameter="size",
         )
     return height, width
 

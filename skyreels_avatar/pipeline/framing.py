@@ -83,8 +83,9 @@ def frame(
     moved = tuple(_moved(face, left + crop[0], top + crop[1], zoom) for face in faces)
     if len(faces) > 1 and not all(_is_inside(face, height, width) for face in moved):
         raise InputError(
-            f"the faces of all speakers do not fit into {width}x{height}; give a --size of the "
-            f"picture's own shape, {whole.width}x{whole.height}"
+            f"the faces of all speakers do not fit into {width}x{height}; give a size of the "
+            f"picture's own shape, {whole.width}x{whole.height}",
+            parameter="size",
         )
     picture = cut.resized_to(height, width, focus)
     beside = _surroundings(cut, picture, crop, zoom) if moving else None

@@ -78,6 +78,13 @@ class ShotEstimate:
     num_workers: int = 1
     rounds: tuple[int, int] = (0, 0)
 
+    def __repr__(self) -> str:
+        return (
+            f"ShotEstimate({self.width}x{self.height}, {self.num_frames} frames at {self.fps:g} "
+            f"fps, {self.duration_s:.2f} s, {len(self.segments)} windows, about "
+            f"{self.seconds:.0f} s and {self.memory_mb / 1000:.1f} GB on {self.machine})"
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain values that JSON can hold."""
         return asdict(self)

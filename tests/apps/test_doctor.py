@@ -14,7 +14,7 @@ from skyreels_avatar import cli
 from skyreels_avatar.apps import doctor
 from skyreels_avatar.errors import CheckpointError
 
-generation = importlib.import_module("skyreels_avatar.generate")
+generation = importlib.import_module("skyreels_avatar.generation")
 
 
 def said(capsys, *arguments: str) -> tuple[int, str]:

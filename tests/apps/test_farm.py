@@ -14,7 +14,7 @@ import skyreels_avatar as sa
 from skyreels_avatar.apps import crew, farm
 from skyreels_avatar.apps.crew import Answer, LocalCrew
 from skyreels_avatar.errors import AvatarError, Cancelled, FaceError, InputError, MissingExtraError
-from skyreels_avatar.generate import generate_request
+from skyreels_avatar.generation import generate_request
 from tests.samples import write_portrait, write_voice
 from tests.tiny import write_tier
 

@@ -62,7 +62,7 @@ def test_a_face_turned_away_is_taken_with_a_warning(caplog):
 
 
 def test_without_a_face_the_message_names_the_way_out():
-    with pytest.raises(FaceError, match=r"400 x 300 pixels.*--face x,y,width,height"):
+    with pytest.raises(FaceError, match=r"400 x 300 pixels.*face x,y,width,height"):
         choose([], "auto")
 
 

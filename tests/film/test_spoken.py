@@ -46,7 +46,7 @@ def test_a_film_of_texts_is_rendered_with_its_sound(kit, tmp_path):
         ("{text: Guten Tag, voice: german}", "did you mean de"),
         ("{text: '...'}", "nothing to say"),
         ("{text: Tag, audio: a.wav}", "either audio or a text|not both|not found"),
-        ("{text: Tag, start_s: 90}", "cannot cut"),
+        ("{text: Tag, start_s: 90}", "cannot use the sound"),
     ],
 )
 def test_a_text_that_cannot_be_said_is_told_with_its_line(kit, tmp_path, shot, message):

@@ -16,7 +16,7 @@ import skyreels_avatar as sa
 from camera import CameraMove
 from skyreels_avatar.components import load_components
 from skyreels_avatar.errors import InputError
-from skyreels_avatar.generate import generate_request
+from skyreels_avatar.generation import generate_request
 from skyreels_avatar.pipeline.encode import open_shot, read_shot
 from skyreels_avatar.pipeline.fills import (
     KEY_WINDOW,

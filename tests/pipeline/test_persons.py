@@ -115,5 +115,5 @@ def test_all_speakers_stay_in_the_picture(pair, faces):
     left, right = framing.faces
     assert framing.picture.pixels.shape == (160, 400, 3)
     assert 0 < left.box[0] < 200 < right.box[0] < right.box[0] + right.box[2] < 400
-    with pytest.raises(InputError, match="do not fit into 128x240; give a --size of the picture's"):
+    with pytest.raises(InputError, match="do not fit into 128x240; give a size of the picture's"):
         frame_picture(Portrait(pair), 240, 128, faces)

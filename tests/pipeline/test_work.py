@@ -22,7 +22,7 @@ import torch
 import skyreels_avatar as sa
 from skyreels_avatar.components import load_components
 from skyreels_avatar.errors import Cancelled, InputError
-from skyreels_avatar.generate import generate_request
+from skyreels_avatar.generation import generate_request
 from skyreels_avatar.pipeline.fingerprint import fingerprint_of
 from skyreels_avatar.pipeline.plan import plan_shot
 from skyreels_avatar.pipeline.work import WorkFolder
@@ -205,7 +205,7 @@ def test_a_picture_that_is_swapped_while_it_is_in_use_is_not_kept_under_its_name
     files, tmp_path, monkeypatch
 ):
     """The fingerprint was made of the file after it was read: the wrong person's frames stayed."""
-    generation = importlib.import_module("skyreels_avatar.generate")
+    generation = importlib.import_module("skyreels_avatar.generation")
     image, work = tmp_path / "p.png", tmp_path / "work"
     image.write_bytes(files[0].read_bytes())
     read = generation.read_any

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from skyreels_avatar.components import Components, load_components
+from skyreels_avatar.deprecation import renamed_parameters
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.media.no_video import NoVideo
 from skyreels_avatar.media.outputs import check_outputs
@@ -31,7 +32,7 @@ from skyreels_avatar.pipeline.retalk import open_any, read_any
 from skyreels_avatar.pipeline.work import WorkFolder
 from skyreels_avatar.pipeline.worker import ShotWorker
 from skyreels_avatar.provenance import metadata_of
-from skyreels_avatar.script import Camera, GenerationRequest, SamplingParams, Shot, Speaker
+from skyreels_avatar.script import CameraLike, GenerationRequest, SamplingParams, Shot, Speaker
 
 __all__ = [
     "GenerationResult",
@@ -81,7 +82,17 @@ class GenerationResult:
     unseen: tuple[UnseenSpan, ...] = ()
     num_found: int = 0
 
+    def __repr__(self) -> str:
+        return (
+            f"GenerationResult({str(self.path)!r}, {self.width}x{self.height}, "
+            f"{self.num_frames} frames at {self.fps:g} fps, {self.duration_s:.2f} s, "
+            f"{len(self.warnings)} warnings)"
+        )
 
+
+@renamed_parameters(
+    num_inference_steps="steps", start_s="audio_start", end_s="audio_end", work_folder="work"
+)
 def generate(
     image: str | Path,
     audio: str | Path | None = None,
@@ -92,50 +103,57 @@ def generate(
     subtitles: str | Path | None = None,
     vocals: str | Path | None = None,
     gate: str = "auto",
-    camera: str | Camera | Sequence = "static",
+    camera: CameraLike = "static",
     output: str | Path = "output.mp4",
     tier: str = "nano",
     size: str | None = None,
     fps: float = 25.0,
     seed: int = 0,
-    num_inference_steps: int | None = None,
+    steps: int | None = None,
     guidance_scale: float | None = None,
     audio_guidance_scale: float | None = None,
     negative_prompt: str = "",
     face: str = "auto",
     speakers: Sequence[Speaker] = (),
-    start_s: float | None = None,
-    end_s: float | None = None,
+    audio_start: float | None = None,
+    audio_end: float | None = None,
     memory: str | None = None,
     on_progress: OnProgress | None = None,
-    work_folder: str | Path | None = None,
+    work: str | Path | None = None,
     windows: str = "overlap",
 ) -> GenerationResult:
     """Make a talking video of a portrait, and return where it is and how it was made.
 
+    The arguments have the names of the options of `skyreels-avatar generate`.
+
     Args:
         image: the portrait: photo, painting, drawing.
         audio: the voice; any file FFmpeg reads. The video is exactly as long.
-        text, voice: what is said in place of `audio`, and who says it; see `script.Shot`.
+        text, voice: what is said in place of `audio`, and who says it: a name of `voices`.
         subtitles: a file for the text, such as out.srt; "srt" alone means beside the video.
-        vocals, gate: what moves the mouth, and where it rests; see `script.Shot`.
+        vocals, gate: what moves the mouth, and where it rests; see `Shot`.
         prompt: how the person performs, and in what light: "a woman smiles in evening light".
-        camera: "push_in:60" (a move and its strength in percent), "static", a `CameraMove`, or a
-            list of keyframes; see `script.parse_camera`.
+        camera: "push_in:60" (a move of `MOVES` and its strength in percent), "static", a
+            `CameraMove`, or a list of keyframes: `CameraKeyframe`, (time_s, move) or
+            (time_s, move, strength 0 to 1).
         output: an .mp4 file; it appears when it is complete, and not before.
         tier: the name of a file in configs/, or the path of a yaml file.
         size: "512x512" (WIDTHxHEIGHT), "480p", "720p"; None keeps the picture's own aspect.
         fps: frames per second, 1 to 120.
         seed: the same seed gives the same frames on the same machine.
-        num_inference_steps, guidance_scale, audio_guidance_scale: None takes the tier's default;
-            a scale of 1 switches its guidance off.
+        steps: of denoising, `num_inference_steps` of `SamplingParams`; None takes the tier's own.
+        guidance_scale, audio_guidance_scale: weight of the prompt and of the voice; 1 is off, None
+            takes the tier's own.
         negative_prompt: what should not be seen.
         face: "auto", a face's number, a point "x,y", a box "x,y,w,h" or a photo: see `Shot`.
         speakers: who of several persons speaks with which voice: see `Speaker`.
-        start_s, end_s: the piece of the sound that is used.
+        audio_start, audio_end: the piece of the sound that is used, in seconds; `start_s` and
+            `end_s` of the `Shot`.
         memory: of a GPU that may be taken: "auto", "full" or like "24gb"; None = the tier's own.
         on_progress: called with a `Progress` many times a second; returning False stops the run.
-        work_folder: see `generate_request`.
+        work: a folder that keeps finished windows: a run that was stopped goes on there when it
+            is started again, and its video has the same bytes. The folder stays; remove it when
+            the video is not to be made again.
         windows: "overlap" or "keyframes", see `GenerationRequest`.
 
     Raises:
@@ -144,24 +162,16 @@ def generate(
         Cancelled: `on_progress` returned False. No file is left then, nor after an error.
     """
     shot = Shot(
-        image,
-        audio=audio,
-        prompt=prompt,
-        camera=camera,
-        start_s=start_s,
-        end_s=end_s,
-        face=face,
-        negative_prompt=negative_prompt,
-        text=text,
-        voice=voice,
-        vocals=vocals,
-        gate=gate,
-        speakers=speakers,
-    )
-    sampling = SamplingParams(num_inference_steps, guidance_scale, audio_guidance_scale, seed)
-    how = {"subtitles": subtitles, "windows": windows, "memory": memory}
-    request = GenerationRequest(shot, output, tier, size, fps, sampling, **how)
-    return generate_request(request, on_progress, work_folder=work_folder)
+        image, audio=audio, prompt=prompt, camera=camera, start_s=audio_start, end_s=audio_end,
+        face=face, negative_prompt=negative_prompt, text=text, voice=voice, vocals=vocals,
+        gate=gate, speakers=speakers,
+    )  # fmt: skip
+    sampling = SamplingParams(steps, guidance_scale, audio_guidance_scale, seed)
+    request = GenerationRequest(
+        shot, output, tier, size, fps, sampling,
+        subtitles=subtitles, windows=windows, memory=memory,
+    )  # fmt: skip
+    return generate_request(request, on_progress, work_folder=work)
 
 
 def generate_request(

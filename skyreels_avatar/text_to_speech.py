@@ -5,20 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from skyreels_avatar.checks import user_path
+from skyreels_avatar.media import speech
 from skyreels_avatar.media.outputs import check_outputs, check_regular
-from skyreels_avatar.media.speech import (
-    DEFAULT_VOICE,
-    SpokenText,
-    list_voices,
-    read_text,
-    speak,
-)
+from skyreels_avatar.media.speech import DEFAULT_VOICE, SpokenText, Voice, read_text
 from skyreels_avatar.media.subtitles import subtitle_path, write_subtitles
 
-__all__ = ["DEFAULT_VOICE", "list_voices", "read_text", "subtitle_path", "write_speech"]
+__all__ = ["DEFAULT_VOICE", "read_text", "speak", "subtitle_path", "voices"]
 
 
-def write_speech(
+def speak(
     text: str,
     output: str | Path = "speech.wav",
     voice: str = DEFAULT_VOICE,
@@ -27,11 +22,14 @@ def write_speech(
     pitch: float = 50.0,
     subtitles: str | Path | None = None,
 ) -> SpokenText:
-    """Speak a text into a sound file, and return it with the times of its words.
+    """Say a text into a sound file, and return it with the times of its words.
 
     Args:
-        text, voice, speed, pitch: see `media.speech.speak`.
+        text: in the language of the voice; punctuation makes pauses, numbers are read out.
         output: .wav, .flac or .ogg.
+        voice: a name that `voices` returns.
+        speed: 0.5 to 2.5 times the voice's own.
+        pitch: 0 (low) to 100 (high); 50 is the voice's own.
         subtitles: .srt, .vtt, .lrc or .json; "srt" alone means beside the sound. None writes none.
 
     Raises:
@@ -42,8 +40,21 @@ def write_speech(
     check_regular(output, "sound")
     lines = None if subtitles is None else subtitle_path(subtitles, output)
     check_outputs({"sound": output, "subtitles": lines}, [])
-    spoken = speak(text, voice, speed=speed, pitch=pitch)
+    spoken = speech.speak(text, voice, speed=speed, pitch=pitch)
     spoken.audio.save(output)
     if lines is not None:
         write_subtitles(spoken, lines)
     return spoken
+
+
+def voices(language: str | None = None) -> tuple[Voice, ...]:
+    """Return the voices that are installed, as `speak` and `generate` take them.
+
+    Args:
+        language: a tag such as "de" or "pt-br"; "en" finds "en-us", too. None means all.
+
+    Raises:
+        InputError: no voice speaks that language; near ones are named.
+        MissingExtraError: no engine is installed.
+    """
+    return speech.list_voices(language)

@@ -109,7 +109,7 @@ def test_wrong_input_is_refused_before_anything_is_made(
         (InputError, {"size": "101x64"}),
         (InputError, {"fps": 0}),
         (InputError, {"camera": "fly:50"}),
-        (InputError, {"end_s": 99.0}),
+        (InputError, {"audio_start": 99.0}),
         (InputError, {"face": "3"}),
         (InputError, {"tier": "galactic"}),
         (InputError, {"output": tmp_path / "missing" / "a.mp4"}),

@@ -1,0 +1,44 @@
+"""Former names of parameters, which keep working."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar, cast
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def renamed_parameters(**names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Let a function take keyword arguments by their former names, with a DeprecationWarning.
+
+    Type checkers see the present names alone.
+
+    Args:
+        names: former="present".
+    """
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        @functools.wraps(function)
+        def accept(*args: Any, **options: Any) -> R:
+            for former, present in names.items():
+                if former not in options:
+                    continue
+                if present in options:
+                    raise TypeError(
+                        f"{function.__name__}() got {present} and its former name {former}; "
+                        f"give {present} alone"
+                    )
+                warnings.warn(
+                    f"{former} of {function.__name__}() is deprecated; use {present}",
+                    DeprecationWarning,
+                    stacklevel=2,
+                )
+                options[present] = options.pop(former)
+            return function(*args, **options)
+
+        return cast("Callable[P, R]", accept)
+
+    return decorate
