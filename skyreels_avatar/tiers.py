@@ -200,7 +200,7 @@ def _yaml_path(name_or_path: str | Path) -> Path:
         except OSError:  # a name of thousands of letters
             is_file = False
         if not is_file:
-            raise InputError(f"no tier file at {shown(str(path))}")
+            raise InputError(f"no tier file at {str(path)[:500]}")
         return path.resolve()
     if str(name_or_path) not in tier_names():
         raise InputError(

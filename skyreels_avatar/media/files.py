@@ -17,7 +17,7 @@ from av.error import FFmpegError
 from av.video.stream import VideoStream
 
 from skyreels_avatar.checks import user_path
-from skyreels_avatar.errors import MediaError
+from skyreels_avatar.errors import InputError, MediaError
 from skyreels_avatar.media.formats import FORMAT_WHITELIST, PLAYLIST_SIGNS
 
 # FFmpeg reads stills as one-frame videos under these names.
@@ -28,13 +28,25 @@ _COVER_CODECS = {"mjpeg", "png", "bmp", "gif", "webp", "tiff", "jpegls", "jpeg20
 _PARTIAL = re.compile(r"\..*\.(?P<host>\w+)-(?P<process>\d+)\.[0-9a-f]{8}\.part(\..*)?", re.S)
 
 
+def media_path(path: str | Path) -> Path:
+    """Return `user_path` of the name of a picture, sound or video.
+
+    Raises:
+        MediaError: there is no such user, or the name is no path.
+    """
+    try:
+        return user_path(path)
+    except InputError as error:
+        raise MediaError(str(error)) from error
+
+
 def existing_file(path: str | Path, noun: str) -> Path:
     """Return the path of a file that is there, is a file and is not empty.
 
     Args:
         noun: what the file should be, for the message: "picture", "sound", "video".
     """
-    path = user_path(path)
+    path = media_path(path)
     if not str(path) or str(path) == ".":
         raise MediaError(f"no {noun} was named; give the path of a file")
     try:

@@ -17,11 +17,10 @@ from av.error import FFmpegError
 from av.video.frame import PictureType
 from av.video.reformatter import ColorRange, Colorspace
 
-from skyreels_avatar.checks import user_path
 from skyreels_avatar.errors import InputError, MediaError
 from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.colour_conversion import EXACT
-from skyreels_avatar.media.files import partial_path, sweep_partials
+from skyreels_avatar.media.files import media_path, partial_path, sweep_partials
 from skyreels_avatar.media.outputs import check_regular
 from skyreels_avatar.media.soundtrack import SoundTrack, WaitingSound
 from skyreels_avatar.media.timing import exact_fps
@@ -44,7 +43,10 @@ def check_output(path: str | Path) -> Path:
     Raises:
         MediaError: the name does not end in .mp4, is a folder, or its folder is missing or closed.
     """
-    path = user_path(path)
+    try:
+        path = media_path(path)
+    except MediaError as error:
+        raise MediaError(f"cannot use the output: {error}") from error
     if path.suffix.lower() != ".mp4":
         raise MediaError(f"the output must end in .mp4, got {path}")
     try:
