@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # the same names as in _HOMES, for type checkers and editors
     from skyreels_avatar.film.render import FilmResult, frames
     from skyreels_avatar.generation import GenerationResult, generate
     from skyreels_avatar.media import AudioTrack, Portrait, VideoReader, VideoWriter
+    from skyreels_avatar.pipeline.preview import examine_picture
     from skyreels_avatar.pipeline.progress import Progress
     from skyreels_avatar.retalking import retalk
     from skyreels_avatar.script import (
@@ -59,6 +60,7 @@ __all__ = [
     "__version__",
     "doctor",
     "evaluate",
+    "examine_picture",
     "frames",
     "generate",
     "plan",
@@ -90,6 +92,7 @@ _HOMES = {
     "VideoWriter": "skyreels_avatar.media",
     "doctor": "skyreels_avatar.apps.doctor",
     "evaluate": "skyreels_avatar.evaluation.report",
+    "examine_picture": "skyreels_avatar.pipeline.preview",
     "frames": "skyreels_avatar.film.render",
     "generate": "skyreels_avatar.generation",
     "plan": "skyreels_avatar.apps.plans",

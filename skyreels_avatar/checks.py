@@ -107,9 +107,7 @@ def user_path(value: str | Path) -> Path:
     try:
         path = Path(value).expanduser()
     except (RuntimeError, TypeError, ValueError) as error:
-        raise InputError(
-            f"{str(value)[:500]} begins with a user who has no home folder"
-        ) from error
+        raise InputError(f"{str(value)[:500]} begins with a user who has no home folder") from error
     if "\0" in str(path):
         raise InputError(f"a path holds no zero bytes, got {shown(str(path))}")
     return path

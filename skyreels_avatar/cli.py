@@ -278,10 +278,19 @@ def doctor_command(
         bool,
         typer.Option("--load", metavar=" ", help="Load the networks too, which takes seconds."),
     ] = False,
+    image: Annotated[
+        Path | None, typer.Option(help="Say instead whether this picture can be animated well.")
+    ] = None,
 ) -> None:
     """Say what this machine has, what is missing, and what adds it."""
-    from skyreels_avatar.apps.doctor import as_text, examine, examine_extras
+    from skyreels_avatar.apps.doctor import as_text, examine, examine_extras, examine_portrait
 
+    if image is not None:
+        lines, is_usable = examine_portrait(image)
+        print_output("\n".join(lines))
+        if not is_usable:
+            raise typer.Exit(WRONG_INPUT)
+        return
     findings = examine(tier, load)
     print_output(as_text(findings, "missing"))
     print_output("Optional extras:")

@@ -26,7 +26,12 @@ from skyreels_avatar.pipeline.avatar import AvatarPipeline
 from skyreels_avatar.pipeline.encode import OpenShot, UnseenSpan
 from skyreels_avatar.pipeline.fingerprint import ReadFiles, fingerprint_of
 from skyreels_avatar.pipeline.parallel import exclusive
-from skyreels_avatar.pipeline.preview import ShotEstimate, estimate, write_reference
+from skyreels_avatar.pipeline.preview import (
+    ShotEstimate,
+    estimate,
+    examine_picture,
+    write_reference,
+)
 from skyreels_avatar.pipeline.progress import OnProgress, Progress, Reporter
 from skyreels_avatar.pipeline.retalk import open_any, read_any
 from skyreels_avatar.pipeline.work import WorkFolder
@@ -41,6 +46,7 @@ __all__ = [
     "ShotEstimate",
     "ShotWorker",
     "estimate",
+    "examine_picture",
     "generate",
     "generate_request",
     "load_components",

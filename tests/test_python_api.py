@@ -121,6 +121,7 @@ def test_verbs_take_the_names_of_the_command_line():
     # Of the command line alone: how it reads and prints, files beside, who makes one shot.
     console = {"as_json", "overwrite", "quiet", "verbose", "file", "otio", "animatic"}
     absent = {sa.generate: {"engine", "workers", "address"}, sa.plan: {"negative_prompt"}}
+    absent[sa.doctor] = {"image"}  # in Python: sa.examine_picture
     renamed = {"speaker": "speakers", "film": "script", "videos": "video"}
     for command, verb in pairs:
         taken = set(inspect.signature(verb).parameters)

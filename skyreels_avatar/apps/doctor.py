@@ -105,6 +105,25 @@ def examine(tier: str, load: bool = False) -> list[Finding]:
     return [_examined(name, check, packages) for name, (check, packages) in checks.items()]
 
 
+def examine_portrait(image: str | Path) -> tuple[list[str], bool]:
+    """Return lines about the faces of a picture, and whether the first can be animated.
+
+    Raises:
+        MediaError: the picture cannot be read.
+    """
+    from skyreels_avatar.generation import examine_picture
+
+    faces = examine_picture(image)
+    if not faces:
+        return [f"{image}: no face was found; use a picture in which one is clearly visible"], False
+    lines = [f"{image}: {len(faces)} face{'s' if len(faces) > 1 else ''}"]
+    for number, face in enumerate(faces):
+        place = ",".join(str(round(side)) for side in face.box)
+        said = [f"{one.code}: {one.message}" for one in face.findings] or ["looks good"]
+        lines += [f"  {number} at {place}: {text}" for text in said]
+    return lines, not any(one.fatal for one in faces[0].findings)
+
+
 def _examined(name: str, check: Callable[[], str], packages: str) -> Finding:
     try:
         return Finding(name, True, check())

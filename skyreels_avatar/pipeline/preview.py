@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from skyreels_avatar.errors import InputError
-from skyreels_avatar.faces.analyser import FaceAnalyser
+from skyreels_avatar.faces.analyser import Face, FaceAnalyser
+from skyreels_avatar.faces.select import LOW_VISIBILITY
+from skyreels_avatar.faces.suitability import Finding, examine_face
 from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.image import Portrait, fit_size
 from skyreels_avatar.media.outputs import check_outputs
@@ -191,6 +193,35 @@ def _video_cost(tier: Tier, num_pixels: int, num_passes: int) -> _Cost:
         memory_mb=memory_mb + _VIDEO_MEGAPIXEL_MB * num_pixels / 1e6,
         machine="one H200, not measured",
     )
+
+
+@dataclass(frozen=True)
+class SeenFace:
+    """A face in a picture, its box in pixels, and what keeps it from being animated well."""
+
+    box: tuple[float, float, float, float]
+    findings: tuple[Finding, ...]
+
+
+def examine_picture(image: str | Path) -> tuple[SeenFace, ...]:
+    """Return the faces that a picture shows, the largest first, and what is wrong with each.
+
+    Raises:
+        MediaError: the picture cannot be read.
+    """
+    pixels = Portrait.load(image).pixels
+    return tuple(
+        SeenFace(face.box, (*examine_face(pixels, face), *_turned(face)))
+        for face in FaceAnalyser().find(pixels)
+    )
+
+
+def _turned(face: Face) -> Iterator[Finding]:
+    if face.visibility < LOW_VISIBILITY:
+        yield Finding(
+            "turned",
+            "the face is turned away or cut off; one that looks at the camera works better",
+        )
 
 
 def write_reference(

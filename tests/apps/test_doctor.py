@@ -115,3 +115,20 @@ def test_the_build_of_torch_and_the_gpu_are_named(monkeypatch, tmp_path):
     (tmp_path / "version.py").write_text("cuda: Optional[str] = None\n")
     monkeypatch.setattr(doctor, "_gpu", lambda: "NVIDIA H200")
     assert doctor._torch().endswith("without CUDA; it does not use the NVIDIA H200")
+
+
+def test_a_picture_is_examined_before_a_video_is_made(root, tmp_path, capsys):
+    from PIL import Image
+
+    from skyreels_avatar.cli import run
+
+    portrait = root / "assets" / "examples" / "portrait.png"
+    assert run(["doctor", "--image", str(portrait)]) == 0
+    assert "1 face" in (said := capsys.readouterr().out) and "looks good" in said
+    with Image.open(portrait) as image:
+        image.resize((120, 120)).save(tmp_path / "small.png")
+    assert run(["doctor", "--image", str(tmp_path / "small.png")]) == 0
+    assert "small: the face is" in capsys.readouterr().out
+    Image.new("RGB", (200, 200), "gray").save(tmp_path / "none.png")
+    assert run(["doctor", "--image", str(tmp_path / "none.png")]) == 2
+    assert "no face was found" in capsys.readouterr().out
