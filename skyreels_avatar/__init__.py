@@ -36,7 +36,7 @@ if TYPE_CHECKING:  # the same names as in _HOMES, for type checkers and editors
     from skyreels_avatar.speaker import Speaker
     from skyreels_avatar.text_to_speech import speak, voices
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "MOVES",

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 MIN_DURATION_S = 0.1
 MAX_DURATION_S = 4 * 3600.0
-# Of decoded samples: 1.5 hours in stereo at 48 kHz, 4.6 hours of one channel at 16 kHz. A few
+# Of decoded samples: 1.5 hours in stereo at 48 kHz, 9.3 hours of one channel at 16 kHz. A few
 # megabytes of compressed silence would otherwise take all memory.
 MAX_DECODED_BYTES = 2**31
 MIN_SAMPLE_RATE = 4000

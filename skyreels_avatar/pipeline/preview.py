@@ -206,6 +206,9 @@ class SeenFace:
 def examine_picture(image: str | Path) -> tuple[SeenFace, ...]:
     """Return the faces that a picture shows, the largest first, and what is wrong with each.
 
+    Args:
+        image: the file of a photo, painting or drawing.
+
     Raises:
         MediaError: the picture cannot be read.
     """
