@@ -144,10 +144,14 @@ def test_missing_networks_are_named(monkeypatch, tmp_path):
         networks._network.cache_clear()
 
 
-def test_faces_are_found_without_mediapipe():
+def test_faces_are_found_without_mediapipe(root):
     code = (
-        "import sys; sys.modules['mediapipe'] = None; import numpy as np;"
+        "import sys; sys.modules['mediapipe'] = None;"
         "from skyreels_avatar.faces.analyser import FaceAnalyser;"
-        "FaceAnalyser().start()"
+        "from skyreels_avatar.media.image import Portrait;"
+        "print(len(FaceAnalyser().find(Portrait.load(sys.argv[1]).pixels)))"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    portrait = root / "assets" / "examples" / "portrait.png"
+    command = [sys.executable, "-c", code, str(portrait)]
+    found = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True)
+    assert found.stdout.strip() == "1"
