@@ -4,13 +4,13 @@ Stands alone: needs numpy, torch and OpenCV, imports nothing else of this projec
 ValueError.
 """
 
-from camera.border import find_inside
-from camera.limit import limit
-from camera.moves import EASES, MOVES, CameraMove
-from camera.path import CameraPath, plan_path
-from camera.reference import ReferenceVideo
-from camera.render import Rendering, render
-from camera.scene import Plate, Scene, build_scene
+from skyreels_avatar.camera.border import find_inside
+from skyreels_avatar.camera.limit import limit
+from skyreels_avatar.camera.moves import EASES, MOVES, CameraMove
+from skyreels_avatar.camera.path import CameraPath, plan_path
+from skyreels_avatar.camera.reference import ReferenceVideo
+from skyreels_avatar.camera.render import Rendering, render
+from skyreels_avatar.camera.scene import Plate, Scene, build_scene
 
 __all__ = [
     "EASES",

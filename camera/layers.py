@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 from torch import Tensor
 
-from camera.extrude import extrude
-from camera.fill import spread
-from camera.patches import complete
-from camera.scene import SURE_MATTE, Scene
+from skyreels_avatar.camera.extrude import extrude
+from skyreels_avatar.camera.fill import spread
+from skyreels_avatar.camera.patches import complete
+from skyreels_avatar.camera.scene import SURE_MATTE, Scene
 
 CONTOUR_SHARE = 0.06
 """The person's outline goes on beyond the border in the direction of its last part, this share of

@@ -13,11 +13,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from camera.geometry import hfov_rad, invert, project, unproject
-from camera.mesh import build_mesh
-from camera.moves import PRESETS, SWING_REFERENCE_S, CameraMove, swing_curves, swing_pose
-from camera.render import rasterize
-from camera.scene import Scene
+from skyreels_avatar.camera.geometry import hfov_rad, invert, project, unproject
+from skyreels_avatar.camera.mesh import build_mesh
+from skyreels_avatar.camera.moves import (
+    PRESETS,
+    SWING_REFERENCE_S,
+    CameraMove,
+    swing_curves,
+    swing_pose,
+)
+from skyreels_avatar.camera.render import rasterize
+from skyreels_avatar.camera.scene import Scene
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from camera.geometry import unproject
+from skyreels_avatar.camera.geometry import unproject
 
 JUMP_LOG_RANGE = 0.06
 """Range of log depth inside a triangle from which it counts as lying across a depth jump.

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from camera.geometry import pitch, pose, roll, yaw
+from skyreels_avatar.camera.geometry import pitch, pose, roll, yaw
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from camera.fill import SMOOTH_SHARE, resize, smooth_colour, spread
+from skyreels_avatar.camera.fill import SMOOTH_SHARE, resize, smooth_colour, spread
 
 PATCH_PX = 5
 HALF = PATCH_PX // 2

@@ -9,10 +9,17 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from camera.geometry import hfov_rad, invert
-from camera.limit import Preview, largest_factor, limit
-from camera.moves import PRESETS, SWING_FADE_S, CameraMove, eased, swing_curves, swing_pose
-from camera.scene import Scene
+from skyreels_avatar.camera.geometry import hfov_rad, invert
+from skyreels_avatar.camera.limit import Preview, largest_factor, limit
+from skyreels_avatar.camera.moves import (
+    PRESETS,
+    SWING_FADE_S,
+    CameraMove,
+    eased,
+    swing_curves,
+    swing_pose,
+)
+from skyreels_avatar.camera.scene import Scene
 
 logger = logging.getLogger(__name__)
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from camera.geometry import pixel_centres, project, unproject
-from camera.mesh import Mesh, build_mesh
+from skyreels_avatar.camera.geometry import pixel_centres, project, unproject
+from skyreels_avatar.camera.mesh import Mesh, build_mesh
 
 CUT_SPAN_PX = 1.5
 """A triangle across a depth jump is dropped when it spans more pixels than this, times the local

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from camera.fill import spread
-from camera.geometry import intrinsics_from_hfov, unproject
-from camera.patches import complete
+from skyreels_avatar.camera.fill import spread
+from skyreels_avatar.camera.geometry import intrinsics_from_hfov, unproject
+from skyreels_avatar.camera.patches import complete
 
 MATTE_GROWTH = 0.0025
 """The matte grows by this share of the long side: a thin rim of true background that moves with

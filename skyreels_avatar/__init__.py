@@ -12,10 +12,10 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the same names as in _HOMES, for type checkers and editors
-    from camera.moves import MOVES
     from skyreels_avatar.apps.doctor import doctor
     from skyreels_avatar.apps.films import render
     from skyreels_avatar.apps.plans import plan
+    from skyreels_avatar.camera.moves import MOVES
     from skyreels_avatar.camera_move import CameraMove
     from skyreels_avatar.errors import AvatarError, Cancelled, InputError
     from skyreels_avatar.evaluation.report import evaluate
@@ -72,7 +72,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "MOVES": "camera.moves",
+    "MOVES": "skyreels_avatar.camera.moves",
     "AudioTrack": "skyreels_avatar.media",
     "AvatarError": "skyreels_avatar.errors",
     "CameraKeyframe": "skyreels_avatar.script",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import astuple, dataclass
 
-from camera import moves
+from skyreels_avatar.camera import moves
 from skyreels_avatar.checks import check_integer, check_number
 from skyreels_avatar.errors import InputError
 

@@ -11,8 +11,8 @@ from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from camera import moves
-from camera.moves import MOVES
+from skyreels_avatar.camera import moves
+from skyreels_avatar.camera.moves import MOVES
 from skyreels_avatar.camera_move import CameraMove
 from skyreels_avatar.checks import (
     check_fields,

@@ -20,8 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
-from camera import MOVES
 from skyreels_avatar import AudioTrack, generate
+from skyreels_avatar.camera import MOVES
 from skyreels_avatar.components import load_components
 from skyreels_avatar.errors import AvatarError
 from skyreels_avatar.evaluation.report import evaluate

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from camera import MOVES, CameraMove
 from skyreels_avatar import __version__ as sa_version
 from skyreels_avatar import cli
+from skyreels_avatar.camera import MOVES, CameraMove
 from skyreels_avatar.errors import AvatarError, Cancelled, CheckpointError, FaceError
 
 # The package's attribute of this name is the function.

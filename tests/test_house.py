@@ -189,13 +189,16 @@ def test_the_command_line_shows_its_help_without_torch():
     )
 
 
-def test_the_camera_that_is_imported_is_ours():
-    """Other packages are called camera, too."""
-    import camera
-    import skyreels_avatar
+def test_the_camera_is_part_of_the_package_and_stands_in_a_folder_of_its_own():
+    """Other packages are called camera, too: in a wheel ours lies in this one."""
+    import camera as in_a_checkout
+    from skyreels_avatar import camera
 
-    ours = Path(skyreels_avatar.__file__).resolve().parents[1]
-    assert Path(camera.__file__).resolve().parent == ours / "camera"
+    assert Path(camera.__file__).resolve().parent == ROOT / "camera"
+    assert in_a_checkout.CameraMove is camera.CameraMove
+    named = re.compile(r"^\s*(?:from|import) camera\b", re.MULTILINE)
+    for path in CODE:
+        assert not named.search(path.read_text(encoding="utf-8")), _name(path)
 
 
 @every_file(CODE)

@@ -13,8 +13,8 @@ from unittest import mock
 import numpy as np
 import pytest
 
-import camera
 import skyreels_avatar as sa
+from skyreels_avatar import camera
 from skyreels_avatar.apps import plans
 from skyreels_avatar.deprecation import renamed_parameters
 from skyreels_avatar.film.render import FilmResult
@@ -69,7 +69,8 @@ def test_docstrings_point_at_public_names(name):
     rooms = {path.stem for path in PACKAGE.iterdir()}
     for reference in re.findall(r"`([A-Za-z_.]+)`", inspect.getdoc(getattr(sa, name)) or ""):
         head = reference.removeprefix("sa.").split(".")[0]
-        assert head in sa.__all__ or head not in rooms, reference
+        # A word such as `camera` may be a parameter and a folder: only paths are imported.
+        assert head in sa.__all__ or head not in rooms or "." not in reference, reference
 
 
 def test_former_names_of_parameters_keep_working():

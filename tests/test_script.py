@@ -11,7 +11,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from camera import MOVES, CameraMove
+from skyreels_avatar.camera import MOVES, CameraMove
 from skyreels_avatar.documents import read_mapping
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.script import (

@@ -15,9 +15,9 @@ from skyreels_avatar.models.motion import NUM_MOTION
 from skyreels_avatar.pipeline.conditions import Conditions, known_mask
 from skyreels_avatar.pipeline.decode import known_latents
 from skyreels_avatar.pipeline.denoise import Sampling, denoise
-from skyreels_avatar.pipeline.encode import ShotSound
 from skyreels_avatar.pipeline.noise import segment_generator
 from skyreels_avatar.pipeline.plan import plan_shot
+from skyreels_avatar.pipeline.shot_sound import ShotSound
 from skyreels_avatar.shapes import latent_frames
 
 

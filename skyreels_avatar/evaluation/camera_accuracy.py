@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 import torch
 
-from camera import CameraPath, Scene
-from camera.geometry import project, rotation_angle_deg, unproject
+from skyreels_avatar.camera import CameraPath, Scene
+from skyreels_avatar.camera.geometry import project, rotation_angle_deg, unproject
 
 MAX_POINTS = 800
 MIN_POINTS = 24

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from camera.moves import CameraMove
+from skyreels_avatar.camera.moves import CameraMove
 from skyreels_avatar.film.assemble import RenderedShot, is_complete
 from skyreels_avatar.film.keys import picture_digests, request_key
 from skyreels_avatar.film.sound import Film, stem_paths

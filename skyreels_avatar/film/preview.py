@@ -13,7 +13,7 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
-from camera.moves import CameraMove
+from skyreels_avatar.camera.moves import CameraMove
 from skyreels_avatar.errors import Cancelled, InputError, ScriptError
 from skyreels_avatar.film.assemble import blend
 from skyreels_avatar.film.jobs import shot_request

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from camera.moves import CameraMove
+from skyreels_avatar.camera.moves import CameraMove
 from skyreels_avatar.media.video import exact_fps
 from skyreels_avatar.script import Script, Shot
 

@@ -17,8 +17,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from camera import CameraMove
-from camera.moves import eased
+from skyreels_avatar.camera import CameraMove
+from skyreels_avatar.camera.moves import eased
 from skyreels_avatar.pipeline.plan import Segment, ShotPlan
 from skyreels_avatar.script import Camera, CameraKeyframe
 from skyreels_avatar.shapes import covering_latent_frames, pixel_frames

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from camera import CameraMove, find_inside
+from skyreels_avatar.camera import CameraMove, find_inside
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.faces.analyser import Face
 from skyreels_avatar.faces.region import union

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import torch
 
-from camera import ReferenceVideo
+from skyreels_avatar.camera import ReferenceVideo
 from skyreels_avatar.faces.analyser import Face
 from skyreels_avatar.models.light import Light, ShotLight
 from skyreels_avatar.models.mouth import MouthLook

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 import torch.nn.functional as functional
 
-from camera import ReferenceVideo
+from skyreels_avatar.camera import ReferenceVideo
 from skyreels_avatar.faces.occluder import fill_behind, hidden_by, without
 from skyreels_avatar.models.mouth import MouthLook
 from skyreels_avatar.models.picture_edge import picture_edges

@@ -27,7 +27,6 @@ from skyreels_avatar.pipeline.encode import (
     ShotFiles,
     UnseenSpan,
     open_shot,
-    open_sound,
     plan_request,
     read_shot,
 )
@@ -35,6 +34,7 @@ from skyreels_avatar.pipeline.footage import Footage, FootageReference
 from skyreels_avatar.pipeline.lengths import plan_length
 from skyreels_avatar.pipeline.noise import noise_key
 from skyreels_avatar.pipeline.persons import read_sounds
+from skyreels_avatar.pipeline.shot_sound import open_sound
 from skyreels_avatar.pipeline.voice import read_voice
 from skyreels_avatar.script import GenerationRequest
 

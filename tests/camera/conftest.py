@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from camera import Scene, build_scene
+from skyreels_avatar.camera import Scene, build_scene
 
 SIZE = 128
 

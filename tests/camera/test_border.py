@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from camera.border import find_inside
+from skyreels_avatar.camera.border import find_inside
 
 HEIGHT, WIDTH = 360, 300
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from camera.extrude import extrude
+from skyreels_avatar.camera.extrude import extrude
 
 
 def _stripes(height: int, width: int, slope: float) -> np.ndarray:

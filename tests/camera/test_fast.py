@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from camera import MOVES, CameraMove, ReferenceVideo, plan_path
-from camera.fast import MAX_SHIFT_SLOPE, InverseFlow
-from camera.geometry import project, unproject
+from skyreels_avatar.camera import MOVES, CameraMove, ReferenceVideo, plan_path
+from skyreels_avatar.camera.fast import MAX_SHIFT_SLOPE, InverseFlow
+from skyreels_avatar.camera.geometry import project, unproject
 
 MOVING = [name for name in MOVES if name != "static"]
 

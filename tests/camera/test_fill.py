@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from camera.fill import smooth_colour, spread
+from skyreels_avatar.camera.fill import smooth_colour, spread
 
 
 def test_known_values_stay_and_the_rest_lies_between_them(rng: np.random.Generator):

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from camera.geometry import (
+from skyreels_avatar.camera.geometry import (
     hfov_rad,
     intrinsics_from_hfov,
     invert,

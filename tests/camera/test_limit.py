@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from camera import MOVES, CameraMove, build_scene, limit, plan_path, render
-from camera.limit import MAX_HOLE_SHARE
-from camera.moves import PRESETS
+from skyreels_avatar.camera import MOVES, CameraMove, build_scene, limit, plan_path, render
+from skyreels_avatar.camera.limit import MAX_HOLE_SHARE
+from skyreels_avatar.camera.moves import PRESETS
 
 
 @pytest.mark.parametrize("name", MOVES)

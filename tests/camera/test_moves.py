@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from camera.geometry import intrinsics_from_hfov, invert, project
-from camera.moves import (
+from skyreels_avatar.camera.geometry import intrinsics_from_hfov, invert, project
+from skyreels_avatar.camera.moves import (
     EASES,
     MOVES,
     PRESETS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from camera.patches import complete
+from skyreels_avatar.camera.patches import complete
 
 
 @pytest.fixture

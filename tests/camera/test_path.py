@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from camera import MOVES, CameraMove, plan_path
-from camera.geometry import invert, rotation_angle_deg
+from skyreels_avatar.camera import MOVES, CameraMove, plan_path
+from skyreels_avatar.camera.geometry import invert, rotation_angle_deg
 
 MOVING = [name for name in MOVES if name != "static"]
 

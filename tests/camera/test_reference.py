@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from camera import MOVES, CameraMove, ReferenceVideo, build_scene, plan_path
+from skyreels_avatar.camera import MOVES, CameraMove, ReferenceVideo, build_scene, plan_path
 
 MOVING = [name for name in MOVES if name != "static"]
 

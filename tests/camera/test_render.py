@@ -9,10 +9,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from camera import CameraMove, Rendering, plan_path, render
-from camera.geometry import intrinsics_from_hfov, pixel_centres
-from camera.mesh import build_mesh
-from camera.render import rasterize
+from skyreels_avatar.camera import CameraMove, Rendering, plan_path, render
+from skyreels_avatar.camera.geometry import intrinsics_from_hfov, pixel_centres
+from skyreels_avatar.camera.mesh import build_mesh
+from skyreels_avatar.camera.render import rasterize
 
 NEEDED = {"source_rgb", "source_depth", "K", "target_w2c", "target_rgb", "target_visible"}
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from camera import Plate, build_scene
-from camera.layers import background_layer, person_layer
+from skyreels_avatar.camera import Plate, build_scene
+from skyreels_avatar.camera.layers import background_layer, person_layer
 from tests.camera.conftest import SIZE
 
 

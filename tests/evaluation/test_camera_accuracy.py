@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from camera import CameraMove, ReferenceVideo, Scene, build_scene, plan_path
+from skyreels_avatar.camera import CameraMove, ReferenceVideo, Scene, build_scene, plan_path
 from skyreels_avatar.evaluation.camera_accuracy import measure_camera
 
 SIZE, FRAMES = 192, 10

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+import skyreels_avatar
+
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory, root: Path) -> Path:
@@ -25,19 +27,17 @@ def wheel(tmp_path_factory, root: Path) -> Path:
 
 def test_it_holds_what_a_first_video_needs_and_no_more(wheel: Path, root: Path):
     files = {str(p.relative_to(wheel)) for p in wheel.rglob("*") if p.is_file()}
-    assert {file.split("/")[0] for file in files} == {
-        "camera",
-        "skyreels_avatar",
-        "skyreels_avatar-0.1.0.dist-info",
-    }
+    about = f"skyreels_avatar-{skyreels_avatar.__version__}.dist-info"
+    # Another project's package is called camera: ours lies in this one.
+    assert {file.split("/")[0] for file in files} == {"skyreels_avatar", about}
     package = "skyreels_avatar/"
     assert {package + "py.typed", package + "_configs/nano.yaml"} <= files
     nano = {f"{package}_assets/nano/{path.name}" for path in (root / "assets/nano").iterdir()}
     assert nano <= files
     examples = ("portrait.png", "portrait_man.png", "speech.wav", "film.yaml", "film.flac")
     assert {f"{package}_assets/examples/{name}" for name in (*examples, "film.srt")} <= files
-    source = (path for name in ("skyreels_avatar", "camera") for path in (root / name).rglob("*"))
-    code = {str(path.relative_to(root)) for path in source if path.suffix == ".py"}
+    code = {str(path.relative_to(root)) for path in (root / "skyreels_avatar").rglob("*.py")}
+    code |= {package + str(path.relative_to(root)) for path in (root / "camera").rglob("*.py")}
     assert code == {file for file in files if file.endswith(".py")}
 
 

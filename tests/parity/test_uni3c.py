@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from camera.rays import pluecker_map
+from skyreels_avatar.camera.rays import pluecker_map
 from skyreels_avatar.checkpoints.keymap import convert
 from skyreels_avatar.checkpoints.load import fill_module
 from skyreels_avatar.checkpoints.uni3c import CONTROLNET, TIME_EMBEDDER

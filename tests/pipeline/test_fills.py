@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import skyreels_avatar as sa
-from camera import CameraMove
+from skyreels_avatar.camera import CameraMove
 from skyreels_avatar.components import load_components
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.generation import generate_request

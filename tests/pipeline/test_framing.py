@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from camera import CameraMove
+from skyreels_avatar.camera import CameraMove
 from skyreels_avatar.faces.analyser import Face
 from skyreels_avatar.media.image import Portrait
 from skyreels_avatar.pipeline.framing import frame, is_moving, shifted

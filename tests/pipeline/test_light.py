@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from camera import CameraMove, ReferenceVideo, build_scene, plan_path
+from skyreels_avatar.camera import CameraMove, ReferenceVideo, build_scene, plan_path
 from skyreels_avatar.models.light import Light, ShotLight
 from skyreels_avatar.pipeline.light import PictureLight
 from tests.faces.drawing import draw_person

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from camera import CameraMove, ReferenceVideo, build_scene, plan_path
+from skyreels_avatar.camera import CameraMove, ReferenceVideo, build_scene, plan_path
 from skyreels_avatar.models.motion import MOTION_INDEX, NUM_MOTION
 from skyreels_avatar.models.vae import ReferenceMotionVAE
 from skyreels_avatar.pipeline.decode import Decoder

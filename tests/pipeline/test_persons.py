@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 import skyreels_avatar as sa
-from camera import CameraMove, ReferenceVideo, build_scene, plan_path
+from skyreels_avatar.camera import CameraMove, ReferenceVideo, build_scene, plan_path
 from skyreels_avatar.errors import FaceError, InputError
 from skyreels_avatar.faces.analyser import Face, FaceAnalyser
 from skyreels_avatar.faces.select import find_faces

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from camera import CameraMove, ReferenceVideo, build_scene, plan_path
+from skyreels_avatar.camera import CameraMove, ReferenceVideo, build_scene, plan_path
 from skyreels_avatar.pipeline.reference import ShotReference, frames_per_chunk, talking_box
 from tests.faces.drawing import draw_person
 
