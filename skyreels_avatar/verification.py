@@ -69,7 +69,7 @@ def verify(video: str | Path, *, trust: str | Path | None = None) -> Verificatio
 
     Raises:
         InputError: the video or the certificates cannot be read.
-        MissingExtraError: the extra `provenance` is not installed.
+        MissingExtraError: c2pa-python is not installed.
     """
     if find_spec("c2pa") is None:
         raise MissingExtraError("c2pa-python", "provenance")
