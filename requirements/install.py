@@ -10,13 +10,14 @@ from importlib import metadata
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-EXTRAS = "dev,voice,gate,studio,edit"
+EXTRAS = "dev,voice,gate,studio,edit,provenance"
 TORCH = "torch==2.13.0"
 MODULES = {
     "pillow": "PIL",
     "opencv-python-headless": "cv2",
     "pyyaml": "yaml",
     "pytest-xdist": "xdist",
+    "c2pa-python": "c2pa",
 }
 PINS = ("--constraint", str(ROOT / "requirements" / "constraints.txt"))
 PIP = (sys.executable, "-m", "pip", "install", "-qq", *PINS)
@@ -40,7 +41,7 @@ def main() -> None:
     if subprocess.call([*PIP, "--editable", f"{ROOT}[{EXTRAS}]"]):
         sys.exit("error: not everything could be installed, see above; `make` goes on from here")
     print("importing every package", flush=True)
-    needed = re.findall(r'"([a-z_-]+)>=', (ROOT / "pyproject.toml").read_text())
+    needed = re.findall(r'"([a-z0-9_-]+)>=', (ROOT / "pyproject.toml").read_text())
     check_imports([name for name in needed if is_installed(name)])
 
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:  # the same names as in _HOMES, for type checkers and editors
     )
     from skyreels_avatar.speaker import Speaker
     from skyreels_avatar.text_to_speech import speak, voices
+    from skyreels_avatar.verification import verify
 
 __version__ = "0.2.0"
 
@@ -68,6 +69,7 @@ __all__ = [
     "render",
     "retalk",
     "speak",
+    "verify",
     "voices",
 ]
 
@@ -100,6 +102,7 @@ _HOMES = {
     "render": "skyreels_avatar.apps.films",
     "retalk": "skyreels_avatar.retalking",
     "speak": "skyreels_avatar.text_to_speech",
+    "verify": "skyreels_avatar.verification",
     "voices": "skyreels_avatar.text_to_speech",
 }
 

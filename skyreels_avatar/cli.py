@@ -62,6 +62,7 @@ from skyreels_avatar.apps.progress_bar import progress_bar
 from skyreels_avatar.apps.requests import camera_of, request_of
 from skyreels_avatar.apps.retalk_commands import retalk_command
 from skyreels_avatar.apps.studio_options import Audio, Memory, Speakers
+from skyreels_avatar.apps.verify_command import register_verify_command
 from skyreels_avatar.apps.voice_commands import (
     Gate,
     SaidText,
@@ -89,6 +90,7 @@ app.add_typer(models_app, name="models")
 app.command(name="retalk")(retalk_command)
 register_voice_commands(app)
 register_demo_command(app)
+register_verify_command(app)
 app.command(name="render")(render_command)
 
 

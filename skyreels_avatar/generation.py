@@ -6,7 +6,7 @@ import ctypes
 import logging
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ from skyreels_avatar.pipeline.progress import OnProgress, Progress, Reporter
 from skyreels_avatar.pipeline.retalk import open_any, read_any
 from skyreels_avatar.pipeline.work import WorkFolder
 from skyreels_avatar.pipeline.worker import ShotWorker
-from skyreels_avatar.provenance import metadata_of
+from skyreels_avatar.provenance import metadata_of, signing_of
 from skyreels_avatar.script import CameraLike, GenerationRequest, SamplingParams, Shot, Speaker
 
 __all__ = [
@@ -185,6 +185,7 @@ def generate_request(
     on_progress: OnProgress | None = None,
     components: Components | None = None,
     work_folder: str | Path | None = None,
+    sign: bool = True,
 ) -> GenerationResult:
     """Make the video of a request: see `generate`.
 
@@ -194,6 +195,7 @@ def generate_request(
             shot's own. A run that was stopped, however hard, goes on there after the last whole
             window when it is started again, and its video has the same bytes. The folder stays;
             remove it when the video is no longer to be made again.
+        sign: add a C2PA manifest, where the extra `provenance` is installed; pieces have none.
     """
     path = check_output(request.output)
     check_outputs({"output": path, "subtitles": request.subtitles}, [request, work_folder])
@@ -204,6 +206,9 @@ def generate_request(
         read = ReadFiles(request)
         with reporter.stage("read"):
             files = read_any(request)
+        signing = signing_of(request, path) if sign else None
+        if signing is not None:
+            read.check()
         # From here on the sound is on disk: of a long one, memory holds what the networks hear.
         with closing(WaitingSound(files.audio, path.parent)) as sound:
             spoken, files = files.spoken, files.heard()
@@ -218,12 +223,14 @@ def generate_request(
             if duration_s > _LONG_S:
                 _return_freed_memory()
             if work_folder is None:
-                num_found = _write(request, opened, sound, components, reporter)
+                num_found = _write(request, opened, sound, components, reporter, signing)
             else:
                 fingerprint = fingerprint_of(request, components)
                 read.check()
                 work = WorkFolder(work_folder, fingerprint, read)
-                num_found = _write_pieces(request, opened, sound, components, reporter, work)
+                num_found = _make_pieces(request, opened, components, reporter, work)
+                pieces, tags = work.pieces(opened.plan), metadata_of(request)
+                join_with_sound(pieces, request.output, sound, tags, signing)
         if spoken is not None and request.subtitles is not None:
             write_subtitles(spoken, request.subtitles)
     height, width = opened.portrait.height, opened.portrait.width
@@ -249,28 +256,28 @@ def _write(
     sound: WaitingSound,
     components: Components,
     reporter: Reporter,
+    signing: Callable[[Path], None] | None,
 ) -> int:
     """Make the video of a shot in one go, from no frames found."""
     height, width = opened.portrait.height, opened.portrait.width
     kind = VideoWriter if components.rank == 0 else NoVideo
     with kind(
         request.output, height, width, request.fps, sound,
-        metadata=metadata_of(request), cuts=request.cuts, colour=opened.colour,
+        metadata=metadata_of(request), cuts=request.cuts, colour=opened.colour, finish=signing,
     ) as writer:  # fmt: skip
         AvatarPipeline(components)(request, opened, writer, reporter)
         reporter.report("finish")
     return 0
 
 
-def _write_pieces(
+def _make_pieces(
     request: GenerationRequest,
     opened: OpenShot,
-    sound: WaitingSound,
     components: Components,
     reporter: Reporter,
     work: WorkFolder,
 ) -> int:
-    """Make what is missing of a shot in its work folder and join it; return the frames found."""
+    """Make what is missing of a shot in its work folder; return the number of frames found."""
     if components.tier.context_parallel > 1:
         # They would have to agree on what is there, while each finds it at its own time.
         raise InputError(
@@ -287,7 +294,6 @@ def _write_pieces(
         shot = pipeline.encode(request, opened, reporter)
         pipeline.pieces(shot, work, reporter, remaining)
     reporter.report("finish")
-    join_with_sound(work.pieces(plan), request.output, sound, metadata_of(request))
     return num_found
 
 

@@ -27,6 +27,12 @@ def _folder_or_skip(variable: str, default: Path) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _signing_key_of_the_run(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep the key that videos are signed with out of the data of the user who runs the tests."""
+    os.environ["XDG_DATA_HOME"] = str(tmp_path_factory.mktemp("data"))
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The checkout."""

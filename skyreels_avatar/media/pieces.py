@@ -7,7 +7,7 @@ So the packets of pieces can follow each other in one stream as they are.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
@@ -89,6 +89,7 @@ def join_pieces(
     output: Path,
     audio: AudioTrack | None,
     metadata: Mapping[str, str] | None = None,
+    finish: Callable[[Path], None] | None = None,
 ) -> None:
     """Write one video of all pieces in order, their packets as they are, with a sound.
 
@@ -101,16 +102,17 @@ def join_pieces(
         output: ends in .mp4; may not be one of the pieces.
         audio: the sound from the first frame on, or None for a silent film.
         metadata: tags of the file, such as title, comment and description.
+        finish: called with the complete file before it gets its name; may change it.
 
     Raises:
         MediaError: there is no piece, one cannot be read, they differ in size, rate or kind of
             encoding, or the output cannot be written.
     """
     if audio is None:
-        join_with_sound(pieces, output, None, metadata)
+        join_with_sound(pieces, output, None, metadata, finish)
         return
     with closing(WaitingSound(audio, check_output(output).parent)) as sound:
-        join_with_sound(pieces, output, sound, metadata)
+        join_with_sound(pieces, output, sound, metadata, finish)
 
 
 def join_with_sound(
@@ -118,6 +120,7 @@ def join_with_sound(
     output: Path,
     sound: WaitingSound | None,
     metadata: Mapping[str, str] | None = None,
+    finish: Callable[[Path], None] | None = None,
 ) -> None:
     """Do as `join_pieces` with a sound that waits on disk already."""
     path = check_output(output)
@@ -127,12 +130,13 @@ def join_with_sound(
     for piece in read[1:]:
         _check_alike(read[0], piece)
     try:
-        with (
-            replacing(path) as partial,
-            av.open(str(partial), "w", format="mp4", options={"movflags": "+faststart"}) as film,
-        ):
-            film.metadata.update(metadata or {})
-            _write(film, read, sound)
+        with replacing(path) as partial:
+            options = {"movflags": "+faststart"}
+            with av.open(str(partial), "w", format="mp4", options=options) as film:
+                film.metadata.update(metadata or {})
+                _write(film, read, sound)
+            if finish is not None:
+                finish(partial)
     except (FFmpegError, OSError) as error:
         raise MediaError(f"cannot write {path}: {error}") from error
 

@@ -6,7 +6,7 @@ import logging
 import os
 import queue
 import threading
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from fractions import Fraction
 from pathlib import Path
 
@@ -81,6 +81,7 @@ class VideoWriter:
         metadata: tags of the file, such as title, comment and description.
         cuts: frames that need no frame before them, so that the file can be cut there.
         colour: a key of `COLOURS`, how the file says its colours are meant.
+        finish: called with the complete file before it gets its name; may change it.
 
     Raises:
         InputError: an odd size, an impossible rate, or a place that cannot be written.
@@ -98,6 +99,7 @@ class VideoWriter:
         metadata: dict[str, str] | None = None,
         cuts: Collection[int] = (),
         colour: str = "bt709",
+        finish: Callable[[Path], None] | None = None,
     ):
         if height % 2 or width % 2 or min(height, width) < 2:
             raise InputError(f"a video needs even sides (H.264), got {width}x{height}")
@@ -115,6 +117,7 @@ class VideoWriter:
         self._options = {"crf": str(crf), "preset": preset, "threads": "1", **_repeatable_options()}
         self._cuts = frozenset(cuts)
         self._colour = colour
+        self._finish = finish
         if self._cuts:
             self._options["forced-idr"] = "1"
         # Two batches wait at most: memory stays flat, whichever side is faster.
@@ -143,6 +146,8 @@ class VideoWriter:
             self._raise_failure()
             if self.num_frames == 0:
                 raise MediaError(f"no frame was written to {self.path}")
+            if self._finish is not None:
+                self._finish(self._partial)
             os.replace(self._partial, self._target)
         except BaseException:
             self.abandon()
