@@ -21,7 +21,7 @@ GENERATOR, ASSERTION = "SkyReels Avatar", "skyreels-avatar.generation"
 _SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 _SALT = b"\x00\x00\x00\x18c2sh"  # the head of a box with 16 random bytes (C2PA 2.1, 8.4.2.3)
 _SETTINGS = {
-    "verify": {"remote_manifest_fetch": False, "verify_after_sign": False},
+    "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False},
     "builder": {"thumbnail": {"enabled": False}},
 }
 logger = logging.getLogger(__name__)
