@@ -12,30 +12,30 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the same names as in _HOMES, for type checkers and editors
-    from skyreels_avatar.apps.doctor import doctor
-    from skyreels_avatar.apps.films import render
-    from skyreels_avatar.apps.plans import plan
+    from skyreels_avatar.api.doctor import doctor
+    from skyreels_avatar.api.generation import GenerationResult, generate
+    from skyreels_avatar.api.planning import plan
+    from skyreels_avatar.api.preview import examine_picture
+    from skyreels_avatar.api.rendering import render
+    from skyreels_avatar.api.retalking import retalk
+    from skyreels_avatar.api.text_to_speech import speak, voices
     from skyreels_avatar.camera.moves import MOVES
-    from skyreels_avatar.camera_move import CameraMove
     from skyreels_avatar.errors import AvatarError, Cancelled, InputError
     from skyreels_avatar.evaluation.report import evaluate
     from skyreels_avatar.film.read import read_script
     from skyreels_avatar.film.render import FilmResult, frames
-    from skyreels_avatar.generation import GenerationResult, generate
     from skyreels_avatar.media import AudioTrack, Portrait, VideoReader, VideoWriter
-    from skyreels_avatar.pipeline.preview import examine_picture
-    from skyreels_avatar.pipeline.progress import Progress
-    from skyreels_avatar.retalking import retalk
-    from skyreels_avatar.script import (
+    from skyreels_avatar.progress import Progress
+    from skyreels_avatar.provenance.verification import verify
+    from skyreels_avatar.request.camera_move import CameraMove
+    from skyreels_avatar.request.script import (
         CameraKeyframe,
         GenerationRequest,
         SamplingParams,
         Script,
         Shot,
     )
-    from skyreels_avatar.speaker import Speaker
-    from skyreels_avatar.text_to_speech import speak, voices
-    from skyreels_avatar.verification import verify
+    from skyreels_avatar.request.speaker import Speaker
 
 __version__ = "0.2.0"
 
@@ -77,33 +77,33 @@ _HOMES = {
     "MOVES": "skyreels_avatar.camera.moves",
     "AudioTrack": "skyreels_avatar.media",
     "AvatarError": "skyreels_avatar.errors",
-    "CameraKeyframe": "skyreels_avatar.script",
-    "CameraMove": "skyreels_avatar.camera_move",
+    "CameraKeyframe": "skyreels_avatar.request.script",
+    "CameraMove": "skyreels_avatar.request.camera_move",
     "Cancelled": "skyreels_avatar.errors",
     "FilmResult": "skyreels_avatar.film.render",
-    "GenerationRequest": "skyreels_avatar.script",
-    "GenerationResult": "skyreels_avatar.generation",
+    "GenerationRequest": "skyreels_avatar.request.script",
+    "GenerationResult": "skyreels_avatar.api.generation",
     "InputError": "skyreels_avatar.errors",
     "Portrait": "skyreels_avatar.media",
-    "Progress": "skyreels_avatar.pipeline.progress",
-    "SamplingParams": "skyreels_avatar.script",
-    "Script": "skyreels_avatar.script",
-    "Shot": "skyreels_avatar.script",
-    "Speaker": "skyreels_avatar.speaker",
+    "Progress": "skyreels_avatar.progress",
+    "SamplingParams": "skyreels_avatar.request.script",
+    "Script": "skyreels_avatar.request.script",
+    "Shot": "skyreels_avatar.request.script",
+    "Speaker": "skyreels_avatar.request.speaker",
     "VideoReader": "skyreels_avatar.media",
     "VideoWriter": "skyreels_avatar.media",
-    "doctor": "skyreels_avatar.apps.doctor",
+    "doctor": "skyreels_avatar.api.doctor",
     "evaluate": "skyreels_avatar.evaluation.report",
-    "examine_picture": "skyreels_avatar.pipeline.preview",
+    "examine_picture": "skyreels_avatar.api.preview",
     "frames": "skyreels_avatar.film.render",
-    "generate": "skyreels_avatar.generation",
-    "plan": "skyreels_avatar.apps.plans",
+    "generate": "skyreels_avatar.api.generation",
+    "plan": "skyreels_avatar.api.planning",
     "read_script": "skyreels_avatar.film.read",
-    "render": "skyreels_avatar.apps.films",
-    "retalk": "skyreels_avatar.retalking",
-    "speak": "skyreels_avatar.text_to_speech",
-    "verify": "skyreels_avatar.verification",
-    "voices": "skyreels_avatar.text_to_speech",
+    "render": "skyreels_avatar.api.rendering",
+    "retalk": "skyreels_avatar.api.retalking",
+    "speak": "skyreels_avatar.api.text_to_speech",
+    "verify": "skyreels_avatar.provenance.verification",
+    "voices": "skyreels_avatar.api.text_to_speech",
 }
 
 

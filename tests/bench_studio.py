@@ -21,9 +21,9 @@ from pathlib import Path
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from skyreels_avatar.checkpoints.load import kept_in_float32
+from skyreels_avatar.loading.checkpoints.load import kept_in_float32
 from skyreels_avatar.models.camera_controlnet import CameraControlNet
-from skyreels_avatar.models.step_constants import StepConstants
+from skyreels_avatar.models.condition_cache import StepConstants
 from skyreels_avatar.models.transformer import AvatarTransformer3DModel
 
 REAL = {"image_dim": 1280, "added_kv_proj_dim": 5120}

@@ -22,11 +22,11 @@ import numpy as np
 
 from skyreels_avatar import AudioTrack, generate
 from skyreels_avatar.camera import MOVES
-from skyreels_avatar.components import load_components
 from skyreels_avatar.errors import AvatarError
 from skyreels_avatar.evaluation.report import evaluate
+from skyreels_avatar.loading.components import load_components
 from skyreels_avatar.media.video import VideoReader
-from skyreels_avatar.pipeline.plan import plan_shot
+from skyreels_avatar.planning.segments import plan_shot
 
 EXPRESSIONS = {
     "neutral": "a person is talking",

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 from PIL import Image
 
-from skyreels_avatar import cli
+from skyreels_avatar.cli import app as cli
 
 
 @pytest.fixture
@@ -134,8 +134,8 @@ def test_bad_input_is_one_clear_line(kit, monkeypatch, capsys, flags, said):
 
 def _with_fresh_weights(monkeypatch) -> None:
     """Let the networks be random ones where no weights are shipped: input is judged before."""
-    from skyreels_avatar import components
-    from skyreels_avatar.checkpoints import load
+    from skyreels_avatar.loading import components
+    from skyreels_avatar.loading.checkpoints import load
 
     def build(cls, path: str | Path, **_):
         sizes = tier.sizes.get(Path(path).stem, {})

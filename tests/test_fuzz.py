@@ -17,18 +17,18 @@ import yaml
 from PIL import Image
 
 import skyreels_avatar as sa
-from skyreels_avatar.checkpoints.files import WeightFile
-from skyreels_avatar.checkpoints.load import load_module, save_module
 from skyreels_avatar.documents import read_mapping
 from skyreels_avatar.errors import AvatarError
 from skyreels_avatar.film.read import read_script
 from skyreels_avatar.film.transcript import Transcript
+from skyreels_avatar.loading.checkpoints.files import WeightFile
+from skyreels_avatar.loading.checkpoints.load import load_module, save_module
+from skyreels_avatar.loading.tiers import load_tier
 from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.image import Portrait
 from skyreels_avatar.media.subtitles import subtitle_path
 from skyreels_avatar.media.video import VideoReader, check_output
 from skyreels_avatar.models.audio_encoder import AudioEncoder
-from skyreels_avatar.tiers import load_tier
 
 NUM_MUTANTS = 32  # of each kind
 PICTURES = ("a.png", "a.jpg", "a.webp", "a.tif", "a.gif", "a.psd.bmp")

@@ -15,11 +15,11 @@ import pytest
 
 import skyreels_avatar as sa
 from skyreels_avatar import camera
-from skyreels_avatar.apps import plans
+from skyreels_avatar.api import planning as plans
 from skyreels_avatar.deprecation import renamed_parameters
 from skyreels_avatar.film.render import FilmResult
 from skyreels_avatar.media.speech import SpokenText
-from skyreels_avatar.script import parse_camera
+from skyreels_avatar.request.script import parse_camera
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "skyreels_avatar"
@@ -41,7 +41,7 @@ def test_generate_can_be_mocked_by_name():
     """The package refused to have its attribute `generate` replaced."""
     real = sa.generate
     with mock.patch("skyreels_avatar.generate", autospec=True) as fake:
-        importlib.import_module("skyreels_avatar.generation")
+        importlib.import_module("skyreels_avatar.api.generation")
         sa.generate("p.png", "a.wav")
     fake.assert_called_once_with("p.png", "a.wav")
     assert sa.generate is real
@@ -108,11 +108,11 @@ def test_verbs_pass_on_what_has_a_former_name(verb, former, value, tmp_path):
 
 def test_verbs_take_the_names_of_the_command_line():
     """Options of one name are given by that name; a repeated option becomes a list."""
-    from skyreels_avatar import cli
-    from skyreels_avatar.apps.film_commands import render_command
-    from skyreels_avatar.apps.retalk_commands import retalk_command
-    from skyreels_avatar.apps.verify_command import verify_command
-    from skyreels_avatar.apps.voice_commands import speak_command, voices_command
+    from skyreels_avatar.cli import app as cli
+    from skyreels_avatar.cli.film_commands import render_command
+    from skyreels_avatar.cli.retalk_commands import retalk_command
+    from skyreels_avatar.cli.verify_command import verify_command
+    from skyreels_avatar.cli.voice_commands import speak_command, voices_command
 
     pairs = [
         (cli.generate_command, sa.generate), (cli.plan_command, sa.plan),

@@ -17,6 +17,7 @@ pytest.importorskip("transformers", reason="the studio extra is not installed")
 pytest.importorskip("accelerate", reason="the studio extra is not installed")
 
 from diffusers import AutoencoderKLWan
+from tests.checkpoints.public_files import to_public, write_pickled
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
@@ -31,18 +32,17 @@ from transformers import (
 )
 
 import skyreels_avatar as sa
-from skyreels_avatar import components
-from skyreels_avatar.checkpoints.skyreels_v3 import AUDIO_PROJECTOR, TRANSFORMER
-from skyreels_avatar.checkpoints.uni3c import CONTROLNET
-from skyreels_avatar.checkpoints.wan import IMAGE_ENCODER, PROMPT_ENCODER
-from skyreels_avatar.components import load_components
 from skyreels_avatar.errors import InputError
-from skyreels_avatar.memory import POLICIES
+from skyreels_avatar.loading import components
+from skyreels_avatar.loading.checkpoints.skyreels_v3 import AUDIO_PROJECTOR, TRANSFORMER
+from skyreels_avatar.loading.checkpoints.uni3c import CONTROLNET
+from skyreels_avatar.loading.checkpoints.wan import IMAGE_ENCODER, PROMPT_ENCODER
+from skyreels_avatar.loading.components import load_components
+from skyreels_avatar.loading.memory import POLICIES
+from skyreels_avatar.loading.tiers import MODELS_VARIABLE, load_tier
 from skyreels_avatar.models.audio_projector import AudioProjector
 from skyreels_avatar.models.camera_controlnet import CameraControlNet
 from skyreels_avatar.models.transformer import AvatarTransformer3DModel
-from skyreels_avatar.tiers import MODELS_VARIABLE, load_tier
-from tests.checkpoints.public_files import to_public, write_pickled
 from tests.processes import run_together
 from tests.samples import write_pair, write_portrait, write_voice
 
@@ -240,7 +240,7 @@ def keeping() -> Iterator[list[np.ndarray]]:
             super().write(frames_uint8)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(import_module("skyreels_avatar.generation"), "VideoWriter", Keeping)
+        patch.setattr(import_module("skyreels_avatar.api.generation"), "VideoWriter", Keeping)
         yield kept
 
 
@@ -377,7 +377,7 @@ def test_sizes_are_those_of_the_buckets(tier, portrait, voice, tmp_path):
     plan = sa.GenerationRequest(
         sa.Shot(image=portrait, audio=voice, prompt=""), tmp_path / "x.mp4", str(tier)
     )
-    from skyreels_avatar.generation import estimate
+    from skyreels_avatar.api.generation import estimate
 
     shot = estimate(plan)
     assert (shot.height, shot.width) == (576, 704)

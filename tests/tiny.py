@@ -6,12 +6,12 @@ from pathlib import Path
 
 import torch
 
-from skyreels_avatar.checkpoints.load import save_module
+from skyreels_avatar.loading.checkpoints.load import save_module
 from skyreels_avatar.models.audio_encoder import AudioEncoder
 from skyreels_avatar.models.camera_controlnet import CameraControlNet
 from skyreels_avatar.models.text_encoder import TextEncoder
 from skyreels_avatar.models.transformer import AvatarTransformer3DModel
-from skyreels_avatar.models.vae import ReferenceMotionVAE
+from skyreels_avatar.rig.renderer import ReferenceMotionVAE
 
 DIM = 16
 

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from skyreels_avatar.checkpoints.load import save_module
 from skyreels_avatar.errors import CheckpointError
+from skyreels_avatar.loading.checkpoints.load import save_module
 from skyreels_avatar.models.face_embedder import FaceEmbedder
 
 SHA256 = "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30"

@@ -14,10 +14,10 @@ from pathlib import Path
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from skyreels_avatar.checkpoints.load import fill_module, load_module, save_module
-from skyreels_avatar.components import Components, build_components, part_classes
 from skyreels_avatar.errors import InputError
-from skyreels_avatar.tiers import load_tier
+from skyreels_avatar.loading.checkpoints.load import fill_module, load_module, save_module
+from skyreels_avatar.loading.components import Components, build_components, part_classes
+from skyreels_avatar.loading.tiers import load_tier
 from train.config import TrainConfig
 
 logger = logging.getLogger(__name__)

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from skyreels_avatar.components import Components
 from skyreels_avatar.flow import add_noise, make_sigmas, step
-from skyreels_avatar.models.motion import MOTION_INDEX
+from skyreels_avatar.loading.components import Components
+from skyreels_avatar.rig.coefficients import MOTION_INDEX
 from train.config import DataConfig
 from train.data.cache import Tracks, read_shards, real_track
 from train.data.clips import load_grid

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from skyreels_avatar.errors import AvatarError, Cancelled, InputError, MissingExtraError
-from skyreels_avatar.tiers import models_folder
+from skyreels_avatar.loading.tiers import models_folder
 
 _CHUNK = 16 * 2**20
 _CHECKED = ".checked"  # beside a file whose hash was found right

@@ -14,11 +14,11 @@ import numpy as np
 import torch
 from safetensors import safe_open
 
-from skyreels_avatar.checkpoints.load import from_8_bit_rows, read_header
 from skyreels_avatar.faces.detection import Detection, Grid, decode, suppress
 from skyreels_avatar.faces.region import CROP_SIZE
+from skyreels_avatar.loading.checkpoints.load import from_8_bit_rows, read_header
+from skyreels_avatar.loading.tiers import FACE_NETWORKS, asset_path
 from skyreels_avatar.models.tensor_graph import TensorGraph
-from skyreels_avatar.tiers import FACE_NETWORKS, asset_path
 
 NUM_LANDMARKS = 478
 _NUM_MESH = 468  # without the irises

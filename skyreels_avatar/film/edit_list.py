@@ -10,7 +10,7 @@ from skyreels_avatar.film.render import FilmResult
 from skyreels_avatar.film.sound import load_sound
 from skyreels_avatar.media.files import replacing
 from skyreels_avatar.media.outputs import check_regular
-from skyreels_avatar.script import Script
+from skyreels_avatar.request.script import Script
 
 
 def check_edit_list(path: Path) -> None:

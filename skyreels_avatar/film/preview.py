@@ -13,6 +13,8 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
+from skyreels_avatar.api.generation import ShotEstimate
+from skyreels_avatar.api.preview import estimate_planned, reference_frames
 from skyreels_avatar.camera.moves import CameraMove
 from skyreels_avatar.errors import Cancelled, InputError, ScriptError
 from skyreels_avatar.film.assemble import blend
@@ -20,16 +22,14 @@ from skyreels_avatar.film.jobs import shot_request
 from skyreels_avatar.film.progress import FilmProgress, OnFilmProgress
 from skyreels_avatar.film.sound import Film, open_film
 from skyreels_avatar.film.timeline import PlacedShot
-from skyreels_avatar.generation import ShotEstimate
+from skyreels_avatar.loading.tiers import load_tier
 from skyreels_avatar.media.image import Portrait
 from skyreels_avatar.media.outputs import check_outputs
 from skyreels_avatar.media.video import VideoReader, VideoWriter, check_output
-from skyreels_avatar.pipeline.parallel import exclusive
-from skyreels_avatar.pipeline.plan import plan_shot
-from skyreels_avatar.pipeline.preview import estimate_planned, reference_frames
-from skyreels_avatar.pipeline.progress import Reporter
-from skyreels_avatar.script import Camera, SamplingParams, Script
-from skyreels_avatar.tiers import load_tier
+from skyreels_avatar.parallel import exclusive
+from skyreels_avatar.planning.segments import plan_shot
+from skyreels_avatar.progress import Reporter
+from skyreels_avatar.request.script import Camera, SamplingParams, Script
 
 ANIMATIC_LONG_SIDE_PX = 320
 _SMALLEST_SIDE_PX = 64

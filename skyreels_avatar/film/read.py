@@ -23,7 +23,7 @@ from skyreels_avatar.film.spans import (
 from skyreels_avatar.film.values import brings_sound, face_selector, filled, with_shares
 from skyreels_avatar.media.files import existing_file
 from skyreels_avatar.media.image import fit_size
-from skyreels_avatar.script import Script, Shot, parse_camera
+from skyreels_avatar.request.script import Script, Shot, parse_camera
 
 FILM_KEYS = ("shots", "soundtrack", "size", "height", "width", "fps", "defaults")
 CLOCK_KEYS = ("transcript", "tempo")

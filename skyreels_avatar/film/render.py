@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from skyreels_avatar.components import Components, load_components
+from skyreels_avatar.api.generation import Progress, generate_request
 from skyreels_avatar.deprecation import renamed_parameters
 from skyreels_avatar.errors import InputError, MediaError, ScriptError
 from skyreels_avatar.film.assemble import (
@@ -29,17 +29,17 @@ from skyreels_avatar.film.keys import picture_digests
 from skyreels_avatar.film.progress import FilmReporter, OnFilmProgress
 from skyreels_avatar.film.read import read_script
 from skyreels_avatar.film.sound import Film, open_film
-from skyreels_avatar.generation import Progress, generate_request
+from skyreels_avatar.loading.components import Components, load_components
 from skyreels_avatar.media.outputs import check_outputs, files_in
 from skyreels_avatar.media.pieces import join_pieces
 from skyreels_avatar.media.video import check_output
+from skyreels_avatar.parallel import exclusive
 from skyreels_avatar.pipeline.encode import frame_face
-from skyreels_avatar.pipeline.fingerprint import fingerprint_of
-from skyreels_avatar.pipeline.parallel import exclusive
 from skyreels_avatar.pipeline.retalk import FootageFiles, read_any
-from skyreels_avatar.pipeline.work import WorkFolder
-from skyreels_avatar.provenance import metadata_of, signing_of
-from skyreels_avatar.script import GenerationRequest, SamplingParams, Script
+from skyreels_avatar.provenance.manifest import metadata_of, signing_of
+from skyreels_avatar.request.script import GenerationRequest, SamplingParams, Script
+from skyreels_avatar.workers.fingerprint import fingerprint_of
+from skyreels_avatar.workers.work_folder import WorkFolder
 
 WORK_SUFFIX = ".work"
 MANIFEST = "film.json"

@@ -14,7 +14,7 @@ from diffusers.models.attention_dispatch import dispatch_attention_fn
 from diffusers.models.embeddings import PixArtAlphaTextProjection, TimestepEmbedding
 from diffusers.models.normalization import FP32LayerNorm
 
-from skyreels_avatar.models.step_constants import (
+from skyreels_avatar.models.condition_cache import (
     StepConstants,
     can_fold,
     folded_attention,

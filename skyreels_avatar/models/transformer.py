@@ -21,9 +21,9 @@ from diffusers.models.modeling_outputs import Transformer2DModelOutput
 from diffusers.models.modeling_utils import ModelMixin
 from diffusers.models.normalization import FP32LayerNorm
 
+from skyreels_avatar.models.condition_cache import StepConstants, merge_repeated, recalled
 from skyreels_avatar.models.layers import Attention, ConditionEmbedder, RotaryPositions, modulate
-from skyreels_avatar.models.persons import rotary_table, token_positions, voice_positions
-from skyreels_avatar.models.step_constants import StepConstants, merge_repeated, recalled
+from skyreels_avatar.models.person_attention import rotary_table, token_positions, voice_positions
 
 
 class AvatarTransformerBlock(nn.Module):

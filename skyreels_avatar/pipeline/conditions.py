@@ -6,8 +6,8 @@ from dataclasses import dataclass, fields, replace
 
 import torch
 
-from skyreels_avatar.models.face_geometry import FaceFrame
-from skyreels_avatar.models.motion import MOTION_INDEX, NUM_MOTION
+from skyreels_avatar.rig.coefficients import MOTION_INDEX, NUM_MOTION
+from skyreels_avatar.rig.geometry import FaceFrame
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import torch
 
 from skyreels_avatar.flow import add_noise, make_sigmas, step
+from skyreels_avatar.loading.tiers import Tier
 from skyreels_avatar.models.acceleration import one_window
-from skyreels_avatar.models.step_constants import StepConstants
+from skyreels_avatar.models.condition_cache import StepConstants
 from skyreels_avatar.pipeline.conditions import Conditions
-from skyreels_avatar.script import SamplingParams
-from skyreels_avatar.tiers import Tier
+from skyreels_avatar.request.script import SamplingParams
 
 
 @dataclass(frozen=True)

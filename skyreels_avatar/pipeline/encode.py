@@ -22,34 +22,39 @@ from skyreels_avatar.camera import (
     build_scene,
     plan_path,
 )
-from skyreels_avatar.components import Components
 from skyreels_avatar.errors import FaceError, InputError
 from skyreels_avatar.faces.analyser import Face, FaceAnalyser
 from skyreels_avatar.faces.occluder import find_occluder
 from skyreels_avatar.faces.region import union
 from skyreels_avatar.faces.select import find_faces
 from skyreels_avatar.faces.suitability import examine_face
+from skyreels_avatar.loading.components import Components
+from skyreels_avatar.loading.tiers import Tier, load_tier, models_folder
 from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.image import Portrait, fit_size
 from skyreels_avatar.media.speech import SpokenText
 from skyreels_avatar.models.context_parallel import check_shares
 from skyreels_avatar.models.depth import estimate_depth
-from skyreels_avatar.models.light import ShotLight
+from skyreels_avatar.models.light_encoder import ShotLight
 from skyreels_avatar.models.occluder import OccluderNet
-from skyreels_avatar.models.vae import ReferenceMotionVAE
-from skyreels_avatar.pipeline.fills import Spacing, camera_travel, frame_loudness, with_keyframes
-from skyreels_avatar.pipeline.footage import FootageReference
 from skyreels_avatar.pipeline.framing import Framing, Surroundings, frame, is_moving, shifted
-from skyreels_avatar.pipeline.light import PictureLight
 from skyreels_avatar.pipeline.noise import noise_key
 from skyreels_avatar.pipeline.persons import check_several, person_mattes, read_sounds
-from skyreels_avatar.pipeline.plan import ShotPlan, plan_shot
-from skyreels_avatar.pipeline.reference import ShotReference
 from skyreels_avatar.pipeline.shot_sound import ShotSound, SpeechSound, open_sound
 from skyreels_avatar.pipeline.voice import read_voice
-from skyreels_avatar.script import Camera, GenerationRequest
+from skyreels_avatar.planning.keyframes import (
+    Spacing,
+    camera_travel,
+    frame_loudness,
+    with_keyframes,
+)
+from skyreels_avatar.planning.segments import ShotPlan, plan_shot
+from skyreels_avatar.references.footage import FootageReference
+from skyreels_avatar.references.lighting import PictureLight
+from skyreels_avatar.references.picture import ShotReference
+from skyreels_avatar.request.script import Camera, GenerationRequest
+from skyreels_avatar.rig.renderer import ReferenceMotionVAE
 from skyreels_avatar.shapes import BUCKET_STEP_PX, BUCKETS, nearest_bucket
-from skyreels_avatar.tiers import Tier, load_tier, models_folder
 
 logger = logging.getLogger(__name__)
 

@@ -6,21 +6,21 @@ from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
-from skyreels_avatar.components import Components
-from skyreels_avatar.models.vae import ReferenceMotionVAE
+from skyreels_avatar.loading.components import Components
 from skyreels_avatar.pipeline.conditions import Conditions
 from skyreels_avatar.pipeline.denoise import Sampling, denoise
 from skyreels_avatar.pipeline.encode import OpenShot, build_references
-from skyreels_avatar.pipeline.motion_space import GroupSpace, MotionSpace
 from skyreels_avatar.pipeline.noise import segment_generator
 from skyreels_avatar.pipeline.persons import PersonMasks, person_mattes
-from skyreels_avatar.pipeline.pixel_space import PixelSpace
-from skyreels_avatar.pipeline.plan import Segment, ShotPlan
-from skyreels_avatar.pipeline.progress import Reporter
-from skyreels_avatar.pipeline.reference import ShotReference
-from skyreels_avatar.pipeline.work import WorkFolder
-from skyreels_avatar.script import GenerationRequest
+from skyreels_avatar.planning.segments import Segment, ShotPlan
+from skyreels_avatar.progress import Reporter
+from skyreels_avatar.references.picture import ShotReference
+from skyreels_avatar.request.script import GenerationRequest
+from skyreels_avatar.rig.renderer import ReferenceMotionVAE
 from skyreels_avatar.shapes import latent_frames
+from skyreels_avatar.spaces.rig_space import GroupSpace, MotionSpace
+from skyreels_avatar.spaces.video_space import PixelSpace
+from skyreels_avatar.workers.work_folder import WorkFolder
 
 _KEPT = 4  # a fill needs a key frame made two windows before it
 

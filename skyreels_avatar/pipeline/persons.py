@@ -8,15 +8,15 @@ import cv2
 import numpy as np
 import torch
 
-from skyreels_avatar.components import Components
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.faces.analyser import Face
 from skyreels_avatar.faces.matte import person_mask
+from skyreels_avatar.loading.components import Components
 from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.mix import as_long_as, mixed, silence
 from skyreels_avatar.models.context_parallel import num_parts
-from skyreels_avatar.pipeline.reference import ShotReference
-from skyreels_avatar.script import Shot
+from skyreels_avatar.references.picture import ShotReference
+from skyreels_avatar.request.script import Shot
 from skyreels_avatar.shapes import BUCKET_STEP_PX
 
 _BODY_DOWN = 1.5  # a point under the face belongs to its person from further away than one beside

@@ -10,18 +10,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from skyreels_avatar.components import Components
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.faces.analyser import Face, visibility_of
 from skyreels_avatar.faces.chooser import FaceChooser
 from skyreels_avatar.faces.region import box_of
 from skyreels_avatar.faces.scenes import Scene, watch
 from skyreels_avatar.faces.select import is_photo
+from skyreels_avatar.loading.components import Components
 from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.image import Portrait
 from skyreels_avatar.media.speech import SpokenText
 from skyreels_avatar.media.video import VideoReader
-from skyreels_avatar.models.vae import ReferenceMotionVAE
 from skyreels_avatar.pipeline.encode import (
     OpenShot,
     ShotFiles,
@@ -30,13 +29,14 @@ from skyreels_avatar.pipeline.encode import (
     plan_request,
     read_shot,
 )
-from skyreels_avatar.pipeline.footage import Footage, FootageReference
-from skyreels_avatar.pipeline.lengths import plan_length
 from skyreels_avatar.pipeline.noise import noise_key
 from skyreels_avatar.pipeline.persons import read_sounds
 from skyreels_avatar.pipeline.shot_sound import open_sound
 from skyreels_avatar.pipeline.voice import read_voice
-from skyreels_avatar.script import GenerationRequest
+from skyreels_avatar.planning.lengths import plan_length
+from skyreels_avatar.references.footage import Footage, FootageReference
+from skyreels_avatar.request.script import GenerationRequest
+from skyreels_avatar.rig.renderer import ReferenceMotionVAE
 
 logger = logging.getLogger(__name__)
 

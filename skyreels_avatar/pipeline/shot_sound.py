@@ -18,7 +18,7 @@ from skyreels_avatar.models.audio_encoder import (
     audio_windows,
     log_mel,
 )
-from skyreels_avatar.pipeline.plan import Segment
+from skyreels_avatar.planning.segments import Segment
 
 _TOKENS_BESIDE = 8  # more than `audio_windows` reaches beyond a window on either side
 _MEL_MARGIN = 2  # mel frames beside a cut whose 25 ms would reach beyond it

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from skyreels_avatar.media.video import VideoWriter
-from skyreels_avatar.pipeline.plan import ShotPlan
-from skyreels_avatar.pipeline.progress import Reporter
+from skyreels_avatar.planning.segments import ShotPlan
+from skyreels_avatar.progress import Reporter
 
 
 def stitch(

@@ -12,7 +12,7 @@ from skyreels_avatar.errors import InputError
 from skyreels_avatar.media.activity import gated
 from skyreels_avatar.media.audio import AudioTrack, LongSoundError
 from skyreels_avatar.media.speech import DEFAULT_VOICE, SpokenText, speak
-from skyreels_avatar.script import Shot
+from skyreels_avatar.request.script import Shot
 
 logger = logging.getLogger(__name__)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from skyreels_avatar.components import load_components
 from skyreels_avatar.faces.hands import hand_network
 from skyreels_avatar.faces.matte import segmenter
+from skyreels_avatar.loading.components import load_components
 
 
 def test_after_loading_nothing_is_left_to_start() -> None:

@@ -14,7 +14,7 @@ from skyreels_avatar.errors import InputError, MediaError
 from skyreels_avatar.media.files import partial_path, replacing, sweep_partials
 from skyreels_avatar.media.outputs import check_outputs
 from skyreels_avatar.media.video import check_output
-from skyreels_avatar.script import GenerationRequest, Shot
+from skyreels_avatar.request.script import GenerationRequest, Shot
 
 
 @pytest.fixture

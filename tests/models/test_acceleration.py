@@ -14,7 +14,7 @@ from skyreels_avatar.models.acceleration import (
     one_window,
     set_attention,
 )
-from skyreels_avatar.models.step_constants import StepConstants
+from skyreels_avatar.models.condition_cache import StepConstants
 from skyreels_avatar.models.transformer import AvatarTransformer3DModel
 
 

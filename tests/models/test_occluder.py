@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from skyreels_avatar.checkpoints.load import load_module
 from skyreels_avatar.faces.occluder import credible, look_around
+from skyreels_avatar.loading.checkpoints.load import load_module
+from skyreels_avatar.loading.tiers import load_tier
 from skyreels_avatar.models.occluder import OccluderNet
-from skyreels_avatar.tiers import load_tier
 from train.data.occlusion import FaceCrops, OccludedFaces, crop_of
 from train.data.simulate.portraits import FacePicture
 from train.stages.occluder import validate

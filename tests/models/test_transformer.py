@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from skyreels_avatar.checkpoints.load import place_module
+from skyreels_avatar.loading.checkpoints.load import place_module
 from skyreels_avatar.models.layers import RotaryPositions, apply_rotary, sinusoid
 from skyreels_avatar.models.transformer import AvatarTransformer3DModel
 

@@ -21,10 +21,10 @@ from transformers import (
     Wav2Vec2Model,
 )
 
-from skyreels_avatar.checkpoints import wan
-from skyreels_avatar.checkpoints.keymap import convert
-from skyreels_avatar.checkpoints.load import fill_module
-from skyreels_avatar.checkpoints.skyreels_v3 import AUDIO_PROJECTOR
+from skyreels_avatar.loading.checkpoints import wan
+from skyreels_avatar.loading.checkpoints.keymap import convert
+from skyreels_avatar.loading.checkpoints.load import fill_module
+from skyreels_avatar.loading.checkpoints.skyreels_v3 import AUDIO_PROJECTOR
 from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.loudness import at_loudness
 from skyreels_avatar.models.audio_projector import AudioProjector, first_rows, later_rows

@@ -11,8 +11,8 @@ import torch
 
 pytest.importorskip("transformers", reason="the studio extra is not installed")
 
-from skyreels_avatar.checkpoints.public import detect
-from skyreels_avatar.models.published import build
+from skyreels_avatar.loading.checkpoints.public import detect
+from skyreels_avatar.loading.published import build
 
 # name in the listing -> the parts that the file fills
 PARTS = {

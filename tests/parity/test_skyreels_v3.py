@@ -11,12 +11,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from skyreels_avatar.checkpoints.keymap import convert
-from skyreels_avatar.checkpoints.load import fill_module
-from skyreels_avatar.checkpoints.skyreels_v3 import AUDIO_PROJECTOR, TRANSFORMER
 from skyreels_avatar.errors import CheckpointError
+from skyreels_avatar.loading.checkpoints.keymap import convert
+from skyreels_avatar.loading.checkpoints.load import fill_module
+from skyreels_avatar.loading.checkpoints.skyreels_v3 import AUDIO_PROJECTOR, TRANSFORMER
 from skyreels_avatar.models.audio_projector import AudioProjector
-from skyreels_avatar.models.step_constants import StepConstants
+from skyreels_avatar.models.condition_cache import StepConstants
 from skyreels_avatar.models.transformer import AvatarTransformer3DModel
 
 

@@ -12,8 +12,8 @@ from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.image import Portrait
 from skyreels_avatar.models.audio_encoder import AudioEncoder, audio_windows, log_mel
 from skyreels_avatar.pipeline.framing import frame
-from skyreels_avatar.pipeline.plan import plan_segments
 from skyreels_avatar.pipeline.shot_sound import ShotSound
+from skyreels_avatar.planning.segments import plan_segments
 from skyreels_avatar.shapes import latent_frames
 
 

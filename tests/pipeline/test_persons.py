@@ -15,7 +15,7 @@ from skyreels_avatar.faces.select import find_faces
 from skyreels_avatar.media.image import Portrait
 from skyreels_avatar.pipeline.framing import frame as frame_picture
 from skyreels_avatar.pipeline.persons import PersonMasks, person_mattes, read_sounds
-from skyreels_avatar.pipeline.reference import ShotReference
+from skyreels_avatar.references.picture import ShotReference
 from tests.samples import write_pair, write_voice
 
 BOXES = "100,40,90,110", "410,40,90,110"

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from skyreels_avatar.components import Components, build_components
-from skyreels_avatar.tiers import load_tier
+from skyreels_avatar.loading.components import Components, build_components
+from skyreels_avatar.loading.tiers import load_tier
 from train.config import TrainConfig
 from train.data.cache import TRACK_FRAMES, write_shard
 

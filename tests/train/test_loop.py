@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from skyreels_avatar.checkpoints.load import load_module
 from skyreels_avatar.errors import InputError
+from skyreels_avatar.loading.checkpoints.load import load_module
 from skyreels_avatar.models.transformer import AvatarTransformer3DModel
 from train.loop import Run, rate_at
 from train.stages import camera, pretrain

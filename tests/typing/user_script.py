@@ -11,10 +11,10 @@ from pathlib import Path
 from typing_extensions import assert_type
 
 import skyreels_avatar as sa
-from skyreels_avatar.apps.doctor import MachineReport
+from skyreels_avatar.api.doctor import MachineReport
+from skyreels_avatar.api.generation import ShotEstimate
 from skyreels_avatar.evaluation.report import Report
 from skyreels_avatar.film.preview import FilmPlan
-from skyreels_avatar.generation import ShotEstimate
 from skyreels_avatar.media.speech import SpokenText, Voice
 
 

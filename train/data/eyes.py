@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 import torch
 
-from skyreels_avatar.models.eye_finder import CROP_HALF, CROP_PX, eye_crop
-from skyreels_avatar.models.face_geometry import EYES, IRISES, FaceFrame
+from skyreels_avatar.rig.eye_finder import CROP_HALF, CROP_PX, eye_crop
+from skyreels_avatar.rig.geometry import EYES, IRISES, FaceFrame
 from train.data.simulate.portraits import FacePicture
 
 WIDE_HALF = 0.5  # of H: half the side of the stored crops

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
-from skyreels_avatar.models.face_geometry import (
+from skyreels_avatar.rig.geometry import (
     INNER_LOWER,
     INNER_UPPER,
     MOUTH_CORNERS,
     FaceFrame,
     interpolate_columns,
 )
-from skyreels_avatar.models.mouth import MOUTH_PATCH, guess_teeth_edge, patch_axes
-from skyreels_avatar.models.mouth_light import colours_nearest, monochrome, shown_teeth
+from skyreels_avatar.rig.mouth import MOUTH_PATCH, guess_teeth_edge, patch_axes
+from skyreels_avatar.rig.mouth_light import colours_nearest, monochrome, shown_teeth
 from train.data.simulate.portraits import FacePicture
 
 LIP_POINTS = (11, 72, 302, 16, 85, 315, 73, 303, 86, 316)

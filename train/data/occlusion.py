@@ -11,9 +11,9 @@ import numpy as np
 import torch
 
 from skyreels_avatar.faces.occluder import CROP_PX, SIDE, cut_crop, picture_from_crop
-from skyreels_avatar.models.motion import MOTION_INDEX
-from skyreels_avatar.models.reference_clip import ReferenceClip, as_pixels
-from skyreels_avatar.models.vae import ReferenceMotionVAE
+from skyreels_avatar.rig.coefficients import MOTION_INDEX
+from skyreels_avatar.rig.reference_clip import ReferenceClip, as_pixels
+from skyreels_avatar.rig.renderer import ReferenceMotionVAE
 from train.data.simulate.drawing import FINE
 from train.data.simulate.face_looks import change_look
 from train.data.simulate.occluders import draw_occluder

@@ -10,7 +10,7 @@ import torch
 from scipy.ndimage import gaussian_filter1d
 
 from skyreels_avatar.models.audio_encoder import SILENCE
-from skyreels_avatar.models.motion import MOTION_INDEX
+from skyreels_avatar.rig.coefficients import MOTION_INDEX
 from train.data.cache import MEL_PER_FRAME, TRACK_FRAMES, Tracks
 from train.data.simulate.articulation import FPS
 from train.data.simulate.camera_motion import follow_camera, plan_apparent_motion

@@ -23,7 +23,7 @@ import torch
 from flatbuffers import flexbuffers
 from safetensors.numpy import save
 
-from skyreels_avatar.checkpoints.load import SCALE, to_8_bit_rows
+from skyreels_avatar.loading.checkpoints.load import SCALE, to_8_bit_rows
 from train.face_networks.merge import Merger
 from train.face_networks.tflite_model import Model
 

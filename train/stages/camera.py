@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from skyreels_avatar.components import Components
-from skyreels_avatar.models.motion import MOTION_INDEX
+from skyreels_avatar.loading.components import Components
+from skyreels_avatar.rig.coefficients import MOTION_INDEX
 from train.config import TrainConfig
 from train.data.windows import WindowBatch
 from train.loop import Run

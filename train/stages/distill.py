@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from skyreels_avatar.components import Components, build_components
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.flow import add_noise, make_sigmas, step
-from skyreels_avatar.models.motion import MOTION_GROUPS
-from skyreels_avatar.tiers import load_tier
+from skyreels_avatar.loading.components import Components, build_components
+from skyreels_avatar.loading.tiers import load_tier
+from skyreels_avatar.rig.coefficients import MOTION_GROUPS
 from train.config import DistillConfig, TrainConfig
 from train.data.windows import WindowBatch
 from train.loop import Run, start_from

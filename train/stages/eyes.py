@@ -8,8 +8,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from skyreels_avatar.components import Components
 from skyreels_avatar.errors import InputError
+from skyreels_avatar.loading.components import Components
 from train.config import TrainConfig
 from train.data.eyes import EyeCrop, eye_crops, sample
 from train.data.simulate.portraits import load_portraits

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 import torch.nn.functional as functional
 
-from skyreels_avatar.components import Components
-from skyreels_avatar.models.light import LIGHT_NUMBERS, Light, ShotLight
+from skyreels_avatar.loading.components import Components
+from skyreels_avatar.models.light_encoder import LIGHT_NUMBERS, Light, ShotLight
 from train.config import TrainConfig
 from train.data.simulate.light_captions import Said, light_caption
 from train.loop import Run

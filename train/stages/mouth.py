@@ -2,7 +2,7 @@
 
 An auto-decoder: the shape of the teeth and the fall of light are shared by all, style, light and
 the height of the teeth belong to each picture. The fitted numbers are written to fitted.json; they
-become the constants of models/mouth.py and models/mouth_paint.py by hand.
+become the constants of rig/mouth.py and rig/mouth_paint.py by hand.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from skyreels_avatar.errors import InputError
-from skyreels_avatar.models.mouth import NUM_STYLES, STYLE_SPREAD, MouthDecoder, MouthLook
-from skyreels_avatar.models.mouth_light import MEAN_TEETH
-from skyreels_avatar.models.mouth_paint import SHADING
+from skyreels_avatar.rig.mouth import NUM_STYLES, STYLE_SPREAD, MouthDecoder, MouthLook
+from skyreels_avatar.rig.mouth_light import MEAN_TEETH
+from skyreels_avatar.rig.mouth_paint import SHADING
 from train.config import TrainConfig
 from train.data.mouth import RealMouths, real_mouths
 from train.data.simulate.portraits import load_portraits

@@ -12,8 +12,8 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from skyreels_avatar.checkpoints.load import load_module, save_module
 from skyreels_avatar.errors import InputError
+from skyreels_avatar.loading.checkpoints.load import load_module, save_module
 from skyreels_avatar.models.occluder import OccluderNet
 from train.config import TrainConfig
 from train.data.occlusion import OccludedFaces, face_crops

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from skyreels_avatar.tiers import load_tier
+from skyreels_avatar.loading.tiers import load_tier
 from train.config import TrainConfig
 from train.data.cache import read_shards
 from train.data.windows import WindowOptions, WindowSampler

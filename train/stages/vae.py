@@ -10,10 +10,10 @@ from pathlib import Path
 
 import torch
 
-from skyreels_avatar.components import Components
 from skyreels_avatar.errors import InputError
-from skyreels_avatar.models.face_geometry import FaceFrame
-from skyreels_avatar.models.motion import MOTION_GROUPS, MOTION_INDEX, MOTION_SCALE
+from skyreels_avatar.loading.components import Components
+from skyreels_avatar.rig.coefficients import MOTION_GROUPS, MOTION_INDEX, MOTION_SCALE
+from skyreels_avatar.rig.geometry import FaceFrame
 from train.config import TrainConfig
 from train.data.simulate.landmarks import random_motion, simulate_landmarks
 from train.data.simulate.portraits import load_portraits

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from skyreels_avatar.models.eye_finder import EyeFinder
+from skyreels_avatar.rig.eye_finder import EyeFinder
 from train.data.eyes import REACH, EyeCrop, _unmagnified, draw_eye, sample
 from train.stages.eyes import draw_batch
 

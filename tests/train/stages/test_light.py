@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from skyreels_avatar.models.light import LightEncoder
+from skyreels_avatar.models.light_encoder import LightEncoder
 from train.stages.light import captions, figures_of, loss_of, word_targets
 
 

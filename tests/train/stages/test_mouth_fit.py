@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from skyreels_avatar.models.mouth import MouthDecoder, MouthLook, patch_axes
-from skyreels_avatar.models.mouth_light import MEAN_TEETH
+from skyreels_avatar.rig.mouth import MouthDecoder, MouthLook, patch_axes
+from skyreels_avatar.rig.mouth_light import MEAN_TEETH
 from train.config import TrainConfig
 from train.data.mouth import RealMouths
 from train.stages.mouth import Looks, fit

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from skyreels_avatar.checkpoints.load import load_module
 from skyreels_avatar.errors import InputError
+from skyreels_avatar.loading.checkpoints.load import load_module
 from skyreels_avatar.models.occluder import OccluderNet
 from tests.faces.drawing import draw_person
 from train.config import load_config

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-from skyreels_avatar.models.motion import MOTION_INDEX, NUM_MOTION
+from skyreels_avatar.rig.coefficients import MOTION_INDEX, NUM_MOTION
 from train.data.simulate.articulation import FPS
 
 HEAD_SHARE = 0.3  # of the turn, taken by the head

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from skyreels_avatar.models.expression import FaceShape, MotionValues, move_points
-from skyreels_avatar.models.face_geometry import EYES, IRISES
-from skyreels_avatar.models.motion import MOTION_NAMES, MOTION_RANGE, NUM_MOTION
+from skyreels_avatar.rig.coefficients import MOTION_NAMES, MOTION_RANGE, NUM_MOTION
+from skyreels_avatar.rig.fields import FaceShape, MotionValues, move_points
+from skyreels_avatar.rig.geometry import EYES, IRISES
 
 
 def move_lids(shape: FaceShape, values: MotionValues) -> torch.Tensor:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from omegaconf import OmegaConf
 
-from skyreels_avatar.models.light import HIGHEST, LIGHT_NUMBERS, LOWEST, Light, ShotLight
+from skyreels_avatar.models.light_encoder import HIGHEST, LIGHT_NUMBERS, LOWEST, Light, ShotLight
 from skyreels_avatar.models.text_encoder import split_words
 from train.data.simulate.captions import caption
 from train.data.simulate.performance import draw_direction

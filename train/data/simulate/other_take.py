@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from skyreels_avatar.models.motion import MOTION_INDEX
+from skyreels_avatar.rig.coefficients import MOTION_INDEX
 
 HEAD_KEPT = 0.2  # of the new head motion, on top of a head that moves
 EXPRESSION_KEPT = 0.7

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-from skyreels_avatar.models.motion import MOTION_INDEX, NUM_MOTION
+from skyreels_avatar.rig.coefficients import MOTION_INDEX, NUM_MOTION
 from train.data.simulate.articulation import FPS
 
 # What a full expression (intensity 1) adds to the motion numbers, and how the body changes:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from skyreels_avatar.models.motion import MOTION_INDEX
+from skyreels_avatar.rig.coefficients import MOTION_INDEX
 from train.data.simulate.camera_motion import (
     GAZE_PER_RADIAN,
     HEAD_SHARE,

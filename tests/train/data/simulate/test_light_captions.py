@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 
-from skyreels_avatar.models.light import LIGHT_NUMBERS
+from skyreels_avatar.models.light_encoder import LIGHT_NUMBERS
 from skyreels_avatar.models.text_encoder import split_words
 from train.data.simulate.light_captions import Said, light_caption
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from skyreels_avatar.models.motion import MOTION_INDEX, MOTION_RANGE
+from skyreels_avatar.rig.coefficients import MOTION_INDEX, MOTION_RANGE
 from train.data.simulate.performance import (
     EMOTIONS,
     ENERGIES,

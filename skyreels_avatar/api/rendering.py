@@ -1,0 +1,91 @@
+"""Films made by one process or by many: what `sa.render` is."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from skyreels_avatar.deprecation import renamed_parameters
+from skyreels_avatar.film.render import FilmResult, MakeWindows
+from skyreels_avatar.film.render import render as render_here
+
+if TYPE_CHECKING:
+    from skyreels_avatar.film.progress import OnFilmProgress
+    from skyreels_avatar.request.script import Script
+
+
+@renamed_parameters(num_inference_steps="steps")
+def render(
+    script: Script | str | Path,
+    output: str | Path = "film.mp4",
+    *,
+    tier: str | None = None,
+    seed: int = 0,
+    steps: int | None = None,
+    guidance_scale: float | None = None,
+    audio_guidance_scale: float | None = None,
+    only: Collection[int] = (),
+    resume: bool = True,
+    work: str | Path | None = None,
+    engine: str | None = None,
+    workers: int | None = None,
+    address: str | None = None,
+    on_progress: OnFilmProgress | None = None,
+) -> FilmResult:
+    """Make a film; what an earlier run of the same film has made is not made again.
+
+    Each shot's video is kept in the work folder under a hash of everything that determines it. A
+    change of one shot costs that shot. A run that is stopped or killed goes on where it was when it
+    is started again. The arguments have the names of the options of `skyreels-avatar render`.
+
+    Args:
+        script: a Script, or the path of a YAML file; see `read_script`.
+        output: an .mp4 file; it appears when it is complete.
+        tier: the name of a file in configs/, or the path of a yaml file; None is the usual one.
+        seed: of the shots that have none of their own.
+        steps: of denoising; None takes the tier's own.
+        guidance_scale, audio_guidance_scale: weight of the prompt and of the voice; 1 is off, None
+            takes the tier's own.
+        only: numbers of shots, from 1; the others are not made, even if they are missing.
+        resume: False makes all shots again.
+        work: the work folder; None is the output's name with ".work" at its end.
+        engine: "local" makes windows of all shots side by side in processes of this machine, "ray"
+            on a Ray cluster; None makes them one after the other, unless `workers` are given.
+        workers: how many, with an engine; None = as many as there is room for.
+        address: of a Ray cluster that runs; None starts one on this machine.
+        on_progress: called with a `Progress` many times a second, which also says which shot and
+            window is made; returning False stops.
+
+    Raises:
+        ScriptError: the script has problems; all that were found.
+        InputError: something else that was given cannot be used.
+        CheckpointError: weights of the tier are missing or damaged.
+        MissingExtraError: Ray is asked for and not installed.
+        Cancelled: `on_progress` returned False. Finished shots are kept.
+    """
+    many = engine is not None or workers is not None
+    make = _side_by_side(engine or "local", workers, address) if many else None
+    return render_here(
+        script,
+        output,
+        tier=tier,
+        seed=seed,
+        steps=steps,
+        guidance_scale=guidance_scale,
+        audio_guidance_scale=audio_guidance_scale,
+        only=only,
+        resume=resume,
+        work=work,
+        on_progress=on_progress,
+        make_windows=make,
+    )
+
+
+def _side_by_side(engine: str, workers: int | None, address: str | None) -> MakeWindows:
+    from skyreels_avatar.workers.farm import make_windows
+
+    def make(requests, folder, on_progress):
+        return make_windows(requests, folder, engine, workers, address, on_progress)
+
+    return make

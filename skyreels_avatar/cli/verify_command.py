@@ -1,0 +1,63 @@
+"""`skyreels-avatar verify`: who made a video and of what, and whether it is as it was signed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from skyreels_avatar.cli.console import print_output
+
+if TYPE_CHECKING:
+    from skyreels_avatar.provenance.verification import VerificationResult
+
+_STATES = {
+    "intact": "intact: as it was signed",
+    "tampered": "TAMPERED: changed since it was signed",
+    "unsigned": "unsigned: it holds no C2PA manifest",
+}
+
+
+def register_verify_command(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command(name="verify")(verify_command)
+
+
+def verify_command(
+    videos: Annotated[list[Path], typer.Argument(metavar="VIDEO...", help="Videos to verify.")],
+    trust: Annotated[
+        Path | None,
+        typer.Option(help="A PEM file with the certificates of the authorities that you trust."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one list.")] = False,
+) -> None:
+    """Say who made a video and of what, and whether it is as it was signed.
+
+    The exit code is 0 if all are intact, 1 if one was changed or is not signed.
+    """
+    from skyreels_avatar.provenance.verification import verify
+
+    results = [verify(video, trust=trust) for video in videos]
+    if as_json:
+        print_output(json.dumps([result.to_dict() for result in results], indent=2))
+    else:
+        print_output("\n".join(line for result in results for line in _lines(result)))
+    if not all(result.ok for result in results):
+        raise typer.Exit(1)
+
+
+def _lines(result: VerificationResult) -> list[str]:
+    rows = {"": _STATES[result.state], "problems": ", ".join(result.problems)}
+    if result.signer is not None:
+        belief = "trusted" if result.trusted else "not trusted: anybody can give this name"
+        rows["signed by"] = f"{result.signer} ({belief})"
+    rows["made with"] = result.generator or ""
+    if result.tier is not None:
+        rows["made with"] += f", tier {result.tier}, seed {result.seed}"
+    rows["actions"] = ", ".join((*result.actions, *result.source_types))
+    lines = [f"{result.path}: {rows.pop('')}"]
+    lines += [f"  {name:10}{text}" for name, text in rows.items() if text]
+    return lines + [f"  {one.get('role', ''):10}SHA-256 {one.get('sha256', '')}"
+                    for one in result.inputs]  # fmt: skip

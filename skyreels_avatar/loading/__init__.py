@@ -1,0 +1,1 @@
+"""From the name of a tier to networks with their weights."""

@@ -1,0 +1,1 @@
+"""Which windows a shot is made of."""

@@ -1,0 +1,1 @@
+"""Who made a video: content credentials, written and read."""

@@ -1,0 +1,1 @@
+"""Reference videos: what is seen where nobody talks."""

@@ -1,0 +1,215 @@
+"""Existing video as the reference video: its frames, and what the face in it does already."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from skyreels_avatar.faces.occluder import lay_back, picture_from_crop, without
+from skyreels_avatar.faces.scenes import Scene
+from skyreels_avatar.media.video import VideoReader
+from skyreels_avatar.pipeline.conditions import within_reach
+from skyreels_avatar.references.picture import frames_per_chunk, pieces, talking_box
+from skyreels_avatar.rig.coefficients import GROUP_SIZE, MOTION_INDEX, NUM_MOTION
+from skyreels_avatar.rig.fields import FaceShape
+from skyreels_avatar.rig.geometry import FaceFrame
+from skyreels_avatar.rig.mouth import MouthLook
+from skyreels_avatar.rig.picture_edge import picture_edges
+from skyreels_avatar.rig.renderer import ReferenceMotionVAE
+
+# What may change, in face coordinates: left, top, right, bottom.
+REGIONS = {
+    "lips": (-0.46, -0.26, 0.46, 0.56),
+    "face": (-0.70, -1.00, 0.70, 0.60),
+    "none": None,
+}
+_CACHED_BYTES = 256 * 2**20
+_LIDS_AND_GAZE = slice(MOTION_INDEX["blink_r"], MOTION_INDEX["gaze_y"] + 1)
+_HEAD = slice(MOTION_INDEX["yaw"], MOTION_INDEX["sway"] + 1)
+
+
+class Footage:
+    """Frames of a video by their place in the output; read forwards, safe for several threads.
+
+    Args:
+        video: the video; its own position is left alone.
+        source: (N,) which frame of it each frame of the output shows.
+        size: height and width that are shown; rows and columns beyond are left out.
+    """
+
+    def __init__(self, video: VideoReader, source: np.ndarray, size: tuple[int, int]):
+        self._reader = video.reopened()
+        self.source = np.asarray(source, np.int64)
+        self.size = size
+        self._lock = threading.Lock()
+        self._frames: OrderedDict[int, np.ndarray] = OrderedDict()
+        self._capacity = max(16, _CACHED_BYTES // (3 * self.size[0] * self.size[1]))
+
+    def frames(self, start: int, stop: int) -> np.ndarray:
+        """Return copies of output frames start to stop, (F, H, W, 3) uint8."""
+        wanted = self.source[start:stop].tolist()
+        with self._lock:
+            missing = sorted({index for index in wanted if index not in self._frames})
+            for index in missing:
+                pixels = self._reader.read(index, index + 1)[0]
+                self._frames[index] = pixels[: self.size[0], : self.size[1]]
+            found = np.stack([self._frames[index] for index in wanted])
+            while len(self._frames) > self._capacity:
+                self._frames.popitem(last=False)
+        return found
+
+
+class FootageReference:
+    """An existing video as reference video, and one face in it.
+
+    It has the interface of `ShotReference`: any frames can be asked for, by several threads.
+
+    Args:
+        footage: the video, on the clock of the output.
+        scenes: the face in it, scene by scene.
+        keep: what stays: "lips", "face" or "none", as in `Shot.keep`.
+        vae: reads motion numbers from the face.
+    """
+
+    lively = True
+    light = None  # what is left of a video stays as it is
+
+    def __init__(
+        self, footage: Footage, scenes: Sequence[Scene], keep: str, vae: ReferenceMotionVAE
+    ):
+        self._footage, self._keep = footage, keep
+        self.size, self.num_frames = footage.size, len(footage.source)
+        self.region = REGIONS[keep]
+        source = self._source = footage.source
+        self._scenes = scenes
+        self._scene = np.searchsorted([scene.stop for scene in scenes], source, "right")
+        landmarks = np.concatenate([scene.landmarks for scene in scenes])
+        self._landmarks = torch.from_numpy(landmarks[source].astype(np.float32))
+        self._speaks = torch.from_numpy(
+            np.concatenate([scene.speaks for scene in scenes])[source].astype(np.float32)
+        )
+        self._reasons = np.concatenate([scene.reasons for scene in scenes])[source]
+        own = [
+            vae.motion_of(
+                torch.from_numpy(scene.landmarks).to(vae.device),
+                torch.from_numpy(scene.landmarks[scene.rest]).to(vae.device),
+            ).cpu()
+            for scene in scenes
+        ]
+        self._own = torch.cat(own)[torch.from_numpy(source)]
+
+    def landmarks(self, start: int, stop: int) -> torch.Tensor:
+        """Return (F, 478, 3) of the face in frames start to stop, in pixels."""
+        return self._landmarks[start:stop]
+
+    def frames(self, start: int, stop: int) -> np.ndarray:
+        """Return frames start to stop: (F, H, W, 3) uint8."""
+        return self._footage.frames(start, stop)
+
+    def box(self, landmarks: torch.Tensor) -> tuple[int, int, int, int]:
+        """Return left, top, right, bottom of what may change round (F, 478, 3), whole pixels."""
+        return talking_box(landmarks, *self.size, self.region)
+
+    def edges(self, start: int, stop: int) -> torch.Tensor:
+        """Return (F, 4, 3) the edges of frames start to stop, as in `ReferenceClip`."""
+        return picture_edges(self._landmarks[start:stop], *self.size)
+
+    def front(self, start: int, stop: int, box: tuple[int, int, int, int]) -> np.ndarray | None:
+        """Return (F, h, w) in [0, 1], what stands before the face in a box of some frames.
+
+        None where nothing does in any of them.
+        """
+        scene = self._scenes[self._scene[start]]
+        if scene.occluders is None:
+            return None
+        masks = [scene.occluders.at(int(i) - scene.start) for i in self._source[start:stop]]
+        if not any(mask is not None for mask in masks):
+            return None
+        left, top, right, bottom = box
+        shares = np.zeros((stop - start, bottom - top, right - left), np.float32)
+        for mask, landmarks, share in zip(masks, self._landmarks[start:stop], shares):
+            if mask is not None:
+                matrix = picture_from_crop(landmarks.numpy())
+                share[:] = lay_back(mask, matrix, share.shape, (left, top))
+        return shares
+
+    def behind(self, pixels: np.ndarray, front: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+        """Return crops (F, h, w, 3) without what is before faces: see `ShotReference.behind`."""
+        return without(pixels, front, landmarks)
+
+    def detail(self, start: int, stop: int, left: int, top: int) -> None:
+        """Return None: there is nothing finer than the frames."""
+        return None
+
+    def looks(self, seed: int, device: torch.device) -> list[MouthLook]:
+        """Return the inside of the mouth in each scene, in the tones that the video shows."""
+        return [
+            ReferenceMotionVAE.look_of(
+                torch.from_numpy(scene.picture).to(device).permute(2, 0, 1).float() / 255,
+                torch.from_numpy(scene.landmarks[scene.rest]).to(device),
+                seed,
+                torch.from_numpy(scene.inside).float() / 255,
+            )
+            for scene in self._scenes
+        ]
+
+    def scene_at(self, frame: int) -> int:
+        """Return which of `looks` belongs to a frame."""
+        return int(self._scene[frame])
+
+    def chunks(self, start: int, stop: int) -> list[tuple[int, int]]:
+        """Return pieces of frames to work on together, which show one scene each."""
+        cuts = [i for i in range(start + 1, stop) if self._scene[i] != self._scene[i - 1]]
+        edges, step = [start, *cuts, stop], frames_per_chunk(*self.size)
+        return [piece for edge in itertools.pairwise(edges) for piece in pieces(*edge, step)]
+
+    def changes(self, start: int, stop: int) -> bool:
+        """Return whether anything is to be drawn in frames start to stop."""
+        return bool((self._speaks[start:stop] > 0).any())
+
+    def unseen(self) -> list[tuple[int, int, str]]:
+        """Return (start, stop, reason) of the frames in which no mouth can be made to speak."""
+        spans, position = [], 0
+        for reason, run in itertools.groupby(self._reasons.tolist()):
+            stop = position + len(list(run))
+            if reason:
+                spans.append((position, stop, reason))
+            position = stop
+        return spans
+
+    def first_motion(self) -> torch.Tensor:
+        """Return (1, 32) motion numbers of the first frame as it is."""
+        motion = torch.zeros(1, NUM_MOTION)
+        motion[:, :GROUP_SIZE] = self._own[:1, :GROUP_SIZE]
+        return motion
+
+    def apparent_motion(self, at: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return (F, 32) what the face does by itself at positions (F,), and (F,) ones."""
+        low = at.floor().long().clamp(0, self.num_frames - 1)
+        high = (low + 1).clamp_max(self.num_frames - 1)
+        own = torch.lerp(self._own[low], self._own[high], (at - low)[:, None])
+        return within_reach(own), torch.ones(len(at))
+
+    def performed(self, motion: torch.Tensor, start: int, stop: int) -> torch.Tensor:
+        """Return (F, 32) what to do to frames that move by themselves, to show `motion`.
+
+        The mouth is absolute: what it does already is taken off. Only the lip gap, which the
+        decoder knows from the landmarks, is left as it is.
+        """
+        own = self._own[start:stop].to(motion)
+        speaks = self._speaks[start:stop, None].to(motion)
+        asked = motion.clone()
+        asked[:, 1:GROUP_SIZE] -= own[:, 1:GROUP_SIZE]
+        asked[:, _LIDS_AND_GAZE] = 0
+        if self._keep != "none":
+            asked[:, _HEAD] = 0
+        if self._keep == "lips":
+            asked[:, GROUP_SIZE:] = 0
+        still = torch.zeros_like(asked)
+        still[:, 0] = FaceShape.of(FaceFrame.of(self._landmarks[start:stop]).points).gap.to(motion)
+        return torch.lerp(still, asked, speaks)

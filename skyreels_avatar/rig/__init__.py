@@ -1,0 +1,1 @@
+"""The face rig: coefficients, fields, warp and the renderer of the mouth."""

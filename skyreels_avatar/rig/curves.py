@@ -1,0 +1,66 @@
+"""Small geometry of the decoder: curves, spans between curves, and boxes of pixels."""
+
+from __future__ import annotations
+
+import torch
+
+from skyreels_avatar.rig.geometry import FaceFrame, interpolate_curves
+
+Box = tuple[slice, slice, slice, slice]
+
+
+def refine(values: torch.Tensor, factor: int = 4) -> torch.Tensor:
+    """Insert points into (F, K) samples of a smooth curve (Catmull-Rom), ends kept."""
+    padded = torch.cat(
+        [2 * values[:, :1] - values[:, 1:2], values, 2 * values[:, -1:] - values[:, -2:-1]], 1
+    )
+    a, b, c, d = padded[:, :-3], padded[:, 1:-2], padded[:, 2:-1], padded[:, 3:]
+    pieces = []
+    for step in range(factor):
+        t = step / factor
+        pieces.append(
+            b + 0.5 * t * (c - a + t * (2 * a - 5 * b + 4 * c - d + t * (3 * (b - c) + d - a)))
+        )
+    return torch.cat([torch.stack(pieces, -1).flatten(1), values[:, -1:]], 1)
+
+
+def coverage(
+    y: torch.Tensor,
+    x: torch.Tensor,
+    columns: torch.Tensor,
+    upper: torch.Tensor,
+    lower: torch.Tensor,
+    pixel: torch.Tensor,
+) -> torch.Tensor:
+    """Return (F, N) the share of a pixel-high span at (x, y) that lies between two edges."""
+    above, below = interpolate_curves(x, columns, upper, lower)
+    top, bottom = y - pixel / 2, y + pixel / 2
+    return ((torch.minimum(bottom, below) - torch.maximum(top, above)) / pixel).clamp(0.0, 1.0)
+
+
+def pixel_box(
+    moved: torch.Tensor, frame: FaceFrame, margin: float, height: int, width: int
+) -> Box | None:
+    """Return all frames and channels, the rows and the columns round (F, N, 2) pixels.
+
+    None if nothing of it lies in height x width.
+
+    Args:
+        margin: of H.
+    """
+    pad = margin * float(frame.height_px.amax())
+    low, high = moved.amin((0, 1)) - pad, moved.amax((0, 1)) + pad
+    left, top = max(0, int(low[0])), max(0, int(low[1]))
+    right, bottom = min(width, int(high[0]) + 1), min(height, int(high[1]) + 1)
+    if right - left < 2 or bottom - top < 2:
+        return None
+    return slice(None), slice(None), slice(top, bottom), slice(left, right)
+
+
+def box_pixels(box: Box, like: torch.Tensor) -> torch.Tensor:
+    """Return (1, h, w, 2) coordinates x, y of the pixel centres (+0.5) of a box."""
+    rows, columns = (
+        torch.arange(side.start, side.stop, device=like.device) + 0.5 for side in box[2:]
+    )
+    y, x = torch.meshgrid(rows, columns, indexing="ij")
+    return torch.stack([x, y], -1)[None]

@@ -1,0 +1,258 @@
+"""How motion numbers move the points of a face: the structured part of the decoder.
+
+Every function maps points in face coordinates (see `face_geometry`) to their displacement. The
+face is two layers, upper and lower, that slide apart along the line of the lips: each layer alone
+is smooth and can be inverted, so that an opening mouth never smears lip over lip.
+Amplitudes were set on GRID talker s1 (landmark statistics) and by eye on portraits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from skyreels_avatar.rig.coefficients import MOTION_INDEX
+from skyreels_avatar.rig.geometry import (
+    BROWS,
+    CHEEKS,
+    INNER_BROWS,
+    INNER_LOWER,
+    INNER_UPPER,
+    NOSE_WINGS,
+    SHUT_GAP,
+    interpolate_columns,
+    interpolate_curves,
+    lip_gap,
+    smoothstep,
+)
+from skyreels_avatar.rig.picture_edge import held_inside
+
+UPPER, LOWER = 0, 1
+HEAD_POINTS_STRIDE = 5
+
+
+@dataclass(frozen=True)
+class FaceShape:
+    """What the fields need to know of the face at rest, in face coordinates, for F frames."""
+
+    points: torch.Tensor  # (F, 478, 3)
+    lip_x: torch.Tensor  # (F, 11) columns of the inner lip points
+    upper_y: torch.Tensor  # (F, 11) inner edge of the upper lip
+    lower_y: torch.Tensor  # (F, 11)
+    gap: torch.Tensor  # (F,) lip gap at rest, 0 when shut
+    center: torch.Tensor  # (F, 2) middle of the lips
+    half_width: torch.Tensor  # (F, 2) from the middle to the right, left corner
+    thickness: torch.Tensor  # (F, 2) of the upper, lower lip
+
+    @classmethod
+    def of(cls, points: torch.Tensor) -> FaceShape:
+        """Measure the shape of a face at rest from (F, 478, 3) points in face coordinates."""
+        up, low = points[:, list(INNER_UPPER)], points[:, list(INNER_LOWER)]
+        gap = lip_gap(points)
+        shut = (gap < SHUT_GAP)[:, None]
+        middle = (up[..., 1] + low[..., 1]) / 2
+        center = (points[:, 13, :2] + points[:, 14, :2]) / 2
+        right = (center[:, 0] - points[:, 61, 0]).clamp_min(0.03)
+        left = (points[:, 291, 0] - center[:, 0]).clamp_min(0.03)
+        upper = (points[:, 13, 1] - points[:, 0, 1]).clamp_min(0.012)
+        lower = (points[:, 17, 1] - points[:, 14, 1]).clamp_min(0.015)
+        return cls(
+            points=points,
+            lip_x=(up[..., 0] + low[..., 0]) / 2,
+            upper_y=torch.where(shut, middle, up[..., 1]),
+            lower_y=torch.where(shut, middle, torch.maximum(low[..., 1], up[..., 1])),
+            gap=torch.where(gap < SHUT_GAP, torch.zeros_like(gap), gap),
+            center=center,
+            half_width=torch.stack([right, left], -1),
+            thickness=torch.stack([upper, lower], -1),
+        )
+
+
+class MotionValues:
+    """Read named numbers of (F, 32) motion as (F, 1) columns: `values.lip_gap`."""
+
+    def __init__(self, motion: torch.Tensor):
+        self.motion = motion
+
+    def __getattr__(self, name: str) -> torch.Tensor:
+        index = MOTION_INDEX.get(name)
+        if index is None:
+            raise AttributeError(name)
+        return self.motion[:, index, None]
+
+
+def _bump(points: torch.Tensor, center: torch.Tensor, radius: float) -> torch.Tensor:
+    """Return (F, N) a Gaussian round (F, 2) centres."""
+    x, y = (points - center[:, None]).unbind(-1)  # summed apart: an axis of two is slow to reduce
+    return torch.exp(-(x**2 + y**2) / radius**2)
+
+
+def lip_edges(
+    shape: FaceShape, values: MotionValues, columns: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return where the inner lip edges are at rest and how far they move, at (F, N) columns.
+
+    Returns:
+        upper at rest, lower at rest, displacement of the upper, of the lower edge; (F, N) each.
+    """
+    upper, lower = interpolate_curves(columns, shape.lip_x, shape.upper_y, shape.lower_y)
+    across = columns - shape.center[:, :1]
+    inner = torch.where(
+        across < 0,
+        shape.center[:, :1] - shape.lip_x[:, :1],
+        shape.lip_x[:, -1:] - shape.center[:, :1],
+    )
+    arch = (1 - (across / inner.clamp_min(0.02)) ** 2).clamp_min(0.0) ** 0.8
+    rest_gap, gap_now = shape.gap[:, None], values.lip_gap.clamp_min(0.0)
+    rest = (lower - upper) * (rest_gap > 0)
+    share = (gap_now / rest_gap.clamp_min(1e-4)).clamp(0.0, 1.0)
+    gap = rest * share + (gap_now - rest_gap).clamp_min(0.0) * arch
+    upper_move = -values.upper_raise * arch + 0.35 * (rest - gap).clamp_min(0.0)
+    return upper, lower, upper_move, upper_move + gap - rest
+
+
+def mouth_field(
+    points: torch.Tensor, shape: FaceShape, values: MotionValues, layer: int
+) -> torch.Tensor:
+    """Return (F, N, 2) what lips and jaw do to points of one layer."""
+    x, y = points[..., 0], points[..., 1]
+    upper, lower, upper_move, lower_move = lip_edges(shape, values, x)
+    v = y - (upper if layer == UPPER else lower)
+    across = x - shape.center[:, :1]
+    side = torch.where(across < 0, shape.half_width[:, :1], shape.half_width[:, 1:])
+    u = across / side
+    opening = (values.lip_gap - shape.gap[:, None]).clamp_min(0.0)
+
+    spread = torch.exp(-((v / 0.15) ** 2) - (u / 1.9).abs() ** 4) * 1.08
+    dx = across * (values.width - 0.30 * values.pucker - 0.9 * opening) * spread
+    dx = dx + 0.025 * values.skew * _bump(points, shape.center, 0.14)
+    corners = torch.exp(-(((u.abs() - 1) / 0.35) ** 2) - (v / 0.09) ** 2)
+    dy = 0.22 * opening * corners
+
+    lateral = torch.exp(-0.7 * u**4)
+    if layer == UPPER:
+        above = v.clamp_max(0.0)
+        thick = shape.thickness[:, :1]
+        dy = dy + upper_move * torch.exp(-((above / 0.085) ** 2))
+        roll = 0.35 * values.pucker - 0.45 * values.press - 0.12 * values.smile
+    else:
+        above = v.clamp_min(0.0)
+        thick = shape.thickness[:, 1:]
+        near = torch.exp(-((above / 0.10) ** 2))
+        chin = (shape.points[:, 152, 1:2] - shape.center[:, 1:]).clamp_min(0.1)
+        jaw = smoothstep(0.0, 1.0, above / chin) * torch.exp(-((across.abs() / 0.30) ** 3))
+        jaw = jaw * torch.exp(-(((above - chin).clamp_min(0.0) / 0.12) ** 2))
+        dy = dy + lower_move * near + values.jaw_drop * jaw * (1 - near)
+        dy = dy - 0.010 * values.tuck * near * lateral
+        roll = 0.35 * values.pucker - 0.40 * values.press - 0.55 * values.tuck - 0.10 * values.smile
+    dy = dy + roll * above * torch.exp(-((above / (1.3 * thick)) ** 2)) * lateral
+    return torch.stack([dx, dy], -1)
+
+
+def face_field(points: torch.Tensor, shape: FaceShape, values: MotionValues) -> torch.Tensor:
+    """Return (F, N, 2) what corners, cheeks, nose, chin and brows do: the same in both layers."""
+    frames = max(points.shape[0], values.motion.shape[0])
+    move = points.new_zeros(frames, *points.shape[1:])
+    for index, sign, corner in ((61, -1.0, values.corner_r), (291, 1.0, values.corner_l)):
+        near = _bump(points, shape.points[:, index, :2], 0.11)
+        move[..., 0] += sign * (0.030 * values.smile - 0.004 * values.frown) * near
+        move[..., 1] += (0.026 * values.frown - 0.032 * values.smile - corner) * near
+    for index, sign in zip(CHEEKS, (-1.0, 1.0)):
+        near = _bump(points, shape.points[:, index, :2], 0.10)
+        lift = 0.5 * values.smile + values.cheek
+        move[..., 0] += sign * 0.006 * lift * near
+        move[..., 1] -= 0.018 * lift * near
+    for index in NOSE_WINGS:
+        move[..., 1] -= 0.016 * values.sneer * _bump(points, shape.points[:, index, :2], 0.05)
+    move[..., 1] -= 0.020 * values.chin * _bump(points, shape.points[:, 199, :2], 0.09)
+    for brow, inner, sign, raised in zip(
+        BROWS, INNER_BROWS, (1.0, -1.0), (values.brow_r, values.brow_l)
+    ):
+        apart = torch.ones_like(points[..., 0])
+        for index in brow:
+            apart = apart * (1 - _bump(points, shape.points[:, index, :2], 0.055))
+        move[..., 1] -= raised * (1 - apart)
+        near = _bump(points, shape.points[:, list(inner), :2].mean(1), 0.06)
+        move[..., 0] += sign * 0.016 * values.furrow * near
+        move[..., 1] += 0.015 * values.furrow * near
+    return move
+
+
+def head_depth(points: torch.Tensor, shape: FaceShape) -> torch.Tensor:
+    """Return (F, N) depth of the head at points, by inverse distance from the landmarks."""
+    marks = shape.points[:, :468:HEAD_POINTS_STRIDE]
+    distance2 = torch.cdist(points, marks[..., :2]) ** 2
+    weight = (distance2 + 2e-3) ** -2
+    depth = (weight * marks[:, None, :, 2]).sum(-1) / weight.sum(-1)
+    return depth + 0.35 * distance2.amin(-1).sqrt().clamp_max(0.5)
+
+
+def head_weight(points: torch.Tensor, shape: FaceShape) -> torch.Tensor:
+    """Return (F, N) in 0..1: how far a point goes with the head (1) or stays with the body (0)."""
+    x, y = points[..., 0], points[..., 1]
+    chin = shape.points[:, 152, 1:2]
+    middle = (shape.points[:, 234, :1] + shape.points[:, 454, :1]) / 2
+    sides = smoothstep(1.05, 0.58, (x - middle).abs())
+    neck = smoothstep(0.50, 0.0, y - chin - 0.12 * smoothstep(0.3, 0.0, (x - middle).abs()))
+    return sides * neck
+
+
+def head_field(
+    points: torch.Tensor,
+    depth: torch.Tensor,
+    weight: torch.Tensor,
+    shape: FaceShape,
+    values: MotionValues,
+) -> torch.Tensor:
+    """Return (F, N, 2) what turning, shifting and leaning the head does, and the body's breath.
+
+    Args:
+        points: (F, N, 2) after the expression was applied.
+        depth: (F, N) from `head_depth`.
+        weight: (F, N) from `head_weight`.
+    """
+    middle = (shape.points[:, 234, 0] + shape.points[:, 454, 0]) / 2
+    pivot = torch.stack([middle, shape.points[:, 152, 1] - 0.05], -1)
+    z = depth - shape.points[:, [234, 454], 2].mean(1, keepdim=True) - 0.05
+    x, y = (points - pivot[:, None]).unbind(-1)
+    x1 = x * values.yaw.cos() - z * values.yaw.sin()
+    z1 = x * values.yaw.sin() + z * values.yaw.cos()
+    y1 = y * values.pitch.cos() + z1 * values.pitch.sin()
+    x2 = x1 * values.roll.cos() - y1 * values.roll.sin()
+    y2 = x1 * values.roll.sin() + y1 * values.roll.cos()
+    zoom = values.zoom.exp()
+    dx = (x2 * zoom + values.shift_x - x) * weight
+    dy = (y2 * zoom + values.shift_y - y) * weight
+    body = smoothstep(0.0, 0.5, points[..., 1] - shape.points[:, 152, 1:2])
+    dx = dx + (values.sway + 0.12 * values.shift_x) * body
+    dy = dy - values.breath * body
+    return torch.stack([dx, dy], -1)
+
+
+def move_points(
+    shape: FaceShape, motion: torch.Tensor, edges: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Return (F, 478, 2) where the landmarks go, in face coordinates (lids, irises left out).
+
+    The plain forward twin of what `face_warp` undoes.
+
+    Args:
+        edges: of `picture_edges`.
+    """
+    values = MotionValues(motion)
+    points = shape.points[..., :2]
+    line = interpolate_columns(points[..., 0], shape.lip_x, (shape.upper_y + shape.lower_y) / 2)
+    lower = points[..., 1] > line + 1e-6
+    lower[:, list(INNER_LOWER[1:-1])] = True
+    lower[:, list(INNER_UPPER)] = False
+    mouth = torch.where(
+        lower[..., None],
+        mouth_field(points, shape, values, LOWER),
+        mouth_field(points, shape, values, UPPER),
+    )
+    moved = points + mouth + face_field(points, shape, values)
+    weight = head_weight(points, shape)
+    depth = head_depth(points, shape)
+    turned = head_field(moved, depth, weight, shape, values)
+    return moved + held_inside(turned, points, edges)

@@ -1,0 +1,327 @@
+"""The inside of an open mouth: what a portrait does not show, in the face's coordinates.
+
+A patch of 64 x 128 pixels is fixed to the head (`face_geometry.FaceFrame`). The decoder lays the
+teeth out from a style of eight numbers and paints them (`mouth_paint`). Colours are those of
+neutral light; `MouthLook.light` brings them to the picture's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from functools import cache
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from skyreels_avatar.rig.geometry import MOUTH_CORNERS, FaceFrame
+from skyreels_avatar.rig.mouth_light import (
+    MEAN_TEETH,
+    MIN_COLOURS,
+    estimate_light,
+    matched_tones,
+    shown_teeth,
+)
+from skyreels_avatar.rig.mouth_paint import SHADING, Mouth, luminance, mix, paint
+from skyreels_avatar.rig.source_teeth import ShownTeeth, find_teeth
+
+MOUTH_PATCH = (64, 128)  # height, width in pixels
+MOUTH_BOX = (-0.22, -0.08, 0.22, 0.14)  # left, top, right, bottom in H
+NUM_STYLES = 8
+STYLE_SPREAD = 0.17  # standard deviation of styles among people
+WIDE_OPEN = 0.05  # of H; what a mouth shows then is kept even if it shows no teeth
+BEHIND_SMILE = 0.014  # of H, lower teeth in a mouth that shows its upper ones
+OUT_OF_SIGHT = 1.0  # of H
+NOSE_BASE = [2, 98, 327]  # landmarks
+ROW_MARGIN = 3  # rows painted beyond the lips
+
+# Frontal widths of half an arch in H (two incisors, canine, premolars, molars) and the shape of
+# each tooth, as fitted to 405 smiles (train/stages/mouth.py).
+TOOTH_WIDTHS = (0.0412, 0.0313, 0.0285, 0.0215, 0.0165, 0.0101, 0.0080)
+TOOTH_RISES = (0.0, 0.0013, 0.0, 0.0014, 0.0044, 0.0072, 0.0097)  # edge above the centrals'
+TOOTH_ROUNDS = (0.0022, 0.0040, 0.0060, 0.0045, 0.0042, 0.0051, 0.0057)  # corners cut away
+TOOTH_LENGTHS = (0.0556, 0.0496, 0.0540, 0.0465, 0.0412, 0.0385, 0.0367)
+TOOTH_POWERS = (5.0, 3.5, 2.0, 2.2, 2.5, 2.5, 2.5)  # how late the corner starts
+LOWER_WIDTHS = (0.0255, 0.0275, 0.0290, 0.0250, 0.0200, 0.0150, 0.0120)
+NUM_TEETH = len(TOOTH_WIDTHS)
+# Mean and spread of the layout's knobs over the same smiles: size, midline, bow of the edges, lower
+# teeth, yellowness, gaps, and two without a name.
+KNOB_MEANS = (0.45, 0.0, -0.19, -0.04, -0.07, -0.10, 0.08, -0.08)
+KNOB_SPREADS = (0.26, 0.18, 0.30, 0.34, 0.30, 0.25, 0.34, 0.34)
+
+
+@dataclass(frozen=True)
+class MouthLook:
+    """How the inside of one person's mouth looks, for N frames.
+
+    Attributes:
+        style: (N, 8) in [0, 1], the person's teeth: size, midline, bow of the edges, lower teeth,
+            yellowness, gaps; the last two (and all, a little) shape the single teeth.
+        light: (N, 3) multiplies colours; 1 = the even light of an official portrait.
+        half_width: (N,) half the mouth's width in H.
+        teeth_edge: (N,) face y of the cutting edge of the upper central incisors, in H.
+        saturation: (N,) 0 = a monochrome picture, whose tone is then in `light`; 1 = in colour.
+        shade: (N, 3) in [0, 1], the colour of the darkest places; None is black.
+        teeth: what the picture shows, which is not painted then; None = nothing.
+        nose: (N,) face y of the base of the nose, which teeth go with; None = with the lips.
+    """
+
+    style: torch.Tensor
+    light: torch.Tensor
+    half_width: torch.Tensor
+    teeth_edge: torch.Tensor
+    saturation: torch.Tensor
+    shade: torch.Tensor | None = None
+    teeth: ShownTeeth | None = None
+    nose: torch.Tensor | None = None
+
+    def expand(self, num_frames: int) -> MouthLook:
+        """Return the look of one frame repeated, or the same look if it has that many frames."""
+        return MouthLook(
+            self.style.expand(num_frames, -1),
+            self.light.expand(num_frames, -1),
+            self.half_width.expand(num_frames),
+            self.teeth_edge.expand(num_frames),
+            self.saturation.expand(num_frames),
+            None if self.shade is None else self.shade.expand(num_frames, -1),
+            self.teeth,
+            None if self.nose is None else self.nose.expand(num_frames),
+        )
+
+    def to(self, device: torch.device) -> MouthLook:
+        """Return the same look on another device."""
+        values = ((field.name, getattr(self, field.name)) for field in fields(self))
+        moved = {name: value.to(device) for name, value in values if value is not None}
+        return replace(self, **moved)
+
+    def held_by(self, points: torch.Tensor) -> MouthLook:
+        """Return the look in frames whose face is at (N, 478, 3) face coordinates.
+
+        These have their origin between the corners of the mouth, which smile and speak, but teeth
+        keep their place below the nose.
+        """
+        if self.nose is None:
+            return self
+        moved = points[:, NOSE_BASE, 1].mean(1) - self.nose
+        return replace(self, teeth_edge=self.teeth_edge + moved)
+
+
+def make_look(
+    frame: torch.Tensor,
+    landmarks: torch.Tensor,
+    seed: int = 0,
+    inside: torch.Tensor | None = None,
+) -> MouthLook:
+    """Guess how the inside of a mouth looks from a picture of the face.
+
+    Light comes from the skin and the whites of the eyes, or from the teeth if the picture shows
+    them; what no picture tells is drawn with the seed.
+
+    Args:
+        frame: (3, h, w) in [0, 1].
+        landmarks: (478, 3) in pixels.
+        seed: decides the style.
+        inside: (K, 3) colours in [0, 1] seen between the lips in a video of the same person.
+
+    Returns:
+        A look with N = 1, on the device of the frame; it is worked out on the CPU.
+    """
+    device = frame.device
+    frame, landmarks = frame.cpu(), landmarks.cpu()
+    generator = torch.Generator().manual_seed(seed)
+    style = 0.5 + STYLE_SPREAD * torch.randn(1, NUM_STYLES, generator=generator)
+    points = FaceFrame.of(landmarks[None]).points[0]
+    light, saturation = estimate_light(frame, landmarks)
+    shown = shown_teeth(frame, landmarks, points)
+    if shown is not None:
+        enamel = torch.tensor(MEAN_TEETH)
+        light = shown / (saturation * enamel + (1 - saturation) * enamel.mean())
+    shade = None
+    if inside is not None and len(inside) >= MIN_COLOURS:
+        light, shade = matched_tones(light, saturation, inside.cpu())
+    teeth = None
+    if inside is None and (shown is not None or float(points[14, 1] - points[13, 1]) > WIDE_OPEN):
+        teeth = find_teeth(frame, landmarks)
+    corners = points[list(MOUTH_CORNERS), 0]
+    return MouthLook(
+        style=style.clamp(0.05, 0.95),
+        light=light[None].clamp(0.02, 1.3),
+        half_width=(corners[1:] - corners[:1]).abs() / 2,
+        teeth_edge=guess_teeth_edge(points)[None],
+        saturation=saturation[None],
+        shade=shade,
+        teeth=teeth,
+        nose=points[NOSE_BASE, 1].mean()[None],
+    ).to(device)
+
+
+def guess_teeth_edge(points: torch.Tensor) -> torch.Tensor:
+    """Return face y of the incisors' edge from (478, 3) face coordinates.
+
+    An open smile rests the lower lip on the upper teeth; below shut lips the edge lies a little
+    lower than the upper lip's inner edge.
+    """
+    upper, lower = points[13, 1], points[14, 1]
+    hidden = upper + 0.015
+    smiling = torch.minimum(lower - 0.004, upper + 0.055)
+    share = ((lower - upper - 0.012) / 0.015).clamp(0.0, 1.0)
+    return hidden + share * (torch.maximum(smiling, hidden) - hidden)
+
+
+def patch_axes(device: torch.device | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return face x (128,) of the patch's columns and face y (64,) of its rows, in H."""
+    height, width = MOUTH_PATCH
+    left, top, right, bottom = MOUTH_BOX
+    x = left + (right - left) * (torch.arange(width, device=device) + 0.5) / width
+    y = top + (bottom - top) * (torch.arange(height, device=device) + 0.5) / height
+    return x, y
+
+
+class MouthDecoder(nn.Module):
+    """Paint the inside of a mouth over the whole patch.
+
+    Its weights start as the fitted ones; what makes the single teeth of a person irregular is a
+    fixed random network of the style. It is a module so that the fit can be repeated.
+    """
+
+    def __init__(self, hidden: int = 32):
+        super().__init__()
+        tables = (TOOTH_WIDTHS, TOOTH_RISES, TOOTH_ROUNDS, TOOTH_LENGTHS)
+        self.teeth = nn.Parameter(torch.tensor(tables))  # 4 7
+        self.shading = nn.Parameter(torch.tensor(list(SHADING.values())))
+        self.register_buffer("style_mean", torch.tensor(KNOB_MEANS))
+        self.register_buffer("style_spread", torch.tensor(KNOB_SPREADS))
+        self.layout = nn.Sequential(
+            nn.Linear(NUM_STYLES, hidden), nn.SiLU(), nn.Linear(hidden, 8 * NUM_TEETH)
+        )
+        generator = torch.Generator().manual_seed(0)
+        for layer, spread in ((self.layout[0], 0.8), (self.layout[2], 0.15)):
+            nn.init.normal_(layer.weight, std=spread, generator=generator)
+            nn.init.zeros_(layer.bias)
+
+    def forward(
+        self,
+        upper_edge: torch.Tensor,
+        lower_edge: torch.Tensor,
+        motion: torch.Tensor,
+        look: MouthLook,
+    ) -> torch.Tensor:
+        """Return the colours of a mouth.
+
+        Args:
+            upper_edge: (N, 128) face y in H of the upper lip's inner edge at each column.
+            lower_edge: (N, 128) of the lower lip's; equal to `upper_edge` where the mouth is shut.
+            motion: (N, 8) mouth numbers, `motion.MOTION_GROUPS["mouth"]`.
+            look: of N frames.
+
+        Returns:
+            (N, 3, 64, 128) in [0, 1]; what lies behind the lips is for the caller to hide.
+        """
+        x, y = patch_axes(upper_edge.device)
+        first, last = visible_rows(upper_edge, lower_edge, y)
+        mouth = self.lay_out(upper_edge, lower_edge, motion, look, x, y[first:last])
+        colour = paint(mouth)
+        colour = mix(luminance(colour, 1), colour, look.saturation[:, None, None, None])
+        colour = (colour * look.light[:, :, None, None]).clamp(0.0, 1.0)
+        if look.shade is not None:
+            shade = look.shade[:, :, None, None]
+            colour = shade + (1 - shade) * colour
+        return F.pad(colour, (0, 0, first, MOUTH_PATCH[0] - last), mode="replicate")
+
+    def lay_out(
+        self,
+        upper_edge: torch.Tensor,
+        lower_edge: torch.Tensor,
+        motion: torch.Tensor,
+        look: MouthLook,
+        x: torch.Tensor,
+        y: torch.Tensor,
+    ) -> Mouth:
+        """Place the teeth of N mouths at columns x (W,) and rows y (R,)."""
+        size = (look.half_width / 0.175).clamp(0.85, 1.1)[:, None]  # N 1
+        knobs = self.knobs(look.style)
+        per_tooth = self.layout(knobs).tanh().unflatten(-1, (4, 2 * NUM_TEETH))
+        scale = 1.07 * (1 + 0.25 * knobs[:, :1])
+        middle = 0.012 * knobs[:, 1:2]
+        bow = 1.2 + 1.2 * knobs[:, 2:3]
+        at = x[None] - middle
+        width, rise, corner, length = torch.cat([self.teeth, self.teeth], 1)  # left, right side
+        width = width * (1 + 0.15 * per_tooth[:, 0])
+        tooth, across, half = place(at / scale, width)
+        pick = [table.expand_as(width).gather(1, tooth) for table in (rise, corner, length)]
+        moved, shaded, longer = (per_tooth[:, i].gather(1, tooth) for i in (1, 2, 3))
+        power = torch.tensor(TOOTH_POWERS, device=x.device).repeat(2)[tooth]
+        cut = pick[1] * across.abs() ** power
+        edge = look.teeth_edge[:, None] - bow * at**2 - scale * (pick[0] + cut)
+        edge = edge + 0.0025 * moved
+        gum = edge + scale * (cut + 0.010 * across**2 - pick[2] * (1 + 0.15 * longer))
+        low_width = torch.tensor(LOWER_WIDTHS, device=x.device).repeat(2).expand_as(width)
+        low_tooth, low_across, low_half = place(at / scale, low_width)
+        drop = 0.85 * motion[:, 1:2].clamp_min(0.0)
+        low_edge = look.teeth_edge[:, None] - 0.007 + drop - 0.8 * bow * at**2
+        low_edge = low_edge + 0.003 * per_tooth[:, 1].gather(1, low_tooth).flip(1)
+        low_edge = low_edge + 0.006 * knobs[:, 3:4] + 0.002 * low_across**4
+        if look.teeth is not None:
+            edge, gum = edge - OUT_OF_SIGHT, gum - OUT_OF_SIGHT
+            low_edge = low_edge + (BEHIND_SMILE if look.teeth.on_lip else OUT_OF_SIGHT)
+        columns = (
+            edge, gum, across, (1 - across.abs()) * half * scale, 1 + 0.07 * shaded,
+            low_edge, low_across, (1 - low_across.abs()) * low_half * scale,
+        )  # fmt: skip
+        shading = dict(zip(SHADING, self.shading.unbind()))
+        shading["gap"] = shading["gap"] * (1 + 0.6 * knobs[:, 5, None, None])
+        return Mouth(
+            x[None, None], y[None, :, None], upper_edge[:, None], lower_edge[:, None],
+            motion[:, 7, None, None].clamp(0.0, 1.0), size[..., None],
+            *(column[:, None] for column in columns), 0.5 + 0.5 * knobs[:, 4, None, None], shading,
+        )  # fmt: skip
+
+    def knobs(self, style: torch.Tensor) -> torch.Tensor:
+        """Return (N, 8) what the layers work with: 0.5 in a style is the usual mouth."""
+        return self.style_mean + self.style_spread * (style - 0.5) / STYLE_SPREAD
+
+
+def visible_rows(upper: torch.Tensor, lower: torch.Tensor, y: torch.Tensor) -> tuple[int, int]:
+    """Return the range of rows of y (R,) that some frame shows between the lips, and a margin."""
+    is_open = lower > upper
+    if not bool(is_open.any()):
+        return 0, 1
+    shown = (y >= upper[is_open].min()) & (y <= lower[is_open].max())
+    rows = shown.nonzero()
+    if len(rows) == 0:
+        return 0, 1
+    return max(0, int(rows[0]) - ROW_MARGIN), min(len(y), int(rows[-1]) + 1 + ROW_MARGIN)
+
+
+def place(x: torch.Tensor, width: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Find the tooth at each column.
+
+    Args:
+        x: (N, W) columns from the midline.
+        width: (N, 2 * 7) widths from the midline outwards, left side first.
+
+    Returns:
+        tooth (N, W) index into `width`, position across it in [-1, 1] and its half width.
+    """
+    left, right = width.chunk(2, 1)
+    on_right = x > 0
+    away = x.abs().contiguous()
+    ends = [side.cumsum(1).contiguous() for side in (left, right)]
+    found = [torch.searchsorted(end, away).clamp_max(NUM_TEETH - 1) for end in ends]
+    tooth = torch.where(on_right, found[1] + NUM_TEETH, found[0])
+    half = width.gather(1, tooth) / 2
+    end = torch.cat(ends, 1).gather(1, tooth)
+    return tooth, ((away - end + half) / half).clamp(-1.0, 1.0), half
+
+
+@cache
+def fitted_decoder(device: torch.device) -> MouthDecoder:
+    """Return the decoder with the fitted numbers of this file."""
+    return MouthDecoder().to(device).requires_grad_(False)
+
+
+def mouth_interior(
+    upper_edge: torch.Tensor, lower_edge: torch.Tensor, motion: torch.Tensor, look: MouthLook
+) -> torch.Tensor:
+    """Paint the inside of a mouth: see `MouthDecoder.forward`."""
+    return fitted_decoder(upper_edge.device)(upper_edge, lower_edge, motion, look)

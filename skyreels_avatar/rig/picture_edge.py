@@ -1,0 +1,54 @@
+"""Heads that the picture's edge cuts stay tied to it: hair stretches, nothing is drawn in.
+
+What lies beyond the edge is unknown. A head that leaves it would pull in the edge's pixels as
+streaks, so that the part of its way that leads away from the edge fades out towards it.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from skyreels_avatar.rig.geometry import FaceFrame, smoothstep
+
+STRETCHED = 3.0  # times the way; with 1.5 pixels would fold, more makes nods near the edge smaller
+
+
+def picture_edges(landmarks: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """Return the edges of F pictures (F, 4, 3): a, b, c, so that a x + b y + c is how far inside.
+
+    x, y and the distance are in face coordinates.
+
+    Args:
+        landmarks: (F, 478, 3) of the face in the pictures, in pixels.
+    """
+    frame = FaceFrame.of(landmarks)
+    inward = landmarks.new_tensor([[1, 0], [0, 1], [-1, 0], [0, -1]])
+    normals = inward @ frame.axes.transpose(1, 2)
+    corners = frame.from_pixels(landmarks.new_tensor([[[0, 0], [width, height]]]))
+    distances = -(normals * corners[:, [0, 0, 1, 1]]).sum(-1, keepdim=True)
+    return torch.cat([normals, distances], -1)
+
+
+def held_inside(
+    move: torch.Tensor, points: torch.Tensor, edges: torch.Tensor | None
+) -> torch.Tensor:
+    """Return displacements (F, N, 2) of (F or 1, N, 2) points that draw nothing over an edge.
+
+    Args:
+        edges: (F or 1, 4, 3) of `picture_edges`; None is a picture without end.
+    """
+    if edges is None:
+        return move
+    if points.stride(0) == 0:  # one frame's, expanded
+        points = points[:1]
+    x, y = points.unbind(-1)
+    to_x, to_y = move.unbind(-1)
+    for edge in edges.unbind(1):
+        across, down, start = edge.split(1, 1)
+        leaves = (to_x * across + to_y * down).clamp_min(0.0)
+        inside = x * across + y * down + start
+        reach = (STRETCHED * leaves).clamp_min(1e-4)
+        if bool((inside < reach).any()):
+            held = leaves * smoothstep(1.0, 0.0, inside / reach)
+            to_x, to_y = to_x - held * across, to_y - held * down
+    return torch.stack([to_x, to_y], -1)

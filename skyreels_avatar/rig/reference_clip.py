@@ -1,0 +1,229 @@
+"""The piece of the reference video that a decoder works on, and looking it up anywhere.
+
+Pictures are bytes, (F, 4, h, w) uint8 of `as_pixels`: red, green, blue, and a fourth channel that
+nobody reads. OpenCV looks such pictures up three times as fast as floats of three channels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from skyreels_avatar.rig.mouth import MouthLook
+
+STREAKS = (1.5, 3.0)  # times stretched: where texture begins to be streaks, and is all streaks
+STREAK_WIDTH = 0.12  # of the width of an eye's box
+
+
+@dataclass(frozen=True)
+class PictureDetail:
+    """The picture itself, finer: a moving face keeps its sharpness, and a background its place.
+
+    Attributes:
+        texture: (1, 4, Hs, Ws) pixels, about twice as fine as the frames.
+        share: (1, 1, Hm, Wm) in [0, 1], where the texture may replace the frames; None is 1.
+        person: (1, 1, Hm, Wm) in [0, 1], how far the picture follows the head: 1 on the person
+            and close by, 0 in the background; None is 1.
+        positions: (F, 2, rows, columns), where in the texture (-1..1) lie the nodes of a grid
+            over the crop: what the camera does. Between nodes it is interpolated linearly.
+        span: left, top, right, bottom pixels of the crop where the first and last nodes are.
+    """
+
+    texture: torch.Tensor
+    share: torch.Tensor | None
+    person: torch.Tensor | None
+    positions: torch.Tensor
+    span: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class ReferenceClip:
+    """The talking crop of some frames of the reference video.
+
+    Attributes:
+        frames: (F, 4, h, w) pixels.
+        landmarks: (F, 478, 3) in pixels of the crop (centres at +0.5).
+        positions: (F,) where each frame lies on the motion clock, in frames from the start of the
+            latents it is decoded with; fractions are interpolated.
+        look: the inside of this person's mouth, from `ReferenceMotionVAE.look_of`.
+        detail: a finer source for the same pixels, where there is one.
+        region: left, top, right, bottom in face coordinates of what may change; None is all.
+        lively: the face in the frames moves by itself.
+        edges: (F or 1, 4, 3) of `picture_edges`; None is a picture without end.
+    """
+
+    frames: torch.Tensor
+    landmarks: torch.Tensor
+    positions: torch.Tensor
+    look: MouthLook
+    detail: PictureDetail | None = None
+    region: tuple[float, float, float, float] | None = None
+    lively: bool = False
+    edges: torch.Tensor | None = None
+
+
+def as_pixels(pictures: torch.Tensor | np.ndarray) -> torch.Tensor:
+    """Return (F, 4, h, w) pixels of (F, 3, h, w) in [0, 1] or of (F, h, w, 3) bytes."""
+    if isinstance(pictures, torch.Tensor):
+        pictures = pictures.mul(255).add_(0.5).clamp_(0, 255).to(torch.uint8)
+        pictures = pictures.permute(0, 2, 3, 1).cpu().contiguous().numpy()
+    pixels = np.empty((*pictures.shape[:3], 4), np.uint8)
+    for picture, out in zip(pictures, pixels):
+        cv2.cvtColor(picture, cv2.COLOR_RGB2RGBA, dst=out)
+    return torch.from_numpy(pixels).permute(0, 3, 1, 2)
+
+
+def sample_clip(clip: ReferenceClip, positions: torch.Tensor) -> torch.Tensor:
+    """Return the pixels (F, 4, h, w) of a clip at (F, 2, h, w) x, y (centres at +0.5)."""
+    if clip.detail is None:
+        return sample_frames(clip.frames, positions, clip.lively)
+    place, share = detail_place(clip.detail, positions)
+    return mix_detail(clip, positions, place, share)
+
+
+def detail_place(
+    detail: PictureDetail, positions: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Say where in the texture the pixels of some frames lie.
+
+    Args:
+        positions: (F, 2, h, w) pixels x, y of the frames.
+
+    Returns:
+        place (F, 2, h, w) in pixels of the texture, and its share (F, 1, h, w) or None.
+    """
+    place = _place(detail, positions)
+    share = None if detail.share is None else _masked(detail.share, place)
+    rows, columns = detail.texture.shape[2:]
+    half = place.new_tensor([columns / 2, rows / 2])[:, None, None]
+    return (place + 1) * half, share
+
+
+def follows(detail: PictureDetail, positions: torch.Tensor) -> torch.Tensor | float:
+    """Return how far pixels at (F, 2, h, w) follow the head: (F, 1, h, w), or 1."""
+    return 1.0 if detail.person is None else _masked(detail.person, _place(detail, positions))
+
+
+def _place(detail: PictureDetail, positions: torch.Tensor) -> torch.Tensor:
+    """Return where in the picture (F, 2, h, w), -1..1, the pixels at (F, 2, h, w) of frames lie."""
+    left, top, right, bottom = detail.span
+    scale = positions.new_tensor([2 / (right - left), 2 / (bottom - top)])
+    grid = (positions.permute(0, 2, 3, 1) - positions.new_tensor([left, top])) * scale - 1
+    count = len(detail.positions)
+    return F.grid_sample(
+        detail.positions, grid.expand(count, -1, -1, -1),
+        mode="bilinear", padding_mode="border", align_corners=True,
+    )  # fmt: skip
+
+
+def _masked(mask: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
+    """Look a mask (1, 1, Hm, Wm) up at (F, 2, h, w), -1..1: (F, 1, h, w)."""
+    height, width = place.shape[2:]
+    tall = place.permute(0, 2, 3, 1).reshape(1, -1, width, 2)
+    found = F.grid_sample(
+        mask, tall, mode="bilinear", padding_mode="reflection", align_corners=False
+    )
+    return found.reshape(-1, 1, height, width)
+
+
+def mix_detail(
+    clip: ReferenceClip, positions: torch.Tensor, place: torch.Tensor, share: torch.Tensor | None
+) -> torch.Tensor:
+    """Return (F, 4, h, w): the texture at `place`, by its share over the frames at `positions`."""
+    fine = sample_frames(clip.detail.texture, place)
+    if share is None:
+        return fine
+    plain = sample_frames(clip.frames, positions)
+    if _with_opencv(plain, fine, share):
+        return _blended(plain, fine, share)
+    return _rounded(torch.lerp(plain.float(), fine.float(), share))
+
+
+def sample_frames(
+    frames: torch.Tensor, positions: torch.Tensor, cubic: bool = False
+) -> torch.Tensor:
+    """Look (F or 1, 4, H, W) pixels up at (F, 2, h, w) x, y (centres at +0.5).
+
+    Beyond the borders the frames are mirrored. On a CPU OpenCV does it, to 1/32 of a pixel.
+
+    Args:
+        cubic: bicubic, which keeps more of the sharpness, else bilinear.
+    """
+    if _with_opencv(frames, positions):
+        return _remapped(frames, positions, cv2.INTER_CUBIC if cubic else cv2.INTER_LINEAR)
+    height, width = frames.shape[-2:]
+    grid = positions.permute(0, 2, 3, 1) * positions.new_tensor([2 / width, 2 / height]) - 1
+    found = F.grid_sample(
+        frames.float().expand(len(positions), -1, -1, -1), grid,
+        mode="bicubic" if cubic else "bilinear", padding_mode="reflection", align_corners=False,
+    )  # fmt: skip
+    return _rounded(found.clamp(0, 255) if cubic else found)
+
+
+def _rounded(pixels: torch.Tensor) -> torch.Tensor:
+    return (pixels + 0.5).to(torch.uint8)
+
+
+def stretched_rows(before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
+    """Return (F, 1, h, w) in [0, 1] where rows of a picture are stretched much more than before.
+
+    Args:
+        before, after: (F, 2, h, w) pixels x, y that are looked at.
+    """
+    steps = [
+        (rows[:, :, 1:] - rows[:, :, :-1]).norm(dim=1, keepdim=True) for rows in (before, after)
+    ]
+    stretch = F.pad(steps[0] / steps[1].clamp_min(1e-3), (0, 0, 0, 1), mode="replicate")
+    return ((stretch - STREAKS[0]) / (STREAKS[1] - STREAKS[0])).clamp(0.0, 1.0)
+
+
+def without_streaks(frames: torch.Tensor, stretched: torch.Tensor) -> torch.Tensor:
+    """Soften (F, C, h, w) along rows that are stretched, (F, 1, h, w): texture is streaks there."""
+    across = 2 * round(STREAK_WIDTH * frames.shape[-1] / 2) + 1
+    kernel, pad = (1, across), (0, across // 2)
+    weight = F.avg_pool2d(stretched, kernel, 1, pad).clamp_min(1e-4)
+    soft = F.avg_pool2d(frames * stretched, kernel, 1, pad) / weight
+    return torch.lerp(frames, soft, stretched)
+
+
+def enlarge(maps: torch.Tensor, factor: int) -> torch.Tensor:
+    """Return (F, C, h, w) maps interpolated linearly to (F, C, factor h, factor w)."""
+    count, channels, height, width = maps.shape
+    if not _with_opencv(maps):
+        return F.interpolate(maps, scale_factor=factor, mode="bilinear", align_corners=False)
+    planes = maps.reshape(-1, height, width).numpy()
+    full = np.empty((len(planes), factor * height, factor * width), np.float32)
+    for plane, out in zip(planes, full):
+        cv2.resize(plane, out.shape[::-1], dst=out, interpolation=cv2.INTER_LINEAR)
+    return torch.from_numpy(full).unflatten(0, (count, channels))
+
+
+def _with_opencv(*tensors: torch.Tensor) -> bool:
+    """Tell whether OpenCV may do the work: on a CPU, several times as fast as PyTorch's kernels."""
+    return all(t.device.type == "cpu" and not t.requires_grad for t in tensors)
+
+
+def _remapped(frames: torch.Tensor, positions: torch.Tensor, how: int) -> torch.Tensor:
+    """Do the work of `sample_frames`; the result's memory is channels last."""
+    sources = frames.permute(0, 2, 3, 1).contiguous().numpy()
+    count, _, height, width = positions.shape
+    found = np.empty((count, height, width, sources.shape[-1]), np.uint8)
+    for index in range(count):
+        x, y = (positions[index] - 0.5).numpy()
+        cv2.remap(
+            sources[index % len(sources)], x, y, how,
+            dst=found[index], borderMode=cv2.BORDER_REFLECT,
+        )  # fmt: skip
+    return torch.from_numpy(found).permute(0, 3, 1, 2)
+
+
+def _blended(below: torch.Tensor, above: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
+    """Return `above` by its share (F, 1, h, w) over `below`; all channels last, `below` is used."""
+    below_last, above_last = (part.permute(0, 2, 3, 1).numpy() for part in (below, above))
+    for under, over, weight in zip(below_last, above_last, share[:, 0].numpy()):
+        cv2.blendLinear(over, under, np.ascontiguousarray(weight), 1 - weight, dst=under)
+    return below

@@ -1,0 +1,70 @@
+"""Hair and shoulders come after the head: they swing on when it stops.
+
+What hangs beside a face is a damped spring whose upper end the head holds. The answer of such a
+spring to the head's numbers of the last third of a second says where it is.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+
+from skyreels_avatar.rig.coefficients import MOTION_INDEX
+from skyreels_avatar.rig.fields import FaceShape, MotionValues, head_field
+from skyreels_avatar.rig.geometry import smoothstep
+
+FRAMES_PER_S = 25.0  # of motion numbers
+SPRING_HZ = 2.6
+SPRING_DAMPING = 0.4  # of the critical; a step of the head is overshot by a quarter
+SPRING_FRAMES = 9  # of the past, this one included: as many as a window knows before its own
+HEAD = slice(MOTION_INDEX["yaw"], MOTION_INDEX["zoom"] + 1)
+
+
+def spring_response() -> torch.Tensor:
+    """Return (9,) weights, of sum 1, of the head's numbers 0, 1, ... frames ago."""
+    seconds = (torch.arange(SPRING_FRAMES) + 0.5) / FRAMES_PER_S
+    rate = 2 * math.pi * SPRING_HZ
+    damped = rate * math.sqrt(1 - SPRING_DAMPING**2)
+    response = torch.exp(-SPRING_DAMPING * rate * seconds) * torch.sin(damped * seconds)
+    return response / response.sum()
+
+
+def trailing(motion: torch.Tensor) -> torch.Tensor:
+    """Return (B, F, 32) motion whose head is where hair would be; before its start, all rested.
+
+    Args:
+        motion: (B, F, 32) numbers of neighbouring frames.
+    """
+    head = motion[..., HEAD].transpose(1, 2)
+    past = F.pad(head, (SPRING_FRAMES - 1, 0), mode="replicate")
+    weights = spring_response().flip(0).to(motion)
+    swung = (past.unfold(2, SPRING_FRAMES, 1) * weights).sum(-1).transpose(1, 2)
+    return torch.cat([motion[..., : HEAD.start], swung, motion[..., HEAD.stop :]], -1)
+
+
+def hair_weight(points: torch.Tensor, shape: FaceShape) -> torch.Tensor:
+    """Return (F, N) in 0..1: how far points, beside the face and below the eyes, hang freely."""
+    x, y = points[..., 0], points[..., 1]
+    beside = torch.maximum(shape.points[:, 234, :1] - x, x - shape.points[:, 454, :1])
+    return smoothstep(0.05, 0.25, beside) * smoothstep(-0.45, 0.25, y)
+
+
+def swing_field(
+    points: torch.Tensor,
+    depth: torch.Tensor,
+    weight: torch.Tensor,
+    shape: FaceShape,
+    values: MotionValues,
+    trail: MotionValues,
+) -> torch.Tensor:
+    """Return (F, N, 2) what to add to `head_field` where hair hangs and shoulders follow.
+
+    Args:
+        points, depth, weight, shape, values: of `head_field`.
+        trail: of `trailing`.
+    """
+    late = head_field(points, depth, weight, shape, trail)
+    late = late - head_field(points, depth, weight, shape, values)
+    return late * hair_weight(points, shape)[..., None]

@@ -1,0 +1,181 @@
+"""The inside of the mouth that the picture shows: its teeth move as they would.
+
+Upper teeth stay with the head; what lies below them, lower teeth or the rim of the lip, goes with
+the jaw. Where the two part the painted mouth is seen, and teeth that a rising lip uncovers are
+those at its edge, stretched.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+
+from skyreels_avatar.rig.coefficients import MOTION_SCALE
+from skyreels_avatar.rig.curves import coverage, refine
+from skyreels_avatar.rig.fields import FaceShape
+from skyreels_avatar.rig.geometry import (
+    INNER_LOWER,
+    INNER_UPPER,
+    interpolate_columns,
+    interpolate_curves,
+    smoothstep,
+)
+
+ROWS = 32  # looked at between the lips
+SEEN_BELOW = 0.7  # of the opening: teeth that end above leave what is below them to be seen
+TIPS = (0.4, 0.6)  # of the teeth's whiteness: what goes with the jaw is no longer lip but teeth
+LOWEST_TEETH = 0.55  # of the brightest row: teeth end where rows are darker
+DARK_COLUMN = 0.4  # of the brightest column: its teeth, if any, lie in the shadow
+LOW_COLUMN = 0.25  # of the highest column: too low to tell
+DEEP = 0.2  # of the way from the darkest row of a gap to the teeth
+SOFT = 0.006  # of H, how softly a dark gap parts
+CORNER = 0.01  # of H
+SMOOTHED = 5  # columns
+SEAM = 0.009  # of H
+FADED = 0.7  # of the scale of any mouth number: so far from rest other mouths are painted
+
+
+@dataclass(frozen=True)
+class ShownTeeth:
+    """The upper teeth that a picture shows.
+
+    Attributes:
+        end: (41,) where they end in columns from the right to the left corner (`refine` of the
+            inner lip points), in shares of the opening's height; 1 = at the lower lip.
+        white: () how white they are, of `whiteness`.
+        on_lip: they rest on the lower lip: nothing else of the mouth is seen.
+    """
+
+    end: torch.Tensor
+    white: torch.Tensor
+    on_lip: bool
+
+    def to(self, device: torch.device) -> ShownTeeth:
+        """Return the same on another device."""
+        return ShownTeeth(self.end.to(device), self.white.to(device), self.on_lip)
+
+
+def whiteness(colour: torch.Tensor, dim: int) -> torch.Tensor:
+    """Return how much colours (..., 3, ...) in [0, 1] are like enamel.
+
+    Enamel has much of all colours alike; lips have little blue, and shadows little of all.
+    """
+    return colour.amin(dim) ** 2 / colour.amax(dim).clamp_min(1e-3)
+
+
+def find_teeth(frame: torch.Tensor, landmarks: torch.Tensor) -> ShownTeeth:
+    """Find where the upper teeth of an open mouth end.
+
+    Args:
+        frame: (3, h, w) in [0, 1].
+        landmarks: (478, 3) in pixels.
+    """
+    upper, lower = (
+        refine(landmarks[list(points), :2].T).T for points in (INNER_UPPER, INNER_LOWER)
+    )
+    shares = (torch.arange(ROWS) + 0.5) / ROWS
+    at = upper[:, None] + shares[:, None] * (lower - upper)[:, None]  # 41 R 2
+    size = torch.tensor([frame.shape[2], frame.shape[1]])
+    found = F.grid_sample(
+        frame[None], (at / size * 2 - 1)[None], padding_mode="border", align_corners=False
+    )[0]
+    white = whiteness(found, 0)  # 41 R
+    brightest, row = white[:, : int(0.7 * ROWS)].max(1)
+    height = (lower - upper).norm(dim=-1)
+    lit = height > LOW_COLUMN * height.max()
+    lit &= brightest > DARK_COLUMN * torch.where(lit, brightest, 0.0).max()
+    if int(lit.sum()) < SMOOTHED:  # of a mouth all black, or with one thing in it, nothing is told
+        lit = torch.ones_like(lit)
+    is_white = white > LOWEST_TEETH * brightest[:, None]
+    below = torch.arange(ROWS) > row[:, None]
+    ended = (below & ~is_white).cummax(1).values
+    gap = ended & ~(ended & is_white).cummax(1).values  # the first dark rows below the teeth
+    darkest = torch.where(gap, white, white.amax()).amin(1)
+    deep = gap & (white <= (darkest + DEEP * (brightest - darkest))[:, None])
+    end = torch.where(deep.any(1), deep.float().argmax(1) / ROWS, torch.ones(len(row)))
+    places = torch.arange(len(end)).float()
+    end = interpolate_columns(places[None], places[lit][None], end[lit][None])[0]
+    padded = F.pad(end[None], (SMOOTHED // 2, SMOOTHED // 2), mode="replicate")[0]
+    end = padded.unfold(0, SMOOTHED, 1).median(-1).values
+    return ShownTeeth(end, brightest[lit].median(), bool(end.median() > SEEN_BELOW))
+
+
+@dataclass(frozen=True)
+class OwnMouth:
+    """What F frames show of the reference's own mouth.
+
+    Attributes:
+        at: (F, N, 2) face coordinates at rest to look at.
+        above: (F, N) in [0, 1] what stays with the head.
+        below: (F, N) in [0, 1] what goes with the jaw.
+    """
+
+    at: torch.Tensor
+    above: torch.Tensor
+    below: torch.Tensor
+
+    @classmethod
+    def of(
+        cls,
+        at: torch.Tensor,
+        shape: FaceShape,
+        teeth: ShownTeeth | None,
+        edges: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+        motion: torch.Tensor,
+        pixel: torch.Tensor,
+    ) -> OwnMouth:
+        """Look for points between the lips in the mouth at rest.
+
+        Args:
+            at: (F, N, 2) face coordinates, head undone.
+            shape: of F frames or 1.
+            teeth: that the reference shows; None = what it shows is seen while nothing moves.
+            edges: upper and lower (F, K) inner lip edges, at columns (F, K).
+            motion: (F, 8) mouth numbers.
+            pixel: (F, 1) in H.
+        """
+        x, y = at.unbind(-1)
+        moved = torch.cat([motion[:, :1] - shape.gap[:, None], motion[:, 1:]], 1).abs()
+        opened = moved[:, :1]
+        # All of it as long as nothing moves, then without the rim of the lips.
+        widen = pixel * (1.5 - opened / 0.004).clamp(-1.0, 1.5)
+        pixel = 1.3 * pixel
+        shown = (shape.gap > 0)[:, None].float()
+        if teeth is None:
+            rims = shape.upper_y - widen, shape.lower_y + widen
+            above = coverage(y, x, shape.lip_x, *rims, pixel) * shown
+            furthest = (moved / moved.new_tensor(MOTION_SCALE[: moved.shape[1]])).amax(1)
+            above = above * smoothstep(FADED, 0.0, furthest)[:, None]
+            return cls(at, above, torch.zeros_like(above))
+        lips = refine(shape.lip_x)
+        rims = refine(shape.upper_y), refine(shape.lower_y)
+        upper, lower, parts = interpolate_curves(x, lips, *rims, teeth.end.expand_as(lips))
+        new_upper, new_lower = interpolate_curves(x, edges[2], *edges[:2])
+        upper, lower = upper - widen, lower + widen
+        new_upper, new_lower = new_upper - widen, new_lower + widen
+        end = upper + parts * (lower - upper)
+        uncovered = (end - upper) / (end - new_upper).clamp_min(1e-4)
+        kept = end - (end - y) * uncovered.clamp(0.0, 1.0)
+        jaw = y - (new_lower - lower)
+        whole = parts > 0.999
+        soft = torch.where(whole, pixel.expand_as(y), torch.full_like(y, SOFT))
+        above = ((end - y) / soft + 0.5).clamp(0.0, 1.0)
+        seam = opened.clamp_max(SEAM)  # shadows and tips of teeth lie between teeth and lip
+        below = ((jaw - end - seam) / soft + 0.5).clamp(0.0, 1.0) * ~whole
+        row = torch.where(y < end, kept, torch.maximum(jaw, end))
+        corners = shape.lip_x[:, :1] + CORNER, shape.lip_x[:, -1:] - CORNER
+        column = torch.minimum(torch.maximum(x, corners[0]), corners[1])
+        return cls(torch.stack([column, row], -1), above * shown, below * shown)
+
+    def share(self, colour: torch.Tensor, teeth: ShownTeeth | None) -> torch.Tensor:
+        """Return (F, N) how far colours (F, 3, N) seen at `at` are taken; the rest is painted.
+
+        The tips of teeth that rest on the lip do not come along with it.
+        """
+        below = self.below
+        if teeth is not None and teeth.on_lip:
+            low, high = (share * teeth.white for share in TIPS)
+            below = below * ((high - whiteness(colour, 1)) / (high - low)).clamp(0.0, 1.0)
+        return torch.maximum(self.above, below)

@@ -1,0 +1,1 @@
+"""Latent spaces: how a shot is put into one and taken out of it."""

@@ -1,0 +1,101 @@
+"""From latents to pictures: the talking region of the reference video, made to talk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+
+from skyreels_avatar.parallel import ordered_map
+from skyreels_avatar.planning.segments import Segment, ShotPlan
+from skyreels_avatar.references.picture import ShotReference
+from skyreels_avatar.rig.mouth import MouthLook
+from skyreels_avatar.rig.reference_clip import ReferenceClip, as_pixels
+from skyreels_avatar.rig.renderer import ReferenceMotionVAE
+
+
+@dataclass(frozen=True, eq=False)
+class Decoder:
+    """Decodes the windows of one shot.
+
+    Attributes:
+        looks: the inside of this person's mouth, one for each scene.
+    """
+
+    vae: ReferenceMotionVAE
+    reference: ShotReference
+    plan: ShotPlan
+    looks: Sequence[MouthLook]
+
+    def frames(self, latents: torch.Tensor, segment: Segment) -> Iterator[np.ndarray]:
+        """Return the pictures of a window, (F, H, W, 3) uint8, a few at a time.
+
+        Only what this window is the first to make is decoded. Outside the talking region the
+        pictures are the reference's own bytes.
+        """
+        start, stop = self.plan.video_range(segment)
+        chunks = self.reference.chunks(start, stop)
+        return ordered_map(lambda chunk: self._decode(latents, segment, *chunk), chunks)
+
+    def _decode(self, latents: torch.Tensor, segment: Segment, first: int, last: int) -> np.ndarray:
+        pixels = self.reference.frames(first, last)
+        self.draw(pixels, latents, segment, first)
+        return pixels
+
+    def draw(self, pixels: np.ndarray, latents: torch.Tensor, segment: Segment, first: int) -> None:
+        """Let the face talk in pictures (F, H, W, 3) from number `first` on, in place."""
+        last = first + len(pixels)
+        if not self.reference.changes(first, last):
+            return
+        landmarks = self.reference.landmarks(first, last)
+        left, top, right, bottom = self.reference.box(landmarks)
+        inside = pixels[:, top:bottom, left:right]
+        front = self.reference.front(first, last, (left, top, right, bottom))
+        face = inside if front is None else self.reference.behind(inside, front, landmarks.numpy())
+        positions = [self.plan.position(i) - segment.first_frame for i in range(first, last)]
+        landmarks = landmarks - torch.tensor([left, top, 0.0])
+        device = latents.device
+        clip = ReferenceClip(
+            as_pixels(face).to(device),
+            landmarks.to(device),
+            torch.tensor(positions).to(device),
+            self.looks[self.reference.scene_at(first)],
+            self.reference.detail(first, last, left, top),
+            self.reference.region,
+            self.reference.lively,
+            self.reference.edges(first, last).to(device),
+        )
+        motion, trail = self.vae.motion_at(latents, clip.positions)
+        motion = self.reference.performed(motion, first, last)
+        if self.reference.lively:  # who moves already has hair that follows
+            trail = None
+        talking, matte = self.vae.render(motion, clip, trail)
+        talking = talking.cpu().permute(0, 2, 3, 1).contiguous().numpy()
+        matte = matte[:, 0].to(torch.uint8).cpu().numpy()
+        for index, (below, above, where) in enumerate(zip(inside, talking, matte)):
+            above = cv2.cvtColor(above, cv2.COLOR_RGBA2RGB)
+            drawn = cv2.copyTo(above, where, below.copy())
+            if front is not None:
+                _put_before(drawn, below, front[index])
+            below[:] = drawn
+
+
+def _put_before(drawn: np.ndarray, seen: np.ndarray, front: np.ndarray) -> None:
+    """Lay over a drawn picture (h, w, 3), in place, what stands before the face in another."""
+    x, y, width, height = cv2.boundingRect((front > 0).astype(np.uint8))
+    if width:
+        box = slice(y, y + height), slice(x, x + width)
+        share = np.ascontiguousarray(front[box])
+        parts = np.ascontiguousarray(seen[box]), np.ascontiguousarray(drawn[box])
+        drawn[box] = cv2.blendLinear(*parts, share, 1 - share)
+
+
+def known_latents(vae: ReferenceMotionVAE, latents: torch.Tensor, num_frames: int) -> torch.Tensor:
+    """Return the latents of the last frames of a window as the beginning of the next one.
+
+    The first frame of a window is packed alone, so the packing shifts; nothing is lost by it.
+    """
+    return vae.encode_motion(vae.decode_motion(latents)[:, -num_frames:])

@@ -1,0 +1,121 @@
+"""Latents of a video VAE: how a pass begins, goes on, and ends where pixels are generated.
+
+Source: the conditions are those of Wan2.1's image-to-video model, the windows those of InfiniteTalk
+and SkyReels-V3. Own: colours are held against the reference video, frame by frame, so that what the
+camera brings into the picture stays; the published pipelines hold them against the first frame.
+
+Windows hand over frames, not latents, although that takes the VAE forth and back. A clip's first
+latent stands for one frame and no latent of the clip before does; and a causal VAE gives frames
+other latents at the beginning of a clip than at the end of one, where it remembers more. With
+random weights, 33 frames, the latent of the last four differs from that of the same four
+after one frame alone by 0.8 of its spread, about as much as one after a round trip (0.8). Decoding
+the end of a clip alone, with six latents before it, leaves 0.7 of the frames' spread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from skyreels_avatar.pipeline.conditions import known_frames_mask
+from skyreels_avatar.planning.segments import Segment, ShotPlan
+from skyreels_avatar.references.picture import ShotReference
+from skyreels_avatar.spaces.colour import match_colour
+
+_CHUNK = 8  # pictures
+
+
+class PixelSpace:
+    """The latent space of a causal video VAE (diffusers' `AutoencoderKLWan`), for one shot."""
+
+    def __init__(self, vae: torch.nn.Module, plan: ShotPlan, reference: ShotReference, seed: int):
+        self._vae, self._reference, self._plan = vae, reference, plan
+        config = vae.config
+        shape = (1, -1, 1, 1, 1)
+        self._mean = torch.tensor(config.latents_mean).view(shape)
+        self._std = torch.tensor(config.latents_std).view(shape)
+        self._decoded: dict[int, torch.Tensor] = {}  # frames of windows not yet taken
+        self._latest: Segment | None = None
+
+    def known(
+        self, segment: Segment, handed: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the known latents (1, C, T, h, w) of a window and their mask (1, 4, T, h, w).
+
+        A video that is grey but for the known frames is encoded as a whole, as the published
+        networks are used to it.
+
+        Args:
+            handed: (F', 3, H, W) frames of the window before in -1..1; None for the first window,
+                which starts from what the camera sees first.
+        """
+        given = self._seen(segment, 0, 1) if handed is None else handed
+        video = torch.zeros(segment.num_frames, *given.shape[1:])
+        video[: len(given)] = given
+        latents = self._encode(video)
+        is_given = torch.arange(segment.num_frames)[None] < len(given)
+        mask = known_frames_mask(is_given)
+        return latents, mask.expand(-1, -1, -1, *latents.shape[3:])
+
+    def control(self, segment: Segment) -> torch.Tensor:
+        """Return latents (1, C, T, h, w) of the reference video, held at the shot's end."""
+        return self._encode(self._seen(segment))
+
+    def settled(self, latents: torch.Tensor, segment: Segment) -> torch.Tensor:
+        """Decode a window, and return the latents as they are."""
+        weight = next(self._vae.parameters())
+        denormalised = (latents.cpu() * self._std + self._mean).to(weight)
+        decoded = self._vae.decode(denormalised).sample[0].transpose(0, 1)
+        stop = segment.keep[1] - segment.first_frame
+        # Of a window that is only gone on from, nobody takes the pictures.
+        self._decoded = {k: v for k, v in self._decoded.items() if k >= segment.index - 1}
+        self._decoded[segment.index] = decoded[:stop].float().cpu()
+        self._latest = segment
+        return latents
+
+    def hand_over(self, latents: torch.Tensor, overlap: int) -> torch.Tensor:
+        """Return what the next window knows: its first `overlap` frames (F', 3, H, W)."""
+        return self._held(self._latest, -overlap, None)
+
+    def frames(self, latents: torch.Tensor, segment: Segment) -> Iterator[np.ndarray]:
+        """Yield the pictures (F, H, W, 3) uint8 that this window is the first to make.
+
+        Their colours are held here, beside the denoising of the next window.
+        """
+        start, stop = self._plan.video_range(segment)
+        last = len(self._decoded[segment.index]) - 1
+        for first in range(start, stop, _CHUNK):
+            pictures = range(first, min(first + _CHUNK, stop))
+            at = np.array([round(self._plan.position(i)) - segment.first_frame for i in pictures])
+            at = at.clip(0, last)
+            held = self._held(segment, at[0], at[-1] + 1)
+            pixels = ((held + 1) * 127.5 + 0.5).to(torch.uint8).permute(0, 2, 3, 1).numpy()
+            yield pixels[at - at[0]]
+        del self._decoded[segment.index]
+
+    def _held(self, segment: Segment, start: int, stop: int | None) -> torch.Tensor:
+        """Return frames (F, 3, H, W) of a decoded window with the colours of the reference."""
+        decoded = self._decoded[segment.index]
+        places = range(len(decoded))[start:stop]
+        frames = []
+        for index, seen in zip(places, self._seen(segment, places[0], places[-1] + 1)):
+            frame = decoded[index]
+            if index >= segment.num_known_frames:  # the others were held when they were made
+                frame = match_colour(frame[None], seen)[0]
+            frames.append(frame.clamp(-1, 1))
+        return torch.stack(frames)
+
+    def _seen(self, segment: Segment, start: int = 0, stop: int | None = None) -> torch.Tensor:
+        """Return what the camera sees at motion frames of a window: (F, 3, H, W) in -1..1."""
+        frames = range(segment.first_frame, segment.stop)[start:stop]
+        at = [round(self._plan.video_position(frame)) for frame in frames]
+        seen = self._reference.frames(at[0], at[-1] + 1)[np.array(at) - at[0]]
+        return torch.from_numpy(seen).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+    def _encode(self, video: torch.Tensor) -> torch.Tensor:
+        """Return normalised latents (1, C, T, h, w) of frames (F, 3, H, W) in -1..1."""
+        weight = next(self._vae.parameters())
+        moments = self._vae.encode(video.transpose(0, 1)[None].to(weight)).latent_dist
+        return (moments.mode().float().cpu() - self._mean) / self._std

@@ -1,0 +1,1 @@
+"""Who makes the windows of a shot, and where finished ones are kept."""

@@ -1,0 +1,91 @@
+"""The reference video can be asked for in any order, and the face is followed through it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from skyreels_avatar.camera import CameraMove, ReferenceVideo, build_scene, plan_path
+from skyreels_avatar.references.picture import ShotReference, frames_per_chunk, talking_box
+from tests.faces.drawing import draw_person
+
+HEIGHT, WIDTH = 128, 144
+BOX = (48.0, 24.0, 48.0, 60.0)
+
+
+def make_reference(move: CameraMove, num_frames: int = 12) -> tuple[ShotReference, torch.Tensor]:
+    pixels, points, person = draw_person(HEIGHT, WIDTH, BOX)
+    image = torch.from_numpy(pixels).permute(2, 0, 1).float() / 255
+    mask = torch.from_numpy(person.astype(np.float32))
+    scene = build_scene(image, 3.0 - 2.0 * mask, mask, BOX)
+    path = plan_path(move, scene, num_frames, 25.0)
+    landmarks = torch.from_numpy(np.asarray(points, np.float32))
+    return ShotReference(ReferenceVideo(scene, path), landmarks), landmarks
+
+
+def test_a_static_shot_is_the_picture_and_its_landmarks():
+    reference, landmarks = make_reference(CameraMove("static"))
+    pixels, _, _ = draw_person(HEIGHT, WIDTH, BOX)
+    assert (reference.frames(0, 12) == pixels).all()
+    torch.testing.assert_close(
+        reference.landmarks(0, 2), landmarks.expand(2, -1, -1), atol=1e-3, rtol=0
+    )
+    assert reference.seen_share(0, 12).min() == 1
+
+
+def test_any_order_of_asking_gives_the_frames_of_the_video():
+    move = CameraMove("push_in", 0.8)
+    reference, _ = make_reference(move)
+    first = reference.frames(0, 5)
+    rest = reference.frames(3, 12)
+    frames, _ = reference.video.frames(0, 12)
+    expected = (frames * 255 + 0.5).to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    assert (first == expected[:5]).all() and (rest == expected[3:]).all()
+    assert len(reference.seen_share(0, 12)) == 12
+
+
+def test_a_push_in_enlarges_the_face_with_its_depth():
+    reference, landmarks = make_reference(CameraMove("push_in", 1.0))
+    last = reference.landmarks(11, 12)[0]
+    zoom = (last[10, :2] - last[152, :2]).norm() / (landmarks[10] - landmarks[152])[:2].norm()
+    assert zoom > 1.2
+    depth_zoom = (last[:, 2].max() - last[:, 2].min()) / (
+        landmarks[:, 2].max() - landmarks[:, 2].min()
+    )
+    assert float(depth_zoom) == pytest.approx(float(zoom), rel=0.05)
+
+
+@pytest.mark.parametrize("move", ["static", "push_in"])
+def test_the_finer_picture_shows_the_same_place_as_the_frames(move):
+    """The grid of positions, read at a pixel of the face, points at what the frame shows there."""
+    reference, landmarks = make_reference(CameraMove(move, 0.7))
+    scene = reference.video.scene
+    # A texture of coordinates: what is looked up is the place itself.
+    rows, columns = torch.meshgrid(
+        torch.linspace(-1, 1, 2 * HEIGHT), torch.linspace(-1, 1, 2 * WIDTH), indexing="ij"
+    )
+    reference = ShotReference(reference.video, landmarks, torch.stack([columns, rows, rows]))
+    detail = reference.detail(8, 9, left=10, top=5)
+    left, top, right, bottom = detail.span
+    nose = reference.landmarks(8, 9)[0, 1, :2] - torch.tensor([10.0, 5.0])
+    at = (nose - torch.tensor([left, top])) / torch.tensor([right - left, bottom - top]) * 2 - 1
+    place = torch.nn.functional.grid_sample(
+        detail.positions, at[None, None, None], align_corners=True
+    )[0, :, 0, 0]
+    size = torch.tensor(scene.depth.shape[::-1])
+    assert ((place + 1) / 2 * size).tolist() == pytest.approx(landmarks[1, :2].tolist(), abs=0.25)
+
+
+def test_the_talking_region_is_inside_the_picture_and_not_empty():
+    _, landmarks = make_reference(CameraMove("static"))
+    left, top, right, bottom = talking_box(landmarks[None], HEIGHT, WIDTH)
+    assert 0 <= left < right <= WIDTH and 0 <= top < bottom <= HEIGHT
+    far = landmarks + torch.tensor([1000.0, -1000.0, 0.0])
+    left, top, right, bottom = talking_box(far[None], HEIGHT, WIDTH)
+    assert 0 <= left < right <= WIDTH and 0 <= top < bottom <= HEIGHT
+
+
+def test_large_frames_are_worked_on_one_by_one():
+    assert frames_per_chunk(256, 256) == 8
+    assert frames_per_chunk(2160, 3840) == 1

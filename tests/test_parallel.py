@@ -1,0 +1,86 @@
+"""Results come in order, few are held, and errors and early stops are clean."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import cv2
+import pytest
+import torch
+
+from skyreels_avatar.parallel import one_ahead, one_core_per_thread, ordered_map
+
+
+def test_results_keep_the_order_of_the_items():
+    assert list(ordered_map(lambda x: x * x, range(50), num_workers=3)) == [
+        x * x for x in range(50)
+    ]
+
+
+def test_only_a_few_results_are_made_ahead():
+    made = []
+    results = ordered_map(lambda x: made.append(x) or x, range(100), num_workers=2)
+    next(results)
+    results.close()
+    assert len(made) <= 4
+
+
+def test_an_error_reaches_the_caller():
+    def fail(item: int) -> int:
+        if item == 3:
+            raise ValueError("three")
+        return item
+
+    with pytest.raises(ValueError, match="three"):
+        list(ordered_map(fail, range(10), num_workers=2))
+    assert not any(t.name.startswith("pipeline") for t in threading.enumerate())
+
+
+def test_one_item_is_made_while_another_is_in_use():
+    made = []
+
+    def items():
+        for item in range(4):
+            made.append(item)
+            yield item
+
+    seen = []
+    for item in one_ahead(items(), on_wait=lambda: None):
+        until = time.monotonic() + 5
+        while len(made) < min(item + 2, 4) and time.monotonic() < until:
+            time.sleep(0.001)
+        seen.append((item, len(made)))
+    assert seen == [(0, 2), (1, 3), (2, 4), (3, 4)]
+
+
+def test_who_waits_for_the_next_item_is_called_and_may_stop():
+    done = threading.Event()
+
+    def slow():
+        done.wait(5)
+        yield 1
+
+    def stop():
+        done.set()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(one_ahead(slow(), stop))
+
+
+def test_an_error_of_the_items_reaches_who_uses_them():
+    def items():
+        yield 1
+        raise ValueError("two")
+
+    with pytest.raises(ValueError, match="two"):
+        list(one_ahead(items(), lambda: None))
+
+
+def test_threads_keep_to_one_core_each_only_inside():
+    before = torch.get_num_threads(), cv2.getNumThreads()
+    with one_core_per_thread():
+        assert list(ordered_map(lambda _: torch.get_num_threads(), [0], num_workers=1)) == [1]
+        assert cv2.getNumThreads() == 1
+    assert (torch.get_num_threads(), cv2.getNumThreads()) == before
