@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the same names as in _HOMES, for type checkers and editors
     from skyreels_avatar.api.doctor import doctor
-    from skyreels_avatar.api.generation import GenerationResult, generate
+    from skyreels_avatar.api.generation import generate
     from skyreels_avatar.api.planning import plan
-    from skyreels_avatar.api.preview import examine_picture
     from skyreels_avatar.api.rendering import render
     from skyreels_avatar.api.retalking import retalk
     from skyreels_avatar.api.text_to_speech import speak, voices
@@ -25,6 +24,7 @@ if TYPE_CHECKING:  # the same names as in _HOMES, for type checkers and editors
     from skyreels_avatar.film.read import read_script
     from skyreels_avatar.film.render import FilmResult, frames
     from skyreels_avatar.media import AudioTrack, Portrait, VideoReader, VideoWriter
+    from skyreels_avatar.pipeline.preview import examine_picture
     from skyreels_avatar.progress import Progress
     from skyreels_avatar.provenance.verification import verify
     from skyreels_avatar.request.camera_move import CameraMove
@@ -36,6 +36,7 @@ if TYPE_CHECKING:  # the same names as in _HOMES, for type checkers and editors
         Shot,
     )
     from skyreels_avatar.request.speaker import Speaker
+    from skyreels_avatar.workers.shot import GenerationResult
 
 __version__ = "0.2.0"
 
@@ -82,7 +83,7 @@ _HOMES = {
     "Cancelled": "skyreels_avatar.errors",
     "FilmResult": "skyreels_avatar.film.render",
     "GenerationRequest": "skyreels_avatar.request.script",
-    "GenerationResult": "skyreels_avatar.api.generation",
+    "GenerationResult": "skyreels_avatar.workers.shot",
     "InputError": "skyreels_avatar.errors",
     "Portrait": "skyreels_avatar.media",
     "Progress": "skyreels_avatar.progress",
@@ -94,7 +95,7 @@ _HOMES = {
     "VideoWriter": "skyreels_avatar.media",
     "doctor": "skyreels_avatar.api.doctor",
     "evaluate": "skyreels_avatar.evaluation.report",
-    "examine_picture": "skyreels_avatar.api.preview",
+    "examine_picture": "skyreels_avatar.pipeline.preview",
     "frames": "skyreels_avatar.film.render",
     "generate": "skyreels_avatar.api.generation",
     "plan": "skyreels_avatar.api.planning",

@@ -85,11 +85,11 @@ def measure(case: Case) -> dict:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    from skyreels_avatar.api.generation import generate_request
     from skyreels_avatar.loading.components import load_components
     from skyreels_avatar.pipeline import run as avatar
     from skyreels_avatar.request.script import GenerationRequest, Shot
     from skyreels_avatar.workers.freed_memory import keep_freed_memory
+    from skyreels_avatar.workers.shot import generate_request
 
     keep_freed_memory()
     start = time.perf_counter()

@@ -24,9 +24,9 @@ import yaml
 from PIL import Image
 
 import skyreels_avatar as sa
-from skyreels_avatar.apps.model_hub import find_model
 from skyreels_avatar.cli import run
 from skyreels_avatar.cli.app import app
+from skyreels_avatar.loading.model_hub import find_model
 from skyreels_avatar.media.image import fit_size
 from skyreels_avatar.request.script import parse_camera
 from skyreels_avatar.request.speaker import Speaker

@@ -6,57 +6,29 @@ import ast
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# Who may import whom, of ours: DESIGN.md, section 3. Longest name first wins.
-IMPORTS = {
-    "camera": [],
-    "errors": [],
-    "deprecation": [],
-    "flow": [],
-    "documents": ["errors"],
-    "checks": ["errors"],
-    "shapes": ["errors"],
-    "memory": ["errors"],
-    "tiers": ["errors", "checks", "documents", "memory"],
-    "checkpoints": ["errors"],
-    "media": ["errors", "checks", "shapes"],
-    "faces": ["errors", "shapes", "tiers", "checkpoints", "models"],
-    "models": ["errors", "shapes"],
-    "speaker": ["errors", "checks"],
-    "camera_move": ["errors", "checks", "camera"],
-    "script": ["errors", "checks", "media", "camera", "camera_move", "speaker", "memory"],
-    "signing_key": ["errors"],
-    "provenance": ["errors", "media", "script", "signing_key"],
-    "verification": ["errors", "media", "provenance"],
-    "components": ["errors", "memory", "tiers", "models", "checkpoints", "faces"],
-    "pipeline": ["errors", "components", "script", "shapes", "flow", "camera", "faces", "media"],
-    "evaluation": ["errors", "media", "faces", "camera"],
-    "generation": [
-        "errors", "deprecation", "pipeline", "components", "media", "provenance", "script",
-    ],
-    "retalking": ["errors", "deprecation", "media", "generation", "pipeline", "script"],
-    "text_to_speech": ["errors", "checks", "media"],
-    "film": [
-        "errors", "checks", "deprecation", "documents", "generation", "pipeline", "components",
-        "tiers", "media", "provenance", "script", "camera",
-    ],
-    "apps": [
-        "errors", "checks", "deprecation", "tiers", "generation", "retalking", "film", "script",
-        "evaluation", "text_to_speech", "verification",
-    ],
-    "cli": ["errors", "generation", "script", "evaluation", "apps"],
-    "train": [
-        "camera", "errors", "flow", "shapes", "tiers", "checkpoints", "media", "faces", "models",
-        "script", "components", "pipeline", "evaluation",
-    ],
-}  # fmt: skip
-# These stand at the doors: what lies below the rooms they may enter stays hidden from them.
-DOORS = {"apps", "cli", "film", "generation", "retalking", "text_to_speech"}
+# The rooms from the bottom to the top: each may import those above it in this list, and no other.
+ROOMS = (
+    "errors", "deprecation", "flow", "documents", "checks", "shapes", "parallel", "progress",
+    "camera", "media", "models", "rig", "loading", "faces", "request", "planning", "provenance",
+    "references", "spaces", "evaluation", "pipeline", "workers", "film", "api", "cli",
+)  # fmt: skip
+# Rooms that stand alone: `camera` would work without the rest of the house, and so would a network.
+ALONE = {
+    "camera": set(),
+    "models": {"errors"},
+    "rig": {"errors", "models"},
+    "media": {"errors", "checks", "shapes"},
+    "evaluation": {"errors", "media", "faces", "camera", "models"},
+}
+# Training uses the parts, and no verb that makes a whole video.
+NOT_FOR_TRAINING = {"film", "api", "cli", "workers"}
 # A reader should see a file in one sitting and a function on one screen.
 MAX_FILE_LINES, MAX_FUNCTION_LINES = 400, 80
 
@@ -94,16 +66,35 @@ def _imported(path: Path) -> set[str]:
 
 
 def _below(room: str) -> set[str]:
-    """Return the rooms a room may import: its row and, except for doors, the rows below."""
-    allowed = set(IMPORTS[room])
-    if room not in DOORS:
-        for lower in IMPORTS[room]:
-            allowed |= _below(lower)
-    return allowed
+    """Return the rooms that a room may import."""
+    if room == "train":
+        return set(ROOMS) - NOT_FOR_TRAINING
+    return ALONE.get(room, set(ROOMS[: ROOMS.index(room)]))
 
 
 def _name(path: Path) -> str:
     return str(path.relative_to(ROOT))
+
+
+def _module(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+MODULES = {_module(path): path for path in CODE}
+
+
+@cache
+def _ours(path: Path) -> set[str]:
+    """Return the modules of ours that a file imports, files and not names in them."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            inner = {f"{node.module}.{alias.name}" for alias in node.names}
+            names |= {name if name in MODULES else node.module for name in inner}
+        elif isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+    return (names & MODULES.keys()) - {"skyreels_avatar"}
 
 
 def every_file(paths: list[Path]):
@@ -132,7 +123,7 @@ def test_nothing_imports_upwards(path):
     if room == "face":
         assert not _imported(path) & {"torch", "numpy"}
         return
-    assert room in IMPORTS, f"{_name(path)} is in no room of the import table"
+    assert room in (*ROOMS, "train"), f"{_name(path)} is in no room of the house"
     for imported in _imported(path):
         other = _room(imported)
         # `from skyreels_avatar import __version__` asks the face itself.
@@ -141,10 +132,22 @@ def test_nothing_imports_upwards(path):
         assert other in _below(room), f"{_name(path)} imports {imported}, which is not below it"
 
 
-def test_the_table_has_no_circles_and_nothing_imports_train():
-    for room in IMPORTS:
-        assert room not in _below(room)
-        assert "train" not in _below(room)
+def test_rooms_that_stand_alone_import_what_is_below_them():
+    for room, below in ALONE.items():
+        assert below <= set(ROOMS[: ROOMS.index(room)])
+
+
+@every_file(CODE)
+def test_no_file_imports_one_that_imports_it(path):
+    """Files of a room may import each other, and never in a circle."""
+    module = _module(path)
+    waiting, seen = list(_ours(path)), set()
+    while waiting:
+        imported = waiting.pop()
+        assert imported != module, "imports itself through others"
+        if imported not in seen:
+            seen.add(imported)
+            waiting += _ours(MODULES[imported])
 
 
 def test_the_public_face_is_short_and_every_name_is_there():
@@ -165,7 +168,7 @@ def test_no_public_name_is_the_name_of_a_module():
 
     package = ROOT / "skyreels_avatar"
     modules = {path.stem for path in package.glob("*.py")} | {p.name for p in package.iterdir()}
-    assert "generation" in modules and not modules & set(skyreels_avatar.__all__)
+    assert "api" in modules and not modules & set(skyreels_avatar.__all__)
 
 
 def test_importing_the_package_is_quick_and_loads_nothing_heavy():

@@ -240,7 +240,7 @@ def keeping() -> Iterator[list[np.ndarray]]:
             super().write(frames_uint8)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(import_module("skyreels_avatar.api.generation"), "VideoWriter", Keeping)
+        patch.setattr(import_module("skyreels_avatar.workers.shot"), "VideoWriter", Keeping)
         yield kept
 
 
@@ -377,7 +377,7 @@ def test_sizes_are_those_of_the_buckets(tier, portrait, voice, tmp_path):
     plan = sa.GenerationRequest(
         sa.Shot(image=portrait, audio=voice, prompt=""), tmp_path / "x.mp4", str(tier)
     )
-    from skyreels_avatar.api.generation import estimate
+    from skyreels_avatar.pipeline.preview import estimate
 
     shot = estimate(plan)
     assert (shot.height, shot.width) == (576, 704)

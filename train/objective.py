@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from skyreels_avatar.flow import add_noise, clean_from_velocity, velocity
 from skyreels_avatar.loading.components import Components
 from skyreels_avatar.models.audio_encoder import audio_windows
-from skyreels_avatar.pipeline.conditions import control_latents
 from skyreels_avatar.rig.coefficients import MOTION_SCALE
+from skyreels_avatar.spaces.known import control_latents
 from train.config import LossConfig
 from train.data.windows import BESIDE, WindowBatch
 

@@ -11,13 +11,14 @@ import torch
 from skyreels_avatar.evaluation.sync import SyncScore, correlate, loudness_db
 from skyreels_avatar.loading.components import Components
 from skyreels_avatar.media.audio import AudioTrack
-from skyreels_avatar.pipeline.conditions import Conditions, known_mask
+from skyreels_avatar.pipeline.conditions import Conditions
 from skyreels_avatar.pipeline.denoise import Sampling, denoise
 from skyreels_avatar.pipeline.noise import segment_generator
 from skyreels_avatar.pipeline.shot_sound import ShotSound
 from skyreels_avatar.planning.segments import plan_shot
 from skyreels_avatar.rig.coefficients import NUM_MOTION
 from skyreels_avatar.shapes import latent_frames
+from skyreels_avatar.spaces.known import known_mask
 from skyreels_avatar.spaces.rig_decoder import known_latents
 
 

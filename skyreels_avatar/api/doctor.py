@@ -112,7 +112,7 @@ def examine_portrait(image: str | Path) -> tuple[list[str], bool]:
     Raises:
         MediaError: the picture cannot be read.
     """
-    from skyreels_avatar.api.generation import examine_picture
+    from skyreels_avatar.pipeline.preview import examine_picture
 
     faces = examine_picture(image)
     if not faces:
@@ -226,7 +226,7 @@ def _faces() -> str:
 
 def _weights(tier: str) -> str:
     """Check that every weight file of a tier is there."""
-    from skyreels_avatar.apps.model_hub import MODELS
+    from skyreels_avatar.loading.model_hub import MODELS
     from skyreels_avatar.loading.tiers import load_tier, models_folder
 
     loaded = load_tier(tier)
@@ -259,7 +259,7 @@ def _size(path: Path) -> int:
 def _networks(tier: str) -> str:
     import torch
 
-    from skyreels_avatar.api.generation import load_components
+    from skyreels_avatar.loading.components import load_components
 
     parts = load_components(tier)
     count = sum(parameter.numel() for parameter in parts.transformer.parameters())

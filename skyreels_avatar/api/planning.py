@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, overload
 from skyreels_avatar.errors import InputError
 
 if TYPE_CHECKING:
-    from skyreels_avatar.api.generation import ShotEstimate
     from skyreels_avatar.film.preview import FilmPlan
+    from skyreels_avatar.pipeline.preview import ShotEstimate
     from skyreels_avatar.request.script import CameraLike, GenerationRequest, Script, Speaker
 
 
@@ -110,7 +110,7 @@ def plan(
 def _plan_shot(
     options: dict[str, Any], tier: str | None, steps: int | None, workers: int | None
 ) -> ShotEstimate:
-    from skyreels_avatar.api.generation import estimate
+    from skyreels_avatar.pipeline.preview import estimate
     from skyreels_avatar.request.script import GenerationRequest, SamplingParams, Shot
 
     renamed = {"audio_start": "start_s", "audio_end": "end_s"}
@@ -135,9 +135,9 @@ def _plan_given(
     steps: int | None,
     workers: int | None,
 ) -> ShotEstimate | FilmPlan:
-    from skyreels_avatar.api.generation import estimate
     from skyreels_avatar.film.preview import plan_script
     from skyreels_avatar.film.read import read_script
+    from skyreels_avatar.pipeline.preview import estimate
     from skyreels_avatar.request.script import GenerationRequest, Script
 
     if isinstance(film, GenerationRequest):

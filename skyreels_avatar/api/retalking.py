@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from skyreels_avatar.api.generation import GenerationResult, generate_request
 from skyreels_avatar.deprecation import renamed_parameters
 from skyreels_avatar.errors import InputError, MediaError
 from skyreels_avatar.media.files import replacing
@@ -16,6 +15,7 @@ from skyreels_avatar.media.subtitles import subtitle_path
 from skyreels_avatar.media.video_stream import scan_video
 from skyreels_avatar.progress import OnProgress
 from skyreels_avatar.request.script import GenerationRequest, SamplingParams, Shot, Speaker
+from skyreels_avatar.workers.shot import GenerationResult, generate_request
 
 
 @renamed_parameters(num_inference_steps="steps", start_s="audio_start", end_s="audio_end")

@@ -15,7 +15,7 @@ models_app = typer.Typer(no_args_is_help=True, help="Public weights: list them, 
 @models_app.command(name="list")
 def models_list_command() -> None:
     """Show the public weights that are known, their licences, and which are here."""
-    from skyreels_avatar.apps.model_hub import MODELS, is_here
+    from skyreels_avatar.loading.model_hub import MODELS, is_here
     from skyreels_avatar.loading.tiers import models_folder
 
     for model in MODELS:
@@ -31,7 +31,7 @@ def models_pull_command(
     names: Annotated[list[str], typer.Argument(metavar="NAME...", help="As `models list` says.")],
 ) -> None:
     """Fetch public weights from the Hugging Face hub, go on where it stopped, and check them."""
-    from skyreels_avatar.apps.model_hub import find_model, pull
+    from skyreels_avatar.loading.model_hub import find_model, pull
 
     columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
     for model in [find_model(name) for name in names]:

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeE
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from skyreels_avatar.api.generation import Progress as Report
+    from skyreels_avatar.progress import Progress as Report
 
 
 class _TimeLeft(ProgressColumn):

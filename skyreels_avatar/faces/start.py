@@ -1,17 +1,25 @@
-"""Start the networks that look at a picture before they are asked for."""
+"""The networks that look at a picture: made once for all callers, before they are asked for."""
 
 from __future__ import annotations
+
+from functools import cache
 
 from skyreels_avatar.faces.analyser import FaceAnalyser
 from skyreels_avatar.faces.hands import hand_network
 from skyreels_avatar.faces.matte import segmenter
 
 
-def start_networks(analyser: FaceAnalyser) -> None:
-    """Load an analyser's networks and those of persons and hands, which all callers share.
+@cache
+def face_analyser() -> FaceAnalyser:
+    """Return the analyser that all callers share."""
+    return FaceAnalyser()
+
+
+def start_networks() -> None:
+    """Load the networks of faces, persons and hands.
 
     Most of it happens outside the interpreter, and so beside other work.
     """
-    analyser.start()
+    face_analyser().start()
     segmenter()
     hand_network()

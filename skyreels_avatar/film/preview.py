@@ -13,8 +13,6 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
-from skyreels_avatar.api.generation import ShotEstimate
-from skyreels_avatar.api.preview import estimate_planned, reference_frames
 from skyreels_avatar.camera.moves import CameraMove
 from skyreels_avatar.errors import Cancelled, InputError, ScriptError
 from skyreels_avatar.film.assemble import blend
@@ -27,6 +25,7 @@ from skyreels_avatar.media.image import Portrait
 from skyreels_avatar.media.outputs import check_outputs
 from skyreels_avatar.media.video import VideoReader, VideoWriter, check_output
 from skyreels_avatar.parallel import exclusive
+from skyreels_avatar.pipeline.preview import ShotEstimate, estimate_planned, reference_frames
 from skyreels_avatar.planning.segments import plan_shot
 from skyreels_avatar.progress import Reporter
 from skyreels_avatar.request.script import Camera, SamplingParams, Script

@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from skyreels_avatar.api.generation import Progress
 from skyreels_avatar.film.jobs import Job
 from skyreels_avatar.loading.tiers import load_tier
 from skyreels_avatar.planning.segments import plan_shot
+from skyreels_avatar.progress import Progress
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from skyreels_avatar.api.generation import Progress, generate_request
 from skyreels_avatar.deprecation import renamed_parameters
 from skyreels_avatar.errors import InputError, MediaError, ScriptError
+from skyreels_avatar.faces.start import face_analyser
 from skyreels_avatar.film.assemble import (
     RenderedShot,
     film_frames,
@@ -36,9 +36,11 @@ from skyreels_avatar.media.video import check_output
 from skyreels_avatar.parallel import exclusive
 from skyreels_avatar.pipeline.encode import frame_face
 from skyreels_avatar.pipeline.retalk import FootageFiles, read_any
+from skyreels_avatar.progress import Progress
 from skyreels_avatar.provenance.manifest import metadata_of, signing_of
 from skyreels_avatar.request.script import GenerationRequest, SamplingParams, Script
 from skyreels_avatar.workers.fingerprint import fingerprint_of
+from skyreels_avatar.workers.shot import generate_request
 from skyreels_avatar.workers.work_folder import WorkFolder
 
 WORK_SUFFIX = ".work"
@@ -297,7 +299,7 @@ def _check(todo: Sequence[Job], components: Components) -> None:
                     _check_footage(job, files)
                 elif not job.request.shot.speakers:
                     shot = job.request.shot
-                    frame_face(files, shot.face, components.face_analyser(), shot.camera)
+                    frame_face(files, shot.face, face_analyser(), shot.camera)
             except InputError as error:
                 problems += _named(job, error)
     if problems:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import logging
 import math
 import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +23,6 @@ from skyreels_avatar.loading.tiers import Tier, load_tier, models_folder
 if TYPE_CHECKING:
     import torch
 
-    from skyreels_avatar.faces.analyser import FaceAnalyser
     from skyreels_avatar.loading.checkpoints.files import WeightFile
     from skyreels_avatar.models.audio_encoder import AudioEncoder
     from skyreels_avatar.models.camera_controlnet import CameraControlNet
@@ -48,7 +45,6 @@ class Components:
     """The parts of a tier, ready to use.
 
     Attributes:
-        face_analyser: returns the face analyser, made on the first call.
         device: where all parts are.
         dtype: of the transformer and the ControlNet; the other parts are float32.
         image_encoder: for a transformer that looks at the picture, else None.
@@ -64,7 +60,6 @@ class Components:
     controlnet: CameraControlNet
     audio_encoder: AudioEncoder
     text_encoder: TextEncoder
-    face_analyser: Callable[[], FaceAnalyser]
     device: torch.device
     dtype: torch.dtype
     image_encoder: torch.nn.Module | None = None
@@ -96,9 +91,7 @@ def load_components(
         CheckpointError: weights that are missing, damaged or of another shape.
     """
     policy = _policy_for(str(tier), device, memory, num_pixels)
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(_start_face_networks)  # what fails there fails again where it is used
-        return _load(str(tier), device, dtype, policy)
+    return _load(str(tier), device, dtype, policy)
 
 
 def _policy_for(
@@ -183,9 +176,7 @@ def build_components(tier: Tier, device: str = "cpu") -> Components:
             parts[part] = cls(**tier.sizes.get(part, {})).to(place)
         except TypeError as error:
             raise InputError(f"sizes of {part} in tier {tier.name}: {error}") from error
-    components = Components(
-        tier, face_analyser=_face_analyser, device=place, dtype=torch.float32, **parts
-    )
+    components = Components(tier, device=place, dtype=torch.float32, **parts)
     _check_widths(components)
     return components
 
@@ -259,8 +250,7 @@ def _load(
         from skyreels_avatar.models.occluder import OccluderNet
 
         parts["occluder"] = load_module(OccluderNet, tier.weights.occluder, place)
-    how = {"face_analyser": _face_analyser, "rank": rank, "policy": policy}
-    components = Components(tier, device=place, dtype=dtype, **how, **parts)
+    components = Components(tier, device=place, dtype=dtype, rank=rank, policy=policy, **parts)
     _check_widths(components)
     return components
 
@@ -383,16 +373,3 @@ def _torch_device(device: str) -> torch.device:
     if place.type == "cuda" and not torch.cuda.is_available():
         raise InputError(f"device {device} was asked for, but torch sees no GPU here; use cpu")
     return place
-
-
-@cache
-def _face_analyser() -> FaceAnalyser:
-    from skyreels_avatar.faces.analyser import FaceAnalyser
-
-    return FaceAnalyser()
-
-
-def _start_face_networks() -> None:
-    from skyreels_avatar.faces.start import start_networks
-
-    start_networks(_face_analyser())

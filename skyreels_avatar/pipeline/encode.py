@@ -27,6 +27,7 @@ from skyreels_avatar.faces.analyser import Face, FaceAnalyser
 from skyreels_avatar.faces.occluder import find_occluder
 from skyreels_avatar.faces.region import union
 from skyreels_avatar.faces.select import find_faces
+from skyreels_avatar.faces.start import face_analyser
 from skyreels_avatar.faces.suitability import examine_face
 from skyreels_avatar.loading.components import Components
 from skyreels_avatar.loading.tiers import Tier, load_tier, models_folder
@@ -184,7 +185,7 @@ def open_shot(request: GenerationRequest, files: ShotFiles, components: Componen
     check_shares(components.transformer, files.height, files.width, BUCKET_STEP_PX)
     plan = plan_request(request, files, components.tier)
     selectors = [one.face for one in speakers] or [request.shot.face]
-    faces = find_faces(files.whole.pixels, selectors, components.face_analyser())
+    faces = find_faces(files.whole.pixels, selectors, face_analyser())
     for face in faces:
         _check_suitability(files.whole, face)
     key = noise_key(files.whole.pixels, faces, files.voices)

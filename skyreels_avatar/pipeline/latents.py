@@ -12,6 +12,7 @@ from skyreels_avatar.pipeline.denoise import Sampling, denoise
 from skyreels_avatar.pipeline.encode import OpenShot, build_references
 from skyreels_avatar.pipeline.noise import segment_generator
 from skyreels_avatar.pipeline.persons import PersonMasks, person_mattes
+from skyreels_avatar.pipeline.store import WindowStore
 from skyreels_avatar.planning.segments import Segment, ShotPlan
 from skyreels_avatar.progress import Reporter
 from skyreels_avatar.references.picture import ShotReference
@@ -20,7 +21,6 @@ from skyreels_avatar.rig.renderer import ReferenceMotionVAE
 from skyreels_avatar.shapes import latent_frames
 from skyreels_avatar.spaces.rig_space import GroupSpace, MotionSpace
 from skyreels_avatar.spaces.video_space import PixelSpace
-from skyreels_avatar.workers.work_folder import WorkFolder
 
 _KEPT = 4  # a fill needs a key frame made two windows before it
 
@@ -99,7 +99,7 @@ class LatentMaker:
         components: Components,
         shot: EncodedShot,
         reporter: Reporter,
-        work: WorkFolder | None = None,
+        work: WindowStore | None = None,
         on_step: Callable[[int], None] | None = None,
     ):
         self._components, self._shot, self._reporter = components, shot, reporter

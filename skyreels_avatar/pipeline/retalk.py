@@ -16,6 +16,7 @@ from skyreels_avatar.faces.chooser import FaceChooser
 from skyreels_avatar.faces.region import box_of
 from skyreels_avatar.faces.scenes import Scene, watch
 from skyreels_avatar.faces.select import is_photo
+from skyreels_avatar.faces.start import face_analyser
 from skyreels_avatar.loading.components import Components
 from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.image import Portrait
@@ -164,7 +165,7 @@ def _watched(
     photo = Path(face).stat().st_mtime_ns if is_photo(face) and Path(face).is_file() else 0
     key = str(video.path), stat.st_mtime_ns, stat.st_size, face, photo
     if key not in _takes:
-        analyser = components.face_analyser()
+        analyser = face_analyser()
         choose = FaceChooser(face, analyser, video)
         look = None if components.occluder is None else components.occluder.look
         scenes = watch(iter(video), analyser, choose, _NUM_CROPS, on_frame, look)

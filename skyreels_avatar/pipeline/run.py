@@ -16,11 +16,11 @@ from skyreels_avatar.parallel import one_ahead, one_core_per_thread
 from skyreels_avatar.pipeline.encode import OpenShot
 from skyreels_avatar.pipeline.latents import EncodedShot, LatentMaker
 from skyreels_avatar.pipeline.stitch import stitch, write_piece
+from skyreels_avatar.pipeline.store import WindowStore
 from skyreels_avatar.planning.segments import Segment
 from skyreels_avatar.progress import Reporter
 from skyreels_avatar.references.picture import ShotReference
 from skyreels_avatar.request.script import GenerationRequest
-from skyreels_avatar.workers.work_folder import WorkFolder
 
 
 class AvatarPipeline:
@@ -66,7 +66,7 @@ class AvatarPipeline:
     def pieces(
         self,
         shot: EncodedShot,
-        work: WorkFolder,
+        work: WindowStore,
         reporter: Reporter,
         segments: Sequence[Segment],
     ) -> None:
@@ -96,7 +96,7 @@ class AvatarPipeline:
     def latents(
         self,
         shot: EncodedShot,
-        work: WorkFolder,
+        work: WindowStore,
         reporter: Reporter,
         segments: Sequence[Segment],
     ) -> None:
@@ -111,7 +111,7 @@ class AvatarPipeline:
         shot: EncodedShot,
         segments: Sequence[Segment],
         reporter: Reporter,
-        work: WorkFolder | None = None,
+        work: WindowStore | None = None,
     ) -> Iterator[tuple[Segment, Iterator[np.ndarray]]]:
         """Yield each window with its pictures (F, H, W, 3), a few at a time.
 

@@ -13,8 +13,8 @@ import torch
 from skyreels_avatar.faces.occluder import lay_back, picture_from_crop, without
 from skyreels_avatar.faces.scenes import Scene
 from skyreels_avatar.media.video import VideoReader
-from skyreels_avatar.pipeline.conditions import within_reach
 from skyreels_avatar.references.picture import frames_per_chunk, pieces, talking_box
+from skyreels_avatar.rig.apparent_motion import within_reach
 from skyreels_avatar.rig.coefficients import GROUP_SIZE, MOTION_INDEX, NUM_MOTION
 from skyreels_avatar.rig.fields import FaceShape
 from skyreels_avatar.rig.geometry import FaceFrame

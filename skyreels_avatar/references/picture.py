@@ -9,8 +9,8 @@ import torch.nn.functional as functional
 
 from skyreels_avatar.camera import ReferenceVideo
 from skyreels_avatar.faces.occluder import fill_behind, hidden_by, without
-from skyreels_avatar.pipeline.conditions import apparent_motion
 from skyreels_avatar.references.lighting import FrameLight, PictureLight
+from skyreels_avatar.rig.apparent_motion import apparent_motion
 from skyreels_avatar.rig.mouth import MouthLook
 from skyreels_avatar.rig.picture_edge import picture_edges
 from skyreels_avatar.rig.reference_clip import PictureDetail, as_pixels

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 
 from skyreels_avatar.parallel import ordered_map
-from skyreels_avatar.pipeline.conditions import control_latents, known_mask
 from skyreels_avatar.planning.segments import Segment, ShotPlan
 from skyreels_avatar.references.picture import ShotReference
 from skyreels_avatar.rig.renderer import ReferenceMotionVAE
 from skyreels_avatar.shapes import latent_frames
+from skyreels_avatar.spaces.known import control_latents, known_mask
 from skyreels_avatar.spaces.rig_decoder import Decoder, known_latents
 
 

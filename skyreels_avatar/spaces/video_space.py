@@ -19,10 +19,10 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from skyreels_avatar.pipeline.conditions import known_frames_mask
 from skyreels_avatar.planning.segments import Segment, ShotPlan
 from skyreels_avatar.references.picture import ShotReference
 from skyreels_avatar.spaces.colour import match_colour
+from skyreels_avatar.spaces.known import known_frames_mask
 
 _CHUNK = 8  # pictures
 

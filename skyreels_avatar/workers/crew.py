@@ -135,7 +135,9 @@ class RayCrew:
         self.num_workers = num_workers or int(ray.cluster_resources().get(kind, 0))
         if not self.num_workers:
             self.stop()
-            raise InputError(f"the Ray cluster has no {kind}; give another --address")
+            raise InputError(
+                f"the Ray cluster has no {kind}; give another address", parameter="address"
+            )
         self._actor = ray.remote(num_cpus=1, num_gpus=int(on_gpu), max_restarts=0)(_Actor)
         self._actors: dict[int, Any] = {}
         self._pending: dict[Any, int] = {}

@@ -23,7 +23,7 @@ from skyreels_avatar.errors import AvatarError, Cancelled, InputError
 from skyreels_avatar.workers.crew import Crew, LocalCrew, RayCrew
 
 if TYPE_CHECKING:
-    from skyreels_avatar.api.generation import Progress
+    from skyreels_avatar.progress import Progress
     from skyreels_avatar.request.script import GenerationRequest
 
 ENGINES = ("local", "ray")
@@ -122,8 +122,8 @@ class _Maker:
         self._open = -1
 
     def __call__(self, task: Task) -> int:
-        from skyreels_avatar.api.generation import ShotWorker
         from skyreels_avatar.request.script import GenerationRequest
+        from skyreels_avatar.workers.shot_worker import ShotWorker
 
         if self._open != task.shot:
             request = GenerationRequest.from_dict(self._requests[task.shot])
@@ -148,7 +148,7 @@ class _Pace:
         self._done += num_pictures
 
     def report(self) -> None:
-        from skyreels_avatar.api.generation import Progress
+        from skyreels_avatar.progress import Progress
 
         if self._on_progress is None:
             return
@@ -161,7 +161,8 @@ class _Pace:
 
 def _tasks(requests: Sequence[GenerationRequest], folder: Path) -> tuple[list[Task], int, int]:
     """Return what is to be done, and how many pictures are there of how many."""
-    from skyreels_avatar.api.generation import ShotWorker, check_output
+    from skyreels_avatar.media.video import check_output
+    from skyreels_avatar.workers.shot_worker import ShotWorker
 
     tasks: list[Task] = []
     found = total = 0
@@ -204,7 +205,7 @@ def _work_off(tasks: list[Task], crew: Crew, num_workers: int, pace: _Pace) -> N
                 if attempts[task] >= _ATTEMPTS:
                     raise AvatarError(
                         f"{_ATTEMPTS} workers died making window {task.windows[0]}; is there "
-                        "enough memory for so many? give fewer --workers"
+                        "enough memory for so many? give fewer workers"
                     )
                 waiting.insert(0, task)
                 opened.pop(answer.worker, None)

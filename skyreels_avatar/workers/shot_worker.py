@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
-from skyreels_avatar.loading.components import Components, load_components
+from skyreels_avatar.loading.components import Components
 from skyreels_avatar.pipeline.latents import EncodedShot
+from skyreels_avatar.pipeline.load import load_networks
 from skyreels_avatar.pipeline.retalk import open_any, read_any
 from skyreels_avatar.pipeline.run import AvatarPipeline
 from skyreels_avatar.planning.segments import ShotPlan
@@ -38,9 +39,7 @@ class ShotWorker:
         self._read = ReadFiles(request)
         files = read_any(request).heard()
         self._request = request
-        self._components = components or load_components(
-            request.tier, memory=request.memory, num_pixels=files.height * files.width
-        )
+        self._components = components or load_networks(request, files.height, files.width)
         self._opened = open_any(request, files, self._components, lambda: None)
         fingerprint = fingerprint_of(request, self._components)
         self._read.check()

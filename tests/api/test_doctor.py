@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 import subprocess
 import sys
@@ -13,8 +12,7 @@ import pytest
 from skyreels_avatar.api import doctor
 from skyreels_avatar.cli import app as cli
 from skyreels_avatar.errors import CheckpointError
-
-generation = importlib.import_module("skyreels_avatar.api.generation")
+from skyreels_avatar.loading import components
 
 
 def said(capsys, *arguments: str) -> tuple[int, str]:
@@ -100,7 +98,7 @@ def test_load_tells_whether_the_networks_can_be_loaded(monkeypatch, capsys, fail
         raise CheckpointError("damaged weights")
 
     if fails:
-        monkeypatch.setattr(generation, "load_components", missing)
+        monkeypatch.setattr(components, "load_components", missing)
     code, printed = said(capsys, "--load")
     assert code == fails
     assert ("damaged weights" if fails else "million parameters on cpu") in printed

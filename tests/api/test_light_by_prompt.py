@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import skyreels_avatar as sa
-from skyreels_avatar.api.generation import generate_request
 from skyreels_avatar.loading.components import load_components
 from skyreels_avatar.workers.fingerprint import fingerprint_of
+from skyreels_avatar.workers.shot import generate_request
 from tests.samples import write_portrait, write_voice
 from tests.tiny import write_tier
 

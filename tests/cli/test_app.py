@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from skyreels_avatar import __version__ as sa_version
+from skyreels_avatar import progress
 from skyreels_avatar.camera import MOVES, CameraMove
 from skyreels_avatar.cli import app as cli
 from skyreels_avatar.errors import AvatarError, Cancelled, CheckpointError, FaceError
-
-# The package's attribute of this name is the function.
-generation = importlib.import_module("skyreels_avatar.api.generation")
+from skyreels_avatar.pipeline import load
+from skyreels_avatar.workers import shot
 
 
 @pytest.fixture
@@ -28,14 +28,14 @@ def request_made(monkeypatch):
 
     def make(request, on_progress=None, components=None, work_folder=None):
         for done in (0, 5, 10):
-            on_progress(generation.Progress("denoise", done, 10, 1.5))
+            on_progress(progress.Progress("denoise", done, 10, 1.5))
         requests.append(request)
-        return generation.GenerationResult(
+        return shot.GenerationResult(
             request.output, 250, 25.0, 512, 384, 10.0, {"load": 1.0, "total": 12.3}, 900.0,
             (1.0, 2.0, 3.0, 4.0), (),
         )  # fmt: skip
 
-    monkeypatch.setattr(generation, "generate_request", make)
+    monkeypatch.setattr(shot, "generate_request", make)
     return requests
 
 
@@ -89,7 +89,7 @@ def test_errors_are_one_line_and_an_exit_code(monkeypatch, capsys, error, code):
     def fail(*_, **__):
         raise error
 
-    monkeypatch.setattr(generation, "generate_request", fail)
+    monkeypatch.setattr(shot, "generate_request", fail)
     assert cli.run(["generate", "--image", "p.png", "--audio", "a.wav"]) == code
     printed = capsys.readouterr()
     assert printed.out == ""
@@ -104,7 +104,7 @@ def test_the_option_of_a_parameter_that_an_error_asks_for_is_named(monkeypatch, 
     def fail(*_, **__):
         raise FaceError("choose another face", parameter="face")
 
-    monkeypatch.setattr(generation, "generate_request", fail)
+    monkeypatch.setattr(shot, "generate_request", fail)
     assert cli.run(["generate", "--image", "p.png", "--audio", "a.wav"]) == 2
     assert capsys.readouterr().err == "error: choose another face (--face)\n"
 
@@ -113,7 +113,7 @@ def test_verbose_shows_where_an_error_came_from(monkeypatch, capsys):
     def fail(*_, **__):
         raise RuntimeError("deep inside")
 
-    monkeypatch.setattr(generation, "generate_request", fail)
+    monkeypatch.setattr(shot, "generate_request", fail)
     assert cli.run(["--verbose", "generate", "--image", "p.png", "--audio", "a.wav"]) == 1
     assert "Traceback" in capsys.readouterr().err
 
@@ -146,7 +146,7 @@ def test_plan_counts_without_weights(picture_file, sound_file, capsys, monkeypat
     def forbidden(*_, **__):
         raise AssertionError("plan must not load weights")
 
-    monkeypatch.setattr(generation, "load_components", forbidden)
+    monkeypatch.setattr(load, "load_components", forbidden)
     line = ["plan", "--image", str(picture_file), "--audio", str(sound_file), "--size", "128x128"]
     assert cli.run(line) == 0
     assert "128x128, 25 frames at 25 fps" in capsys.readouterr().out
@@ -196,7 +196,7 @@ def make(request, on_progress=None, work_folder=None):
             writer.write(np.zeros((5, 64, 64, 3), np.uint8))
             print("writing", flush=True)
             time.sleep(0.05)
-sys.modules["skyreels_avatar.api.generation"] = types.SimpleNamespace(generate_request=make)
+sys.modules["skyreels_avatar.workers.shot"] = types.SimpleNamespace(generate_request=make)
 sys.exit(cli.run(["generate", "--image", "p.png", "--audio", "a.wav", "--output", sys.argv[1]]))
 """
     root = Path(__file__).resolve().parents[2]
@@ -285,7 +285,7 @@ def make(request, on_progress=None, work_folder=None):
     Path(request.output).write_bytes(b"video")
     return types.SimpleNamespace(path=request.output, width=2, height=2, num_frames=1, fps=25.0,
                                  duration_s=0.04, num_found=0, seconds={"total": 1.0})
-sys.modules["skyreels_avatar.api.generation"] = types.SimpleNamespace(generate_request=make)
+sys.modules["skyreels_avatar.workers.shot"] = types.SimpleNamespace(generate_request=make)
 cli.main(["generate", "--image", "p.png", "--audio", "a.wav", "--output", sys.argv[1]])
 """
     root = Path(__file__).resolve().parents[2]

@@ -1,12 +1,13 @@
-"""Networks that look at pictures start beside the reading of weights, once for all."""
+"""Networks that look at pictures are started once for all."""
 
 from __future__ import annotations
 
 from skyreels_avatar.faces.hands import hand_network
 from skyreels_avatar.faces.matte import segmenter
-from skyreels_avatar.loading.components import load_components
+from skyreels_avatar.faces.start import face_analyser, start_networks
 
 
-def test_after_loading_nothing_is_left_to_start() -> None:
-    load_components("nano")
+def test_after_the_start_nothing_is_left_to_load() -> None:
+    start_networks()
     assert hand_network.cache_info().currsize == segmenter.cache_info().currsize == 1
+    assert face_analyser() is face_analyser()

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from skyreels_avatar.faces.template import synthetic_landmarks
-from skyreels_avatar.pipeline.conditions import apparent_motion, control_latents, known_mask
+from skyreels_avatar.rig.apparent_motion import apparent_motion
 from skyreels_avatar.rig.coefficients import MOTION_INDEX
+from skyreels_avatar.spaces.known import control_latents, known_mask
 
 
 @pytest.fixture

@@ -7,9 +7,10 @@ import torch
 
 from skyreels_avatar.flow import make_sigmas
 from skyreels_avatar.models.transformer import AvatarTransformer3DModel
-from skyreels_avatar.pipeline.conditions import Conditions, known_mask
+from skyreels_avatar.pipeline.conditions import Conditions
 from skyreels_avatar.pipeline.denoise import Sampling, _Guidance, denoise
 from skyreels_avatar.pipeline.noise import segment_generator
+from skyreels_avatar.spaces.known import known_mask
 
 
 def make_conditions(num_known: int = 2, num_latents: int = 5) -> Conditions:

@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import skyreels_avatar as sa
-from skyreels_avatar.api.generation import generate_request
 from skyreels_avatar.camera import CameraMove
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.loading.components import load_components
@@ -31,6 +30,7 @@ from skyreels_avatar.planning.keyframes import (
 from skyreels_avatar.planning.segments import plan_shot
 from skyreels_avatar.progress import Reporter
 from skyreels_avatar.request.script import CameraKeyframe
+from skyreels_avatar.workers.shot import generate_request
 from tests.conftest import ROOT
 from tests.samples import write_portrait, write_voice
 from tests.tiny import write_tier

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 import skyreels_avatar as sa
-from skyreels_avatar.api.generation import generate_request
 from skyreels_avatar.errors import AvatarError, Cancelled, FaceError, InputError, MissingExtraError
 from skyreels_avatar.workers import crew, farm
 from skyreels_avatar.workers.crew import Answer, LocalCrew
+from skyreels_avatar.workers.shot import generate_request
 from tests.samples import write_portrait, write_voice
 from tests.tiny import write_tier
 

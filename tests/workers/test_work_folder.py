@@ -20,11 +20,11 @@ import pytest
 import torch
 
 import skyreels_avatar as sa
-from skyreels_avatar.api.generation import generate_request
 from skyreels_avatar.errors import Cancelled, InputError
 from skyreels_avatar.loading.components import load_components
 from skyreels_avatar.planning.segments import plan_shot
 from skyreels_avatar.workers.fingerprint import fingerprint_of
+from skyreels_avatar.workers.shot import generate_request
 from skyreels_avatar.workers.work_folder import WorkFolder
 from tests.samples import write_portrait, write_voice
 from tests.tiny import write_tier
@@ -205,7 +205,7 @@ def test_a_picture_that_is_swapped_while_it_is_in_use_is_not_kept_under_its_name
     files, tmp_path, monkeypatch
 ):
     """The fingerprint was made of the file after it was read: the wrong person's frames stayed."""
-    generation = importlib.import_module("skyreels_avatar.api.generation")
+    generation = importlib.import_module("skyreels_avatar.workers.shot")
     image, work = tmp_path / "p.png", tmp_path / "work"
     image.write_bytes(files[0].read_bytes())
     read = generation.read_any

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from skyreels_avatar.api.preview import estimate, write_reference
 from skyreels_avatar.errors import Cancelled, InputError
 from skyreels_avatar.media import Portrait, VideoReader
+from skyreels_avatar.pipeline.preview import estimate, write_reference
 from skyreels_avatar.request.script import GenerationRequest, Shot
 
 

@@ -8,9 +8,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from skyreels_avatar.apps import model_hub
 from skyreels_avatar.cli import app as cli
 from skyreels_avatar.errors import AvatarError, InputError
+from skyreels_avatar.loading import model_hub
 from skyreels_avatar.loading.tiers import MODELS_VARIABLE
 
 huggingface_hub = pytest.importorskip("huggingface_hub", reason="the studio extra is not installed")

@@ -1,1 +1,0 @@
-"""Doors beside the command line."""

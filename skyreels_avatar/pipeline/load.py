@@ -1,0 +1,20 @@
+"""The networks of a shot: those of its tier, and those that look at its picture."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from skyreels_avatar.faces.start import start_networks
+from skyreels_avatar.loading.components import Components, load_components
+from skyreels_avatar.request.script import GenerationRequest
+
+
+def load_networks(request: GenerationRequest, height: int, width: int) -> Components:
+    """Return the networks of a request's tier, and start beside them those of faces.
+
+    Args:
+        height, width: of the video, for which memory has to be left.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(start_networks)  # what fails there fails again where it is used
+        return load_components(request.tier, memory=request.memory, num_pixels=height * width)
