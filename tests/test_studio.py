@@ -17,7 +17,6 @@ pytest.importorskip("transformers", reason="the studio extra is not installed")
 pytest.importorskip("accelerate", reason="the studio extra is not installed")
 
 from diffusers import AutoencoderKLWan
-from tests.checkpoints.public_files import to_public, write_pickled
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
@@ -43,6 +42,7 @@ from skyreels_avatar.loading.tiers import MODELS_VARIABLE, load_tier
 from skyreels_avatar.models.audio_projector import AudioProjector
 from skyreels_avatar.models.camera_controlnet import CameraControlNet
 from skyreels_avatar.models.transformer import AvatarTransformer3DModel
+from tests.loading.checkpoints.public_files import to_public, write_pickled
 from tests.processes import run_together
 from tests.samples import write_pair, write_portrait, write_voice
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from tests.test_retalking import retalked, source_of
 
 import skyreels_avatar as sa
 from skyreels_avatar.faces.analyser import FaceAnalyser
+from tests.api.test_retalking import retalked, source_of
 from tests.samples import write_voice
 
 NUM_FRAMES = 30
