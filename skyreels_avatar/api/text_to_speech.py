@@ -1,4 +1,4 @@
-"""Text to speech as files: what `skyreels-avatar speak` and `voices` do."""
+"""The public verbs `speak` and `voices`: text to speech as files."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def speak(
         voice: a name that `voices` returns.
         speed: 0.5 to 2.5 times the voice's own.
         pitch: 0 (low) to 100 (high); 50 is the voice's own.
-        subtitles: .srt, .vtt, .lrc or .json; "srt" alone means beside the sound. None writes none.
+        subtitles: .srt, .vtt, .lrc or .json; "srt" alone names it after the sound. None = none.
 
     Raises:
         InputError: something given cannot be used.

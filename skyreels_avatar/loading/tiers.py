@@ -50,6 +50,15 @@ class WeightFiles:
     light: str = ""
     occluder: str = ""
 
+    def paths(self) -> list[Path]:
+        """Return the files and folders of all parts."""
+        return [
+            Path(path)
+            for given in vars(self).values()
+            for path in (given if isinstance(given, (list, tuple)) else [given])
+            if path
+        ]
+
 
 @dataclass(frozen=True)
 class Tier:

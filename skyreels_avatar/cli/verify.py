@@ -1,14 +1,14 @@
-"""`skyreels-avatar verify`: who made a video and of what, and whether it is as it was signed."""
+"""`skyreels-avatar verify`: who made a video, from what, and whether it is as it was signed."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from skyreels_avatar.cli.console import print_output
+from skyreels_avatar.cli.console import print_json, print_output
+from skyreels_avatar.cli.options import AsJson
 
 if TYPE_CHECKING:
     from skyreels_avatar.provenance.verification import VerificationResult
@@ -20,28 +20,23 @@ _STATES = {
 }
 
 
-def register_verify_command(app: typer.Typer) -> None:
-    """Add the command to the command line."""
-    app.command(name="verify")(verify_command)
-
-
 def verify_command(
-    videos: Annotated[list[Path], typer.Argument(metavar="VIDEO...", help="Videos to verify.")],
+    videos: Annotated[list[Path], typer.Argument(metavar="VIDEO", help="Videos to verify.")],
     trust: Annotated[
         Path | None,
-        typer.Option(help="A PEM file with the certificates of the authorities that you trust."),
+        typer.Option(help="A PEM file with the certificates of the authorities you trust."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one list.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Say who made a video and of what, and whether it is as it was signed.
+    """Say who made a video, from what, and whether it is as it was signed. With --json, one list.
 
-    The exit code is 0 if all are intact, 1 if one was changed or is not signed.
+    The exit code is 0 if all videos are intact, 1 if one was changed or is not signed.
     """
     from skyreels_avatar.provenance.verification import verify
 
     results = [verify(video, trust=trust) for video in videos]
     if as_json:
-        print_output(json.dumps([result.to_dict() for result in results], indent=2))
+        print_json([result.to_dict() for result in results])
     else:
         print_output("\n".join(line for result in results for line in _lines(result)))
     if not all(result.ok for result in results):
