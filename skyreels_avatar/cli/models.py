@@ -35,8 +35,9 @@ def models_list_command(as_json: AsJson = False) -> None:
     table = Table(box=None, pad_edge=False)
     table.add_column("name", no_wrap=True)
     table.add_column("GB", justify="right")
-    for title in ("license", "used for", "here"):
-        table.add_column(title)
+    table.add_column("license", no_wrap=True)
+    table.add_column("used for")
+    table.add_column("here")
     for model in MODELS:
         here = "yes" if is_here(model) else ""
         table.add_row(model.name, f"{model.size_gb:.1f}", model.licence, Text(model.fills), here)

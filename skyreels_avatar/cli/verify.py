@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,7 @@ from skyreels_avatar.cli.options import AsJson
 if TYPE_CHECKING:
     from skyreels_avatar.provenance.verification import VerificationResult
 
+_COLUMNS, _MARGIN = 80, 14
 _STATES = {
     "intact": "intact: as it was signed",
     "tampered": "TAMPERED: changed since it was signed",
@@ -53,6 +55,15 @@ def _lines(result: VerificationResult) -> list[str]:
         rows["made with"] += f", tier {result.tier}, seed {result.seed}"
     rows["actions"] = ", ".join((*result.actions, *result.source_types))
     lines = [f"{result.path}: {rows.pop('')}"]
-    lines += [f"  {name:10}{text}" for name, text in rows.items() if text]
-    return lines + [f"  {one.get('role', ''):10}SHA-256 {one.get('sha256', '')}"
-                    for one in result.inputs]  # fmt: skip
+    for name, text in rows.items():
+        lines += _row(name, text) if text else ()
+    if result.inputs:
+        lines += _row("made from", "files with these SHA-256 hashes:")
+    for one in result.inputs:
+        lines += _row(f"  {one.get('role', '')}", one.get("sha256", ""))
+    return lines
+
+
+def _row(name: str, text: str) -> list[str]:
+    first, *others = textwrap.wrap(text, _COLUMNS - _MARGIN, break_on_hyphens=False) or [""]
+    return [f"  {name:{_MARGIN - 2}}{first}", *(f"{'':{_MARGIN}}{line}" for line in others)]

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 import skyreels_avatar as sa
-from skyreels_avatar.cli import app as cli
+from skyreels_avatar import cli
 from skyreels_avatar.errors import Cancelled, ScriptError
 from skyreels_avatar.film import preview
 from skyreels_avatar.film.preview import describe_camera, plan_script, write_animatic
