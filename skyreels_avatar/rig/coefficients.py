@@ -1,4 +1,4 @@
-"""The motion numbers of a talking head: their names, groups and units.
+"""The rig coefficients of a talking head: their names, groups and units.
 
 A clip is described, frame by frame, by how the person differs from the reference picture:
 four groups of eight numbers. `rest` of every number but `lip_gap` is 0 = as in the reference.

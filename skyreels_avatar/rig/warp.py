@@ -1,4 +1,4 @@
-"""Backward warps of a face: from motion numbers to where each pixel of the output looks.
+"""Backward warps of a face: from rig coefficients to where each pixel of the output looks.
 
 Order in the picture's own time: lids and irises move, then expression and jaw (two layers), then
 the head. A pixel is undone in the opposite order. The smooth parts are inverted on a coarse grid
@@ -33,9 +33,9 @@ from skyreels_avatar.rig.geometry import (
     interpolate_columns,
     smoothstep,
 )
-from skyreels_avatar.rig.picture_edge import held_inside
-from skyreels_avatar.rig.reference_clip import ReferenceClip, detail_place, enlarge, follows
-from skyreels_avatar.rig.secondary_motion import swing_field
+from skyreels_avatar.rig.picture_edge import keep_inside_picture
+from skyreels_avatar.rig.reference_clip import ReferenceClip, detail_place, enlarge, follows_head
+from skyreels_avatar.rig.secondary_motion import trailing_field
 
 # What may move: left, top, right, bottom in face coordinates. Nothing outside ever changes.
 FIELD_BOX = (-1.0, -1.35, 1.0, 0.9)
@@ -98,7 +98,7 @@ class CoarseWarp:
         window = field_window(nodes, clip.region)[:, None].expand(len(self.both), -1, -1, -1)
         found = _sample(torch.cat([self.both, window], 1), knots)
         if detail is not None:
-            found[:, :2] *= follows(detail, lattice.permute(0, 3, 1, 2))
+            found[:, :2] *= follows_head(detail, lattice.permute(0, 3, 1, 2))
         looked = frame.to_pixels(knots + found[:, :2].permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
         maps = [looked, found[:, 2:]]
         if detail is not None:
@@ -161,14 +161,14 @@ def coarse_warp(
     common = face_field(points, shape, values)
     swing = 0.0
     if trail is not None:
-        swing = swing_field(points, depth, weight, shape, values, trail)
+        swing = trailing_field(points, depth, weight, shape, values, trail)
     moves = []
     for layer in (UPPER, LOWER):
         move = mouth_field(points, shape, values, layer) + common
         turned = head_field(points + move, depth, weight, shape, values)
-        moves.append(move + held_inside(turned + swing, points, edges))
+        moves.append(move + keep_inside_picture(turned + swing, points, edges))
     turned = head_field(points, depth + TEETH_BEHIND_LIPS, weight, shape, values)
-    moves.append(held_inside(turned, points, edges))
+    moves.append(keep_inside_picture(turned, points, edges))
     inverted = []
     for move in moves:
         forward = (move * window[..., None]).transpose(1, 2).unflatten(2, (rows, columns))
@@ -214,7 +214,7 @@ def lip_line(columns: torch.Tensor, shape: FaceShape, values: MotionValues) -> t
     return (upper + upper_move + lower + lower_move) / 2
 
 
-def undo_eyes(
+def undo_eye(
     points: torch.Tensor, eye: int, shape: FaceShape, values: MotionValues
 ) -> torch.Tensor:
     """Return where points near one eye look in the picture at rest.

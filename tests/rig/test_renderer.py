@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from skyreels_avatar.faces.template import synthetic_landmarks
 from skyreels_avatar.rig import reference_clip
 from skyreels_avatar.rig.coefficients import MOTION_INDEX, MOTION_NAMES, MOTION_RANGE, NUM_MOTION
+from skyreels_avatar.rig.face_rig import FaceRig, complete_blinks
 from skyreels_avatar.rig.fields import (
     LOWER,
     UPPER,
@@ -25,9 +26,8 @@ from skyreels_avatar.rig.fields import (
 )
 from skyreels_avatar.rig.geometry import EYES, FaceFrame, lip_gap
 from skyreels_avatar.rig.reference_clip import PictureDetail, ReferenceClip, as_pixels
-from skyreels_avatar.rig.renderer import ReferenceMotionVAE, shut_lids
-from skyreels_avatar.rig.secondary_motion import trailing
-from skyreels_avatar.rig.warp import FIELD_BOX, coarse_warp, undo_eyes
+from skyreels_avatar.rig.secondary_motion import delay_head
+from skyreels_avatar.rig.warp import FIELD_BOX, coarse_warp, undo_eye
 
 HEIGHT, WIDTH = 300, 280
 
@@ -43,9 +43,9 @@ def shape(landmarks: torch.Tensor) -> FaceShape:
 
 
 @pytest.fixture(scope="module")
-def vae() -> ReferenceMotionVAE:
+def vae() -> FaceRig:
     torch.manual_seed(0)
-    return ReferenceMotionVAE(encoder_dim=16).eval()
+    return FaceRig(encoder_dim=16).eval()
 
 
 def smooth_picture(num_frames: int) -> torch.Tensor:
@@ -69,7 +69,7 @@ def motion_of(**numbers: float) -> torch.Tensor:
     return motion
 
 
-def clip_of(vae: ReferenceMotionVAE, landmarks: torch.Tensor, num_frames: int) -> ReferenceClip:
+def clip_of(vae: FaceRig, landmarks: torch.Tensor, num_frames: int) -> ReferenceClip:
     frames = smooth_picture(num_frames)
     look = vae.look_of(frames[0], landmarks)
     stack = landmarks.expand(num_frames, -1, -1)
@@ -81,35 +81,35 @@ def difference(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
     return (first.float() - second.float()).abs() / 255
 
 
-def test_packing_motion_into_latents_is_undone_exactly(vae: ReferenceMotionVAE) -> None:
+def test_packing_motion_into_latents_is_undone_exactly(vae: FaceRig) -> None:
     motion = random_motion(2 * 13, seed=3).reshape(2, 13, NUM_MOTION)
-    latents = vae.encode_motion(motion)
+    latents = vae.pack(motion)
     assert latents.shape == (2, 32, 4, 1, 4)
-    torch.testing.assert_close(vae.decode_motion(latents), motion, atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(vae.unpack(latents), motion, atol=1e-6, rtol=1e-5)
 
 
-def test_a_clip_that_is_not_one_plus_four_k_frames_is_refused(vae: ReferenceMotionVAE) -> None:
+def test_a_clip_that_is_not_one_plus_four_k_frames_is_refused(vae: FaceRig) -> None:
     with pytest.raises(ValueError, match="1 \\+ 4k"):
-        vae.encode_motion(torch.zeros(1, 12, NUM_MOTION))
+        vae.pack(torch.zeros(1, 12, NUM_MOTION))
 
 
 def test_slow_movements_go_on_from_what_is_known_and_lips_are_left_alone(
-    vae: ReferenceMotionVAE,
+    vae: FaceRig,
 ) -> None:
     motion = 0.1 * torch.randn(1, 49, NUM_MOTION, generator=torch.Generator().manual_seed(2))
-    joined = vae.decode_motion(vae.joined(vae.encode_motion(motion), 9))
+    joined = vae.unpack(vae.blend_at_joins(vae.pack(motion), 9))
     torch.testing.assert_close(joined[:, :9], motion[:, :9])
     torch.testing.assert_close(joined[:, 33:], motion[:, 33:])
     torch.testing.assert_close(joined[..., :10], motion[..., :10])
     heading = 2 * motion[:, 8, 10:] - motion[:, 7, 10:]
     torch.testing.assert_close(joined[:, 9, 10:], heading)
-    alone = vae.decode_motion(vae.joined(vae.encode_motion(motion), 1))
+    alone = vae.unpack(vae.blend_at_joins(vae.pack(motion), 1))
     torch.testing.assert_close(alone[:, 1, 10:], motion[:, 0, 10:])
 
 
-def test_slow_movements_run_into_what_is_known_at_the_end(vae: ReferenceMotionVAE) -> None:
+def test_slow_movements_run_into_what_is_known_at_the_end(vae: FaceRig) -> None:
     motion = 0.1 * torch.randn(1, 65, NUM_MOTION, generator=torch.Generator().manual_seed(2))
-    joined = vae.decode_motion(vae.joined(vae.encode_motion(motion), 9, 4))
+    joined = vae.unpack(vae.blend_at_joins(vae.pack(motion), 9, 4))
     torch.testing.assert_close(joined[:, 61:], motion[:, 61:])
     torch.testing.assert_close(joined[:, 60, 10:], 2 * motion[:, 61, 10:] - motion[:, 62, 10:])
     torch.testing.assert_close(joined[:, 9, 10:], 2 * motion[:, 8, 10:] - motion[:, 7, 10:])
@@ -117,12 +117,12 @@ def test_slow_movements_run_into_what_is_known_at_the_end(vae: ReferenceMotionVA
     torch.testing.assert_close(joined[:, 34:36], motion[:, 34:36])
 
 
-def test_tremor_is_taken_out_and_nods_stay(vae: ReferenceMotionVAE) -> None:
+def test_tremor_is_taken_out_and_nods_stay(vae: FaceRig) -> None:
     generator = torch.Generator().manual_seed(2)
     time_s = torch.arange(49) / 25
     nod = 0.1 * torch.sin(2 * torch.pi * 2 * time_s)[None, :, None].expand(1, -1, NUM_MOTION)
     noise = 0.01 * torch.randn(1, 49, NUM_MOTION, generator=generator)
-    steady = vae.decode_motion(vae.steadied(vae.encode_motion(nod + noise), 9))
+    steady = vae.unpack(vae.smooth(vae.pack(nod + noise), 9))
     torch.testing.assert_close(steady[:, :9], (nod + noise)[:, :9])
     torch.testing.assert_close(steady[..., :12], (nod + noise)[..., :12])
     left = (steady - nod)[:, 9:, 12:].diff(dim=1).diff(dim=1)
@@ -135,7 +135,7 @@ def test_a_sampled_blink_shuts_the_eyes_and_nothing_else_changes() -> None:
     motion = torch.zeros(4, NUM_MOTION)
     motion[:, 8:10] = torch.tensor([0.0, 0.3, 0.8, 1.0])[:, None]
     motion[:, 0] = 0.05
-    shut = shut_lids(motion)
+    shut = complete_blinks(motion)
     torch.testing.assert_close(shut[:, 8], shut[:, 9])
     assert shut[0, 8] == 0 and shut[2, 8] == 1 and shut[3, 8] == 1
     assert 0.2 < float(shut[1, 8]) < 0.4
@@ -144,7 +144,7 @@ def test_a_sampled_blink_shuts_the_eyes_and_nothing_else_changes() -> None:
 
 
 def test_the_motion_of_the_reference_gives_the_reference(
-    vae: ReferenceMotionVAE, landmarks: torch.Tensor
+    vae: FaceRig, landmarks: torch.Tensor
 ) -> None:
     clip = clip_of(vae, landmarks, 2)
     frames, _ = vae.render(vae.reference_motion(clip.landmarks), clip)
@@ -152,7 +152,7 @@ def test_the_motion_of_the_reference_gives_the_reference(
 
 
 def test_an_open_mouth_of_the_reference_is_kept_at_rest(
-    vae: ReferenceMotionVAE, landmarks: torch.Tensor
+    vae: FaceRig, landmarks: torch.Tensor
 ) -> None:
     opened = landmarks.clone()
     shape = FaceShape.of(FaceFrame.of(landmarks[None]).points)
@@ -167,7 +167,7 @@ def test_an_open_mouth_of_the_reference_is_kept_at_rest(
 
 
 def test_a_shut_mouth_shows_nothing_of_its_inside(
-    vae: ReferenceMotionVAE, landmarks: torch.Tensor, shape: FaceShape
+    vae: FaceRig, landmarks: torch.Tensor, shape: FaceShape
 ) -> None:
     motion = random_motion(8, seed=5)
     motion[:, MOTION_INDEX["lip_gap"]] = 0.0
@@ -217,7 +217,7 @@ def test_the_backward_warp_undoes_the_forward_fields(shape: FaceShape) -> None:
 
 
 def test_motion_fades_to_nothing_at_the_border_of_the_matte(
-    vae: ReferenceMotionVAE, landmarks: torch.Tensor
+    vae: FaceRig, landmarks: torch.Tensor
 ) -> None:
     clip = clip_of(vae, landmarks, 3)
     frames, matte = vae.render(random_motion(3, seed=11), clip)
@@ -229,7 +229,7 @@ def test_motion_fades_to_nothing_at_the_border_of_the_matte(
 
 @pytest.mark.parametrize("with_detail", [False, True])
 def test_opencv_draws_what_pytorch_draws(
-    vae: ReferenceMotionVAE, landmarks: torch.Tensor, with_detail: bool, monkeypatch
+    vae: FaceRig, landmarks: torch.Tensor, with_detail: bool, monkeypatch
 ) -> None:
     """On a CPU positions are rounded to 1/32 of a pixel; nothing else differs."""
     clip = clip_of(vae, landmarks, 2)
@@ -252,21 +252,19 @@ def test_opencv_draws_what_pytorch_draws(
 
 
 def test_fractional_positions_lie_between_their_neighbours(
-    vae: ReferenceMotionVAE, landmarks: torch.Tensor
+    vae: FaceRig, landmarks: torch.Tensor
 ) -> None:
     motion = torch.zeros(1, 5, NUM_MOTION)
     motion[0, :, MOTION_INDEX["shift_x"]] = torch.linspace(0, 0.08, 5)
-    latents = vae.encode_motion(motion)
+    latents = vae.pack(motion)
     clip = clip_of(vae, landmarks, 1)
     half = ReferenceClip(clip.frames, clip.landmarks, torch.tensor([1.5]), clip.look)
     asked = motion[0, 1:3].mean(0, keepdim=True)
-    late = trailing(motion)[0, 1:3].mean(0, keepdim=True)
+    late = delay_head(motion)[0, 1:3].mean(0, keepdim=True)
     torch.testing.assert_close(vae.decode(latents, half)[0], vae.render(asked, clip, late)[0])
 
 
-def test_the_crop_box_holds_all_that_may_change(
-    vae: ReferenceMotionVAE, landmarks: torch.Tensor
-) -> None:
+def test_the_crop_box_holds_all_that_may_change(vae: FaceRig, landmarks: torch.Tensor) -> None:
     left, top, right, bottom = vae.crop_box(landmarks[None])
     _, matte = vae.render(random_motion(1), clip_of(vae, landmarks, 1))
     rows, columns = matte[0, 0].nonzero(as_tuple=True)
@@ -275,11 +273,11 @@ def test_the_crop_box_holds_all_that_may_change(
 
 
 def test_the_encoder_gives_latents_of_the_clip_s_length(
-    vae: ReferenceMotionVAE, landmarks: torch.Tensor
+    vae: FaceRig, landmarks: torch.Tensor
 ) -> None:
     latents = vae.encode(landmarks.expand(9, -1, -1), landmarks)
     assert latents.shape == (1, 32, 3, 1, 4)
-    assert float(vae.decode_motion(latents)[0, :, 0].std()) < 1e-6
+    assert float(vae.unpack(latents)[0, :, 0].std()) < 1e-6
 
 
 def test_a_lid_unfolds_above_the_lashes_and_stays_below_the_brow(shape: FaceShape) -> None:
@@ -289,7 +287,7 @@ def test_a_lid_unfolds_above_the_lashes_and_stays_below_the_brow(shape: FaceShap
     shut = MotionValues(motion_of(blink_r=1.0))
     down = torch.linspace(-0.02, 0.12, 400)[:, None] * torch.tensor([0.0, 1.0])
     column = (fold + down)[None]
-    looked = undo_eyes(column, 0, shape, shut)[0]
+    looked = undo_eye(column, 0, shape, shut)[0]
 
     def lands(point: torch.Tensor) -> float:
         """Return how far a point of the open eye has come down."""
@@ -310,7 +308,7 @@ def test_the_lid_of_a_large_drawn_eye_is_lined_with_skin(shape: FaceShape) -> No
     large = dataclasses.replace(shape, points=points)
     top, bottom = points[0, upper[3], :2], points[0, lower[3], :2]
     column = torch.lerp(top, bottom, torch.linspace(0.05, 0.8, 40)[:, None])[None]
-    shut = undo_eyes(column, 0, large, MotionValues(motion_of(blink_r=1.0)))[0]
+    shut = undo_eye(column, 0, large, MotionValues(motion_of(blink_r=1.0)))[0]
     assert bool((shut[:, 1] > bottom[1]).all())  # skin from below, no row of the open eye
-    opened = undo_eyes(column, 0, large, MotionValues(motion_of()))
+    opened = undo_eye(column, 0, large, MotionValues(motion_of()))
     torch.testing.assert_close(opened, column)

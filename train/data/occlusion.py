@@ -12,8 +12,8 @@ import torch
 
 from skyreels_avatar.faces.occluder import CROP_PX, SIDE, cut_crop, picture_from_crop
 from skyreels_avatar.rig.coefficients import MOTION_INDEX
+from skyreels_avatar.rig.face_rig import FaceRig
 from skyreels_avatar.rig.reference_clip import ReferenceClip, as_pixels
-from skyreels_avatar.rig.renderer import ReferenceMotionVAE
 from train.data.simulate.drawing import FINE
 from train.data.simulate.face_looks import change_look
 from train.data.simulate.occluders import draw_occluder
@@ -51,7 +51,7 @@ def face_crops(faces: list[FacePicture], cache: Path) -> FaceCrops:
     """Return the crops of all portraits, each as it is and once more with its mouth open."""
     if not cache.is_file():
         cut = [crop_of(face) for face in faces]
-        vae = ReferenceMotionVAE()
+        vae = FaceRig()
         rng = np.random.default_rng(0)
         spoken = [(_opened(vae, *crop[:2], rng), *crop[1:]) for crop in cut]
         crops = FaceCrops(*(np.stack(values) for values in zip(*cut, *spoken)))
@@ -76,7 +76,7 @@ def crop_of(face: FacePicture) -> tuple[np.ndarray, ...]:
 
 @torch.no_grad()
 def _opened(
-    vae: ReferenceMotionVAE, pixels: np.ndarray, points: np.ndarray, rng: np.random.Generator
+    vae: FaceRig, pixels: np.ndarray, points: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
     """Return a face with its mouth open and its head turned, as the decoder draws it."""
     landmarks = torch.from_numpy(points)

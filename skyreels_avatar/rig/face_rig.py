@@ -1,6 +1,6 @@
 """The reference-conditioned video VAE: latents say how a clip differs from its reference video.
 
-Latents are 32 motion numbers a frame, four frames to a latent frame (the first frame alone), in
+Latents are 32 rig coefficients a frame, four frames to a latent frame (the first frame alone), in
 four groups that form the width axis. The decoder is structured: it turns the numbers into
 backward flows over the reference (landmark-placed fields, two layers that part at the lips), and
 invents only what the reference does not show: the inside of the mouth.
@@ -25,7 +25,7 @@ from skyreels_avatar.rig.coefficients import (
     NUM_MOTION,
 )
 from skyreels_avatar.rig.curves import Box, box_pixels, coverage, pixel_box, refine
-from skyreels_avatar.rig.eye_finder import EyeFinder, with_true_eyes
+from skyreels_avatar.rig.eye_finder import EyeFinder, correct_eyes
 from skyreels_avatar.rig.fields import (
     LOWER,
     UPPER,
@@ -58,30 +58,32 @@ from skyreels_avatar.rig.reference_clip import (
     mix_detail,
     sample_clip,
     sample_frames,
+    soften_streaks,
     stretched_rows,
-    without_streaks,
 )
-from skyreels_avatar.rig.secondary_motion import trailing
-from skyreels_avatar.rig.source_teeth import OwnMouth
+from skyreels_avatar.rig.secondary_motion import delay_head
+from skyreels_avatar.rig.source_teeth import SourceTeeth
 from skyreels_avatar.rig.warp import (
     FIELD_BOX,
     CoarseWarp,
     Lookup,
     coarse_warp,
     lip_line,
-    undo_eyes,
+    undo_eye,
 )
 
 TIME_FACTOR = 4
 LIDS = slice(MOTION_INDEX["blink_r"], MOTION_INDEX["blink_l"] + 1)
-FIRST_SLOW = LIDS.stop  # motion numbers after the mouth and the lids move without jerks
+FIRST_SLOW = LIDS.stop  # rig coefficients after the mouth and the lids move without jerks
 FIRST_STEADY = MOTION_INDEX["brow_r"]  # and all that follow do not jump either
 JOINING_FRAMES = 24
 JAW_OF_GAP = 0.7  # of the lip gap: how far the jaw drops
 
 
-class ReferenceMotionVAE(ModelMixin, ConfigMixin):
+class FaceRig(ModelMixin, ConfigMixin):
     """Encode clips to motion latents and decode motion latents over a reference video."""
+
+    former_names = ("ReferenceMotionVAE",)  # in the headers of earlier weight files
 
     @register_to_config
     def __init__(self, encoder_dim: int = 384):
@@ -91,8 +93,8 @@ class ReferenceMotionVAE(ModelMixin, ConfigMixin):
         self.register_buffer("motion_mean", torch.zeros(NUM_MOTION))
         self.register_buffer("motion_std", torch.tensor(MOTION_SCALE))
 
-    def encode_motion(self, motion: torch.Tensor) -> torch.Tensor:
-        """Pack (B, F, 32) motion numbers, F = 1 + 4k, into latents (B, 32, T, 1, 4)."""
+    def pack(self, motion: torch.Tensor) -> torch.Tensor:
+        """Pack (B, F, 32) rig coefficients, F = 1 + 4k, into latents (B, 32, T, 1, 4)."""
         batch, num_frames, _ = motion.shape
         if (num_frames - 1) % TIME_FACTOR:
             raise ValueError(f"a clip has 1 + {TIME_FACTOR}k frames, got {num_frames}")
@@ -102,14 +104,16 @@ class ReferenceMotionVAE(ModelMixin, ConfigMixin):
         packed = packed.permute(0, 2, 4, 1, 3).flatten(1, 2)  # B 4*8 T G
         return packed[:, :, :, None]
 
-    def decode_motion(self, latents: torch.Tensor) -> torch.Tensor:
-        """Unpack latents (B, 32, T, 1, 4) into (B, F, 32): the inverse of `encode_motion`."""
+    def unpack(self, latents: torch.Tensor) -> torch.Tensor:
+        """Unpack latents (B, 32, T, 1, 4) into (B, F, 32): the inverse of `pack`."""
         packed = latents[:, :, :, 0].unflatten(1, (TIME_FACTOR, GROUP_SIZE))  # B 4 8 T G
         motion = packed.permute(0, 3, 1, 4, 2).flatten(3).flatten(1, 2)  # B 4T 32
         motion = torch.cat([motion[:, :TIME_FACTOR].mean(1, keepdim=True), motion[:, 4:]], 1)
         return motion * self.motion_std + self.motion_mean
 
-    def joined(self, latents: torch.Tensor, num_known: int, num_last: int = 0) -> torch.Tensor:
+    def blend_at_joins(
+        self, latents: torch.Tensor, num_known: int, num_last: int = 0
+    ) -> torch.Tensor:
         """Let slow movements go on from what is known, and into it, without a jerk.
 
         Sampling leaves an error of a few hundredths of a scale, the same over many frames, which
@@ -122,7 +126,7 @@ class ReferenceMotionVAE(ModelMixin, ConfigMixin):
             num_known: frames at its beginning that were given.
             num_last: frames at its end that were given.
         """
-        motion = self.decode_motion(latents)
+        motion = self.unpack(latents)
         stop = motion.shape[1] - num_last
         new = motion[:, num_known:stop, FIRST_SLOW:]
         away = torch.arange(stop - num_known, device=motion.device) / JOINING_FRAMES
@@ -132,9 +136,9 @@ class ReferenceMotionVAE(ModelMixin, ConfigMixin):
         ending = _missed(after, new[:, -1]) if num_last else torch.zeros_like(starting)
         new += smoothstep(1.0, 0.0, away)[:, None] * starting[:, None]
         new += smoothstep(1.0, 0.0, away.flip(0))[:, None] * ending[:, None]
-        return self.encode_motion(motion)
+        return self.pack(motion)
 
-    def steadied(self, latents: torch.Tensor, num_known: int, num_last: int = 0) -> torch.Tensor:
+    def smooth(self, latents: torch.Tensor, num_known: int, num_last: int = 0) -> torch.Tensor:
         """Take the tremor out of movements that are slow: brows, head, expression.
 
         Sampling in few steps leaves noise from frame to frame, a hundredth of a scale. The mean of
@@ -145,14 +149,14 @@ class ReferenceMotionVAE(ModelMixin, ConfigMixin):
             latents: (1, 32, T, 1, 4) of a window.
             num_known, num_last: frames at its beginning and its end that were given.
         """
-        motion = self.decode_motion(latents)
+        motion = self.unpack(latents)
         slow = motion[..., FIRST_STEADY:]
         after = torch.cat([slow[:, 1:], slow[:, -1:]], 1)
         before = torch.cat([slow[:, :1], slow[:, :-1]], 1)
         mean = slow / 2 + (before + after) / 4
         new = slice(num_known, motion.shape[1] - num_last)
         motion[:, new, FIRST_STEADY:] = mean[:, new]
-        return self.encode_motion(motion)
+        return self.pack(motion)
 
     def encode(self, landmarks: torch.Tensor, rest_landmarks: torch.Tensor) -> torch.Tensor:
         """Return latents (1, 32, T, 1, 4) of a tracked face in F = 1 + 4k pictures.
@@ -161,10 +165,10 @@ class ReferenceMotionVAE(ModelMixin, ConfigMixin):
             landmarks: (F, 478, 3) pixels.
             rest_landmarks: (478, 3) pixels of the same face in the reference.
         """
-        return self.encode_motion(self.motion_of(landmarks, rest_landmarks)[None])
+        return self.pack(self.motion_of(landmarks, rest_landmarks)[None])
 
     def motion_of(self, landmarks: torch.Tensor, rest_landmarks: torch.Tensor) -> torch.Tensor:
-        """Return (F, 32) motion numbers of a tracked face, any number of frames: see `encode`."""
+        """Return (F, 32) rig coefficients of a tracked face, any number of frames: see `encode`."""
         points, rest = in_rest_frame(landmarks, rest_landmarks)
         motion = self.encoder(points, rest) * self.motion_std
         motion[:, 0] = lip_gap(FaceFrame.of(landmarks).points)
@@ -172,7 +176,7 @@ class ReferenceMotionVAE(ModelMixin, ConfigMixin):
 
     @staticmethod
     def reference_motion(landmarks: torch.Tensor) -> torch.Tensor:
-        """Return (F, 32), the motion numbers that leave pictures with (F, 478, 3) unchanged."""
+        """Return (F, 32), the rig coefficients that leave pictures with (F, 478, 3) unchanged."""
         shape = FaceShape.of(FaceFrame.of(landmarks).points)
         motion = landmarks.new_zeros(landmarks.shape[0], NUM_MOTION)
         motion[:, 0] = shape.gap
@@ -193,9 +197,9 @@ class ReferenceMotionVAE(ModelMixin, ConfigMixin):
         low, high = corners.amin((0, 1)), corners.amax((0, 1))
         return float(low[0]), float(low[1]), float(high[0]), float(high[1])
 
-    def true_eyes(self, pixels: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+    def correct_eyes(self, pixels: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
         """Return (478, 3) landmarks whose lids lie where (H, W, 3) pixels show them."""
-        return with_true_eyes(self.eye_finder, pixels, landmarks)
+        return correct_eyes(self.eye_finder, pixels, landmarks)
 
     @staticmethod
     def look_of(
@@ -222,34 +226,34 @@ class ReferenceMotionVAE(ModelMixin, ConfigMixin):
     def motion_at(
         self, latents: torch.Tensor, positions: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return motion numbers at (F,) frames of latents (1, 32, T, 1, 4).
+        """Return rig coefficients at (F,) frames of latents (1, 32, T, 1, 4).
 
         Returns:
             (F, 32), and the same with the head where hair that trails behind it would be.
         """
-        motion = self.decode_motion(latents)
+        motion = self.unpack(latents)
         at = positions.clamp(0, motion.shape[1] - 1)
         low = at.floor().long().clamp_max(max(motion.shape[1] - 2, 0))
         high = (low + 1).clamp_max(motion.shape[1] - 1)
         share = (at - low)[:, None]
-        both = torch.cat([motion, trailing(motion)])
+        both = torch.cat([motion, delay_head(motion)])
         here, late = (1 - share) * both[:, low] + share * both[:, high]
-        return shut_lids(here), late
+        return complete_blinks(here), late
 
     def render(
         self, motion: torch.Tensor, clip: ReferenceClip, trail: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Render (F, 32) motion numbers over a clip: see `decode`.
+        """Render (F, 32) rig coefficients over a clip: see `decode`.
 
         Args:
             trail: (F, 32) of `motion_at`; None leaves hair and shoulders with the head.
         """
         frame = FaceFrame.of(clip.landmarks)
         shape, values = (
-            FaceShape.of(frame.points if clip.lively else frame.settled()),
-            MotionValues(limit_motion(motion)),
+            FaceShape.of(frame.points if clip.lively else frame.averaged_if_still()),
+            MotionValues(clamp_coefficients(motion)),
         )
-        late = None if trail is None else MotionValues(limit_motion(trail))
+        late = None if trail is None else MotionValues(clamp_coefficients(trail))
         warp = coarse_warp(shape, values, clip.region, late, clip.edges)
         height, width = clip.frames.shape[2:]
         layers = warp.look_up(frame, clip)
@@ -278,7 +282,7 @@ class ReferenceMotionVAE(ModelMixin, ConfigMixin):
         else:
             frames = mix_detail(clip, layers.positions, layers.place, layers.share)
         for box, positions, stretched in blinking:
-            drawn = without_streaks(sample_clip(clip, positions).float(), stretched)
+            drawn = soften_streaks(sample_clip(clip, positions).float(), stretched)
             frames[box] = F.avg_pool2d(drawn, 2).add_(0.5).byte()
         if lips is not None:
             colour, alpha = self._mouth(points, warp, frame, shape, values, clip)
@@ -302,7 +306,7 @@ class ReferenceMotionVAE(ModelMixin, ConfigMixin):
     ) -> torch.Tensor:
         """Return (F, h, w, 2) where pixels that look at (F, 2, h, w) look with the eye undone."""
         looked = frame.from_pixels(positions.permute(0, 2, 3, 1))
-        return undo_eyes(looked.flatten(1, 2), eye, shape, values).reshape(looked.shape)
+        return undo_eye(looked.flatten(1, 2), eye, shape, values).reshape(looked.shape)
 
     @staticmethod
     def _part_lips(
@@ -345,7 +349,7 @@ class ReferenceMotionVAE(ModelMixin, ConfigMixin):
         """Return colour (F, 3, h, w) and alpha (F, 1, h, w) of the open mouth at (F, h, w, 2)."""
         edge_up, edge_low, columns = self._edges(shape, values)
         motion = values.motion[:, :GROUP_SIZE]
-        look = clip.look.expand(motion.shape[0]).held_by(frame.points)
+        look = clip.look.expand(motion.shape[0]).anchored(frame.points)
         jaw = motion
         if clip.lively:  # whose numbers, but for the lip gap, say how it differs from the frames
             jaw = torch.cat([motion[:, :1], JAW_OF_GAP * motion[:, :1], motion[:, 2:]], 1)
@@ -362,7 +366,7 @@ class ReferenceMotionVAE(ModelMixin, ConfigMixin):
         )
         if bool((shape.gap > 0).any()):
             edges, teeth = (edge_up, edge_low, columns), clip.look.teeth
-            own = OwnMouth.of(at.flatten(1, 2), shape, teeth, edges, motion, pixel)
+            own = SourceTeeth.of(at.flatten(1, 2), shape, teeth, edges, motion, pixel)
             looked = frame.to_pixels(own.at.reshape(at.shape)).permute(0, 3, 1, 2)
             seen = sample_clip(clip, looked)[:, :3] / 255
             share = own.share(seen.flatten(2), teeth).reshape(-1, 1, *at.shape[1:3])
@@ -375,13 +379,13 @@ def _missed(known: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
     return 2 * known[:, -1] - known[:, 0] - new
 
 
-def limit_motion(motion: torch.Tensor) -> torch.Tensor:
-    """Keep motion numbers inside what the fields can do without folding."""
+def clamp_coefficients(motion: torch.Tensor) -> torch.Tensor:
+    """Keep rig coefficients inside what the fields can do without folding."""
     limits = torch.tensor([4.0 * scale for scale in MOTION_SCALE], device=motion.device)
     return torch.maximum(torch.minimum(motion, limits), -limits)
 
 
-def shut_lids(motion: torch.Tensor) -> torch.Tensor:
+def complete_blinks(motion: torch.Tensor) -> torch.Tensor:
     """Let blinks close the eyes in (F, 32) sampled motion.
 
     At the height of a blink, which lasts for a frame or two, samplers reach 0.8: an eye that never
