@@ -19,7 +19,7 @@ from skyreels_avatar.rig.coefficients import GROUP_SIZE, MOTION_INDEX, NUM_MOTIO
 from skyreels_avatar.rig.face_rig import FaceRig
 from skyreels_avatar.rig.fields import FaceShape
 from skyreels_avatar.rig.geometry import FaceFrame
-from skyreels_avatar.rig.mouth import MouthLook
+from skyreels_avatar.rig.mouth import MouthLook, make_look
 from skyreels_avatar.rig.picture_edge import picture_edges
 
 # What may change, in face coordinates: left, top, right, bottom.
@@ -147,7 +147,7 @@ class FootageReference:
     def looks(self, seed: int, device: torch.device) -> list[MouthLook]:
         """Return the inside of the mouth in each scene, in the tones that the video shows."""
         return [
-            FaceRig.look_of(
+            make_look(
                 torch.from_numpy(scene.picture).to(device).permute(2, 0, 1).float() / 255,
                 torch.from_numpy(scene.landmarks[scene.rest]).to(device),
                 seed,

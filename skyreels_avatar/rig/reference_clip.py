@@ -49,7 +49,7 @@ class ReferenceClip:
         landmarks: (F, 478, 3) in pixels of the crop (centres at +0.5).
         positions: (F,) where each frame lies on the motion clock, in frames from the start of the
             latents it is decoded with; fractions are interpolated.
-        look: the inside of this person's mouth, from `FaceRig.look_of`.
+        look: the inside of this person's mouth, of `make_look`.
         detail: a finer source for the same pixels, where there is one.
         region: left, top, right, bottom in face coordinates of what may change; None is all.
         lively: the face in the frames moves by itself.

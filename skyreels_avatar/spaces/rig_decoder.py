@@ -15,6 +15,7 @@ from skyreels_avatar.references.picture import ShotReference
 from skyreels_avatar.rig.face_rig import FaceRig
 from skyreels_avatar.rig.mouth import MouthLook
 from skyreels_avatar.rig.reference_clip import ReferenceClip, as_pixels
+from skyreels_avatar.rig.renderer import render
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +73,7 @@ class Decoder:
         motion = self.reference.performed(motion, first, last)
         if self.reference.lively:  # who moves already has hair that follows
             trail = None
-        talking, matte = self.vae.render(motion, clip, trail)
+        talking, matte = render(motion, clip, trail)
         talking = talking.cpu().permute(0, 2, 3, 1).contiguous().numpy()
         matte = matte[:, 0].to(torch.uint8).cpu().numpy()
         for index, (below, above, where) in enumerate(zip(inside, talking, matte)):

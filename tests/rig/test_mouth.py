@@ -10,6 +10,7 @@ from skyreels_avatar.rig.mouth import (
     NUM_STYLES,
     MouthDecoder,
     MouthLook,
+    find_tooth,
     guess_teeth_edge,
     make_look,
     mouth_interior,

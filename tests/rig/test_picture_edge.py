@@ -9,11 +9,12 @@ import torch
 
 from skyreels_avatar.faces.template import synthetic_landmarks
 from skyreels_avatar.rig.coefficients import MOTION_INDEX, NUM_MOTION
-from skyreels_avatar.rig.face_rig import FaceRig
 from skyreels_avatar.rig.fields import FaceShape, MotionValues
 from skyreels_avatar.rig.geometry import FaceFrame
+from skyreels_avatar.rig.mouth import make_look
 from skyreels_avatar.rig.picture_edge import keep_inside_picture, picture_edges
 from skyreels_avatar.rig.reference_clip import ReferenceClip, as_pixels
+from skyreels_avatar.rig.renderer import render
 from skyreels_avatar.rig.warp import coarse_warp, field_nodes
 
 SIZE = 200
@@ -76,14 +77,13 @@ def test_a_move_to_the_edge_is_whole_and_one_away_from_it_fades_without_folding(
 
 def test_a_nod_leaves_the_picture_whole_at_its_upper_edge() -> None:
     """Rows that differ from each other: were the edge repeated, drawn ones would not."""
-    vae = FaceRig(encoder_dim=16).eval()
     rows = torch.linspace(0, 1, SIZE)[:, None].expand(3, SIZE, SIZE)[None].contiguous()
-    look = vae.look_of(rows[0], LANDMARKS)
+    look = make_look(rows[0], LANDMARKS)
     clip = ReferenceClip(as_pixels(rows), LANDMARKS[None], torch.zeros(1), look)
     held = dataclasses.replace(clip, edges=picture_edges(LANDMARKS[None], SIZE, SIZE))
 
     def shades(clip: ReferenceClip) -> torch.Tensor:
-        frames, matte = vae.render(nod(14.0), clip)
+        frames, matte = render(nod(14.0), clip)
         drawn = torch.where(matte, frames[:, :3], clip.frames[:, :3])
         return drawn[0, 0, :40, 100].float()
 

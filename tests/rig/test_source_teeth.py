@@ -10,11 +10,11 @@ import torch
 from skyreels_avatar.faces.template import synthetic_landmarks
 from skyreels_avatar.rig.coefficients import GROUP_SIZE, MOTION_INDEX, MOTION_SCALE
 from skyreels_avatar.rig.curves import refine
-from skyreels_avatar.rig.face_rig import FaceRig
 from skyreels_avatar.rig.fields import FaceShape
 from skyreels_avatar.rig.geometry import INNER_LOWER, INNER_UPPER, FaceFrame
 from skyreels_avatar.rig.mouth import make_look
 from skyreels_avatar.rig.reference_clip import ReferenceClip, as_pixels
+from skyreels_avatar.rig.renderer import render, rest_motion
 from skyreels_avatar.rig.source_teeth import FADED, ShownTeeth, SourceTeeth, find_teeth
 
 ENAMEL, DARK, LIP, SKIN = (0.9, 0.85, 0.8), (0.15, 0.06, 0.06), (0.7, 0.4, 0.4), (0.8, 0.6, 0.5)
@@ -161,14 +161,13 @@ def test_other_mouths_are_painted_as_soon_as_anything_moves(landmarks: torch.Ten
 
 def test_teeth_keep_their_place_and_colour_when_the_jaw_drops(landmarks: torch.Tensor) -> None:
     picture = draw(landmarks, (0.6, ENAMEL), (1.0, DARK))
-    vae = FaceRig(encoder_dim=16).eval()
     look = make_look(picture, landmarks)
     clip = ReferenceClip(as_pixels(picture[None]), landmarks[None], torch.zeros(1), look)
-    motion = vae.reference_motion(landmarks[None])
-    rest, _ = vae.render(motion, clip)
+    motion = rest_motion(landmarks[None])
+    rest, _ = render(motion, clip)
     motion[0, MOTION_INDEX["lip_gap"]] += 0.05
     motion[0, MOTION_INDEX["jaw_drop"]] += 0.03
-    opened, _ = vae.render(motion, clip)
+    opened, _ = render(motion, clip)
     x, top = landmarks[13, :2].round().int().tolist()
     bottom = round(float(landmarks[14, 1]))
     teeth = slice(top + 3, top + int(0.5 * (bottom - top)))

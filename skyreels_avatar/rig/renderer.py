@@ -1,0 +1,106 @@
+"""Render rig coefficients over a clip of the reference video.
+
+No network: the picture is warped backwards by the fields of the rig, and only what the reference
+does not show is painted, which is the inside of the mouth.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+
+from skyreels_avatar.rig.coefficients import NUM_MOTION
+from skyreels_avatar.rig.curves import Box, box_pixels, pixel_box
+from skyreels_avatar.rig.eyes import blinks, twice_as_fine, undo_eye_at
+from skyreels_avatar.rig.fields import FaceShape, move_points
+from skyreels_avatar.rig.geometry import EYES, INNER_LOWER, INNER_UPPER, FaceFrame
+from skyreels_avatar.rig.mouth_layer import open_mouth, part_lips
+from skyreels_avatar.rig.reference_clip import (
+    ReferenceClip,
+    detail_place,
+    mix_detail,
+    sample_clip,
+    sample_frames,
+    soften_streaks,
+    stretched_rows,
+)
+from skyreels_avatar.rig.warp import FIELD_BOX, Lookup, PosedFace
+
+LIP_MARGIN, EYE_MARGIN = 0.06, 0.05  # of H, round the landmarks: what is looked up exactly
+MATTE_LEVEL = 0.005  # of the window: interpolated, it reaches a little beyond its border
+
+
+def render(
+    motion: torch.Tensor, clip: ReferenceClip, trail: torch.Tensor | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Render (F, 32) rig coefficients over a clip.
+
+    Args:
+        trail: (F, 32) of `delay_head`; None leaves hair and shoulders with the head.
+
+    Returns:
+        frames (F, 4, h, w) pixels as those of the clip, and matte (F, 1, h, w) bool, false
+        where the reference stays; what frames hold there is of no use.
+    """
+    face = PosedFace.of(clip, motion, trail)
+    frame, (height, width) = face.frame, clip.frames.shape[2:]
+    layers = face.warp.look_up(frame, clip)
+    moved = frame.to_pixels(move_points(face.shape, face.values.motion, clip.edges))
+    lips = pixel_box(moved[:, [*INNER_UPPER, *INNER_LOWER]], frame, LIP_MARGIN, height, width)
+    if lips is not None:
+        points = frame.from_pixels(box_pixels(lips, clip.frames))
+        source = frame.to_pixels(part_lips(points, face)).permute(0, 3, 1, 2)
+        _set_source(clip, layers, lips, source)
+    blinking = []
+    for eye, rings in enumerate(EYES):
+        rim = moved[:, [i for ring in rings for i in ring]]
+        box = pixel_box(rim, frame, EYE_MARGIN, height, width)
+        if box is not None:
+            before = layers.positions[box]
+            if blinks(face, eye):
+                fine = twice_as_fine(before)
+                positions = undo_eye_at(fine, eye, face)
+                blinking.append((box, positions, stretched_rows(fine, positions)))
+            _set_source(clip, layers, box, undo_eye_at(before, eye, face))
+    if clip.detail is None:
+        frames = sample_frames(clip.frames, layers.positions, clip.lively)
+    else:
+        frames = mix_detail(clip, layers.positions, layers.place, layers.share)
+    for box, positions, stretched in blinking:
+        drawn = soften_streaks(sample_clip(clip, positions).float(), stretched)
+        frames[box] = F.avg_pool2d(drawn, 2).add_(0.5).byte()
+    if lips is not None:
+        color, alpha = open_mouth(points, face, clip)
+        skin = frames[lips][:, :3]
+        skin.copy_(skin.float().lerp_(255 * color, alpha).add_(0.5).clamp_(0, 255.4))
+    return frames, layers.window > MATTE_LEVEL
+
+
+def _set_source(clip: ReferenceClip, layers: Lookup, box: Box, positions: torch.Tensor) -> None:
+    """Set where the pixels of a box come from, (F, 2, h, w), in place."""
+    layers.positions[box] = positions
+    if clip.detail is not None:
+        layers.place[box] = detail_place(clip.detail, positions)[0]
+
+
+def rest_motion(landmarks: torch.Tensor) -> torch.Tensor:
+    """Return (F, 32), the coefficients that leave pictures with (F, 478, 3) unchanged."""
+    shape = FaceShape.of(FaceFrame.of(landmarks).points)
+    motion = landmarks.new_zeros(landmarks.shape[0], NUM_MOTION)
+    motion[:, 0] = shape.gap
+    return motion
+
+
+def crop_box(
+    landmarks: torch.Tensor, region: tuple[float, float, float, float] | None = None
+) -> tuple[float, float, float, float]:
+    """Return left, top, right, bottom pixels of all that may change in (F, 478, 3) frames.
+
+    Args:
+        region: as in `ReferenceClip`.
+    """
+    left, top, right, bottom = region or FIELD_BOX
+    corners = landmarks.new_tensor([[left, top], [right, top], [left, bottom], [right, bottom]])
+    corners = FaceFrame.of(landmarks).to_pixels(corners[None])
+    low, high = corners.amin((0, 1)), corners.amax((0, 1))
+    return float(low[0]), float(low[1]), float(high[0]), float(high[1])
