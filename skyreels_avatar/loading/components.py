@@ -312,8 +312,8 @@ def _load_public_part(
 
         # Whether the signal is brought to unit variance first is said by the checkpoint.
         said = _weight_file(weights).config("preprocessor_config.json")
-        normalise = bool(said.get("do_normalize", True))
-        encoder = SpeechEncoder(load("speech_encoder", weights), tier.fps, normalise)
+        normalize = bool(said.get("do_normalize", True))
+        encoder = SpeechEncoder(load("speech_encoder", weights), tier.fps, normalize)
         return SpeechTokens(encoder, load("audio_projector", tier.weights.transformer)).eval()
     if part == "text_encoder":
         from skyreels_avatar.loading.prompt_cache import CachedPrompts

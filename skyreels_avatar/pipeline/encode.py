@@ -23,11 +23,11 @@ from skyreels_avatar.camera import (
     plan_path,
 )
 from skyreels_avatar.errors import FaceError, InputError
-from skyreels_avatar.faces.analyser import Face, FaceAnalyser
+from skyreels_avatar.faces.analyzer import Face, FaceAnalyzer
 from skyreels_avatar.faces.occluder import find_occluder
 from skyreels_avatar.faces.region import union
 from skyreels_avatar.faces.select import find_faces
-from skyreels_avatar.faces.start import face_analyser
+from skyreels_avatar.faces.start import face_analyzer
 from skyreels_avatar.faces.suitability import examine_face
 from skyreels_avatar.loading.components import Components
 from skyreels_avatar.loading.tiers import Tier, load_tier, models_folder
@@ -186,7 +186,7 @@ def open_shot(request: GenerationRequest, files: ShotFiles, components: Componen
     check_shares(components.transformer, files.height, files.width, BUCKET_STEP_PX)
     plan = plan_request(request, files, components.tier)
     selectors = [one.face for one in speakers] or [request.shot.face]
-    faces = find_faces(files.whole.pixels, selectors, face_analyser())
+    faces = find_faces(files.whole.pixels, selectors, face_analyzer())
     for face in faces:
         _check_suitability(files.whole, face)
     key = noise_key(files.whole.pixels, faces, files.voices)
@@ -217,9 +217,9 @@ def plan_request(request: GenerationRequest, files: ShotFiles, tier: Tier) -> Sh
     return with_keyframes(plan, Spacing.of(tier.window, tier.overlap), loudness, travel)
 
 
-def frame_face(files: ShotFiles, selector: str, analyser: FaceAnalyser, camera: Camera) -> Framing:
+def frame_face(files: ShotFiles, selector: str, analyzer: FaceAnalyzer, camera: Camera) -> Framing:
     """Return the picture at the size of the video, cropped round the face, and the face in it."""
-    faces = find_faces(files.whole.pixels, [selector], analyser)
+    faces = find_faces(files.whole.pixels, [selector], analyzer)
     return frame(files.whole, files.height, files.width, faces, is_moving(camera))
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from skyreels_avatar.errors import InputError
-from skyreels_avatar.faces.analyser import Face, FaceAnalyser
+from skyreels_avatar.faces.analyzer import Face, FaceAnalyzer
 from skyreels_avatar.faces.select import LOW_VISIBILITY
-from skyreels_avatar.faces.suitability import Finding, examine_face
+from skyreels_avatar.faces.suitability import FaceIssue, examine_face
 from skyreels_avatar.loading.tiers import Tier, load_tier
 from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.image import Portrait, fit_size
@@ -201,7 +201,7 @@ class SeenFace:
     """A face in a picture, its box in pixels, and what keeps it from being animated well."""
 
     box: tuple[float, float, float, float]
-    findings: tuple[Finding, ...]
+    findings: tuple[FaceIssue, ...]
 
 
 def examine_picture(image: str | Path) -> tuple[SeenFace, ...]:
@@ -216,13 +216,13 @@ def examine_picture(image: str | Path) -> tuple[SeenFace, ...]:
     pixels = Portrait.load(image).pixels
     return tuple(
         SeenFace(face.box, (*examine_face(pixels, face), *_turned(face)))
-        for face in FaceAnalyser().find(pixels)
+        for face in FaceAnalyzer().find(pixels)
     )
 
 
-def _turned(face: Face) -> Iterator[Finding]:
+def _turned(face: Face) -> Iterator[FaceIssue]:
     if face.visibility < LOW_VISIBILITY:
-        yield Finding(
+        yield FaceIssue(
             "turned",
             "the face is turned away or cut off; one that looks at the camera works better",
         )
@@ -286,7 +286,7 @@ def reference_frames(
     with reporter.stage("analyse"):
         silence = AudioTrack(np.zeros(1, np.float32), 16_000)
         files = ShotFiles(whole, silence, height, width)
-        framing = frame_face(files, face, FaceAnalyser(), moves)
+        framing = frame_face(files, face, FaceAnalyzer(), moves)
     with reporter.stage("encode"):
         opened = OpenShot(
             framing.picture, framing.faces[0], None, plan, surroundings=framing.surroundings

@@ -11,12 +11,12 @@ import numpy as np
 import torch
 
 from skyreels_avatar.errors import InputError
-from skyreels_avatar.faces.analyser import Face, visibility_of
+from skyreels_avatar.faces.analyzer import Face, visibility_of
 from skyreels_avatar.faces.chooser import FaceChooser
 from skyreels_avatar.faces.region import box_of
-from skyreels_avatar.faces.scenes import Scene, watch
+from skyreels_avatar.faces.scenes import Scene, track_scenes
 from skyreels_avatar.faces.select import is_photo
-from skyreels_avatar.faces.start import face_analyser
+from skyreels_avatar.faces.start import face_analyzer
 from skyreels_avatar.loading.components import Components
 from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.image import Portrait
@@ -152,7 +152,7 @@ def open_footage(
         plan,
         references=tuple(references),
         unseen=unseen,
-        colour=files.video.colour,
+        colour=files.video.color,
         noise_key=noise_key(portrait.pixels, [face], voices),
     )
 
@@ -165,10 +165,10 @@ def _watched(
     photo = Path(face).stat().st_mtime_ns if is_photo(face) and Path(face).is_file() else 0
     key = str(video.path), stat.st_mtime_ns, stat.st_size, face, photo
     if key not in _takes:
-        analyser = face_analyser()
-        choose = FaceChooser(face, analyser, video)
+        analyzer = face_analyzer()
+        choose = FaceChooser(face, analyzer, video)
         look = None if components.occluder is None else components.occluder.look
-        scenes = watch(iter(video), analyser, choose, _NUM_CROPS, on_frame, look)
+        scenes = track_scenes(iter(video), analyzer, choose, _NUM_CROPS, on_frame, look)
         for old in list(_takes)[:-_REMEMBERED]:
             del _takes[old]
         _takes[key] = scenes

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from skyreels_avatar.faces.occluder import lay_back, picture_from_crop, without
+from skyreels_avatar.faces.occluder import picture_from_crop, uncrop_mask, without
 from skyreels_avatar.faces.scenes import Scene
 from skyreels_avatar.media.video import VideoReader
 from skyreels_avatar.references.picture import frames_per_chunk, pieces, talking_box
@@ -133,7 +133,7 @@ class FootageReference:
         for mask, landmarks, share in zip(masks, self._landmarks[start:stop], shares):
             if mask is not None:
                 matrix = picture_from_crop(landmarks.numpy())
-                share[:] = lay_back(mask, matrix, share.shape, (left, top))
+                share[:] = uncrop_mask(mask, matrix, share.shape, (left, top))
         return shares
 
     def behind(self, pixels: np.ndarray, front: np.ndarray, landmarks: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as functional
 
 from skyreels_avatar.camera import ReferenceVideo
-from skyreels_avatar.faces.occluder import fill_behind, hidden_by, without
+from skyreels_avatar.faces.occluder import inpaint, occluded_area, without
 from skyreels_avatar.references.lighting import FrameLight, PictureLight
 from skyreels_avatar.rig.apparent_motion import apparent_motion
 from skyreels_avatar.rig.mouth import MouthLook, make_look
@@ -132,7 +132,7 @@ class ShotReference:
         """Return the inside of this person's mouth, for the one scene that there is."""
         picture = self.video.scene.image if self.lit is None else self.lit.unlit
         if self._front is not None:
-            hidden = hidden_by(self._front, self._points.numpy())
+            hidden = occluded_area(self._front, self._points.numpy())
             picture = _without(picture, hidden).permute(2, 0, 1) / 255
         look = make_look(picture.to(device), self._points.to(device), seed)
         return [look if self.lit is None else self.lit.on_mouth(look, self._points)]
@@ -220,7 +220,9 @@ class _Detail:
         front: np.ndarray | None = None,
     ):
         scene, self._video = video.scene, video
-        hidden = None if front is None else torch.from_numpy(hidden_by(front, landmarks.numpy()))
+        hidden = (
+            None if front is None else torch.from_numpy(occluded_area(front, landmarks.numpy()))
+        )
         if hidden is None:
             self._texture = as_pixels(fine[None])
         else:
@@ -259,7 +261,7 @@ def _without(picture: torch.Tensor, hidden: np.ndarray) -> torch.Tensor:
     pixels = picture.mul(255).add_(0.5).clamp_(0, 255).to(torch.uint8)
     pixels = pixels.permute(1, 2, 0).contiguous().numpy()
     size = pixels.shape[1::-1]
-    return torch.from_numpy(fill_behind(pixels, cv2.resize(hidden, size)))
+    return torch.from_numpy(inpaint(pixels, cv2.resize(hidden, size)))
 
 
 def _following(mask: torch.Tensor, landmarks: torch.Tensor) -> torch.Tensor:

@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 _LEAST_OFFSET_S, _LONGEST_OFFSET_S = 0.004, 600.0
 
 
-def aligned_to_picture(
+def align_to_video(
     channels: np.ndarray, sample_rate: int, start_s: float, path: Path
 ) -> np.ndarray:
     """Return the sound of a video from its first frame on, as players let both begin.

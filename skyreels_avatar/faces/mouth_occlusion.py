@@ -30,7 +30,7 @@ def _places() -> np.ndarray:
     return mouth + height * np.stack([x.ravel(), y.ravel()], -1)
 
 
-def lower_face(pixels: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+def crop_lower_face(pixels: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     """Return (24, 32, 3) uint8: mouth, chin and cheeks, laid upright by the points that are rigid.
 
     What covers a mouth misleads the points round it, but hardly those of eyes and nose.
@@ -51,14 +51,14 @@ def lower_face(pixels: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     return cv2.remap(soft, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
-def covered(patches: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+def find_covered_mouths(patches: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     """Return (F,) bool: the frames of one scene in which something is in front of the mouth.
 
     Every frame is compared with the mean of those in which the head is turned alike. What is
     there most of the time is not noticed.
 
     Args:
-        patches: (F, 24, 32, 3) of `lower_face`.
+        patches: (F, 24, 32, 3) of `crop_lower_face`.
         landmarks: (F, 478, 3) pixels.
     """
     _, rotation = align(landmarks, landmarks[len(landmarks) // 2])
@@ -71,7 +71,7 @@ def covered(patches: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     usual = (weights.astype(np.float32) @ flat[others]).reshape(patches.shape)
     hidden = np.ones(len(patches), bool)
     for cells in (np.ones(PATCH, bool), _round_the_lips()):
-        likeness = (_normalised(patches[:, cells]) * _normalised(usual[:, cells])).sum((1, 2))
+        likeness = (_normalized(patches[:, cells]) * _normalized(usual[:, cells])).sum((1, 2))
         hidden &= likeness < _COVERED * np.median(likeness)
     return hidden
 
@@ -88,8 +88,8 @@ def _round_the_lips() -> np.ndarray:
     return ((x - middle_x) / half_x) ** 2 + ((y - middle_y) / half_y) ** 2 > 1
 
 
-def _normalised(colours: np.ndarray) -> np.ndarray:
-    """Return (F, N, 3) colours without their mean, of length 1."""
-    centred = colours.astype(np.float32)
-    centred = centred - centred.mean(1, keepdims=True)
-    return centred / np.maximum(np.sqrt(np.square(centred).sum((1, 2), keepdims=True)), 1e-6)
+def _normalized(colors: np.ndarray) -> np.ndarray:
+    """Return (F, N, 3) colors without their mean, of length 1."""
+    centered = colors.astype(np.float32)
+    centered = centered - centered.mean(1, keepdims=True)
+    return centered / np.maximum(np.sqrt(np.square(centered).sum((1, 2), keepdims=True)), 1e-6)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 
-class NoVideo:
+class NullVideoWriter:
     """Take the arguments and the frames of a `VideoWriter`, and write nothing."""
 
     def __init__(self, *_: object, **__: object):
@@ -15,7 +15,7 @@ class NoVideo:
         """Count (F, H, W, 3) frames."""
         self.num_frames += len(frames_uint8)
 
-    def __enter__(self) -> NoVideo:
+    def __enter__(self) -> NullVideoWriter:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,6 +1,6 @@
 """Complete a picture from its own patches: what is invented looks like what is near it.
 
-Source: patch-based completion with a randomised nearest-neighbour search (PatchMatch, Barnes et
+Source: patch-based completion with a randomized nearest-neighbor search (PatchMatch, Barnes et
 al. 2009) and coherent votes from coarse to fine (Space-Time Video Completion, Wexler et al. 2007).
 Differs from both: all pixels are searched at once in numpy, and the finest search runs on a small
 copy whose offsets then copy pixels at full resolution.
@@ -11,7 +11,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from skyreels_avatar.camera.fill import SMOOTH_SHARE, resize, smooth_colour, spread
+from skyreels_avatar.camera.fill import SMOOTH_SHARE, resize, smooth_color, spread
 
 PATCH_PX = 5
 HALF = PATCH_PX // 2
@@ -21,13 +21,13 @@ LEVELS = 3
 ROUNDS = (8, 6, 4)
 """Rounds of searching and voting at each level, coarsest first."""
 NEARNESS = 0.2
-"""Cost of copying from a whole long side away, in mean squared colour difference."""
+"""Cost of copying from a whole long side away, in mean squared color difference."""
 NEAR_SHARE = 0.2
 """Nearer than this share of the long side distance costs nothing: the shortest copies repeat."""
 FAINT = 0.08
-"""Differences of smooth colour below this count as unevenness, above twice this as an object."""
+"""Differences of smooth color below this count as unevenness, above twice this as an object."""
 RIM_SHARE = 0.005
-"""Width of the known rim, as a share of the long side, that the copies' colour is fitted to."""
+"""Width of the known rim, as a share of the long side, that the copies' color is fitted to."""
 TRUST = 1.3
 """A vote counts this factor less per pixel of distance from what is known."""
 
@@ -41,7 +41,7 @@ def complete(
         picture: (H, W, 3) float32 in [0, 1], anything in the target.
         target: (H, W) bool, the pixels to invent.
         source: (H, W) bool, the pixels that may be copied; target pixels never are.
-        seed: of the randomised search.
+        seed: of the randomized search.
 
     Returns:
         (H, W, 3) float32, equal to `picture` outside the target.
@@ -83,7 +83,7 @@ def _scaled(
 
 
 class _Search:
-    """The nearest-neighbour field of one level: for each target pixel the place it copies."""
+    """The nearest-neighbor field of one level: for each target pixel the place it copies."""
 
     def __init__(
         self,
@@ -136,7 +136,7 @@ class _Search:
         return mask
 
     def improve(self, step: int) -> None:
-        """Try what the neighbours copy, then random places in shrinking windows."""
+        """Try what the neighbors copy, then random places in shrinking windows."""
         self.wanted = _patches(self.picture).take(self._pixels, axis=0)
         current = self.field[self.rows, self.columns]
         self.cost = self._cost(current[:, 0], current[:, 1], np.arange(len(current)))
@@ -144,8 +144,8 @@ class _Search:
         for dy, dx in ((0, step), (0, -step), (step, 0), (-step, 0)):
             y = (self.rows + dy).clip(0, height - 1)
             x = (self.columns + dx).clip(0, width - 1)
-            neighbour = self.field[y, x]
-            self._try(neighbour[:, 0] + self.rows - y, neighbour[:, 1] + self.columns - x)
+            neighbor = self.field[y, x]
+            self._try(neighbor[:, 0] + self.rows - y, neighbor[:, 1] + self.columns - x)
         reach = max(self.shape) / 2
         while reach >= 1:
             current = self.field[self.rows, self.columns]
@@ -160,7 +160,7 @@ class _Search:
         weight = np.zeros(self.shape, np.float32)
         weight[self.rows, self.columns] = self.trust
         weight, usable = (_bordered(array).ravel() for array in (weight, self.usable))
-        colours = _bordered(self.picture).reshape(-1, self.picture.shape[2])
+        colors = _bordered(self.picture).reshape(-1, self.picture.shape[2])
         across = self.shape[1] + 2 * HALF
         field = _bordered(self.field + HALF, HALF) @ (across, 1)
         field = field.ravel()
@@ -173,7 +173,7 @@ class _Search:
                 step = dy * across + dx
                 place = field.take(pixels + step) - step
                 share = weight.take(pixels + step) * usable.take(place)
-                total += share[:, None] * colours.take(place, axis=0)
+                total += share[:, None] * colors.take(place, axis=0)
                 weights += share
         good = weights > 0
         self.picture[rows[good], columns[good]] = total[good] / weights[good][:, None]
@@ -210,10 +210,10 @@ class _Search:
         squared /= 3
         mask = self.source_mask.take(places, axis=0)
         mask *= self.wanted_mask.take(of, axis=0)
-        colour = np.einsum("np,np->n", squared, mask) / mask.sum(axis=-1).clip(1.0)
+        color = np.einsum("np,np->n", squared, mask) / mask.sum(axis=-1).clip(1.0)
         away = np.hypot(y - self.rows[of], x - self.columns[of]).astype(np.float32)
         far = np.maximum(away / max(self.shape) - NEAR_SHARE, 0.0)
-        return colour + np.float32(NEARNESS) * far**2
+        return color + np.float32(NEARNESS) * far**2
 
     def _try(self, y: np.ndarray, x: np.ndarray) -> None:
         pixels = np.flatnonzero(self._fits(y, x))
@@ -242,7 +242,7 @@ def _patches(picture: np.ndarray) -> np.ndarray:
 
 
 def _copied(picture: np.ndarray, target: np.ndarray, search: _Search) -> np.ndarray:
-    """Copy pixels at full resolution along the field, crossfading between neighbouring cells."""
+    """Copy pixels at full resolution along the field, crossfading between neighboring cells."""
     height, width = target.shape
     cell_y, cell_x = height / search.shape[0], width / search.shape[1]
     rows, columns = np.mgrid[:height, :width].astype(np.float32)
@@ -276,15 +276,15 @@ def _copied(picture: np.ndarray, target: np.ndarray, search: _Search) -> np.ndar
 
 
 def _evened(picture: np.ndarray, target: np.ndarray, copied: np.ndarray) -> np.ndarray:
-    """Take steps of colour out of the copies: faint ones inside, all of them at the rim.
+    """Take steps of color out of the copies: faint ones inside, all of them at the rim.
 
-    Where the copied colour is close to what spreads in smoothly from around, the latter is right;
+    Where the copied color is close to what spreads in smoothly from around, the latter is right;
     where they differ much, the copy shows an object and stays.
     """
-    colour = smooth_colour(picture, ~target)
+    color = smooth_color(picture, ~target)
     painted = np.where(target[..., None], copied, picture)
     sigma = max(1.0, SMOOTH_SHARE * max(target.shape))
-    difference = cv2.GaussianBlur(painted, (0, 0), sigma) - colour
+    difference = cv2.GaussianBlur(painted, (0, 0), sigma) - color
     size = np.abs(difference).max(axis=-1, keepdims=True)
     kept = np.clip((size - FAINT) / FAINT, 0.0, 1.0)
     evened = copied - (1 - kept) * difference

@@ -18,7 +18,7 @@ _AAC_FRAME = 1024
 PLAYED_HZ = 48_000
 
 
-class WaitingSound:
+class SpooledAudio:
     """A sound on disk, in a file without a name, read a little at a time: an hour takes a gigabyte.
 
     Args:
@@ -63,10 +63,10 @@ class WaitingSound:
         return piece
 
 
-class SoundTrack:
+class AacStream:
     """The AAC stream of a video, encoded piece by piece as the film grows."""
 
-    def __init__(self, container: av.container.OutputContainer, audio: WaitingSound):
+    def __init__(self, container: av.container.OutputContainer, audio: SpooledAudio):
         self._container = container
         self._audio = audio
         self._layout = "mono" if audio.num_channels == 1 else "stereo"

@@ -20,7 +20,7 @@ def face_selector(marked: Marked) -> object:
     return value
 
 
-def brings_sound(values: Mapping[str, Marked]) -> bool:
+def has_own_sound(values: Mapping[str, Marked]) -> bool:
     """Tell whether a shot has a sound of its own: a file, a text, or a speaker's voice."""
     speakers = values["speakers"].plain() if "speakers" in values else []
     speak = isinstance(speakers, list) and any(
@@ -29,7 +29,7 @@ def brings_sound(values: Mapping[str, Marked]) -> bool:
     return "audio" in values or "text" in values or speak
 
 
-def filled(own: Mapping[str, Marked], defaults: Mapping[str, Marked]) -> dict[str, Marked]:
+def with_defaults(own: Mapping[str, Marked], defaults: Mapping[str, Marked]) -> dict[str, Marked]:
     """Return a shot's values over the defaults; what says the same in another way is left out."""
     dropped: set[str] = set()
     for group in (("image", "video"), ("audio", "text"), ("transition", "fade_s"), END_KEYS):
@@ -44,7 +44,7 @@ def filled(own: Mapping[str, Marked], defaults: Mapping[str, Marked]) -> dict[st
     return {key: value for key, value in {**kept, **own}.items() if value.value is not None}
 
 
-def with_shares(marked: Marked) -> Any:
+def parse_strength(marked: Marked) -> Any:
     """Return a camera move in which a strength like "60%" is 0.6."""
     value = marked.plain()
     if not isinstance(value, dict) or "strength" not in value:

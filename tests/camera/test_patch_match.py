@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from skyreels_avatar.camera.patches import complete
+from skyreels_avatar.camera.patch_match import complete
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def test_stripes_go_on_across_a_gap(stripes, gap):
     holed = np.where(gap[..., None], 0, stripes).astype(np.float32)
     filled = complete(holed, gap, ~gap)
     assert np.abs(filled - stripes)[gap].mean() < 0.15
-    # A smooth fill would be grey: the gap keeps the contrast of the stripes.
+    # A smooth fill would be gray: the gap keeps the contrast of the stripes.
     assert filled[gap][:, 0].std() > 0.3
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from skyreels_avatar.camera.extrude import extrude
 from skyreels_avatar.camera.fill import spread
-from skyreels_avatar.camera.patches import complete
+from skyreels_avatar.camera.patch_match import complete
 from skyreels_avatar.camera.scene import SURE_MATTE, Scene
 
 CONTOUR_SHARE = 0.06
@@ -39,7 +39,7 @@ EDGE_PX = 3.0
 class Layer:
     """One layer on a canvas that is `margin` pixels larger than the picture on each side.
 
-    values: (H + 2 margin, W + 2 margin, C) float32 colours, premultiplied with coverage as fourth
+    values: (H + 2 margin, W + 2 margin, C) float32 colors, premultiplied with coverage as fourth
     channel for the person. seen: (same) uint8, 255 where the picture really showed this layer.
     inverse_depth: (same) float32.
     """
@@ -138,12 +138,12 @@ def _extended_person(scene: Scene, values: np.ndarray, place: _Placement) -> np.
     near = np.clip(contour / EDGE_PX + 1.0, 0.0, 1.0) * place.put(matte, cv2.BORDER_REPLICATE)
     coverage = near * (1 - outward) + edge * outward
 
-    colour = np.ascontiguousarray(place.cut(scene.plate.image.permute(1, 2, 0).numpy()))
-    colour, _ = extrude(spread(colour, values[..., 3] > SURE_MATTE), place.pads)
-    colour = _defocused(colour, np.maximum(distance - SOFTNESS_REACH_PX, 0.0))
+    color = np.ascontiguousarray(place.cut(scene.plate.image.permute(1, 2, 0).numpy()))
+    color, _ = extrude(spread(color, values[..., 3] > SURE_MATTE), place.pads)
+    color = _defocused(color, np.maximum(distance - SOFTNESS_REACH_PX, 0.0))
 
     coverage = coverage[..., None]
-    extended = np.concatenate([colour * coverage, coverage], axis=-1).astype(np.float32)
+    extended = np.concatenate([color * coverage, coverage], axis=-1).astype(np.float32)
     extended[above : above + len(values), left : left + values.shape[1]] = values
     return extended
 

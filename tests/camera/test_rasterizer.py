@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 
 from skyreels_avatar.camera import CameraMove, Rendering, plan_path, render
-from skyreels_avatar.camera.geometry import intrinsics_from_hfov, pixel_centres
+from skyreels_avatar.camera.geometry import intrinsics_from_hfov, pixel_centers
 from skyreels_avatar.camera.mesh import build_mesh
-from skyreels_avatar.camera.render import rasterize
+from skyreels_avatar.camera.rasterizer import rasterize
 
 NEEDED = {"source_rgb", "source_depth", "K", "target_w2c", "target_rgb", "target_visible"}
 
@@ -111,7 +111,7 @@ def test_flow_says_where_pixels_go(scene):
     path = plan_path(CameraMove("push_in"), scene, 2, 25)
     rendering = render(scene.image, scene.depth, scene.intrinsics, path.extrinsics[1:])
     height, width = scene.depth.shape
-    target = pixel_centres(height, width) + rendering.flow[0].permute(1, 2, 0)
+    target = pixel_centers(height, width) + rendering.flow[0].permute(1, 2, 0)
     grid = target / torch.tensor([width, height]) * 2 - 1
     found = F.grid_sample(rendering.frames[:1], grid[None], align_corners=False)
     on_face = (slice(None), slice(30, 60), slice(50, 78))
@@ -162,7 +162,7 @@ def test_cuda_draws_what_the_cpu_draws(scene):
     path = plan_path(CameraMove("crane_up"), scene, 2, 25)
     on_cpu = render(scene.image, scene.depth, scene.intrinsics, path.extrinsics)
     on_gpu = render(scene.image.cuda(), scene.depth.cuda(), scene.intrinsics, path.extrinsics)
-    # Pixel centres on an edge may fall to either side by rounding.
+    # Pixel centers on an edge may fall to either side by rounding.
     assert (on_gpu.seen.cpu() == on_cpu.seen).float().mean() > 0.999
     both = (on_gpu.seen.cpu() & on_cpu.seen).expand_as(on_cpu.frames)
     assert (on_gpu.frames.cpu() - on_cpu.frames)[both].abs().mean() < 1e-4

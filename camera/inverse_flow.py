@@ -2,7 +2,7 @@
 
 A layer's depth is smooth, so the way back from target to source is smooth as well: it is solved on
 every eighth pixel and enlarged, and one resampling at full resolution draws the layer. The exact
-twin is `camera.render.rasterize` on the same layer.
+twin is `camera.rasterizer.rasterize` on the same layer.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 
 CELL_PX = 8
 ITERATIONS = 8
-SETTLED_PX = 0.002
+CONVERGED_PX = 0.002
 MAX_SHIFT_SLOPE = 0.5
 """Steepest change of parallax, in pixels per pixel, that is kept: the iteration below halves its
 error in each round or better, and a depth jump becomes a ramp instead of a tear."""
@@ -58,20 +58,20 @@ class InverseFlow:
             extrinsics: (4, 4) world-to-camera of the target camera.
         """
         rotation = extrinsics[:3, :3].astype(np.float64).T
-        centre = -rotation @ extrinsics[:3, 3].astype(np.float64)
+        center = -rotation @ extrinsics[:3, 3].astype(np.float64)
         focal, principal = self._split(self.intrinsics)
         target_focal, target_principal = self._split(intrinsics.astype(np.float64))
         rays = (self.targets - target_principal) / target_focal
         # Axes apart and contiguous: strides would cost most of the time on arrays this small.
         rays = np.ascontiguousarray(np.moveaxis(rays @ rotation[:, :2].T + rotation[:, 2], -1, 0))
         slope, depth = rays[:2] / rays[2], self._median_depth
-        focal, principal, origin = (v[:, None, None] for v in (focal, principal, centre[:2]))
+        focal, principal, origin = (v[:, None, None] for v in (focal, principal, center[:2]))
         source = np.full_like(slope, np.inf)
         for _ in range(ITERATIONS):
-            # At this depth along its ray a point lies at slope * (depth - centre) + centre.
-            point = slope * (depth - centre[2]) + origin
+            # At this depth along its ray a point lies at slope * (depth - center) + center.
+            point = slope * (depth - center[2]) + origin
             before, source = source, point * (focal / depth) + principal
-            if np.abs(source - before).max() < SETTLED_PX:
+            if np.abs(source - before).max() < CONVERGED_PX:
                 break
             depth = 1 / self._sample(*source)
         return np.ascontiguousarray(np.moveaxis(source, 0, -1))
@@ -124,7 +124,7 @@ class InverseFlow:
 
 
 def _target_grid(size: tuple[int, int]) -> np.ndarray:
-    """Return the centres (h, w, 2) of the picture's cells and of one ring of cells around."""
+    """Return the centers (h, w, 2) of the picture's cells and of one ring of cells around."""
     height, width = size
     rows = (np.arange(-1, -(-height // CELL_PX) + 1) + 0.5) * CELL_PX
     columns = (np.arange(-1, -(-width // CELL_PX) + 1) + 0.5) * CELL_PX

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from skyreels_avatar.camera.geometry import pixel_centres, project, unproject
+from skyreels_avatar.camera.geometry import pixel_centers, project, unproject
 from skyreels_avatar.camera.mesh import Mesh, build_mesh
 
 CUT_SPAN_PX = 1.5
@@ -23,7 +23,7 @@ CUT_SPAN_PX = 1.5
 magnification. A fixed cut would draw black outlines round the person even in a pure pan."""
 
 EDGE_TOLERANCE = 1e-5
-"""Barycentric slack, so that pixel centres on a shared edge fall into at least one triangle."""
+"""Barycentric slack, so that pixel centers on a shared edge fall into at least one triangle."""
 
 MIN_DEPTH = 1e-3
 """Triangles with a vertex nearer than this to the camera plane are dropped."""
@@ -59,7 +59,7 @@ def render(image: Tensor, depth: Tensor, intrinsics: Tensor, extrinsics: Tensor)
     height, width = depth.shape
     device = depth.device
     mesh = build_mesh(image, depth, intrinsics)
-    source = pixel_centres(height, width, device)
+    source = pixel_centers(height, width, device)
     points = unproject(source, depth, intrinsics.to(device))
     frames, seen, depths, flows = [], [], [], []
     for camera_from_world in extrinsics.to(device=device, dtype=torch.float32):
@@ -129,7 +129,7 @@ def _visible_faces(
     a, b, c = corners.unbind(dim=1)
     area = (b - a)[:, 0] * (c - a)[:, 1] - (b - a)[:, 1] * (c - a)[:, 0]
     keep = (corner_depth > MIN_DEPTH).all(dim=1) & (area.abs() > 1e-9)
-    # At least one pixel centre inside the bounding box, and the box inside the picture.
+    # At least one pixel center inside the bounding box, and the box inside the picture.
     keep &= (torch.ceil(low - 0.5) <= torch.floor(high - 0.5)).all(dim=1)
     keep &= (high[:, 0] > 0) & (high[:, 1] > 0) & (low[:, 0] < width) & (low[:, 1] < height)
     if cut:
@@ -143,7 +143,7 @@ def _visible_faces(
 def _cover(
     corners: Tensor, corner_depth: Tensor, area: Tensor, size: tuple[int, int]
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Find every pixel centre under every triangle.
+    """Find every pixel center under every triangle.
 
     Loops over the offsets inside the triangles' bounding boxes, all triangles at once.
 
@@ -166,9 +166,9 @@ def _cover(
             offset = torch.tensor([column, row], device=corners.device)
             position = low[face] + offset
             a, b, c = corners[face].unbind(dim=1)
-            centre = position + 0.5
-            w0 = _cross(b - centre, c - centre) / area[face]
-            w1 = _cross(c - centre, a - centre) / area[face]
+            center = position + 0.5
+            w0 = _cross(b - center, c - center) / area[face]
+            w1 = _cross(c - center, a - center) / area[face]
             weights = torch.stack([w0, w1, 1 - w0 - w1], dim=-1)
             inside = (weights >= -EDGE_TOLERANCE).all(dim=1)
             face, weights, position = face[inside], weights[inside], position[inside].long()

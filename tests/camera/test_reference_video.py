@@ -59,7 +59,7 @@ def test_frames_are_pictures_and_unseen_parts_are_filled(name: str, scene):
 
 @pytest.mark.parametrize("name", MOVING)
 def test_lifted_points_move_with_the_pixels_of_the_person(name: str, bust):
-    """A bright dot is painted on the cheek; its centre must stay where `project` says."""
+    """A bright dot is painted on the cheek; its center must stay where `project` says."""
     image = bust["image"].clone()
     image[:, 52:57, 52:57] = torch.tensor([0.1, 1.0, 1.0])[:, None, None]
     scene = build_scene(**{**bust, "image": image})

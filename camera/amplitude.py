@@ -22,7 +22,7 @@ from skyreels_avatar.camera.moves import (
     swing_curves,
     swing_pose,
 )
-from skyreels_avatar.camera.render import rasterize
+from skyreels_avatar.camera.rasterizer import rasterize
 from skyreels_avatar.camera.scene import Scene
 
 logger = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ PREVIEW_PX = 128
 BISECTIONS = 7
 
 
-class Preview:
+class ScenePreview:
     """A small copy of a scene that answers quickly whether a camera pose shows it well."""
 
     def __init__(self, scene: Scene):
@@ -57,7 +57,7 @@ class Preview:
         self.face = unproject(corners, torch.full((2,), self.distance), scene.intrinsics.float())
         self.allowed = _allowed_box(corners, height, width) * stretch
 
-    def shows_well(self, world_from_camera: Tensor) -> bool:
+    def is_acceptable(self, world_from_camera: Tensor) -> bool:
         """Check holes, face, nearness and magnification from one pose (4, 4)."""
         camera_from_world = invert(world_from_camera).float()
         face, face_depth = project(self.face, self.intrinsics, camera_from_world)
@@ -81,14 +81,14 @@ def _allowed_box(face: Tensor, height: int, width: int) -> Tensor:
     return torch.stack([low, high])
 
 
-def largest_factor(shows_well: Callable[[float], bool]) -> float:
+def largest_factor(is_acceptable: Callable[[float], bool]) -> float:
     """Return the largest factor up to 1 that shows well, found by bisection."""
-    if shows_well(1.0):
+    if is_acceptable(1.0):
         return 1.0
     good, bad = 0.0, 1.0
     for _ in range(BISECTIONS):
         middle = 0.5 * (good + bad)
-        good, bad = (middle, bad) if shows_well(middle) else (good, middle)
+        good, bad = (middle, bad) if is_acceptable(middle) else (good, middle)
     return good
 
 
@@ -103,10 +103,10 @@ def limit(move: CameraMove, scene: Scene) -> float:
     preset = PRESETS[move.name]
     if move.absolute or preset.amplitude == 0.0:
         return preset.amplitude
-    preview = Preview(scene)
+    preview = ScenePreview(scene)
     poses_at = _extremes(move, scene)
     factor = largest_factor(
-        lambda f: all(preview.shows_well(p) for p in poses_at(f * preset.amplitude))
+        lambda f: all(preview.is_acceptable(p) for p in poses_at(f * preset.amplitude))
     )
     amplitude = factor * preset.amplitude
     logger.info("100%% of %s is %.3f %s here", move.name, amplitude, preset.unit)

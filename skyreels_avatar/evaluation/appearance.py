@@ -1,4 +1,4 @@
-"""Is it as sharp as the reference, and of its colour."""
+"""Is it as sharp as the reference, and of its color."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def face_sharpness(pixels: np.ndarray, landmarks: np.ndarray, height_px: float) 
     return float(values.var()) if values.size else 0.0
 
 
-def face_colour(pixels: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-    """Return (3,): the mean CIE Lab colour of the face, L 0..100."""
+def face_color(pixels: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+    """Return (3,): the mean CIE Lab color of the face, L 0..100."""
     oval = landmarks[list(OVAL), :2]
     height, width = pixels.shape[:2]
     low = np.clip(np.floor(oval.min(0)), 0, (width - 1, height - 1)).astype(int)

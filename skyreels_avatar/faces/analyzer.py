@@ -69,7 +69,7 @@ class FaceTrack:
     """One face through F frames; points are raw: each depends on the pixels of its frame alone.
 
     Attributes:
-        landmarks: (F, 478, 3) float32 as in `Face`; frames without the face repeat a neighbour.
+        landmarks: (F, 478, 3) float32 as in `Face`; frames without the face repeat a neighbor.
         boxes: (F, 4) float32 x, y, width, height.
         found: (F,) bool, False where the face was not seen.
         confidence: (F,) float32, score of the mesh network, 0 where not found.
@@ -95,10 +95,10 @@ def visibility_of(landmarks: np.ndarray, height: int, width: int) -> float:
     return float(np.clip((frontal + 0.6) / 1.2, 0.0, 1.0) * inside.mean())
 
 
-class FaceAnalyser:
+class FaceAnalyzer:
     """Finds faces and their mesh points; the networks are loaded at the first use.
 
-    Several threads may use one analyser at once.
+    Several threads may use one analyzer at once.
     """
 
     def __init__(self, max_faces: int = 8) -> None:
@@ -165,7 +165,7 @@ class FaceAnalyser:
         for landmarks, score in self.follow(frames, face, num_crops):
             points.append(landmarks)
             scores.append(score)
-        return filled_track(points, scores)
+        return pack_track(points, scores)
 
     def follow(
         self,
@@ -384,7 +384,7 @@ def _jumped(before: Region, after: Region) -> bool:
     return before.distance(after) > 0.25 * before.side or not 0.75 < growth < 1.33
 
 
-def filled_track(points: list, scores: list[float]) -> FaceTrack:
+def pack_track(points: list, scores: list[float]) -> FaceTrack:
     """Pack what `follow` yields; frames without a face take the nearest earlier (else next)."""
     found = np.array([landmarks is not None for landmarks in points], bool)
     if not found.any():

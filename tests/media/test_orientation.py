@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from skyreels_avatar.media.geometry import Orientation, square_size
+from skyreels_avatar.media.orientation import Orientation, square_size
 from skyreels_avatar.media.video import VideoReader, VideoWriter
 from tests.media.videos import numbered_frames, numbers_of, write_video
 

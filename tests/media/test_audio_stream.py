@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from skyreels_avatar.errors import MediaError
-from skyreels_avatar.media.audio import AudioTrack, speech_block, speech_gain
-from skyreels_avatar.media.soundtrack import WaitingSound
+from skyreels_avatar.media.audio import AudioTrack, speech_block_size, speech_gain
+from skyreels_avatar.media.audio_stream import SpooledAudio
 from skyreels_avatar.media.video import VideoWriter
 
 
@@ -20,7 +20,7 @@ def _track(rate: int, seconds: float = 3.3) -> AudioTrack:
 @pytest.mark.parametrize(("rate", "kept"), [(16_000, 48_000), (44_100, 48_000), (22_050, 48_000)])
 def test_what_waits_is_what_is_played(tmp_path, rate, kept):
     track = _track(rate)
-    sound = WaitingSound(track, tmp_path)
+    sound = SpooledAudio(track, tmp_path)
     played = track.resampled(kept).channels
     assert (sound.sample_rate, sound.num_channels, sound.num_samples) == (kept, *played.shape)
     assert np.array_equal(sound.read(1000, 5000), played[:, 1000:6000])
@@ -48,16 +48,16 @@ def test_resampling_by_the_second_leaves_no_seams(rate, to, seconds):
 
 def test_the_level_of_speech_is_the_same_block_by_block():
     track = _track(16_000, 30.0).mono()
-    sound = WaitingSound(track, sample_rate=16_000)
-    blocks = (block[0] for block in sound.blocks(speech_block(16_000)))
+    sound = SpooledAudio(track, sample_rate=16_000)
+    blocks = (block[0] for block in sound.blocks(speech_block_size(16_000)))
     gained = track.samples * np.float32(speech_gain(blocks, 16_000))
-    assert np.array_equal(gained, track.normalised().samples)
+    assert np.array_equal(gained, track.normalized().samples)
     sound.close()
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path):
     with pytest.raises(MediaError, match="absent"):
-        WaitingSound(_track(16_000), tmp_path / "absent")
+        SpooledAudio(_track(16_000), tmp_path / "absent")
 
 
 @pytest.mark.parametrize("rate", [22_050, 44_100, 48_000])

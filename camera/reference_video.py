@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skyreels_avatar.camera.fast import CELL_PX, InverseFlow
 from skyreels_avatar.camera.geometry import project, unproject
-from skyreels_avatar.camera.layers import Layer, background_layer, person_layer
+from skyreels_avatar.camera.inverse_flow import CELL_PX, InverseFlow
 from skyreels_avatar.camera.mesh import build_mesh
 from skyreels_avatar.camera.path import CameraPath
-from skyreels_avatar.camera.render import rasterize
+from skyreels_avatar.camera.rasterizer import rasterize
 from skyreels_avatar.camera.scene import Scene
+from skyreels_avatar.camera.scene_layers import Layer, background_layer, person_layer
 
 MARGIN_STEP_PX = 8
 MAX_MARGIN_SHARE = 0.6

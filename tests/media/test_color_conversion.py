@@ -1,4 +1,4 @@
-"""Colours of every kind of video come out as they are meant."""
+"""Colors of every kind of video come out as they are meant."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from skyreels_avatar.media.colour_conversion import _to_bt709
+from skyreels_avatar.media.color_conversion import _to_bt709
 from skyreels_avatar.media.video import VideoReader
 from tests.media.videos import write_video
 
@@ -38,7 +38,7 @@ def _encoded(bt709: np.ndarray, transfer: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("transfer", [PQ, HLG, GAMMA])
-def test_what_is_not_a_highlight_keeps_its_colour(rng, transfer):
+def test_what_is_not_a_highlight_keeps_its_color(rng, transfer):
     """BT.709 that was put into BT.2020 by the book comes back, up to 88 % of the signal."""
     bt709 = rng.uniform(0.05, 0.88, (40, 40, 3))
     signal = _encoded(bt709, transfer).astype(np.float32)
@@ -49,14 +49,14 @@ def test_what_is_not_a_highlight_keeps_its_colour(rng, transfer):
 @pytest.mark.parametrize("transfer", [PQ, HLG])
 def test_highlights_stay_apart_and_in_order(transfer):
     levels = np.linspace(0.05, 0.75 if transfer == PQ else 1, 60, dtype=np.float32)
-    grey = _to_bt709(np.repeat(levels[None, :, None], 3, 2), transfer, BT2020)[0].astype(int)
-    assert (np.ptp(grey, axis=1) <= 1).all(), "grey stays grey"
-    assert (np.diff(grey[:, 0]) >= 0).all() and grey[-1, 0] >= 254
-    assert len(set(grey[-20:, 0])) > 6
+    gray = _to_bt709(np.repeat(levels[None, :, None], 3, 2), transfer, BT2020)[0].astype(int)
+    assert (np.ptp(gray, axis=1) <= 1).all(), "gray stays gray"
+    assert (np.diff(gray[:, 0]) >= 0).all() and gray[-1, 0] >= 254
+    assert len(set(gray[-20:, 0])) > 6
 
 
 def _flat(path, codec, pixel_format, planes, **tags):
-    """Write three frames of one colour, given as codes of its planes, with colour tags."""
+    """Write three frames of one color, given as codes of its planes, with color tags."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=25)
         stream.width, stream.height, stream.pix_fmt = 64, 48, pixel_format
@@ -74,7 +74,7 @@ def _flat(path, codec, pixel_format, planes, **tags):
     return path
 
 
-def _colour_of(path) -> np.ndarray:
+def _color_of(path) -> np.ndarray:
     return next(iter(VideoReader(path)))[24, 8].astype(int)
 
 
@@ -96,7 +96,7 @@ def test_hdr_footage_is_converted_and_says_so(tmp_path, transfer, full, caplog):
     )
     reader = VideoReader(path)
     assert np.abs(next(iter(reader))[24, 8].astype(int) - SKIN).max() <= 2
-    assert reader.colour == "bt709"
+    assert reader.color == "bt709"
     assert caplog.text.count("converted to BT.709") == 1
 
 
@@ -106,7 +106,7 @@ def test_full_and_limited_range_are_told_apart(tmp_path, color_range, expected):
         tmp_path / "a.mkv", "ffv1", "yuv420p", [200, 128, 128],
         colorspace=1, color_range=color_range,
     )  # fmt: skip
-    assert np.abs(_colour_of(path) - expected).max() <= 1
+    assert np.abs(_color_of(path) - expected).max() <= 1
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_full_and_limited_range_are_told_apart(tmp_path, color_range, expected):
 def test_every_layout_of_pixels_is_read(tmp_path, name, codec, pixel_format):
     frames = np.broadcast_to(np.array(SKIN, np.uint8), (3, 48, 64, 3))
     path = write_video(tmp_path / name, frames, codec=codec, pixel_format=pixel_format)
-    assert np.abs(_colour_of(path) - SKIN).max() <= 2
+    assert np.abs(_color_of(path) - SKIN).max() <= 2
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_every_layout_of_pixels_is_read(tmp_path, name, codec, pixel_format):
     ],
 )  # fmt: skip
 def test_what_is_transparent_is_laid_on_white(tmp_path, name, codec, pixel_format, caplog):
-    """The colour behind it was shown, which nobody was meant to see."""
+    """The color behind it was shown, which nobody was meant to see."""
     pixels = np.zeros((3, 48, 64, 4), np.uint8)
     pixels[..., :3] = SKIN
     pixels[:, :, :32, 3] = 255

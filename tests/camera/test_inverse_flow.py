@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from skyreels_avatar.camera import MOVES, CameraMove, ReferenceVideo, plan_path
-from skyreels_avatar.camera.fast import MAX_SHIFT_SLOPE, InverseFlow
 from skyreels_avatar.camera.geometry import project, unproject
+from skyreels_avatar.camera.inverse_flow import MAX_SHIFT_SLOPE, InverseFlow
 
 MOVING = [name for name in MOVES if name != "static"]
 
