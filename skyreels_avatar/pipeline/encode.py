@@ -23,11 +23,11 @@ from skyreels_avatar.camera import (
     plan_path,
 )
 from skyreels_avatar.errors import FaceError, InputError
-from skyreels_avatar.faces.analyser import Face, FaceAnalyser
+from skyreels_avatar.faces.analyzer import Face, FaceAnalyzer
 from skyreels_avatar.faces.occluder import find_occluder
 from skyreels_avatar.faces.region import union
 from skyreels_avatar.faces.select import find_faces
-from skyreels_avatar.faces.start import face_analyser
+from skyreels_avatar.faces.start import face_analyzer
 from skyreels_avatar.faces.suitability import examine_face
 from skyreels_avatar.loading.components import Components
 from skyreels_avatar.loading.tiers import Tier, load_tier, models_folder
@@ -54,8 +54,8 @@ from skyreels_avatar.references.footage import FootageReference
 from skyreels_avatar.references.lighting import PictureLight
 from skyreels_avatar.references.picture import ShotReference
 from skyreels_avatar.request.script import Camera, GenerationRequest
-from skyreels_avatar.rig.renderer import ReferenceMotionVAE
 from skyreels_avatar.shapes import BUCKET_STEP_PX, BUCKETS, nearest_bucket
+from skyreels_avatar.spaces.table import space_type
 
 logger = logging.getLogger(__name__)
 
@@ -174,7 +174,8 @@ def open_shot(request: GenerationRequest, files: ShotFiles, components: Componen
     Raises:
         FaceError: there is no face, or not the one that was asked for.
     """
-    if request.windows != "overlap" and not isinstance(components.vae, ReferenceMotionVAE):
+    space = space_type(components.vae)
+    if request.windows != "overlap" and not space.moves_reference:
         raise InputError(
             f"tier {components.tier.name} makes overlapping windows only, got windows "
             f"{request.windows!r}; leave that out"
@@ -185,11 +186,11 @@ def open_shot(request: GenerationRequest, files: ShotFiles, components: Componen
     check_shares(components.transformer, files.height, files.width, BUCKET_STEP_PX)
     plan = plan_request(request, files, components.tier)
     selectors = [one.face for one in speakers] or [request.shot.face]
-    faces = find_faces(files.whole.pixels, selectors, face_analyser())
+    faces = find_faces(files.whole.pixels, selectors, face_analyzer())
     for face in faces:
         _check_suitability(files.whole, face)
     key = noise_key(files.whole.pixels, faces, files.voices)
-    if isinstance(components.vae, ReferenceMotionVAE):
+    if space.moves_reference:
         faces = [_with_true_eyes(face, files.whole.pixels, components.vae) for face in faces]
     moving = is_moving(request.shot.camera)
     fine = None
@@ -216,9 +217,9 @@ def plan_request(request: GenerationRequest, files: ShotFiles, tier: Tier) -> Sh
     return with_keyframes(plan, Spacing.of(tier.window, tier.overlap), loudness, travel)
 
 
-def frame_face(files: ShotFiles, selector: str, analyser: FaceAnalyser, camera: Camera) -> Framing:
+def frame_face(files: ShotFiles, selector: str, analyzer: FaceAnalyzer, camera: Camera) -> Framing:
     """Return the picture at the size of the video, cropped round the face, and the face in it."""
-    faces = find_faces(files.whole.pixels, [selector], analyser)
+    faces = find_faces(files.whole.pixels, [selector], analyzer)
     return frame(files.whole, files.height, files.width, faces, is_moving(camera))
 
 
@@ -230,8 +231,8 @@ def _check_suitability(picture: Portrait, face: Face) -> None:
         logger.warning("%s: %s", picture.path or "the picture", finding.message)
 
 
-def _with_true_eyes(face: Face, pixels: np.ndarray, vae: ReferenceMotionVAE) -> Face:
-    return replace(face, landmarks=vae.true_eyes(pixels, face.landmarks))
+def _with_true_eyes(face: Face, pixels: np.ndarray, vae: torch.nn.Module) -> Face:
+    return replace(face, landmarks=vae.correct_eyes(pixels, face.landmarks))
 
 
 def build_references(

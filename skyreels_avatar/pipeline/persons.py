@@ -9,11 +9,11 @@ import numpy as np
 import torch
 
 from skyreels_avatar.errors import InputError
-from skyreels_avatar.faces.analyser import Face
+from skyreels_avatar.faces.analyzer import Face
 from skyreels_avatar.faces.matte import person_mask
 from skyreels_avatar.loading.components import Components
 from skyreels_avatar.media.audio import AudioTrack
-from skyreels_avatar.media.mix import as_long_as, mixed, silence
+from skyreels_avatar.media.mix import as_long_as, mix, silence
 from skyreels_avatar.models.context_parallel import num_parts
 from skyreels_avatar.references.picture import ShotReference
 from skyreels_avatar.request.script import Shot
@@ -30,7 +30,7 @@ def read_sounds(shot: Shot) -> tuple[AudioTrack, tuple[AudioTrack, ...]]:
     """
     spoken = [None if one.audio is None else AudioTrack.load(one.audio) for one in shot.speakers]
     heard = [track for track in spoken if track is not None]
-    played = mixed(heard) if shot.audio is None else AudioTrack.load(shot.audio)
+    played = mix(heard) if shot.audio is None else AudioTrack.load(shot.audio)
     length_s = played.duration_s
     voices = [silence(length_s) if one is None else as_long_as(one, length_s) for one in spoken]
     if len(shot.speakers) == 1 and not heard:

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from skyreels_avatar.errors import InputError
-from skyreels_avatar.faces.analyser import Face, FaceAnalyser
+from skyreels_avatar.faces.analyzer import Face, FaceAnalyzer
 from skyreels_avatar.faces.select import LOW_VISIBILITY
-from skyreels_avatar.faces.suitability import Finding, examine_face
+from skyreels_avatar.faces.suitability import FaceIssue, examine_face
 from skyreels_avatar.loading.tiers import Tier, load_tier
 from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.image import Portrait, fit_size
@@ -33,6 +33,7 @@ from skyreels_avatar.progress import OnProgress, Reporter
 from skyreels_avatar.references.picture import frames_per_chunk
 from skyreels_avatar.request.script import Camera, GenerationRequest, parse_camera
 from skyreels_avatar.shapes import BUCKET_STEP_PX, latent_frames
+from skyreels_avatar.spaces.table import space_type_of
 
 MAX_PREVIEW_S = 600.0
 
@@ -134,7 +135,7 @@ def estimate_planned(
     one_pass = tier.sizes.get("transformer", {}).get("distilled") and not shot.negative_prompt
     scales = sampling.guidance_scale, sampling.audio_guidance_scale
     passes = 1 if one_pass else 1 + sum(scale != 1 for scale in scales)
-    price = _video_cost if tier.buckets else _motion_cost
+    price = _motion_cost if space_type_of(tier).moves_reference else _video_cost
     cost = price(tier, height * width, sampling.num_inference_steps * passes)
     rounds = _rounds(plan, num_workers or 1)
     seconds = cost.start_s + len(plan.segments) * cost.window_s + plan.num_frames * cost.frame_s
@@ -200,7 +201,7 @@ class SeenFace:
     """A face in a picture, its box in pixels, and what keeps it from being animated well."""
 
     box: tuple[float, float, float, float]
-    findings: tuple[Finding, ...]
+    findings: tuple[FaceIssue, ...]
 
 
 def examine_picture(image: str | Path) -> tuple[SeenFace, ...]:
@@ -215,13 +216,13 @@ def examine_picture(image: str | Path) -> tuple[SeenFace, ...]:
     pixels = Portrait.load(image).pixels
     return tuple(
         SeenFace(face.box, (*examine_face(pixels, face), *_turned(face)))
-        for face in FaceAnalyser().find(pixels)
+        for face in FaceAnalyzer().find(pixels)
     )
 
 
-def _turned(face: Face) -> Iterator[Finding]:
+def _turned(face: Face) -> Iterator[FaceIssue]:
     if face.visibility < LOW_VISIBILITY:
-        yield Finding(
+        yield FaceIssue(
             "turned",
             "the face is turned away or cut off; one that looks at the camera works better",
         )
@@ -285,7 +286,7 @@ def reference_frames(
     with reporter.stage("analyse"):
         silence = AudioTrack(np.zeros(1, np.float32), 16_000)
         files = ShotFiles(whole, silence, height, width)
-        framing = frame_face(files, face, FaceAnalyser(), moves)
+        framing = frame_face(files, face, FaceAnalyzer(), moves)
     with reporter.stage("encode"):
         opened = OpenShot(
             framing.picture, framing.faces[0], None, plan, surroundings=framing.surroundings

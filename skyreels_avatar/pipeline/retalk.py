@@ -12,12 +12,12 @@ import numpy as np
 import torch
 
 from skyreels_avatar.errors import InputError
-from skyreels_avatar.faces.analyser import Face, visibility_of
+from skyreels_avatar.faces.analyzer import Face, visibility_of
 from skyreels_avatar.faces.chooser import FaceChooser
 from skyreels_avatar.faces.region import box_of
-from skyreels_avatar.faces.scenes import Scene, watch
+from skyreels_avatar.faces.scenes import Scene, track_scenes
 from skyreels_avatar.faces.select import is_photo
-from skyreels_avatar.faces.start import face_analyser
+from skyreels_avatar.faces.start import face_analyzer
 from skyreels_avatar.loading.components import Components
 from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.image import Portrait
@@ -38,7 +38,7 @@ from skyreels_avatar.pipeline.voice import read_voice
 from skyreels_avatar.planning.lengths import plan_length
 from skyreels_avatar.references.footage import Footage, FootageReference
 from skyreels_avatar.request.script import GenerationRequest
-from skyreels_avatar.rig.renderer import ReferenceMotionVAE
+from skyreels_avatar.spaces.table import space_type
 
 logger = logging.getLogger(__name__)
 
@@ -126,7 +126,7 @@ def open_footage(
         InputError: the tier's networks draw whole pictures.
     """
     tier, shot, vae = components.tier, request.shot, components.vae
-    if not isinstance(vae, ReferenceMotionVAE):
+    if not space_type(vae).moves_reference:
         raise InputError(
             f"tier {tier.name} draws whole pictures and cannot leave a video as it is; retalk "
             "with a tier whose latents are motion, as the default one's are"
@@ -158,7 +158,7 @@ def open_footage(
         plan,
         references=tuple(references),
         unseen=unseen,
-        colour=files.video.colour,
+        colour=files.video.color,
         noise_key=noise_key(portrait.pixels, [face], voices),
     )
 
@@ -171,10 +171,10 @@ def _watched(
     photo = Path(face).stat().st_mtime_ns if is_photo(face) and Path(face).is_file() else 0
     key = str(video.path), stat.st_mtime_ns, stat.st_size, video.num_frames, face, photo
     if key not in _takes:
-        analyser = face_analyser()
-        choose = FaceChooser(face, analyser, video)
+        analyzer = face_analyzer()
+        choose = FaceChooser(face, analyzer, video)
         look = None if components.occluder is None else components.occluder.look
-        scenes = watch(iter(video), analyser, choose, _NUM_CROPS, on_frame, look)
+        scenes = track_scenes(iter(video), analyzer, choose, _NUM_CROPS, on_frame, look)
         for old in list(_takes)[:-_REMEMBERED]:
             del _takes[old]
         _takes[key] = scenes

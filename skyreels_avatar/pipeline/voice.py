@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from skyreels_avatar.errors import InputError
-from skyreels_avatar.media.activity import gated
-from skyreels_avatar.media.audio import AudioTrack, LongSoundError
+from skyreels_avatar.media.audio import AudioTrack
+from skyreels_avatar.media.audio_decoding import AudioTooLongError
 from skyreels_avatar.media.speech import DEFAULT_VOICE, SpokenText, speak
+from skyreels_avatar.media.voice_activity import mute_nonvocal
 from skyreels_avatar.request.script import Shot
 
 logger = logging.getLogger(__name__)
@@ -53,7 +54,7 @@ def read_voice(shot: Shot) -> ShotVoice:
     if shot.start_s is not None or shot.end_s is not None:
         end_s = audio.reached(shot.end_s)
         audio, driving = (track.cut(shot.start_s, end_s) for track in (audio, driving))
-    return ShotVoice(audio, gated(driving) if shot.gate == "auto" else driving)
+    return ShotVoice(audio, mute_nonvocal(driving) if shot.gate == "auto" else driving)
 
 
 def _read_sound(shot: Shot) -> tuple[AudioTrack, Shot]:
@@ -63,7 +64,7 @@ def _read_sound(shot: Shot) -> tuple[AudioTrack, Shot]:
     """
     try:
         return AudioTrack.load(shot.audio), shot
-    except LongSoundError:
+    except AudioTooLongError:
         if shot.vocals is not None or (shot.start_s is None and shot.end_s is None):
             raise
     piece = AudioTrack.load(shot.audio, shot.start_s, shot.end_s)

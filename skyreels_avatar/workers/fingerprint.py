@@ -15,7 +15,7 @@ from skyreels_avatar import __version__
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.loading.components import Components
 from skyreels_avatar.loading.tiers import FACE_NETWORKS, asset_path, models_folder
-from skyreels_avatar.media.outputs import files_in
+from skyreels_avatar.media.outputs import input_files
 from skyreels_avatar.request.script import GenerationRequest
 
 _PACKAGES = (
@@ -85,7 +85,7 @@ class ReadFiles:
     """
 
     def __init__(self, request: GenerationRequest):
-        self._states = {path: _state(path) for path in files_in(request)}
+        self._states = {path: _state(path) for path in input_files(request)}
 
     def check(self) -> None:
         """Refuse to go on where a file is not what was read.

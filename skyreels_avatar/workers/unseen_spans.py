@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from skyreels_avatar.errors import InputError, MediaError
-from skyreels_avatar.media.files import replacing
+from skyreels_avatar.media.files import atomic_write
 from skyreels_avatar.pipeline.encode import UnseenSpan
 
 _KEYS = {"video", "unseen"}
@@ -48,7 +48,7 @@ def write_spans(video: Path, unseen: Sequence[UnseenSpan]) -> None:
     text = json.dumps({"video": name, "unseen": [asdict(span) for span in unseen]}, indent=2)
     path = spans_path(video)
     try:
-        with replacing(path) as partial:
+        with atomic_write(path) as partial:
             partial.write_text(text + "\n", encoding="utf-8")
     except OSError as error:
         raise MediaError(f"cannot write the spans {path}: {error}") from error
