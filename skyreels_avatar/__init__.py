@@ -28,13 +28,11 @@ if TYPE_CHECKING:  # the same names as in _HOMES, for type checkers and editors
     from skyreels_avatar.progress import Progress
     from skyreels_avatar.provenance.verification import verify
     from skyreels_avatar.request.camera_move import CameraMove
-    from skyreels_avatar.request.script import (
-        CameraKeyframe,
-        GenerationRequest,
-        SamplingParams,
-        Script,
-        Shot,
-    )
+    from skyreels_avatar.request.camera_spec import CameraKeyframe
+    from skyreels_avatar.request.generation_request import GenerationRequest
+    from skyreels_avatar.request.sampling import SamplingParams
+    from skyreels_avatar.request.script import Script
+    from skyreels_avatar.request.shot import Shot
     from skyreels_avatar.request.speaker import Speaker
     from skyreels_avatar.workers.shot import GenerationResult
 
@@ -78,18 +76,18 @@ _HOMES = {
     "MOVES": "skyreels_avatar.camera.moves",
     "AudioTrack": "skyreels_avatar.media",
     "AvatarError": "skyreels_avatar.errors",
-    "CameraKeyframe": "skyreels_avatar.request.script",
+    "CameraKeyframe": "skyreels_avatar.request.camera_spec",
     "CameraMove": "skyreels_avatar.request.camera_move",
     "Cancelled": "skyreels_avatar.errors",
     "FilmResult": "skyreels_avatar.film.render",
-    "GenerationRequest": "skyreels_avatar.request.script",
+    "GenerationRequest": "skyreels_avatar.request.generation_request",
     "GenerationResult": "skyreels_avatar.workers.shot",
     "InputError": "skyreels_avatar.errors",
     "Portrait": "skyreels_avatar.media",
     "Progress": "skyreels_avatar.progress",
-    "SamplingParams": "skyreels_avatar.request.script",
+    "SamplingParams": "skyreels_avatar.request.sampling",
     "Script": "skyreels_avatar.request.script",
-    "Shot": "skyreels_avatar.request.script",
+    "Shot": "skyreels_avatar.request.shot",
     "Speaker": "skyreels_avatar.request.speaker",
     "VideoReader": "skyreels_avatar.media",
     "VideoWriter": "skyreels_avatar.media",

@@ -11,7 +11,10 @@ from skyreels_avatar.errors import InputError
 if TYPE_CHECKING:
     from skyreels_avatar.film.preview import FilmPlan
     from skyreels_avatar.pipeline.preview import ShotEstimate
-    from skyreels_avatar.request.script import CameraLike, GenerationRequest, Script, Speaker
+    from skyreels_avatar.request.camera_spec import CameraLike
+    from skyreels_avatar.request.generation_request import GenerationRequest
+    from skyreels_avatar.request.script import Script
+    from skyreels_avatar.request.speaker import Speaker
 
 
 @overload
@@ -111,7 +114,9 @@ def _plan_shot(
     options: dict[str, Any], tier: str | None, steps: int | None, workers: int | None
 ) -> ShotEstimate:
     from skyreels_avatar.pipeline.preview import estimate
-    from skyreels_avatar.request.script import GenerationRequest, SamplingParams, Shot
+    from skyreels_avatar.request.generation_request import GenerationRequest
+    from skyreels_avatar.request.sampling import SamplingParams
+    from skyreels_avatar.request.shot import Shot
 
     renamed = {"audio_start": "start_s", "audio_end": "end_s"}
     names = ("image", "audio", "text", "voice", "speakers", "camera", *renamed)
@@ -138,7 +143,8 @@ def _plan_given(
     from skyreels_avatar.film.preview import plan_script
     from skyreels_avatar.film.read import read_script
     from skyreels_avatar.pipeline.preview import estimate
-    from skyreels_avatar.request.script import GenerationRequest, Script
+    from skyreels_avatar.request.generation_request import GenerationRequest
+    from skyreels_avatar.request.script import Script
 
     if isinstance(film, GenerationRequest):
         if tier is not None or steps is not None or seed:

@@ -8,12 +8,14 @@ from skyreels_avatar.cli.studio_options import parsed_speakers
 from skyreels_avatar.cli.voice_commands import text_of
 
 if TYPE_CHECKING:
-    from skyreels_avatar.request.script import GenerationRequest
+    from skyreels_avatar.request.generation_request import GenerationRequest
 
 
 def request_of(options: dict) -> GenerationRequest:
     """Return the checked request that options of the command line describe."""
-    from skyreels_avatar.request.script import GenerationRequest, SamplingParams, Shot
+    from skyreels_avatar.request.generation_request import GenerationRequest
+    from skyreels_avatar.request.sampling import SamplingParams
+    from skyreels_avatar.request.shot import Shot
 
     shot = Shot(
         image=options["image"],

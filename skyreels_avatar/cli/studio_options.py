@@ -11,7 +11,7 @@ import typer
 from skyreels_avatar.cli.options import TIER, VOICE
 
 if TYPE_CHECKING:
-    from skyreels_avatar.request.script import Speaker
+    from skyreels_avatar.request.speaker import Speaker
 
 Audio = Annotated[
     Path | None,
@@ -46,6 +46,6 @@ def parsed_speakers(texts: Sequence[str] | None) -> tuple[Speaker, ...]:
     Raises:
         InputError: text of another form.
     """
-    from skyreels_avatar.request.script import Speaker
+    from skyreels_avatar.request.speaker import Speaker
 
     return tuple(Speaker.parse(text) for text in texts or ())

@@ -16,7 +16,7 @@ from skyreels_avatar.pipeline.store import WindowStore
 from skyreels_avatar.planning.segments import Segment, ShotPlan
 from skyreels_avatar.progress import Reporter
 from skyreels_avatar.references.picture import ShotReference
-from skyreels_avatar.request.script import GenerationRequest
+from skyreels_avatar.request.generation_request import GenerationRequest
 from skyreels_avatar.rig.renderer import ReferenceMotionVAE
 from skyreels_avatar.shapes import latent_frames
 from skyreels_avatar.spaces.rig_space import GroupSpace, MotionSpace

@@ -16,7 +16,7 @@ from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.mix import as_long_as, mix, silence
 from skyreels_avatar.models.context_parallel import num_parts
 from skyreels_avatar.references.picture import ShotReference
-from skyreels_avatar.request.script import Shot
+from skyreels_avatar.request.shot import Shot
 from skyreels_avatar.shapes import BUCKET_STEP_PX
 
 _BODY_DOWN = 1.5  # a point under the face belongs to its person from further away than one beside

@@ -31,7 +31,8 @@ from skyreels_avatar.pipeline.encode import (
 from skyreels_avatar.planning.segments import Segment, ShotPlan, plan_shot
 from skyreels_avatar.progress import OnProgress, Reporter
 from skyreels_avatar.references.picture import frames_per_chunk
-from skyreels_avatar.request.script import Camera, GenerationRequest, parse_camera
+from skyreels_avatar.request.camera_spec import Camera, parse_camera
+from skyreels_avatar.request.generation_request import GenerationRequest
 from skyreels_avatar.shapes import BUCKET_STEP_PX, latent_frames
 
 MAX_PREVIEW_S = 600.0
