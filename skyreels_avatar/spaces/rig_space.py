@@ -1,4 +1,4 @@
-"""Latents that are motion numbers over the reference video: how a pass begins, goes on, ends."""
+"""Latents that are rig coefficients over the reference video: how a pass begins, goes on, ends."""
 
 from __future__ import annotations
 
@@ -11,32 +11,40 @@ import torch
 from skyreels_avatar.parallel import ordered_map
 from skyreels_avatar.planning.segments import Segment, ShotPlan
 from skyreels_avatar.references.picture import ShotReference
-from skyreels_avatar.rig.renderer import ReferenceMotionVAE
+from skyreels_avatar.rig.face_rig import FaceRig
 from skyreels_avatar.shapes import latent_frames
 from skyreels_avatar.spaces.known import control_latents, known_mask
 from skyreels_avatar.spaces.rig_decoder import Decoder, known_latents
 
 
-class MotionSpace:
-    """The latent space of a `ReferenceMotionVAE`, for one shot."""
+class RigSpace:
+    """The latent space of a `FaceRig`, for one shot."""
 
-    def __init__(
-        self, vae: ReferenceMotionVAE, plan: ShotPlan, reference: ShotReference, seed: int
-    ):
+    moves_reference = separates_persons = True
+
+    def __init__(self, vae: FaceRig, plan: ShotPlan, reference: ShotReference, seed: int):
         self._vae, self._reference, self._plan = vae, reference, plan
         self.decoder = Decoder(vae, reference, plan, reference.looks(seed, vae.device))
-        self._photo = vae.encode_motion(reference.first_motion()[None].to(vae.device))
+        self._photo = vae.pack(reference.first_motion()[None].to(vae.device))
+
+    @staticmethod
+    def open(
+        vae: FaceRig, plan: ShotPlan, references: Sequence[ShotReference], seed: int
+    ) -> RigSpace | RigGroupSpace:
+        """Return the space of one person, or of several."""
+        spaces = [RigSpace(vae, plan, one, seed + i) for i, one in enumerate(references)]
+        return spaces[0] if len(spaces) == 1 else RigGroupSpace(spaces)
 
     def known(
-        self, segment: Segment, handed: torch.Tensor | None
+        self, segment: Segment, carried: torch.Tensor | None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the known latents (1, C, T, h, w) of a window and their mask (1, 4, T, h, w).
 
         Args:
-            handed: what `hand_over` returned for the window before; None for the first one, which
+            carried: what `carry_over` returned for the window before; None for the first one, which
                 starts from the picture.
         """
-        given = self._photo if handed is None else handed
+        given = self._photo if carried is None else carried
         num_latents = latent_frames(segment.num_frames)
         known = torch.zeros(*given.shape[:2], num_latents, *given.shape[3:], device=given.device)
         known[:, :, : given.shape[2]] = given
@@ -48,7 +56,7 @@ class MotionSpace:
         """Return the known latents and their mask, as `known`, of a key frame or a fill.
 
         Args:
-            ends: the key frames that it needs with their settled latents, the earlier one first.
+            ends: the key frames that it needs with their finished latents, the earlier one first.
         """
         num_latents = latent_frames(segment.num_frames)
         photo = self._photo
@@ -72,27 +80,25 @@ class MotionSpace:
 
     def _cut(self, segment: Segment, latents: torch.Tensor, start: int, stop: int) -> torch.Tensor:
         """Return some frames of the shot out of the latents of a window, packed as latents."""
-        motion = self._vae.decode_motion(latents)
-        return self._vae.encode_motion(
-            motion[:, start - segment.first_frame : stop - segment.first_frame]
-        )
+        motion = self._vae.unpack(latents)
+        return self._vae.pack(motion[:, start - segment.first_frame : stop - segment.first_frame])
 
     def control(self, segment: Segment) -> torch.Tensor:
         """Return the control latents (1, C + 4, T, h, w), held at the shot's end."""
         frames = range(segment.first_frame, segment.stop)
         at = torch.tensor([self._plan.video_position(frame) for frame in frames])
         motion, seen = self._reference.apparent_motion(at)
-        return control_latents(self._vae.encode_motion(motion[None].to(self._vae.device)), seen)
+        return control_latents(self._vae.pack(motion[None].to(self._vae.device)), seen)
 
-    def settled(self, latents: torch.Tensor, segment: Segment) -> torch.Tensor:
+    def finish(self, latents: torch.Tensor, segment: Segment) -> torch.Tensor:
         """Return sampled latents without tremor, and without a jerk where the window begins."""
         if segment.role == "keyframe":
-            return self._vae.steadied(latents, 0)
+            return self._vae.smooth(latents, 0)
         num_known, num_last = max(1, segment.num_known_frames), segment.num_last_frames
-        steadied = self._vae.steadied(latents, num_known, num_last)
-        return self._vae.joined(steadied, num_known, num_last)
+        steadied = self._vae.smooth(latents, num_known, num_last)
+        return self._vae.blend_at_joins(steadied, num_known, num_last)
 
-    def hand_over(self, latents: torch.Tensor, overlap: int) -> torch.Tensor:
+    def carry_over(self, latents: torch.Tensor, overlap: int) -> torch.Tensor:
         """Return what the next window knows: latents of its first `overlap` frames."""
         return known_latents(self._vae, latents, overlap)
 
@@ -101,27 +107,29 @@ class MotionSpace:
         return self.decoder.frames(latents, segment)
 
 
-class GroupSpace:
+class RigGroupSpace:
     """The latent spaces of several persons in the same pictures, stacked along the batch.
 
     Args:
         spaces: of each person; who comes later is drawn over who comes earlier.
     """
 
-    def __init__(self, spaces: Sequence[MotionSpace]):
+    moves_reference = separates_persons = True
+
+    def __init__(self, spaces: Sequence[RigSpace]):
         self._spaces = spaces
 
     def known(
-        self, segment: Segment, handed: torch.Tensor | None
+        self, segment: Segment, carried: torch.Tensor | None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return known latents (P, C, T, h, w) of a window and their mask: see `MotionSpace`."""
-        given = [None] * len(self._spaces) if handed is None else handed.split(1)
+        """Return known latents (P, C, T, h, w) of a window and their mask: see `RigSpace`."""
+        given = [None] * len(self._spaces) if carried is None else carried.split(1)
         return self._stacked(space.known(segment, one) for space, one in zip(self._spaces, given))
 
     def known_ends(
         self, segment: Segment, ends: Sequence[tuple[Segment, torch.Tensor]]
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the known latents and mask of a key frame or a fill: see `MotionSpace`."""
+        """Return the known latents and mask of a key frame or a fill: see `RigSpace`."""
         return self._stacked(
             space.known_ends(segment, [(window, latents[i : i + 1]) for window, latents in ends])
             for i, space in enumerate(self._spaces)
@@ -131,15 +139,15 @@ class GroupSpace:
         """Return the control latents (P, C + 4, T, h, w)."""
         return torch.cat([space.control(segment) for space in self._spaces])
 
-    def settled(self, latents: torch.Tensor, segment: Segment) -> torch.Tensor:
+    def finish(self, latents: torch.Tensor, segment: Segment) -> torch.Tensor:
         """Return sampled latents (P, C, T, h, w) without tremor and jerks."""
         pairs = zip(self._spaces, latents.split(1))
-        return torch.cat([space.settled(one, segment) for space, one in pairs])
+        return torch.cat([space.finish(one, segment) for space, one in pairs])
 
-    def hand_over(self, latents: torch.Tensor, overlap: int) -> torch.Tensor:
+    def carry_over(self, latents: torch.Tensor, overlap: int) -> torch.Tensor:
         """Return what the next window knows of all persons."""
         pairs = zip(self._spaces, latents.split(1))
-        return torch.cat([space.hand_over(one, overlap) for space, one in pairs])
+        return torch.cat([space.carry_over(one, overlap) for space, one in pairs])
 
     def frames(self, latents: torch.Tensor, segment: Segment) -> Iterator[np.ndarray]:
         """Yield the pictures (F, H, W, 3) uint8 that this window is the first to make."""
