@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the same names as in _HOMES, for type checkers and editors
     from skyreels_avatar.api.doctor import doctor
+    from skyreels_avatar.api.evaluation import evaluate
     from skyreels_avatar.api.generation import generate
     from skyreels_avatar.api.planning import plan
     from skyreels_avatar.api.rendering import render
@@ -20,7 +21,6 @@ if TYPE_CHECKING:  # the same names as in _HOMES, for type checkers and editors
     from skyreels_avatar.api.text_to_speech import speak, voices
     from skyreels_avatar.camera.moves import MOVES
     from skyreels_avatar.errors import AvatarError, Cancelled, InputError
-    from skyreels_avatar.evaluation.report import evaluate
     from skyreels_avatar.film.read import read_script
     from skyreels_avatar.film.render import FilmResult, frames
     from skyreels_avatar.media import AudioTrack, Portrait, VideoReader, VideoWriter
@@ -92,7 +92,7 @@ _HOMES = {
     "VideoReader": "skyreels_avatar.media",
     "VideoWriter": "skyreels_avatar.media",
     "doctor": "skyreels_avatar.api.doctor",
-    "evaluate": "skyreels_avatar.evaluation.report",
+    "evaluate": "skyreels_avatar.api.evaluation",
     "examine_picture": "skyreels_avatar.pipeline.preview",
     "frames": "skyreels_avatar.film.render",
     "generate": "skyreels_avatar.api.generation",
