@@ -55,13 +55,6 @@ def check_integer(name: str, value: object, low: int, high: int) -> None:
         )
 
 
-def check_text(name: str, value: object) -> str:
-    """Return text, or refuse what is none."""
-    if not isinstance(value, str):
-        raise InputError(f"{name} must be text, got {short_repr(value)}")
-    return value
-
-
 _WORDS = {
     str: "text", int: "a whole number", float: "a number", bool: "true or false", Path: "a path",
     type(None): "nothing",
