@@ -73,7 +73,7 @@ def doctor(tier: str | None = None, *, load: bool = False) -> MachineReport:
         load: load PyTorch and the networks too, which takes seconds.
     """
     if tier is None:
-        from skyreels_avatar.request.script import GenerationRequest
+        from skyreels_avatar.request.generation_request import GenerationRequest
 
         tier = GenerationRequest.tier  # the default of the field
     return MachineReport(tuple(examine(tier, load)), tuple(examine_extras()))

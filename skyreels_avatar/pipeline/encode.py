@@ -53,7 +53,8 @@ from skyreels_avatar.planning.segments import ShotPlan, plan_shot
 from skyreels_avatar.references.footage import FootageReference
 from skyreels_avatar.references.lighting import PictureLight
 from skyreels_avatar.references.picture import ShotReference
-from skyreels_avatar.request.script import Camera, GenerationRequest
+from skyreels_avatar.request.camera_spec import Camera
+from skyreels_avatar.request.generation_request import GenerationRequest
 from skyreels_avatar.shapes import BUCKET_STEP_PX, BUCKETS, nearest_bucket
 from skyreels_avatar.spaces.table import space_type
 

@@ -37,7 +37,7 @@ from skyreels_avatar.pipeline.shot_sound import open_sound
 from skyreels_avatar.pipeline.voice import read_voice
 from skyreels_avatar.planning.lengths import plan_length
 from skyreels_avatar.references.footage import Footage, FootageReference
-from skyreels_avatar.request.script import GenerationRequest
+from skyreels_avatar.request.generation_request import GenerationRequest
 from skyreels_avatar.spaces.table import space_type
 
 logger = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from skyreels_avatar.errors import InputError
 from skyreels_avatar.loading.components import Components
 from skyreels_avatar.loading.tiers import FACE_NETWORKS, asset_path, models_folder
 from skyreels_avatar.media.outputs import input_files
-from skyreels_avatar.request.script import GenerationRequest
+from skyreels_avatar.request.generation_request import GenerationRequest
 
 _PACKAGES = (
     "torch", "numpy", "av", "opencv-python-headless", "diffusers", "espeakng-loader",
