@@ -24,7 +24,7 @@ IMPORTS = {
     "memory": ["errors"],
     "tiers": ["errors", "checks", "documents", "memory"],
     "checkpoints": ["errors"],
-    "media": ["errors", "checks", "shapes"],
+    "media": ["errors", "checks", "shapes", "tiers"],
     "faces": ["errors", "shapes", "tiers", "checkpoints", "models"],
     "models": ["errors", "shapes"],
     "speaker": ["errors", "checks"],

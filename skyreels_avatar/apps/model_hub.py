@@ -79,6 +79,15 @@ MODELS = (
         ("config.json", "preprocessor_config.json", "model.safetensors"), 0.1, "Apache-2.0",
         "depth of the picture",
     ),
+    PublicModel(
+        "kokoro", "onnx-community/Kokoro-82M-v1.0-ONNX",
+        ("onnx/model_quantized.onnx", "voices/*.bin"), 0.1, "Apache-2.0",
+        "natural voices of six languages for --text",
+    ),
+    PublicModel(
+        "hibari-voices", "maureesewilliams/hibari", ("voices/*.onnx",), 0.04, "Apache-2.0",
+        "more English voices for --text",
+    ),
 )  # fmt: skip
 
 

@@ -23,7 +23,8 @@ SaidText = Annotated[
 VoiceName = Annotated[
     str | None,
     typer.Option(
-        help="Who says it: a name that `voices` lists. [default: en-us]", rich_help_panel=VOICE
+        help="Who says it: a name that `voices` lists, or a language. [default: en-us]",
+        rich_help_panel=VOICE,
     ),
 ]
 Subtitles = Annotated[
@@ -59,7 +60,9 @@ def speak_command(
     text: Annotated[
         str | None, typer.Argument(help="What to say; - reads it from standard input.")
     ] = None,
-    voice: Annotated[str, typer.Option(help="A name that `voices` lists.")] = "en-us",
+    voice: Annotated[
+        str, typer.Option(help="A name that `voices` lists, or a language.")
+    ] = "en-us",
     output: Annotated[
         Path,
         typer.Option(
@@ -95,18 +98,30 @@ def voices_command(
         bool, typer.Option("--json", metavar=" ", help="Print JSON, with all timbres.")
     ] = False,
 ) -> None:
-    """List the voices that `speak` and `generate --text` can use."""
+    """List the voices of `speak` and `generate --text`, and what adds those not installed.
+
+    MOS is how natural a voice sounds, 1 to 5, as the network distillMOS rates it.
+    """
     from skyreels_avatar.text_to_speech import voices
 
     found = voices(language)
     if as_json:
         print_output(json.dumps([asdict(voice) for voice in found], indent=1, ensure_ascii=False))
         return
+    print_output(_row("name", "language", "sex", "engine", "MOS", "installed"))
     for voice in found:
-        tags = ", ".join(tag for tag in voice.languages if tag != voice.name)
-        print_output(f"{voice.name:18} {voice.title}{f'  (also {tags})' if tags else ''}")
+        mos = "" if voice.mos is None else f"{voice.mos:.1f}"
+        here = "yes" if voice.installed else "no"
+        print_output(_row(voice.name, voice.title, voice.sex, voice.engine, mos, here))
     if any(voice.variants for voice in found):
         print_output("a timbre may follow the name: +f1 to +f5, +m1 to +m8; --json has them all")
+    for command, engine in {voice.install: voice.engine for voice in found}.items():
+        if command:
+            print_output(f"more {engine} voices: {command}")
+
+
+def _row(name: str, language: str, sex: str, engine: str, mos: str, installed: str) -> str:
+    return f"{name:23} {language[:26]:26} {sex:6} {engine:6} {mos:3} {installed}".rstrip()
 
 
 def text_of(text: str) -> str:

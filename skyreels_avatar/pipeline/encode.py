@@ -31,7 +31,7 @@ from skyreels_avatar.faces.select import find_faces
 from skyreels_avatar.faces.suitability import examine_face
 from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.image import Portrait, fit_size
-from skyreels_avatar.media.speech import SpokenText
+from skyreels_avatar.media.spoken_text import SpokenText
 from skyreels_avatar.models.context_parallel import check_shares
 from skyreels_avatar.models.depth import estimate_depth
 from skyreels_avatar.models.light import ShotLight

@@ -19,7 +19,7 @@ from skyreels_avatar.faces.scenes import Scene, watch
 from skyreels_avatar.faces.select import is_photo
 from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.image import Portrait
-from skyreels_avatar.media.speech import SpokenText
+from skyreels_avatar.media.spoken_text import SpokenText
 from skyreels_avatar.media.video import VideoReader
 from skyreels_avatar.models.vae import ReferenceMotionVAE
 from skyreels_avatar.pipeline.encode import (
