@@ -30,7 +30,6 @@ _LANGUAGES = {
     "en-GB": ("English (Great Britain)", ("en-gb",)),
 }
 _OWN_PITCH = 50.0
-_PITCHES_AN_OCTAVE = 100.0  # 0 is half an octave lower than the voice's own, 100 as much higher
 
 
 class HibariEngine:
@@ -60,7 +59,8 @@ class HibariEngine:
         """Speak a text; see `speech.speak`. The same text gives the same sound.
 
         Raises:
-            InputError: there is no such voice, it is not installed, or cannot read the text.
+            InputError: there is no such voice, it is not installed, cannot read the text, or `pitch`
+                was changed.
             MissingExtraError: hibari is not installed.
         """
         table = _table()
@@ -72,18 +72,21 @@ class HibariEngine:
                 f"the voice {name} is not installed; add it with: skyreels-avatar models pull "
                 f"{_MODEL}"
             )
+        if pitch != _OWN_PITCH:
+            raise InputError(
+                f"the voice {name} has a pitch of its own, give 50, got {pitch:g}; espeak:en-us "
+                "takes any"
+            )
         check_script(text, "en")
         from hibari import dsp
 
         network = _network(_path(table[name]))
         rate = np.asarray([speed], np.float32)
-        shift = np.float32(2 ** ((pitch - _OWN_PITCH) / _PITCHES_AN_OCTAVE))
 
         def say(tokens: list[int]) -> tuple[np.ndarray, np.ndarray]:
             inputs = {"ids": np.asarray([tokens], np.int64), "speed": rate}
-            *spectra, f0, durations = network.run(inputs, len(tokens))
-            parts = [part[0] for part in spectra]
-            return dsp.synth(*parts, f0[0] * shift, np.random.default_rng(0)), durations
+            *spectra, durations = network.run(inputs, len(tokens))
+            return dsp.synth(*(part[0] for part in spectra), np.random.default_rng(0)), durations
 
         british = table[name]["british"]
         sentences = [pronounce(words, british=british) for words in split_sentences(text)]

@@ -82,7 +82,10 @@ class KokoroEngine:
                 f"{_MODEL}"
             )
         if pitch != _OWN_PITCH:
-            raise InputError(f"a kokoro voice has a pitch of its own, give 50, got {pitch:g}")
+            raise InputError(
+                f"the voice {name} has a pitch of its own, give 50, got {pitch:g}; voices of "
+                "espeak-ng take any"
+            )
         check_script(text, _LANGUAGES[name[0]][0][0])
         network, styles = _network(graph), _styles(_style_path(name))
         tokens_name = next((one for one in network.inputs if one not in ("style", "speed")), "")

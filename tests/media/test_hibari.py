@@ -62,7 +62,7 @@ def test_lips_close_when_the_sound_does():
     assert abs(np.median(late_s)) < 0.015
     assert (
         np.mean(np.abs(late_s) < 0.03) > 0.75
-    )  # 0.86 of 36; a breath or a burst may hide the rest
+    )  # 0.86 of 36
 
 
 def test_the_same_text_is_the_same_sound_whatever_was_said_before():
@@ -71,22 +71,12 @@ def test_the_same_text_is_the_same_sound_whatever_was_said_before():
     assert np.array_equal(speak("Good evening.", "heart").audio.samples, first)
 
 
-def test_speed_and_pitch_change_what_it_says():
+def test_speed_changes_how_long_it_speaks_and_pitch_is_its_own():
     text = "The quick brown fox jumps over the lazy dog."
     own, fast = (speak(text, "heart", speed=speed) for speed in (1.0, 1.6))
     assert 1.3 < own.audio.duration_s / fast.audio.duration_s < 1.8
-    low, high = (_median_hz(speak(text, "heart", pitch=pitch).audio) for pitch in (0, 100))
-    assert high > 1.5 * low, (low, high)
-
-
-def _median_hz(audio) -> float:
-    """Return the median pitch of the loud pieces of a voice, by autocorrelation."""
-    rate, size = audio.sample_rate, 1200
-    pieces = audio.samples[: len(audio.samples) // size * size].reshape(-1, size)
-    loud = pieces[(pieces**2).mean(axis=1) > np.percentile((pieces**2).mean(axis=1), 70)]
-    lags = np.arange(rate // 400, rate // 60)
-    best = [lags[np.argmax([np.dot(x[lag:], x[:-lag]) for lag in lags])] for x in loud]
-    return rate / float(np.median(best))
+    with pytest.raises(InputError, match=r"pitch of its own.*espeak:en-us"):
+        speak(text, "heart", pitch=60)
 
 
 def test_punctuation_makes_a_pause():
