@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # The rooms from the bottom to the top: each may import those above it in this list, and no other.
 ROOMS = (
-    "errors", "deprecation", "flow", "documents", "checks", "shapes", "parallel", "progress",
+    "errors", "deprecation", "folders", "flow", "documents", "checks", "shapes", "parallel", "progress",
     "camera", "media", "models", "rig", "loading", "faces", "request", "planning", "provenance",
     "references", "spaces", "evaluation", "pipeline", "workers", "film", "api", "cli",
 )  # fmt: skip
@@ -24,7 +24,7 @@ ALONE = {
     "camera": set(),
     "models": {"errors"},
     "rig": {"errors", "models"},
-    "media": {"errors", "deprecation", "checks", "shapes"},
+    "media": {"errors", "folders", "deprecation", "checks", "shapes"},
     "evaluation": {"errors", "deprecation", "media", "faces", "camera", "models"},
 }
 # Training uses the parts, and no verb that makes a whole video.

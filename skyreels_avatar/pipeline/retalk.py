@@ -21,7 +21,7 @@ from skyreels_avatar.faces.start import face_analyzer
 from skyreels_avatar.loading.components import Components
 from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.image import Portrait
-from skyreels_avatar.media.speech import SpokenText
+from skyreels_avatar.media.spoken_text import SpokenText
 from skyreels_avatar.media.video import VideoReader
 from skyreels_avatar.pipeline.encode import (
     OpenShot,
