@@ -16,8 +16,8 @@ ROOT = Path(__file__).resolve().parents[1]
 # The rooms from the bottom to the top: each may import those above it in this list, and no other.
 ROOMS = (
     "errors", "deprecation", "folders", "flow", "documents", "checks", "shapes", "parallel",
-    "progress", "camera", "media", "models", "rig", "loading", "faces", "request", "planning", "provenance",
-    "references", "spaces", "evaluation", "pipeline", "workers", "film", "api", "cli",
+    "progress", "camera", "media", "models", "rig", "loading", "faces", "request", "planning",
+    "provenance", "references", "spaces", "evaluation", "pipeline", "workers", "film", "api", "cli",
 )  # fmt: skip
 # Rooms that stand alone: `camera` would work without the rest of the house, and so would a network.
 ALONE = {
