@@ -71,7 +71,7 @@ from skyreels_avatar.cli.voice_commands import (
     register_voice_commands,
 )
 from skyreels_avatar.errors import AvatarError, Cancelled, InputError
-from skyreels_avatar.workers.freed_memory import keep_freed_memory
+from skyreels_avatar.workers.allocator import reuse_freed_memory
 
 if TYPE_CHECKING:
     pass
@@ -310,7 +310,7 @@ def version_command() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave the process with its exit code."""
     open_standard_streams()
-    keep_freed_memory()
+    reuse_freed_memory()
     gc.set_threshold(500_000)  # importing PyTorch makes half a million objects, which all stay
     code = run(sys.argv[1:] if arguments is None else arguments)
     flush_streams()

@@ -12,7 +12,7 @@ import torch
 from skyreels_avatar.errors import Cancelled
 from skyreels_avatar.loading.components import Components
 from skyreels_avatar.media.video import VideoWriter
-from skyreels_avatar.parallel import one_ahead, one_core_per_thread
+from skyreels_avatar.parallel import one_core_per_thread, prefetch
 from skyreels_avatar.pipeline.encode import OpenShot
 from skyreels_avatar.pipeline.latents import EncodedShot, LatentMaker
 from skyreels_avatar.pipeline.stitch import stitch, write_piece
@@ -121,7 +121,7 @@ class AvatarPipeline:
         maker = LatentMaker(self.components, shot, reporter, work, _stop_when(stopped))
         made = ((segment, maker.of(segment)) for segment in segments)
         try:
-            for segment, latents in one_ahead(made, lambda: reporter.report("denoise")):
+            for segment, latents in prefetch(made, lambda: reporter.report("denoise")):
                 chunks, light = shot.space.frames(latents, segment), shot.reference.light
                 if light is not None:
                     chunks = light.over(chunks, shot.plan.video_range(segment)[0])

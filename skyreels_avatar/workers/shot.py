@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import sys
 import time
@@ -31,6 +30,7 @@ from skyreels_avatar.provenance.manifest import metadata_of, signing_of
 from skyreels_avatar.request.script import (
     GenerationRequest,
 )
+from skyreels_avatar.workers.allocator import return_freed_memory
 from skyreels_avatar.workers.fingerprint import ReadFiles, fingerprint_of
 from skyreels_avatar.workers.work_folder import WorkFolder
 
@@ -115,7 +115,7 @@ def generate_request(
             duration_s = files.audio.duration_s
             del files
             if duration_s > _LONG_S:
-                _return_freed_memory()
+                return_freed_memory()
             if work_folder is None:
                 num_found = _write(request, opened, sound, components, reporter, signing)
             else:
@@ -212,18 +212,6 @@ def _collected_warnings() -> Iterator[list[str]]:
         _collecting.reset(token)
         for logger in loggers:
             logger.removeHandler(handler)
-
-
-def _return_freed_memory() -> None:
-    """Give freed memory back to the system, where the C library can.
-
-    A long sound leaves holes that pictures do not quite fill, and the program keeps them
-    (`apps.memory`).
-    """
-    if sys.platform.startswith("linux"):
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-        if trim is not None:  # musl has none
-            trim(0)
 
 
 def _peak_rss_mb() -> float:

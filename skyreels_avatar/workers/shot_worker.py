@@ -1,4 +1,4 @@
-"""One of several who make the windows of a shot into the same work folder."""
+"""One of several workers that make the windows of a shot in the same work folder."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from skyreels_avatar.workers.work_folder import WorkFolder
 class ShotWorker:
     """Makes any window of one shot in a work folder; the shot is opened once.
 
-    Who makes a window and in which order does not change its bytes.
+    Which worker makes a window, and in which order, does not change its bytes.
 
     Args:
         work_folder: as for `generate_request`; all workers of a shot share it.
@@ -55,11 +55,11 @@ class ShotWorker:
         """Return the indices of the windows whose pictures are not there yet."""
         return [segment.index for segment in self._work.remaining(self.plan)]
 
-    def foundations(self) -> list[list[int]]:
-        """Return the windows whose latents others wait for, in groups that wait for nothing.
+    def prerequisites(self) -> list[list[int]]:
+        """Return the windows whose latents others need, in groups that can be sampled in parallel.
 
-        Each key frame is a group; windows that go on from each other are one group together. What
-        is sampled already is left out.
+        Each key frame is a group; windows that continue each other are one group together. Windows
+        that are sampled already are left out.
         """
         missing = [s for s in self.plan.segments if self._work.latents(s) is None]
         keys = [[segment.index] for segment in missing if segment.role == "keyframe"]
