@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import torch
 
@@ -13,14 +13,11 @@ from skyreels_avatar.pipeline.encode import OpenShot, build_references
 from skyreels_avatar.pipeline.noise import segment_generator
 from skyreels_avatar.pipeline.persons import PersonMasks, person_mattes
 from skyreels_avatar.pipeline.store import WindowStore
-from skyreels_avatar.planning.segments import Segment, ShotPlan
+from skyreels_avatar.planning.segments import Segment
 from skyreels_avatar.progress import Reporter
-from skyreels_avatar.references.picture import ShotReference
 from skyreels_avatar.request.script import GenerationRequest
-from skyreels_avatar.rig.renderer import ReferenceMotionVAE
 from skyreels_avatar.shapes import latent_frames
-from skyreels_avatar.spaces.rig_space import GroupSpace, MotionSpace
-from skyreels_avatar.spaces.video_space import PixelSpace
+from skyreels_avatar.spaces.table import open_space
 
 _KEPT = 4  # a fill needs a key frame made two windows before it
 
@@ -53,23 +50,23 @@ class EncodedShot:
             opened, shot.camera, light=light, seed=self.seed, network=components.occluder
         )
         self.reference = references[0]
+        self.space = open_space(components.vae, opened.plan, references, self.seed)
         self.persons = None
-        if opened.beside and not isinstance(components.vae, ReferenceMotionVAE):
+        if opened.beside and not self.space.separates_persons:
             mattes = person_mattes(opened.portrait.pixels, opened.faces)
             self.persons = PersonMasks(mattes, opened.faces, self.reference)
-        self.space = open_space(components.vae, opened.plan, references, self.seed)
 
     def conditions(self, segment: Segment, made: Mapping[int, torch.Tensor]) -> Conditions:
         """Return what the transformer is told about a window.
 
         Args:
-            made: settled latents of the windows that it needs, by their indices.
+            made: finished latents of the windows that it needs, by their indices.
         """
         if segment.role == "window":
-            handed = None
+            carried = None
             if segment.needs:
-                handed = self.space.hand_over(made[segment.needs[0]], self.overlap)
-            known, mask = self.space.known(segment, handed)
+                carried = self.space.carry_over(made[segment.needs[0]], self.overlap)
+            known, mask = self.space.known(segment, carried)
         else:
             ends = [(self.plan.segments[index], made[index]) for index in segment.needs]
             known, mask = self.space.known_ends(segment, ends)
@@ -107,7 +104,7 @@ class LatentMaker:
         self._made: dict[int, torch.Tensor] = {}
 
     def of(self, segment: Segment) -> torch.Tensor:
-        """Return the settled latents (1, C, T, h, w) of a window: a pure function of the shot."""
+        """Return the finished latents (1, C, T, h, w) of a window: a pure function of the shot."""
         waiting = [segment]  # a chain of windows may be longer than Python's stack
         while waiting:
             window = waiting[-1]
@@ -118,18 +115,18 @@ class LatentMaker:
                 continue
             waiting.pop()
             if window.index not in self._made:
-                self._made[window.index] = self._settled(window, sampled)
+                self._made[window.index] = self._finished(window, sampled)
         latents = self._made[segment.index]
         for index in list(self._made)[:-_KEPT]:
             del self._made[index]
         return latents
 
-    def _settled(self, segment: Segment, sampled: torch.Tensor | None) -> torch.Tensor:
+    def _finished(self, segment: Segment, sampled: torch.Tensor | None) -> torch.Tensor:
         if sampled is None:
             sampled = self._sampled(segment)
             if self._work is not None:
                 self._work.save_latents(segment, sampled)
-        return self._shot.space.settled(sampled.to(self._components.device), segment)
+        return self._shot.space.finish(sampled.to(self._components.device), segment)
 
     def _sampled(self, segment: Segment) -> torch.Tensor:
         parts = self._components
@@ -145,17 +142,3 @@ class LatentMaker:
                 for one in conditions.persons()
             ]
             return torch.cat(sampled)
-
-
-def open_space(
-    vae: torch.nn.Module, plan: ShotPlan, references: Sequence[ShotReference], seed: int
-) -> MotionSpace | GroupSpace | PixelSpace:
-    """Return how a shot is put into the latent space of a VAE and taken out of it.
-
-    Args:
-        references: the same pictures, with the face of each speaker.
-    """
-    if not isinstance(vae, ReferenceMotionVAE):
-        return PixelSpace(vae, plan, references[0], seed)
-    spaces = [MotionSpace(vae, plan, one, seed + i) for i, one in enumerate(references)]
-    return spaces[0] if len(spaces) == 1 else GroupSpace(spaces)

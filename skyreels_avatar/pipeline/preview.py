@@ -33,6 +33,7 @@ from skyreels_avatar.progress import OnProgress, Reporter
 from skyreels_avatar.references.picture import frames_per_chunk
 from skyreels_avatar.request.script import Camera, GenerationRequest, parse_camera
 from skyreels_avatar.shapes import BUCKET_STEP_PX, latent_frames
+from skyreels_avatar.spaces.table import space_type_of
 
 MAX_PREVIEW_S = 600.0
 
@@ -134,7 +135,7 @@ def estimate_planned(
     one_pass = tier.sizes.get("transformer", {}).get("distilled") and not shot.negative_prompt
     scales = sampling.guidance_scale, sampling.audio_guidance_scale
     passes = 1 if one_pass else 1 + sum(scale != 1 for scale in scales)
-    price = _video_cost if tier.buckets else _motion_cost
+    price = _motion_cost if space_type_of(tier).moves_reference else _video_cost
     cost = price(tier, height * width, sampling.num_inference_steps * passes)
     rounds = _rounds(plan, num_workers or 1)
     seconds = cost.start_s + len(plan.segments) * cost.window_s + plan.num_frames * cost.frame_s

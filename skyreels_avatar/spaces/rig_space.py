@@ -17,8 +17,10 @@ from skyreels_avatar.spaces.known import control_latents, known_mask
 from skyreels_avatar.spaces.rig_decoder import Decoder, known_latents
 
 
-class MotionSpace:
+class RigSpace:
     """The latent space of a `ReferenceMotionVAE`, for one shot."""
+
+    moves_reference = separates_persons = True
 
     def __init__(
         self, vae: ReferenceMotionVAE, plan: ShotPlan, reference: ShotReference, seed: int
@@ -27,16 +29,24 @@ class MotionSpace:
         self.decoder = Decoder(vae, reference, plan, reference.looks(seed, vae.device))
         self._photo = vae.encode_motion(reference.first_motion()[None].to(vae.device))
 
+    @staticmethod
+    def open(
+        vae: ReferenceMotionVAE, plan: ShotPlan, references: Sequence[ShotReference], seed: int
+    ) -> RigSpace | RigGroupSpace:
+        """Return the space of one person, or of several."""
+        spaces = [RigSpace(vae, plan, one, seed + i) for i, one in enumerate(references)]
+        return spaces[0] if len(spaces) == 1 else RigGroupSpace(spaces)
+
     def known(
-        self, segment: Segment, handed: torch.Tensor | None
+        self, segment: Segment, carried: torch.Tensor | None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the known latents (1, C, T, h, w) of a window and their mask (1, 4, T, h, w).
 
         Args:
-            handed: what `hand_over` returned for the window before; None for the first one, which
+            carried: what `carry_over` returned for the window before; None for the first one, which
                 starts from the picture.
         """
-        given = self._photo if handed is None else handed
+        given = self._photo if carried is None else carried
         num_latents = latent_frames(segment.num_frames)
         known = torch.zeros(*given.shape[:2], num_latents, *given.shape[3:], device=given.device)
         known[:, :, : given.shape[2]] = given
@@ -48,7 +58,7 @@ class MotionSpace:
         """Return the known latents and their mask, as `known`, of a key frame or a fill.
 
         Args:
-            ends: the key frames that it needs with their settled latents, the earlier one first.
+            ends: the key frames that it needs with their finished latents, the earlier one first.
         """
         num_latents = latent_frames(segment.num_frames)
         photo = self._photo
@@ -84,7 +94,7 @@ class MotionSpace:
         motion, seen = self._reference.apparent_motion(at)
         return control_latents(self._vae.encode_motion(motion[None].to(self._vae.device)), seen)
 
-    def settled(self, latents: torch.Tensor, segment: Segment) -> torch.Tensor:
+    def finish(self, latents: torch.Tensor, segment: Segment) -> torch.Tensor:
         """Return sampled latents without tremor, and without a jerk where the window begins."""
         if segment.role == "keyframe":
             return self._vae.steadied(latents, 0)
@@ -92,7 +102,7 @@ class MotionSpace:
         steadied = self._vae.steadied(latents, num_known, num_last)
         return self._vae.joined(steadied, num_known, num_last)
 
-    def hand_over(self, latents: torch.Tensor, overlap: int) -> torch.Tensor:
+    def carry_over(self, latents: torch.Tensor, overlap: int) -> torch.Tensor:
         """Return what the next window knows: latents of its first `overlap` frames."""
         return known_latents(self._vae, latents, overlap)
 
@@ -101,27 +111,29 @@ class MotionSpace:
         return self.decoder.frames(latents, segment)
 
 
-class GroupSpace:
+class RigGroupSpace:
     """The latent spaces of several persons in the same pictures, stacked along the batch.
 
     Args:
         spaces: of each person; who comes later is drawn over who comes earlier.
     """
 
-    def __init__(self, spaces: Sequence[MotionSpace]):
+    moves_reference = separates_persons = True
+
+    def __init__(self, spaces: Sequence[RigSpace]):
         self._spaces = spaces
 
     def known(
-        self, segment: Segment, handed: torch.Tensor | None
+        self, segment: Segment, carried: torch.Tensor | None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return known latents (P, C, T, h, w) of a window and their mask: see `MotionSpace`."""
-        given = [None] * len(self._spaces) if handed is None else handed.split(1)
+        """Return known latents (P, C, T, h, w) of a window and their mask: see `RigSpace`."""
+        given = [None] * len(self._spaces) if carried is None else carried.split(1)
         return self._stacked(space.known(segment, one) for space, one in zip(self._spaces, given))
 
     def known_ends(
         self, segment: Segment, ends: Sequence[tuple[Segment, torch.Tensor]]
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the known latents and mask of a key frame or a fill: see `MotionSpace`."""
+        """Return the known latents and mask of a key frame or a fill: see `RigSpace`."""
         return self._stacked(
             space.known_ends(segment, [(window, latents[i : i + 1]) for window, latents in ends])
             for i, space in enumerate(self._spaces)
@@ -131,15 +143,15 @@ class GroupSpace:
         """Return the control latents (P, C + 4, T, h, w)."""
         return torch.cat([space.control(segment) for space in self._spaces])
 
-    def settled(self, latents: torch.Tensor, segment: Segment) -> torch.Tensor:
+    def finish(self, latents: torch.Tensor, segment: Segment) -> torch.Tensor:
         """Return sampled latents (P, C, T, h, w) without tremor and jerks."""
         pairs = zip(self._spaces, latents.split(1))
-        return torch.cat([space.settled(one, segment) for space, one in pairs])
+        return torch.cat([space.finish(one, segment) for space, one in pairs])
 
-    def hand_over(self, latents: torch.Tensor, overlap: int) -> torch.Tensor:
+    def carry_over(self, latents: torch.Tensor, overlap: int) -> torch.Tensor:
         """Return what the next window knows of all persons."""
         pairs = zip(self._spaces, latents.split(1))
-        return torch.cat([space.hand_over(one, overlap) for space, one in pairs])
+        return torch.cat([space.carry_over(one, overlap) for space, one in pairs])
 
     def frames(self, latents: torch.Tensor, segment: Segment) -> Iterator[np.ndarray]:
         """Yield the pictures (F, H, W, 3) uint8 that this window is the first to make."""
