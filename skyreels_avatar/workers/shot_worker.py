@@ -7,9 +7,10 @@ from functools import cached_property
 from pathlib import Path
 
 from skyreels_avatar.loading.components import Components
-from skyreels_avatar.pipeline.latents import EncodedShot
+from skyreels_avatar.pipeline.encode import EncodedShot
 from skyreels_avatar.pipeline.load import load_networks
-from skyreels_avatar.pipeline.retalk import open_any, read_any
+from skyreels_avatar.pipeline.open import open_shot
+from skyreels_avatar.pipeline.read import read_files
 from skyreels_avatar.pipeline.run import AvatarPipeline
 from skyreels_avatar.planning.segments import ShotPlan
 from skyreels_avatar.progress import Reporter
@@ -37,10 +38,10 @@ class ShotWorker:
         components: Components | None = None,
     ):
         self._read = ReadFiles(request)
-        files = read_any(request).heard()
+        files = read_files(request).for_networks()
         self._request = request
         self._components = components or load_networks(request, files.height, files.width)
-        self._opened = open_any(request, files, self._components, lambda: None)
+        self._opened = open_shot(request, files, self._components)
         fingerprint = fingerprint_of(request, self._components)
         self._read.check()
         self._work = WorkFolder(work_folder, fingerprint, self._read)
@@ -69,12 +70,12 @@ class ShotWorker:
     def sample(self, indices: Sequence[int]) -> None:
         """Make the latents of some windows, and of those they need."""
         segments = [self.plan.segments[index] for index in indices]
-        self._pipeline.latents(self._encoded, self._work, self._reporter, segments)
+        self._pipeline.sample_latents(self._encoded, self._work, self._reporter, segments)
 
     def render(self, index: int) -> int:
         """Make the piece of a window, and return how many pictures it has."""
         segment = self.plan.segments[index]
-        self._pipeline.pieces(self._encoded, self._work, self._reporter, [segment])
+        self._pipeline.write_pieces(self._encoded, self._work, self._reporter, [segment])
         return self.plan.num_pictures(segment)
 
     @cached_property

@@ -16,8 +16,10 @@ import skyreels_avatar as sa
 from skyreels_avatar.camera import CameraMove
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.loading.components import load_components
-from skyreels_avatar.pipeline.encode import open_shot, read_shot
-from skyreels_avatar.pipeline.latents import EncodedShot, LatentMaker
+from skyreels_avatar.pipeline.encode import EncodedShot
+from skyreels_avatar.pipeline.open import open_shot
+from skyreels_avatar.pipeline.read import read_files
+from skyreels_avatar.pipeline.windows import WindowSampler
 from skyreels_avatar.planning.keyframes import (
     KEY_WINDOW,
     LAST_FRAMES,
@@ -169,7 +171,7 @@ def request_(tmp_path_factory) -> sa.GenerationRequest:
 def shot(request_):
     """Its components, plan and everything that its windows share."""
     components = load_components(request_.tier)
-    opened = open_shot(request_, read_shot(request_), components)
+    opened = open_shot(request_, read_files(request_), components)
     with torch.no_grad():
         return components, EncodedShot(components, request_, opened)
 
@@ -178,19 +180,19 @@ def shot(request_):
 def latents(shot) -> dict[int, torch.Tensor]:
     """The settled latents of all windows, made in order."""
     components, encoded = shot
-    maker = LatentMaker(components, encoded, Reporter())
+    maker = WindowSampler(components, encoded, Reporter())
     with torch.no_grad():
-        return {segment.index: maker.of(segment) for segment in encoded.plan.segments}
+        return {segment.index: maker.latents(segment) for segment in encoded.plan.segments}
 
 
 def test_fills_made_backwards_and_alone_are_the_same(shot, latents):
     components, encoded = shot
-    backwards = LatentMaker(components, encoded, Reporter())
+    backwards = WindowSampler(components, encoded, Reporter())
     with torch.no_grad():
         for segment in reversed(encoded.plan.shown):
-            alone = LatentMaker(components, encoded, Reporter())
-            assert torch.equal(backwards.of(segment), latents[segment.index])
-            assert torch.equal(alone.of(segment), latents[segment.index])
+            alone = WindowSampler(components, encoded, Reporter())
+            assert torch.equal(backwards.latents(segment), latents[segment.index])
+            assert torch.equal(alone.latents(segment), latents[segment.index])
 
 
 def test_fills_made_in_another_process_are_the_same(request_, shot, latents, tmp_path):
@@ -199,16 +201,18 @@ import sys
 import torch
 import skyreels_avatar as sa
 from skyreels_avatar.loading.components import load_components
-from skyreels_avatar.pipeline.encode import open_shot, read_shot
-from skyreels_avatar.pipeline.latents import EncodedShot, LatentMaker
+from skyreels_avatar.pipeline.open import open_shot
+from skyreels_avatar.pipeline.read import read_files
+from skyreels_avatar.pipeline.encode import EncodedShot
+from skyreels_avatar.pipeline.windows import WindowSampler
 from skyreels_avatar.progress import Reporter
 from skyreels_avatar.documents import read_mapping
 request = sa.GenerationRequest.from_dict(read_mapping(sys.argv[1]))
 components = load_components(request.tier)
 with torch.no_grad():
-    encoded = EncodedShot(components, request, open_shot(request, read_shot(request), components))
-    maker = LatentMaker(components, encoded, Reporter())
-    torch.save({s.index: maker.of(s) for s in reversed(encoded.plan.shown)}, sys.argv[2])
+    encoded = EncodedShot(components, request, open_shot(request, read_files(request), components))
+    maker = WindowSampler(components, encoded, Reporter())
+    torch.save({s.index: maker.latents(s) for s in reversed(encoded.plan.shown)}, sys.argv[2])
 """
     from skyreels_avatar.request.script import to_json
 

@@ -208,14 +208,14 @@ def test_a_picture_that_is_swapped_while_it_is_in_use_is_not_kept_under_its_name
     generation = importlib.import_module("skyreels_avatar.workers.shot")
     image, work = tmp_path / "p.png", tmp_path / "work"
     image.write_bytes(files[0].read_bytes())
-    read = generation.read_any
+    read = generation.read_files
 
     def swap_after_reading(request):
         found = read(request)
         image.write_bytes(files[0].read_bytes() + b"\0")
         return found
 
-    monkeypatch.setattr(generation, "read_any", swap_after_reading)
+    monkeypatch.setattr(generation, "read_files", swap_after_reading)
     request = request_of((image, *files[1:]), tmp_path / "a.mp4")
     with pytest.raises(InputError, match=r"p\.png was changed"):
         generate_request(request, work_folder=work)
@@ -223,7 +223,7 @@ def test_a_picture_that_is_swapped_while_it_is_in_use_is_not_kept_under_its_name
 
 
 def test_threads_give_the_bytes_of_serial_runs_and_each_its_own_warnings(files, tmp_path):
-    """Three threads with one Components broke mediapipe's graphs, and mixed up their warnings."""
+    """Three threads with one Components broke the face networks, and mixed up their warnings."""
     components = load_components(files[2])
     voices = []
     for number in range(3):

@@ -1,4 +1,4 @@
-"""Several persons in one picture: their voices, and where each of them is in a window."""
+"""Several persons in one picture: the matte of each, and where each is in a window."""
 
 from __future__ import annotations
 
@@ -8,52 +8,12 @@ import cv2
 import numpy as np
 import torch
 
-from skyreels_avatar.errors import InputError
 from skyreels_avatar.faces.analyser import Face
 from skyreels_avatar.faces.matte import person_mask
-from skyreels_avatar.loading.components import Components
-from skyreels_avatar.media.audio import AudioTrack
-from skyreels_avatar.media.mix import as_long_as, mixed, silence
-from skyreels_avatar.models.context_parallel import num_parts
-from skyreels_avatar.references.picture import ShotReference
-from skyreels_avatar.request.script import Shot
+from skyreels_avatar.references.picture import PictureReference
 from skyreels_avatar.shapes import BUCKET_STEP_PX
 
 _BODY_DOWN = 1.5  # a point under the face belongs to its person from further away than one beside
-
-
-def read_sounds(shot: Shot) -> tuple[AudioTrack, tuple[AudioTrack, ...]]:
-    """Return what the video plays, and the voice of each speaker, all of one length.
-
-    Raises:
-        MediaError: a sound that cannot be read, or the piece that is asked for is not in it.
-    """
-    spoken = [None if one.audio is None else AudioTrack.load(one.audio) for one in shot.speakers]
-    heard = [track for track in spoken if track is not None]
-    played = mixed(heard) if shot.audio is None else AudioTrack.load(shot.audio)
-    length_s = played.duration_s
-    voices = [silence(length_s) if one is None else as_long_as(one, length_s) for one in spoken]
-    if len(shot.speakers) == 1 and not heard:
-        voices = [played]
-    if shot.start_s is not None or shot.end_s is not None:
-        end_s = played.reached(shot.end_s)
-        played, *voices = (one.cut(shot.start_s, end_s) for one in (played, *voices))
-    return played, tuple(voices) or (played,)
-
-
-def check_several(components: Components) -> None:
-    """Refuse several speakers where a tier cannot tell their voices apart.
-
-    Raises:
-        InputError: the tier splits tokens over devices, each of which would have to know what all
-            attend to.
-    """
-    tier = components.tier
-    if num_parts(components.transformer) > 1:
-        raise InputError(
-            f"tier {tier.name} splits its work over devices, which is for one speaker; set "
-            "context_parallel: 1 for several"
-        )
 
 
 def person_mattes(pixels: np.ndarray, faces: Sequence[Face]) -> np.ndarray:
@@ -91,7 +51,7 @@ class PersonMasks:
         reference: of the shot.
     """
 
-    def __init__(self, mattes: np.ndarray, faces: Sequence[Face], reference: ShotReference):
+    def __init__(self, mattes: np.ndarray, faces: Sequence[Face], reference: PictureReference):
         side = (BUCKET_STEP_PX, BUCKET_STEP_PX)
         self._mattes = [cv2.blur(matte, side) for matte in mattes]  # what a token sees of it
         self._reference = reference
