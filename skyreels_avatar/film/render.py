@@ -15,13 +15,13 @@ import numpy as np
 
 from skyreels_avatar.deprecation import renamed_parameters
 from skyreels_avatar.errors import InputError, MediaError, ScriptError
-from skyreels_avatar.faces.start import face_analyser
+from skyreels_avatar.faces.start import face_analyzer
 from skyreels_avatar.film.assemble import (
     RenderedShot,
     film_frames,
     film_pieces,
-    forget_pieces,
     is_manifest,
+    remove_pieces,
     write_manifest,
 )
 from skyreels_avatar.film.jobs import Job, film_jobs
@@ -29,13 +29,13 @@ from skyreels_avatar.film.progress import FilmReporter, OnFilmProgress
 from skyreels_avatar.film.read import read_script
 from skyreels_avatar.film.sound import Film, open_film
 from skyreels_avatar.loading.components import Components, load_components
-from skyreels_avatar.media.outputs import check_outputs, files_in
+from skyreels_avatar.media.outputs import check_outputs, input_files
 from skyreels_avatar.media.pieces import join_pieces
 from skyreels_avatar.media.video import check_output
 from skyreels_avatar.parallel import exclusive
 from skyreels_avatar.pipeline.read import FootageFiles, read_files
 from skyreels_avatar.progress import Progress
-from skyreels_avatar.provenance.manifest import metadata_of, signing_of
+from skyreels_avatar.provenance.manifest import file_tags, make_signer
 from skyreels_avatar.references.framing import frame_face
 from skyreels_avatar.request.script import GenerationRequest, SamplingParams, Script
 from skyreels_avatar.workers.fingerprint import fingerprint_of
@@ -134,7 +134,7 @@ def render(
     jobs = film_jobs(film, sampling, tier, work_folder)
     chosen = _chosen(only, len(jobs))
     todo = [job for job in jobs if job.number in chosen and not (resume and job.is_done())]
-    signing = signing_of(jobs[0].request, path, whole)
+    signing = make_signer(jobs[0].request, path, whole)
     progress = FilmReporter(on_progress, todo, time.perf_counter())
     with exclusive():
         warnings = _make(film, todo, progress, resume, make_windows) if todo else []
@@ -144,7 +144,7 @@ def render(
     if not missing:
         progress.report_join()
         pieces = film_pieces(shots, film.script.fps, work_folder / PIECES)
-        join_pieces(pieces, path, film.heard(), metadata_of(jobs[0].request), signing)
+        join_pieces(pieces, path, film.heard(), file_tags(jobs[0].request), signing)
     write_manifest(shots, film.script.fps, work_folder / MANIFEST, None if missing else path)
     timeline = film.timeline
     return FilmResult(
@@ -174,7 +174,7 @@ def _check_work(work: Path, read: object) -> None:
             f"{manifest} is no manifest of a film and would be replaced; give another work folder"
         )
     kept = {Path(os.path.realpath(work / name)) for name in (PIECES, WINDOWS)}
-    for source in files_in(read):
+    for source in input_files(read):
         if kept & set(Path(os.path.realpath(source)).parents):
             raise MediaError(
                 f"{source} lies where the work folder {work} keeps what it makes, and may remove; "
@@ -263,11 +263,11 @@ def _make(
         if make_windows is not None:
             make_windows([job.request for job in todo], windows, progress.of_all())
         for job in todo:
-            forget_pieces(job.key, folder.with_name(PIECES))
+            remove_pieces(job.key, folder.with_name(PIECES))
             try:
                 result = generate_request(job.request, progress.of(job), components, windows, False)
             except InputError as error:
-                raise type(error)(*_named(job, error)) from error
+                raise type(error)(*_prefixed(job, error)) from error
             _check_unchanged(job)
             warnings += [f"shot {job.number}: {warning}" for warning in result.warnings]
             progress.finish(job)
@@ -295,9 +295,9 @@ def _check(todo: Sequence[Job], components: Components) -> None:
                 elif not job.request.shot.speakers:
                     shot = job.request.shot
                     size = files.height, files.width
-                    frame_face(files.original, size, shot.face, shot.camera, face_analyser())
+                    frame_face(files.original, size, shot.face, shot.camera, face_analyzer())
             except InputError as error:
-                problems += _named(job, error)
+                problems += _prefixed(job, error)
     if problems:
         raise ScriptError(problems)
 
@@ -342,7 +342,7 @@ def _suppress_warnings() -> Iterator[None]:
         log.setLevel(level)
 
 
-def _named(job: Job, error: InputError) -> list[str]:
+def _prefixed(job: Job, error: InputError) -> list[str]:
     return [f"shot {job.number}: {error}"]
 
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from skyreels_avatar.faces.analyser import Face, FaceAnalyser
+from skyreels_avatar.faces.analyzer import Face, FaceAnalyzer
 from skyreels_avatar.faces.select import LOW_VISIBILITY
-from skyreels_avatar.faces.suitability import Finding, examine_face
+from skyreels_avatar.faces.suitability import FaceIssue, examine_face
 from skyreels_avatar.media.image import Portrait
 
 
@@ -17,7 +17,7 @@ class SeenFace:
     """A face in a picture, its box in pixels, and what keeps it from being animated well."""
 
     box: tuple[float, float, float, float]
-    findings: tuple[Finding, ...]
+    findings: tuple[FaceIssue, ...]
 
 
 def examine_picture(image: str | Path) -> tuple[SeenFace, ...]:
@@ -32,13 +32,13 @@ def examine_picture(image: str | Path) -> tuple[SeenFace, ...]:
     pixels = Portrait.load(image).pixels
     return tuple(
         SeenFace(face.box, (*examine_face(pixels, face), *_turned(face)))
-        for face in FaceAnalyser().find(pixels)
+        for face in FaceAnalyzer().find(pixels)
     )
 
 
-def _turned(face: Face) -> Iterator[Finding]:
+def _turned(face: Face) -> Iterator[FaceIssue]:
     if face.visibility < LOW_VISIBILITY:
-        yield Finding(
+        yield FaceIssue(
             "turned",
             "the face is turned away or cut off; one that looks at the camera works better",
         )

@@ -14,12 +14,12 @@ from pathlib import Path
 import torch
 
 from skyreels_avatar.errors import FaceError, InputError
-from skyreels_avatar.faces.analyser import Face, visibility_of
+from skyreels_avatar.faces.analyzer import Face, visibility_of
 from skyreels_avatar.faces.chooser import FaceChooser
 from skyreels_avatar.faces.region import box_of
-from skyreels_avatar.faces.scenes import Scene, watch
+from skyreels_avatar.faces.scenes import Scene, track_scenes
 from skyreels_avatar.faces.select import find_faces, is_photo
-from skyreels_avatar.faces.start import face_analyser
+from skyreels_avatar.faces.start import face_analyzer
 from skyreels_avatar.faces.suitability import examine_face
 from skyreels_avatar.loading.components import Components
 from skyreels_avatar.media.image import Portrait
@@ -65,7 +65,7 @@ class OpenShot:
         references: footage as the reference video of each speaker; () = the picture seen by the
             camera.
         unseen: where footage is left as it is.
-        colour: of the video, as `VideoWriter` takes it.
+        color: of the video, as `VideoWriter` takes it.
     """
 
     framing: Framing
@@ -74,7 +74,7 @@ class OpenShot:
     noise_key: int
     references: tuple[FootageReference, ...] = ()
     unseen: tuple[UnseenSpan, ...] = ()
-    colour: str = "bt709"
+    color: str = "bt709"
 
 
 def open_shot(
@@ -114,12 +114,12 @@ def open_picture(
     plan = plan_request(request, files.audio, tier)
     original = files.original
     selectors = [one.face for one in shot.speakers] or [shot.face]
-    faces = find_faces(original.pixels, selectors, face_analyser())
+    faces = find_faces(original.pixels, selectors, face_analyzer())
     for face in faces:
         _check_suitability(original, face)
     key = noise_key(original.pixels, faces, files.voices)
     if space.moves_reference:
-        eyes = partial(components.vae.true_eyes, original.pixels)
+        eyes = partial(components.vae.correct_eyes, original.pixels)
         faces = [replace(face, landmarks=eyes(face.landmarks)) for face in faces]
     framing = frame_shot(original, files.height, files.width, faces, shot.camera)
     sound = open_sound(files.voices, components.audio_encoder)
@@ -165,7 +165,7 @@ def open_footage(
         noise_key(portrait.pixels, [face], voices),
         references,
         _unseen_spans(references, request.fps),
-        files.video.colour,
+        files.video.color,
     )
 
 
@@ -213,10 +213,10 @@ class _Track:
 @lru_cache(maxsize=_NUM_TRACKS)
 def _follow_face(track: _Track) -> list[Scene]:
     """Return the scenes of a video with the face in them; the latest are kept."""
-    analyser = face_analyser()
-    choose = FaceChooser(track.selector, analyser, track.video)
+    analyzer = face_analyzer()
+    choose = FaceChooser(track.selector, analyzer, track.video)
     look = None if track.occluder is None else track.occluder.look
-    return watch(iter(track.video), analyser, choose, _NUM_CROPS, track.on_frame, look)
+    return track_scenes(iter(track.video), analyzer, choose, _NUM_CROPS, track.on_frame, look)
 
 
 def _best_view(scenes: list[Scene], height: int, width: int) -> tuple[Portrait, Face]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from skyreels_avatar.errors import InputError
-from skyreels_avatar.faces.start import face_analyser
+from skyreels_avatar.faces.start import face_analyzer
 from skyreels_avatar.media.image import Portrait, fit_size
 from skyreels_avatar.media.outputs import check_outputs
 from skyreels_avatar.media.video import VideoWriter, check_output
@@ -80,7 +80,7 @@ def reference_frames(
         FaceError: there is no face, or not the one that was asked for.
     """
     with reporter.stage("analyse"):
-        framing = frame_face(original, size, face, camera, face_analyser())
+        framing = frame_face(original, size, face, camera, face_analyzer())
     with reporter.stage("encode"):
         reference = build_references(framing, camera, plan)[0]
     reporter.start_pace(plan.num_frames)

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from skyreels_avatar.media.audio import AudioTrack, speech_block, speech_gain
-from skyreels_avatar.media.loudness import at_loudness
-from skyreels_avatar.media.soundtrack import WaitingSound
+from skyreels_avatar.media.audio import AudioTrack
+from skyreels_avatar.media.audio_stream import SpooledAudio
+from skyreels_avatar.media.loudness import normalize_loudness
+from skyreels_avatar.media.speech_level import speech_block_size, speech_gain
 from skyreels_avatar.models.audio_encoder import (
     HOP,
     MEL_FRAMES_PER_TOKEN,
@@ -38,7 +39,7 @@ class SpeechSound:
     def __init__(self, voices: Sequence[AudioTrack], tokens: torch.nn.Module):
         self._features = []
         for voice in voices:
-            heard = at_loudness(voice.mono().resampled(SAMPLE_RATE))
+            heard = normalize_loudness(voice.mono().resampled(SAMPLE_RATE))
             self._features.append(tokens.encoder(heard.samples).to(tokens.projector.dtype))
         self._projector = tokens.projector
 
@@ -64,8 +65,8 @@ class ShotSound:
 
     def __init__(self, audio: AudioTrack, encoder: AudioEncoder):
         # On disk, since in memory it would grow with the length.
-        self._sound = WaitingSound(audio.mono(), sample_rate=SAMPLE_RATE)
-        blocks = (block[0] for block in self._sound.blocks(speech_block(SAMPLE_RATE)))
+        self._sound = SpooledAudio(audio.mono(), sample_rate=SAMPLE_RATE)
+        blocks = (block[0] for block in self._sound.blocks(speech_block_size(SAMPLE_RATE)))
         self._gain = np.float32(speech_gain(blocks, SAMPLE_RATE))
         self._encoder = encoder
         num_mels = -(-self._sound.num_samples // HOP)

@@ -10,17 +10,17 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from skyreels_avatar.faces.occluder import lay_back, picture_from_crop, without
+from skyreels_avatar.faces.occluder import picture_from_crop, uncrop_mask, without
 from skyreels_avatar.faces.scenes import Scene
 from skyreels_avatar.media.video import VideoReader
 from skyreels_avatar.references.reference import frames_per_chunk, split_range, talking_box
-from skyreels_avatar.rig.apparent_motion import within_reach
+from skyreels_avatar.rig.apparent_motion import clamp_to_trained_range
 from skyreels_avatar.rig.coefficients import GROUP_SIZE, MOTION_INDEX, NUM_MOTION
+from skyreels_avatar.rig.face_rig import FaceRig
 from skyreels_avatar.rig.fields import FaceShape
 from skyreels_avatar.rig.geometry import FaceFrame
-from skyreels_avatar.rig.mouth import MouthLook
+from skyreels_avatar.rig.mouth import MouthLook, make_look
 from skyreels_avatar.rig.picture_edge import picture_edges
-from skyreels_avatar.rig.renderer import ReferenceMotionVAE
 
 # What may change, in face coordinates: left, top, right, bottom.
 REGIONS = {
@@ -77,9 +77,7 @@ class FootageReference:
     has_own_motion = True
     frame_light = None  # what is left of a video stays as it is
 
-    def __init__(
-        self, footage: Footage, scenes: Sequence[Scene], keep: str, vae: ReferenceMotionVAE
-    ):
+    def __init__(self, footage: Footage, scenes: Sequence[Scene], keep: str, vae: FaceRig):
         self._footage, self._keep = footage, keep
         self.size, self.num_frames = footage.size, len(footage.source)
         self.region = REGIONS[keep]
@@ -130,7 +128,7 @@ class FootageReference:
         for mask, landmarks, share in zip(masks, self._landmarks[start:stop], shares):
             if mask is not None:
                 matrix = picture_from_crop(landmarks.numpy())
-                share[:] = lay_back(mask, matrix, share.shape, (left, top))
+                share[:] = uncrop_mask(mask, matrix, share.shape, (left, top))
         return shares
 
     def without_occluder(
@@ -146,7 +144,7 @@ class FootageReference:
     def looks(self, seed: int, device: torch.device) -> list[MouthLook]:
         """See `Reference`: in the tones that the video shows."""
         return [
-            ReferenceMotionVAE.look_of(
+            make_look(
                 torch.from_numpy(scene.picture).to(device).permute(2, 0, 1).float() / 255,
                 torch.from_numpy(scene.landmarks[scene.rest]).to(device),
                 seed,
@@ -191,7 +189,7 @@ class FootageReference:
         low = at.floor().long().clamp(0, self.num_frames - 1)
         high = (low + 1).clamp_max(self.num_frames - 1)
         own = torch.lerp(self._own[low], self._own[high], (at - low)[:, None])
-        return within_reach(own), torch.ones(len(at))
+        return clamp_to_trained_range(own), torch.ones(len(at))
 
     def relative_motion(self, motion: torch.Tensor, start: int, stop: int) -> torch.Tensor:
         """See `Reference`.

@@ -10,7 +10,7 @@ from PIL import Image
 
 from skyreels_avatar.camera import CameraMove, find_inside
 from skyreels_avatar.errors import InputError
-from skyreels_avatar.faces.analyser import Face, FaceAnalyser
+from skyreels_avatar.faces.analyzer import Face, FaceAnalyzer
 from skyreels_avatar.faces.region import union
 from skyreels_avatar.faces.select import find_faces
 from skyreels_avatar.media.image import MIN_SIDE_PX, Portrait
@@ -62,14 +62,14 @@ def frame_face(
     size: tuple[int, int],
     selector: str,
     camera: Camera,
-    analyser: FaceAnalyser,
+    analyzer: FaceAnalyzer,
 ) -> Framing:
     """Return a picture cropped round a face, at a size (height, width), and the face in it.
 
     Raises:
         FaceError: there is no face, or not the one that was asked for.
     """
-    faces = find_faces(whole.pixels, [selector], analyser)
+    faces = find_faces(whole.pixels, [selector], analyzer)
     return frame(whole, *size, faces, is_moving(camera))
 
 

@@ -9,15 +9,15 @@ import numpy as np
 import torch
 
 from skyreels_avatar.camera import ReferenceVideo
-from skyreels_avatar.faces.occluder import hidden_by, without
+from skyreels_avatar.faces.occluder import occluded_area, without
 from skyreels_avatar.references.lighting import FrameLight, PictureLight
 from skyreels_avatar.references.reference import frames_per_chunk, split_range, talking_box
 from skyreels_avatar.references.texture import PersonTexture, filled_behind
 from skyreels_avatar.rig.apparent_motion import apparent_motion
-from skyreels_avatar.rig.mouth import MouthLook
+from skyreels_avatar.rig.mouth import MouthLook, make_look
 from skyreels_avatar.rig.picture_edge import picture_edges
 from skyreels_avatar.rig.reference_clip import PictureDetail
-from skyreels_avatar.rig.renderer import ReferenceMotionVAE
+from skyreels_avatar.rig.renderer import rest_motion
 
 _SEEN_STEP = 8  # pixels; what share is seen need not be counted pixel by pixel
 
@@ -105,7 +105,7 @@ class PictureReference:
 
     def first_motion(self) -> torch.Tensor:
         """See `Reference`."""
-        return ReferenceMotionVAE.reference_motion(self._points[None])
+        return rest_motion(self._points[None])
 
     def relative_motion(self, motion: torch.Tensor, start: int, stop: int) -> torch.Tensor:
         """See `Reference`: a picture has no motion of its own."""
@@ -119,9 +119,9 @@ class PictureReference:
         """See `Reference`: there is one scene."""
         picture = self.video.scene.image if self._light is None else self._light.unlit
         if self._occluder is not None:
-            hidden = hidden_by(self._occluder, self._points.numpy())
+            hidden = occluded_area(self._occluder, self._points.numpy())
             picture = filled_behind(picture, hidden).permute(2, 0, 1) / 255
-        look = ReferenceMotionVAE.look_of(picture.to(device), self._points.to(device), seed)
+        look = make_look(picture.to(device), self._points.to(device), seed)
         return [look if self._light is None else self._light.relight_mouth(look, self._points)]
 
     def scene_at(self, frame: int) -> int:

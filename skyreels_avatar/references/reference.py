@@ -10,7 +10,7 @@ import torch
 from skyreels_avatar.references.lighting import FrameLight
 from skyreels_avatar.rig.mouth import MouthLook
 from skyreels_avatar.rig.reference_clip import PictureDetail
-from skyreels_avatar.rig.renderer import ReferenceMotionVAE
+from skyreels_avatar.rig.renderer import crop_box
 
 _CHUNK_PIXELS = 8 * 512 * 512  # rendered at once; bounds the memory of float frames
 
@@ -114,7 +114,7 @@ def talking_box(
     Args:
         region: as in `ReferenceClip`.
     """
-    box = ReferenceMotionVAE.crop_box(landmarks, region)
+    box = crop_box(landmarks, region)
     low, high = torch.tensor(box[:2]), torch.tensor(box[2:])
     limit = torch.tensor([width, height])
     low = ((low / 16).floor().long() * 16).clamp_min(0).minimum(limit - 2)

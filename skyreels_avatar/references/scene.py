@@ -21,7 +21,7 @@ from skyreels_avatar.camera import (
     plan_path,
 )
 from skyreels_avatar.errors import InputError
-from skyreels_avatar.faces.analyser import Face
+from skyreels_avatar.faces.analyzer import Face
 from skyreels_avatar.faces.occluder import find_occluder
 from skyreels_avatar.faces.region import union
 from skyreels_avatar.loading.tiers import models_folder

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as functional
 
 from skyreels_avatar.camera import ReferenceVideo
-from skyreels_avatar.faces.occluder import fill_behind, hidden_by
+from skyreels_avatar.faces.occluder import inpaint, occluded_area
 from skyreels_avatar.rig.reference_clip import PictureDetail, as_pixels
 
 FOLLOWING = 0.08  # of the face height: so far round the person pixels move with the head
@@ -36,7 +36,7 @@ class PersonTexture:
         if occluder is None:
             self._pixels = as_pixels(picture[None])
         else:
-            hidden = torch.from_numpy(hidden_by(occluder, landmarks.numpy()))
+            hidden = torch.from_numpy(occluded_area(occluder, landmarks.numpy()))
             self._pixels = as_pixels(filled_behind(picture, hidden.numpy())[None].numpy())
         self._share = None
         mask = scene.person_mask[None, None]
@@ -72,7 +72,7 @@ def filled_behind(picture: torch.Tensor, hidden: np.ndarray) -> torch.Tensor:
     pixels = picture.mul(255).add_(0.5).clamp_(0, 255).to(torch.uint8)
     pixels = pixels.permute(1, 2, 0).contiguous().numpy()
     size = pixels.shape[1::-1]
-    return torch.from_numpy(fill_behind(pixels, cv2.resize(hidden, size)))
+    return torch.from_numpy(inpaint(pixels, cv2.resize(hidden, size)))
 
 
 def _following(mask: torch.Tensor, landmarks: torch.Tensor) -> torch.Tensor:

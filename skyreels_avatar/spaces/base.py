@@ -23,7 +23,7 @@ class LatentSpace(Protocol):
         moves_reference: pictures are those of the reference video, moved: outside the face they
             are its own bytes. Existing video can be given a new voice then, frames of a window can
             be known at both of its ends (key frames), and the VAE reads a face's own motion
-            (`motion_of`, `true_eyes`).
+            (`motion_of`, `correct_eyes`).
         separates_persons: several persons are a batch; else they share the latents, and the
             transformer tells their voices apart by masks.
     """

@@ -16,7 +16,7 @@ from skyreels_avatar.spaces.rig_space import RigSpace
 from skyreels_avatar.spaces.video_space import VideoSpace
 
 SPACES: dict[str, type[LatentSpace]] = {
-    "ReferenceMotionVAE": RigSpace,
+    "FaceRig": RigSpace,
     "AutoencoderKLWan": VideoSpace,
 }
 """Latent spaces by the class name of the VAE."""

@@ -26,7 +26,7 @@ from skyreels_avatar.loading.tiers import (
     load_tier,
 )
 from skyreels_avatar.media.audio import AudioTrack
-from skyreels_avatar.media.outputs import files_in
+from skyreels_avatar.media.outputs import input_files
 from skyreels_avatar.references.scene import depth_weights
 from skyreels_avatar.request.script import GenerationRequest
 
@@ -122,7 +122,7 @@ class ReadFiles:
     """
 
     def __init__(self, request: GenerationRequest):
-        self._states = {path: _state(path) for path in files_in(request)}
+        self._states = {path: _state(path) for path in input_files(request)}
 
     def check(self) -> None:
         """Refuse to go on where a file is not what was read.

@@ -14,10 +14,10 @@ from pathlib import Path
 
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.loading.components import Components
-from skyreels_avatar.media.no_video import NoVideo
+from skyreels_avatar.media.audio_stream import SpooledAudio
+from skyreels_avatar.media.null_writer import NullVideoWriter
 from skyreels_avatar.media.outputs import check_outputs
-from skyreels_avatar.media.pieces import join_with_sound
-from skyreels_avatar.media.soundtrack import WaitingSound
+from skyreels_avatar.media.pieces import join_with_spooled_audio
 from skyreels_avatar.media.subtitles import write_subtitles
 from skyreels_avatar.media.video import VideoWriter, check_output
 from skyreels_avatar.parallel import exclusive
@@ -26,7 +26,7 @@ from skyreels_avatar.pipeline.open import OpenShot, UnseenSpan, open_shot
 from skyreels_avatar.pipeline.read import read_files
 from skyreels_avatar.pipeline.run import AvatarPipeline
 from skyreels_avatar.progress import OnProgress, Reporter
-from skyreels_avatar.provenance.manifest import metadata_of, signing_of
+from skyreels_avatar.provenance.manifest import file_tags, make_signer
 from skyreels_avatar.request.script import (
     GenerationRequest,
 )
@@ -103,11 +103,11 @@ def generate_request(
         read = ReadFiles(request)
         with reporter.stage("read"):
             files = read_files(request)
-        signing = signing_of(request, path) if sign else None
+        signing = make_signer(request, path) if sign else None
         if signing is not None:
             read.check()
         # From here on the sound is on disk: of a long one, memory holds what the networks hear.
-        with closing(WaitingSound(files.audio, path.parent)) as sound:
+        with closing(SpooledAudio(files.audio, path.parent)) as sound:
             spoken, files = files.spoken, files.for_networks()
             with reporter.stage("load"):
                 components = components or load_networks(request, files.height, files.width)
@@ -124,8 +124,8 @@ def generate_request(
                 read.check()
                 work = WorkFolder(work_folder, fingerprint, read)
                 num_found = _make_pieces(request, opened, components, reporter, work)
-                pieces, tags = work.pieces(opened.plan), metadata_of(request)
-                join_with_sound(pieces, request.output, sound, tags, signing)
+                pieces, tags = work.pieces(opened.plan), file_tags(request)
+                join_with_spooled_audio(pieces, request.output, sound, tags, signing)
         if spoken is not None and request.subtitles is not None:
             write_subtitles(spoken, request.subtitles)
     picture = opened.framing.picture
@@ -148,17 +148,17 @@ def generate_request(
 def _write(
     request: GenerationRequest,
     opened: OpenShot,
-    sound: WaitingSound,
+    sound: SpooledAudio,
     components: Components,
     reporter: Reporter,
     signing: Callable[[Path], None] | None,
 ) -> int:
     """Make the video of a shot without a work folder; return 0, the number of frames found."""
     picture = opened.framing.picture
-    kind = VideoWriter if components.rank == 0 else NoVideo
+    kind = VideoWriter if components.rank == 0 else NullVideoWriter
     with kind(
         request.output, picture.height, picture.width, request.fps, sound,
-        metadata=metadata_of(request), cuts=request.cuts, colour=opened.colour, finish=signing,
+        metadata=file_tags(request), cuts=request.cuts, color=opened.color, finish=signing,
     ) as writer:  # fmt: skip
         AvatarPipeline(components)(request, opened, writer, reporter)
         reporter.report("finish")

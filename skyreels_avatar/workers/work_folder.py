@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from skyreels_avatar.checks import user_path
 from skyreels_avatar.errors import InputError, MediaError
-from skyreels_avatar.media.files import remove_if_left_over, replacing
+from skyreels_avatar.media.files import atomic_write, remove_if_stale
 from skyreels_avatar.media.pieces import read_piece
 from skyreels_avatar.planning.segments import Segment, ShotPlan
 from skyreels_avatar.workers.fingerprint import Fingerprint, ReadFiles
@@ -49,7 +49,7 @@ class WorkFolder:
                 self._check(manifest, fingerprint)
             else:
                 text = json.dumps(fingerprint.to_dict(), indent=2, ensure_ascii=False)
-                with replacing(manifest) as partial:
+                with atomic_write(manifest) as partial:
                     partial.write_text(text, encoding="utf-8", errors="surrogateescape")
         except (OSError, ValueError) as error:
             if isinstance(error, InputError):
@@ -100,7 +100,7 @@ class WorkFolder:
         """Keep the latents (1, C, T, h, w) of a window."""
         path = self._latents(segment)
         try:
-            with replacing(path) as partial:
+            with atomic_write(path) as partial:
                 save_file({"latents": latents.cpu().contiguous()}, partial)
                 self.check_files()
         except (SafetensorError, OSError) as error:
@@ -123,7 +123,7 @@ class WorkFolder:
     def sweep(self) -> None:
         """Remove what processes that were killed have left half written."""
         for file in self.path.iterdir():
-            remove_if_left_over(file)
+            remove_if_stale(file)
 
     def _latents(self, segment: Segment) -> Path:
         return self.path / f"latents_{segment.index:05d}.safetensors"

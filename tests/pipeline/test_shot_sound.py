@@ -24,7 +24,7 @@ def test_windows_hear_what_they_would_hear_in_the_whole_sound(encoder, duration_
     samples = np.random.default_rng(0).normal(0, 0.1, int(duration_s * 16_000)).astype(np.float32)
     sound = ShotSound(AudioTrack(samples, 16_000), encoder)
     with torch.no_grad():
-        whole = encoder(log_mel(AudioTrack(samples, 16_000).normalised().samples)[None])
+        whole = encoder(log_mel(AudioTrack(samples, 16_000).normalized().samples)[None])
         for segment in plan_segments(round(duration_s * 25)):
             count = latent_frames(segment.num_frames)
             heard = sound.window(segment, count)

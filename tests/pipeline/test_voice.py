@@ -108,7 +108,7 @@ def test_of_a_sound_too_long_for_memory_the_piece_is_read(tmp_path, monkeypatch,
     AudioTrack(samples, 16_000).save(tmp_path / "a.flac")
     shot = Shot(image="p.png", audio=tmp_path / "a.flac", start_s=3.8, end_s=4.0, gate="off")
     usual = read_voice(shot)
-    monkeypatch.setattr("skyreels_avatar.media.audio.MAX_DECODED_BYTES", 4 * 4000)
+    monkeypatch.setattr("skyreels_avatar.media.audio_decoding.MAX_DECODED_BYTES", 4 * 4000)
     np.testing.assert_array_equal(read_voice(shot).audio.samples, usual.audio.samples)
     assert not caplog.messages
     beyond = read_voice(replace(shot, end_s=9.0))

@@ -10,7 +10,7 @@ from PIL import Image
 import skyreels_avatar as sa
 from skyreels_avatar.camera import CameraMove, ReferenceVideo, build_scene, plan_path
 from skyreels_avatar.errors import FaceError, InputError
-from skyreels_avatar.faces.analyser import Face, FaceAnalyser
+from skyreels_avatar.faces.analyzer import Face, FaceAnalyzer
 from skyreels_avatar.faces.select import find_faces
 from skyreels_avatar.media.image import Portrait
 from skyreels_avatar.references.framing import frame as frame_picture
@@ -28,7 +28,7 @@ def pair(tmp_path_factory) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def faces(pair) -> tuple[Face, ...]:
-    return find_faces(pair, BOXES, FaceAnalyser())
+    return find_faces(pair, BOXES, FaceAnalyzer())
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def test_masks_follow_the_camera(pair, faces, mattes):
 
 def test_the_same_face_twice_is_refused(pair):
     with pytest.raises(FaceError, match="mean the same face"):
-        find_faces(pair, [BOXES[0], "102,42,90,110"], FaceAnalyser())
+        find_faces(pair, [BOXES[0], "102,42,90,110"], FaceAnalyzer())
 
 
 def test_each_person_of_a_picture_speaks_with_its_own_voice(tmp_path):

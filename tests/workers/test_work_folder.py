@@ -201,7 +201,7 @@ def test_a_picture_that_is_swapped_while_it_is_in_use_is_not_kept_under_its_name
 
 
 def test_threads_give_the_bytes_of_serial_runs_and_each_its_own_warnings(files, tmp_path):
-    """Three threads with one Components broke the face networks, and mixed up their warnings."""
+    """Three threads with one Components broke the face networks, and mix up their warnings."""
     components = load_components(files[2])
     voices = []
     for number in range(3):
