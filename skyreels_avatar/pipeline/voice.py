@@ -1,4 +1,4 @@
-"""The sound of a shot: what the video plays, and what the networks hear."""
+"""Read the sounds of a shot: what the video plays, and what the networks hear."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which part of a picture a video shows, and what lies beside it for the camera to look at."""
+"""Which part of a picture a video shows, and what surrounds it for the camera to move into."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from skyreels_avatar.faces.select import find_faces
 from skyreels_avatar.media.image import MIN_SIDE_PX, Portrait
 from skyreels_avatar.request.script import Camera
 
-_BESIDE_SHARE = 0.25  # of the long side of the video; what lies further beside it is left out
+_MARGIN_SHARE = 0.25  # of the long side of the video; the picture beyond it is left out
 _MAX_FINE_PX = 1280 * 960  # of a video; larger ones are fine enough, and twice would be much
 
 
 @dataclass(frozen=True, eq=False)
 class Surroundings:
-    """The picture with what lies beside it, at the same scale: it begins at (left, top) in it."""
+    """A larger part of the picture at the same scale; the framed part begins at (left, top)."""
 
     picture: Portrait
     left: int
@@ -74,7 +74,7 @@ def frame_face(
 
 
 def is_moving(camera: Camera) -> bool:
-    """Return whether a camera leaves its place at any time."""
+    """Return whether a camera moves at any time."""
     moves = [camera] if isinstance(camera, CameraMove) else [one.move for one in camera]
     return any(move.name != "static" and move.strength > 0 for move in moves)
 
@@ -89,7 +89,7 @@ def frame(
         height, width: of the video.
         faces: in pixels of `whole`.
         moving: whether the camera moves. A border of the picture's own (bars, the edge of a scan,
-            rounded corners) would move into view as a line, so that it is cut off then.
+            rounded corners) would move into view as a line, so it is cut off then.
 
     Raises:
         InputError: several faces do not fit.
@@ -118,8 +118,8 @@ def frame(
             parameter="size",
         )
     picture = cut.resized_to(height, width, focus)
-    beside = _surroundings(cut, picture, crop, zoom) if moving else None
-    return Framing(picture, moved, beside)
+    surroundings = _surroundings(cut, picture, crop, zoom) if moving else None
+    return Framing(picture, moved, surroundings)
 
 
 def _surroundings(
@@ -127,7 +127,7 @@ def _surroundings(
 ) -> Surroundings:
     """Return the picture with what the crop at `crop` left out round it."""
     height, width = picture.height, picture.width
-    most = int(_BESIDE_SHARE * max(height, width))
+    most = int(_MARGIN_SHARE * max(height, width))
     left, top = (min(most, int(start * zoom)) for start in crop)
     right = min(most, int((cut.width - crop[0]) * zoom) - width)
     bottom = min(most, int((cut.height - crop[1]) * zoom) - height)

@@ -13,13 +13,13 @@ from skyreels_avatar.faces.matte import person_mask
 from skyreels_avatar.references.picture import PictureReference
 from skyreels_avatar.shapes import BUCKET_STEP_PX
 
-_BODY_DOWN = 1.5  # a point under the face belongs to its person from further away than one beside
+_BODY_DOWN = 1.5  # bodies reach further down from a face than to its sides
 
 
 def person_mattes(pixels: np.ndarray, faces: Sequence[Face]) -> np.ndarray:
     """Return (P, H, W) float32 in 0..1: where each person is, none of them where another is.
 
-    Persons who touch are parted between their faces.
+    Persons who touch are separated between their faces.
 
     Args:
         pixels: (H, W, 3) uint8 sRGB.
@@ -42,8 +42,8 @@ def person_mattes(pixels: np.ndarray, faces: Sequence[Face]) -> np.ndarray:
 class PersonMasks:
     """Where each speaker is in the first latent frame of a window.
 
-    A transformer that hears several voices asks for it: see its `person_masks`. Bodies count, not
-    only faces, as in the masks that it was trained with.
+    For the `person_masks` of a transformer that hears several voices. They cover bodies, not only
+    faces, as the masks did that it was trained with.
 
     Args:
         mattes: (P, H, W) of `person_mattes`, in the picture.
@@ -81,7 +81,7 @@ class PersonMasks:
         masks = torch.zeros(len(shares) + 1, *shares.shape[1:])
         masks[:-1] = (shares > 0.5) & (shares == shares.amax(0, keepdim=True))
         for person, (column, row) in enumerate((middles / BUCKET_STEP_PX).long().tolist()):
-            # However small a face is, its middle is its person's.
+            # However small a face is, its middle belongs to its person.
             row, column = min(max(row, 0), rows - 1), min(max(column, 0), columns - 1)
             masks[:, row, column] = 0
             masks[person, row, column] = 1

@@ -8,7 +8,6 @@ import torch
 
 from skyreels_avatar.camera import CameraMove, ReferenceVideo, build_scene, plan_path
 from skyreels_avatar.references.picture import PictureReference
-from skyreels_avatar.references.reference import frames_per_chunk, talking_box
 from tests.faces.drawing import draw_person
 
 HEIGHT, WIDTH = 128, 144
@@ -76,17 +75,3 @@ def test_the_finer_picture_shows_the_same_place_as_the_frames(move):
     )[0, :, 0, 0]
     size = torch.tensor(scene.depth.shape[::-1])
     assert ((place + 1) / 2 * size).tolist() == pytest.approx(landmarks[1, :2].tolist(), abs=0.25)
-
-
-def test_the_talking_region_is_inside_the_picture_and_not_empty():
-    _, landmarks = make_reference(CameraMove("static"))
-    left, top, right, bottom = talking_box(landmarks[None], HEIGHT, WIDTH)
-    assert 0 <= left < right <= WIDTH and 0 <= top < bottom <= HEIGHT
-    far = landmarks + torch.tensor([1000.0, -1000.0, 0.0])
-    left, top, right, bottom = talking_box(far[None], HEIGHT, WIDTH)
-    assert 0 <= left < right <= WIDTH and 0 <= top < bottom <= HEIGHT
-
-
-def test_large_frames_are_worked_on_one_by_one():
-    assert frames_per_chunk(256, 256) == 8
-    assert frames_per_chunk(2160, 3840) == 1
