@@ -13,7 +13,7 @@ from skyreels_avatar.pipeline.open import OpenShot
 from skyreels_avatar.planning.segments import Segment
 from skyreels_avatar.references.persons import PersonMasks, person_mattes
 from skyreels_avatar.references.scene import build_references
-from skyreels_avatar.request.script import GenerationRequest
+from skyreels_avatar.request.generation_request import GenerationRequest
 from skyreels_avatar.shapes import latent_frames
 from skyreels_avatar.spaces.table import open_space
 

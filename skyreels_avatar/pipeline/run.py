@@ -21,7 +21,7 @@ from skyreels_avatar.pipeline.windows import WindowCache, WindowSampler
 from skyreels_avatar.planning.segments import Segment
 from skyreels_avatar.progress import Reporter
 from skyreels_avatar.references.reference import Reference
-from skyreels_avatar.request.script import GenerationRequest
+from skyreels_avatar.request.generation_request import GenerationRequest
 
 
 class AvatarPipeline:

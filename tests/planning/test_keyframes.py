@@ -18,7 +18,7 @@ from skyreels_avatar.planning.keyframes import (
     with_keyframes,
 )
 from skyreels_avatar.planning.segments import plan_shot
-from skyreels_avatar.request.script import CameraKeyframe
+from skyreels_avatar.request.camera_spec import CameraKeyframe
 
 
 def planned(num_frames: int, loudness=None, travel=None, window=49, overlap=9, fps=25.0):
