@@ -378,7 +378,7 @@ def test_sizes_are_those_of_the_buckets(tier, portrait, voice, tmp_path):
     plan = sa.GenerationRequest(
         sa.Shot(image=portrait, audio=voice, prompt=""), tmp_path / "x.mp4", str(tier)
     )
-    from skyreels_avatar.pipeline.preview import estimate
+    from skyreels_avatar.pipeline.estimate import estimate
 
     shot = estimate(plan)
     assert (shot.height, shot.width) == (576, 704)

@@ -1,4 +1,4 @@
-"""Which windows a shot is made of: pure arithmetic, no weights and no pixels touched.
+"""The windows that a shot is made of: pure arithmetic.
 
 Two clocks run through a shot. The *video clock* counts the pictures of the output at the asked
 `fps`; the *motion clock* counts the frames that the transformer works on, at the tier's own rate.
@@ -27,8 +27,8 @@ class Segment:
         num_frames: length of the window, 1 + 4k; may reach beyond the end of the shot.
         num_known_frames: leading frames that another window has made, 0 or 1 + 4k.
         keep: (start, stop) of the motion frames that this window is the first to make.
-        role: "window" goes on from the window before; "keyframe" stands alone, and nothing of it
-            is shown; "fill" leads from one key frame to the next.
+        role: "window" continues the window before; "keyframe" depends on no other, and nothing of
+            it is shown; "fill" leads from one key frame to the next.
         num_last_frames: frames at its end that another window has made, 0 or 4k.
         needs: indices of the windows whose frames it takes over: at its beginning, at its end.
     """
@@ -112,8 +112,8 @@ def plan_segments(
     """Return the windows that cover a shot of any length.
 
     Each window but the first starts with `overlap` frames that the one before has made. The last
-    one is as short as covers the end, but not shorter than `shortest`: a network trained on
-    seconds of motion is not asked for a fifth of one. What reaches beyond the end is not kept.
+    one is as short as covers the end, but not shorter than `shortest`: the network was trained on
+    seconds of motion, not on fifths of a second. Frames beyond the end are not kept.
 
     Args:
         num_motion_frames: length of the shot on the motion clock, at least 1.

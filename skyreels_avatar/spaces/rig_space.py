@@ -10,7 +10,7 @@ import torch
 
 from skyreels_avatar.parallel import ordered_map
 from skyreels_avatar.planning.segments import Segment, ShotPlan
-from skyreels_avatar.references.picture import ShotReference
+from skyreels_avatar.references.reference import Reference
 from skyreels_avatar.rig.face_rig import FaceRig
 from skyreels_avatar.shapes import latent_frames
 from skyreels_avatar.spaces.known import control_latents, known_mask
@@ -22,14 +22,14 @@ class RigSpace:
 
     moves_reference = separates_persons = True
 
-    def __init__(self, vae: FaceRig, plan: ShotPlan, reference: ShotReference, seed: int):
+    def __init__(self, vae: FaceRig, plan: ShotPlan, reference: Reference, seed: int):
         self._vae, self._reference, self._plan = vae, reference, plan
         self.decoder = Decoder(vae, reference, plan, reference.looks(seed, vae.device))
         self._photo = vae.pack(reference.first_motion()[None].to(vae.device))
 
     @staticmethod
     def open(
-        vae: FaceRig, plan: ShotPlan, references: Sequence[ShotReference], seed: int
+        vae: FaceRig, plan: ShotPlan, references: Sequence[Reference], seed: int
     ) -> RigSpace | RigGroupSpace:
         """Return the space of one person, or of several."""
         spaces = [RigSpace(vae, plan, one, seed + i) for i, one in enumerate(references)]
