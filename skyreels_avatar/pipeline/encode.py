@@ -30,6 +30,7 @@ from skyreels_avatar.faces.select import find_faces
 from skyreels_avatar.faces.start import face_analyser
 from skyreels_avatar.faces.suitability import examine_face
 from skyreels_avatar.loading.components import Components
+from skyreels_avatar.loading.parts import time_factor
 from skyreels_avatar.loading.tiers import Tier, load_tier, models_folder
 from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.image import Portrait, fit_size
@@ -41,7 +42,7 @@ from skyreels_avatar.models.occluder import OccluderNet
 from skyreels_avatar.pipeline.framing import Framing, Surroundings, frame, is_moving, shifted
 from skyreels_avatar.pipeline.noise import noise_key
 from skyreels_avatar.pipeline.persons import check_several, person_mattes, read_sounds
-from skyreels_avatar.pipeline.shot_sound import ShotSound, SpeechSound, open_sound
+from skyreels_avatar.pipeline.shot_sound import ShotSound
 from skyreels_avatar.pipeline.voice import read_voice
 from skyreels_avatar.planning.keyframes import (
     Spacing,
@@ -118,7 +119,7 @@ class OpenShot:
 
     portrait: Portrait
     face: Face
-    sound: ShotSound | SpeechSound | None
+    sound: ShotSound | None
     plan: ShotPlan
     fine: Portrait | None = None
     references: tuple[FootageReference, ...] = ()
@@ -196,7 +197,7 @@ def open_shot(request: GenerationRequest, files: ShotFiles, components: Componen
     fine = None
     if files.height * files.width <= _MAX_FINE_PX:
         fine = frame(files.whole, 2 * files.height, 2 * files.width, faces, moving).picture
-    sound = open_sound(files.voices, components.audio_encoder)
+    sound = ShotSound(files.voices, components.audio_encoder, space.separates_persons)
     framing = frame(files.whole, files.height, files.width, faces, moving)
     face, *beside = framing.faces
     return OpenShot(
@@ -208,13 +209,15 @@ def open_shot(request: GenerationRequest, files: ShotFiles, components: Componen
 def plan_request(request: GenerationRequest, files: ShotFiles, tier: Tier) -> ShotPlan:
     """Return the plan of a shot: exact counts and its windows, as the request wants them cut."""
     audio = files.audio
-    plan = plan_shot(audio.duration_s, request.fps, tier.fps, tier.window, tier.overlap)
+    factor = time_factor(tier)
+    windows = tier.fps, tier.window, tier.overlap, factor
+    plan = plan_shot(audio.duration_s, request.fps, *windows)
     if request.windows == "overlap":
         return plan
     num_frames = plan.num_motion_frames
     loudness = frame_loudness(audio.samples, audio.sample_rate, num_frames, tier.fps)
     travel = camera_travel(request.shot.camera, num_frames, tier.fps)
-    return with_keyframes(plan, Spacing.of(tier.window, tier.overlap), loudness, travel)
+    return with_keyframes(plan, Spacing.of(tier.window, tier.overlap, factor), loudness, travel)
 
 
 def frame_face(files: ShotFiles, selector: str, analyser: FaceAnalyser, camera: Camera) -> Framing:

@@ -16,7 +16,6 @@ from skyreels_avatar.pipeline.store import WindowStore
 from skyreels_avatar.planning.segments import Segment
 from skyreels_avatar.progress import Reporter
 from skyreels_avatar.request.script import GenerationRequest
-from skyreels_avatar.shapes import latent_frames
 from skyreels_avatar.spaces.table import open_space
 
 _KEPT = 4  # a fill needs a key frame made two windows before it
@@ -74,7 +73,7 @@ class EncodedShot:
         return Conditions(
             prompt_embeds=self.prompt_embeds,
             negative_embeds=self.negative_embeds,
-            audio_embeds=self.sound.window(segment, latent_frames(segment.num_frames)),
+            audio_embeds=self.sound.window(segment, self.plan.num_latent_frames(segment)),
             known_latents=known,
             known_mask=mask,
             control_latents=self.space.control(segment),

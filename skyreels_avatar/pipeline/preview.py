@@ -13,6 +13,7 @@ from skyreels_avatar.errors import InputError
 from skyreels_avatar.faces.analyser import Face, FaceAnalyser
 from skyreels_avatar.faces.select import LOW_VISIBILITY
 from skyreels_avatar.faces.suitability import Finding, examine_face
+from skyreels_avatar.loading.parts import time_factor
 from skyreels_avatar.loading.tiers import Tier, load_tier
 from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.image import Portrait, fit_size
@@ -183,7 +184,7 @@ def _motion_cost(tier: Tier, num_pixels: int, num_passes: int) -> _Cost:
 
 def _video_cost(tier: Tier, num_pixels: int, num_passes: int) -> _Cost:
     """Return what a window of so many passes costs where pixels are generated: from operations."""
-    num_tokens = latent_frames(tier.window) * num_pixels / BUCKET_STEP_PX**2
+    num_tokens = latent_frames(tier.window, time_factor(tier)) * num_pixels / BUCKET_STEP_PX**2
     pass_tflop = _TOKEN_TFLOP * num_tokens + _PAIR_TFLOP * num_tokens**2
     window_tflop = num_passes * pass_tflop + tier.window * num_pixels * _VAE_TFLOP
     memory_mb = _STREAMED_MB if tier.offload else _RESIDENT_MB

@@ -32,7 +32,7 @@ from skyreels_avatar.pipeline.encode import (
 )
 from skyreels_avatar.pipeline.noise import noise_key
 from skyreels_avatar.pipeline.persons import read_sounds
-from skyreels_avatar.pipeline.shot_sound import open_sound
+from skyreels_avatar.pipeline.shot_sound import ShotSound
 from skyreels_avatar.pipeline.voice import read_voice
 from skyreels_avatar.planning.lengths import plan_length
 from skyreels_avatar.references.footage import Footage, FootageReference
@@ -120,7 +120,8 @@ def open_footage(
         InputError: the tier's networks draw whole pictures.
     """
     tier, shot, vae = components.tier, request.shot, components.vae
-    if not space_type(vae).moves_reference:
+    space = space_type(vae)
+    if not space.moves_reference:
         raise InputError(
             f"tier {tier.name} draws whole pictures and cannot leave a video as it is; retalk "
             "with a tier whose latents are motion, as the default one's are"
@@ -143,7 +144,7 @@ def open_footage(
             span.start_s, span.end_s, span.reason,
         )  # fmt: skip
     plan = plan_request(request, files, tier)
-    sound = open_sound(voices, components.audio_encoder)
+    sound = ShotSound(voices, components.audio_encoder, space.separates_persons)
     portrait, face = _best_view(takes[0], files.height, files.width)
     return OpenShot(
         portrait,

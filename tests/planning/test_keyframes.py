@@ -20,7 +20,6 @@ from skyreels_avatar.pipeline.encode import open_shot, read_shot
 from skyreels_avatar.pipeline.latents import EncodedShot, LatentMaker
 from skyreels_avatar.planning.keyframes import (
     KEY_WINDOW,
-    LAST_FRAMES,
     TRAVEL_BUDGET,
     Spacing,
     camera_travel,
@@ -30,6 +29,7 @@ from skyreels_avatar.planning.keyframes import (
 from skyreels_avatar.planning.segments import plan_shot
 from skyreels_avatar.progress import Reporter
 from skyreels_avatar.request.script import CameraKeyframe
+from skyreels_avatar.shapes import TIME_FACTOR
 from skyreels_avatar.workers.shot import generate_request
 from tests.conftest import ROOT
 from tests.samples import write_portrait, write_voice
@@ -68,7 +68,7 @@ def test_fills_cover_the_shot_and_stay_inside_what_key_frames_make(
         made = segment.keep[1]
         if segment.role == "fill":
             ends = [segment.first_frame] * bool(segment.num_known_frames)
-            ends += [segment.stop - LAST_FRAMES] * bool(segment.num_last_frames)
+            ends += [segment.stop - TIME_FACTOR] * bool(segment.num_last_frames)
             keys = [plan.segments[index] for index in segment.needs]
             assert [key.keep[0] for key in keys] == ends
             for key in keys:
@@ -228,7 +228,7 @@ def test_neighbouring_fills_agree_on_the_frames_they_share(shot, latents):
             components.vae.decode_motion(latents[segment.index])[0] for segment in (one, other)
         ]
         shared = one.stop - other.first_frame
-        assert shared == LAST_FRAMES
+        assert shared == TIME_FACTOR
         scale = components.vae.motion_std
         apart = (motion[0][-shared:] - motion[1][:shared]) / scale
         assert apart.abs().max() < 1e-4  # rounding of packing and unpacking
