@@ -24,8 +24,8 @@ ALONE = {
     "camera": set(),
     "models": {"errors"},
     "rig": {"errors", "models"},
-    "media": {"errors", "checks", "shapes"},
-    "evaluation": {"errors", "media", "faces", "camera", "models"},
+    "media": {"errors", "deprecation", "checks", "shapes"},
+    "evaluation": {"errors", "deprecation", "media", "faces", "camera", "models"},
 }
 # Training uses the parts, and no verb that makes a whole video.
 NOT_FOR_TRAINING = {"film", "api", "cli", "workers"}

@@ -357,12 +357,12 @@ def test_a_lora_of_the_tier_is_heeded(tier, portrait, voice, plain, tmp_path):
 
 
 def test_the_checkpoint_says_whether_the_sound_is_normalised(tier, tmp_path):
-    assert load_components(tier).audio_encoder.encoder.normalise
+    assert load_components(tier).audio_encoder.encoder.normalize
     said = tier.with_name("wav2vec2") / "preprocessor_config.json"
     said.write_text('{"do_normalize": false}')
     try:
         plain = load_components(variant(tier, "plain", ""))
-        assert not plain.audio_encoder.encoder.normalise
+        assert not plain.audio_encoder.encoder.normalize
     finally:
         said.unlink()
 
@@ -378,7 +378,7 @@ def test_sizes_are_those_of_the_buckets(tier, portrait, voice, tmp_path):
     plan = sa.GenerationRequest(
         sa.Shot(image=portrait, audio=voice, prompt=""), tmp_path / "x.mp4", str(tier)
     )
-    from skyreels_avatar.pipeline.preview import estimate
+    from skyreels_avatar.pipeline.estimate import estimate
 
     shot = estimate(plan)
     assert (shot.height, shot.width) == (576, 704)

@@ -112,7 +112,7 @@ def examine_portrait(image: str | Path) -> tuple[list[str], bool]:
     Raises:
         MediaError: the picture cannot be read.
     """
-    from skyreels_avatar.pipeline.preview import examine_picture
+    from skyreels_avatar.pipeline.examine import examine_picture
 
     faces = examine_picture(image)
     if not faces:

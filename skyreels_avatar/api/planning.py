@@ -10,7 +10,7 @@ from skyreels_avatar.errors import InputError
 
 if TYPE_CHECKING:
     from skyreels_avatar.film.preview import FilmPlan
-    from skyreels_avatar.pipeline.preview import ShotEstimate
+    from skyreels_avatar.pipeline.estimate import ShotEstimate
     from skyreels_avatar.request.script import CameraLike, GenerationRequest, Script, Speaker
 
 
@@ -110,7 +110,7 @@ def plan(
 def _plan_shot(
     options: dict[str, Any], tier: str | None, steps: int | None, workers: int | None
 ) -> ShotEstimate:
-    from skyreels_avatar.pipeline.preview import estimate
+    from skyreels_avatar.pipeline.estimate import estimate
     from skyreels_avatar.request.script import GenerationRequest, SamplingParams, Shot
 
     renamed = {"audio_start": "start_s", "audio_end": "end_s"}
@@ -137,7 +137,7 @@ def _plan_given(
 ) -> ShotEstimate | FilmPlan:
     from skyreels_avatar.film.preview import plan_script
     from skyreels_avatar.film.read import read_script
-    from skyreels_avatar.pipeline.preview import estimate
+    from skyreels_avatar.pipeline.estimate import estimate
     from skyreels_avatar.request.script import GenerationRequest, Script
 
     if isinstance(film, GenerationRequest):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from skyreels_avatar.deprecation import renamed_parameters
 from skyreels_avatar.errors import InputError, MediaError
-from skyreels_avatar.media.files import replacing
+from skyreels_avatar.media.files import atomic_write
 from skyreels_avatar.media.outputs import check_outputs
 from skyreels_avatar.media.subtitles import subtitle_path
 from skyreels_avatar.media.video_stream import scan_video
@@ -210,7 +210,7 @@ def _write_spans(result: GenerationResult) -> None:
     text = json.dumps({"video": name, "unseen": spans}, indent=2)
     path = spans_path(result.path)
     try:
-        with replacing(path) as partial:
+        with atomic_write(path) as partial:
             partial.write_text(text + "\n", encoding="utf-8")
     except OSError as error:
         raise MediaError(f"cannot write the spans {path}: {error}") from error

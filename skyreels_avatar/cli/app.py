@@ -71,7 +71,7 @@ from skyreels_avatar.cli.voice_commands import (
     register_voice_commands,
 )
 from skyreels_avatar.errors import AvatarError, Cancelled, InputError
-from skyreels_avatar.workers.freed_memory import keep_freed_memory
+from skyreels_avatar.workers.allocator import reuse_freed_memory
 
 if TYPE_CHECKING:
     pass
@@ -220,7 +220,7 @@ def plan_command(
     if image is None or (audio is None and text is None):
         raise typer.BadParameter("give a script, or --image and --audio or --text")
     request = request_of({"prompt": "", "output": Path("output.mp4"), **locals()})
-    from skyreels_avatar.pipeline.preview import estimate
+    from skyreels_avatar.pipeline.estimate import estimate
 
     shot = estimate(request, workers)
     if as_json:
@@ -243,7 +243,7 @@ def camera_command(
     """Write the reference video: the still picture seen through a camera move."""
     confirm_overwriting([output], overwrite)
     with progress_bar(stderr) as on_progress:
-        from skyreels_avatar.pipeline.preview import write_reference
+        from skyreels_avatar.pipeline.reference_video import write_reference
 
         num_frames = write_reference(
             image, move, output, seconds, size=size, fps=fps, face=face, on_progress=on_progress
@@ -310,7 +310,7 @@ def version_command() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave the process with its exit code."""
     open_standard_streams()
-    keep_freed_memory()
+    reuse_freed_memory()
     gc.set_threshold(500_000)  # importing PyTorch makes half a million objects, which all stay
     code = run(sys.argv[1:] if arguments is None else arguments)
     flush_streams()

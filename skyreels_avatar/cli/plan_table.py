@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from skyreels_avatar.pipeline.preview import ShotEstimate
+    from skyreels_avatar.pipeline.estimate import ShotEstimate
 
 
 def plan_table(shot: ShotEstimate) -> Table:

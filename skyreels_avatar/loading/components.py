@@ -96,7 +96,7 @@ def _policy_for(
     from skyreels_avatar.models.context_parallel import agreed, join
 
     tier = load_tier(tier_name)
-    place = _torch_device(device or tier.device)
+    place = torch_device(device or tier.device)
     asked = parse_memory(memory or tier.memory)
     if place.type != "cuda":
         if asked is not None and asked < math.inf:
@@ -139,7 +139,7 @@ def build_components(tier: Tier, device: str = "cpu") -> Components:
 
     from skyreels_avatar.loading.parts import new_part, part_classes
 
-    place, names = _torch_device(device), part_classes()
+    place, names = torch_device(device), part_classes()
     if unknown := sorted(tier.sizes.keys() - names.keys()):
         raise InputError(
             f"tier {tier.name} gives sizes of {', '.join(unknown)}; parts are {', '.join(names)}"
@@ -162,9 +162,8 @@ def _load(
     from skyreels_avatar.models.context_parallel import join
 
     tier = load_tier(tier_name)
-    rank, place = join(tier.context_parallel, _torch_device(device or tier.device))
-    if dtype is None:
-        dtype = torch.float32 if place.type == "cpu" else torch.bfloat16
+    rank, place = join(tier.context_parallel, torch_device(device or tier.device))
+    dtype = dtype or default_dtype(place)
 
     if tier.offload:
         policy = replace(policy, stream_blocks=True, encoders_on_host=True)
@@ -248,7 +247,12 @@ def _check_widths(components: Components) -> None:
             )
 
 
-def _torch_device(device: str) -> torch.device:
+def torch_device(device: str) -> torch.device:
+    """Return a device by its name, or by "auto" a GPU where there is one.
+
+    Raises:
+        InputError: there is no such device.
+    """
     import torch
 
     if device == "auto":
@@ -260,3 +264,10 @@ def _torch_device(device: str) -> torch.device:
     if place.type == "cuda" and not torch.cuda.is_available():
         raise InputError(f"device {device} was asked for, but torch sees no GPU here; use cpu")
     return place
+
+
+def default_dtype(device: torch.device) -> torch.dtype:
+    """Return the precision of the transformer and the ControlNet on a device."""
+    import torch
+
+    return torch.float32 if device.type == "cpu" else torch.bfloat16

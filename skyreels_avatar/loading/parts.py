@@ -31,7 +31,8 @@ from skyreels_avatar.models.light_encoder import LightEncoder
 from skyreels_avatar.models.occluder import OccluderNet
 from skyreels_avatar.models.text_encoder import TextEncoder
 from skyreels_avatar.models.transformer import AvatarTransformer3DModel
-from skyreels_avatar.rig.renderer import TIME_FACTOR, ReferenceMotionVAE
+from skyreels_avatar.rig.face_rig import FaceRig
+from skyreels_avatar.rig.packing import TIME_FACTOR
 
 # In the order in which they are loaded.
 PARTS = ("vae", "transformer", "controlnet", "audio_encoder", "text_encoder", "light",
@@ -65,6 +66,11 @@ class PartFormat:
     trained: bool = False
     time_factor: int = 1
     draws_pixels: bool = False
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """What files of ours may call the network in their headers."""
+        return self.network, *getattr(self.make, "former_names", ())
 
     def dtype(self, asked: torch.dtype, device: torch.device) -> torch.dtype:
         """Return the floating-point type that the part runs in."""
@@ -102,7 +108,7 @@ def public(
 
 
 FORMATS: list[PartFormat] = [
-    ours("vae", ReferenceMotionVAE, time_factor=TIME_FACTOR),
+    ours("vae", FaceRig, time_factor=TIME_FACTOR),
     ours("transformer", AvatarTransformer3DModel, precision="asked"),
     ours("controlnet", CameraControlNet, precision="asked"),
     ours("audio_encoder", AudioEncoder),
@@ -143,7 +149,7 @@ def format_of(part: str, weights: Any) -> PartFormat:
     if own and is_ours(weights):
         network, _ = read_header(weights)
         # Of another class: the message of `load_module` says so.
-        return next((row for row in own if row.network == network), own[0])
+        return next((row for row in own if network in row.class_names), own[0])
     file = PartFiles(weights).file
     kinds = detect(file)
     for row in kinds:

@@ -14,7 +14,7 @@ from typing import Any
 from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
-from skyreels_avatar.checks import check_fields, shown, user_path
+from skyreels_avatar.checks import check_fields, short_repr, user_path
 from skyreels_avatar.documents import read_mapping
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.loading.memory import parse_memory
@@ -204,7 +204,7 @@ def _yaml_path(name_or_path: str | Path) -> Path:
         return path.resolve()
     if str(name_or_path) not in tier_names():
         raise InputError(
-            f"unknown tier {shown(str(name_or_path))}; known are {', '.join(tier_names())}, "
+            f"unknown tier {short_repr(str(name_or_path))}; known are {', '.join(tier_names())}, "
             "or give the path of a yaml file"
         )
     return config_path(f"{name_or_path}.yaml")
@@ -220,14 +220,14 @@ def _weight_path(name: Any, folder: Path) -> Any:
     if not name:
         return name
     if not isinstance(name, (str, Path)):
-        raise InputError(f"weights must be paths of files or folders, got {shown(name)}")
+        raise InputError(f"weights must be paths of files or folders, got {short_repr(name)}")
     if str(name).startswith(_MODELS):
         return str(models_folder() / str(name).removeprefix(_MODELS))
     beside = folder / str(name)
     try:
         is_beside = Path(name).is_absolute() or beside.exists()
     except (OSError, ValueError) as error:  # thousands of letters, a zero byte
-        raise InputError(f"weights must be paths of files, got {shown(str(name))}") from error
+        raise InputError(f"weights must be paths of files, got {short_repr(str(name))}") from error
     return str(beside if is_beside else asset_path(name))
 
 

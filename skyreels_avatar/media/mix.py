@@ -9,7 +9,7 @@ import numpy as np
 from skyreels_avatar.media.audio import AudioTrack
 
 
-def mixed(tracks: Sequence[AudioTrack]) -> AudioTrack:
+def mix(tracks: Sequence[AudioTrack]) -> AudioTrack:
     """Return the sum of sounds, as long as the longest, at the highest of their rates.
 
     Only where the sum goes beyond full scale it is made quieter, as a whole.

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from skyreels_avatar.checks import user_path
 from skyreels_avatar.errors import MediaError
-from skyreels_avatar.media.files import replacing
+from skyreels_avatar.media.files import atomic_write
 from skyreels_avatar.media.outputs import check_regular
 from skyreels_avatar.media.speech import SpokenText, SpokenWord
 
@@ -56,7 +56,7 @@ def write_subtitles(spoken: SpokenText, path: Path) -> Path:
     """
     path = subtitle_path(path, Path(path))
     try:
-        with replacing(path) as partial:
+        with atomic_write(path) as partial:
             partial.write_text(subtitle_text(spoken, path.suffix.lower()[1:]), encoding="utf-8")
     except OSError as error:
         raise MediaError(f"cannot write the subtitles {path}: {error}") from error

@@ -2,7 +2,7 @@
 
 Everything here sees a fixed neighbourhood only, so a long track may be cut anywhere: a token does
 not depend on where the cut is, as long as `AudioEncoder.context_frames` of sound lie beside it.
-Loudness is normalised before (`AudioTrack.normalised`), never here.
+Loudness is normalised before (`AudioTrack.normalized`), never here.
 """
 
 from __future__ import annotations

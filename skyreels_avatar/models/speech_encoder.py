@@ -35,11 +35,11 @@ class SpeechEncoder(nn.Module):
             `preprocessor_config.json` says (`do_normalize`).
     """
 
-    def __init__(self, model: Wav2Vec2Model, fps: float = 25.0, normalise: bool = True):
+    def __init__(self, model: Wav2Vec2Model, fps: float = 25.0, normalize: bool = True):
         super().__init__()
         self.model = model
         self.fps = fps
-        self.normalise = normalise
+        self.normalize = normalize
 
     def num_rows(self, num_samples: int) -> int:
         """Return how many video frames a signal lasts, rounded up."""
@@ -49,7 +49,7 @@ class SpeechEncoder(nn.Module):
     def forward(self, samples: np.ndarray) -> torch.Tensor:
         """Return features (F, layers, channels) of a mono signal (N,) at 16 kHz."""
         wave = torch.from_numpy(np.asarray(samples, np.float32))
-        if self.normalise:
+        if self.normalize:
             spread = (wave.var(unbiased=False) + _EPSILON).sqrt()
             wave = (wave - wave.mean()) / spread
         chunk, context = (round(s * self.fps) for s in (CHUNK_S, CONTEXT_S))

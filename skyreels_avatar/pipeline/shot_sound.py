@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from skyreels_avatar.media.audio import AudioTrack, speech_block, speech_gain
-from skyreels_avatar.media.loudness import at_loudness
-from skyreels_avatar.media.soundtrack import WaitingSound
+from skyreels_avatar.media.audio import AudioTrack, speech_block_size, speech_gain
+from skyreels_avatar.media.loudness import normalize_loudness
+from skyreels_avatar.media.soundtrack import SpooledAudio
 from skyreels_avatar.models.sound import Sound, SoundEncoder
 from skyreels_avatar.planning.segments import Segment
 
@@ -44,9 +44,9 @@ class _SpooledSpeech:
     """A voice on disk, since in memory it would grow with the length."""
 
     def __init__(self, voice: AudioTrack, sample_rate: int):
-        self._sound = WaitingSound(voice.mono(), sample_rate=sample_rate)
+        self._sound = SpooledAudio(voice.mono(), sample_rate=sample_rate)
         self.num_samples = self._sound.num_samples
-        blocks = (block[0] for block in self._sound.blocks(speech_block(sample_rate)))
+        blocks = (block[0] for block in self._sound.blocks(speech_block_size(sample_rate)))
         self._gain = np.float32(speech_gain(blocks, sample_rate))
 
     def read(self, start: int, count: int) -> np.ndarray:
@@ -57,7 +57,7 @@ class _BroadcastSpeech:
     """A voice in memory at the loudness of broadcasts."""
 
     def __init__(self, voice: AudioTrack, sample_rate: int):
-        self._samples = at_loudness(voice.mono().resampled(sample_rate)).samples
+        self._samples = normalize_loudness(voice.mono().resampled(sample_rate)).samples
         self.num_samples = len(self._samples)
 
     def read(self, start: int, count: int) -> np.ndarray:

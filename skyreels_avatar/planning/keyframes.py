@@ -1,11 +1,11 @@
-"""Long shots under key frames: where they stand, and which windows make them and lead between them.
+"""Key frames of long shots: where they are, and which windows make them and lead between them.
 
-A key frame is a short window that stands alone, at a place where the person pauses. Each fill is a
-window that begins in one key frame and ends in the next, so no fill waits for another: they can be
-made in any order, by anybody. Pure arithmetic.
+A key frame is a short window that depends on no other, at a place where the person pauses. Each
+fill is a window that begins in one key frame and ends in the next, so no fill needs another: fills
+can be made in any order and by different workers. Pure arithmetic.
 
-Differs from the storyboard of SkyReels-V3 (`keyframes.py`): that one window shows the whole shot in
-short, which only a network trained on it can make; here each key frame hears its own sound.
+Differs from the long videos of SkyReels-V3, in which one extra window, a storyboard, shows the
+whole shot in short: only a network trained on it can make that.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ KEY_WINDOW = 33  # frames of the window that makes a key frame; it stands in the
 TRAVEL_BUDGET = 0.25  # of a whole camera move, between neighbouring key frames
 _BORDER = 2  # frames of a key frame that the fill before it shows
 _FLOOR_DB = 40.0
-_SMOOTHED_S = 0.2
+_SMOOTHING_S = 0.2
 _LOUD_COST, _WINDOW_COST, _TRAVEL_COST = 1.0, 0.15, 4.0
 
 
@@ -138,8 +138,8 @@ def frame_loudness(
 ) -> np.ndarray:
     """Return the loudness (F,) of a sound round each frame, 0 silent to 1 as loud as it gets.
 
-    Decibels over 40 under the loud frames (95th percentile), the mean of a fifth of a second: short
-    stops between syllables are no pauses.
+    On a scale of 40 dB below the loud frames (95th percentile), averaged over a fifth of a second:
+    short stops between syllables are no pauses.
 
     Args:
         samples: (S,) mono.
@@ -152,7 +152,7 @@ def frame_loudness(
     loud = max(float(np.percentile(energy, 95)), 1e-12)
     level = 10 * np.log10(np.maximum(energy / loud, 1e-12))
     level = (1 + level / _FLOOR_DB).clip(0, 1)
-    width = max(1, round(_SMOOTHED_S * fps)) | 1
+    width = max(1, round(_SMOOTHING_S * fps)) | 1
     padded = np.pad(level, width // 2, mode="edge")
     return np.convolve(padded, np.ones(width) / width, "valid")
 

@@ -1,4 +1,4 @@
-"""Which windows a shot is made of: pure arithmetic, no weights and no pixels touched.
+"""The windows that a shot is made of: pure arithmetic.
 
 Two clocks run through a shot. The *video clock* counts the pictures of the output at the asked
 `fps`; the *motion clock* counts the frames that the transformer works on, at the tier's own rate.
@@ -140,8 +140,8 @@ def plan_segments(
     """Return the windows that cover a shot of any length.
 
     Each window but the first starts with `overlap` frames that the one before has made. The last
-    one is as short as covers the end, but not shorter than `shortest`: a network trained on
-    seconds of motion is not asked for a fifth of one. What reaches beyond the end is not kept.
+    one is as short as covers the end, but not shorter than `shortest`: the network was trained on
+    seconds of motion, not on fifths of a second. Frames beyond the end are not kept.
 
     Args:
         num_motion_frames: length of the shot on the motion clock, at least 1.

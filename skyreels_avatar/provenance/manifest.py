@@ -27,7 +27,7 @@ _SETTINGS = {
 logger = logging.getLogger(__name__)
 
 
-def metadata_of(request: GenerationRequest) -> dict[str, str]:
+def file_tags(request: GenerationRequest) -> dict[str, str]:
     """Return the tags of the MP4 file: nothing in them names files or people.
 
     Players show `comment`; the International Press Telecommunications Council's term for fully
@@ -41,7 +41,7 @@ def metadata_of(request: GenerationRequest) -> dict[str, str]:
     }
 
 
-def signing_of(
+def make_signer(
     request: GenerationRequest, output: Path, script: Script | None = None
 ) -> Callable[[Path], None] | None:
     """Return what adds a C2PA manifest to a finished file, or None where videos are not signed.
@@ -58,7 +58,7 @@ def signing_of(
     key = load_signing_key()
     if key is None:
         return None
-    manifest = manifest_of(request, script)
+    manifest = build_manifest(request, script)
     target = Path(os.path.realpath(output))
 
     def sign(partial: Path) -> None:
@@ -74,7 +74,7 @@ def signing_of(
     return sign
 
 
-def manifest_of(request: GenerationRequest, script: Script | None = None) -> dict[str, Any]:
+def build_manifest(request: GenerationRequest, script: Script | None = None) -> dict[str, Any]:
     """Return what the manifest of a video says: nothing in it names files or people."""
     shots = [request.shot] if script is None else script.shots
     is_edited = any(shot.video is not None for shot in shots)
@@ -152,10 +152,10 @@ def _sign(path: Path, signed: Path, manifest: dict[str, Any], key: SigningKey) -
             file.seek(0)
             place = file.read(len(store) + 2**16).index(store)
             file.seek(place)
-            file.write(_unsalted(store, handed_over[-1], key))
+            file.write(_zero_salts(store, handed_over[-1], key))
 
 
-def _unsalted(store: bytes, data: bytes, key: SigningKey) -> bytes:
+def _zero_salts(store: bytes, data: bytes, key: SigningKey) -> bytes:
     """Return a manifest store with zeros for the random salts of its boxes, signed again.
 
     Args:

@@ -14,12 +14,12 @@ from typing import Any
 from skyreels_avatar.camera import moves
 from skyreels_avatar.camera.moves import MOVES
 from skyreels_avatar.checks import (
+    check_choice,
     check_fields,
     check_integer,
     check_number,
-    check_word,
     set_path,
-    shown,
+    short_repr,
 )
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.loading.memory import parse_memory
@@ -27,7 +27,7 @@ from skyreels_avatar.media.image import fit_size
 from skyreels_avatar.media.subtitles import subtitle_path
 from skyreels_avatar.media.video import exact_fps
 from skyreels_avatar.request.camera_move import CameraMove
-from skyreels_avatar.request.speaker import Speaker, check_face, checked_speakers
+from skyreels_avatar.request.speaker import Speaker, check_face, parse_speakers
 
 MAX_SEED = 2**63 - 1
 MAX_STEPS = 1000
@@ -74,7 +74,7 @@ def parse_camera(value: object) -> Camera:
         return _parse_move(value)
     if not isinstance(value, Sequence) or not value:
         raise InputError(
-            f"camera must be MOVE:PERCENT, a CameraMove or a list of keyframes, got {shown(value)}"
+            f"camera must be MOVE:PERCENT, a CameraMove or keyframes, got {short_repr(value)}"
         )
     keyframes = tuple(_parse_keyframe(item) for item in value)
     times = [keyframe.time_s for keyframe in keyframes]
@@ -138,12 +138,12 @@ class Shot:
         _check_sound(self)
         for name in ("image", "video", "audio", "vocals"):
             set_path(self, name)
-        check_word("keep", self.keep, tuple(KEEPS))
-        check_word("length", self.length, LENGTHS)
+        check_choice("keep", self.keep, tuple(KEEPS))
+        check_choice("length", self.length, LENGTHS)
         if (self.image is None) == (self.video is None):
             raise InputError("a shot needs either an image or a video to start from, and not both")
         check_face(self.face)
-        object.__setattr__(self, "speakers", checked_speakers(self.speakers, self.face))
+        object.__setattr__(self, "speakers", parse_speakers(self.speakers, self.face))
         object.__setattr__(self, "camera", parse_camera(self.camera))
         if self.seed is not None:
             check_integer("seed", self.seed, 0, MAX_SEED)
@@ -209,7 +209,7 @@ class Script:
     def __post_init__(self) -> None:
         check_fields(self)
         if isinstance(self.shots, (str, Mapping)) or not isinstance(self.shots, Sequence):
-            raise InputError(f"shots must be a list, got {shown(self.shots)}")
+            raise InputError(f"shots must be a list, got {short_repr(self.shots)}")
         shots = tuple(
             shot if isinstance(shot, Shot) else _from_dict(Shot, shot) for shot in self.shots
         )
@@ -267,7 +267,7 @@ class GenerationRequest:
         check_fields(self)
         set_path(self, "output")
         set_path(self, "subtitles")
-        check_word("windows", self.windows, WINDOWS)
+        check_choice("windows", self.windows, WINDOWS)
         for name, cls in (("shot", Shot), ("sampling", SamplingParams)):
             value = getattr(self, name)
             if not isinstance(value, cls):
@@ -286,7 +286,7 @@ class GenerationRequest:
         if self.memory is not None:
             parse_memory(self.memory)
         if not isinstance(self.cuts, (list, tuple)):
-            raise InputError(f"cuts must be a list of frames, got {shown(self.cuts)}")
+            raise InputError(f"cuts must be a list of frames, got {short_repr(self.cuts)}")
         object.__setattr__(self, "cuts", tuple(self.cuts))
         for cut in self.cuts:
             check_integer("a cut", cut, 0, MAX_SEED)
@@ -320,7 +320,7 @@ def _parse_move(value: object) -> CameraMove:
         return CameraMove(**values)
     except TypeError as error:
         raise InputError(
-            f"a camera move has move, strength, ease, seed and absolute, got {shown(value)}"
+            f"a camera move has move, strength, ease, seed and absolute, got {short_repr(value)}"
         ) from error
     except ValueError as error:
         raise error if isinstance(error, InputError) else InputError(str(error)) from error
@@ -337,7 +337,7 @@ def _parse_keyframe(item: object) -> CameraKeyframe:
         move = item[1] if len(item) == 2 else {"move": item[1], "strength": item[2]}
         return CameraKeyframe(item[0], _parse_move(move))
     raise InputError(
-        f"a camera keyframe is (time_s, move) or (time_s, move, strength), got {shown(item)}"
+        f"a camera keyframe is (time_s, move) or (time_s, move, strength), got {short_repr(item)}"
     )
 
 
@@ -347,7 +347,7 @@ def _check_move_name(name: object) -> None:
     near = difflib.get_close_matches(str(name).lower().replace("-", "_"), MOVES, n=2, cutoff=0.5)
     hint = f"; did you mean {' or '.join(near)}?" if near else ""
     known = f"{hint or ';'} the moves are {', '.join(MOVES)}"
-    raise InputError(f"unknown camera move {shown(name)}{known}")
+    raise InputError(f"unknown camera move {short_repr(name)}{known}")
 
 
 def _check_sound(shot: Shot) -> None:
@@ -367,10 +367,12 @@ def _check_sound(shot: Shot) -> None:
 
 def _from_dict(cls: type, values: object) -> Any:
     if not isinstance(values, Mapping):
-        raise InputError(f"a {cls.__name__} is a mapping of names to values, got {shown(values)}")
+        raise InputError(
+            f"a {cls.__name__} is a mapping of names to values, got {short_repr(values)}"
+        )
     known = {item.name: item for item in fields(cls)}
     if unknown := sorted(str(key) for key in values if key not in known):
-        named = ", ".join(shown(key).strip("'") for key in unknown[:5])
+        named = ", ".join(short_repr(key).strip("'") for key in unknown[:5])
         raise InputError(f"unknown in a {cls.__name__}: {named}; known are {', '.join(known)}")
     required = [
         name

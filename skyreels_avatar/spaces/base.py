@@ -1,4 +1,4 @@
-"""What the pass asks of a latent space, and what a latent space asks of a reference video.
+"""What the pass asks of a latent space.
 
 A latent space belongs to one shot. It says what of a window is known before it is sampled, and
 turns what was sampled into pictures. `spaces.table` names the one that belongs to a VAE.
@@ -13,24 +13,7 @@ import numpy as np
 import torch
 
 from skyreels_avatar.planning.segments import Segment, ShotPlan
-
-
-class Reference(Protocol):
-    """A reference video: any frames can be asked for at any time, by several threads.
-
-    Attributes:
-        size: height and width.
-        num_frames: of the video, on its clock.
-    """
-
-    size: tuple[int, int]
-    num_frames: int
-
-    def frames(self, start: int, stop: int) -> np.ndarray:
-        """Return frames start to stop: (F, H, W, 3) uint8."""
-
-    def chunks(self, start: int, stop: int) -> list[tuple[int, int]]:
-        """Return start and stop of pieces of frames to work on together."""
+from skyreels_avatar.references.reference import Reference
 
 
 class LatentSpace(Protocol):
@@ -40,7 +23,7 @@ class LatentSpace(Protocol):
         moves_reference: pictures are those of the reference video, moved: outside the face they
             are its own bytes. Existing video can be given a new voice then, frames of a window can
             be known at both of its ends (key frames), and the VAE reads a face's own motion
-            (`motion_of`, `true_eyes`).
+            (`motion_of`, `correct_eyes`).
         separates_persons: several persons are a batch; else they share the latents, and the
             transformer tells their voices apart by masks.
     """

@@ -10,12 +10,13 @@ from skyreels_avatar.errors import CheckpointError
 from skyreels_avatar.loading.parts import expected_format
 from skyreels_avatar.loading.tiers import Tier
 from skyreels_avatar.planning.segments import ShotPlan
-from skyreels_avatar.spaces.base import LatentSpace, Reference
+from skyreels_avatar.references.reference import Reference
+from skyreels_avatar.spaces.base import LatentSpace
 from skyreels_avatar.spaces.rig_space import RigSpace
 from skyreels_avatar.spaces.video_space import VideoSpace
 
 SPACES: dict[str, type[LatentSpace]] = {
-    "ReferenceMotionVAE": RigSpace,
+    "FaceRig": RigSpace,
     "AutoencoderKLWan": VideoSpace,
 }
 """Latent spaces by the class name of the VAE."""

@@ -13,10 +13,11 @@ import skyreels_avatar as sa
 from skyreels_avatar.api.retalking import dub
 from skyreels_avatar.cli import run
 from skyreels_avatar.errors import FaceError, InputError
-from skyreels_avatar.faces.analyser import FaceAnalyser
+from skyreels_avatar.faces.analyzer import FaceAnalyzer
 from skyreels_avatar.faces.opening import mouth_opening
 from skyreels_avatar.loading.components import load_components
-from skyreels_avatar.pipeline.retalk import open_footage, read_footage
+from skyreels_avatar.pipeline.open import open_footage
+from skyreels_avatar.pipeline.read import read_footage
 from skyreels_avatar.pipeline.run import AvatarPipeline
 from skyreels_avatar.progress import Reporter
 from skyreels_avatar.references.footage import REGIONS
@@ -116,8 +117,8 @@ def test_outside_what_may_change_every_pixel_stays(talker, silence, keep):
 def test_the_old_mouth_motion_does_not_shine_through(talker, silence):
     source = source_of(talker)
     made, _ = retalked(talker, silence, keep="lips")
-    analyser = FaceAnalyser()
-    before, after = (mouth_opening(analyser.track(f).landmarks)[8:] for f in (source, made))
+    analyzer = FaceAnalyzer()
+    before, after = (mouth_opening(analyzer.track(f).landmarks)[8:] for f in (source, made))
     assert np.ptp(before) > 0.02
     assert np.ptp(after) < 0.5 * np.ptp(before)
 
@@ -127,7 +128,7 @@ def test_a_new_voice_moves_a_still_face(folder, talker, voice):
     with sa.VideoWriter(still, *pixels.shape[1:3], FPS) as writer:
         writer.write(np.repeat(pixels, NUM_FRAMES, 0))
     made, _ = retalked(still, voice, keep="lips")
-    assert np.ptp(mouth_opening(FaceAnalyser().track(made).landmarks)) > 0.02
+    assert np.ptp(mouth_opening(FaceAnalyzer().track(made).landmarks)) > 0.02
 
 
 def test_where_no_face_is_seen_the_video_is_passed_through(folder, talker, voice):

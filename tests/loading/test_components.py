@@ -73,7 +73,7 @@ def test_parts_work_together(tier_file: Path) -> None:
         residuals = parts.controlnet(latents, torch.randn(1, 36, 3, 1, 4), timestep)
         audio = torch.stack([tokens] * 3, dim=1)
         velocity = parts.transformer(latents, timestep, text, audio, control_residuals=residuals)
-        motion = parts.vae.decode_motion(velocity)
+        motion = parts.vae.unpack(velocity)
     assert velocity.shape == (1, 32, 3, 1, 4)
     assert motion.shape == (1, 9, 32)
 
@@ -137,7 +137,7 @@ def test_sizes_that_do_not_fit_together_are_refused(tier_file: Path) -> None:
 
 def test_memory_is_asked_of_the_gpu(tier_file, monkeypatch):
     """No GPU is needed: what it would answer is put in its place."""
-    monkeypatch.setattr(components, "_torch_device", lambda _: torch.device("cuda"))
+    monkeypatch.setattr(components, "torch_device", lambda _: torch.device("cuda"))
     monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: 0)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (40 * 10**9, 80 * 10**9))
 

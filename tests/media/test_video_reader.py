@@ -298,5 +298,5 @@ def test_the_codec_of_a_film_that_cannot_be_decoded_is_named(tmp_path, film):
         VideoReader(path)
 
 
-def test_grey_stays_where_it_was(film):
+def test_gray_stays_where_it_was(film):
     assert abs(float(next(iter(VideoReader(film))).mean()) - DARKEST) < 1

@@ -181,8 +181,8 @@ def test_a_script_survives_yaml_in_a_file(tmp_path):
 
 
 def test_unknown_and_missing_keys_are_named():
-    with pytest.raises(InputError, match=r"colour.*known are shot"):
-        GenerationRequest.from_dict({"shot": {}, "output": "o.mp4", "colour": 1})
+    with pytest.raises(InputError, match=r"color.*known are shot"):
+        GenerationRequest.from_dict({"shot": {}, "output": "o.mp4", "color": 1})
     with pytest.raises(InputError, match="needs output"):
         GenerationRequest.from_dict({"shot": {"image": "p.png", "audio": "a.wav"}})
     with pytest.raises(InputError, match="mapping"):

@@ -34,7 +34,7 @@ class Tracks:
     """N tracks of F = 200 frames.
 
     Args:
-        mel: (N, 4 F, 80) float16 log-mel. mouth: (N, F, 8) float16 mouth numbers.
+        mel: (N, 4 F, 80) float16 log-mel. mouth: (N, F, 8) float16 mouth coefficients.
         stress, active: (N, F) float16 syllable pulses, and 1 where someone speaks.
     """
 
@@ -142,7 +142,7 @@ def make_shards(
 
 
 def _hear(samples: np.ndarray) -> np.ndarray:
-    track = AudioTrack(samples, SAMPLE_RATE).normalised()
+    track = AudioTrack(samples, SAMPLE_RATE).normalized()
     return log_mel(track.samples)[: TRACK_FRAMES * MEL_PER_FRAME].numpy()
 
 
