@@ -20,6 +20,7 @@ from skyreels_avatar.film.jobs import shot_request
 from skyreels_avatar.film.progress import FilmProgress, OnFilmProgress
 from skyreels_avatar.film.sound import Film, open_film
 from skyreels_avatar.film.timeline import PlacedShot
+from skyreels_avatar.loading.parts import time_factor
 from skyreels_avatar.loading.tiers import load_tier
 from skyreels_avatar.media.image import Portrait
 from skyreels_avatar.media.outputs import check_outputs
@@ -143,7 +144,8 @@ def plan_script(
         request = shot_request(film, placed, sampling, tier, Path("sound.wav"))
         known = load_tier(request.tier)
         duration_s = float(placed.num_frames / timeline.fps)
-        plan = plan_shot(duration_s, script.fps, known.fps, known.window, known.overlap)
+        windows = known.fps, known.window, known.overlap, time_factor(known)
+        plan = plan_shot(duration_s, script.fps, *windows)
         shots.append((placed, estimate_planned(request, plan, script.height, script.width)))
     return FilmPlan(
         shots=tuple(shots),

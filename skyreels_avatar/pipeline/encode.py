@@ -14,7 +14,6 @@ from skyreels_avatar.planning.segments import Segment
 from skyreels_avatar.references.persons import PersonMasks, person_mattes
 from skyreels_avatar.references.scene import build_references
 from skyreels_avatar.request.generation_request import GenerationRequest
-from skyreels_avatar.shapes import latent_frames
 from skyreels_avatar.spaces.table import open_space
 
 
@@ -69,7 +68,7 @@ class EncodedShot:
         return Conditions(
             prompt_embeds=self.prompt_embeds,
             negative_embeds=self.negative_embeds,
-            audio_embeds=self.sound.window(segment, latent_frames(segment.num_frames)),
+            audio_embeds=self.sound.window(segment, self.plan.num_latent_frames(segment)),
             known_latents=known,
             known_mask=mask,
             control_latents=self.space.control(segment),

@@ -8,6 +8,7 @@ from typing import Any
 
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.loading.checkpoints.load import is_ours, read_header
+from skyreels_avatar.loading.parts import time_factor
 from skyreels_avatar.loading.tiers import Tier, load_tier
 from skyreels_avatar.pipeline.denoise import Sampling
 from skyreels_avatar.pipeline.read import read_picture
@@ -173,7 +174,7 @@ def _motion_cost(tier: Tier, num_pixels: int, num_passes: int) -> _Cost:
 
 def _video_cost(tier: Tier, num_pixels: int, num_passes: int) -> _Cost:
     """Return what windows of so many passes cost where pixels are generated: from operations."""
-    num_tokens = latent_frames(tier.window) * num_pixels / BUCKET_STEP_PX**2
+    num_tokens = latent_frames(tier.window, time_factor(tier)) * num_pixels / BUCKET_STEP_PX**2
     pass_tflop = _TOKEN_TFLOP * num_tokens + _PAIR_TFLOP * num_tokens**2
     window_tflop = num_passes * pass_tflop + tier.window * num_pixels * _VAE_TFLOP
     memory_mb = _STREAMED_MB if tier.offload else _RESIDENT_MB

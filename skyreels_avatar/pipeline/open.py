@@ -28,7 +28,7 @@ from skyreels_avatar.models.context_parallel import check_shares, num_parts
 from skyreels_avatar.models.occluder import OccluderNet
 from skyreels_avatar.pipeline.noise import noise_key
 from skyreels_avatar.pipeline.read import FootageFiles, PictureFiles
-from skyreels_avatar.pipeline.shot_sound import ShotSound, SpeechSound, open_sound
+from skyreels_avatar.pipeline.shot_sound import ShotSound
 from skyreels_avatar.planning.plan import plan_request
 from skyreels_avatar.planning.segments import ShotPlan
 from skyreels_avatar.references.footage import Footage, FootageReference
@@ -69,7 +69,7 @@ class OpenShot:
     """
 
     framing: Framing
-    sound: ShotSound | SpeechSound
+    sound: ShotSound
     plan: ShotPlan
     noise_key: int
     references: tuple[FootageReference, ...] = ()
@@ -122,7 +122,7 @@ def open_picture(
         eyes = partial(components.vae.correct_eyes, original.pixels)
         faces = [replace(face, landmarks=eyes(face.landmarks)) for face in faces]
     framing = frame_shot(original, files.height, files.width, faces, shot.camera)
-    sound = open_sound(files.voices, components.audio_encoder)
+    sound = ShotSound(files.voices, components.audio_encoder, space.separates_persons)
     return OpenShot(framing, sound, plan, key)
 
 
@@ -142,7 +142,8 @@ def open_footage(
         InputError: the tier's networks draw whole pictures.
     """
     tier, shot, vae = components.tier, request.shot, components.vae
-    if not space_type(vae).moves_reference:
+    space = space_type(vae)
+    if not space.moves_reference:
         raise InputError(
             f"tier {tier.name} draws whole pictures and cannot leave a video as it is; retalk "
             "with a tier whose latents are motion, as the default one's are"
@@ -160,7 +161,7 @@ def open_footage(
     portrait, face = _best_view(tracks[0], files.height, files.width)
     return OpenShot(
         Framing(portrait, (face,)),
-        open_sound(voices, components.audio_encoder),
+        ShotSound(voices, components.audio_encoder, space.separates_persons),
         plan_request(request, files.audio, tier),
         noise_key(portrait.pixels, [face], voices),
         references,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from skyreels_avatar.loading.parts import time_factor
 from skyreels_avatar.loading.tiers import Tier
 from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.planning.keyframes import (
@@ -20,10 +21,12 @@ def plan_request(request: GenerationRequest, audio: AudioTrack, tier: Tier) -> S
     Args:
         audio: what the video plays, as long as the video.
     """
-    plan = plan_shot(audio.duration_s, request.fps, tier.fps, tier.window, tier.overlap)
+    factor = time_factor(tier)
+    windows = tier.fps, tier.window, tier.overlap, factor
+    plan = plan_shot(audio.duration_s, request.fps, *windows)
     if request.windows == "overlap":
         return plan
     num_frames = plan.num_motion_frames
     loudness = frame_loudness(audio.samples, audio.sample_rate, num_frames, tier.fps)
     travel = camera_travel(request.shot.camera, num_frames, tier.fps)
-    return with_keyframes(plan, Spacing.of(tier.window, tier.overlap), loudness, travel)
+    return with_keyframes(plan, Spacing.of(tier.window, tier.overlap, factor), loudness, travel)

@@ -12,7 +12,6 @@ from skyreels_avatar.parallel import ordered_map
 from skyreels_avatar.planning.segments import Segment, ShotPlan
 from skyreels_avatar.references.reference import Reference
 from skyreels_avatar.rig.face_rig import FaceRig
-from skyreels_avatar.shapes import latent_frames
 from skyreels_avatar.spaces.known import control_latents, known_mask
 from skyreels_avatar.spaces.rig_decoder import Decoder, known_latents
 
@@ -45,10 +44,11 @@ class RigSpace:
                 starts from the picture.
         """
         given = self._photo if carried is None else carried
-        num_latents = latent_frames(segment.num_frames)
+        num_latents = self._plan.num_latent_frames(segment)
         known = torch.zeros(*given.shape[:2], num_latents, *given.shape[3:], device=given.device)
         known[:, :, : given.shape[2]] = given
-        return known, known_mask(num_latents, given.shape[2], *given.shape[3:])
+        factor = self._plan.time_factor
+        return known, known_mask(num_latents, given.shape[2], *given.shape[3:], factor)
 
     def known_ends(
         self, segment: Segment, ends: Sequence[tuple[Segment, torch.Tensor]]
@@ -58,10 +58,10 @@ class RigSpace:
         Args:
             ends: the key frames that it needs with their finished latents, the earlier one first.
         """
-        num_latents = latent_frames(segment.num_frames)
+        num_latents = self._plan.num_latent_frames(segment)
         photo = self._photo
         known = torch.zeros(*photo.shape[:2], num_latents, *photo.shape[3:], device=photo.device)
-        mask = known_mask(num_latents, 0, *photo.shape[3:])
+        mask = known_mask(num_latents, 0, *photo.shape[3:], self._plan.time_factor)
         if segment.role == "keyframe":
             return known, mask
         ends, first = list(ends), photo
@@ -88,7 +88,8 @@ class RigSpace:
         frames = range(segment.first_frame, segment.stop)
         at = torch.tensor([self._plan.video_position(frame) for frame in frames])
         motion, seen = self._reference.apparent_motion(at)
-        return control_latents(self._vae.pack(motion[None].to(self._vae.device)), seen)
+        latents = self._vae.pack(motion[None].to(self._vae.device))
+        return control_latents(latents, seen, self._plan.time_factor)
 
     def finish(self, latents: torch.Tensor, segment: Segment) -> torch.Tensor:
         """Return sampled latents without tremor, and without a jerk where the window begins."""

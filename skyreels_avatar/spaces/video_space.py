@@ -69,7 +69,7 @@ class VideoSpace:
         video[: len(given)] = given
         latents = self._encode(video)
         is_given = torch.arange(segment.num_frames)[None] < len(given)
-        mask = known_frames_mask(is_given)
+        mask = known_frames_mask(is_given, self._plan.time_factor)
         return latents, mask.expand(-1, -1, -1, *latents.shape[3:])
 
     def control(self, segment: Segment) -> torch.Tensor:

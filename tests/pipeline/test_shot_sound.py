@@ -22,7 +22,7 @@ def encoder() -> AudioEncoder:
 @pytest.mark.parametrize("duration_s", [0.3, 2.0, 5.03])
 def test_windows_hear_what_they_would_hear_in_the_whole_sound(encoder, duration_s):
     samples = np.random.default_rng(0).normal(0, 0.1, int(duration_s * 16_000)).astype(np.float32)
-    sound = ShotSound(AudioTrack(samples, 16_000), encoder)
+    sound = ShotSound([AudioTrack(samples, 16_000)], encoder, separate=True)
     with torch.no_grad():
         whole = encoder(log_mel(AudioTrack(samples, 16_000).normalized().samples)[None])
         for segment in plan_segments(round(duration_s * 25)):

@@ -18,9 +18,9 @@ from skyreels_avatar.pipeline.encode import EncodedShot
 from skyreels_avatar.pipeline.open import open_shot
 from skyreels_avatar.pipeline.read import read_files
 from skyreels_avatar.pipeline.windows import WindowSampler
-from skyreels_avatar.planning.keyframes import LAST_FRAMES
 from skyreels_avatar.planning.segments import plan_shot
 from skyreels_avatar.progress import Reporter
+from skyreels_avatar.shapes import TIME_FACTOR
 from skyreels_avatar.workers.shot import generate_request
 from tests.conftest import ROOT
 from tests.samples import write_portrait, write_voice
@@ -87,7 +87,7 @@ with torch.no_grad():
     maker = WindowSampler(components, encoded, Reporter())
     torch.save({s.index: maker.latents(s) for s in reversed(encoded.plan.shown)}, sys.argv[2])
 """
-    from skyreels_avatar.request.script import to_json
+    from skyreels_avatar.request.plain_values import to_json
 
     (tmp_path / "request.json").write_text(to_json(request_))
     files = [str(tmp_path / "request.json"), str(tmp_path / "latents.pt")]
@@ -103,7 +103,7 @@ def test_neighbouring_fills_agree_on_the_frames_they_share(shot, latents):
     for one, other in itertools.pairwise(encoded.plan.shown):
         motion = [components.vae.unpack(latents[segment.index])[0] for segment in (one, other)]
         shared = one.stop - other.first_frame
-        assert shared == LAST_FRAMES
+        assert shared == TIME_FACTOR
         scale = components.vae.motion_std
         apart = (motion[0][-shared:] - motion[1][:shared]) / scale
         assert apart.abs().max() < 1e-4  # rounding of packing and unpacking

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from skyreels_avatar.camera import CameraMove
 from skyreels_avatar.planning.keyframes import (
     KEY_WINDOW,
-    LAST_FRAMES,
     TRAVEL_BUDGET,
     Spacing,
     camera_travel,
@@ -19,6 +18,7 @@ from skyreels_avatar.planning.keyframes import (
 )
 from skyreels_avatar.planning.segments import plan_shot
 from skyreels_avatar.request.camera_spec import CameraKeyframe
+from skyreels_avatar.shapes import TIME_FACTOR
 
 
 def planned(num_frames: int, loudness=None, travel=None, window=49, overlap=9, fps=25.0):
@@ -53,7 +53,7 @@ def test_fills_cover_the_shot_and_stay_inside_what_key_frames_make(
         made = segment.keep[1]
         if segment.role == "fill":
             ends = [segment.first_frame] * bool(segment.num_known_frames)
-            ends += [segment.stop - LAST_FRAMES] * bool(segment.num_last_frames)
+            ends += [segment.stop - TIME_FACTOR] * bool(segment.num_last_frames)
             keys = [plan.segments[index] for index in segment.needs]
             assert [key.keep[0] for key in keys] == ends
             for key in keys:
