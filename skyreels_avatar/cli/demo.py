@@ -10,7 +10,7 @@ import typer
 
 from skyreels_avatar.cli.console import say
 from skyreels_avatar.cli.options import AsJson, Output, Overwrite
-from skyreels_avatar.loading.tiers import asset_path
+from skyreels_avatar.folders import asset_path
 
 
 def demo_command(

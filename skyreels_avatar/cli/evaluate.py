@@ -19,14 +19,21 @@ def evaluate_command(
         typer.Option(help="The picture they were made from.", show_default="the first frame"),
     ] = None,
     face: Face = "auto",
+    camera: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MOVE[:PERCENT]",
+            help="The move that was asked for: measures how much of it the video shows.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure talking videos: lip sync, likeness, steadiness. With --json, one list."""
-    from skyreels_avatar.evaluation.report import evaluate
+    """Measure talking videos: lip sync, likeness, steadiness, camera. With --json, one list."""
+    from skyreels_avatar.api.evaluation import evaluate
 
     reports = []
     for video in videos:
-        report = evaluate(video, reference, face)
+        report = evaluate(video, reference, face, camera=camera)
         reports.append(json.loads(report.to_json()))
         if not as_json:
             print_output(report.table())

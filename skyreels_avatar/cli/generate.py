@@ -47,7 +47,7 @@ from skyreels_avatar.cli.progress_bar import progress_bar
 from skyreels_avatar.errors import Cancelled
 
 if TYPE_CHECKING:
-    from skyreels_avatar.request.script import Camera as CameraOfShot
+    from skyreels_avatar.request.camera_spec import Camera as CameraOfShot
     from skyreels_avatar.workers.shot import GenerationResult
 
 
@@ -84,7 +84,9 @@ def generate_command(
     as_json: AsJson = False,
 ) -> None:
     """Make a talking video of a portrait."""
-    from skyreels_avatar.request.script import GenerationRequest, SamplingParams, Shot
+    from skyreels_avatar.request.generation_request import GenerationRequest
+    from skyreels_avatar.request.sampling import SamplingParams
+    from skyreels_avatar.request.shot import Shot
 
     shot = Shot(
         image, audio=audio, prompt=prompt, camera=camera, start_s=audio_start, end_s=audio_end,

@@ -20,8 +20,8 @@ models_app = command_group(help="List and fetch published weights.")
 @models_app.command(name="list", cls=Command, epilog="Example: skyreels-avatar models list --json")
 def models_list_command(as_json: AsJson = False) -> None:
     """List the published weights, their licenses, and which of them are here."""
+    from skyreels_avatar.folders import models_folder
     from skyreels_avatar.loading.model_hub import MODELS, is_here
-    from skyreels_avatar.loading.tiers import models_folder
 
     folder = models_folder()
     if as_json:

@@ -84,7 +84,9 @@ def plan_command(
     if image is None or (audio is None and text is None):
         raise typer.BadParameter("give a script, or --image and --audio or --text")
     from skyreels_avatar.pipeline.preview import estimate
-    from skyreels_avatar.request.script import GenerationRequest, SamplingParams, Shot
+    from skyreels_avatar.request.generation_request import GenerationRequest
+    from skyreels_avatar.request.sampling import SamplingParams
+    from skyreels_avatar.request.shot import Shot
 
     shot = Shot(
         image, audio=audio, camera=camera, start_s=audio_start, end_s=audio_end,

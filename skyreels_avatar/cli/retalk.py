@@ -123,7 +123,8 @@ def retalk_command(
     """
     with progress_bar():  # the first second goes into imports
         from skyreels_avatar.api.retalking import dubbed_paths, footage_request, make_videos
-        from skyreels_avatar.request.script import SamplingParams, Shot
+        from skyreels_avatar.request.sampling import SamplingParams
+        from skyreels_avatar.request.shot import Shot
 
     voices = audio or []
     shot = Shot(

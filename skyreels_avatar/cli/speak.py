@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from skyreels_avatar.cli.console import (
     confirm_overwriting,
@@ -24,7 +23,9 @@ def speak_command(
         str | None,
         typer.Argument(metavar="TEXT", help="What to say; - reads it from standard input."),
     ] = None,
-    voice: Annotated[str, typer.Option(help="A name that `voices` lists.")] = "en-us",
+    voice: Annotated[
+        str, typer.Option(help="A name that `voices` lists, or a language.")
+    ] = "en-us",
     output: Annotated[
         Path,
         typer.Option(
@@ -71,18 +72,27 @@ def voices_command(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the voices that `speak` and `generate --text` can use; --json adds their timbres."""
+    """List the voices of `speak` and `generate --text`, and what adds those not installed.
+
+    MOS is how natural a voice sounds, 1 to 5, as the network distillMOS rates it.
+    """
     from skyreels_avatar.api.text_to_speech import voices
 
     found = voices(language)
     if as_json:
         print_json(found)
         return
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(no_wrap=True)
+    print_output(_row("name", "language", "sex", "engine", "MOS", "installed"))
     for voice in found:
-        tags = ", ".join(tag for tag in voice.languages if tag != voice.name)
-        table.add_row(voice.name, f"{voice.title}{f' (also {tags})' if tags else ''}")
-    print_output(table)
+        mos = "" if voice.mos is None else f"{voice.mos:.1f}"
+        here = "yes" if voice.installed else "no"
+        print_output(_row(voice.name, voice.title, voice.sex, voice.engine, mos, here))
     if any(voice.variants for voice in found):
         print_output("a timbre may follow the name: +f1 to +f5, +m1 to +m8; --json lists them all")
+    for command, engine in {voice.install: voice.engine for voice in found}.items():
+        if command:
+            print_output(f"more {engine} voices: {command}")
+
+
+def _row(name: str, language: str, sex: str, engine: str, mos: str, installed: str) -> str:
+    return f"{name:23} {language[:26]:26} {sex:6} {engine:6} {mos:3} {installed}".rstrip()

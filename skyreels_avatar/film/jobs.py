@@ -10,7 +10,9 @@ from skyreels_avatar.film.assemble import RenderedShot, is_complete
 from skyreels_avatar.film.keys import picture_digests, request_key
 from skyreels_avatar.film.sound import Film, stem_paths
 from skyreels_avatar.film.timeline import PlacedShot
-from skyreels_avatar.request.script import Camera, GenerationRequest, SamplingParams
+from skyreels_avatar.request.camera_spec import Camera
+from skyreels_avatar.request.generation_request import GenerationRequest
+from skyreels_avatar.request.sampling import SamplingParams
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any
 from skyreels_avatar import __version__
 from skyreels_avatar.loading.tiers import load_tier
 from skyreels_avatar.media.audio import AudioTrack
-from skyreels_avatar.request.script import GenerationRequest
+from skyreels_avatar.request.generation_request import GenerationRequest
 
 _LENGTH = 20  # of a key: 80 bits
 _WHOLE_BYTES = 512 * 2**20

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skyreels_avatar.errors import CheckpointError, InputError
+from skyreels_avatar.folders import models_folder
 from skyreels_avatar.loading.memory import (
     POLICIES,
     MemoryPolicy,
@@ -19,7 +20,7 @@ from skyreels_avatar.loading.memory import (
     parse_memory,
 )
 from skyreels_avatar.loading.model_hub import check_models
-from skyreels_avatar.loading.tiers import Tier, load_tier, models_folder
+from skyreels_avatar.loading.tiers import Tier, load_tier
 
 if TYPE_CHECKING:
     import torch

@@ -16,7 +16,8 @@ from skyreels_avatar.errors import (
     InputError,
     MissingExtraError,
 )
-from skyreels_avatar.loading.tiers import Tier, models_folder
+from skyreels_avatar.folders import models_folder
+from skyreels_avatar.loading.tiers import Tier
 
 _CHUNK = 16 * 2**20
 _CHECKED = ".checked"  # beside a file whose hash was found right
@@ -85,6 +86,15 @@ MODELS = (
         "depth-anything-v2-small", "depth-anything/Depth-Anything-V2-Small-hf",
         ("config.json", "preprocessor_config.json", "model.safetensors"), 0.1, "Apache-2.0",
         "depth of the picture",
+    ),
+    PublicModel(
+        "kokoro", "onnx-community/Kokoro-82M-v1.0-ONNX",
+        ("onnx/model_quantized.onnx", "voices/*.bin"), 0.1, "Apache-2.0",
+        "natural voices of six languages for --text",
+    ),
+    PublicModel(
+        "hibari-voices", "maureesewilliams/hibari", ("voices/*.onnx",), 0.04, "Apache-2.0",
+        "more English voices for --text",
     ),
 )  # fmt: skip
 

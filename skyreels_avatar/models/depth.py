@@ -32,12 +32,10 @@ class DepthMap:
 
     Attributes:
         depth: (H, W) float32, positive; the face is at 1.0.
-        approximate: True when shapes were assumed (relief) and not seen by a network.
-        source: "relief" or the name of the network.
+        source: "relief" (shapes are assumed) or the name of the network that saw them.
     """
 
     depth: torch.Tensor
-    approximate: bool
     source: str
 
 
@@ -87,8 +85,8 @@ def estimate_depth(
         else:
             disparity = predict_disparity(network, pixels)
             depth = depth_from_disparity(disparity, person_mask, _face_region(pixels, face))
-            return DepthMap(torch.from_numpy(depth), False, "Depth Anything V2 Small")
-    return DepthMap(torch.from_numpy(_relief(pixels, face, person_mask, hfov_deg)), True, "relief")
+            return DepthMap(torch.from_numpy(depth), "Depth Anything V2 Small")
+    return DepthMap(torch.from_numpy(_relief(pixels, face, person_mask, hfov_deg)), "relief")
 
 
 # --- relief -----------------------------------------------------------------------------------

@@ -29,11 +29,12 @@ from skyreels_avatar.faces.region import union
 from skyreels_avatar.faces.select import find_faces
 from skyreels_avatar.faces.start import face_analyzer
 from skyreels_avatar.faces.suitability import examine_face
+from skyreels_avatar.folders import models_folder
 from skyreels_avatar.loading.components import Components
-from skyreels_avatar.loading.tiers import Tier, load_tier, models_folder
+from skyreels_avatar.loading.tiers import Tier, load_tier
 from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.image import Portrait, fit_size
-from skyreels_avatar.media.speech import SpokenText
+from skyreels_avatar.media.spoken_text import SpokenText
 from skyreels_avatar.models.context_parallel import check_shares
 from skyreels_avatar.models.depth import estimate_depth
 from skyreels_avatar.models.light_encoder import ShotLight
@@ -53,7 +54,8 @@ from skyreels_avatar.planning.segments import ShotPlan, plan_shot
 from skyreels_avatar.references.footage import FootageReference
 from skyreels_avatar.references.lighting import PictureLight
 from skyreels_avatar.references.picture import ShotReference
-from skyreels_avatar.request.script import Camera, GenerationRequest
+from skyreels_avatar.request.camera_spec import Camera
+from skyreels_avatar.request.generation_request import GenerationRequest
 from skyreels_avatar.shapes import BUCKET_STEP_PX, BUCKETS, nearest_bucket
 from skyreels_avatar.spaces.table import space_type
 

@@ -13,7 +13,7 @@ from skyreels_avatar.errors import InputError
 from skyreels_avatar.faces.analyzer import Face
 from skyreels_avatar.faces.region import union
 from skyreels_avatar.media.image import MIN_SIDE_PX, Portrait
-from skyreels_avatar.request.script import Camera
+from skyreels_avatar.request.camera_spec import Camera
 
 BESIDE_SHARE = 0.25
 """What lies further beside the video than this share of its long side is left out."""

@@ -15,7 +15,7 @@ from skyreels_avatar.pipeline.persons import PersonMasks, person_mattes
 from skyreels_avatar.pipeline.store import WindowStore
 from skyreels_avatar.planning.segments import Segment
 from skyreels_avatar.progress import Reporter
-from skyreels_avatar.request.script import GenerationRequest
+from skyreels_avatar.request.generation_request import GenerationRequest
 from skyreels_avatar.shapes import latent_frames
 from skyreels_avatar.spaces.table import open_space
 

@@ -13,10 +13,10 @@ from skyreels_avatar.faces.analyzer import Face
 from skyreels_avatar.faces.matte import person_mask
 from skyreels_avatar.loading.components import Components
 from skyreels_avatar.media.audio import AudioTrack
-from skyreels_avatar.media.mix import as_long_as, mix, silence
+from skyreels_avatar.media.mix import mix, silence
 from skyreels_avatar.models.context_parallel import num_parts
 from skyreels_avatar.references.picture import ShotReference
-from skyreels_avatar.request.script import Shot
+from skyreels_avatar.request.shot import Shot
 from skyreels_avatar.shapes import BUCKET_STEP_PX
 
 _BODY_DOWN = 1.5  # a point under the face belongs to its person from further away than one beside
@@ -32,7 +32,7 @@ def read_sounds(shot: Shot) -> tuple[AudioTrack, tuple[AudioTrack, ...]]:
     heard = [track for track in spoken if track is not None]
     played = mix(heard) if shot.audio is None else AudioTrack.load(shot.audio)
     length_s = played.duration_s
-    voices = [silence(length_s) if one is None else as_long_as(one, length_s) for one in spoken]
+    voices = [silence(length_s) if one is None else one.lasting(length_s) for one in spoken]
     if len(shot.speakers) == 1 and not heard:
         voices = [played]
     if shot.start_s is not None or shot.end_s is not None:

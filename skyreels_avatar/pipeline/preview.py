@@ -30,8 +30,9 @@ from skyreels_avatar.pipeline.encode import (
 )
 from skyreels_avatar.planning.segments import Segment, ShotPlan, plan_shot
 from skyreels_avatar.progress import OnProgress, Reporter
-from skyreels_avatar.references.picture import frames_per_chunk
-from skyreels_avatar.request.script import Camera, GenerationRequest, parse_camera
+from skyreels_avatar.references.picture import ShotReference, frames_per_chunk
+from skyreels_avatar.request.camera_spec import Camera, parse_camera
+from skyreels_avatar.request.generation_request import GenerationRequest
 from skyreels_avatar.shapes import BUCKET_STEP_PX, latent_frames
 from skyreels_avatar.spaces.table import space_type_of
 
@@ -283,6 +284,29 @@ def reference_frames(
     Raises:
         FaceError: there is no face, or not the one that was asked for.
     """
+    reference = picture_reference(whole, height, width, face, moves, plan, reporter)
+    reporter.start_pace(plan.num_frames)
+    step = frames_per_chunk(height, width)
+    chunks = [(i, min(i + step, plan.num_frames)) for i in range(0, plan.num_frames, step)]
+    for pixels in ordered_map(lambda chunk: reference.frames(*chunk), chunks):
+        reporter.add(len(pixels))
+        yield pixels
+
+
+def picture_reference(
+    whole: Portrait,
+    height: int,
+    width: int,
+    face: str,
+    moves: Camera,
+    plan: ShotPlan,
+    reporter: Reporter,
+) -> ShotReference:
+    """Return a picture seen by a camera, without a voice.
+
+    Raises:
+        FaceError: there is no face, or not the one that was asked for.
+    """
     with reporter.stage("analyse"):
         silence = AudioTrack(np.zeros(1, np.float32), 16_000)
         files = ShotFiles(whole, silence, height, width)
@@ -291,10 +315,4 @@ def reference_frames(
         opened = OpenShot(
             framing.picture, framing.faces[0], None, plan, surroundings=framing.surroundings
         )
-        reference = build_references(opened, moves)[0]
-    reporter.start_pace(plan.num_frames)
-    step = frames_per_chunk(height, width)
-    chunks = [(i, min(i + step, plan.num_frames)) for i in range(0, plan.num_frames, step)]
-    for pixels in ordered_map(lambda chunk: reference.frames(*chunk), chunks):
-        reporter.add(len(pixels))
-        yield pixels
+        return build_references(opened, moves)[0]

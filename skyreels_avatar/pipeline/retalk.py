@@ -21,7 +21,7 @@ from skyreels_avatar.faces.start import face_analyzer
 from skyreels_avatar.loading.components import Components
 from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.image import Portrait
-from skyreels_avatar.media.speech import SpokenText
+from skyreels_avatar.media.spoken_text import SpokenText
 from skyreels_avatar.media.video import VideoReader
 from skyreels_avatar.pipeline.encode import (
     OpenShot,
@@ -37,7 +37,7 @@ from skyreels_avatar.pipeline.shot_sound import open_sound
 from skyreels_avatar.pipeline.voice import read_voice
 from skyreels_avatar.planning.lengths import plan_length
 from skyreels_avatar.references.footage import Footage, FootageReference
-from skyreels_avatar.request.script import GenerationRequest
+from skyreels_avatar.request.generation_request import GenerationRequest
 from skyreels_avatar.spaces.table import space_type
 
 logger = logging.getLogger(__name__)

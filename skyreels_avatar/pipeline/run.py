@@ -20,7 +20,7 @@ from skyreels_avatar.pipeline.store import WindowStore
 from skyreels_avatar.planning.segments import Segment
 from skyreels_avatar.progress import Reporter
 from skyreels_avatar.references.picture import ShotReference
-from skyreels_avatar.request.script import GenerationRequest
+from skyreels_avatar.request.generation_request import GenerationRequest
 
 
 class AvatarPipeline:

@@ -13,7 +13,7 @@ from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.audio_decoding import AudioTooLongError
 from skyreels_avatar.media.speech import DEFAULT_VOICE, SpokenText, speak
 from skyreels_avatar.media.voice_activity import mute_nonvocal
-from skyreels_avatar.request.script import Shot
+from skyreels_avatar.request.shot import Shot
 
 logger = logging.getLogger(__name__)
 

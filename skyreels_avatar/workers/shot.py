@@ -28,9 +28,7 @@ from skyreels_avatar.pipeline.retalk import open_any, read_any
 from skyreels_avatar.pipeline.run import AvatarPipeline
 from skyreels_avatar.progress import OnProgress, Reporter
 from skyreels_avatar.provenance.manifest import file_tags, make_signer
-from skyreels_avatar.request.script import (
-    GenerationRequest,
-)
+from skyreels_avatar.request.generation_request import GenerationRequest
 from skyreels_avatar.workers.fingerprint import ReadFiles, fingerprint_of
 from skyreels_avatar.workers.work_folder import WorkFolder
 

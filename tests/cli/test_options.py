@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from skyreels_avatar.camera import MOVES
 from skyreels_avatar.cli import options
-from skyreels_avatar.request.script import GenerationRequest
+from skyreels_avatar.request.generation_request import GenerationRequest
 
 
 def test_the_help_and_the_library_have_the_same_moves_and_tier():

@@ -79,7 +79,9 @@ def test_voices_fit_80_columns(printed_lines):
 def test_voices_lists_names_that_speak_takes(capfd):
     assert run(["voices", "--language", "en", "--json"]) == 0
     names = [voice["name"] for voice in json.loads(capfd.readouterr().out)]
-    assert "en-us" in names and "en-gb-scotland" in names
+    assert {"heart", "espeak:en-us", "espeak:en-gb-scotland"} <= set(names)
     assert run(["voices"]) == 0
     listed = capfd.readouterr().out
-    assert "\ncmn " in listed and "+f1 to +f5" in listed
+    assert "\nespeak:cmn " in listed and "+f1 to +f5" in listed
+    assert max(map(len, listed.splitlines()[:-3])) <= 80
+    assert "models pull kokoro" in listed

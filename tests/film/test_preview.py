@@ -14,7 +14,7 @@ from skyreels_avatar.errors import Cancelled, ScriptError
 from skyreels_avatar.film import preview
 from skyreels_avatar.film.preview import describe_camera, plan_script, write_animatic
 from skyreels_avatar.loading.components import load_components
-from skyreels_avatar.request.script import parse_camera
+from skyreels_avatar.request.camera_spec import parse_camera
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import pytest
 
 from skyreels_avatar import cli
 from skyreels_avatar.errors import AvatarError, InputError
+from skyreels_avatar.folders import MODELS_VARIABLE
 from skyreels_avatar.loading import model_hub
-from skyreels_avatar.loading.tiers import MODELS_VARIABLE
 
 huggingface_hub = pytest.importorskip("huggingface_hub", reason="the studio extra is not installed")
 

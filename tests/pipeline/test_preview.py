@@ -8,7 +8,8 @@ import pytest
 from skyreels_avatar.errors import Cancelled, InputError
 from skyreels_avatar.media import Portrait, VideoReader
 from skyreels_avatar.pipeline.preview import estimate, write_reference
-from skyreels_avatar.request.script import GenerationRequest, Shot
+from skyreels_avatar.request.generation_request import GenerationRequest
+from skyreels_avatar.request.shot import Shot
 
 
 @pytest.fixture

@@ -10,7 +10,9 @@ import pytest
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.pipeline.voice import read_voice
-from skyreels_avatar.request.script import GenerationRequest, Script, Shot
+from skyreels_avatar.request.generation_request import GenerationRequest
+from skyreels_avatar.request.script import Script
+from skyreels_avatar.request.shot import Shot
 
 
 def test_a_text_is_said_and_cut_like_a_sound():

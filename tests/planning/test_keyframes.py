@@ -29,7 +29,7 @@ from skyreels_avatar.planning.keyframes import (
 )
 from skyreels_avatar.planning.segments import plan_shot
 from skyreels_avatar.progress import Reporter
-from skyreels_avatar.request.script import CameraKeyframe
+from skyreels_avatar.request.camera_spec import CameraKeyframe
 from skyreels_avatar.workers.shot import generate_request
 from tests.conftest import ROOT
 from tests.samples import write_portrait, write_voice
@@ -210,7 +210,7 @@ with torch.no_grad():
     maker = LatentMaker(components, encoded, Reporter())
     torch.save({s.index: maker.of(s) for s in reversed(encoded.plan.shown)}, sys.argv[2])
 """
-    from skyreels_avatar.request.script import to_json
+    from skyreels_avatar.request.plain_values import to_json
 
     (tmp_path / "request.json").write_text(to_json(request_))
     files = [str(tmp_path / "request.json"), str(tmp_path / "latents.pt")]
