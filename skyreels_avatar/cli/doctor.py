@@ -60,7 +60,7 @@ def as_text(findings: Iterable[Finding], absent: str) -> Text:
     for finding in findings:
         word, style = ("ok", "green") if finding.ok else (absent, "yellow")
         text.append(f"{word:{_WORD}}", style)
-        lines = textwrap.wrap(finding.detail, _COLUMNS - 1 - len(margin), break_on_hyphens=False)
+        lines = textwrap.wrap(finding.detail, _COLUMNS - len(margin), break_on_hyphens=False)
         text.append(f"{finding.name:{_NAME}}" + f"\n{margin}".join(lines) + "\n")
         if finding.command:
             text.append(f"{'':{_WORD}}{finding.command}\n", "cyan")
