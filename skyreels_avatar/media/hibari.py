@@ -59,8 +59,8 @@ class HibariEngine:
         """Speak a text; see `speech.speak`. The same text gives the same sound.
 
         Raises:
-            InputError: there is no such voice, it is not installed, cannot read the text, or `pitch`
-                was changed.
+            InputError: there is no such voice, it is not installed or cannot read the text, or
+                `pitch` was changed.
             MissingExtraError: hibari is not installed.
         """
         table = _table()

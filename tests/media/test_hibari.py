@@ -60,9 +60,7 @@ def test_lips_close_when_the_sound_does():
                 late_s.append(middle_s - (first + np.argmin(power[first:last])) / rate)
     assert len(late_s) > 15
     assert abs(np.median(late_s)) < 0.015
-    assert (
-        np.mean(np.abs(late_s) < 0.03) > 0.75
-    )  # 0.86 of 36
+    assert np.mean(np.abs(late_s) < 0.03) > 0.75  # 0.86 of 36
 
 
 def test_the_same_text_is_the_same_sound_whatever_was_said_before():
