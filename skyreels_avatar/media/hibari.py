@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 
 from skyreels_avatar.errors import InputError, MissingExtraError, install_command
+from skyreels_avatar.folders import models_folder
 from skyreels_avatar.media.english import pronounce
 from skyreels_avatar.media.phoneme_network import PhonemeNetwork, hibari_assets, speak_words
 from skyreels_avatar.media.sentences import split_sentences
 from skyreels_avatar.media.spoken_text import SpokenText
 from skyreels_avatar.media.voice import Voice, near_voices
 from skyreels_avatar.media.writing import check_script
-from skyreels_avatar.folders import models_folder
 
 _MODEL = "hibari-voices"  # of `models pull`
 _INSIDE = "heart"
