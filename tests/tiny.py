@@ -11,7 +11,7 @@ from skyreels_avatar.models.audio_encoder import AudioEncoder
 from skyreels_avatar.models.camera_controlnet import CameraControlNet
 from skyreels_avatar.models.text_encoder import TextEncoder
 from skyreels_avatar.models.transformer import AvatarTransformer3DModel
-from skyreels_avatar.rig.renderer import ReferenceMotionVAE
+from skyreels_avatar.rig.face_rig import FaceRig
 
 DIM = 16
 
@@ -19,7 +19,7 @@ DIM = 16
 def _tiny_parts() -> dict[str, torch.nn.Module]:
     torch.manual_seed(0)
     parts = {
-        "vae": ReferenceMotionVAE(8),
+        "vae": FaceRig(8),
         "transformer": AvatarTransformer3DModel(
             (1, 1, 1), 1, DIM, 68, 32, DIM, DIM, ffn_dim=32, num_layers=2, num_width_positions=4
         ),

@@ -45,13 +45,13 @@ class Prepared:
 
 def prepare(parts: Components, batch: WindowBatch, use_control: bool) -> Prepared:
     """Encode sound, words and known frames of a batch."""
-    clean = parts.vae.encode_motion(batch.motion)
+    clean = parts.vae.pack(batch.motion)
     num_latent_frames = clean.shape[2]
     mask = batch.known[:, None, :, None, None].expand(-1, 4, -1, 1, clean.shape[4])
     tokens = parts.audio_encoder(batch.mel)
     control = None
     if use_control:
-        apparent = parts.vae.encode_motion(batch.apparent)
+        apparent = parts.vae.pack(batch.apparent)
         control = torch.cat(
             [control_latents(latents[None], seen) for latents, seen in zip(apparent, batch.seen)]
         )
@@ -181,9 +181,9 @@ def _text_term(text_head, prompt_embeds, batch) -> torch.Tensor:
 
 
 def _mouth_terms(parts, estimate, batch, mask) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return smooth L1 of the mouth numbers and of their change from frame to frame."""
+    """Return smooth L1 of the mouth coefficients and of their change from frame to frame."""
     scale = torch.tensor(MOTION_SCALE)[:8] * LATENT_STD
-    made = parts.vae.decode_motion(estimate)[..., :8] / scale
+    made = parts.vae.unpack(estimate)[..., :8] / scale
     true = batch.motion[..., :8] / scale
     phases = 1 - mask[:, :, :, 0, _MOUTH_GROUP]  # (B, 4, T)
     unknown = phases.transpose(1, 2).flatten(1)[:, 3:, None] * _MOUTH_WEIGHTS  # (B, F, 8)
@@ -199,7 +199,7 @@ def _smooth_term(parts, estimate, batch, mask, sigma) -> torch.Tensor:
     Only little noise counts: where the phase of a nod is still open, L1 would draw it to no nod.
     """
     scale = torch.tensor(MOTION_SCALE)[_FIRST_SMOOTH:] * LATENT_STD
-    made = parts.vae.decode_motion(estimate)[..., _FIRST_SMOOTH:] / scale
+    made = parts.vae.unpack(estimate)[..., _FIRST_SMOOTH:] / scale
     true = batch.motion[..., _FIRST_SMOOTH:] / scale
     error = (made.diff(n=2, dim=1) - true.diff(n=2, dim=1)).abs()
     unknown = (1 - mask[:, :, :, 0, 0]).transpose(1, 2).flatten(1)[:, 3:, None]

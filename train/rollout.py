@@ -52,7 +52,7 @@ def roll_out(
     prompt_embeds, null = parts.text_encoder([prompt, ""]).split(1)
     photo = torch.zeros(1, 1, NUM_MOTION)
     photo[..., 0] = photo_gap
-    known, motion = parts.vae.encode_motion(photo), torch.zeros(0, NUM_MOTION)
+    known, motion = parts.vae.pack(photo), torch.zeros(0, NUM_MOTION)
     num_known = 1
     for segment in plan.segments:
         num_latents = latent_frames(segment.num_frames)
@@ -67,9 +67,9 @@ def roll_out(
         )
         generator = segment_generator(seed, segment.index)
         latents = denoise(parts.transformer, None, conditions, sampling, generator)
-        latents = parts.vae.joined(parts.vae.steadied(latents, num_known), num_known)
+        latents = parts.vae.blend_at_joins(parts.vae.smooth(latents, num_known), num_known)
         num_known = tier.overlap
-        made = parts.vae.decode_motion(latents)[0]
+        made = parts.vae.unpack(latents)[0]
         start, stop = segment.keep
         motion = torch.cat([motion, made[start - segment.first_frame : stop - segment.first_frame]])
         known = known_latents(parts.vae, latents, tier.overlap)

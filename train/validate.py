@@ -59,7 +59,7 @@ def sample_motion(
         latents = step(latents, velocity, sigma, sigmas[index + 1].expand(len(latents)))
         given = add_noise(prepared.known, noise, sigmas[index + 1])
         latents = torch.lerp(latents, given, prepared.mask[:, :1])
-    return parts.vae.decode_motion(latents)
+    return parts.vae.unpack(latents)
 
 
 class Validator:

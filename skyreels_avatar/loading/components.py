@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from skyreels_avatar.models.occluder import OccluderNet
     from skyreels_avatar.models.text_encoder import TextEncoder
     from skyreels_avatar.models.transformer import AvatarTransformer3DModel
-    from skyreels_avatar.rig.renderer import ReferenceMotionVAE
+    from skyreels_avatar.rig.face_rig import FaceRig
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class Components:
     """
 
     tier: Tier
-    vae: ReferenceMotionVAE
+    vae: FaceRig
     transformer: AvatarTransformer3DModel
     controlnet: CameraControlNet
     audio_encoder: AudioEncoder
@@ -188,10 +188,10 @@ def part_classes() -> dict[str, type[torch.nn.Module]]:
     from skyreels_avatar.models.light_encoder import LightEncoder
     from skyreels_avatar.models.text_encoder import TextEncoder
     from skyreels_avatar.models.transformer import AvatarTransformer3DModel
-    from skyreels_avatar.rig.renderer import ReferenceMotionVAE
+    from skyreels_avatar.rig.face_rig import FaceRig
 
     return {
-        "vae": ReferenceMotionVAE,
+        "vae": FaceRig,
         "transformer": AvatarTransformer3DModel,
         "controlnet": CameraControlNet,
         "audio_encoder": AudioEncoder,

@@ -54,7 +54,7 @@ from skyreels_avatar.references.footage import FootageReference
 from skyreels_avatar.references.lighting import PictureLight
 from skyreels_avatar.references.picture import ShotReference
 from skyreels_avatar.request.script import Camera, GenerationRequest
-from skyreels_avatar.rig.renderer import ReferenceMotionVAE
+from skyreels_avatar.rig.face_rig import FaceRig
 from skyreels_avatar.shapes import BUCKET_STEP_PX, BUCKETS, nearest_bucket
 
 logger = logging.getLogger(__name__)
@@ -174,7 +174,7 @@ def open_shot(request: GenerationRequest, files: ShotFiles, components: Componen
     Raises:
         FaceError: there is no face, or not the one that was asked for.
     """
-    if request.windows != "overlap" and not isinstance(components.vae, ReferenceMotionVAE):
+    if request.windows != "overlap" and not isinstance(components.vae, FaceRig):
         raise InputError(
             f"tier {components.tier.name} makes overlapping windows only, got windows "
             f"{request.windows!r}; leave that out"
@@ -189,7 +189,7 @@ def open_shot(request: GenerationRequest, files: ShotFiles, components: Componen
     for face in faces:
         _check_suitability(files.whole, face)
     key = noise_key(files.whole.pixels, faces, files.voices)
-    if isinstance(components.vae, ReferenceMotionVAE):
+    if isinstance(components.vae, FaceRig):
         faces = [_with_true_eyes(face, files.whole.pixels, components.vae) for face in faces]
     moving = is_moving(request.shot.camera)
     fine = None
@@ -230,8 +230,8 @@ def _check_suitability(picture: Portrait, face: Face) -> None:
         logger.warning("%s: %s", picture.path or "the picture", finding.message)
 
 
-def _with_true_eyes(face: Face, pixels: np.ndarray, vae: ReferenceMotionVAE) -> Face:
-    return replace(face, landmarks=vae.true_eyes(pixels, face.landmarks))
+def _with_true_eyes(face: Face, pixels: np.ndarray, vae: FaceRig) -> Face:
+    return replace(face, landmarks=vae.correct_eyes(pixels, face.landmarks))
 
 
 def build_references(

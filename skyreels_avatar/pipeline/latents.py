@@ -17,7 +17,7 @@ from skyreels_avatar.planning.segments import Segment, ShotPlan
 from skyreels_avatar.progress import Reporter
 from skyreels_avatar.references.picture import ShotReference
 from skyreels_avatar.request.script import GenerationRequest
-from skyreels_avatar.rig.renderer import ReferenceMotionVAE
+from skyreels_avatar.rig.face_rig import FaceRig
 from skyreels_avatar.shapes import latent_frames
 from skyreels_avatar.spaces.rig_space import GroupSpace, MotionSpace
 from skyreels_avatar.spaces.video_space import PixelSpace
@@ -54,7 +54,7 @@ class EncodedShot:
         )
         self.reference = references[0]
         self.persons = None
-        if opened.beside and not isinstance(components.vae, ReferenceMotionVAE):
+        if opened.beside and not isinstance(components.vae, FaceRig):
             mattes = person_mattes(opened.portrait.pixels, opened.faces)
             self.persons = PersonMasks(mattes, opened.faces, self.reference)
         self.space = open_space(components.vae, opened.plan, references, self.seed)
@@ -155,7 +155,7 @@ def open_space(
     Args:
         references: the same pictures, with the face of each speaker.
     """
-    if not isinstance(vae, ReferenceMotionVAE):
+    if not isinstance(vae, FaceRig):
         return PixelSpace(vae, plan, references[0], seed)
     spaces = [MotionSpace(vae, plan, one, seed + i) for i, one in enumerate(references)]
     return spaces[0] if len(spaces) == 1 else GroupSpace(spaces)

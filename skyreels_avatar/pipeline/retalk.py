@@ -37,7 +37,7 @@ from skyreels_avatar.pipeline.voice import read_voice
 from skyreels_avatar.planning.lengths import plan_length
 from skyreels_avatar.references.footage import Footage, FootageReference
 from skyreels_avatar.request.script import GenerationRequest
-from skyreels_avatar.rig.renderer import ReferenceMotionVAE
+from skyreels_avatar.rig.face_rig import FaceRig
 
 logger = logging.getLogger(__name__)
 
@@ -120,7 +120,7 @@ def open_footage(
         InputError: the tier's networks draw whole pictures.
     """
     tier, shot, vae = components.tier, request.shot, components.vae
-    if not isinstance(vae, ReferenceMotionVAE):
+    if not isinstance(vae, FaceRig):
         raise InputError(
             f"tier {tier.name} draws whole pictures and cannot leave a video as it is; retalk "
             "with a tier whose latents are motion, as the default one's are"

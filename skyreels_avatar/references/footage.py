@@ -14,13 +14,13 @@ from skyreels_avatar.faces.occluder import lay_back, picture_from_crop, without
 from skyreels_avatar.faces.scenes import Scene
 from skyreels_avatar.media.video import VideoReader
 from skyreels_avatar.references.picture import frames_per_chunk, pieces, talking_box
-from skyreels_avatar.rig.apparent_motion import within_reach
+from skyreels_avatar.rig.apparent_motion import clamp_to_trained_range
 from skyreels_avatar.rig.coefficients import GROUP_SIZE, MOTION_INDEX, NUM_MOTION
+from skyreels_avatar.rig.face_rig import FaceRig
 from skyreels_avatar.rig.fields import FaceShape
 from skyreels_avatar.rig.geometry import FaceFrame
-from skyreels_avatar.rig.mouth import MouthLook
+from skyreels_avatar.rig.mouth import MouthLook, make_look
 from skyreels_avatar.rig.picture_edge import picture_edges
-from skyreels_avatar.rig.renderer import ReferenceMotionVAE
 
 # What may change, in face coordinates: left, top, right, bottom.
 REGIONS = {
@@ -73,15 +73,13 @@ class FootageReference:
         footage: the video, on the clock of the output.
         scenes: the face in it, scene by scene.
         keep: what stays: "lips", "face" or "none", as in `Shot.keep`.
-        vae: reads motion numbers from the face.
+        vae: reads rig coefficients from the face.
     """
 
     lively = True
     light = None  # what is left of a video stays as it is
 
-    def __init__(
-        self, footage: Footage, scenes: Sequence[Scene], keep: str, vae: ReferenceMotionVAE
-    ):
+    def __init__(self, footage: Footage, scenes: Sequence[Scene], keep: str, vae: FaceRig):
         self._footage, self._keep = footage, keep
         self.size, self.num_frames = footage.size, len(footage.source)
         self.region = REGIONS[keep]
@@ -149,7 +147,7 @@ class FootageReference:
     def looks(self, seed: int, device: torch.device) -> list[MouthLook]:
         """Return the inside of the mouth in each scene, in the tones that the video shows."""
         return [
-            ReferenceMotionVAE.look_of(
+            make_look(
                 torch.from_numpy(scene.picture).to(device).permute(2, 0, 1).float() / 255,
                 torch.from_numpy(scene.landmarks[scene.rest]).to(device),
                 seed,
@@ -183,7 +181,7 @@ class FootageReference:
         return spans
 
     def first_motion(self) -> torch.Tensor:
-        """Return (1, 32) motion numbers of the first frame as it is."""
+        """Return (1, 32) rig coefficients of the first frame as it is."""
         motion = torch.zeros(1, NUM_MOTION)
         motion[:, :GROUP_SIZE] = self._own[:1, :GROUP_SIZE]
         return motion
@@ -193,7 +191,7 @@ class FootageReference:
         low = at.floor().long().clamp(0, self.num_frames - 1)
         high = (low + 1).clamp_max(self.num_frames - 1)
         own = torch.lerp(self._own[low], self._own[high], (at - low)[:, None])
-        return within_reach(own), torch.ones(len(at))
+        return clamp_to_trained_range(own), torch.ones(len(at))
 
     def performed(self, motion: torch.Tensor, start: int, stop: int) -> torch.Tensor:
         """Return (F, 32) what to do to frames that move by themselves, to show `motion`.

@@ -25,11 +25,11 @@ from skyreels_avatar.rig.relight import (
     Grade,
     Relief,
     face_level,
-    fitted,
     is_plain,
     is_shaded,
+    limit_exposure,
     pivot_of,
-    relit,
+    relight,
     shading,
 )
 
@@ -65,7 +65,7 @@ class PictureLight:
     ):
         level = face_level(np.float32(pixels) / 255, faces[0].box)
         self.pivot = pivot_of(level)
-        begin, end = (fitted(one, level) for one in (light.begin, light.end))
+        begin, end = (limit_exposure(one, level) for one in (light.begin, light.end))
         self.light = replace(light, begin=begin, end=end)
         self._matte, self._seed = matte, seed
         self.unlit = torch.from_numpy(pixels).permute(2, 0, 1).float() / 255
@@ -103,7 +103,7 @@ class PictureLight:
             shares = size[0] / width, size[1] / height
             window = (-start[0] / width, -start[1] / height, *shares)
         matte = cv2.resize(np.float32(self._matte if matte is None else matte), size)
-        lit = relit(values, self.steady, self.relief, matte, self.pivot, window)
+        lit = relight(values, self.steady, self.relief, matte, self.pivot, window)
         return torch.from_numpy(np.ascontiguousarray(lit.transpose(2, 0, 1)))
 
     def on_mouth(self, look: MouthLook, landmarks: torch.Tensor) -> MouthLook:
@@ -122,7 +122,7 @@ class PictureLight:
         teeth = look.light.cpu() * (said * usual + (1 - said) * usual.mean())
         person = np.ones((2, 2), np.float32) if self.relief is None else self.relief.person
         plain = np.broadcast_to(teeth.numpy(), (*person.shape, 3)).astype(np.float32)
-        lit = relit(plain, self.steady, self.relief, np.ones_like(person), self.pivot)
+        lit = relight(plain, self.steady, self.relief, np.ones_like(person), self.pivot)
         share = landmarks[list(_LIPS), :2].mean(0) / torch.tensor(self.unlit.shape[:0:-1])
         at = (share * torch.tensor(lit.shape[1::-1])).long().tolist()
         column, row = (min(max(i, 0), side - 1) for i, side in zip(at, lit.shape[1::-1]))

@@ -11,10 +11,10 @@ from skyreels_avatar.camera import ReferenceVideo
 from skyreels_avatar.faces.occluder import fill_behind, hidden_by, without
 from skyreels_avatar.references.lighting import FrameLight, PictureLight
 from skyreels_avatar.rig.apparent_motion import apparent_motion
-from skyreels_avatar.rig.mouth import MouthLook
+from skyreels_avatar.rig.mouth import MouthLook, make_look
 from skyreels_avatar.rig.picture_edge import picture_edges
 from skyreels_avatar.rig.reference_clip import PictureDetail, as_pixels
-from skyreels_avatar.rig.renderer import ReferenceMotionVAE
+from skyreels_avatar.rig.renderer import crop_box, rest_motion
 
 FOLLOWING = 0.08  # of the face height: so far round the person pixels move with the head
 _SEEN_STEP = 8  # pixels; what share is seen need not be counted pixel by pixel
@@ -117,8 +117,8 @@ class ShotReference:
         return apparent_motion(landmarks, self._start), seen
 
     def first_motion(self) -> torch.Tensor:
-        """Return (1, 32) motion numbers of the first frame as it is."""
-        return ReferenceMotionVAE.reference_motion(self._points[None])
+        """Return (1, 32) rig coefficients of the first frame as it is."""
+        return rest_motion(self._points[None])
 
     def performed(self, motion: torch.Tensor, start: int, stop: int) -> torch.Tensor:
         """Return (F, 32) what to do to frames start to stop to show `motion`: just that."""
@@ -134,7 +134,7 @@ class ShotReference:
         if self._front is not None:
             hidden = hidden_by(self._front, self._points.numpy())
             picture = _without(picture, hidden).permute(2, 0, 1) / 255
-        look = ReferenceMotionVAE.look_of(picture.to(device), self._points.to(device), seed)
+        look = make_look(picture.to(device), self._points.to(device), seed)
         return [look if self.lit is None else self.lit.on_mouth(look, self._points)]
 
     def scene_at(self, frame: int) -> int:
@@ -295,7 +295,7 @@ def talking_box(
     Args:
         region: as in `ReferenceClip`.
     """
-    box = ReferenceMotionVAE.crop_box(landmarks, region)
+    box = crop_box(landmarks, region)
     low, high = torch.tensor(box[:2]), torch.tensor(box[2:])
     limit = torch.tensor([width, height])
     low = ((low / 16).floor().long() * 16).clamp_min(0).minimum(limit - 2)

@@ -19,7 +19,7 @@ _FURTHEST = {
 
 
 def apparent_motion(landmarks: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
-    """Return (F, 32) motion numbers: how the camera makes a still head seem to move.
+    """Return (F, 32) rig coefficients: how the camera makes a still head seem to move.
 
     Only the head group is filled: yaw, pitch and roll, shift and zoom against the first frame,
     held at the furthest that the networks have seen. Training simulates the same numbers.
@@ -50,11 +50,11 @@ def apparent_motion(landmarks: torch.Tensor, start: torch.Tensor) -> torch.Tenso
     put("shift_x", shift[:, 0])
     put("shift_y", shift[:, 1])
     put("zoom", torch.log(now.height_px / first.height_px))
-    return within_reach(motion)
+    return clamp_to_trained_range(motion)
 
 
-def within_reach(motion: torch.Tensor) -> torch.Tensor:
-    """Hold the head in (F, 32) motion numbers at the furthest that the networks have seen."""
+def clamp_to_trained_range(motion: torch.Tensor) -> torch.Tensor:
+    """Hold the head in (F, 32) rig coefficients at the furthest that the networks have seen."""
     held = motion.clone()
     for name, furthest in _FURTHEST.items():
         held[:, MOTION_INDEX[name]].clamp_(-furthest, furthest)

@@ -1,4 +1,4 @@
-"""The motion numbers of a talking head: their names, groups and units.
+"""The rig coefficients of a talking head: their names, groups and units.
 
 A clip is described, frame by frame, by how the person differs from the reference picture:
 four groups of eight numbers. `rest` of every number but `lip_gap` is 0 = as in the reference.
@@ -6,6 +6,8 @@ H is the face height, the distance of face-mesh points 10 and 152.
 """
 
 from __future__ import annotations
+
+import torch
 
 MOTION_GROUPS: dict[str, tuple[str, ...]] = {
     "mouth": (
@@ -96,6 +98,14 @@ MOTION_SCALE: tuple[float, ...] = tuple(
     max(abs(low), abs(high)) / 2 for low, high in (MOTION_RANGE[name] for name in MOTION_NAMES)
 )
 
+LIMIT = 4.0  # scales, twice the range: further the fields fold
+
 assert set(MOTION_RANGE) == set(MOTION_NAMES) and all(
     len(names) == GROUP_SIZE for names in MOTION_GROUPS.values()
 )
+
+
+def clamp_coefficients(motion: torch.Tensor) -> torch.Tensor:
+    """Return (F, 32) coefficients kept within what the fields can do without folding."""
+    limits = torch.tensor([LIMIT * scale for scale in MOTION_SCALE], device=motion.device)
+    return torch.maximum(torch.minimum(motion, limits), -limits)

@@ -81,7 +81,7 @@ def eye_crop(
 
 
 @torch.no_grad()
-def with_true_eyes(finder: EyeFinder, pixels: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+def correct_eyes(finder: EyeFinder, pixels: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     """Return (478, 3) landmarks with lids and irises where the picture shows them.
 
     Args:

@@ -1,4 +1,4 @@
-"""How motion numbers move the points of a face: the structured part of the decoder.
+"""How rig coefficients move the points of a face: the structured part of the decoder.
 
 Every function maps points in face coordinates (see `face_geometry`) to their displacement. The
 face is two layers, upper and lower, that slide apart along the line of the lips: each layer alone
@@ -26,7 +26,7 @@ from skyreels_avatar.rig.geometry import (
     lip_gap,
     smoothstep,
 )
-from skyreels_avatar.rig.picture_edge import held_inside
+from skyreels_avatar.rig.picture_edge import keep_inside_picture
 
 UPPER, LOWER = 0, 1
 HEAD_POINTS_STRIDE = 5
@@ -255,4 +255,4 @@ def move_points(
     weight = head_weight(points, shape)
     depth = head_depth(points, shape)
     turned = head_field(moved, depth, weight, shape, values)
-    return moved + held_inside(turned, points, edges)
+    return moved + keep_inside_picture(turned, points, edges)

@@ -80,7 +80,7 @@ class FaceFrame:
         z = z - z[:, list(MOUTH_CORNERS)].mean(1, keepdim=True)
         return cls(torch.cat([flat, z], -1), origin, axes, height)
 
-    def settled(self, tolerance: float = 0.01) -> torch.Tensor:
+    def averaged_if_still(self, tolerance: float = 0.01) -> torch.Tensor:
         """Return (1, 478, 3) mean points if the face hardly deforms in these frames, else all."""
         mean = self.points.mean(0, keepdim=True)
         return mean if float((self.points - mean).abs().amax()) < tolerance else self.points

@@ -1,4 +1,4 @@
-"""From tracked landmarks to motion numbers: the encoder of the reference-conditioned VAE."""
+"""From tracked landmarks to rig coefficients: the encoder of the reference-conditioned VAE."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DISPLACEMENT_UNIT = 0.05  # of H: brings displacements to about unit range
 
 
 class MotionEncoder(nn.Module):
-    """Read 32 motion numbers, in units of their scale, from a face that moved.
+    """Read 32 rig coefficients, in units of their scale, from a face that moved.
 
     Args:
         dim: width of the hidden layers.

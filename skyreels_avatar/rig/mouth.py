@@ -19,7 +19,7 @@ from skyreels_avatar.rig.mouth_light import (
     MEAN_TEETH,
     MIN_COLOURS,
     estimate_light,
-    matched_tones,
+    match_tones,
     shown_teeth,
 )
 from skyreels_avatar.rig.mouth_paint import SHADING, Mouth, luminance, mix, paint
@@ -94,7 +94,7 @@ class MouthLook:
         moved = {name: value.to(device) for name, value in values if value is not None}
         return replace(self, **moved)
 
-    def held_by(self, points: torch.Tensor) -> MouthLook:
+    def anchored(self, points: torch.Tensor) -> MouthLook:
         """Return the look in frames whose face is at (N, 478, 3) face coordinates.
 
         These have their origin between the corners of the mouth, which smile and speak, but teeth
@@ -138,7 +138,7 @@ def make_look(
         light = shown / (saturation * enamel + (1 - saturation) * enamel.mean())
     shade = None
     if inside is not None and len(inside) >= MIN_COLOURS:
-        light, shade = matched_tones(light, saturation, inside.cpu())
+        light, shade = match_tones(light, saturation, inside.cpu())
     teeth = None
     if inside is None and (shown is not None or float(points[14, 1] - points[13, 1]) > WIDE_OPEN):
         teeth = find_teeth(frame, landmarks)
@@ -211,7 +211,7 @@ class MouthDecoder(nn.Module):
         Args:
             upper_edge: (N, 128) face y in H of the upper lip's inner edge at each column.
             lower_edge: (N, 128) of the lower lip's; equal to `upper_edge` where the mouth is shut.
-            motion: (N, 8) mouth numbers, `motion.MOTION_GROUPS["mouth"]`.
+            motion: (N, 8) mouth coefficients, `motion.MOTION_GROUPS["mouth"]`.
             look: of N frames.
 
         Returns:
@@ -247,7 +247,7 @@ class MouthDecoder(nn.Module):
         at = x[None] - middle
         width, rise, corner, length = torch.cat([self.teeth, self.teeth], 1)  # left, right side
         width = width * (1 + 0.15 * per_tooth[:, 0])
-        tooth, across, half = place(at / scale, width)
+        tooth, across, half = find_tooth(at / scale, width)
         pick = [table.expand_as(width).gather(1, tooth) for table in (rise, corner, length)]
         moved, shaded, longer = (per_tooth[:, i].gather(1, tooth) for i in (1, 2, 3))
         power = torch.tensor(TOOTH_POWERS, device=x.device).repeat(2)[tooth]
@@ -256,7 +256,7 @@ class MouthDecoder(nn.Module):
         edge = edge + 0.0025 * moved
         gum = edge + scale * (cut + 0.010 * across**2 - pick[2] * (1 + 0.15 * longer))
         low_width = torch.tensor(LOWER_WIDTHS, device=x.device).repeat(2).expand_as(width)
-        low_tooth, low_across, low_half = place(at / scale, low_width)
+        low_tooth, low_across, low_half = find_tooth(at / scale, low_width)
         drop = 0.85 * motion[:, 1:2].clamp_min(0.0)
         low_edge = look.teeth_edge[:, None] - 0.007 + drop - 0.8 * bow * at**2
         low_edge = low_edge + 0.003 * per_tooth[:, 1].gather(1, low_tooth).flip(1)
@@ -293,7 +293,9 @@ def visible_rows(upper: torch.Tensor, lower: torch.Tensor, y: torch.Tensor) -> t
     return max(0, int(rows[0]) - ROW_MARGIN), min(len(y), int(rows[-1]) + 1 + ROW_MARGIN)
 
 
-def place(x: torch.Tensor, width: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def find_tooth(
+    x: torch.Tensor, width: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Find the tooth at each column.
 
     Args:

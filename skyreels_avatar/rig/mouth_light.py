@@ -128,7 +128,7 @@ def shown_teeth(
     return lit if is_teeth else None
 
 
-def matched_tones(
+def match_tones(
     light: torch.Tensor, saturation: torch.Tensor, inside: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the light (3,) and the shade (1, 3) that give a mouth the tones it was seen with.

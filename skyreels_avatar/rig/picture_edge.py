@@ -29,7 +29,7 @@ def picture_edges(landmarks: torch.Tensor, height: int, width: int) -> torch.Ten
     return torch.cat([normals, distances], -1)
 
 
-def held_inside(
+def keep_inside_picture(
     move: torch.Tensor, points: torch.Tensor, edges: torch.Tensor | None
 ) -> torch.Tensor:
     """Return displacements (F, N, 2) of (F or 1, N, 2) points that draw nothing over an edge.

@@ -49,7 +49,7 @@ class ReferenceClip:
         landmarks: (F, 478, 3) in pixels of the crop (centres at +0.5).
         positions: (F,) where each frame lies on the motion clock, in frames from the start of the
             latents it is decoded with; fractions are interpolated.
-        look: the inside of this person's mouth, from `ReferenceMotionVAE.look_of`.
+        look: the inside of this person's mouth, of `make_look`.
         detail: a finer source for the same pixels, where there is one.
         region: left, top, right, bottom in face coordinates of what may change; None is all.
         lively: the face in the frames moves by itself.
@@ -103,7 +103,7 @@ def detail_place(
     return (place + 1) * half, share
 
 
-def follows(detail: PictureDetail, positions: torch.Tensor) -> torch.Tensor | float:
+def follows_head(detail: PictureDetail, positions: torch.Tensor) -> torch.Tensor | float:
     """Return how far pixels at (F, 2, h, w) follow the head: (F, 1, h, w), or 1."""
     return 1.0 if detail.person is None else _masked(detail.person, _place(detail, positions))
 
@@ -181,7 +181,7 @@ def stretched_rows(before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
     return ((stretch - STREAKS[0]) / (STREAKS[1] - STREAKS[0])).clamp(0.0, 1.0)
 
 
-def without_streaks(frames: torch.Tensor, stretched: torch.Tensor) -> torch.Tensor:
+def soften_streaks(frames: torch.Tensor, stretched: torch.Tensor) -> torch.Tensor:
     """Soften (F, C, h, w) along rows that are stretched, (F, 1, h, w): texture is streaks there."""
     across = 2 * round(STREAK_WIDTH * frames.shape[-1] / 2) + 1
     kernel, pad = (1, across), (0, across // 2)

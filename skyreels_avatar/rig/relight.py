@@ -145,7 +145,7 @@ def _with_head(
     return leaning + inside * (_FEATURES * (face - broad) + _SHAPE * (broad - leaning))
 
 
-def fitted(light: Light, level: float) -> Light:
+def limit_exposure(light: Light, level: float) -> Light:
     """Return a light for a face: a dark one is not made much darker, nor a bright one brighter.
 
     Args:
@@ -226,8 +226,6 @@ class Grade:
         Args:
             peak: largest factor of its shading.
             pivot: see `pivot_of`.
-        window: left, top, width, height of the picture in shares of what the relief shows; beyond
-            that the light goes on as at its border.
         """
         stronger = 1 + _STRONGER * (light.warmth**2 + light.tint**2)
         warmth = light.warmth * (_COLDER if light.warmth < 0 else 1)
@@ -274,7 +272,7 @@ class Grade:
         return (255 * np.stack(columns, -1)).round().clip(0, 255).astype(np.uint8)
 
 
-def relit(
+def relight(
     picture: np.ndarray,
     light: Light,
     relief: Relief | None,
@@ -289,6 +287,8 @@ def relit(
         relief: of the picture, at any size; a light that falls alike everywhere needs none.
         matte: (H, W) 0..1, the person, as fine as the picture.
         pivot: see `pivot_of`.
+        window: left, top, width, height of the picture in shares of what the relief shows; beyond
+            that the light goes on as at its border.
     """
     size = picture.shape[1::-1]
     peak, factors = 1.0, None
@@ -309,7 +309,7 @@ def relit(
 def _seen_through(
     values: np.ndarray, window: tuple[float, float, float, float], size: tuple[int, int]
 ) -> np.ndarray:
-    """Return values (h, w) in a window, see `relit`, at a size (width, height)."""
+    """Return values (h, w) in a window, see `relight`, at a size (width, height)."""
     left, top, width, height = window
     rows, columns = values.shape
     across, down = columns * width / size[0], rows * height / size[1]

@@ -15,7 +15,7 @@ from skyreels_avatar.rig.coefficients import MOTION_INDEX
 from skyreels_avatar.rig.fields import FaceShape, MotionValues, head_field
 from skyreels_avatar.rig.geometry import smoothstep
 
-FRAMES_PER_S = 25.0  # of motion numbers
+FRAMES_PER_S = 25.0  # of rig coefficients
 SPRING_HZ = 2.6
 SPRING_DAMPING = 0.4  # of the critical; a step of the head is overshot by a quarter
 SPRING_FRAMES = 9  # of the past, this one included: as many as a window knows before its own
@@ -31,7 +31,7 @@ def spring_response() -> torch.Tensor:
     return response / response.sum()
 
 
-def trailing(motion: torch.Tensor) -> torch.Tensor:
+def delay_head(motion: torch.Tensor) -> torch.Tensor:
     """Return (B, F, 32) motion whose head is where hair would be; before its start, all rested.
 
     Args:
@@ -51,7 +51,7 @@ def hair_weight(points: torch.Tensor, shape: FaceShape) -> torch.Tensor:
     return smoothstep(0.05, 0.25, beside) * smoothstep(-0.45, 0.25, y)
 
 
-def swing_field(
+def trailing_field(
     points: torch.Tensor,
     depth: torch.Tensor,
     weight: torch.Tensor,

@@ -103,7 +103,7 @@ def find_teeth(frame: torch.Tensor, landmarks: torch.Tensor) -> ShownTeeth:
 
 
 @dataclass(frozen=True)
-class OwnMouth:
+class SourceTeeth:
     """What F frames show of the reference's own mouth.
 
     Attributes:
@@ -125,7 +125,7 @@ class OwnMouth:
         edges: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
         motion: torch.Tensor,
         pixel: torch.Tensor,
-    ) -> OwnMouth:
+    ) -> SourceTeeth:
         """Look for points between the lips in the mouth at rest.
 
         Args:
@@ -133,7 +133,7 @@ class OwnMouth:
             shape: of F frames or 1.
             teeth: that the reference shows; None = what it shows is seen while nothing moves.
             edges: upper and lower (F, K) inner lip edges, at columns (F, K).
-            motion: (F, 8) mouth numbers.
+            motion: (F, 8) mouth coefficients.
             pixel: (F, 1) in H.
         """
         x, y = at.unbind(-1)

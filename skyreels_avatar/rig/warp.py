@@ -1,7 +1,7 @@
-"""Backward warps of a face: from motion numbers to where each pixel of the output looks.
+"""Backward warps of a face: from rig coefficients to the source position of each output pixel.
 
-Order in the picture's own time: lids and irises move, then expression and jaw (two layers), then
-the head. A pixel is undone in the opposite order. The smooth parts are inverted on a coarse grid
+The forward order is lids and irises (`eyes`), then expression and jaw (two layers), then the head;
+a backward warp undoes them in the opposite order. The smooth parts are inverted on a coarse grid
 in face coordinates by fixed-point iteration; lids, irises and the line of the lips are exact at
 full resolution.
 """
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
+from skyreels_avatar.rig.coefficients import clamp_coefficients
 from skyreels_avatar.rig.fields import (
     LOWER,
     UPPER,
@@ -25,30 +26,16 @@ from skyreels_avatar.rig.fields import (
     lip_edges,
     mouth_field,
 )
-from skyreels_avatar.rig.geometry import (
-    EYES,
-    IRISES,
-    LARGE_EYE,
-    FaceFrame,
-    interpolate_columns,
-    smoothstep,
-)
-from skyreels_avatar.rig.picture_edge import held_inside
-from skyreels_avatar.rig.reference_clip import ReferenceClip, detail_place, enlarge, follows
-from skyreels_avatar.rig.secondary_motion import swing_field
+from skyreels_avatar.rig.geometry import FaceFrame, smoothstep
+from skyreels_avatar.rig.picture_edge import keep_inside_picture
+from skyreels_avatar.rig.reference_clip import ReferenceClip, detail_place, enlarge, follows_head
+from skyreels_avatar.rig.secondary_motion import trailing_field
 
 # What may move: left, top, right, bottom in face coordinates. Nothing outside ever changes.
 FIELD_BOX = (-1.0, -1.35, 1.0, 0.9)
 CELLS_PER_FACE = 44  # coarse grid nodes per face height
 INVERSION_STEPS = 5
 TEETH_BEHIND_LIPS = 0.03  # of H
-LID_MARGIN = 0.08  # of the opening
-LASHES = 0.013  # of H
-LASHES_SHARE = 0.4  # of the skin between fold and lid edge, at most
-LARGE_LASHES = 0.022  # of H
-LINING_STEP = 0.5  # of skin looked at for each of lid
-LID_UNFOLDS = 0.7  # how unevenly the lid stretches; 1 would be without end at the lashes
-LID_OVERLAP = 1.1  # the lashes of a shut eye lie over the lower lid
 
 
 @dataclass(frozen=True)
@@ -98,7 +85,7 @@ class CoarseWarp:
         window = field_window(nodes, clip.region)[:, None].expand(len(self.both), -1, -1, -1)
         found = _sample(torch.cat([self.both, window], 1), knots)
         if detail is not None:
-            found[:, :2] *= follows(detail, lattice.permute(0, 3, 1, 2))
+            found[:, :2] *= follows_head(detail, lattice.permute(0, 3, 1, 2))
         looked = frame.to_pixels(knots + found[:, :2].permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
         maps = [looked, found[:, 2:]]
         if detail is not None:
@@ -116,6 +103,38 @@ class CoarseWarp:
     def at(self, name: str, points: torch.Tensor) -> torch.Tensor:
         """Return (F, h, w, 2) displacements of one map at (F, h, w, 2) points."""
         return _sample(getattr(self, name), points).permute(0, 2, 3, 1)
+
+
+@dataclass(frozen=True)
+class PosedFace:
+    """The face of a clip with coefficients applied, for F frames.
+
+    Attributes:
+        frame: where the face is in the pictures.
+        shape: the face at rest; of 1 frame if it hardly deforms in the clip.
+        values: the coefficients, clamped.
+        warp: their inverse.
+    """
+
+    frame: FaceFrame
+    shape: FaceShape
+    values: MotionValues
+    warp: CoarseWarp
+
+    @classmethod
+    def of(
+        cls, clip: ReferenceClip, motion: torch.Tensor, trail: torch.Tensor | None = None
+    ) -> PosedFace:
+        """Apply (F, 32) coefficients to the face of a clip.
+
+        Args:
+            trail: of `delay_head`; None leaves hair and shoulders with the head.
+        """
+        frame = FaceFrame.of(clip.landmarks)
+        shape = FaceShape.of(frame.points if clip.lively else frame.averaged_if_still())
+        values = MotionValues(clamp_coefficients(motion))
+        late = None if trail is None else MotionValues(clamp_coefficients(trail))
+        return cls(frame, shape, values, coarse_warp(shape, values, clip.region, late, clip.edges))
 
 
 def _lattice(height: int, width: int, spacing: int, like: torch.Tensor) -> torch.Tensor:
@@ -161,14 +180,14 @@ def coarse_warp(
     common = face_field(points, shape, values)
     swing = 0.0
     if trail is not None:
-        swing = swing_field(points, depth, weight, shape, values, trail)
+        swing = trailing_field(points, depth, weight, shape, values, trail)
     moves = []
     for layer in (UPPER, LOWER):
         move = mouth_field(points, shape, values, layer) + common
         turned = head_field(points + move, depth, weight, shape, values)
-        moves.append(move + held_inside(turned + swing, points, edges))
+        moves.append(move + keep_inside_picture(turned + swing, points, edges))
     turned = head_field(points, depth + TEETH_BEHIND_LIPS, weight, shape, values)
-    moves.append(held_inside(turned, points, edges))
+    moves.append(keep_inside_picture(turned, points, edges))
     inverted = []
     for move in moves:
         forward = (move * window[..., None]).transpose(1, 2).unflatten(2, (rows, columns))
@@ -212,106 +231,3 @@ def lip_line(columns: torch.Tensor, shape: FaceShape, values: MotionValues) -> t
     """Return (F, N) the middle between the moved lip edges, head undone, at (F, N) columns."""
     upper, lower, upper_move, lower_move = lip_edges(shape, values, columns)
     return (upper + upper_move + lower + lower_move) / 2
-
-
-def undo_eyes(
-    points: torch.Tensor, eye: int, shape: FaceShape, values: MotionValues
-) -> torch.Tensor:
-    """Return where points near one eye look in the picture at rest.
-
-    The upper lid is a sheet between the fold under the brow and the lashes: it stretches down
-    over an eyeball that stays in place. The lower lid rises likewise. The iris slides.
-
-    Args:
-        points: (F, N, 2) face coordinates with head and expression undone.
-        eye: 0 the person's right, 1 the left.
-    """
-    marks = shape.points
-    upper_lid, lower_lid, fold, bag = EYES[eye]
-    first, last = marks[:, upper_lid[0], :2], marks[:, upper_lid[-1], :2]
-    along = last - first
-    width = along.norm(dim=-1).clamp_min(0.02)
-    along = along / width[:, None]
-    axes = torch.stack([along, torch.stack([-along[:, 1], along[:, 0]], -1)], 1)
-
-    def local(xy: torch.Tensor) -> torch.Tensor:
-        return torch.einsum("fnk,fjk->fnj", xy - first[:, None], axes)
-
-    where = local(points)
-    x, y = where.unbind(-1)
-    curves = []
-    for indices in (upper_lid, lower_lid, fold, bag):
-        curve = local(marks[:, list(indices), :2])
-        curves.append(interpolate_columns(x, curve[..., 0], curve[..., 1]))
-    upper, lower, top, bottom = curves
-    lower = torch.maximum(lower, upper)
-    top = torch.minimum(top, upper - 0.03)
-    bottom = torch.maximum(bottom, lower + 0.02)
-    blink = (values.blink_r if eye == 0 else values.blink_l).clamp(0.0, 1.0)
-    open_height = lower - upper
-    raised = 0.30 * values.squint.clamp(0.0, 1.0) * (1 - blink) + 0.12 * blink
-    new_lower = lower - raised * open_height
-    wide = 0.16 * (-values.squint).clamp(0.0, 1.0)
-    new_upper = (
-        upper + (blink * LID_OVERLAP * (new_lower - upper)) - wide * open_height * (1 - blink)
-    )
-
-    # eyeball: the iris slides, strongest at its centre, nothing at the lids
-    iris = local(marks[:, list(IRISES[eye]), :2])
-    center = iris[:, :1]
-    radius = (iris[:, 1:] - center).norm(dim=-1).mean(1, keepdim=True).clamp_min(0.01)
-    reach = ((where - center).norm(dim=-1) / (2.1 * radius)).clamp(0.0, 1.0)
-    inside = (torch.minimum(y - upper, lower - y) / 0.006 + 0.5).clamp(0.0, 1.0)
-    slide = (1 - reach**2) ** 2 * inside
-    eye_x = x - slide * values.gaze_x * width[:, None]
-    eye_y = y - slide * values.gaze_y * width[:, None]
-    stretched = upper + (y - new_upper) / (lower - new_upper).clamp_min(1e-4) * open_height
-    eye_y = torch.where(new_upper < upper - 1e-5, stretched, eye_y)
-
-    # Landmarks run inside the lash line: the shut lid must not show a strip of the open eye.
-    edge = upper - blink * (LID_MARGIN * open_height).clamp_max(0.5 * (upper - top))
-    large = (marks[:, lower_lid[4], 1:2] - marks[:, upper_lid[4], 1:2]) > LARGE_EYE
-    lid_y = torch.where(
-        large,
-        _lined(y, upper, new_upper, edge, bottom),
-        _unfolded(y, top, new_upper, edge),
-    )
-    low_y = bottom - (bottom - y) * (bottom - lower) / (bottom - new_lower).clamp_min(1e-3)
-    on_lid, on_low = (y < new_upper) & (y > top), (y > new_lower) & (y < bottom)
-    out_x = torch.where(on_lid | on_low | (y <= top) | (y >= bottom), x, eye_x)
-    out_y = torch.where(on_lid, lid_y, torch.where(on_low, low_y, eye_y))
-    out_y = torch.where((y <= top) | (y >= bottom), y, out_y)
-    looked = torch.einsum("fnj,fjk->fnk", torch.stack([out_x, out_y], -1), axes)
-    return looked + first[:, None]
-
-
-def _unfolded(
-    y: torch.Tensor, top: torch.Tensor, new_upper: torch.Tensor, edge: torch.Tensor
-) -> torch.Tensor:
-    """Return the rows (F, N) that rows y of a lid look at, from its fold to its moved edge.
-
-    Lashes keep their size and what is close to the brow, or a pair of glasses, its place: the lid
-    unfolds between the two.
-    """
-    lashes = (LASHES_SHARE * (edge - top)).clamp_max(LASHES)
-    hidden, seen = edge - lashes - top, (new_upper - lashes - top).clamp_min(1e-3)
-    over = ((y - top) / seen).clamp(0.0, 1.0)
-    unfolds = (seen / hidden.clamp_min(1e-3) - 1).clamp(0.0, LID_UNFOLDS)
-    return top + hidden * over * (1 + unfolds * (1 - over)) + (y - top - seen).clamp_min(0.0)
-
-
-def _lined(
-    y: torch.Tensor,
-    upper: torch.Tensor,
-    new_upper: torch.Tensor,
-    edge: torch.Tensor,
-    bottom: torch.Tensor,
-) -> torch.Tensor:
-    """Return the rows (F, N) that rows y of a drawn eye's lid look at.
-
-    Such an eye is larger than the skin above it: the lashes come down, and the lid above them is
-    lined with skin from below the eye.
-    """
-    lined = bottom + LINING_STEP * (new_upper - LARGE_LASHES - y)
-    moved = torch.where(y > new_upper - LARGE_LASHES, y - new_upper + edge, lined)
-    return torch.where(y > upper - LARGE_LASHES, moved, y)

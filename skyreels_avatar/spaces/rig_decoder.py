@@ -12,9 +12,10 @@ import torch
 from skyreels_avatar.parallel import ordered_map
 from skyreels_avatar.planning.segments import Segment, ShotPlan
 from skyreels_avatar.references.picture import ShotReference
+from skyreels_avatar.rig.face_rig import FaceRig
 from skyreels_avatar.rig.mouth import MouthLook
 from skyreels_avatar.rig.reference_clip import ReferenceClip, as_pixels
-from skyreels_avatar.rig.renderer import ReferenceMotionVAE
+from skyreels_avatar.rig.renderer import render
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +26,7 @@ class Decoder:
         looks: the inside of this person's mouth, one for each scene.
     """
 
-    vae: ReferenceMotionVAE
+    vae: FaceRig
     reference: ShotReference
     plan: ShotPlan
     looks: Sequence[MouthLook]
@@ -72,7 +73,7 @@ class Decoder:
         motion = self.reference.performed(motion, first, last)
         if self.reference.lively:  # who moves already has hair that follows
             trail = None
-        talking, matte = self.vae.render(motion, clip, trail)
+        talking, matte = render(motion, clip, trail)
         talking = talking.cpu().permute(0, 2, 3, 1).contiguous().numpy()
         matte = matte[:, 0].to(torch.uint8).cpu().numpy()
         for index, (below, above, where) in enumerate(zip(inside, talking, matte)):
@@ -93,9 +94,9 @@ def _put_before(drawn: np.ndarray, seen: np.ndarray, front: np.ndarray) -> None:
         drawn[box] = cv2.blendLinear(*parts, share, 1 - share)
 
 
-def known_latents(vae: ReferenceMotionVAE, latents: torch.Tensor, num_frames: int) -> torch.Tensor:
+def known_latents(vae: FaceRig, latents: torch.Tensor, num_frames: int) -> torch.Tensor:
     """Return the latents of the last frames of a window as the beginning of the next one.
 
     The first frame of a window is packed alone, so the packing shifts; nothing is lost by it.
     """
-    return vae.encode_motion(vae.decode_motion(latents)[:, -num_frames:])
+    return vae.pack(vae.unpack(latents)[:, -num_frames:])

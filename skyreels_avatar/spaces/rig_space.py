@@ -1,4 +1,4 @@
-"""Latents that are motion numbers over the reference video: how a pass begins, goes on, ends."""
+"""Latents that are rig coefficients over the reference video: how a pass begins, goes on, ends."""
 
 from __future__ import annotations
 
@@ -11,21 +11,19 @@ import torch
 from skyreels_avatar.parallel import ordered_map
 from skyreels_avatar.planning.segments import Segment, ShotPlan
 from skyreels_avatar.references.picture import ShotReference
-from skyreels_avatar.rig.renderer import ReferenceMotionVAE
+from skyreels_avatar.rig.face_rig import FaceRig
 from skyreels_avatar.shapes import latent_frames
 from skyreels_avatar.spaces.known import control_latents, known_mask
 from skyreels_avatar.spaces.rig_decoder import Decoder, known_latents
 
 
 class MotionSpace:
-    """The latent space of a `ReferenceMotionVAE`, for one shot."""
+    """The latent space of a `FaceRig`, for one shot."""
 
-    def __init__(
-        self, vae: ReferenceMotionVAE, plan: ShotPlan, reference: ShotReference, seed: int
-    ):
+    def __init__(self, vae: FaceRig, plan: ShotPlan, reference: ShotReference, seed: int):
         self._vae, self._reference, self._plan = vae, reference, plan
         self.decoder = Decoder(vae, reference, plan, reference.looks(seed, vae.device))
-        self._photo = vae.encode_motion(reference.first_motion()[None].to(vae.device))
+        self._photo = vae.pack(reference.first_motion()[None].to(vae.device))
 
     def known(
         self, segment: Segment, handed: torch.Tensor | None
@@ -72,25 +70,23 @@ class MotionSpace:
 
     def _cut(self, segment: Segment, latents: torch.Tensor, start: int, stop: int) -> torch.Tensor:
         """Return some frames of the shot out of the latents of a window, packed as latents."""
-        motion = self._vae.decode_motion(latents)
-        return self._vae.encode_motion(
-            motion[:, start - segment.first_frame : stop - segment.first_frame]
-        )
+        motion = self._vae.unpack(latents)
+        return self._vae.pack(motion[:, start - segment.first_frame : stop - segment.first_frame])
 
     def control(self, segment: Segment) -> torch.Tensor:
         """Return the control latents (1, C + 4, T, h, w), held at the shot's end."""
         frames = range(segment.first_frame, segment.stop)
         at = torch.tensor([self._plan.video_position(frame) for frame in frames])
         motion, seen = self._reference.apparent_motion(at)
-        return control_latents(self._vae.encode_motion(motion[None].to(self._vae.device)), seen)
+        return control_latents(self._vae.pack(motion[None].to(self._vae.device)), seen)
 
     def settled(self, latents: torch.Tensor, segment: Segment) -> torch.Tensor:
         """Return sampled latents without tremor, and without a jerk where the window begins."""
         if segment.role == "keyframe":
-            return self._vae.steadied(latents, 0)
+            return self._vae.smooth(latents, 0)
         num_known, num_last = max(1, segment.num_known_frames), segment.num_last_frames
-        steadied = self._vae.steadied(latents, num_known, num_last)
-        return self._vae.joined(steadied, num_known, num_last)
+        steadied = self._vae.smooth(latents, num_known, num_last)
+        return self._vae.blend_at_joins(steadied, num_known, num_last)
 
     def hand_over(self, latents: torch.Tensor, overlap: int) -> torch.Tensor:
         """Return what the next window knows: latents of its first `overlap` frames."""

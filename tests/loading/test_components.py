@@ -72,7 +72,7 @@ def test_parts_work_together(tier_file: Path) -> None:
         residuals = parts.controlnet(latents, torch.randn(1, 36, 3, 1, 4), timestep)
         audio = torch.stack([tokens] * 3, dim=1)
         velocity = parts.transformer(latents, timestep, text, audio, control_residuals=residuals)
-        motion = parts.vae.decode_motion(velocity)
+        motion = parts.vae.unpack(velocity)
     assert velocity.shape == (1, 32, 3, 1, 4)
     assert motion.shape == (1, 9, 32)
 

@@ -224,9 +224,7 @@ with torch.no_grad():
 def test_neighbouring_fills_agree_on_the_frames_they_share(shot, latents):
     components, encoded = shot
     for one, other in itertools.pairwise(encoded.plan.shown):
-        motion = [
-            components.vae.decode_motion(latents[segment.index])[0] for segment in (one, other)
-        ]
+        motion = [components.vae.unpack(latents[segment.index])[0] for segment in (one, other)]
         shared = one.stop - other.first_frame
         assert shared == LAST_FRAMES
         scale = components.vae.motion_std
@@ -237,7 +235,7 @@ def test_neighbouring_fills_agree_on_the_frames_they_share(shot, latents):
 def test_the_first_fill_starts_from_the_photo(shot, latents):
     components, encoded = shot
     first = encoded.plan.shown[0]
-    motion = components.vae.decode_motion(latents[first.index])[0, 0]
+    motion = components.vae.unpack(latents[first.index])[0, 0]
     assert motion.abs().max() < 1e-4  # the drawn person's mouth is shut
 
 

@@ -11,7 +11,7 @@ from skyreels_avatar.camera import CameraMove, ReferenceVideo, build_scene, plan
 from skyreels_avatar.planning.segments import plan_shot
 from skyreels_avatar.references.picture import ShotReference
 from skyreels_avatar.rig.coefficients import MOTION_INDEX, NUM_MOTION
-from skyreels_avatar.rig.renderer import ReferenceMotionVAE
+from skyreels_avatar.rig.face_rig import FaceRig
 from skyreels_avatar.spaces.rig_decoder import Decoder
 from tests.faces.drawing import draw_person
 
@@ -45,7 +45,7 @@ def decoded(person, bar: np.ndarray | None, move: str = "static", detailed: bool
     landmarks = torch.from_numpy(points)
     video = ReferenceVideo(scene, path)
     reference = ShotReference(video, landmarks, detailed=detailed, front=bar)
-    vae = ReferenceMotionVAE().eval()
+    vae = FaceRig().eval()
     segment = plan.segments[0]
     motion = torch.zeros(1, segment.num_frames, NUM_MOTION)
     steps = torch.linspace(0, 1, segment.num_frames) * (segment.num_frames / NUM_FRAMES)
@@ -53,7 +53,7 @@ def decoded(person, bar: np.ndarray | None, move: str = "static", detailed: bool
         motion[0, :, MOTION_INDEX[name]] = most * steps.clamp(max=1)
     decoder = Decoder(vae, reference, plan, reference.looks(0, torch.device("cpu")))
     with torch.no_grad():
-        frames = np.concatenate(list(decoder.frames(vae.encode_motion(motion), segment)))
+        frames = np.concatenate(list(decoder.frames(vae.pack(motion), segment)))
     return frames, reference
 
 

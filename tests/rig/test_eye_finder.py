@@ -13,9 +13,9 @@ from skyreels_avatar.faces.analyser import FaceAnalyser
 from skyreels_avatar.faces.template import synthetic_landmarks
 from skyreels_avatar.loading.checkpoints.load import load_module
 from skyreels_avatar.media.image import Portrait
-from skyreels_avatar.rig.eye_finder import EyeFinder, eye_crop, with_true_eyes
+from skyreels_avatar.rig.eye_finder import EyeFinder, correct_eyes, eye_crop
+from skyreels_avatar.rig.face_rig import FaceRig
 from skyreels_avatar.rig.geometry import EYES, IRISES, FaceFrame
-from skyreels_avatar.rig.renderer import ReferenceMotionVAE
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "assets/nano/vae.safetensors"
 SKIN, WHITE, BROWN = (205, 160, 130), (250, 248, 244), (90, 50, 30)
@@ -23,7 +23,7 @@ SKIN, WHITE, BROWN = (205, 160, 130), (250, 248, 244), (90, 50, 30)
 
 @pytest.fixture(scope="module")
 def finder() -> EyeFinder:
-    return load_module(ReferenceMotionVAE, WEIGHTS).eval().eye_finder
+    return load_module(FaceRig, WEIGHTS).eval().eye_finder
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def drawn(landmarks: np.ndarray, wide: float, high: float) -> np.ndarray:
 def test_lids_are_put_round_the_large_eyes_of_a_cartoon(
     finder: EyeFinder, landmarks: np.ndarray, wide: float, high: float
 ) -> None:
-    found = with_true_eyes(finder, drawn(landmarks, wide, high), landmarks)
+    found = correct_eyes(finder, drawn(landmarks, wide, high), landmarks)
     for eye in (0, 1):
         middle = ring(landmarks, eye).mean(0)
         size = np.ptp(ring(found, eye), axis=0)
@@ -74,14 +74,14 @@ def test_lids_are_put_round_the_large_eyes_of_a_cartoon(
 def test_in_photos_the_mesh_is_kept(finder: EyeFinder, shared: Path, name: str) -> None:
     pixels = Portrait.load(shared / "inputs" / "portraits" / f"{name}.jpg").pixels
     (face,) = FaceAnalyser(max_faces=1).find(pixels)[:1]
-    assert with_true_eyes(finder, pixels, face.landmarks) is face.landmarks
+    assert correct_eyes(finder, pixels, face.landmarks) is face.landmarks
 
 
 def test_on_a_painted_cartoon_lids_go_round_the_eyes(finder: EyeFinder, shared: Path) -> None:
     path = shared / "inputs" / "portraits" / "p22_cartoon3d_hair_occlusion.jpg"
     pixels = Portrait.load(path).pixels
     face = FaceAnalyser(max_faces=1).find(pixels)[0]
-    found = with_true_eyes(finder, pixels, face.landmarks)
+    found = correct_eyes(finder, pixels, face.landmarks)
     for eye in (0, 1):
         grown = np.ptp(ring(found, eye), axis=0) / np.ptp(ring(face.landmarks, eye), axis=0)
         assert grown[1] > 1.6

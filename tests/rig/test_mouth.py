@@ -10,11 +10,11 @@ from skyreels_avatar.rig.mouth import (
     NUM_STYLES,
     MouthDecoder,
     MouthLook,
+    find_tooth,
     guess_teeth_edge,
     make_look,
     mouth_interior,
     patch_axes,
-    place,
 )
 from skyreels_avatar.rig.mouth_light import EYE_RINGS, SKIN_POINTS
 
@@ -111,7 +111,7 @@ def test_styles_give_different_teeth_and_the_same_seed_the_same():
 
 def test_teeth_fill_the_arch_from_the_midline_outwards():
     width = torch.full((1, 14), 0.02)
-    tooth, across, half = place(torch.tensor([[-0.03, -0.01, 0.005, 0.039]]), width)
+    tooth, across, half = find_tooth(torch.tensor([[-0.03, -0.01, 0.005, 0.039]]), width)
     assert tooth.tolist() == [[1, 0, 7, 8]]
     assert across[0].tolist() == pytest.approx([0.0, 0.0, -0.5, 0.9], abs=1e-5)
     assert torch.allclose(half, torch.tensor(0.01))

@@ -11,9 +11,10 @@ from skyreels_avatar.faces.template import synthetic_landmarks
 from skyreels_avatar.rig.coefficients import MOTION_INDEX, NUM_MOTION
 from skyreels_avatar.rig.fields import FaceShape, MotionValues
 from skyreels_avatar.rig.geometry import FaceFrame
-from skyreels_avatar.rig.picture_edge import held_inside, picture_edges
+from skyreels_avatar.rig.mouth import make_look
+from skyreels_avatar.rig.picture_edge import keep_inside_picture, picture_edges
 from skyreels_avatar.rig.reference_clip import ReferenceClip, as_pixels
-from skyreels_avatar.rig.renderer import ReferenceMotionVAE
+from skyreels_avatar.rig.renderer import render
 from skyreels_avatar.rig.warp import coarse_warp, field_nodes
 
 SIZE = 200
@@ -64,9 +65,9 @@ def test_a_move_to_the_edge_is_whole_and_one_away_from_it_fades_without_folding(
     edges = torch.tensor([[[0.0, 1.0, 0.0]]])
     points = torch.stack([torch.zeros(500), torch.linspace(0, 1, 500)], -1)[None]
     towards = torch.tensor([0.1, -0.2]).expand(1, 500, 2)
-    torch.testing.assert_close(held_inside(towards, points, edges), towards)
+    torch.testing.assert_close(keep_inside_picture(towards, points, edges), towards)
     away = torch.tensor([0.1, 0.2]).expand(1, 500, 2)
-    held = held_inside(away, points, edges)
+    held = keep_inside_picture(away, points, edges)
     torch.testing.assert_close(held[..., 0], away[..., 0])
     assert held[0, 0, 1] == 0
     torch.testing.assert_close(held[0, 300:], away[0, 300:])  # 0.6 = three times the move
@@ -76,14 +77,13 @@ def test_a_move_to_the_edge_is_whole_and_one_away_from_it_fades_without_folding(
 
 def test_a_nod_leaves_the_picture_whole_at_its_upper_edge() -> None:
     """Rows that differ from each other: were the edge repeated, drawn ones would not."""
-    vae = ReferenceMotionVAE(encoder_dim=16).eval()
     rows = torch.linspace(0, 1, SIZE)[:, None].expand(3, SIZE, SIZE)[None].contiguous()
-    look = vae.look_of(rows[0], LANDMARKS)
+    look = make_look(rows[0], LANDMARKS)
     clip = ReferenceClip(as_pixels(rows), LANDMARKS[None], torch.zeros(1), look)
     held = dataclasses.replace(clip, edges=picture_edges(LANDMARKS[None], SIZE, SIZE))
 
     def shades(clip: ReferenceClip) -> torch.Tensor:
-        frames, matte = vae.render(nod(14.0), clip)
+        frames, matte = render(nod(14.0), clip)
         drawn = torch.where(matte, frames[:, :3], clip.frames[:, :3])
         return drawn[0, 0, :40, 100].float()
 
@@ -107,4 +107,4 @@ def test_one_frames_points_hold_as_those_of_each_frame(reach: float) -> None:
         tied = share * share * (3 - 2 * share)
         expected = expected - (leaves * tied)[..., None] * normal
     for given in (points, points.expand(3, -1, -1), points.repeat(3, 1, 1)):
-        assert torch.allclose(held_inside(move, given, edges), expected, atol=1e-6)
+        assert torch.allclose(keep_inside_picture(move, given, edges), expected, atol=1e-6)

@@ -12,9 +12,9 @@ from skyreels_avatar.rig.relight import (
     Grade,
     Relief,
     face_level,
-    fitted,
     is_plain,
-    relit,
+    limit_exposure,
+    relight,
     shading,
 )
 from tests.faces.drawing import draw_person
@@ -56,13 +56,13 @@ def _luma(picture: np.ndarray) -> np.ndarray:
 def test_no_light_is_no_change(drawn):
     picture, matte, relief = drawn
     assert is_plain(Light()) and not is_plain(LIGHTS["warm"])
-    np.testing.assert_allclose(relit(picture, Light(), relief, matte), picture, atol=1e-6)
+    np.testing.assert_allclose(relight(picture, Light(), relief, matte), picture, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", LIGHTS)
 def test_every_light_is_seen_and_stays_in_range(drawn, name):
     picture, matte, relief = drawn
-    lit = relit(picture, LIGHTS[name], relief, matte)
+    lit = relight(picture, LIGHTS[name], relief, matte)
     assert lit.shape == picture.shape and lit.dtype == np.float32
     assert lit.min() >= 0 and lit.max() <= 1
     assert np.abs(lit - picture).mean() > 0.01
@@ -70,7 +70,7 @@ def test_every_light_is_seen_and_stays_in_range(drawn, name):
 
 def test_black_and_white_has_no_colour(drawn):
     picture, matte, relief = drawn
-    lit = relit(picture, Light(saturation=-1.0, contrast=0.6, spot=0.3), relief, matte)
+    lit = relight(picture, Light(saturation=-1.0, contrast=0.6, spot=0.3), relief, matte)
     assert np.ptp(lit, axis=-1).max() < 1e-6
 
 
@@ -78,7 +78,7 @@ def test_black_and_white_has_no_colour(drawn):
 def test_a_light_from_one_side_lights_that_side_of_the_face(drawn, side):
     picture, matte, relief = drawn
     x, y, width, height = (int(value) for value in FACE)
-    factor = _luma(relit(picture, Light(side=side), relief, matte)) / np.maximum(
+    factor = _luma(relight(picture, Light(side=side), relief, matte)) / np.maximum(
         _luma(picture), 0.05
     )
     rows = slice(y + height // 3, y + 2 * height // 3)
@@ -152,7 +152,7 @@ def test_overexposure_keeps_differences_near_white():
 
 def test_warm_is_red_and_cold_is_blue(drawn):
     picture, matte, relief = drawn
-    warm, cold = (relit(picture, Light(warmth=w), relief, matte) for w in (0.5, -0.5))
+    warm, cold = (relight(picture, Light(warmth=w), relief, matte) for w in (0.5, -0.5))
     assert (warm[..., 0] >= cold[..., 0]).all() and (warm[..., 2] <= cold[..., 2]).all()
     assert _luma(warm).mean() == pytest.approx(_luma(picture).mean(), rel=0.1)
 
@@ -163,10 +163,10 @@ def test_a_dark_face_is_not_made_much_darker_nor_a_bright_one_brighter():
         face_level(np.full((8, 8, 3), value, np.float32), box) for value in (0.15, 0.46, 0.9)
     )
     night, glare = Light(exposure=-1.5), Light(exposure=1.5)
-    assert fitted(night, usual).exposure == pytest.approx(-1.5, abs=0.03)
-    assert -1.0 < fitted(night, dark).exposure < 0
-    assert 0 < fitted(glare, bright).exposure < 0.6
-    assert fitted(Light(warmth=1.0), dark) == Light(warmth=1.0)
+    assert limit_exposure(night, usual).exposure == pytest.approx(-1.5, abs=0.03)
+    assert -1.0 < limit_exposure(night, dark).exposure < 0
+    assert 0 < limit_exposure(glare, bright).exposure < 0.6
+    assert limit_exposure(Light(warmth=1.0), dark) == Light(warmth=1.0)
 
 
 def test_the_relief_of_two_persons_has_two_heads():

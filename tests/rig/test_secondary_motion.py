@@ -9,7 +9,7 @@ from skyreels_avatar.faces.template import synthetic_landmarks
 from skyreels_avatar.rig.coefficients import MOTION_INDEX, NUM_MOTION
 from skyreels_avatar.rig.fields import FaceShape, MotionValues, head_depth, head_weight
 from skyreels_avatar.rig.geometry import FaceFrame
-from skyreels_avatar.rig.secondary_motion import SPRING_FRAMES, swing_field, trailing
+from skyreels_avatar.rig.secondary_motion import SPRING_FRAMES, delay_head, trailing_field
 
 YAW = MOTION_INDEX["yaw"]
 
@@ -32,12 +32,12 @@ def swing(shape: FaceShape, points: torch.Tensor, motion: torch.Tensor) -> torch
     frames = motion.shape[1]
     points = points[None].expand(frames, -1, -1)
     depth, weight = head_depth(points[:1], shape), head_weight(points[:1], shape)
-    values, trail = MotionValues(motion[0]), MotionValues(trailing(motion)[0])
-    return swing_field(points, depth, weight, shape, values, trail)
+    values, trail = MotionValues(motion[0]), MotionValues(delay_head(motion)[0])
+    return trailing_field(points, depth, weight, shape, values, trail)
 
 
 def test_what_hangs_comes_late_swings_past_and_settles() -> None:
-    yaw = trailing(turn(40, 10))[0, :, YAW]
+    yaw = delay_head(turn(40, 10))[0, :, YAW]
     assert bool((yaw[:10] == 0).all())
     assert 0 < float(yaw[10]) < 0.1
     assert 0.22 < float(yaw.max()) < 0.3
@@ -46,15 +46,15 @@ def test_what_hangs_comes_late_swings_past_and_settles() -> None:
 
 def test_only_the_head_is_late() -> None:
     motion = torch.randn(2, 20, NUM_MOTION, generator=torch.Generator().manual_seed(0))
-    changed = (trailing(motion) - motion).abs().amax((0, 1)) > 0
+    changed = (delay_head(motion) - motion).abs().amax((0, 1)) > 0
     head = [MOTION_INDEX[name] for name in ("yaw", "pitch", "roll", "shift_x", "shift_y", "zoom")]
     assert changed.nonzero().flatten().tolist() == head
 
 
 def test_a_window_that_knows_nine_frames_goes_on_as_if_it_were_one() -> None:
     motion = torch.randn(1, 60, NUM_MOTION, generator=torch.Generator().manual_seed(1))
-    later = trailing(motion[:, 30:])[:, SPRING_FRAMES:]
-    torch.testing.assert_close(later, trailing(motion)[:, 30 + SPRING_FRAMES :])
+    later = delay_head(motion[:, 30:])[:, SPRING_FRAMES:]
+    torch.testing.assert_close(later, delay_head(motion)[:, 30 + SPRING_FRAMES :])
 
 
 def test_hair_beside_the_chin_swings_and_no_point_of_the_face_does(shape: FaceShape) -> None:

@@ -14,8 +14,8 @@ from skyreels_avatar.rig.fields import FaceShape
 from skyreels_avatar.rig.geometry import INNER_LOWER, INNER_UPPER, FaceFrame
 from skyreels_avatar.rig.mouth import make_look
 from skyreels_avatar.rig.reference_clip import ReferenceClip, as_pixels
-from skyreels_avatar.rig.renderer import ReferenceMotionVAE
-from skyreels_avatar.rig.source_teeth import FADED, OwnMouth, ShownTeeth, find_teeth
+from skyreels_avatar.rig.renderer import render, rest_motion
+from skyreels_avatar.rig.source_teeth import FADED, ShownTeeth, SourceTeeth, find_teeth
 
 ENAMEL, DARK, LIP, SKIN = (0.9, 0.85, 0.8), (0.15, 0.06, 0.06), (0.7, 0.4, 0.4), (0.8, 0.6, 0.5)
 SIZE = 400
@@ -104,11 +104,11 @@ class Lips:
         edges = upper, lower, refine(shape.lip_x)
         return cls(shape, edges, at, motion, torch.tensor([[1 / 280]]))
 
-    def own(self, end: float | None, on_lip: bool = False) -> OwnMouth:
+    def own(self, end: float | None, on_lip: bool = False) -> SourceTeeth:
         teeth = None
         if end is not None:
             teeth = ShownTeeth(torch.full((41,), end), torch.tensor(0.7), on_lip)
-        return OwnMouth.of(self.at, self.shape, teeth, self.edges, self.motion, self.pixel)
+        return SourceTeeth.of(self.at, self.shape, teeth, self.edges, self.motion, self.pixel)
 
 
 @pytest.mark.parametrize("end", [0.5, 1.0])
@@ -161,14 +161,13 @@ def test_other_mouths_are_painted_as_soon_as_anything_moves(landmarks: torch.Ten
 
 def test_teeth_keep_their_place_and_colour_when_the_jaw_drops(landmarks: torch.Tensor) -> None:
     picture = draw(landmarks, (0.6, ENAMEL), (1.0, DARK))
-    vae = ReferenceMotionVAE(encoder_dim=16).eval()
     look = make_look(picture, landmarks)
     clip = ReferenceClip(as_pixels(picture[None]), landmarks[None], torch.zeros(1), look)
-    motion = vae.reference_motion(landmarks[None])
-    rest, _ = vae.render(motion, clip)
+    motion = rest_motion(landmarks[None])
+    rest, _ = render(motion, clip)
     motion[0, MOTION_INDEX["lip_gap"]] += 0.05
     motion[0, MOTION_INDEX["jaw_drop"]] += 0.03
-    opened, _ = vae.render(motion, clip)
+    opened, _ = render(motion, clip)
     x, top = landmarks[13, :2].round().int().tolist()
     bottom = round(float(landmarks[14, 1]))
     teeth = slice(top + 3, top + int(0.5 * (bottom - top)))
@@ -184,7 +183,7 @@ def test_painted_teeth_stay_below_the_nose_when_lips_smile(landmarks: torch.Tens
     smiling = landmarks.clone()
     smiling[[61, 291], 1] -= 0.04 * 280
     frames = FaceFrame.of(torch.stack([landmarks, smiling]))
-    held = look.expand(2).held_by(frames.points)
+    held = look.expand(2).anchored(frames.points)
     edge = torch.stack([torch.zeros(2), held.teeth_edge], -1)[:, None]
     in_picture = frames.to_pixels(edge)[:, 0, 1]
     assert float(held.teeth_edge[1] - held.teeth_edge[0]) == pytest.approx(0.04, abs=0.002)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from skyreels_avatar.rig.reference_clip import STREAKS, stretched_rows, without_streaks
+from skyreels_avatar.rig.reference_clip import STREAKS, soften_streaks, stretched_rows
 
 HEIGHT, WIDTH = 60, 80
 
@@ -29,7 +29,7 @@ def test_streaks_are_softened_where_rows_are_stretched_only() -> None:
     frames = frames.expand(-1, -1, HEIGHT, -1).contiguous()
     stretched = torch.zeros(1, 1, HEIGHT, WIDTH)
     stretched[:, :, 20:40, 10:70] = 1
-    soft = without_streaks(frames, stretched)
+    soft = soften_streaks(frames, stretched)
     inside = soft[..., 20:40, 14:66]
     assert inside.diff(dim=-1).abs().mean() < 0.3 * frames.diff(dim=-1).abs().mean()
     torch.testing.assert_close(inside.mean(), frames[..., 14:66].mean(), rtol=0.05, atol=0)
@@ -42,4 +42,4 @@ def test_what_lies_beside_the_stretched_does_not_bleed_in() -> None:
     frames[..., 40:] = 200.0
     stretched = torch.zeros(1, 1, HEIGHT, WIDTH)
     stretched[..., :40] = 1
-    assert float(without_streaks(frames, stretched)[..., :40].max()) < 1e-3
+    assert float(soften_streaks(frames, stretched)[..., :40].max()) < 1e-3

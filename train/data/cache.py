@@ -34,7 +34,7 @@ class Tracks:
     """N tracks of F = 200 frames.
 
     Args:
-        mel: (N, 4 F, 80) float16 log-mel. mouth: (N, F, 8) float16 mouth numbers.
+        mel: (N, 4 F, 80) float16 log-mel. mouth: (N, F, 8) float16 mouth coefficients.
         stress, active: (N, F) float16 syllable pulses, and 1 where someone speaks.
     """
 

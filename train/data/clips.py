@@ -33,7 +33,7 @@ class GridClip:
 
     Args:
         samples: (48000,) float32 at 16 kHz.
-        mouth: (75, 8) mouth numbers: measured where the camera saw them, else by phoneme.
+        mouth: (75, 8) mouth coefficients: measured where the camera saw them, else by phoneme.
         stress, active: (75,) syllable pulses, and 1 where he speaks.
         lip_gap: (75,) the measured inner-lip gap / H, nothing done to it.
         index: of the clip, 0 to 999.

@@ -12,8 +12,9 @@ import torch
 
 from skyreels_avatar.faces.occluder import CROP_PX, SIDE, cut_crop, picture_from_crop
 from skyreels_avatar.rig.coefficients import MOTION_INDEX
+from skyreels_avatar.rig.mouth import make_look
 from skyreels_avatar.rig.reference_clip import ReferenceClip, as_pixels
-from skyreels_avatar.rig.renderer import ReferenceMotionVAE
+from skyreels_avatar.rig.renderer import render, rest_motion
 from train.data.simulate.drawing import FINE
 from train.data.simulate.face_looks import change_look
 from train.data.simulate.occluders import draw_occluder
@@ -51,9 +52,8 @@ def face_crops(faces: list[FacePicture], cache: Path) -> FaceCrops:
     """Return the crops of all portraits, each as it is and once more with its mouth open."""
     if not cache.is_file():
         cut = [crop_of(face) for face in faces]
-        vae = ReferenceMotionVAE()
         rng = np.random.default_rng(0)
-        spoken = [(_opened(vae, *crop[:2], rng), *crop[1:]) for crop in cut]
+        spoken = [(_opened(*crop[:2], rng), *crop[1:]) for crop in cut]
         crops = FaceCrops(*(np.stack(values) for values in zip(*cut, *spoken)))
         cache.parent.mkdir(parents=True, exist_ok=True)
         np.savez(cache, **vars(crops))
@@ -75,13 +75,11 @@ def crop_of(face: FacePicture) -> tuple[np.ndarray, ...]:
 
 
 @torch.no_grad()
-def _opened(
-    vae: ReferenceMotionVAE, pixels: np.ndarray, points: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
-    """Return a face with its mouth open and its head turned, as the decoder draws it."""
+def _opened(pixels: np.ndarray, points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return a face with its mouth open and its head turned, as the renderer draws it."""
     landmarks = torch.from_numpy(points)
     picture = torch.from_numpy(pixels).permute(2, 0, 1).float() / 255
-    motion = vae.reference_motion(landmarks[None])
+    motion = rest_motion(landmarks[None])
     opening = float(rng.uniform(0.02, 0.14))
     for name, value in (
         ("lip_gap", opening), ("jaw_drop", 0.6 * opening), ("yaw", rng.normal(0, 0.1)),
@@ -90,9 +88,9 @@ def _opened(
         motion[0, MOTION_INDEX[name]] = value
     clip = ReferenceClip(
         as_pixels(pixels[None]), landmarks[None], torch.zeros(1),
-        vae.look_of(picture, landmarks, int(rng.integers(1000))),
+        make_look(picture, landmarks, int(rng.integers(1000))),
     )  # fmt: skip
-    drawn, matte = vae.render(motion, clip)
+    drawn, matte = render(motion, clip)
     drawn = drawn[0, :3].permute(1, 2, 0).numpy()
     return np.where(matte[0, 0, :, :, None].numpy(), drawn, pixels)
 

@@ -30,7 +30,7 @@ class WindowBatch:
 
     Args:
         mel: (B, 4 (F + 2 BESIDE), 80): sound with BESIDE frames on either side.
-        motion: (B, F, 32) motion numbers.
+        motion: (B, F, 32) rig coefficients.
         known: (B, T) float, 1 where the latent frame is given.
         captions: B prompts, "" where dropped.
         apparent: (B, F, 32) motion that the reference video shows: of the head as a moving camera

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from importlib import import_module
 
 STAGES: dict[str, str] = {
-    "vae": "encoder of the motion VAE: tracked landmarks to motion numbers",
-    "eyes": "eye finder of the motion VAE: the large eyes of drawn faces",
+    "vae": "encoder of the face rig: tracked landmarks to rig coefficients",
+    "eyes": "eye finder of the face rig: the large eyes of drawn faces",
     "occluder": "what stands before a face: portraits with things drawn before them",
     "mouth": "numbers of the painted mouth, fitted to smiles",
     "corpus": "speak and augment the tracks that the other stages learn from",

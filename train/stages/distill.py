@@ -112,7 +112,7 @@ def distill_loss(
         for name, rows in (("loss", slice(None)), ("short", short), ("long", long))
     }
     # What differs from frame to frame shows most: as a shiver.
-    curves = student.vae.decode_motion(missed * (1 - prepared.mask[:, :1])) / student.vae.motion_std
+    curves = student.vae.unpack(missed * (1 - prepared.mask[:, :1])) / student.vae.motion_std
     losses["shiver"] = curves.diff(dim=1).diff(dim=1).square().mean()
     losses["loss"] = losses["loss"] + config.distill.shiver * losses["shiver"]
     return losses

@@ -1,4 +1,4 @@
-"""Teach the VAE's encoder to read motion numbers from tracked landmarks.
+"""Teach the VAE's encoder to read rig coefficients from tracked landmarks.
 
 The decoder is structured: it says where every landmark of a face goes for given numbers. The
 encoder learns the way back, on faces of many portraits with the tracker's noise added.

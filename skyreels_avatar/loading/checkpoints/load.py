@@ -113,7 +113,7 @@ def load_module(
     """Build a network from the config in a weight file, fill it, and put it in evaluation mode.
 
     Args:
-        cls: the class the file must have been written from.
+        cls: the class the file must have been written from; `cls.former_names` also count.
         path: a file of `save_module`.
         device: where the network goes.
         dtype: of its floating-point tensors.
@@ -124,7 +124,7 @@ def load_module(
     """
     path = Path(path)
     name, config = read_header(path)
-    if name != cls.__name__:
+    if name not in (cls.__name__, *getattr(cls, "former_names", ())):
         raise CheckpointError(f"{path} holds a {name}, expected a {cls.__name__}")
     try:
         with _Unfilled():

@@ -138,6 +138,18 @@ def test_another_class_is_refused(weights: Path) -> None:
         load_module(TextEncoder, weights)
 
 
+def test_a_file_that_names_a_former_name_of_the_class_is_read(weights: Path, monkeypatch) -> None:
+    def change(_, header) -> None:
+        config = json.loads(header["config"])
+        header["config"] = json.dumps({**config, "_class_name": "SoundEncoder"})
+
+    renamed = _rewritten(weights, change)
+    with pytest.raises(CheckpointError, match="holds a SoundEncoder"):
+        load_module(AudioEncoder, renamed)
+    monkeypatch.setattr(AudioEncoder, "former_names", ("SoundEncoder",), raising=False)
+    assert isinstance(load_module(AudioEncoder, renamed), AudioEncoder)
+
+
 def test_unknown_config_field_is_refused(weights: Path) -> None:
     def change(_, header) -> None:
         header["config"] = json.dumps({"_class_name": "AudioEncoder", "flavour": "sweet"})

@@ -1,4 +1,4 @@
-"""From phonemes to the eight mouth numbers.
+"""From phonemes to the eight mouth coefficients.
 
 Targets of the vowels and of most consonants were fitted on real speech (GRID talker s1: words
 aligned with espeak phonemes, least squares on the measured curves, then rounded and mirrored to
@@ -136,7 +136,7 @@ def mouth_numbers(
     rng: np.random.Generator,
     strength: float = 1.0,
 ) -> np.ndarray:
-    """Return (F, 8) float32: the mouth numbers at the middle of each of F frames at 25 fps.
+    """Return (F, 8) float32: the mouth coefficients at the middle of each of F frames at 25 fps.
 
     Args:
         strength: scales opening and jaw; closures stay closures. 1 = the GRID talker.

@@ -1,4 +1,4 @@
-"""Landmarks of a face that performs given motion numbers, as a tracker would see them."""
+"""Landmarks of a face that performs given rig coefficients, as a tracker would see them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from skyreels_avatar.rig.geometry import EYES, IRISES
 
 
 def move_lids(shape: FaceShape, values: MotionValues) -> torch.Tensor:
-    """Return (F, 478, 2) displacement of lids and irises: the forward twin of `undo_eyes`."""
+    """Return (F, 478, 2) displacement of lids and irises: the forward twin of `undo_eye`."""
     points = shape.points[..., :2]
     move = points.new_zeros(values.motion.shape[0], *points.shape[1:])
     for eye, (upper, lower, _, _) in enumerate(EYES):
@@ -45,7 +45,7 @@ def simulate_landmarks(
 
 
 def random_motion(number: int, generator: torch.Generator) -> torch.Tensor:
-    """Return (number, 32) unrelated motion numbers: many near rest, some at their extremes."""
+    """Return (number, 32) unrelated rig coefficients: many near rest, some at their extremes."""
     low = torch.tensor([MOTION_RANGE[name][0] for name in MOTION_NAMES])
     high = torch.tensor([MOTION_RANGE[name][1] for name in MOTION_NAMES])
     uniform = torch.rand(number, NUM_MOTION, generator=generator)

@@ -15,7 +15,7 @@ from scipy.ndimage import gaussian_filter1d
 from skyreels_avatar.rig.coefficients import MOTION_INDEX, NUM_MOTION
 from train.data.simulate.articulation import FPS
 
-# What a full expression (intensity 1) adds to the motion numbers, and how the body changes:
+# What a full expression (intensity 1) adds to the rig coefficients, and how the body changes:
 # "head" scales head motion, "mouth" scales the opening.
 EMOTIONS: dict[str, dict[str, float]] = {
     "smiling": {"smile": 0.8, "cheek": 0.5, "squint": 0.22, "brows": 0.003},
@@ -95,7 +95,7 @@ def perform(
     rng: np.random.Generator,
     from_start: bool = False,
 ) -> np.ndarray:
-    """Return (F, 32) motion numbers with the mouth group at zero.
+    """Return (F, 32) rig coefficients with the mouth group at zero.
 
     Args:
         stress: (F,) pulses at stressed syllables. active: (F,) 1 where the voice sounds.

@@ -1,0 +1,149 @@
+"""Eyes: lids that close over an eyeball that stays in place, irises that slide.
+
+Undone exactly at every pixel near an eye, twice as fine where a lid moves.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+
+from skyreels_avatar.rig.coefficients import MOTION_INDEX
+from skyreels_avatar.rig.fields import FaceShape, MotionValues
+from skyreels_avatar.rig.geometry import (
+    EYES,
+    IRISES,
+    LARGE_EYE,
+    interpolate_columns,
+)
+from skyreels_avatar.rig.warp import PosedFace
+
+LID_MARGIN = 0.08  # of the opening
+LASHES = 0.013  # of H
+LASHES_SHARE = 0.4  # of the skin between fold and lid edge, at most
+LARGE_LASHES = 0.022  # of H
+LINING_STEP = 0.5  # of skin looked at for each of lid
+LID_UNFOLDS = 0.7  # how unevenly the lid stretches; 1 would be without end at the lashes
+LID_OVERLAP = 1.1  # the lashes of a shut eye lie over the lower lid
+BLINKING = 0.05  # from here on a lid's edge needs more than one sample a pixel
+
+
+def undo_eye_at(positions: torch.Tensor, eye: int, face: PosedFace) -> torch.Tensor:
+    """Return (F, 2, h, w) the source of pixels whose source is (F, 2, h, w) but for one eye."""
+    looked = face.frame.from_pixels(positions.permute(0, 2, 3, 1))
+    undone = undo_eye(looked.flatten(1, 2), eye, face.shape, face.values).reshape(looked.shape)
+    return face.frame.to_pixels(undone).permute(0, 3, 1, 2)
+
+
+def blinks(face: PosedFace, eye: int) -> bool:
+    """Tell whether a lid moves enough in these frames to be drawn at twice the resolution."""
+    lid = MOTION_INDEX["blink_r"] + eye
+    return bool((face.values.motion[:, lid] > BLINKING).any())
+
+
+def twice_as_fine(positions: torch.Tensor) -> torch.Tensor:
+    """Return (F, 2, 2 h, 2 w) positions between (F, 2, h, w)."""
+    return F.interpolate(positions, scale_factor=2, mode="bilinear")
+
+
+def undo_eye(
+    points: torch.Tensor, eye: int, shape: FaceShape, values: MotionValues
+) -> torch.Tensor:
+    """Return where points near one eye look in the picture at rest.
+
+    The upper lid is a sheet between the fold under the brow and the lashes: it stretches down
+    over an eyeball that stays in place. The lower lid rises likewise. The iris slides.
+
+    Args:
+        points: (F, N, 2) face coordinates with head and expression undone.
+        eye: 0 the person's right, 1 the left.
+    """
+    marks = shape.points
+    upper_lid, lower_lid, fold, bag = EYES[eye]
+    first, last = marks[:, upper_lid[0], :2], marks[:, upper_lid[-1], :2]
+    along = last - first
+    width = along.norm(dim=-1).clamp_min(0.02)
+    along = along / width[:, None]
+    axes = torch.stack([along, torch.stack([-along[:, 1], along[:, 0]], -1)], 1)
+
+    def local(xy: torch.Tensor) -> torch.Tensor:
+        return torch.einsum("fnk,fjk->fnj", xy - first[:, None], axes)
+
+    where = local(points)
+    x, y = where.unbind(-1)
+    curves = []
+    for indices in (upper_lid, lower_lid, fold, bag):
+        curve = local(marks[:, list(indices), :2])
+        curves.append(interpolate_columns(x, curve[..., 0], curve[..., 1]))
+    upper, lower, top, bottom = curves
+    lower = torch.maximum(lower, upper)
+    top = torch.minimum(top, upper - 0.03)
+    bottom = torch.maximum(bottom, lower + 0.02)
+    blink = (values.blink_r if eye == 0 else values.blink_l).clamp(0.0, 1.0)
+    open_height = lower - upper
+    raised = 0.30 * values.squint.clamp(0.0, 1.0) * (1 - blink) + 0.12 * blink
+    new_lower = lower - raised * open_height
+    wide = 0.16 * (-values.squint).clamp(0.0, 1.0)
+    new_upper = (
+        upper + (blink * LID_OVERLAP * (new_lower - upper)) - wide * open_height * (1 - blink)
+    )
+
+    # eyeball: the iris slides, strongest at its centre, nothing at the lids
+    iris = local(marks[:, list(IRISES[eye]), :2])
+    center = iris[:, :1]
+    radius = (iris[:, 1:] - center).norm(dim=-1).mean(1, keepdim=True).clamp_min(0.01)
+    reach = ((where - center).norm(dim=-1) / (2.1 * radius)).clamp(0.0, 1.0)
+    inside = (torch.minimum(y - upper, lower - y) / 0.006 + 0.5).clamp(0.0, 1.0)
+    slide = (1 - reach**2) ** 2 * inside
+    eye_x = x - slide * values.gaze_x * width[:, None]
+    eye_y = y - slide * values.gaze_y * width[:, None]
+    stretched = upper + (y - new_upper) / (lower - new_upper).clamp_min(1e-4) * open_height
+    eye_y = torch.where(new_upper < upper - 1e-5, stretched, eye_y)
+
+    # Landmarks run inside the lash line: the shut lid must not show a strip of the open eye.
+    edge = upper - blink * (LID_MARGIN * open_height).clamp_max(0.5 * (upper - top))
+    large = (marks[:, lower_lid[4], 1:2] - marks[:, upper_lid[4], 1:2]) > LARGE_EYE
+    lid_y = torch.where(
+        large,
+        _lined(y, upper, new_upper, edge, bottom),
+        _unfolded(y, top, new_upper, edge),
+    )
+    low_y = bottom - (bottom - y) * (bottom - lower) / (bottom - new_lower).clamp_min(1e-3)
+    on_lid, on_low = (y < new_upper) & (y > top), (y > new_lower) & (y < bottom)
+    out_x = torch.where(on_lid | on_low | (y <= top) | (y >= bottom), x, eye_x)
+    out_y = torch.where(on_lid, lid_y, torch.where(on_low, low_y, eye_y))
+    out_y = torch.where((y <= top) | (y >= bottom), y, out_y)
+    looked = torch.einsum("fnj,fjk->fnk", torch.stack([out_x, out_y], -1), axes)
+    return looked + first[:, None]
+
+
+def _unfolded(
+    y: torch.Tensor, top: torch.Tensor, new_upper: torch.Tensor, edge: torch.Tensor
+) -> torch.Tensor:
+    """Return the rows (F, N) that rows y of a lid look at, from its fold to its moved edge.
+
+    Lashes keep their size and what is close to the brow, or a pair of glasses, its place: the lid
+    unfolds between the two.
+    """
+    lashes = (LASHES_SHARE * (edge - top)).clamp_max(LASHES)
+    hidden, seen = edge - lashes - top, (new_upper - lashes - top).clamp_min(1e-3)
+    over = ((y - top) / seen).clamp(0.0, 1.0)
+    unfolds = (seen / hidden.clamp_min(1e-3) - 1).clamp(0.0, LID_UNFOLDS)
+    return top + hidden * over * (1 + unfolds * (1 - over)) + (y - top - seen).clamp_min(0.0)
+
+
+def _lined(
+    y: torch.Tensor,
+    upper: torch.Tensor,
+    new_upper: torch.Tensor,
+    edge: torch.Tensor,
+    bottom: torch.Tensor,
+) -> torch.Tensor:
+    """Return the rows (F, N) that rows y of a drawn eye's lid look at.
+
+    Such an eye is larger than the skin above it: the lashes come down, and the lid above them is
+    lined with skin from below the eye.
+    """
+    lined = bottom + LINING_STEP * (new_upper - LARGE_LASHES - y)
+    moved = torch.where(y > new_upper - LARGE_LASHES, y - new_upper + edge, lined)
+    return torch.where(y > upper - LARGE_LASHES, moved, y)

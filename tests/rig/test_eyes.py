@@ -1,0 +1,49 @@
+"""Lids close over the eyeball, with skin."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+
+from skyreels_avatar.rig.eyes import undo_eye
+from skyreels_avatar.rig.fields import (
+    FaceShape,
+    MotionValues,
+)
+from skyreels_avatar.rig.geometry import EYES
+from tests.rig.faces import motion_of
+
+
+def test_a_lid_unfolds_above_the_lashes_and_stays_below_the_brow(shape: FaceShape) -> None:
+    upper, fold = shape.points[:, EYES[0][0][4], :2], shape.points[:, EYES[0][2][4], :2]
+    lashes = upper + torch.tensor([0.0, -0.004])
+    brow = 0.2 * upper + 0.8 * fold
+    shut = MotionValues(motion_of(blink_r=1.0))
+    down = torch.linspace(-0.02, 0.12, 400)[:, None] * torch.tensor([0.0, 1.0])
+    column = (fold + down)[None]
+    looked = undo_eye(column, 0, shape, shut)[0]
+
+    def lands(point: torch.Tensor) -> float:
+        """Return how far a point of the open eye has come down."""
+        near = (looked - point).norm(dim=-1).argmin()
+        return float(column[0, near, 1] - point[0, 1])
+
+    assert lands(lashes) > 0.03
+    assert abs(lands(brow)) < 0.2 * lands(lashes)
+
+
+def test_the_lid_of_a_large_drawn_eye_is_lined_with_skin(shape: FaceShape) -> None:
+    upper, lower = list(EYES[0][0][1:-1]), list(EYES[0][1][1:-1])
+    points = shape.points.clone()
+    points[:, upper, 1] -= 0.08
+    points[:, lower, 1] += 0.08
+    points[:, list(EYES[0][2]), 1] -= 0.08
+    points[:, list(EYES[0][3]), 1] += 0.08
+    large = dataclasses.replace(shape, points=points)
+    top, bottom = points[0, upper[3], :2], points[0, lower[3], :2]
+    column = torch.lerp(top, bottom, torch.linspace(0.05, 0.8, 40)[:, None])[None]
+    shut = undo_eye(column, 0, large, MotionValues(motion_of(blink_r=1.0)))[0]
+    assert bool((shut[:, 1] > bottom[1]).all())  # skin from below, no row of the open eye
+    opened = undo_eye(column, 0, large, MotionValues(motion_of()))
+    torch.testing.assert_close(opened, column)

@@ -1,0 +1,51 @@
+"""Fields move a face as asked and never fold it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from skyreels_avatar.rig.fields import (
+    LOWER,
+    UPPER,
+    FaceShape,
+    MotionValues,
+    face_field,
+    head_depth,
+    head_field,
+    head_weight,
+    mouth_field,
+    move_points,
+)
+from skyreels_avatar.rig.geometry import lip_gap
+from skyreels_avatar.rig.warp import FIELD_BOX
+from tests.rig.faces import motion_of, random_motion
+
+
+def test_the_lips_open_by_the_gap_that_was_asked(shape: FaceShape) -> None:
+    for gap in (0.0, 0.02, 0.06, 0.1):
+        moved = move_points(shape, motion_of(lip_gap=gap, jaw_drop=0.7 * gap))
+        assert abs(float(lip_gap(moved)) - gap) < 0.12 * gap + 0.006
+
+
+@pytest.mark.parametrize("layer", [UPPER, LOWER])
+def test_no_field_folds_over(shape: FaceShape, layer: int) -> None:
+    """The map of each layer keeps its orientation, so that it can be inverted."""
+    left, top, right, bottom = FIELD_BOX
+    y, x = torch.meshgrid(
+        torch.linspace(top, bottom, 126), torch.linspace(left, right, 116), indexing="ij"
+    )
+    points = torch.stack([x, y], -1).reshape(1, -1, 2)
+    values = MotionValues(random_motion(16, seed=7))
+    moved = points + mouth_field(points, shape, values, layer)
+    moved = moved + face_field(points, shape, values)
+    depth, weight = head_depth(points, shape), head_weight(points, shape)
+    moved = moved + head_field(moved, depth, weight, shape, values)
+    grid = moved.unflatten(1, (126, 116))
+    across = grid[:, :-1, 1:] - grid[:, :-1, :-1]
+    down = grid[:, 1:, :-1] - grid[:, :-1, :-1]
+    area = across[..., 0] * down[..., 1] - across[..., 1] * down[..., 0]
+    cell = (right - left) / 115 * (bottom - top) / 125
+    # each layer counts on its own side of the lips only
+    own = (y < 0.02) if layer == UPPER else (y > -0.02)
+    assert float((area / cell)[:, own[:-1, :-1]].min()) > 0.05

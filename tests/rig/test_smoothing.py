@@ -1,0 +1,56 @@
+"""Windows join without a jerk, tremor goes, lips and lids are left alone."""
+
+from __future__ import annotations
+
+import torch
+
+from skyreels_avatar.rig.coefficients import NUM_MOTION
+from skyreels_avatar.rig.smoothing import blend_at_joins, complete_blinks, smooth
+
+
+def test_slow_movements_go_on_from_what_is_known_and_lips_are_left_alone() -> None:
+    motion = 0.1 * torch.randn(1, 49, NUM_MOTION, generator=torch.Generator().manual_seed(2))
+    joined = blend_at_joins(motion, 9)
+    torch.testing.assert_close(joined[:, :9], motion[:, :9])
+    torch.testing.assert_close(joined[:, 33:], motion[:, 33:])
+    torch.testing.assert_close(joined[..., :10], motion[..., :10])
+    heading = 2 * motion[:, 8, 10:] - motion[:, 7, 10:]
+    torch.testing.assert_close(joined[:, 9, 10:], heading)
+    alone = blend_at_joins(motion, 1)
+    torch.testing.assert_close(alone[:, 1, 10:], motion[:, 0, 10:])
+
+
+def test_slow_movements_run_into_what_is_known_at_the_end() -> None:
+    motion = 0.1 * torch.randn(1, 65, NUM_MOTION, generator=torch.Generator().manual_seed(2))
+    joined = blend_at_joins(motion, 9, 4)
+    torch.testing.assert_close(joined[:, 61:], motion[:, 61:])
+    torch.testing.assert_close(joined[:, 60, 10:], 2 * motion[:, 61, 10:] - motion[:, 62, 10:])
+    torch.testing.assert_close(joined[:, 9, 10:], 2 * motion[:, 8, 10:] - motion[:, 7, 10:])
+    torch.testing.assert_close(joined[..., :10], motion[..., :10])
+    torch.testing.assert_close(joined[:, 34:36], motion[:, 34:36])
+
+
+def test_tremor_is_taken_out_and_nods_stay() -> None:
+    generator = torch.Generator().manual_seed(2)
+    time_s = torch.arange(49) / 25
+    nod = 0.1 * torch.sin(2 * torch.pi * 2 * time_s)[None, :, None].expand(1, -1, NUM_MOTION)
+    noise = 0.01 * torch.randn(1, 49, NUM_MOTION, generator=generator)
+    steady = smooth(nod + noise, 9)
+    torch.testing.assert_close(steady[:, :9], (nod + noise)[:, :9])
+    torch.testing.assert_close(steady[..., :12], (nod + noise)[..., :12])
+    left = (steady - nod)[:, 9:, 12:].diff(dim=1).diff(dim=1)
+    was = noise[:, 9:, 12:].diff(dim=1).diff(dim=1)
+    assert left.std() < 0.35 * was.std()
+    assert steady[:, 9:, 12:].amax() > 0.09
+
+
+def test_a_sampled_blink_shuts_the_eyes_and_nothing_else_changes() -> None:
+    motion = torch.zeros(4, NUM_MOTION)
+    motion[:, 8:10] = torch.tensor([0.0, 0.3, 0.8, 1.0])[:, None]
+    motion[:, 0] = 0.05
+    shut = complete_blinks(motion)
+    torch.testing.assert_close(shut[:, 8], shut[:, 9])
+    assert shut[0, 8] == 0 and shut[2, 8] == 1 and shut[3, 8] == 1
+    assert 0.2 < float(shut[1, 8]) < 0.4
+    others = [i for i in range(NUM_MOTION) if i not in (8, 9)]
+    torch.testing.assert_close(shut[:, others], motion[:, others])
