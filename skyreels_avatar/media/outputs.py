@@ -13,6 +13,10 @@ from skyreels_avatar.errors import MediaError
 _LONGEST_PATH = 1000  # a text that is said may be longer, and is no path
 
 
+OUTPUTS = ("output", "subtitles", "save_motion")
+"""Names under which requests hold the files that they write."""
+
+
 def check_outputs(outputs: Mapping[str, Path | None], read: Any) -> None:
     """Refuse outputs that would replace a file that is read, another output or a device.
 
@@ -62,7 +66,14 @@ def files_in(value: Any) -> Iterable[Path]:
     """
     if is_dataclass(value):
         for field in fields(value):
-            if field.name not in ("output", "subtitles", "prompt", "negative_prompt", "text"):
+            if field.name not in (
+                "output",
+                "subtitles",
+                "save_motion",
+                "prompt",
+                "negative_prompt",
+                "text",
+            ):
                 yield from files_in(getattr(value, field.name))
     elif isinstance(value, (list, tuple)):
         for item in value:

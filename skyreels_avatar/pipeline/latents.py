@@ -10,9 +10,10 @@ from skyreels_avatar.loading.components import Components
 from skyreels_avatar.pipeline.conditions import Conditions
 from skyreels_avatar.pipeline.denoise import Sampling, denoise
 from skyreels_avatar.pipeline.encode import OpenShot, build_references
+from skyreels_avatar.pipeline.motion import read_motion
 from skyreels_avatar.pipeline.noise import segment_generator
 from skyreels_avatar.pipeline.persons import PersonMasks, person_mattes
-from skyreels_avatar.pipeline.store import WindowStore
+from skyreels_avatar.pipeline.store import LatentStore
 from skyreels_avatar.planning.segments import Segment, ShotPlan
 from skyreels_avatar.progress import Reporter
 from skyreels_avatar.references.picture import ShotReference
@@ -57,6 +58,7 @@ class EncodedShot:
         if opened.beside and not isinstance(components.vae, FaceRig):
             mattes = person_mattes(opened.portrait.pixels, opened.faces)
             self.persons = PersonMasks(mattes, opened.faces, self.reference)
+        self.motion = None if shot.motion is None else read_motion(shot.motion, opened.plan)
         self.space = open_space(components.vae, opened.plan, references, self.seed)
 
     def conditions(self, segment: Segment, made: Mapping[int, torch.Tensor]) -> Conditions:
@@ -99,7 +101,7 @@ class LatentMaker:
         components: Components,
         shot: EncodedShot,
         reporter: Reporter,
-        work: WindowStore | None = None,
+        work: LatentStore | None = None,
         on_step: Callable[[int], None] | None = None,
     ):
         self._components, self._shot, self._reporter = components, shot, reporter
@@ -108,6 +110,8 @@ class LatentMaker:
 
     def of(self, segment: Segment) -> torch.Tensor:
         """Return the settled latents (1, C, T, h, w) of a window: a pure function of the shot."""
+        if self._shot.motion is not None:
+            return self._shot.space.latents_of(self._shot.motion, segment)
         waiting = [segment]  # a chain of windows may be longer than Python's stack
         while waiting:
             window = waiting[-1]

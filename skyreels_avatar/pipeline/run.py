@@ -15,8 +15,9 @@ from skyreels_avatar.media.video import VideoWriter
 from skyreels_avatar.parallel import one_ahead, one_core_per_thread
 from skyreels_avatar.pipeline.encode import OpenShot
 from skyreels_avatar.pipeline.latents import EncodedShot, LatentMaker
+from skyreels_avatar.pipeline.motion import write_motion
 from skyreels_avatar.pipeline.stitch import stitch, write_piece
-from skyreels_avatar.pipeline.store import WindowStore
+from skyreels_avatar.pipeline.store import LatentsInMemory, LatentStore, WindowStore
 from skyreels_avatar.planning.segments import Segment
 from skyreels_avatar.progress import Reporter
 from skyreels_avatar.references.picture import ShotReference
@@ -49,9 +50,12 @@ class AvatarPipeline:
         shot = self.encode(request, opened, reporter)
         reporter.start_pace(opened.plan.num_frames)
         with one_core_per_thread():
-            windows = self._windows(shot, opened.plan.shown, reporter)
+            kept = None if request.save_motion is None else LatentsInMemory()
+            windows = self._windows(shot, opened.plan.shown, reporter, kept)
             chunks = (pixels for _, made in windows for pixels in made)
             stitch(chunks, writer, opened.plan, reporter)
+        if request.save_motion is not None:
+            self.save_motion(request.save_motion, shot, kept, reporter)
         return shot.reference
 
     @torch.no_grad()
@@ -106,12 +110,21 @@ class AvatarPipeline:
             for segment in segments:
                 maker.of(segment)
 
+    @torch.no_grad()
+    def save_motion(
+        self, path: Path, shot: EncodedShot, store: LatentStore, reporter: Reporter
+    ) -> None:
+        """Write the performance of a shot into a motion file, from latents that are kept."""
+        maker, plan = LatentMaker(self.components, shot, reporter, store), shot.plan
+        motion = (shot.space.motion(maker.of(segment), segment) for segment in plan.shown)
+        write_motion(path, motion, plan)
+
     def _windows(
         self,
         shot: EncodedShot,
         segments: Sequence[Segment],
         reporter: Reporter,
-        work: WindowStore | None = None,
+        work: LatentStore | None = None,
     ) -> Iterator[tuple[Segment, Iterator[np.ndarray]]]:
         """Yield each window with its pictures (F, H, W, 3), a few at a time.
 

@@ -27,6 +27,7 @@ from skyreels_avatar.media.image import fit_size
 from skyreels_avatar.media.subtitles import subtitle_path
 from skyreels_avatar.media.video import exact_fps
 from skyreels_avatar.request.camera_move import CameraMove
+from skyreels_avatar.request.motion_track import motion_path
 from skyreels_avatar.request.speaker import Speaker, check_face, checked_speakers
 
 MAX_SEED = 2**63 - 1
@@ -112,6 +113,8 @@ class Shot:
         fade_s: in a film, how long the shot before is blended into this one, half of it on either
             side of where they meet; 0 is a cut.
         speakers: who speaks with which voice, in place of `face`; () = one person with `audio`.
+        motion: a .json or .csv file of ARKit weights that is performed in place of what the
+            networks make of voice and prompt; for a picture with one speaker.
     """
 
     image: str | Path | None = None
@@ -132,12 +135,14 @@ class Shot:
     gate: str = "auto"
     fade_s: float = 0.0
     speakers: Sequence[Speaker] = ()
+    motion: str | Path | None = None
 
     def __post_init__(self) -> None:
         check_fields(self)
         _check_sound(self)
-        for name in ("image", "video", "audio", "vocals"):
+        for name in ("image", "video", "audio", "vocals", "motion"):
             set_path(self, name)
+        _check_motion(self)
         check_word("keep", self.keep, tuple(KEEPS))
         check_word("length", self.length, LENGTHS)
         if (self.image is None) == (self.video is None):
@@ -250,6 +255,7 @@ class GenerationRequest:
         windows: how a long shot is cut: "overlap", each window goes on from the one before, or
             "keyframes", windows between key frames, which can be made side by side.
         memory: of a GPU that may be taken: "auto", "full" or like "24gb"; None = the tier's own.
+        save_motion: a .json or .csv file for the performance, as ARKit weights.
     """
 
     shot: Shot
@@ -262,10 +268,14 @@ class GenerationRequest:
     cuts: Sequence[int] = ()
     windows: str = "overlap"
     memory: str | None = None
+    save_motion: str | Path | None = None
 
     def __post_init__(self) -> None:
         check_fields(self)
         set_path(self, "output")
+        set_path(self, "save_motion")
+        if self.save_motion is not None:
+            motion_path(self.save_motion)
         set_path(self, "subtitles")
         check_word("windows", self.windows, WINDOWS)
         for name, cls in (("shot", Shot), ("sampling", SamplingParams)):
@@ -363,6 +373,18 @@ def _check_sound(shot: Shot) -> None:
         raise InputError("vocals belong to a sound, and a text is said without music; give one")
     if shot.gate not in GATES:
         raise InputError(f"gate must be {' or '.join(GATES)}, got {shot.gate!r}")
+
+
+def _check_motion(shot: Shot) -> None:
+    if shot.motion is None:
+        return
+    motion_path(shot.motion)
+    if shot.image is None or len(shot.speakers) > 1:
+        raise InputError(
+            "a motion file is performed by one person in a picture; leave it out for a video and "
+            "for several speakers",
+            parameter="motion",
+        )
 
 
 def _from_dict(cls: type, values: object) -> Any:

@@ -134,7 +134,7 @@ def from_arkit(weights: dict[str, np.ndarray]) -> np.ndarray:
         outer = weights.get(f"browOuterUp{shape}", zero)
         values[brow] = _unit(brow) * (outer + weights.get("browInnerUp", zero)) / 2
     lips = mean(("mouthLowerDownLeft", "mouthLowerDownRight")) - weights.get("mouthClose", zero)
-    values["lip_gap"] = _unit("lip_gap") * np.maximum(weights.get("jawOpen", zero) + lips, 0)
+    values["lip_gap"] = _unit("lip_gap") * (weights.get("jawOpen", zero) + lips)
     for channel, name in POSE_CHANNELS.items():
         values[name] = weights.get(channel, zero)
     return np.stack([values[name] for name in MOTION_NAMES], axis=1)

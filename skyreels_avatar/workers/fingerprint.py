@@ -56,7 +56,7 @@ def fingerprint_of(request: GenerationRequest, components: Components) -> Finger
     asked = {
         field.name: _plain(getattr(request, field.name))
         for field in fields(request)
-        if field.name not in ("output", "subtitles", "tier")
+        if field.name not in ("output", "subtitles", "save_motion", "tier")
     }
     tier = asdict(components.tier)
     del tier["name"]
