@@ -104,6 +104,12 @@ def open_picture(
             f"tier {tier.name} makes overlapping windows only, got windows "
             f"{request.windows!r}; leave that out"
         )
+    if (shot.motion or request.save_motion) and not space.moves_reference:
+        raise InputError(
+            f"tier {tier.name} draws whole frames and has no coefficients of a face; motion files "
+            "are for a tier with a face rig, as the default one is",
+            parameter="motion" if shot.motion else "save_motion",
+        )
     if len(shot.speakers) > 1 and num_parts(components.transformer) > 1:
         # Each device would have to know what all tokens attend to.
         raise InputError(

@@ -82,7 +82,7 @@ def fingerprint_of(
     asked = {
         field.name: _plain(getattr(request, field.name), contents)
         for field in fields(request)
-        if field.name not in ("output", "subtitles", "tier")
+        if field.name not in ("output", "subtitles", "save_motion", "tier")
     }
     if request.shot.text is not None:
         # Which voice speaks a language depends on what is installed.
