@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 from skyreels_avatar.errors import InputError
 
 if TYPE_CHECKING:
-    from skyreels_avatar.film.preview import FilmPlan
+    from skyreels_avatar.film.film_plan import FilmPlan
     from skyreels_avatar.pipeline.preview import ShotEstimate
     from skyreels_avatar.request.camera_spec import CameraLike
     from skyreels_avatar.request.generation_request import GenerationRequest
@@ -140,7 +140,7 @@ def _plan_given(
     steps: int | None,
     workers: int | None,
 ) -> ShotEstimate | FilmPlan:
-    from skyreels_avatar.film.preview import plan_script
+    from skyreels_avatar.film.film_plan import plan_script
     from skyreels_avatar.film.read import read_script
     from skyreels_avatar.pipeline.preview import estimate
     from skyreels_avatar.request.generation_request import GenerationRequest

@@ -123,7 +123,8 @@ def plan_film(
     film: Path, tier: str, seed: int, steps: int | None, as_json: bool, animatic: Path | None
 ) -> None:
     """Print what a film would take; with `animatic`, write its stills through its cameras."""
-    from skyreels_avatar.film.preview import check_outputs, plan_script, write_animatic
+    from skyreels_avatar.film.animatic import check_outputs, write_animatic
+    from skyreels_avatar.film.film_plan import plan_script
     from skyreels_avatar.film.read import read_script
 
     if animatic is not None:

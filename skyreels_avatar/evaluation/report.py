@@ -20,7 +20,8 @@ from skyreels_avatar.evaluation.sync import (
     correlate,
     loudness_db,
 )
-from skyreels_avatar.faces.analyzer import Face, FaceAnalyzer, FaceTrack
+from skyreels_avatar.faces.analyzer import FaceAnalyzer
+from skyreels_avatar.faces.face import Face, FaceTrack
 from skyreels_avatar.faces.identity import Person, embed_face
 from skyreels_avatar.faces.opening import face_heights, mouth_opening
 from skyreels_avatar.faces.pixel_cosine import aligned_pixels, pixel_cosine

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from functools import partial
 
 import cv2
 import numpy as np
 
 from skyreels_avatar.errors import InputError
+from skyreels_avatar.faces.face import Face, FaceTrack, pack_track, visibility_of
 from skyreels_avatar.faces.identity_check import IdentityCheck
-from skyreels_avatar.faces.networks import NUM_LANDMARKS, Detector, MeshNetwork
+from skyreels_avatar.faces.networks import Detector, MeshNetwork
 from skyreels_avatar.faces.region import (
     CROP_SIZE,
     ROI_SCALE,
@@ -36,63 +36,10 @@ STAY_HOME = 8  # frames for which a lost face is awaited where it was, before lo
 _ITSELF, _BESIDE = 0.25, 1.0  # distances of faces in sides of their regions
 MIN_FACE_PX = 14  # a face whose box is smaller than this carries no usable points
 DETECTION_PX = 384  # long side of what a detector sees (its own input is 128 or 192)
-SIDES = (234, 454)  # edge of the face beside the ears
-MIDLINE = [168, 13]  # bridge of the nose, lips
 # Crops whose points are averaged, as (right, down, scale) around the face's own: the network's
 # error differs from crop to crop, the face does not.
 _LENIENT = ("short", 0.1)  # the detector that looks at what the mesh claims to see
 _NEARBY = ((0.0, 0.0, 1.0), (0.015, 0.01, 1.02), (-0.015, -0.01, 0.98))
-
-
-@dataclass(frozen=True, eq=False)
-class Face:
-    """One face in one picture.
-
-    Attributes:
-        box: x, y, width, height of the mesh in pixels; may reach beyond the picture.
-        landmarks: (478, 3) mesh points in pixels, x right, y down, z in the same scale with
-            nearer = smaller and 0 near the middle of the head.
-        confidence: 0..1, the lower of the scores of mesh and detector; above 0.72 is sure, and 0
-            is a face that was only placed in a box.
-        visibility: 0..1, how much of the mouth and face is inside the picture and turned to the
-            camera: 1 up to a three-quarter view, below 0.3 in profile.
-    """
-
-    box: Box
-    landmarks: np.ndarray
-    confidence: float
-    visibility: float
-
-
-@dataclass(frozen=True, eq=False)
-class FaceTrack:
-    """One face through F frames; points are raw: each depends on the pixels of its frame alone.
-
-    Attributes:
-        landmarks: (F, 478, 3) float32 as in `Face`; frames without the face repeat a neighbor.
-        boxes: (F, 4) float32 x, y, width, height.
-        found: (F,) bool, False where the face was not seen.
-        confidence: (F,) float32, score of the mesh network, 0 where not found.
-    """
-
-    landmarks: np.ndarray
-    boxes: np.ndarray
-    found: np.ndarray
-    confidence: np.ndarray
-
-
-def visibility_of(landmarks: np.ndarray, height: int, width: int) -> float:
-    """Return 0..1: the share of the points inside the picture times how frontal the face is.
-
-    Frontal is measured where the bridge of the nose and the lips lie between the sides of the
-    face: in the middle when it looks at the camera, beyond the far side in profile.
-    """
-    right, left = landmarks[SIDES[0], :2], landmarks[SIDES[1], :2]
-    across = left - right
-    along = (landmarks[MIDLINE, :2] - right) @ across / max(float(across @ across), 1e-6)
-    frontal = float(np.minimum(along, 1 - along).mean()) * 2  # 1 frontal, below 0 in profile
-    inside = (landmarks[:, :2] >= 0).all(1) & (landmarks[:, :2] < (width, height)).all(1)
-    return float(np.clip((frontal + 0.6) / 1.2, 0.0, 1.0) * inside.mean())
 
 
 class FaceAnalyzer:
@@ -382,17 +329,3 @@ def _jumped(before: Region, after: Region) -> bool:
     """Return whether a face moved or changed its size more than faces do from frame to frame."""
     growth = after.side / max(before.side, 1e-6)
     return before.distance(after) > 0.25 * before.side or not 0.75 < growth < 1.33
-
-
-def pack_track(points: list, scores: list[float]) -> FaceTrack:
-    """Pack what `follow` yields; frames without a face take the nearest earlier (else next)."""
-    found = np.array([landmarks is not None for landmarks in points], bool)
-    if not found.any():
-        landmarks = np.zeros((len(points), NUM_LANDMARKS, 3), np.float32)
-    else:
-        seen = np.flatnonzero(found)
-        source = seen[np.maximum(np.searchsorted(seen, np.arange(len(points)), "right") - 1, 0)]
-        landmarks = np.stack([points[index] for index in source])
-    low, high = landmarks[..., :2].min(1), landmarks[..., :2].max(1)
-    boxes = np.concatenate([low, high - low], 1).astype(np.float32)
-    return FaceTrack(landmarks, boxes, found, np.array(scores, np.float32))

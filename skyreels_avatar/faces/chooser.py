@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from skyreels_avatar.errors import FaceError
-from skyreels_avatar.faces.analyzer import Face, FaceAnalyzer
+from skyreels_avatar.faces.analyzer import FaceAnalyzer
+from skyreels_avatar.faces.face import Face
 from skyreels_avatar.faces.identity import (
     SAME,
     Person,

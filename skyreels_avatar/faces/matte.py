@@ -7,7 +7,7 @@ from functools import cache
 import cv2
 import numpy as np
 
-from skyreels_avatar.faces.analyzer import Face
+from skyreels_avatar.faces.face import Face
 from skyreels_avatar.faces.networks import Segmenter
 
 WORK_PX = 640  # long side at which masks are refined

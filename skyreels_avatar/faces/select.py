@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 
 from skyreels_avatar.errors import FaceError
-from skyreels_avatar.faces.analyzer import Face, FaceAnalyzer
+from skyreels_avatar.faces.analyzer import FaceAnalyzer
+from skyreels_avatar.faces.face import Face
 from skyreels_avatar.faces.identity import SAME, Person, describe_distance, embed_face
 from skyreels_avatar.faces.region import Box, overlap
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from skyreels_avatar.faces.analyzer import Face
+from skyreels_avatar.faces.face import Face
 from skyreels_avatar.faces.opening import face_heights, mouth_opening
 
 MIN_FACE_PX = 60  # of height; the lips of smaller faces are a few pixels

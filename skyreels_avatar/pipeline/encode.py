@@ -23,8 +23,9 @@ from skyreels_avatar.camera import (
     plan_path,
 )
 from skyreels_avatar.errors import FaceError, InputError
-from skyreels_avatar.faces.analyzer import Face, FaceAnalyzer
-from skyreels_avatar.faces.occluder import find_occluder
+from skyreels_avatar.faces.analyzer import FaceAnalyzer
+from skyreels_avatar.faces.face import Face
+from skyreels_avatar.faces.occluder_mask import find_occluder
 from skyreels_avatar.faces.region import union
 from skyreels_avatar.faces.select import find_faces
 from skyreels_avatar.faces.start import face_analyzer

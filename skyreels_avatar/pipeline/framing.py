@@ -10,7 +10,7 @@ from PIL import Image
 
 from skyreels_avatar.camera import CameraMove, find_inside
 from skyreels_avatar.errors import InputError
-from skyreels_avatar.faces.analyzer import Face
+from skyreels_avatar.faces.face import Face
 from skyreels_avatar.faces.region import union
 from skyreels_avatar.media.image import MIN_SIDE_PX, Portrait
 from skyreels_avatar.request.camera_spec import Camera

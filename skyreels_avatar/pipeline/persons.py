@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from skyreels_avatar.errors import InputError
-from skyreels_avatar.faces.analyzer import Face
+from skyreels_avatar.faces.face import Face
 from skyreels_avatar.faces.matte import person_mask
 from skyreels_avatar.loading.components import Components
 from skyreels_avatar.media.audio import AudioTrack

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from skyreels_avatar.errors import InputError
-from skyreels_avatar.faces.analyzer import Face, FaceAnalyzer
+from skyreels_avatar.faces.analyzer import FaceAnalyzer
+from skyreels_avatar.faces.face import Face
 from skyreels_avatar.faces.select import LOW_VISIBILITY
 from skyreels_avatar.faces.suitability import FaceIssue, examine_face
 from skyreels_avatar.loading.tiers import Tier, load_tier

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from skyreels_avatar.errors import InputError
-from skyreels_avatar.faces.analyzer import Face, visibility_of
 from skyreels_avatar.faces.chooser import FaceChooser
+from skyreels_avatar.faces.face import Face, visibility_of
 from skyreels_avatar.faces.region import box_of
 from skyreels_avatar.faces.scenes import Scene, track_scenes
 from skyreels_avatar.faces.select import is_photo

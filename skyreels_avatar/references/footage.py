@@ -10,7 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from skyreels_avatar.faces.occluder import picture_from_crop, uncrop_mask, without
+from skyreels_avatar.faces.face_crop import picture_from_crop, uncrop_mask
+from skyreels_avatar.faces.inpainting import inpaint_crops
 from skyreels_avatar.faces.scenes import Scene
 from skyreels_avatar.media.video import VideoReader
 from skyreels_avatar.references.picture import frames_per_chunk, pieces, talking_box
@@ -138,7 +139,7 @@ class FootageReference:
 
     def behind(self, pixels: np.ndarray, front: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
         """Return crops (F, h, w, 3) without what is before faces: see `ShotReference.behind`."""
-        return without(pixels, front, landmarks)
+        return inpaint_crops(pixels, front, landmarks)
 
     def detail(self, start: int, stop: int, left: int, top: int) -> None:
         """Return None: there is nothing finer than the frames."""

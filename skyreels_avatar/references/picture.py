@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as functional
 
 from skyreels_avatar.camera import ReferenceVideo
-from skyreels_avatar.faces.occluder import inpaint, occluded_area, without
+from skyreels_avatar.faces.inpainting import inpaint, inpaint_crops, occluded_area
 from skyreels_avatar.references.lighting import FrameLight, PictureLight
 from skyreels_avatar.rig.apparent_motion import apparent_motion
 from skyreels_avatar.rig.mouth import MouthLook, make_look
@@ -202,7 +202,7 @@ class ShotReference:
             front: (F, h, w) of `front`.
             landmarks: (F, 478, 3) pixels.
         """
-        return pixels if self._detail is not None else without(pixels, front, landmarks)
+        return pixels if self._detail is not None else inpaint_crops(pixels, front, landmarks)
 
     def detail(self, start: int, stop: int, left: int, top: int) -> PictureDetail | None:
         """Return the finer picture for a crop of some frames that begins at (left, top)."""
