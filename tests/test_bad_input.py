@@ -12,7 +12,8 @@ import pytest
 import soundfile
 from PIL import Image
 
-from skyreels_avatar.cli import app as cli
+from skyreels_avatar import cli
+from skyreels_avatar.cli.generate import generate_command
 
 
 @pytest.fixture
@@ -141,7 +142,7 @@ def _with_fresh_weights(monkeypatch) -> None:
         sizes = tier.sizes.get(Path(path).stem, {})
         return cls(**sizes)
 
-    default = inspect.signature(cli.generate_command).parameters["tier"].default
+    default = inspect.signature(generate_command).parameters["tier"].default
     tier = components.load_tier(default)
     if not all(Path(getattr(tier.weights, part)).is_file() for part in components.part_classes()):
         monkeypatch.setattr(load, "load_module", build)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skyreels_avatar.errors import CheckpointError, InputError
+from skyreels_avatar.folders import models_folder
 from skyreels_avatar.loading.memory import (
     POLICIES,
     MemoryPolicy,
@@ -18,7 +19,8 @@ from skyreels_avatar.loading.memory import (
     memory_policy,
     parse_memory,
 )
-from skyreels_avatar.loading.tiers import Tier, load_tier, models_folder
+from skyreels_avatar.loading.model_hub import check_models
+from skyreels_avatar.loading.tiers import Tier, load_tier
 
 if TYPE_CHECKING:
     import torch
@@ -103,6 +105,7 @@ def _policy_for(
     from skyreels_avatar.models.context_parallel import agreed, join
 
     tier = load_tier(tier_name)
+    check_models(tier)
     place = _torch_device(device or tier.device)
     asked = parse_memory(memory or tier.memory)
     if place.type != "cuda" or not tier.buckets:  # networks that move pictures are small

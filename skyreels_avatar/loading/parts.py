@@ -12,4 +12,6 @@ def network_of(part: str, weights: object) -> str:
 
     if not is_ours(weights):
         return "AutoencoderKLWan"
-    return read_header(weights)[0] if Path(weights).is_file() else part_classes()[part].__name__
+    cls = part_classes()[part]
+    name = read_header(weights)[0] if Path(weights).is_file() else cls.__name__
+    return cls.__name__ if name in getattr(cls, "former_names", ()) else name

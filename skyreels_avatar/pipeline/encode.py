@@ -30,11 +30,12 @@ from skyreels_avatar.faces.region import union
 from skyreels_avatar.faces.select import find_faces
 from skyreels_avatar.faces.start import face_analyzer
 from skyreels_avatar.faces.suitability import examine_face
+from skyreels_avatar.folders import models_folder
 from skyreels_avatar.loading.components import Components
-from skyreels_avatar.loading.tiers import Tier, load_tier, models_folder
+from skyreels_avatar.loading.tiers import Tier, load_tier
 from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.image import Portrait, fit_size
-from skyreels_avatar.media.speech import SpokenText
+from skyreels_avatar.media.spoken_text import SpokenText
 from skyreels_avatar.models.context_parallel import check_shares
 from skyreels_avatar.models.depth import estimate_depth
 from skyreels_avatar.models.light_encoder import ShotLight

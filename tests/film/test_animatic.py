@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import skyreels_avatar as sa
-from skyreels_avatar.cli import app as cli
+from skyreels_avatar import cli
 from skyreels_avatar.errors import Cancelled
 from skyreels_avatar.film import animatic
 from skyreels_avatar.film.animatic import write_animatic

@@ -7,7 +7,7 @@ import json
 import pytest
 
 import skyreels_avatar as sa
-from skyreels_avatar.cli import app as cli
+from skyreels_avatar import cli
 from skyreels_avatar.errors import ScriptError
 from skyreels_avatar.film.film_plan import describe_camera, plan_script
 from skyreels_avatar.request.camera_spec import parse_camera

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 import skyreels_avatar as sa
-from skyreels_avatar import __version__
-from skyreels_avatar.cli import app as cli
+from skyreels_avatar import __version__, cli
 from skyreels_avatar.errors import MissingExtraError
 from skyreels_avatar.media.pieces import join_pieces
 from skyreels_avatar.media.video import VideoWriter

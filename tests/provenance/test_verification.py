@@ -7,7 +7,7 @@ import json
 import pytest
 
 import skyreels_avatar as sa
-from skyreels_avatar.cli import app as cli
+from skyreels_avatar import cli
 from skyreels_avatar.errors import MediaError
 from skyreels_avatar.provenance.signing_key import SELF_SIGNED
 from tests.provenance.conftest import written
