@@ -14,6 +14,7 @@ from skyreels_avatar.faces.analyzer import FaceAnalyzer
 from skyreels_avatar.faces.face import Face
 from skyreels_avatar.faces.identity import SAME, Person, describe_distance, embed_face
 from skyreels_avatar.faces.region import Box, overlap
+from skyreels_avatar.media.image_decoding import PHOTO_SUFFIXES
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +24,6 @@ SELECTORS = (
     "'auto' (the largest face that looks at the camera), a number counted from 0 (largest first), "
     "x,y or x,y,width,height in pixels from the top left corner, or the file of a photo"
 )
-PHOTOS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 
 
 def choose_face(
@@ -180,7 +180,7 @@ def _like_photo(
 
 def is_photo(selector: str) -> bool:
     """Return whether a selector is the file of a photo."""
-    return selector.strip().lower().endswith(PHOTOS)
+    return selector.strip().lower().endswith(PHOTO_SUFFIXES)
 
 
 def person_in_photo(name: str, analyzer: FaceAnalyzer) -> Person:

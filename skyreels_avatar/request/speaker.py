@@ -9,8 +9,8 @@ from pathlib import Path
 
 from skyreels_avatar.checks import check_fields, set_path, short_repr
 from skyreels_avatar.errors import InputError
+from skyreels_avatar.media.image_decoding import PHOTO_SUFFIXES
 
-_PHOTOS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 _NUMBER = r"-?\d+(?:\.\d+)?"
 
 
@@ -63,7 +63,7 @@ def check_face(face: str) -> None:
     text = face.strip()
     if text == "auto" or re.fullmatch(r"\d{1,3}", text):
         return
-    if text.lower().endswith(_PHOTOS) or re.fullmatch(rf"{_NUMBER}\s*,\s*{_NUMBER}", text):
+    if text.lower().endswith(PHOTO_SUFFIXES) or re.fullmatch(rf"{_NUMBER}\s*,\s*{_NUMBER}", text):
         return
     if re.fullmatch(rf"{_NUMBER}(\s*,\s*{_NUMBER}){{3}}", text):
         width, height = (float(part) for part in text.split(",")[2:])
