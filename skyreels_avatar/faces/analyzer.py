@@ -1,4 +1,4 @@
-"""Find faces in pictures and follow one through a video, as 478 mesh points each."""
+"""Find faces in pictures and track one through a video, as 478 mesh points each."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ from skyreels_avatar.faces.template import synthetic_landmarks
 
 MIN_PRESENCE = 0.5  # below this score of the mesh network a crop shows no face
 MIN_DETECTION = 0.5
-# A second look decides: the detector on the upright crop of the mesh gives 0.76 and more on the
-# faces of 54 photos, paintings, cartoons, statues and profiles, and 0.1 to 0.68 on wheels, foliage
-# and folds of cloth in which the mesh network is sure to see one.
-SURE, DOUBTFUL = 0.72, 0.5
-STILL_THERE = 0.3  # the same score, for a face that was there in the frame before
-CHECK_EVERY = 12  # frames between second looks at a tracked face
-STAY_HOME = 8  # frames for which a lost face is awaited where it was, before looking elsewhere
-_ITSELF, _BESIDE = 0.25, 1.0  # distances of faces in sides of their regions
+# The detector verifies what the mesh network finds: on the upright crop it gives 0.76 and more for
+# the faces of 54 photos, paintings, cartoons, statues and profiles, and 0.1 to 0.68 for wheels, foliage
+# and folds of cloth that the mesh network takes for faces.
+SURE, POSSIBLE = 0.72, 0.5
+MIN_TRACKED = 0.3  # the same score, for a face that was tracked in the frame before
+VERIFY_EVERY = 12  # frames between verifications of a tracked face
+SEARCH_NEAR_FRAMES = 8  # frames for which a lost face is searched where it was, before elsewhere
+_SAME_PLACE, _NEAR = 0.25, 1.0  # distances of faces in sides of their regions
 MIN_FACE_PX = 14  # a face whose box is smaller than this carries no usable points
 DETECTION_PX = 384  # long side of what a detector sees (its own input is 128 or 192)
 # Crops whose points are averaged, as (right, down, scale) around the face's own: the network's
 # error differs from crop to crop, the face does not.
-_LENIENT = ("short", 0.1)  # the detector that looks at what the mesh claims to see
+_LENIENT = ("short", 0.1)  # the detector that verifies crops of the mesh
 _NEARBY = ((0.0, 0.0, 1.0), (0.015, 0.01, 1.02), (-0.015, -0.01, 0.98))
 
 
 class FaceAnalyzer:
-    """Finds faces and their mesh points; the networks are loaded at the first use.
+    """Detects and tracks faces; the networks are loaded at the first use.
 
     Several threads may use one analyzer at once.
     """
@@ -54,7 +54,7 @@ class FaceAnalyzer:
         self._detectors: dict[tuple[str, float], Detector] = {}
 
     def start(self) -> None:
-        """Load the networks now instead of at the first use."""
+        """Load the networks now."""
         self._mesh = self._mesh or MeshNetwork()
         for reach, min_score in (("full", MIN_DETECTION), ("short", MIN_DETECTION), _LENIENT):
             self._detector(reach, min_score)
@@ -66,13 +66,13 @@ class FaceAnalyzer:
             pixels: (H, W, 3) uint8 sRGB.
         """
         faces = self._meshes(pixels, self._candidates(pixels))
-        for picture in self._variants(pixels):  # small, blurred, noisy or turned faces
+        for picture in self._variants(pixels):  # small, blurred, noisy or rotated faces
             if not faces:
                 faces = self._meshes(picture, self._hard_candidates(picture))
         return sorted(faces, key=lambda face: -face.box[2] * face.box[3])[: self.max_faces]
 
     def find_in_box(self, pixels: np.ndarray, box: Box) -> Face:
-        """Return the face in a box that the user drew, at worst an average face placed in it.
+        """Return the face in a box drawn by the user; if none is recognized, an average face in it.
 
         Args:
             pixels: (H, W, 3) uint8 sRGB.
@@ -99,13 +99,13 @@ class FaceAnalyzer:
     def track(
         self, frames: Iterable[np.ndarray], face: Face | None = None, num_crops: int = 1
     ) -> FaceTrack:
-        """Follow one face through frames and return its raw points, never smoothed over time.
+        """Track one face through frames and return its raw points, not smoothed over time.
 
         Args:
             frames: each (H, W, 3) uint8 sRGB, all of one size.
             face: where the face is in the first frame; default the largest.
             num_crops: 1 to 3 crops of the same frame whose points are averaged. 3 cost twice
-                as much and shake 14 to 45 % less (second differences, six clips); evaluation
+                as much and jitter 14 to 45 % less (second differences, six clips); evaluation
                 uses 1, by which its figures were defined.
         """
         points, scores = [], []
@@ -126,7 +126,7 @@ class FaceAnalyzer:
         Arguments as in `track`.
 
         Args:
-            check: knows the person; None follows whoever is there.
+            check: identity of the person; None follows any face.
         """
         if not 1 <= num_crops <= len(_NEARBY):
             raise InputError(f"num_crops must be between 1 and {len(_NEARBY)}, got {num_crops}")
@@ -137,10 +137,10 @@ class FaceAnalyzer:
             if region is not None:
                 landmarks, score = self._average(pixels, region, num_crops)
                 jumped = _jumped(region, Region.of_landmarks(landmarks))
-                if score >= MIN_PRESENCE and (jumped or unchecked >= CHECK_EVERY):
-                    # The mesh network stays sure on cloth and foliage: ask the detector.
-                    looked = self._second_look(pixels, Region.of_landmarks(landmarks))
-                    score, unchecked = (score if looked >= STILL_THERE else 0.0), 0
+                if score >= MIN_PRESENCE and (jumped or unchecked >= VERIFY_EVERY):
+                    # The mesh network stays confident on cloth and foliage; the detector does not.
+                    verified = self._verify(pixels, Region.of_landmarks(landmarks))
+                    score, unchecked = (score if verified >= MIN_TRACKED else 0.0), 0
                 if check is not None and score >= MIN_PRESENCE:
                     if check.counts(index):
                         check.count(index, self._crowded(pixels, landmarks))
@@ -161,10 +161,10 @@ class FaceAnalyzer:
             yield landmarks, score
 
     def _crowded(self, pixels: np.ndarray, landmarks: np.ndarray) -> bool:
-        """Return whether another face is beside a tracked one."""
+        """Return whether another face is near a tracked one."""
         own = Region.of_landmarks(landmarks)
         away = [own.distance(other) / own.side for other in self._detected(pixels, ("full",))]
-        return any(_ITSELF < one < _BESIDE for one in away)
+        return any(_SAME_PLACE < one < _NEAR for one in away)
 
     def _recover(
         self,
@@ -173,17 +173,17 @@ class FaceAnalyzer:
         lost: int,
         accepts: Callable[[np.ndarray, np.ndarray], bool] | None = None,
     ) -> tuple[np.ndarray | None, float]:
-        """Look for the face near where it was; after some lost frames, anywhere.
+        """Search for the face near its last place; after some lost frames, everywhere.
 
         Args:
-            accepts: says of the picture and the points of a face whether it is the person's, who
-                may then be anywhere at once.
+            accepts: whether a face, by picture and points, is the person's; the search is then
+                everywhere at once.
         """
         near = [] if home is None else [home]
         seen = self._detected(pixels)
         if home is not None:
             near += [region for region in seen if home.distance(region) < home.side]
-        patient = home is not None and lost < STAY_HOME
+        patient = home is not None and lost < SEARCH_NEAR_FRAMES
         if accepts is not None or not patient:
             near += sorted(seen, key=lambda region: -region.side)
         refused: list[Box] = []
@@ -194,12 +194,12 @@ class FaceAnalyzer:
             if face is None:
                 continue
             same = home is not None and not _jumped(home, Region.of_landmarks(face.landmarks))
-            if face.confidence < (DOUBTFUL if same else SURE):
+            if face.confidence < (POSSIBLE if same else SURE):
                 continue
             if accepts is None or accepts(pixels, face.landmarks):
                 return face.landmarks, face.confidence
             refused.append(face.box)
-        if not patient and lost % CHECK_EVERY == 0:
+        if not patient and lost % VERIFY_EVERY == 0:
             # Small faces need the tiles, which take longer.
             faces = self._meshes(pixels, self._candidates(pixels))
             for face in sorted(faces, key=lambda face: -face.box[2] * face.box[3]):
@@ -255,7 +255,7 @@ class FaceAnalyzer:
 
     @staticmethod
     def _variants(pixels: np.ndarray) -> Iterator[np.ndarray]:
-        """Yield the picture itself, softened, and with its contrast stretched."""
+        """Yield the picture, a blurred one, and one with stretched contrast."""
         yield pixels
         sigma = max(pixels.shape[:2]) / 400
         soft = cv2.GaussianBlur(pixels, (0, 0), sigma)
@@ -280,34 +280,34 @@ class FaceAnalyzer:
         return self._points(pixels, *(region.shifted(*shift) for shift in _NEARBY[:num_crops]))
 
     def _refine(self, pixels: np.ndarray, region: Region, average: bool = True) -> Face | None:
-        """Run the mesh until its own crop no longer moves, then average a few nearby crops."""
+        """Iterate the mesh until its crop converges, then average a few nearby crops."""
         for _ in range(4):
             landmarks, score = self._points(pixels, region)
             following = Region.of_landmarks(landmarks)
             if score < 0.1 or following.side < ROI_SCALE * MIN_FACE_PX:
                 return None
             moved = np.hypot(following.x - region.x, following.y - region.y) / following.side
-            region, settled = following, moved < 0.005
-            if settled:
+            region, converged = following, moved < 0.005
+            if converged:
                 break
         if average:
             landmarks, score = self._average(pixels, region, len(_NEARBY))
         if score < MIN_PRESENCE:
             return None
         visibility = visibility_of(landmarks, *pixels.shape[:2])
-        confidence = min(score, self._second_look(pixels, region))
+        confidence = min(score, self._verify(pixels, region))
         return Face(box_of(landmarks), landmarks, confidence, visibility)
 
-    def _second_look(self, pixels: np.ndarray, region: Region) -> float:
-        """Return the detector's score for the face that the mesh claims to see in a region."""
+    def _verify(self, pixels: np.ndarray, region: Region) -> float:
+        """Return the detector's score for a face that the mesh found in a region."""
         wider = region.shifted(0.0, 0.0, 1.2)
         side = CROP_SIZE / (1.2 * ROI_SCALE)
-        claimed = ((CROP_SIZE - side) / 2, (CROP_SIZE - side) / 2, side, side)
+        expected = ((CROP_SIZE - side) / 2, (CROP_SIZE - side) / 2, side, side)
         crop = cut(pixels, wider)
         scores = [0.0]
-        for picture in (crop, cv2.GaussianBlur(crop, (0, 0), 2.0)):  # softened: against noise
+        for picture in (crop, cv2.GaussianBlur(crop, (0, 0), 2.0)):  # blurred: against noise
             for box, _, score in self._detector(*_LENIENT)(picture):
-                if overlap(tuple(box), claimed) > 0.5:
+                if overlap(tuple(box), expected) > 0.5:
                     scores.append(score)
         return max(scores)
 
@@ -322,10 +322,10 @@ class FaceAnalyzer:
                 continue
             faces.append(face)
         sure = [face for face in faces if face.confidence >= SURE]
-        return sure or [face for face in faces if face.confidence >= DOUBTFUL]
+        return sure or [face for face in faces if face.confidence >= POSSIBLE]
 
 
 def _jumped(before: Region, after: Region) -> bool:
-    """Return whether a face moved or changed its size more than faces do from frame to frame."""
+    """Return whether a face moved or grew more than is plausible between two frames."""
     growth = after.side / max(before.side, 1e-6)
     return before.distance(after) > 0.25 * before.side or not 0.75 < growth < 1.33
