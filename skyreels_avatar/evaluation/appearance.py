@@ -1,4 +1,4 @@
-"""Is it as sharp as the reference, and of its color."""
+"""Sharpness and color of a face, to compare a video with its reference."""
 
 from __future__ import annotations
 

@@ -27,8 +27,8 @@ from skyreels_avatar.faces.template import synthetic_landmarks
 MIN_PRESENCE = 0.5  # below this score of the mesh network a crop shows no face
 MIN_DETECTION = 0.5
 # The detector verifies what the mesh network finds: on the upright crop it gives 0.76 and more for
-# the faces of 54 photos, paintings, cartoons, statues and profiles, and 0.1 to 0.68 for wheels, foliage
-# and folds of cloth that the mesh network takes for faces.
+# the faces of 54 photos, paintings, cartoons, statues and profiles, and 0.1 to 0.68 for wheels,
+# foliage and folds of cloth that the mesh network takes for faces.
 SURE, POSSIBLE = 0.72, 0.5
 MIN_TRACKED = 0.3  # the same score, for a face that was tracked in the frame before
 VERIFY_EVERY = 12  # frames between verifications of a tracked face

@@ -74,7 +74,7 @@ def _embedder() -> FaceEmbedder:
 
 
 def embed_chip(chip: np.ndarray, mirror: bool = True) -> np.ndarray:
-    """Return the embedding (128,) of a `face_chip`; with `mirror`, the mean with its mirror image."""
+    """Return the embedding (128,) of a `face_chip`; with `mirror`, the mean over both."""
     return _embedder().embed(np.stack([chip, chip[:, ::-1]] if mirror else [chip])).mean(0)
 
 

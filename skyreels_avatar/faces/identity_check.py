@@ -163,7 +163,7 @@ class IdentityCheck:
         return False
 
     def _first_stranger(self) -> int:
-        """Return the frame, after the last agreement, in which the track switched to another person."""
+        """Return the frame after the last agreement in which the track switched persons."""
         low, high = -1, len(self._chips) - 1  # the last is a stranger's
         while high - low > 1:
             middle = (low + high) // 2

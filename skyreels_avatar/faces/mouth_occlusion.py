@@ -14,8 +14,8 @@ PATCH = (24, 32)  # rows, columns
 _BOX = (-0.26, -0.10, 0.26, 0.30)  # left, top, right, bottom from the mouth, of the face height
 _POSE_DEG = 5.0  # standard deviation of the weights over head poses
 _MOST_FRAMES = 300  # that each frame is compared with
-# Ratio to the usual similarity, of the whole patch and of the ring round the mouth: a shout changes the
-# one, a turn the other. Speech stays above 0.7 in one of them; a hand falls below 0.6.
+# Ratio to the usual similarity, of the whole patch and of the ring round the mouth: a shout changes
+# the one, a turn the other. Speech stays above 0.7 in one of them; a hand falls below 0.6.
 _COVERED = 0.68
 _LIPS = (0.0, 0.03, 0.17, 0.13)  # middle and half axes of an ellipse, from the mouth
 
@@ -54,8 +54,8 @@ def crop_lower_face(pixels: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
 def find_covered_mouths(patches: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     """Return (F,) bool: the frames of a scene in which the mouth is covered.
 
-    Every frame is compared with the mean of frames of a similar head pose. What covers the mouth most
-    of the time is not noticed.
+    Every frame is compared with the mean of frames of a similar head pose. What covers the mouth
+    most of the time is not noticed.
 
     Args:
         patches: (F, 24, 32, 3) of `crop_lower_face`.

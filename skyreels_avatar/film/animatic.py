@@ -48,7 +48,7 @@ def write_animatic(
     height, width = _small(script.height, script.width)
     timeline = film.timeline
     start_s, done = time.perf_counter(), 0
-    with exclusive(), VideoWriter(path, height, width, script.fps, film.heard()) as writer:
+    with exclusive(), VideoWriter(path, height, width, script.fps, film.mixdown()) as writer:
         for placed, batch in _film_batches(film, height, width):
             writer.write(batch)
             done += len(batch)

@@ -1,4 +1,4 @@
-"""A script file becomes a `Script`; everything wrong with it is said at once, with lines."""
+"""Read a script file into a `Script`, reporting all problems at once with their lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A script becomes a film: each shot is made once and kept, then all are joined."""
+"""Render a script to a film: each shot is made once and kept, then all are joined."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ MakeWindows = Callable[[Sequence[GenerationRequest], Path, Callable[[Progress], 
 
 @dataclass(frozen=True)
 class FilmResult:
-    """What was made.
+    """The result of `render`.
 
     Attributes:
         path: the film; None when `only` left shots out that no earlier run has made.
@@ -147,7 +147,7 @@ def render(
     if not missing:
         progress.report_join()
         pieces = film_pieces(shots, film.script.fps, work_folder / PIECES)
-        join_pieces(pieces, path, film.heard(), file_tags(jobs[0].request), signing)
+        join_pieces(pieces, path, film.mixdown(), file_tags(jobs[0].request), signing)
     write_manifest(shots, film.script.fps, work_folder / MANIFEST, None if missing else path)
     timeline = film.timeline
     return FilmResult(
@@ -326,7 +326,7 @@ def _check_footage(job: Job, files: FootageFiles) -> None:
 
 @contextmanager
 def _suppress_warnings() -> Iterator[None]:
-    """Leave what is only doubtful about a face to be said when its shot is made."""
+    """Suppress warnings about faces during the check; they are logged when the shot is made."""
     log = logging.getLogger("skyreels_avatar.faces.select")
     level = log.level
     log.setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""An entry of a script file becomes a `Shot`; its problems are noted at their lines."""
+"""Build a `Shot` from an entry of a script file, noting problems at their lines."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class ShotReader:
     def _report_field_errors(
         self, values: Mapping[str, Marked], arguments: Mapping[str, Any]
     ) -> bool:
-        """Report every key whose value no shot could have."""
+        """Report every field whose value is invalid in any shot; return whether there is one."""
         found = False
         for key, value in values.items():
             if key in arguments and key not in _FILE_FIELDS:
@@ -98,7 +98,7 @@ class ShotReader:
         return found
 
     def _speaker(self, marked: Marked) -> object:
-        """Return a speaker as `Shot` takes it, with the path of the voice."""
+        """Return the fields of a speaker, the voice as a path."""
         if not isinstance(marked.value, dict):
             return marked.plain()
         values = marked.plain()
@@ -123,7 +123,7 @@ class ShotReader:
         return 0.0
 
     def _camera(self, marked: Marked) -> object:
-        """Return a camera as `parse_camera` takes it, its problems where they stand."""
+        """Return an argument of `parse_camera`; problems are noted at their lines."""
         items = marked.value if isinstance(marked.value, list) else [marked]
         before = len(self._problems)
         for item in items:
