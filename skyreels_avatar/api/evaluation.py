@@ -12,7 +12,7 @@ from skyreels_avatar.evaluation.camera_accuracy import CameraAccuracy, measure_c
 from skyreels_avatar.faces.analyzer import FaceAnalyzer
 from skyreels_avatar.media.image import Portrait
 from skyreels_avatar.media.video import VideoReader
-from skyreels_avatar.pipeline.preview import picture_reference
+from skyreels_avatar.pipeline.reference_video import picture_reference
 from skyreels_avatar.planning.segments import plan_shot
 from skyreels_avatar.progress import Reporter
 from skyreels_avatar.request.camera_spec import Camera, CameraLike, parse_camera
@@ -59,7 +59,7 @@ def _measure_camera(
         picture = Portrait.load(reference)
     plan = plan_shot(reader.num_frames / reader.fps, reader.fps)
     size = reader.height, reader.width
-    planned = picture_reference(picture, *size, face, camera, plan, Reporter()).video
+    planned = picture_reference(picture, size, face, camera, plan, Reporter()).video
     try:
         return measure_camera(reader, planned.scene, planned.path)
     except ValueError as error:

@@ -48,6 +48,8 @@ def generate(
     on_progress: OnProgress | None = None,
     work: str | Path | None = None,
     windows: str = "overlap",
+    motion: str | Path | None = None,
+    save_motion: str | Path | None = None,
 ) -> GenerationResult:
     """Make a talking video of a portrait, and return where it is and how it was made.
 
@@ -82,6 +84,9 @@ def generate(
             is started again, and its video has the same bytes. The folder stays; remove it when
             the video is not to be made again.
         windows: "overlap" or "keyframes", see `GenerationRequest`.
+        motion: a .json or .csv file of ARKit weights that is performed in place of what the
+            networks make of voice and prompt.
+        save_motion: where the performance is written as such a file.
 
     Raises:
         InputError: something given cannot be used; the message says what to do.
@@ -91,12 +96,12 @@ def generate(
     shot = Shot(
         image, audio=audio, prompt=prompt, camera=camera, start_s=audio_start, end_s=audio_end,
         face=face, negative_prompt=negative_prompt, text=text, voice=voice, vocals=vocals,
-        gate=gate, speakers=speakers,
+        gate=gate, speakers=speakers, motion=motion,
     )  # fmt: skip
     sampling = SamplingParams(steps, guidance_scale, audio_guidance_scale, seed)
     request = GenerationRequest(
         shot, output, tier, size, fps, sampling,
-        subtitles=subtitles, windows=windows, memory=memory,
+        subtitles=subtitles, windows=windows, memory=memory, save_motion=save_motion,
     )  # fmt: skip
     return generate_request(request, on_progress, work_folder=work)
 

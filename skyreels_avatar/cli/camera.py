@@ -26,7 +26,7 @@ def camera_command(
     """Write the reference video: the still picture seen through a camera move."""
     confirm_overwriting([output], overwrite)
     with progress_bar() as on_progress:
-        from skyreels_avatar.pipeline.preview import write_reference
+        from skyreels_avatar.pipeline.reference_video import write_reference
 
         num_frames = write_reference(
             image, move, output, seconds, size=size, fps=fps, face=face, on_progress=on_progress

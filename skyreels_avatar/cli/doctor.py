@@ -15,7 +15,7 @@ from skyreels_avatar.cli.options import DEFAULT_TIER, AsJson, Tier
 
 if TYPE_CHECKING:
     from skyreels_avatar.api.doctor import Finding
-    from skyreels_avatar.pipeline.preview import SeenFace
+    from skyreels_avatar.pipeline.examine import SeenFace
 
 _MACHINE_LACKS, _PICTURE_UNUSABLE = 1, 2  # exit codes
 _COLUMNS, _WORD, _NAME = 80, 8, 11
@@ -60,7 +60,7 @@ def as_text(findings: Iterable[Finding], absent: str) -> Text:
     for finding in findings:
         word, style = ("ok", "green") if finding.ok else (absent, "yellow")
         text.append(f"{word:{_WORD}}", style)
-        lines = textwrap.wrap(finding.detail, _COLUMNS - 1 - len(margin), break_on_hyphens=False)
+        lines = textwrap.wrap(finding.detail, _COLUMNS - len(margin), break_on_hyphens=False)
         text.append(f"{finding.name:{_NAME}}" + f"\n{margin}".join(lines) + "\n")
         if finding.command:
             text.append(f"{'':{_WORD}}{finding.command}\n", "cyan")
@@ -68,7 +68,7 @@ def as_text(findings: Iterable[Finding], absent: str) -> Text:
 
 
 def _examine_picture(image: Path, as_json: bool) -> None:
-    from skyreels_avatar.pipeline.preview import examine_picture
+    from skyreels_avatar.pipeline.examine import examine_picture
 
     faces = examine_picture(image)
     usable = bool(faces) and not any(finding.fatal for finding in faces[0].findings)

@@ -21,7 +21,7 @@ from skyreels_avatar.cli.console import (
 )
 from skyreels_avatar.cli.process import INTERRUPTED, quiet_native_code, stopped_by_signals
 from skyreels_avatar.errors import AvatarError, Cancelled, InputError
-from skyreels_avatar.workers.freed_memory import keep_freed_memory
+from skyreels_avatar.workers.allocator import reuse_freed_memory
 
 DONE, FAILED, WRONG_INPUT = 0, 1, 2
 PROGRAM = "skyreels-avatar"
@@ -30,7 +30,7 @@ PROGRAM = "skyreels-avatar"
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave the process with its exit code."""
     open_standard_streams()
-    keep_freed_memory()
+    reuse_freed_memory()
     gc.set_threshold(500_000)  # importing PyTorch makes half a million objects, which all stay
     code = run(sys.argv[1:] if arguments is None else arguments)
     flush_streams()

@@ -22,10 +22,12 @@ from skyreels_avatar.cli.options import (
     Gate,
     Image,
     Memory,
+    Motion,
     Negative,
     Output,
     Overwrite,
     Prompt,
+    SaveMotion,
     Seed,
     Size,
     Speakers,
@@ -80,6 +82,8 @@ def generate_command(
     engine: Engine = None,
     workers: Workers = None,
     address: Address = None,
+    motion: Motion = None,
+    save_motion: SaveMotion = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
@@ -92,13 +96,14 @@ def generate_command(
         image, audio=audio, prompt=prompt, camera=camera, start_s=audio_start, end_s=audio_end,
         face=face, negative_prompt=negative_prompt, text=text_or_stdin(text), voice=voice,
         vocals=vocals, gate=gate, speakers=parse_speakers(speaker),
+        motion=motion,
     )  # fmt: skip
     sampling = SamplingParams(steps, guidance_scale, audio_guidance_scale, seed)
     request = GenerationRequest(
         shot, output, tier, size, fps, sampling,
-        subtitles=subtitles, windows=windows, memory=memory,
+        subtitles=subtitles, windows=windows, memory=memory, save_motion=save_motion,
     )  # fmt: skip
-    confirm_overwriting([request.output, request.subtitles], overwrite)
+    confirm_overwriting([request.output, request.subtitles, request.save_motion], overwrite)
     with progress_bar() as on_progress, _kept_in(work):
         from skyreels_avatar.api.generation import make_video
 

@@ -124,6 +124,22 @@ Subtitles = Annotated[
         rich_help_panel=VOICE,
     ),
 ]
+Motion = Annotated[
+    Path | None,
+    typer.Option(
+        help="Perform this .json or .csv file of ARKit weights in place of what voice and prompt "
+        "ask for.",
+        rich_help_panel=PICTURE,
+    ),
+]
+SaveMotion = Annotated[
+    Path | None,
+    typer.Option(
+        help="Write the performance as ARKit weights, a .json or .csv file to edit and give to "
+        "--motion.",
+        rich_help_panel=OUTPUT,
+    ),
+]
 Vocals = Annotated[
     Path | None,
     typer.Option(

@@ -38,7 +38,7 @@ from skyreels_avatar.cli.progress_bar import progress_bar
 
 if TYPE_CHECKING:
     from skyreels_avatar.film.film_plan import FilmPlan
-    from skyreels_avatar.pipeline.preview import ShotEstimate
+    from skyreels_avatar.pipeline.estimate import ShotEstimate
 
 
 def plan_command(
@@ -83,7 +83,7 @@ def plan_command(
         return
     if image is None or (audio is None and text is None):
         raise typer.BadParameter("give a script, or --image and --audio or --text")
-    from skyreels_avatar.pipeline.preview import estimate
+    from skyreels_avatar.pipeline.estimate import estimate
     from skyreels_avatar.request.generation_request import GenerationRequest
     from skyreels_avatar.request.sampling import SamplingParams
     from skyreels_avatar.request.shot import Shot

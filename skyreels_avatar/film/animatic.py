@@ -19,7 +19,7 @@ from skyreels_avatar.media.image import Portrait
 from skyreels_avatar.media.outputs import check_outputs
 from skyreels_avatar.media.video import VideoReader, VideoWriter, check_output
 from skyreels_avatar.parallel import exclusive
-from skyreels_avatar.pipeline.preview import reference_frames
+from skyreels_avatar.pipeline.reference_video import reference_frames
 from skyreels_avatar.planning.segments import plan_shot
 from skyreels_avatar.progress import Reporter
 from skyreels_avatar.request.sampling import SamplingParams
@@ -92,8 +92,8 @@ def _shot_pictures(film: Film, placed: PlacedShot, height: int, width: int) -> I
     sound = Path("sound.wav")
     camera = shot_request(film, placed, SamplingParams(), None, sound).shot.camera
     plan = plan_shot(float(placed.num_frames / fps), film.script.fps)
-    whole = Portrait.load(placed.shot.image)
-    chunks = reference_frames(whole, height, width, placed.shot.face, camera, plan, Reporter(None))
+    original, face = Portrait.load(placed.shot.image), placed.shot.face
+    chunks = reference_frames(original, (height, width), face, camera, plan, Reporter(None))
     return itertools.chain.from_iterable(chunks)
 
 

@@ -14,10 +14,11 @@ from skyreels_avatar.errors import InputError, ScriptError
 from skyreels_avatar.film.jobs import shot_request
 from skyreels_avatar.film.sound import open_film
 from skyreels_avatar.film.timeline import PlacedShot
+from skyreels_avatar.loading.parts import time_factor
 from skyreels_avatar.loading.tiers import load_tier
 from skyreels_avatar.media.image import Portrait
 from skyreels_avatar.media.video import VideoReader
-from skyreels_avatar.pipeline.preview import ShotEstimate, estimate_planned
+from skyreels_avatar.pipeline.estimate import ShotEstimate, estimate_planned
 from skyreels_avatar.planning.segments import plan_shot
 from skyreels_avatar.request.camera_spec import Camera
 from skyreels_avatar.request.sampling import SamplingParams
@@ -129,7 +130,8 @@ def plan_script(
         request = shot_request(film, placed, sampling, tier, Path("sound.wav"))
         known = load_tier(request.tier)
         duration_s = float(placed.num_frames / timeline.fps)
-        plan = plan_shot(duration_s, script.fps, known.fps, known.window, known.overlap)
+        windows = known.fps, known.window, known.overlap, time_factor(known)
+        plan = plan_shot(duration_s, script.fps, *windows)
         shots.append((placed, estimate_planned(request, plan, script.height, script.width)))
     return FilmPlan(
         shots=tuple(shots),

@@ -25,7 +25,6 @@ from skyreels_avatar.film.assemble import (
     write_manifest,
 )
 from skyreels_avatar.film.jobs import Job, film_jobs
-from skyreels_avatar.film.keys import picture_digests
 from skyreels_avatar.film.progress import FilmReporter, OnFilmProgress
 from skyreels_avatar.film.read import read_script
 from skyreels_avatar.film.sound import Film, open_film
@@ -34,10 +33,10 @@ from skyreels_avatar.media.outputs import check_outputs, input_files
 from skyreels_avatar.media.pieces import join_pieces
 from skyreels_avatar.media.video import check_output
 from skyreels_avatar.parallel import exclusive
-from skyreels_avatar.pipeline.encode import frame_face
-from skyreels_avatar.pipeline.retalk import FootageFiles, read_any
+from skyreels_avatar.pipeline.read import FootageFiles, read_files
 from skyreels_avatar.progress import Progress
 from skyreels_avatar.provenance.manifest import file_tags, make_signer
+from skyreels_avatar.references.framing import frame_face
 from skyreels_avatar.request.generation_request import GenerationRequest
 from skyreels_avatar.request.sampling import SamplingParams
 from skyreels_avatar.request.script import Script
@@ -117,8 +116,8 @@ def render(
         resume: False makes all shots again.
         work: the work folder; None is the output's name with ".work" at its end.
         on_progress: called with a `FilmProgress` many times a second; returning False stops.
-        make_windows: makes windows of all shots side by side in a folder, as `apps.farm` does,
-            before the shots are joined; None makes them one after the other.
+        make_windows: makes windows of all shots side by side in a folder, as `farm.make_windows`
+            does, before the shots are joined; None makes them one after the other.
 
     Raises:
         ScriptError: the script has problems; all that were found.
@@ -271,11 +270,7 @@ def _make(
                 result = generate_request(job.request, progress.of(job), components, windows, False)
             except InputError as error:
                 raise type(error)(*_prefixed(job, error)) from error
-            if picture_digests(job.request) != job.digests:
-                job.request.output.unlink(missing_ok=True)
-                raise InputError(
-                    f"shot {job.number}: its picture was changed meanwhile; start again"
-                )
+            _check_unchanged(job)
             warnings += [f"shot {job.number}: {warning}" for warning in result.warnings]
             progress.finish(job)
             finished = WorkFolder(windows, fingerprint_of(job.request, components))
@@ -296,16 +291,29 @@ def _check(todo: Sequence[Job], components: Components) -> None:
     with _suppress_warnings():
         for job in todo:
             try:
-                files = read_any(job.request)
+                files = read_files(job.request)
                 if isinstance(files, FootageFiles):
                     _check_footage(job, files)
                 elif not job.request.shot.speakers:
                     shot = job.request.shot
-                    frame_face(files, shot.face, face_analyzer(), shot.camera)
+                    size = files.height, files.width
+                    frame_face(files.original, size, shot.face, shot.camera, face_analyzer())
             except InputError as error:
                 problems += _prefixed(job, error)
     if problems:
         raise ScriptError(problems)
+
+
+def _check_unchanged(job: Job) -> None:
+    """Remove the video of a shot, and refuse to go on, if one of its files has changed meanwhile.
+
+    The key of the video is that of the files as they were before.
+    """
+    try:
+        job.read.check()
+    except InputError as error:
+        job.request.output.unlink(missing_ok=True)
+        raise InputError(f"shot {job.number}: {error}") from error
 
 
 def _check_footage(job: Job, files: FootageFiles) -> None:
@@ -326,7 +334,7 @@ def _check_footage(job: Job, files: FootageFiles) -> None:
 
 @contextmanager
 def _suppress_warnings() -> Iterator[None]:
-    """Suppress warnings about faces during the check; they are logged when the shot is made."""
+    """Leave warnings about a face to when its shot is made."""
     log = logging.getLogger("skyreels_avatar.faces.select")
     level = log.level
     log.setLevel(logging.ERROR)

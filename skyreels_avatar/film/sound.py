@@ -15,7 +15,7 @@ from skyreels_avatar.film.timeline import PlacedShot, Timeline, build_timeline
 from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.files import existing_file
 from skyreels_avatar.media.speech import DEFAULT_VOICE, speak
-from skyreels_avatar.pipeline.persons import read_sounds
+from skyreels_avatar.pipeline.voice import read_speakers
 from skyreels_avatar.request.script import Script
 from skyreels_avatar.request.shot import Shot
 
@@ -51,7 +51,7 @@ def own_sound(shot: Shot) -> AudioTrack | None:
         return _cached_speech(shot.text, shot.voice or DEFAULT_VOICE).cut(shot.start_s, shot.end_s)
     if shot.audio is not None:
         return load_sound(shot.audio).cut(shot.start_s, shot.end_s)
-    return read_sounds(shot)[0] if shot.has_sound else None
+    return read_speakers(shot)[0] if shot.has_sound else None
 
 
 def stem_paths(shot: Shot) -> dict[str, Path]:

@@ -68,8 +68,9 @@ class Tier:
         sizes: per part, the arguments that differ from its class's defaults; for training. A
             weight file carries its own sizes.
         fps: motion frames per second, the clock of the networks.
-        window: motion frames of one denoising window, 1 + 4k.
-        overlap: motion frames a window takes over from the one before, 1 + 4k.
+        window: motion frames of one denoising window: 1 and a multiple of the time factor that its
+            VAE has, 4 for those that are known.
+        overlap: motion frames a window takes over from the one before, of the same form.
         num_inference_steps: default number of denoising steps.
         guidance_scale: default guidance for text; 1 is off.
         audio_guidance_scale: default guidance for audio; 1 is off.
@@ -121,10 +122,9 @@ class Tier:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        if self.window % 4 != 1 or self.overlap % 4 != 1 or not 0 < self.overlap < self.window:
+        if not 0 < self.overlap < self.window:
             raise InputError(
-                "window and overlap must be 1 + 4k frames with 0 < overlap < window, got "
-                f"{self.window} and {self.overlap}"
+                f"overlap must be above 0 and below window, got {self.overlap} and {self.window}"
             )
         parse_memory(self.memory)
         for name in ("fps", "num_inference_steps", "shift"):

@@ -59,7 +59,7 @@ class HibariEngine:
         """Speak a text; see `speech.speak`. The same text gives the same sound.
 
         Raises:
-            InputError: there is no such voice, it cannot read the text, or
+            InputError: there is no such voice, it is not installed or cannot read the text, or
                 `pitch` was changed.
             MissingExtraError: hibari is not installed.
         """

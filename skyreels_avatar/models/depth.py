@@ -216,23 +216,30 @@ def _background(person: np.ndarray) -> np.ndarray:
 
 def _load_network(weights: str | None, allow_download: bool) -> Any:
     name = os.environ.get(DEPTH_ANYTHING_VARIABLE) or weights or DEPTH_ANYTHING
-    if not allow_download and not _is_on_disk(name):
+    if not allow_download and find_weights(weights) is None:
         # Said before transformers is imported: that alone takes two seconds.
         raise CheckpointError(_absent(name, "it is not on disk"))
     return _cached_network(name, allow_download)
 
 
-def _is_on_disk(name: str) -> bool:
+def find_weights(weights: str | None) -> str | None:
+    """Return the folder of the weights that `estimate_depth` would use; None where none are.
+
+    Args:
+        weights: as in `estimate_depth`.
+    """
+    name = os.environ.get(DEPTH_ANYTHING_VARIABLE) or weights or DEPTH_ANYTHING
     if os.path.isdir(name):
-        return True
+        return name
     try:
         from huggingface_hub import try_to_load_from_cache
     except ImportError:
-        return False
+        return None
     try:
-        return isinstance(try_to_load_from_cache(name, "config.json"), str)
+        found = try_to_load_from_cache(name, "config.json")
     except ValueError:  # not a name of the hub, but of a folder that is not there
-        return False
+        return None
+    return os.path.dirname(found) if isinstance(found, str) else None
 
 
 def _absent(name: str, reason: object) -> str:

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from transformers import Wav2Vec2Model
 
 from skyreels_avatar.models.audio_projector import AudioProjector
+from skyreels_avatar.models.sound import Sound
 
 SAMPLE_RATE = 16_000
 CHUNK_S, CONTEXT_S = 60.0, 8.0
@@ -93,6 +94,8 @@ class SpeechEncoder(nn.Module):
 class SpeechTokens(nn.Module):
     """A speech encoder and the projector that a transformer was trained with."""
 
+    sample_rate, loudness = SAMPLE_RATE, "broadcast"
+
     def __init__(self, encoder: SpeechEncoder, projector: AudioProjector):
         super().__init__()
         self.encoder, self.projector = encoder, projector
@@ -101,3 +104,19 @@ class SpeechTokens(nn.Module):
     def token_dim(self) -> int:
         """Width of an audio token."""
         return self.projector.config.out_dim
+
+    def encode_sound(self, sound: Sound) -> ProjectedSound:
+        """Hear a whole sound: attention reaches from any moment of it to any other."""
+        features = self.encoder(sound.read(0, sound.num_samples))
+        return ProjectedSound(features.to(self.projector.dtype), self.projector)
+
+
+class ProjectedSound:
+    """Features of a whole sound (F, layers, channels), projected window by window."""
+
+    def __init__(self, features: torch.Tensor, projector: AudioProjector):
+        self._features, self._projector = features, projector
+
+    def tokens(self, first_frame: int, num_latent_frames: int) -> torch.Tensor:
+        """Return the tokens (1, T, N, D) round each latent frame of a window."""
+        return self._projector.tokens(self._features, first_frame, num_latent_frames)

@@ -22,6 +22,7 @@ from skyreels_avatar.loading.memory import parse_memory
 from skyreels_avatar.media.image import fit_size
 from skyreels_avatar.media.subtitles import subtitle_path
 from skyreels_avatar.media.video import exact_fps
+from skyreels_avatar.request.motion_track import motion_path
 from skyreels_avatar.request.plain_values import from_plain, to_plain
 from skyreels_avatar.request.sampling import SamplingParams
 from skyreels_avatar.request.shot import Shot
@@ -44,6 +45,7 @@ class GenerationRequest:
         windows: how a long shot is cut: "overlap", each window goes on from the one before, or
             "keyframes", windows between key frames, which can be made side by side.
         memory: of a GPU that may be taken: "auto", "full" or like "24gb"; None = the tier's own.
+        save_motion: a .json or .csv file for the performance of one speaker, as ARKit weights.
     """
 
     shot: Shot
@@ -56,10 +58,12 @@ class GenerationRequest:
     cuts: Sequence[int] = ()
     windows: str = "overlap"
     memory: str | None = None
+    save_motion: str | Path | None = None
 
     def __post_init__(self) -> None:
         check_fields(self)
         set_path(self, "output")
+        set_path(self, "save_motion")
         set_path(self, "subtitles")
         check_choice("windows", self.windows, WINDOWS)
         for name, cls in (("shot", Shot), ("sampling", SamplingParams)):
@@ -74,6 +78,14 @@ class GenerationRequest:
             if self.shot.text is None:
                 raise InputError("subtitles come from the text that is said; give a text")
             object.__setattr__(self, "subtitles", subtitle_path(self.subtitles, self.output))
+        if self.save_motion is not None:
+            motion_path(self.save_motion)
+            if len(self.shot.speakers) > 1:
+                raise InputError(
+                    "a motion file holds one person's performance; leave it out for several "
+                    "speakers",
+                    parameter="save_motion",
+                )
         if not self.tier:
             raise InputError("tier must be a name or the path of a yaml file, got nothing")
         fit_size(512, 512, self.size)

@@ -18,6 +18,7 @@ from skyreels_avatar.checks import (
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.request.camera_move import CameraMove
 from skyreels_avatar.request.camera_spec import CameraLike, parse_camera
+from skyreels_avatar.request.motion_track import motion_path
 from skyreels_avatar.request.speaker import Speaker, check_face, parse_speakers
 
 LENGTHS = ("audio", "video", "loop", "bounce", "remap", "silence")
@@ -59,6 +60,8 @@ class Shot:
         fade_s: in a film, how long the shot before is blended into this one, half of it on either
             side of where they meet; 0 is a cut.
         speakers: who speaks with which voice, in place of `face`; () = one person with `audio`.
+        motion: a .json or .csv file of ARKit weights that is performed in place of what the
+            networks make of voice and prompt; for a picture with one speaker.
     """
 
     image: str | Path | None = None
@@ -79,12 +82,14 @@ class Shot:
     gate: str = "auto"
     fade_s: float = 0.0
     speakers: Sequence[Speaker] = ()
+    motion: str | Path | None = None
 
     def __post_init__(self) -> None:
         check_fields(self)
         _check_sound(self)
-        for name in ("image", "video", "audio", "vocals"):
+        for name in ("image", "video", "audio", "vocals", "motion"):
             set_path(self, name)
+        _check_motion(self)
         check_choice("keep", self.keep, tuple(KEEPS))
         check_choice("length", self.length, LENGTHS)
         if (self.image is None) == (self.video is None):
@@ -106,6 +111,18 @@ class Shot:
         """Whether the shot brings a sound: its own, a text, or the voice of a speaker."""
         own = self.audio is not None or self.text is not None
         return own or any(speaker.audio for speaker in self.speakers)
+
+
+def _check_motion(shot: Shot) -> None:
+    if shot.motion is None:
+        return
+    motion_path(shot.motion)
+    if shot.image is None or len(shot.speakers) > 1:
+        raise InputError(
+            "a motion file is performed by one person in a picture; leave it out for a video and "
+            "for several speakers",
+            parameter="motion",
+        )
 
 
 def _check_sound(shot: Shot) -> None:

@@ -1,4 +1,4 @@
-"""What the pass asks of a latent space, and what a latent space asks of a reference video.
+"""What the pass asks of a latent space.
 
 A latent space belongs to one shot. It says what of a window is known before it is sampled, and
 turns what was sampled into pictures. `spaces.table` names the one that belongs to a VAE.
@@ -13,24 +13,7 @@ import numpy as np
 import torch
 
 from skyreels_avatar.planning.segments import Segment, ShotPlan
-
-
-class Reference(Protocol):
-    """A reference video: any frames can be asked for at any time, by several threads.
-
-    Attributes:
-        size: height and width.
-        num_frames: of the video, on its clock.
-    """
-
-    size: tuple[int, int]
-    num_frames: int
-
-    def frames(self, start: int, stop: int) -> np.ndarray:
-        """Return frames start to stop: (F, H, W, 3) uint8."""
-
-    def chunks(self, start: int, stop: int) -> list[tuple[int, int]]:
-        """Return start and stop of pieces of frames to work on together."""
+from skyreels_avatar.references.reference import Reference
 
 
 class LatentSpace(Protocol):
@@ -86,6 +69,21 @@ class LatentSpace(Protocol):
 
     def carry_over(self, latents: torch.Tensor, num_frames: int) -> Any:
         """Return what the next window knows: the last frames of the window finished last."""
+
+    def motion(self, latents: torch.Tensor, segment: Segment) -> torch.Tensor:
+        """Return rig coefficients (F, 32) of the frames that a window is the first to make.
+
+        Only where `moves_reference` is true, and of one person.
+        """
+
+    def latents_of(self, motion: torch.Tensor, segment: Segment) -> torch.Tensor:
+        """Return the finished latents (1, C, T, h, w) of a window that shows a performance.
+
+        Only where `moves_reference` is true, and of one person.
+
+        Args:
+            motion: rig coefficients (F, 32) of the shot from its first frame on; held at its end.
+        """
 
     def frames(self, latents: torch.Tensor, segment: Segment) -> Iterator[np.ndarray]:
         """Yield the pictures (F, H, W, 3) uint8 that a finished window is the first to make."""

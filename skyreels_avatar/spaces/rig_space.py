@@ -10,9 +10,8 @@ import torch
 
 from skyreels_avatar.parallel import ordered_map
 from skyreels_avatar.planning.segments import Segment, ShotPlan
-from skyreels_avatar.references.picture import ShotReference
+from skyreels_avatar.references.reference import Reference
 from skyreels_avatar.rig.face_rig import FaceRig
-from skyreels_avatar.shapes import latent_frames
 from skyreels_avatar.spaces.known import control_latents, known_mask
 from skyreels_avatar.spaces.rig_decoder import Decoder, known_latents
 
@@ -22,14 +21,14 @@ class RigSpace:
 
     moves_reference = separates_persons = True
 
-    def __init__(self, vae: FaceRig, plan: ShotPlan, reference: ShotReference, seed: int):
+    def __init__(self, vae: FaceRig, plan: ShotPlan, reference: Reference, seed: int):
         self._vae, self._reference, self._plan = vae, reference, plan
         self.decoder = Decoder(vae, reference, plan, reference.looks(seed, vae.device))
         self._photo = vae.pack(reference.first_motion()[None].to(vae.device))
 
     @staticmethod
     def open(
-        vae: FaceRig, plan: ShotPlan, references: Sequence[ShotReference], seed: int
+        vae: FaceRig, plan: ShotPlan, references: Sequence[Reference], seed: int
     ) -> RigSpace | RigGroupSpace:
         """Return the space of one person, or of several."""
         spaces = [RigSpace(vae, plan, one, seed + i) for i, one in enumerate(references)]
@@ -45,10 +44,11 @@ class RigSpace:
                 starts from the picture.
         """
         given = self._photo if carried is None else carried
-        num_latents = latent_frames(segment.num_frames)
+        num_latents = self._plan.num_latent_frames(segment)
         known = torch.zeros(*given.shape[:2], num_latents, *given.shape[3:], device=given.device)
         known[:, :, : given.shape[2]] = given
-        return known, known_mask(num_latents, given.shape[2], *given.shape[3:])
+        factor = self._plan.time_factor
+        return known, known_mask(num_latents, given.shape[2], *given.shape[3:], factor)
 
     def known_ends(
         self, segment: Segment, ends: Sequence[tuple[Segment, torch.Tensor]]
@@ -58,10 +58,10 @@ class RigSpace:
         Args:
             ends: the key frames that it needs with their finished latents, the earlier one first.
         """
-        num_latents = latent_frames(segment.num_frames)
+        num_latents = self._plan.num_latent_frames(segment)
         photo = self._photo
         known = torch.zeros(*photo.shape[:2], num_latents, *photo.shape[3:], device=photo.device)
-        mask = known_mask(num_latents, 0, *photo.shape[3:])
+        mask = known_mask(num_latents, 0, *photo.shape[3:], self._plan.time_factor)
         if segment.role == "keyframe":
             return known, mask
         ends, first = list(ends), photo
@@ -88,7 +88,8 @@ class RigSpace:
         frames = range(segment.first_frame, segment.stop)
         at = torch.tensor([self._plan.video_position(frame) for frame in frames])
         motion, seen = self._reference.apparent_motion(at)
-        return control_latents(self._vae.pack(motion[None].to(self._vae.device)), seen)
+        latents = self._vae.pack(motion[None].to(self._vae.device))
+        return control_latents(latents, seen, self._plan.time_factor)
 
     def finish(self, latents: torch.Tensor, segment: Segment) -> torch.Tensor:
         """Return sampled latents without tremor, and without a jerk where the window begins."""
@@ -97,6 +98,16 @@ class RigSpace:
         num_known, num_last = max(1, segment.num_known_frames), segment.num_last_frames
         steadied = self._vae.smooth(latents, num_known, num_last)
         return self._vae.blend_at_joins(steadied, num_known, num_last)
+
+    def motion(self, latents: torch.Tensor, segment: Segment) -> torch.Tensor:
+        """Return rig coefficients (F, 32) of the frames that this window is the first to make."""
+        start, stop = (frame - segment.first_frame for frame in segment.keep)
+        return self._vae.unpack(latents)[0, start:stop]
+
+    def latents_of(self, motion: torch.Tensor, segment: Segment) -> torch.Tensor:
+        """Return the latents (1, C, T, h, w) of a window that shows a performance."""
+        frames = torch.arange(segment.first_frame, segment.stop).clamp_max(len(motion) - 1)
+        return self._vae.pack(motion[frames][None].to(self._vae.device))
 
     def carry_over(self, latents: torch.Tensor, overlap: int) -> torch.Tensor:
         """Return what the next window knows: latents of its first `overlap` frames."""

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import torch
 
 from skyreels_avatar.errors import CheckpointError
-from skyreels_avatar.loading.parts import network_of
+from skyreels_avatar.loading.parts import expected_format
 from skyreels_avatar.loading.tiers import Tier
 from skyreels_avatar.planning.segments import ShotPlan
-from skyreels_avatar.spaces.base import LatentSpace, Reference
+from skyreels_avatar.references.reference import Reference
+from skyreels_avatar.spaces.base import LatentSpace
 from skyreels_avatar.spaces.rig_space import RigSpace
 from skyreels_avatar.spaces.video_space import VideoSpace
 
@@ -28,7 +29,7 @@ def space_type(vae: torch.nn.Module) -> type[LatentSpace]:
 
 def space_type_of(tier: Tier) -> type[LatentSpace]:
     """Return the kind of latent space that a tier works in; no weights have to be there."""
-    return _of_network(network_of("vae", tier.weights.vae))
+    return _of_network(expected_format("vae", tier.weights.vae).network)
 
 
 def open_space(

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from skyreels_avatar.planning.segments import Segment, ShotPlan
-from skyreels_avatar.references.picture import ShotReference
+from skyreels_avatar.references.reference import Reference
 from skyreels_avatar.spaces.colour import match_colour
 from skyreels_avatar.spaces.known import known_frames_mask
 
@@ -32,7 +32,7 @@ class VideoSpace:
 
     moves_reference = separates_persons = False
 
-    def __init__(self, vae: torch.nn.Module, plan: ShotPlan, reference: ShotReference, seed: int):
+    def __init__(self, vae: torch.nn.Module, plan: ShotPlan, reference: Reference, seed: int):
         self._vae, self._reference, self._plan = vae, reference, plan
         config = vae.config
         shape = (1, -1, 1, 1, 1)
@@ -43,7 +43,7 @@ class VideoSpace:
 
     @classmethod
     def open(
-        cls, vae: torch.nn.Module, plan: ShotPlan, references: Sequence[ShotReference], seed: int
+        cls, vae: torch.nn.Module, plan: ShotPlan, references: Sequence[Reference], seed: int
     ) -> VideoSpace:
         """Return the space of a shot; persons share its pictures."""
         return cls(vae, plan, references[0], seed)
@@ -69,7 +69,7 @@ class VideoSpace:
         video[: len(given)] = given
         latents = self._encode(video)
         is_given = torch.arange(segment.num_frames)[None] < len(given)
-        mask = known_frames_mask(is_given)
+        mask = known_frames_mask(is_given, self._plan.time_factor)
         return latents, mask.expand(-1, -1, -1, *latents.shape[3:])
 
     def control(self, segment: Segment) -> torch.Tensor:

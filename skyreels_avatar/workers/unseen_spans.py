@@ -9,7 +9,7 @@ from pathlib import Path
 
 from skyreels_avatar.errors import InputError, MediaError
 from skyreels_avatar.media.files import atomic_write
-from skyreels_avatar.pipeline.encode import UnseenSpan
+from skyreels_avatar.pipeline.open import UnseenSpan
 
 _KEYS = {"video", "unseen"}
 

@@ -1,6 +1,6 @@
-"""What is finished of a shot, kept in a folder, so that a run that was stopped can be gone on with.
+"""The finished windows of a shot in a folder, from which a run that was stopped resumes.
 
-Each window leaves two files: its latents as they were sampled, and its pictures as a piece. Both
+Each window leaves two files: its latents as they were sampled, and its frames as a piece. Both
 appear under their names when they are complete, so whatever is there can be used.
 """
 
@@ -24,7 +24,6 @@ from skyreels_avatar.workers.fingerprint import Fingerprint, ReadFiles
 logger = logging.getLogger(__name__)
 
 _MANIFEST = "manifest.json"
-_NAME_LETTERS = 16
 
 
 class WorkFolder:
@@ -34,7 +33,7 @@ class WorkFolder:
         root: a folder of the user's; made if it is not there. Every shot has a folder of its own in
             it, named by its fingerprint: shots never touch each other's files.
         fingerprint: of the shot.
-        read: its files; what was made of others than the fingerprint's is not kept.
+        read: its files; what is made after one of them has changed is not kept.
 
     Raises:
         InputError: the folder cannot be made or written, or its manifest is another shot's.
@@ -42,7 +41,7 @@ class WorkFolder:
 
     def __init__(self, root: str | Path, fingerprint: Fingerprint, read: ReadFiles | None = None):
         self._read = read
-        self.path = user_path(root) / fingerprint.digest[:_NAME_LETTERS]
+        self.path = user_path(root) / fingerprint.key
         manifest = self.path / _MANIFEST
         try:
             self.path.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ import pytest
 
 import skyreels_avatar as sa
 from skyreels_avatar.errors import InputError
-from skyreels_avatar.pipeline.preview import write_reference
+from skyreels_avatar.pipeline.reference_video import write_reference
 
 PORTRAIT = Path(__file__).resolve().parents[2] / "assets" / "examples" / "portrait.png"
 

@@ -16,7 +16,8 @@ from skyreels_avatar.errors import FaceError, InputError
 from skyreels_avatar.faces.analyzer import FaceAnalyzer
 from skyreels_avatar.faces.opening import mouth_opening
 from skyreels_avatar.loading.components import load_components
-from skyreels_avatar.pipeline.retalk import open_footage, read_footage
+from skyreels_avatar.pipeline.open import open_footage
+from skyreels_avatar.pipeline.read import read_footage
 from skyreels_avatar.pipeline.run import AvatarPipeline
 from skyreels_avatar.progress import Reporter
 from skyreels_avatar.references.footage import REGIONS

@@ -7,12 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import skyreels_avatar as sa
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.media.audio import AudioTrack
-from skyreels_avatar.pipeline.voice import read_voice
+from skyreels_avatar.pipeline.voice import read_speakers, read_voice
 from skyreels_avatar.request.generation_request import GenerationRequest
 from skyreels_avatar.request.script import Script
 from skyreels_avatar.request.shot import Shot
+from tests.samples import write_voice
 
 
 def test_a_text_is_said_and_cut_like_a_sound():
@@ -116,3 +118,20 @@ def test_of_a_sound_too_long_for_memory_the_piece_is_read(tmp_path, monkeypatch,
     assert "ends at 4.00 s" in caplog.text and "9 s" in caplog.text
     with pytest.raises(InputError, match="too long"):
         read_voice(replace(shot, start_s=None, end_s=None))
+
+
+def test_voices_are_as_long_as_what_is_played(tmp_path):
+    voice = write_voice(tmp_path, 1.0)
+    speakers = [sa.Speaker("a", "0", voice), sa.Speaker("b", "1")]
+    played, voices = read_speakers(sa.Shot(image="p.png", speakers=speakers))
+    assert [round(v.duration_s, 3) for v in (played, *voices)] == [1.0] * 3
+    assert voices[0].samples.any() and not voices[1].samples.any()
+    played, voices = read_speakers(sa.Shot(image="p.png", speakers=speakers, end_s=0.4))
+    assert [round(v.duration_s, 3) for v in (played, *voices)] == [0.4] * 3
+
+
+def test_one_speaker_without_a_sound_of_its_own_has_that_of_the_shot(tmp_path):
+    voice = write_voice(tmp_path, 0.5)
+    shot = sa.Shot(image="p.png", audio=voice, speakers=[sa.Speaker("a", "0")])
+    played, voices = read_speakers(shot)
+    assert len(voices) == 1 and (voices[0].samples == played.samples).all()

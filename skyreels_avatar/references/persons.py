@@ -1,4 +1,4 @@
-"""Several persons in one picture: their voices, and where each of them is in a window."""
+"""Several persons in one picture: the matte of each, and where each is in a window."""
 
 from __future__ import annotations
 
@@ -8,58 +8,18 @@ import cv2
 import numpy as np
 import torch
 
-from skyreels_avatar.errors import InputError
 from skyreels_avatar.faces.face import Face
 from skyreels_avatar.faces.matte import person_mask
-from skyreels_avatar.loading.components import Components
-from skyreels_avatar.media.audio import AudioTrack
-from skyreels_avatar.media.mix import mix, silence
-from skyreels_avatar.models.context_parallel import num_parts
-from skyreels_avatar.references.picture import ShotReference
-from skyreels_avatar.request.shot import Shot
+from skyreels_avatar.references.picture import PictureReference
 from skyreels_avatar.shapes import BUCKET_STEP_PX
 
-_BODY_DOWN = 1.5  # a point under the face belongs to its person from further away than one beside
-
-
-def read_sounds(shot: Shot) -> tuple[AudioTrack, tuple[AudioTrack, ...]]:
-    """Return what the video plays, and the voice of each speaker, all of one length.
-
-    Raises:
-        MediaError: a sound that cannot be read, or the piece that is asked for is not in it.
-    """
-    spoken = [None if one.audio is None else AudioTrack.load(one.audio) for one in shot.speakers]
-    heard = [track for track in spoken if track is not None]
-    played = mix(heard) if shot.audio is None else AudioTrack.load(shot.audio)
-    length_s = played.duration_s
-    voices = [silence(length_s) if one is None else one.lasting(length_s) for one in spoken]
-    if len(shot.speakers) == 1 and not heard:
-        voices = [played]
-    if shot.start_s is not None or shot.end_s is not None:
-        end_s = played.reached(shot.end_s)
-        played, *voices = (one.cut(shot.start_s, end_s) for one in (played, *voices))
-    return played, tuple(voices) or (played,)
-
-
-def check_several(components: Components) -> None:
-    """Refuse several speakers where a tier cannot tell their voices apart.
-
-    Raises:
-        InputError: the tier splits tokens over devices, each of which would have to know what all
-            attend to.
-    """
-    tier = components.tier
-    if num_parts(components.transformer) > 1:
-        raise InputError(
-            f"tier {tier.name} splits its work over devices, which is for one speaker; set "
-            "context_parallel: 1 for several"
-        )
+_BODY_DOWN = 1.5  # bodies reach further down from a face than to its sides
 
 
 def person_mattes(pixels: np.ndarray, faces: Sequence[Face]) -> np.ndarray:
     """Return (P, H, W) float32 in 0..1: where each person is, none of them where another is.
 
-    Persons who touch are parted between their faces.
+    Persons who touch are separated between their faces.
 
     Args:
         pixels: (H, W, 3) uint8 sRGB.
@@ -82,8 +42,8 @@ def person_mattes(pixels: np.ndarray, faces: Sequence[Face]) -> np.ndarray:
 class PersonMasks:
     """Where each speaker is in the first latent frame of a window.
 
-    A transformer that hears several voices asks for it: see its `person_masks`. Bodies count, not
-    only faces, as in the masks that it was trained with.
+    For the `person_masks` of a transformer that hears several voices. They cover bodies, not only
+    faces, as the masks did that it was trained with.
 
     Args:
         mattes: (P, H, W) of `person_mattes`, in the picture.
@@ -91,7 +51,7 @@ class PersonMasks:
         reference: of the shot.
     """
 
-    def __init__(self, mattes: np.ndarray, faces: Sequence[Face], reference: ShotReference):
+    def __init__(self, mattes: np.ndarray, faces: Sequence[Face], reference: PictureReference):
         side = (BUCKET_STEP_PX, BUCKET_STEP_PX)
         self._mattes = [cv2.blur(matte, side) for matte in mattes]  # what a token sees of it
         self._reference = reference
@@ -121,7 +81,7 @@ class PersonMasks:
         masks = torch.zeros(len(shares) + 1, *shares.shape[1:])
         masks[:-1] = (shares > 0.5) & (shares == shares.amax(0, keepdim=True))
         for person, (column, row) in enumerate((middles / BUCKET_STEP_PX).long().tolist()):
-            # However small a face is, its middle is its person's.
+            # However small a face is, its middle belongs to its person.
             row, column = min(max(row, 0), rows - 1), min(max(column, 0), columns - 1)
             masks[:, row, column] = 0
             masks[person, row, column] = 1

@@ -1,4 +1,4 @@
-"""Long shots under key frames: which clips are made, from what, and what is shown of them.
+"""The clips of long shots in the published pipeline, which this one plans in another way.
 
 One extra clip, the storyboard, is made first and read as the whole shot in short. Every later clip
 starts with the last frames of the one before and ends at a frame of the storyboard, so that a

@@ -9,9 +9,9 @@ import pytest
 
 PROGRAM = """
 import resource, sys
-from skyreels_avatar.workers.freed_memory import keep_freed_memory
+from skyreels_avatar.workers.allocator import reuse_freed_memory
 if sys.argv[1] == "keep":
-    keep_freed_memory()
+    reuse_freed_memory()
 def use():
     block = bytearray(b"x") * 40_000_000
 use()

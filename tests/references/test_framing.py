@@ -8,7 +8,7 @@ import pytest
 from skyreels_avatar.camera import CameraMove
 from skyreels_avatar.faces.face import Face
 from skyreels_avatar.media.image import Portrait
-from skyreels_avatar.pipeline.framing import frame, is_moving, shifted
+from skyreels_avatar.references.framing import frame, is_moving, shifted
 from skyreels_avatar.request.camera_spec import CameraKeyframe
 from tests.faces.drawing import synthetic_landmarks
 
@@ -80,3 +80,21 @@ def test_a_move_without_strength_is_rest():
     assert is_moving(CameraMove("push_in", 0.1))
     pause, swing = CameraKeyframe(0.0, CameraMove()), CameraKeyframe(2.0, CameraMove("swing"))
     assert not is_moving((pause,)) and is_moving((pause, swing))
+
+
+@pytest.mark.parametrize(("height", "width"), [(256, 256), (240, 400), (400, 240), (600, 800)])
+def test_the_face_lies_where_the_resized_picture_shows_it(height, width):
+    box = (300.0, 90.0, 80.0, 100.0)
+    pixels = np.zeros((360, 480, 3), np.uint8)
+    landmarks = synthetic_landmarks(box)
+    nose = landmarks[1, :2]
+    y, x = np.mgrid[0:360, 0:480] + 0.5
+    spot = np.exp(-((x - nose[0]) ** 2 + (y - nose[1]) ** 2) / 50)
+    pixels[:] = (255 * spot[..., None]).astype(np.uint8)
+    framing = frame(Portrait(pixels), height, width, [Face(box, landmarks, 1.0, 1.0)])
+    portrait, (face,) = framing.picture, framing.faces
+    assert (portrait.height, portrait.width) == (height, width)
+    weights = portrait.pixels[..., 0].astype(float)
+    y, x = np.mgrid[0:height, 0:width] + 0.5
+    seen = np.array([(x * weights).sum(), (y * weights).sum()]) / weights.sum()
+    assert face.landmarks[1, :2] == pytest.approx(seen, abs=0.3)

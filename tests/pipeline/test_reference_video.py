@@ -1,4 +1,4 @@
-"""The reference video of a picture, written without any network, and what a shot will cost."""
+"""The reference video of a picture, written without any network of a tier."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ import pytest
 
 from skyreels_avatar.errors import Cancelled, InputError
 from skyreels_avatar.media import Portrait, VideoReader
-from skyreels_avatar.pipeline.preview import estimate, write_reference
-from skyreels_avatar.request.generation_request import GenerationRequest
-from skyreels_avatar.request.shot import Shot
+from skyreels_avatar.pipeline.reference_video import write_reference
 
 
 @pytest.fixture
@@ -51,12 +49,3 @@ def test_a_cancelled_preview_leaves_no_file(portrait, tmp_path):
 def test_absurd_lengths_are_refused(portrait, tmp_path, duration_s):
     with pytest.raises(InputError, match="seconds must be above 0"):
         write_reference(portrait, "static", tmp_path / "ref.mp4", duration_s)
-
-
-def test_memory_does_not_grow_with_the_length_and_time_does(picture_file, sound_file, tmp_path):
-    shot = Shot(image=picture_file, audio=sound_file)
-    half = Shot(image=picture_file, audio=sound_file, end_s=0.5)
-    whole, part = (estimate(GenerationRequest(s, tmp_path / "o.mp4")) for s in (shot, half))
-    assert (whole.num_frames, part.num_frames) == (25, 13)
-    assert whole.memory_mb == part.memory_mb
-    assert whole.seconds > part.seconds

@@ -1,4 +1,4 @@
-"""Several persons in a picture: their sounds, and who is where while the camera moves."""
+"""Several persons in a picture: who is where while the camera moves, and who speaks."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from skyreels_avatar.faces.analyzer import FaceAnalyzer
 from skyreels_avatar.faces.face import Face
 from skyreels_avatar.faces.select import find_faces
 from skyreels_avatar.media.image import Portrait
-from skyreels_avatar.pipeline.framing import frame as frame_picture
-from skyreels_avatar.pipeline.persons import PersonMasks, person_mattes, read_sounds
-from skyreels_avatar.references.picture import ShotReference
+from skyreels_avatar.references.framing import frame as frame_picture
+from skyreels_avatar.references.persons import PersonMasks, person_mattes
+from skyreels_avatar.references.picture import PictureReference
 from tests.samples import write_pair, write_voice
 
 BOXES = "100,40,90,110", "410,40,90,110"
@@ -43,7 +43,7 @@ def masks_of(pair, faces, mattes, move: CameraMove) -> PersonMasks:
     mask = torch.from_numpy(mattes.max(0))
     scene = build_scene(picture, depth, mask, faces[0].box)
     video = ReferenceVideo(scene, plan_path(move, scene, 25, 25.0))
-    reference = ShotReference(video, torch.from_numpy(faces[0].landmarks))
+    reference = PictureReference(video, torch.from_numpy(faces[0].landmarks))
     return PersonMasks(mattes, faces, reference)
 
 
@@ -75,23 +75,6 @@ def test_masks_follow_the_camera(pair, faces, mattes):
 def test_the_same_face_twice_is_refused(pair):
     with pytest.raises(FaceError, match="mean the same face"):
         find_faces(pair, [BOXES[0], "102,42,90,110"], FaceAnalyzer())
-
-
-def test_voices_are_as_long_as_what_is_played(tmp_path):
-    voice = write_voice(tmp_path, 1.0)
-    speakers = [sa.Speaker("a", "0", voice), sa.Speaker("b", "1")]
-    played, voices = read_sounds(sa.Shot(image="p.png", speakers=speakers))
-    assert [round(v.duration_s, 3) for v in (played, *voices)] == [1.0] * 3
-    assert voices[0].samples.any() and not voices[1].samples.any()
-    played, voices = read_sounds(sa.Shot(image="p.png", speakers=speakers, end_s=0.4))
-    assert [round(v.duration_s, 3) for v in (played, *voices)] == [0.4] * 3
-
-
-def test_one_speaker_without_a_sound_of_its_own_has_that_of_the_shot(tmp_path):
-    voice = write_voice(tmp_path, 0.5)
-    shot = sa.Shot(image="p.png", audio=voice, speakers=[sa.Speaker("a", "0")])
-    played, voices = read_sounds(shot)
-    assert len(voices) == 1 and (voices[0].samples == played.samples).all()
 
 
 def test_each_person_of_a_picture_speaks_with_its_own_voice(tmp_path):

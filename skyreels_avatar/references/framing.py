@@ -1,27 +1,29 @@
-"""Which part of a picture a video shows, and what lies beside it for the camera to look at."""
+"""Which part of a picture a video shows, and what surrounds it for the camera to move into."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
 
 from skyreels_avatar.camera import CameraMove, find_inside
 from skyreels_avatar.errors import InputError
+from skyreels_avatar.faces.analyzer import FaceAnalyzer
 from skyreels_avatar.faces.face import Face
 from skyreels_avatar.faces.region import union
+from skyreels_avatar.faces.select import find_faces
 from skyreels_avatar.media.image import MIN_SIDE_PX, Portrait
 from skyreels_avatar.request.camera_spec import Camera
 
-BESIDE_SHARE = 0.25
-"""What lies further beside the video than this share of its long side is left out."""
+_MARGIN_SHARE = 0.25  # of the long side of the video; the picture beyond it is left out
+_MAX_FINE_PX = 1280 * 960  # of a video; larger ones are fine enough, and twice would be much
 
 
 @dataclass(frozen=True, eq=False)
 class Surroundings:
-    """The picture with what lies beside it, at the same scale: it begins at (left, top) in it."""
+    """A larger part of the picture at the same scale; the framed part begins at (left, top)."""
 
     picture: Portrait
     left: int
@@ -36,15 +38,44 @@ class Framing:
         picture: of the size asked for.
         faces: in pixels of it.
         surroundings: what else was photographed; None for a camera that rests.
+        fine: `picture` twice as fine; None for large videos.
     """
 
     picture: Portrait
     faces: tuple[Face, ...]
     surroundings: Surroundings | None = None
+    fine: Portrait | None = None
+
+
+def frame_shot(
+    whole: Portrait, height: int, width: int, faces: Sequence[Face], camera: Camera
+) -> Framing:
+    """Return the picture of a shot as its camera needs it, also twice as fine: see `frame`."""
+    moving = is_moving(camera)
+    framing = frame(whole, height, width, faces, moving)
+    if height * width > _MAX_FINE_PX:
+        return framing
+    return replace(framing, fine=frame(whole, 2 * height, 2 * width, faces, moving).picture)
+
+
+def frame_face(
+    whole: Portrait,
+    size: tuple[int, int],
+    selector: str,
+    camera: Camera,
+    analyzer: FaceAnalyzer,
+) -> Framing:
+    """Return a picture cropped round a face, at a size (height, width), and the face in it.
+
+    Raises:
+        FaceError: there is no face, or not the one that was asked for.
+    """
+    faces = find_faces(whole.pixels, [selector], analyzer)
+    return frame(whole, *size, faces, is_moving(camera))
 
 
 def is_moving(camera: Camera) -> bool:
-    """Return whether a camera leaves its place at any time."""
+    """Return whether a camera moves at any time."""
     moves = [camera] if isinstance(camera, CameraMove) else [one.move for one in camera]
     return any(move.name != "static" and move.strength > 0 for move in moves)
 
@@ -59,7 +90,7 @@ def frame(
         height, width: of the video.
         faces: in pixels of `whole`.
         moving: whether the camera moves. A border of the picture's own (bars, the edge of a scan,
-            rounded corners) would move into view as a line, so that it is cut off then.
+            rounded corners) would move into view as a line, so it is cut off then.
 
     Raises:
         InputError: several faces do not fit.
@@ -88,8 +119,8 @@ def frame(
             parameter="size",
         )
     picture = cut.resized_to(height, width, focus)
-    beside = _surroundings(cut, picture, crop, zoom) if moving else None
-    return Framing(picture, moved, beside)
+    surroundings = _surroundings(cut, picture, crop, zoom) if moving else None
+    return Framing(picture, moved, surroundings)
 
 
 def _surroundings(
@@ -97,7 +128,7 @@ def _surroundings(
 ) -> Surroundings:
     """Return the picture with what the crop at `crop` left out round it."""
     height, width = picture.height, picture.width
-    most = int(BESIDE_SHARE * max(height, width))
+    most = int(_MARGIN_SHARE * max(height, width))
     left, top = (min(most, int(start * zoom)) for start in crop)
     right = min(most, int((cut.width - crop[0]) * zoom) - width)
     bottom = min(most, int((cut.height - crop[1]) * zoom) - height)
