@@ -11,6 +11,9 @@ from skyreels_avatar.faces.region import Box
 NUM_LANDMARKS = 478
 SIDES = (234, 454)  # edge of the face beside the ears
 MIDLINE = [168, 13]  # bridge of the nose, lips
+FACE_OVAL = [10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400]
+FACE_OVAL += [377, 152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103]
+FACE_OVAL += [67, 109]
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,13 +7,10 @@ from functools import cache
 import cv2
 import numpy as np
 
-from skyreels_avatar.faces.face import Face
+from skyreels_avatar.faces.face import FACE_OVAL, Face
 from skyreels_avatar.faces.networks import Segmenter
 
 WORK_PX = 640  # long side at which masks are refined
-FACE_OVAL = [10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400]
-FACE_OVAL += [377, 152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103]
-FACE_OVAL += [67, 109]
 
 
 def person_mask(pixels: np.ndarray, face: Face | None) -> np.ndarray:

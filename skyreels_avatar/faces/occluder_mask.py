@@ -8,6 +8,7 @@ from functools import cache
 import cv2
 import numpy as np
 
+from skyreels_avatar.faces.face import FACE_OVAL
 from skyreels_avatar.faces.face_crop import (
     ABOVE,
     CROP_PX,
@@ -19,7 +20,7 @@ from skyreels_avatar.faces.face_crop import (
     uncrop_mask,
 )
 from skyreels_avatar.faces.hands import find_hands, hand_mask
-from skyreels_avatar.faces.matte import FACE_OVAL, guided_filter
+from skyreels_avatar.faces.matte import guided_filter
 
 _POSSIBLE, _SURE, _MEAN_SHARE = 0.4, 0.8, 0.7
 _MIN_SURE_PX = 30  # in the face, of a crop

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from skyreels_avatar.faces.matte import FACE_OVAL
+from skyreels_avatar.faces.face import FACE_OVAL
 from skyreels_avatar.faces.template import synthetic_landmarks
 
 SKIN, DARK_SKIN, HAIR, LIP = (214, 168, 140), (188, 136, 110), (58, 40, 32), (176, 84, 84)
