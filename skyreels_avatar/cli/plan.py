@@ -103,7 +103,7 @@ def _plan_film(
 ) -> None:
     from skyreels_avatar.film.animatic import check_outputs, write_animatic
     from skyreels_avatar.film.film_plan import plan_script
-    from skyreels_avatar.film.read import read_script
+    from skyreels_avatar.film.script_reader import read_script
 
     if animatic is not None:
         check_outputs({"animatic": animatic}, [film])

@@ -26,7 +26,7 @@ from skyreels_avatar.film.assemble import (
 )
 from skyreels_avatar.film.jobs import Job, film_jobs
 from skyreels_avatar.film.progress import FilmReporter, OnFilmProgress
-from skyreels_avatar.film.read import read_script
+from skyreels_avatar.film.script_reader import read_script
 from skyreels_avatar.film.sound import Film, open_film
 from skyreels_avatar.loading.components import Components, load_components
 from skyreels_avatar.media.outputs import check_outputs, input_files
