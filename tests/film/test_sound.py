@@ -27,7 +27,7 @@ def _shot(**values) -> sa.Shot:
 
 def test_the_soundtrack_is_heard_from_where_the_film_begins(tones):
     shots = _shot(start_s=1, end_s=2), _shot(end_s=3)
-    heard = open_film(sa.Script(shots, tones / "music.wav")).heard()
+    heard = open_film(sa.Script(shots, tones / "music.wav")).mixdown()
     assert heard.channels.shape == (2, 2 * RATE)
     assert heard.channels[0, [0, -1]] == pytest.approx([0.125, 0.375], abs=1e-4)
     assert heard.channels[1] == pytest.approx(-heard.channels[0], abs=1e-4)
@@ -61,7 +61,7 @@ def test_shots_hear_on_in_cross_fades_and_silence_beyond_their_own_sound(tones):
 def test_sounds_that_are_too_loud_together_are_scaled_with_a_warning(tones, caplog):
     loud = sa.AudioTrack(np.full(RATE, 0.9, np.float32), RATE).save(tones / "loud.wav")
     shots = _shot(end_s=2), _shot(audio=loud)
-    heard = open_film(sa.Script(shots, tones / "music.wav")).heard()
+    heard = open_film(sa.Script(shots, tones / "music.wav")).mixdown()
     assert np.abs(heard.channels).max() == pytest.approx(1)
     assert "together peak at 1.27" in caplog.text
 
