@@ -176,7 +176,9 @@ class EspeakEngine:
         speaker = espeak()
         speaker.identifier(voice)
         check_script(text, voice)
-        return speaker.say_in_new_process(text, voice, round(_OWN_RATE * speed), min(round(pitch), 99))
+        return speaker.say_in_new_process(
+            text, voice, round(_OWN_RATE * speed), min(round(pitch), 99)
+        )
 
 
 def _in_kokoro_letters(ipa: str) -> str:
