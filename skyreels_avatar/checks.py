@@ -12,7 +12,8 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from skyreels_avatar.errors import InputError
 
-_SHOWN = 80  # letters of a wrong value that a message repeats
+MAX_SEED = 2**63 - 1  # what a torch.Generator takes
+_REPR_LENGTH = 80  # characters of a wrong value that a message repeats
 
 
 def short_repr(value: object) -> str:
@@ -21,7 +22,7 @@ def short_repr(value: object) -> str:
         text = repr(value)
     except Exception:  # integers of thousands of digits, objects of others
         text = f"a value of type {type(value).__name__}"
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
+    return text if len(text) <= _REPR_LENGTH else text[: _REPR_LENGTH - 3] + "..."
 
 
 def check_choice(name: str, value: object, allowed: Sequence[str]) -> None:
@@ -52,13 +53,6 @@ def check_integer(name: str, value: object, low: int, high: int) -> None:
         raise InputError(
             f"{name} must be a whole number from {low} to {high}, got {short_repr(value)}"
         )
-
-
-def check_text(name: str, value: object) -> str:
-    """Return text, or refuse what is none."""
-    if not isinstance(value, str):
-        raise InputError(f"{name} must be text, got {short_repr(value)}")
-    return value
 
 
 _WORDS = {

@@ -87,7 +87,8 @@ def measure(case: Case) -> dict:
 
     from skyreels_avatar.loading.components import load_components
     from skyreels_avatar.pipeline import run as avatar
-    from skyreels_avatar.request.script import GenerationRequest, Shot
+    from skyreels_avatar.request.generation_request import GenerationRequest
+    from skyreels_avatar.request.shot import Shot
     from skyreels_avatar.workers.allocator import reuse_freed_memory
     from skyreels_avatar.workers.shot import generate_request
 

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 from PIL import Image
 
-from skyreels_avatar.cli import app as cli
+from skyreels_avatar import cli
 
 
 @pytest.fixture

@@ -32,6 +32,7 @@ from transformers import (
 
 import skyreels_avatar as sa
 from skyreels_avatar.errors import InputError
+from skyreels_avatar.folders import MODELS_VARIABLE
 from skyreels_avatar.loading import components
 from skyreels_avatar.loading.checkpoints.skyreels_v3 import AUDIO_PROJECTOR, TRANSFORMER
 from skyreels_avatar.loading.checkpoints.uni3c import CONTROLNET
@@ -39,7 +40,7 @@ from skyreels_avatar.loading.checkpoints.wan import IMAGE_ENCODER, PROMPT_ENCODE
 from skyreels_avatar.loading.components import load_components
 from skyreels_avatar.loading.memory import POLICIES
 from skyreels_avatar.loading.parts import model_bytes
-from skyreels_avatar.loading.tiers import MODELS_VARIABLE, load_tier
+from skyreels_avatar.loading.tiers import load_tier
 from skyreels_avatar.models.audio_projector import AudioProjector
 from skyreels_avatar.models.camera_controlnet import CameraControlNet
 from skyreels_avatar.models.transformer import AvatarTransformer3DModel

@@ -43,12 +43,18 @@ WINDOW_PX = 21
 class CameraAccuracy:
     """Distance between a video's camera and its plan, over all frames but the first.
 
-    rotation_deg_mean/max: angle between the rotations. center_percent_mean/max: distance of the
-    camera centers in percent of the subject distance. reproduction_percent: median distance of a
-    tracked point from its planned place in percent of the picture's width. num_points: points at
-    the start. lost_frames: frames with too few points left for a pose, which count nowhere.
-    centers: (F, 3) measured camera centers in subject distances, NaN where lost.
-    rotations_deg: (F,) measured angle from the first frame, NaN where lost.
+    Attributes:
+        rotation_deg_mean, rotation_deg_max: angle between the rotations.
+        center_percent_mean, center_percent_max: distance of the camera centers, in percent of the
+            subject distance.
+        reproduction_percent: median distance of a tracked point from its planned place, in percent
+            of the picture's width.
+        achieved: how much of the planned image motion of the background the video shows, by least
+            squares over all points and frames; 1 = as planned, None where the plan is static.
+        num_points: points at the start.
+        lost_frames: frames with too few points left for a pose, which count nowhere.
+        centers: (F, 3) measured camera centers in subject distances, NaN where lost.
+        rotations_deg: (F,) measured angle from the first frame, NaN where lost.
     """
 
     rotation_deg_mean: float
@@ -56,6 +62,7 @@ class CameraAccuracy:
     center_percent_mean: float
     center_percent_max: float
     reproduction_percent: float
+    achieved: float | None
     num_points: int
     lost_frames: int
     centers: np.ndarray
@@ -95,6 +102,7 @@ def measure_camera(
     distance = float(scene.anchor[2])
     rotation_errors, center_errors, misplacements = [], [], []
     centers, angles = [np.zeros(3)], [0.0]
+    shown = planned_energy = 0.0
     pose = before = np.zeros(6)
     for index in range(1, path.num_frames):
         frame = next(supply, None)
@@ -103,6 +111,9 @@ def measure_camera(
         alive, tracked = tracker.follow(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY))
         planned, _ = project(points[alive], path.intrinsics[index], path.extrinsics[index])
         apart = np.linalg.norm(tracked - planned.numpy(), axis=1)
+        planned_motion = planned.numpy() - pixels[alive]
+        shown += float((planned_motion * (tracked - pixels[alive])).sum())
+        planned_energy += float(np.square(planned_motion).sum())
         misplacements.extend(apart.tolist())
         intrinsics = path.intrinsics[index].numpy()
         found = _solve(points[alive].numpy(), tracked, intrinsics, distance, 2 * pose - before)
@@ -126,6 +137,7 @@ def measure_camera(
         center_percent_mean=_or_nan(np.mean, center_errors),
         center_percent_max=_or_nan(np.max, center_errors),
         reproduction_percent=100 * _or_nan(np.median, misplacements) / width,
+        achieved=shown / planned_energy if planned_energy > 1e-6 else None,
         num_points=len(pixels),
         lost_frames=path.num_frames - 1 - len(rotation_errors),
         centers=np.stack(centers),

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from skyreels_avatar.deprecation import renamed_parameters
 from skyreels_avatar.errors import FaceError
 from skyreels_avatar.evaluation.appearance import face_color, face_sharpness
+from skyreels_avatar.evaluation.camera_accuracy import CameraAccuracy
 from skyreels_avatar.evaluation.performance import Performance, performance_of
 from skyreels_avatar.evaluation.stability import drift_windows, jitter, sample_frames, shake
 from skyreels_avatar.evaluation.sync import (
@@ -61,14 +61,21 @@ MEANING: dict[str, str] = {
     "face_height_px": "points 10 to 152, median",
     "found_share": "frames in which the face was found",
 }
+CAMERA_MEANING: dict[str, str] = {
+    "achieved": "of the planned move, 1 = all of it",
+    "rotation_deg_mean": "angle to the planned camera, degrees",
+    "center_percent_mean": "distance to the planned camera, % of the subject distance",
+    "reproduction_percent": "background points from their planned place, % of the width",
+    "lost_frames": "frames with too few points to find the camera",
+}
 
 
 @dataclass(frozen=True)
 class Report:
     """The measures of one video; None where a measure does not apply.
 
-    `performance` is relative to the reference picture; see `Performance`. `windows` of drift:
-    `stability.drift_windows`.
+    `performance` is relative to the reference picture, see `Performance`; drift is measured in the
+    windows of `stability.drift_windows`; `camera` is measured only where a move was given.
     """
 
     video: str
@@ -91,10 +98,15 @@ class Report:
     sharp_drift: float
     colour_drift: float
     performance: Performance
+    camera: CameraAccuracy | None = None
 
     def to_dict(self) -> dict:
         """Return one flat dict of numbers and strings, `performance` nested."""
         values = asdict(self)
+        if self.camera is None:
+            del values["camera"]
+        else:
+            values["camera"] = {name: values["camera"][name] for name in CAMERA_MEANING}
         sync = values.pop("sync") or dict.fromkeys(SyncScore.__dataclass_fields__)
         return {**sync, **values}
 
@@ -122,10 +134,13 @@ class Report:
         for name, value in values["performance"].items():
             real = REAL_SPEECH.get(name, "")
             table.add_row(name, _shown(value), real, Text(f"against {reference}"))
+        if self.camera is not None:
+            table.add_section()
+            for name, meaning in CAMERA_MEANING.items():
+                table.add_row(f"camera {name}", _shown(values["camera"][name]), "", meaning)
         return table
 
 
-@renamed_parameters(analyser="analyzer")
 def evaluate(
     video: str | Path,
     reference: str | Path | None = None,

@@ -66,8 +66,8 @@ def face_chip(pixels: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
 @cache
 def _embedder() -> FaceEmbedder:
     # PyTorch and the network are loaded by those alone who ask who somebody is.
+    from skyreels_avatar.folders import asset_path
     from skyreels_avatar.loading.checkpoints.load import load_module
-    from skyreels_avatar.loading.tiers import asset_path
     from skyreels_avatar.models.face_embedder import FaceEmbedder
 
     return load_module(FaceEmbedder, asset_path(WEIGHTS))

@@ -16,8 +16,9 @@ from safetensors import safe_open
 
 from skyreels_avatar.faces.detection import Detection, Grid, decode, suppress
 from skyreels_avatar.faces.region import CROP_SIZE
+from skyreels_avatar.folders import asset_path
 from skyreels_avatar.loading.checkpoints.load import from_8_bit_rows, read_header
-from skyreels_avatar.loading.tiers import FACE_NETWORKS, asset_path
+from skyreels_avatar.loading.tiers import FACE_NETWORKS
 from skyreels_avatar.models.tensor_graph import TensorGraph
 
 NUM_LANDMARKS = 478

@@ -9,7 +9,9 @@ from skyreels_avatar.camera.moves import CameraMove
 from skyreels_avatar.film.assemble import RenderedShot, is_complete
 from skyreels_avatar.film.sound import Film, stem_paths
 from skyreels_avatar.film.timeline import PlacedShot
-from skyreels_avatar.request.script import Camera, GenerationRequest, SamplingParams
+from skyreels_avatar.request.camera_spec import Camera
+from skyreels_avatar.request.generation_request import GenerationRequest
+from skyreels_avatar.request.sampling import SamplingParams
 from skyreels_avatar.workers.fingerprint import ReadFiles, fingerprint_of
 
 

@@ -30,7 +30,9 @@ from skyreels_avatar.pipeline.estimate import ShotEstimate, estimate_planned
 from skyreels_avatar.pipeline.reference_video import reference_frames
 from skyreels_avatar.planning.segments import plan_shot
 from skyreels_avatar.progress import Reporter
-from skyreels_avatar.request.script import Camera, SamplingParams, Script
+from skyreels_avatar.request.camera_spec import Camera
+from skyreels_avatar.request.sampling import SamplingParams
+from skyreels_avatar.request.script import Script
 
 ANIMATIC_LONG_SIDE_PX = 320
 _SMALLEST_SIDE_PX = 64

@@ -28,7 +28,9 @@ from skyreels_avatar.film.spans import (
 )
 from skyreels_avatar.media.files import existing_file
 from skyreels_avatar.media.image import fit_size
-from skyreels_avatar.request.script import Script, Shot, parse_camera
+from skyreels_avatar.request.camera_spec import parse_camera
+from skyreels_avatar.request.script import Script
+from skyreels_avatar.request.shot import Shot
 
 FILM_KEYS = ("shots", "soundtrack", "size", "height", "width", "fps", "defaults")
 CLOCK_KEYS = ("transcript", "tempo")

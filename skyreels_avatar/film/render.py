@@ -37,7 +37,9 @@ from skyreels_avatar.pipeline.read import FootageFiles, read_files
 from skyreels_avatar.progress import Progress
 from skyreels_avatar.provenance.manifest import file_tags, make_signer
 from skyreels_avatar.references.framing import frame_face
-from skyreels_avatar.request.script import GenerationRequest, SamplingParams, Script
+from skyreels_avatar.request.generation_request import GenerationRequest
+from skyreels_avatar.request.sampling import SamplingParams
+from skyreels_avatar.request.script import Script
 from skyreels_avatar.workers.fingerprint import fingerprint_of
 from skyreels_avatar.workers.shot import generate_request
 from skyreels_avatar.workers.work_folder import WorkFolder

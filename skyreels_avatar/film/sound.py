@@ -16,7 +16,8 @@ from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.files import existing_file
 from skyreels_avatar.media.speech import DEFAULT_VOICE, speak
 from skyreels_avatar.pipeline.voice import read_speakers
-from skyreels_avatar.request.script import Script, Shot
+from skyreels_avatar.request.script import Script
+from skyreels_avatar.request.shot import Shot
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,8 @@ from fractions import Fraction
 
 from skyreels_avatar.camera.moves import CameraMove
 from skyreels_avatar.media.video import exact_fps
-from skyreels_avatar.request.script import Script, Shot
+from skyreels_avatar.request.script import Script
+from skyreels_avatar.request.shot import Shot
 
 SHORTEST_S = 0.2
 

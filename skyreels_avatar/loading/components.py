@@ -18,6 +18,7 @@ from skyreels_avatar.loading.memory import (
     memory_policy,
     parse_memory,
 )
+from skyreels_avatar.loading.model_hub import check_models
 from skyreels_avatar.loading.tiers import Tier, load_tier
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ def _policy_for(
     from skyreels_avatar.models.context_parallel import agreed, join
 
     tier = load_tier(tier_name)
+    check_models(tier)
     place = torch_device(device or tier.device)
     asked = parse_memory(memory or tier.memory)
     if place.type != "cuda":

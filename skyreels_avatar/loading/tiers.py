@@ -6,7 +6,6 @@ in; tiers differ by the values below.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -17,13 +16,12 @@ from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 from skyreels_avatar.checks import check_fields, short_repr, user_path
 from skyreels_avatar.documents import read_mapping
 from skyreels_avatar.errors import InputError
+from skyreels_avatar.folders import asset_path, config_path, models_folder
 from skyreels_avatar.loading.memory import parse_memory
 
 FACE_NETWORKS = "nano/face_networks.safetensors"  # of every tier, for `asset_path`
-MODELS_VARIABLE = "SKYREELS_AVATAR_MODELS"
 _MODELS = "models/"
 _BUCKETS = ("480p", "540p", "720p")
-_PACKAGE = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True)
@@ -49,6 +47,15 @@ class WeightFiles:
     image_encoder: Any = ""
     light: str = ""
     occluder: str = ""
+
+    def paths(self) -> list[Path]:
+        """Return the files and folders of all parts."""
+        return [
+            Path(path)
+            for given in vars(self).values()
+            for path in (given if isinstance(given, (list, tuple)) else [given])
+            if path
+        ]
 
 
 @dataclass(frozen=True)
@@ -169,26 +176,6 @@ def load_tier(name_or_path: str | Path) -> Tier:
 def tier_names() -> list[str]:
     """Return the names that `load_tier` knows, sorted."""
     return sorted(path.stem for path in config_path("").glob("*.yaml"))
-
-
-def models_folder() -> Path:
-    """Return where public weights are kept: $SKYREELS_AVATAR_MODELS, or in the user's cache."""
-    given = os.environ.get(MODELS_VARIABLE)
-    return Path(given) if given else Path.home() / ".cache" / "skyreels-avatar" / "models"
-
-
-def config_path(name: str) -> Path:
-    """Return where a file of `configs/` lies, in a checkout as in an installed wheel."""
-    return _first_folder(_PACKAGE / "_configs", _PACKAGE.parent / "configs") / name
-
-
-def asset_path(name: str) -> Path:
-    """Return where a file of `assets/` lies, in a checkout as in an installed wheel."""
-    return _first_folder(_PACKAGE / "_assets", _PACKAGE.parent / "assets") / name
-
-
-def _first_folder(*folders: Path) -> Path:
-    return next((folder for folder in folders if folder.is_dir()), folders[-1])
 
 
 def _yaml_path(name_or_path: str | Path) -> Path:

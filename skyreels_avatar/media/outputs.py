@@ -12,6 +12,9 @@ from skyreels_avatar.errors import MediaError
 
 _LONGEST_PATH = 1000  # a text that is said may be longer, and is no path
 
+OUTPUTS = ("output", "subtitles", "save_motion")
+"""Names under which a request holds the files that it writes."""
+
 
 def check_outputs(outputs: Mapping[str, Path | None], read: Any) -> None:
     """Refuse outputs that would replace a file that is read, another output or a device.
@@ -62,7 +65,7 @@ def input_files(value: Any) -> Iterable[Path]:
     """
     if is_dataclass(value):
         for field in fields(value):
-            if field.name not in ("output", "subtitles", "prompt", "negative_prompt", "text"):
+            if field.name not in (*OUTPUTS, "prompt", "negative_prompt", "text"):
                 yield from input_files(getattr(value, field.name))
     elif isinstance(value, (list, tuple)):
         for item in value:

@@ -80,6 +80,12 @@ class VideoReader:
         other._frames, other._position = iter(()), other.num_frames
         return other
 
+    def beginning(self, num_frames: int) -> VideoReader:
+        """Return a reader of the first frames alone; what follows them is never decoded."""
+        other = self.reopened()
+        other.num_frames = other._position = max(1, min(num_frames, self.num_frames))
+        return other
+
     def __iter__(self) -> Iterator[np.ndarray]:
         """Yield (H, W, 3) uint8 sRGB frames from the first to the last."""
         for frame in self._shown():
@@ -112,6 +118,7 @@ class VideoReader:
         """Yield the frame that each instant shows; one that is held comes again."""
         slots, count = self._scan.timeline.slots, len(self._scan.stamps)
         position, held, place, num_decoded, lost = 0, None, -1, 0, [0]
+        is_beginning = self.num_frames < self._scan.timeline.num_frames
         with open_container(self.path, "video") as container:
             frames = decoded_frames(container, self._scan, lost)
             for frame in deinterlace(frames, self._is_woven):
@@ -121,6 +128,8 @@ class VideoReader:
                 while held is not None and position < slots[place]:
                     yield held
                     position += 1
+                    if is_beginning and position == self.num_frames:
+                        return
                 held = frame
         self._check_lost(lost[0], count - num_decoded, count)
         if lost[0] and num_decoded < count:

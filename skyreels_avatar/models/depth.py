@@ -32,7 +32,7 @@ class DepthMap:
 
     Attributes:
         depth: (H, W) float32, positive; the face is at 1.0.
-        source: "relief", where shapes were assumed, or the name of the network that saw them.
+        source: "relief" (shapes are assumed) or the name of the network that saw them.
     """
 
     depth: torch.Tensor

@@ -12,7 +12,7 @@ from skyreels_avatar.loading.tiers import Tier
 from skyreels_avatar.models.acceleration import one_window
 from skyreels_avatar.models.condition_cache import ConditionCache
 from skyreels_avatar.pipeline.conditions import Conditions
-from skyreels_avatar.request.script import SamplingParams
+from skyreels_avatar.request.sampling import SamplingParams
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,12 @@ import torch
 from skyreels_avatar.loading.components import Components
 from skyreels_avatar.pipeline.conditions import Conditions
 from skyreels_avatar.pipeline.denoise import Sampling
+from skyreels_avatar.pipeline.motion import read_motion
 from skyreels_avatar.pipeline.open import OpenShot
 from skyreels_avatar.planning.segments import Segment
 from skyreels_avatar.references.persons import PersonMasks, person_mattes
 from skyreels_avatar.references.scene import build_references
-from skyreels_avatar.request.script import GenerationRequest
+from skyreels_avatar.request.generation_request import GenerationRequest
 from skyreels_avatar.spaces.table import open_space
 
 
@@ -44,6 +45,7 @@ class EncodedShot:
             framing, shot.camera, self.plan, light, self.seed, components.occluder
         )
         self.reference = references[0]
+        self.motion = None if shot.motion is None else read_motion(shot.motion, self.plan)
         self.space = open_space(components.vae, self.plan, references, self.seed)
         self.persons = None
         if len(framing.faces) > 1 and not self.space.separates_persons:

@@ -14,7 +14,7 @@ from skyreels_avatar.pipeline.denoise import Sampling
 from skyreels_avatar.pipeline.read import read_picture
 from skyreels_avatar.planning.plan import plan_request
 from skyreels_avatar.planning.segments import Segment, ShotPlan
-from skyreels_avatar.request.script import GenerationRequest
+from skyreels_avatar.request.generation_request import GenerationRequest
 from skyreels_avatar.shapes import BUCKET_STEP_PX, latent_frames
 from skyreels_avatar.spaces.table import space_type_of
 

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from skyreels_avatar.faces.start import start_networks
 from skyreels_avatar.loading.components import Components, load_components
-from skyreels_avatar.request.script import GenerationRequest
+from skyreels_avatar.request.generation_request import GenerationRequest
 
 
 def load_networks(request: GenerationRequest, height: int, width: int) -> Components:

@@ -33,7 +33,7 @@ from skyreels_avatar.planning.plan import plan_request
 from skyreels_avatar.planning.segments import ShotPlan
 from skyreels_avatar.references.footage import Footage, FootageReference
 from skyreels_avatar.references.framing import Framing, frame_shot
-from skyreels_avatar.request.script import GenerationRequest
+from skyreels_avatar.request.generation_request import GenerationRequest
 from skyreels_avatar.shapes import BUCKET_STEP_PX
 from skyreels_avatar.spaces.table import space_type
 
@@ -103,6 +103,12 @@ def open_picture(
         raise InputError(
             f"tier {tier.name} makes overlapping windows only, got windows "
             f"{request.windows!r}; leave that out"
+        )
+    if (shot.motion or request.save_motion) and not space.moves_reference:
+        raise InputError(
+            f"tier {tier.name} draws whole frames and has no coefficients of a face; motion files "
+            "are for a tier with a face rig, as the default one is",
+            parameter="motion" if shot.motion else "save_motion",
         )
     if len(shot.speakers) > 1 and num_parts(components.transformer) > 1:
         # Each device would have to know what all tokens attend to.
@@ -183,14 +189,14 @@ class _Track:
     """What decides how a face is followed through a video; who is told of it does not count.
 
     Attributes:
-        path, state: of the video, and its size and time.
+        path, state: of the video, and its size, time and number of frames.
         selector: of the face.
         photo_ns: when the photo that names the face was written, else 0.
         occluder: sees what covers the face; None does not look.
     """
 
     path: Path
-    state: tuple[int, int]
+    state: tuple[int, int, int]
     selector: str
     photo_ns: int
     occluder: OccluderNet | None
@@ -207,7 +213,7 @@ class _Track:
     ) -> _Track:
         stat, photo = video.path.stat(), Path(selector)
         photo_ns = photo.stat().st_mtime_ns if is_photo(selector) and photo.is_file() else 0
-        state = stat.st_mtime_ns, stat.st_size
+        state = stat.st_mtime_ns, stat.st_size, video.num_frames
         return cls(video.path, state, selector, photo_ns, occluder, video, on_frame)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -12,15 +13,19 @@ from skyreels_avatar.errors import InputError
 from skyreels_avatar.loading.tiers import Tier, load_tier
 from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.image import Portrait, fit_size
-from skyreels_avatar.media.speech import SpokenText
+from skyreels_avatar.media.spoken_text import SpokenText
 from skyreels_avatar.media.video import VideoReader
 from skyreels_avatar.pipeline.voice import read_speakers, read_voice
 from skyreels_avatar.planning.lengths import plan_length
-from skyreels_avatar.request.script import GenerationRequest, Shot
+from skyreels_avatar.request.generation_request import GenerationRequest
+from skyreels_avatar.request.shot import Shot
 from skyreels_avatar.shapes import BUCKET_STEP_PX, BUCKETS, nearest_bucket
 
 logger = logging.getLogger(__name__)
 
+# A video is followed in steps of this length, as far as the output needs it: a long one is not read
+# whole for a short sound, and voices of about one length share a track.
+_STEP_S = 10.0
 Files = TypeVar("Files", bound="ShotFiles")
 
 
@@ -113,11 +118,13 @@ def read_footage(request: GenerationRequest) -> FootageFiles:
             video.path, video.width, video.height, width, height,
         )  # fmt: skip
     plan = plan_length(shot.length, audio.duration_s, video.num_frames, video.fps, request.fps)
+    source = np.array([plan.index(frame) for frame in range(plan.num_frames)])
+    step = math.ceil(_STEP_S * video.fps)
     return FootageFiles(
-        video=video,
+        video=video.beginning(step * (int(source.max()) // step + 1)),
         audio=audio.lasting(plan.duration_s),
         voices=tuple(voice.lasting(plan.duration_s) for voice in voices),
-        source=np.array([plan.index(frame) for frame in range(plan.num_frames)]),
+        source=source,
         height=height,
         width=width,
         spoken=spoken,

@@ -15,13 +15,19 @@ from skyreels_avatar.media.video import VideoWriter
 from skyreels_avatar.parallel import one_core_per_thread, prefetch
 from skyreels_avatar.pipeline.decode import decode
 from skyreels_avatar.pipeline.encode import EncodedShot
+from skyreels_avatar.pipeline.motion import write_motion
 from skyreels_avatar.pipeline.open import OpenShot
 from skyreels_avatar.pipeline.stitch import stitch, write_piece
-from skyreels_avatar.pipeline.windows import WindowCache, WindowSampler
+from skyreels_avatar.pipeline.windows import (
+    LatentCache,
+    LatentsInMemory,
+    WindowCache,
+    WindowSampler,
+)
 from skyreels_avatar.planning.segments import Segment
 from skyreels_avatar.progress import Reporter
 from skyreels_avatar.references.reference import Reference
-from skyreels_avatar.request.script import GenerationRequest
+from skyreels_avatar.request.generation_request import GenerationRequest
 
 
 class AvatarPipeline:
@@ -50,9 +56,12 @@ class AvatarPipeline:
         shot = self.encode(request, opened, reporter)
         reporter.start_pace(opened.plan.num_frames)
         with one_core_per_thread():
-            windows = self._windows(shot, opened.plan.shown, reporter)
+            cache = None if request.save_motion is None else LatentsInMemory()
+            windows = self._windows(shot, opened.plan.shown, reporter, cache)
             chunks = (frames for _, decoded in windows for frames in decoded)
             stitch(chunks, writer, opened.plan, reporter)
+        if request.save_motion is not None:
+            self.save_motion(request.save_motion, shot, cache, reporter)
         return shot.reference
 
     @torch.no_grad()
@@ -107,12 +116,22 @@ class AvatarPipeline:
             for segment in segments:
                 sampler.latents(segment)
 
+    @torch.no_grad()
+    def save_motion(
+        self, path: Path, shot: EncodedShot, cache: LatentCache, reporter: Reporter
+    ) -> None:
+        """Write the performance of a shot into a motion file, from latents that a cache keeps."""
+        sampler = WindowSampler(self.components, shot, reporter, cache)
+        shown = shot.plan.shown
+        motion = (shot.space.motion(sampler.latents(segment), segment) for segment in shown)
+        write_motion(path, motion, shot.plan)
+
     def _windows(
         self,
         shot: EncodedShot,
         segments: Sequence[Segment],
         reporter: Reporter,
-        cache: WindowCache | None = None,
+        cache: LatentCache | None = None,
     ) -> Iterator[tuple[Segment, Iterator[np.ndarray]]]:
         """Yield each window with its frames (F, H, W, 3), a few at a time.
 

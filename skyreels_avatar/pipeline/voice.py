@@ -11,10 +11,11 @@ import numpy as np
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.audio_decoding import AudioTooLongError
-from skyreels_avatar.media.mix import as_long_as, mix, silence
-from skyreels_avatar.media.speech import DEFAULT_VOICE, SpokenText, speak
+from skyreels_avatar.media.mix import mix, silence
+from skyreels_avatar.media.speech import DEFAULT_VOICE, speak
+from skyreels_avatar.media.spoken_text import SpokenText
 from skyreels_avatar.media.voice_activity import mute_nonvocal
-from skyreels_avatar.request.script import Shot
+from skyreels_avatar.request.shot import Shot
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +69,7 @@ def read_speakers(shot: Shot) -> tuple[AudioTrack, tuple[AudioTrack, ...]]:
     heard = [track for track in spoken if track is not None]
     played = mix(heard) if shot.audio is None else AudioTrack.load(shot.audio)
     length_s = played.duration_s
-    voices = [silence(length_s) if one is None else as_long_as(one, length_s) for one in spoken]
+    voices = [silence(length_s) if one is None else one.lasting(length_s) for one in spoken]
     if len(shot.speakers) == 1 and not heard:
         voices = [played]
     if shot.start_s is not None or shot.end_s is not None:

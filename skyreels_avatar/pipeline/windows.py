@@ -18,8 +18,8 @@ from skyreels_avatar.progress import Reporter
 _NUM_KEPT = 4  # a fill needs a key frame made two windows before it
 
 
-class WindowCache(Protocol):
-    """Keeps the latents and the frames of windows for another run, as `WorkFolder` does."""
+class LatentCache(Protocol):
+    """Keeps the latents of windows."""
 
     def latents(self, segment: Segment) -> torch.Tensor | None:
         """Return the sampled latents (1, C, T, h, w) of a window; None if they are not there."""
@@ -27,11 +27,30 @@ class WindowCache(Protocol):
     def save_latents(self, segment: Segment, latents: torch.Tensor) -> None:
         """Keep the sampled latents (1, C, T, h, w) of a window."""
 
+
+class WindowCache(LatentCache, Protocol):
+    """Keeps the latents and the frames of windows for another run, as `WorkFolder` does."""
+
     def piece(self, segment: Segment) -> Path:
         """Return where the frames of a window are, or will be."""
 
     def check_files(self, made: Path | None = None) -> None:
         """Remove what was just made, and raise, if a file of the shot has changed meanwhile."""
+
+
+class LatentsInMemory:
+    """Keeps the latents of a shot while it is made; as rig coefficients they are small."""
+
+    def __init__(self) -> None:
+        self._kept: dict[int, torch.Tensor] = {}
+
+    def latents(self, segment: Segment) -> torch.Tensor | None:
+        """Return the sampled latents (1, C, T, h, w) of a window; None if they are not there."""
+        return self._kept.get(segment.index)
+
+    def save_latents(self, segment: Segment, latents: torch.Tensor) -> None:
+        """Keep the sampled latents (1, C, T, h, w) of a window."""
+        self._kept[segment.index] = latents
 
 
 class WindowSampler:
@@ -47,7 +66,7 @@ class WindowSampler:
         components: Components,
         shot: EncodedShot,
         reporter: Reporter,
-        cache: WindowCache | None = None,
+        cache: LatentCache | None = None,
         on_step: Callable[[int], None] | None = None,
     ):
         self._components, self._shot, self._reporter = components, shot, reporter
@@ -56,6 +75,8 @@ class WindowSampler:
 
     def latents(self, segment: Segment) -> torch.Tensor:
         """Return the finished latents (1, C, T, h, w) of a window: a pure function of the shot."""
+        if self._shot.motion is not None:
+            return self._shot.space.latents_of(self._shot.motion, segment)
         waiting = [segment]  # a chain of windows may be longer than Python's stack
         while waiting:
             window = waiting[-1]

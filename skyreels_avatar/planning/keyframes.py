@@ -20,7 +20,7 @@ import torch
 from skyreels_avatar.camera import CameraMove
 from skyreels_avatar.camera.moves import eased
 from skyreels_avatar.planning.segments import Segment, ShotPlan
-from skyreels_avatar.request.script import Camera, CameraKeyframe
+from skyreels_avatar.request.camera_spec import Camera, CameraKeyframe
 from skyreels_avatar.shapes import TIME_FACTOR, covering_latent_frames, pixel_frames
 
 KEY_WINDOW = 33  # frames of the window that makes a key frame; it stands in the middle

@@ -12,7 +12,7 @@ from skyreels_avatar.planning.keyframes import (
     with_keyframes,
 )
 from skyreels_avatar.planning.segments import ShotPlan, plan_shot
-from skyreels_avatar.request.script import GenerationRequest
+from skyreels_avatar.request.generation_request import GenerationRequest
 
 
 def plan_request(request: GenerationRequest, audio: AudioTrack, tier: Tier) -> ShotPlan:

@@ -14,7 +14,7 @@ from skyreels_avatar.faces.analyzer import Face, FaceAnalyzer
 from skyreels_avatar.faces.region import union
 from skyreels_avatar.faces.select import find_faces
 from skyreels_avatar.media.image import MIN_SIDE_PX, Portrait
-from skyreels_avatar.request.script import Camera
+from skyreels_avatar.request.camera_spec import Camera
 
 _MARGIN_SHARE = 0.25  # of the long side of the video; the picture beyond it is left out
 _MAX_FINE_PX = 1280 * 960  # of a video; larger ones are fine enough, and twice would be much

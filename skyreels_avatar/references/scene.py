@@ -24,7 +24,7 @@ from skyreels_avatar.errors import InputError
 from skyreels_avatar.faces.analyzer import Face
 from skyreels_avatar.faces.occluder import find_occluder
 from skyreels_avatar.faces.region import union
-from skyreels_avatar.loading.tiers import models_folder
+from skyreels_avatar.folders import models_folder
 from skyreels_avatar.models.depth import estimate_depth, find_weights
 from skyreels_avatar.models.light_encoder import ShotLight
 from skyreels_avatar.models.occluder import OccluderNet
@@ -33,7 +33,7 @@ from skyreels_avatar.references.framing import Framing, Surroundings, is_moving,
 from skyreels_avatar.references.lighting import PictureLight
 from skyreels_avatar.references.persons import person_mattes
 from skyreels_avatar.references.picture import PictureReference
-from skyreels_avatar.request.script import Camera
+from skyreels_avatar.request.camera_spec import Camera
 
 logger = logging.getLogger(__name__)
 

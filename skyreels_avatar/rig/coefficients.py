@@ -41,7 +41,7 @@ MOTION_GROUPS: dict[str, tuple[str, ...]] = {
         "sway",  # shoulders moved sideways / H
     ),
     "expression": (
-        "smile",  # 0..1, both corners up and out, cheeks follow
+        "smile",  # 0..1, both corners up and out, cheeks follow; -1 undoes the grin of a photo
         "frown",  # 0..1, both corners down
         "cheek",  # 0..1, cheeks raised (true smile)
         "sneer",  # 0..1, nose wrinkled, upper lip up
@@ -85,7 +85,7 @@ MOTION_RANGE: dict[str, tuple[float, float]] = {
     "zoom": (-0.06, 0.06),
     "breath": (-0.02, 0.02),
     "sway": (-0.04, 0.04),
-    "smile": (0.0, 1.0),
+    "smile": (-1.0, 1.0),
     "frown": (0.0, 1.0),
     "cheek": (0.0, 1.0),
     "sneer": (0.0, 1.0),

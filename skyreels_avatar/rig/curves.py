@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from skyreels_avatar.rig.geometry import FaceFrame, interpolate_curves
+from skyreels_avatar.rig.geometry import FaceFrame
 
 Box = tuple[slice, slice, slice, slice]
 
@@ -25,17 +25,11 @@ def refine(values: torch.Tensor, factor: int = 4) -> torch.Tensor:
 
 
 def coverage(
-    y: torch.Tensor,
-    x: torch.Tensor,
-    columns: torch.Tensor,
-    upper: torch.Tensor,
-    lower: torch.Tensor,
-    pixel: torch.Tensor,
+    y: torch.Tensor, upper: torch.Tensor, lower: torch.Tensor, pixel: torch.Tensor
 ) -> torch.Tensor:
-    """Return (F, N) the share of a pixel-high span at (x, y) that lies between two edges."""
-    above, below = interpolate_curves(x, columns, upper, lower)
+    """Return (F, N) the share of a pixel-high span at rows y that lies between two edges."""
     top, bottom = y - pixel / 2, y + pixel / 2
-    return ((torch.minimum(bottom, below) - torch.maximum(top, above)) / pixel).clamp(0.0, 1.0)
+    return ((torch.minimum(bottom, lower) - torch.maximum(top, upper)) / pixel).clamp(0.0, 1.0)
 
 
 def pixel_box(

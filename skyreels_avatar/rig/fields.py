@@ -13,12 +13,14 @@ from dataclasses import dataclass
 import torch
 
 from skyreels_avatar.rig.coefficients import MOTION_INDEX
+from skyreels_avatar.rig.curves import refine
 from skyreels_avatar.rig.geometry import (
     BROWS,
     CHEEKS,
     INNER_BROWS,
     INNER_LOWER,
     INNER_UPPER,
+    MOUTH_CORNERS,
     NOSE_WINGS,
     SHUT_GAP,
     interpolate_columns,
@@ -26,9 +28,15 @@ from skyreels_avatar.rig.geometry import (
     lip_gap,
     smoothstep,
 )
+from skyreels_avatar.rig.mouth_shapes import mouth_shapes, shaped
 from skyreels_avatar.rig.picture_edge import keep_inside_picture
 
 UPPER, LOWER = 0, 1
+BITE_GAP, BITE_RAISE = 0.014, 0.012  # of H: upper teeth seen on the tucked lip, lip raised off them
+TONGUE_GAP = 0.022  # of H: lower lip lowered before the tip of the tongue
+ROUND_RAISE = 0.25  # of the opening of rounded lips: how far it goes upwards
+RELAXED, FULL_ROUNDING, RELAXED_BY_BITE = 0.85, 0.6, 0.5  # of the smile; of pucker; of the smile
+LIP_FRINGE = 0.007  # of H: lips that showed teeth go so far behind each other when they shut
 HEAD_POINTS_STRIDE = 5
 
 
@@ -44,6 +52,8 @@ class FaceShape:
     center: torch.Tensor  # (F, 2) middle of the lips
     half_width: torch.Tensor  # (F, 2) from the middle to the right, left corner
     thickness: torch.Tensor  # (F, 2) of the upper, lower lip
+    smile: torch.Tensor  # (F,) that the face shows at rest, in units of the coefficient
+    reach: torch.Tensor  # (F, 2) from the inner edge of the lip to the base of the nose, the chin
 
     @classmethod
     def of(cls, points: torch.Tensor) -> FaceShape:
@@ -57,6 +67,8 @@ class FaceShape:
         left = (points[:, 291, 0] - center[:, 0]).clamp_min(0.03)
         upper = (points[:, 13, 1] - points[:, 0, 1]).clamp_min(0.012)
         lower = (points[:, 17, 1] - points[:, 14, 1]).clamp_min(0.015)
+        nose = points[:, 13, 1] - points[:, 2, 1]
+        chin = points[:, 152, 1] - points[:, 14, 1]
         return cls(
             points=points,
             lip_x=(up[..., 0] + low[..., 0]) / 2,
@@ -64,9 +76,24 @@ class FaceShape:
             lower_y=torch.where(shut, middle, torch.maximum(low[..., 1], up[..., 1])),
             gap=torch.where(gap < SHUT_GAP, torch.zeros_like(gap), gap),
             center=center,
+            smile=_rest_smile(points),
             half_width=torch.stack([right, left], -1),
             thickness=torch.stack([upper, lower], -1),
+            reach=torch.stack(
+                [torch.maximum(nose, upper + 0.02), torch.maximum(chin, lower + 0.05)], -1
+            ),
         )
+
+
+def _rest_smile(points: torch.Tensor) -> torch.Tensor:
+    """Return (F,) in 0..1 the smile of (F, 478, 3) faces: wide mouths whose corners are lifted."""
+    corners, eyes = points[:, list(MOUTH_CORNERS), :2], points[:, [33, 263], :2]
+    lift = (points[:, 13, 1] + points[:, 14, 1] - corners[..., 1].sum(1)) / 2
+    width = (corners[:, 1] - corners[:, 0]).norm(dim=-1) / (eyes[:, 1] - eyes[:, 0]).norm(
+        dim=-1
+    ).clamp_min(0.1)
+    lifted, wide = ((lift - 0.005) / 0.04).clamp(0, 1), ((width - 0.58) / 0.16).clamp(0, 1)
+    return 0.6 * lifted + 0.4 * wide * lifted.sqrt()
 
 
 class MotionValues:
@@ -91,7 +118,7 @@ def _bump(points: torch.Tensor, center: torch.Tensor, radius: float) -> torch.Te
 def lip_edges(
     shape: FaceShape, values: MotionValues, columns: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return where the inner lip edges are at rest and how far they move, at (F, N) columns.
+    """Return where the inner lip edges are at rest and how far they open, at (F, N) columns.
 
     Returns:
         upper at rest, lower at rest, displacement of the upper, of the lower edge; (F, N) each.
@@ -103,66 +130,130 @@ def lip_edges(
         shape.center[:, :1] - shape.lip_x[:, :1],
         shape.lip_x[:, -1:] - shape.center[:, :1],
     )
-    arch = (1 - (across / inner.clamp_min(0.02)) ** 2).clamp_min(0.0) ** 0.8
-    rest_gap, gap_now = shape.gap[:, None], values.lip_gap.clamp_min(0.0)
+    roundness = values.pucker.clamp(0.0, 1.0)
+    arch = (1 - (across / inner.clamp_min(0.02)) ** 2).clamp_min(1e-6) ** (0.8 - 0.35 * roundness)
+    bite, tongue = values.tuck.clamp(0.0, 1.0), values.tongue.clamp(0.0, 1.0)
+    gap_now = values.lip_gap.clamp_min(0.0) + BITE_GAP * bite + TONGUE_GAP * tongue
+    rest_gap = shape.gap[:, None]
     rest = (lower - upper) * (rest_gap > 0)
     share = (gap_now / rest_gap.clamp_min(1e-4)).clamp(0.0, 1.0)
-    gap = rest * share + (gap_now - rest_gap).clamp_min(0.0) * arch
-    upper_move = -values.upper_raise * arch + 0.35 * (rest - gap).clamp_min(0.0)
+    opened = (gap_now - rest_gap).clamp_min(0.0)
+    gap = rest * share + opened * arch
+    raised = values.upper_raise + BITE_RAISE * bite + ROUND_RAISE * roundness * opened
+    falls = 0.35 + 0.3 * roundness
+    upper_move = -raised * arch + falls * (rest - gap).clamp_min(0.0)
     return upper, lower, upper_move, upper_move + gap - rest
 
 
+def relaxed_smile(shape: FaceShape, values: MotionValues) -> torch.Tensor:
+    """Return (F, 1) how much of the smile at rest rounded, shut and biting lips undo."""
+    rounded, shut, bite = (
+        values.pucker * (1 / FULL_ROUNDING), values.press, RELAXED_BY_BITE * values.tuck,
+    )  # fmt: skip
+    share = torch.maximum(torch.maximum(rounded, shut), bite).clamp(0.0, 1.0)
+    return RELAXED * share * shape.smile[:, None]
+
+
 def mouth_field(
-    points: torch.Tensor, shape: FaceShape, values: MotionValues, layer: int
+    points: torch.Tensor,
+    shape: FaceShape,
+    values: MotionValues,
+    layer: int,
+    rolled: bool = True,
 ) -> torch.Tensor:
-    """Return (F, N, 2) what lips and jaw do to points of one layer."""
+    """Return (F, N, 2) what lips and jaw do to points of one layer.
+
+    Args:
+        rolled: lips that roll in go behind the lip line; False leaves their edges at it.
+    """
     x, y = points[..., 0], points[..., 1]
     upper, lower, upper_move, lower_move = lip_edges(shape, values, x)
     v = y - (upper if layer == UPPER else lower)
-    across = x - shape.center[:, :1]
-    side = torch.where(across < 0, shape.half_width[:, :1], shape.half_width[:, 1:])
-    u = across / side
+    beside = x - shape.center[:, :1]
+    side = torch.where(beside < 0, shape.half_width[:, :1], shape.half_width[:, 1:])
+    u = beside / side
     opening = (values.lip_gap - shape.gap[:, None]).clamp_min(0.0)
-
-    spread = torch.exp(-((v / 0.15) ** 2) - (u / 1.9).abs() ** 4) * 1.08
-    dx = across * (values.width - 0.30 * values.pucker - 0.9 * opening) * spread
+    weights = {
+        "pucker": values.pucker,
+        "width": values.width - 0.9 * opening,
+        "smile": values.smile - relaxed_smile(shape, values),
+        "frown": values.frown,
+        "press": values.press * rolled,
+        "tuck": values.tuck * rolled,
+    }
+    away = (-v if layer == UPPER else v).clamp_min(0.0)
+    mouth = (
+        shape.half_width.mean(1, keepdim=True),
+        shape.thickness[:, layer, None],
+        shape.reach[:, layer, None],
+    )
+    amounts = mouth_shapes(points.device).amounts(weights)
+    across, leaves, lift = shaped(u, away, amounts, layer, mouth)
+    dx, dy = across * side, leaves - lift if layer == LOWER else -leaves - lift
+    if rolled and bool((shape.gap > 0).any()):
+        shut = 1 - (values.lip_gap / shape.gap[:, None].clamp_min(1e-4)).clamp(0.0, 1.0)
+        fringe = LIP_FRINGE * torch.maximum(shut, values.pucker) * (shape.gap[:, None] > 0)
+        fringe = fringe * torch.exp(-((away / 0.03) ** 2))
+        dy = dy + (fringe if layer == UPPER else -fringe)
+        dx = dx - fringe * u.clamp(-1.0, 1.0) * torch.exp(-(u**8) / 4)
     dx = dx + 0.025 * values.skew * _bump(points, shape.center, 0.14)
     corners = torch.exp(-(((u.abs() - 1) / 0.35) ** 2) - (v / 0.09) ** 2)
-    dy = 0.22 * opening * corners
-
-    lateral = torch.exp(-0.7 * u**4)
     if layer == UPPER:
-        above = v.clamp_max(0.0)
-        thick = shape.thickness[:, :1]
-        dy = dy + upper_move * torch.exp(-((above / 0.085) ** 2))
-        roll = 0.35 * values.pucker - 0.45 * values.press - 0.12 * values.smile
+        dy = dy + upper_move * torch.exp(-((away / 0.085) ** 2))
     else:
-        above = v.clamp_min(0.0)
-        thick = shape.thickness[:, 1:]
-        near = torch.exp(-((above / 0.10) ** 2))
+        near = torch.exp(-((away / 0.10) ** 2))
         chin = (shape.points[:, 152, 1:2] - shape.center[:, 1:]).clamp_min(0.1)
-        jaw = smoothstep(0.0, 1.0, above / chin) * torch.exp(-((across.abs() / 0.30) ** 3))
-        jaw = jaw * torch.exp(-(((above - chin).clamp_min(0.0) / 0.12) ** 2))
+        jaw = smoothstep(0.0, 1.0, away / chin) * torch.exp(-((beside.abs() / 0.30) ** 3))
+        jaw = jaw * torch.exp(-(((away - chin).clamp_min(0.0) / 0.12) ** 2))
         dy = dy + lower_move * near + values.jaw_drop * jaw * (1 - near)
-        dy = dy - 0.010 * values.tuck * near * lateral
-        roll = 0.35 * values.pucker - 0.40 * values.press - 0.55 * values.tuck - 0.10 * values.smile
-    dy = dy + roll * above * torch.exp(-((above / (1.3 * thick)) ** 2)) * lateral
-    return torch.stack([dx, dy], -1)
+    return torch.stack([dx, dy + 0.22 * opening * corners], -1)
+
+
+@dataclass(frozen=True)
+class LipOutline:
+    """The moved inner edges of the lips, head undone.
+
+    Attributes:
+        upper, lower: (F, K, 2) face coordinates from the right to the left corner.
+    """
+
+    upper: torch.Tensor
+    lower: torch.Tensor
+
+    @classmethod
+    def of(cls, shape: FaceShape, values: MotionValues) -> LipOutline:
+        """Move the inner edges; those of lips that roll in stay at the lip line."""
+        frames, edges = values.motion.shape[0], []
+        for layer, rest_y in ((UPPER, shape.upper_y), (LOWER, shape.lower_y)):
+            rest = torch.stack([refine(shape.lip_x), refine(rest_y)], -1).expand(frames, -1, -1)
+            moved = rest + mouth_field(rest, shape, values, layer, rolled=False)
+            edges.append(moved + face_field(rest, shape, values))
+        return cls(*edges)
+
+    def at(self, columns: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return face y (F, N) of the upper and the lower edge at (F, N) columns."""
+        upper, lower = (
+            interpolate_columns(columns, edge[..., 0], edge[..., 1])
+            for edge in (self.upper, self.lower)
+        )
+        return upper, torch.maximum(lower, upper)
+
+    def line(self, columns: torch.Tensor) -> torch.Tensor:
+        """Return face y (F, N) of the line that parts the layers at (F, N) columns."""
+        middle = (self.upper + self.lower) / 2
+        return interpolate_columns(columns, middle[..., 0], middle[..., 1])
 
 
 def face_field(points: torch.Tensor, shape: FaceShape, values: MotionValues) -> torch.Tensor:
     """Return (F, N, 2) what corners, cheeks, nose, chin and brows do: the same in both layers."""
     frames = max(points.shape[0], values.motion.shape[0])
     move = points.new_zeros(frames, *points.shape[1:])
-    for index, sign, corner in ((61, -1.0, values.corner_r), (291, 1.0, values.corner_l)):
-        near = _bump(points, shape.points[:, index, :2], 0.11)
-        move[..., 0] += sign * (0.030 * values.smile - 0.004 * values.frown) * near
-        move[..., 1] += (0.026 * values.frown - 0.032 * values.smile - corner) * near
+    for index, corner in zip(MOUTH_CORNERS, (values.corner_r, values.corner_l)):
+        move[..., 1] -= corner * _bump(points, shape.points[:, index, :2], 0.11)
     for index, sign in zip(CHEEKS, (-1.0, 1.0)):
         near = _bump(points, shape.points[:, index, :2], 0.10)
-        lift = 0.5 * values.smile + values.cheek
-        move[..., 0] += sign * 0.006 * lift * near
-        move[..., 1] -= 0.018 * lift * near
+        move[..., 0] += sign * 0.006 * values.cheek * near
+        move[..., 1] -= 0.018 * values.cheek * near
     for index in NOSE_WINGS:
         move[..., 1] -= 0.016 * values.sneer * _bump(points, shape.points[:, index, :2], 0.05)
     move[..., 1] -= 0.020 * values.chin * _bump(points, shape.points[:, 199, :2], 0.09)

@@ -144,8 +144,8 @@ class SourceTeeth:
         pixel = 1.3 * pixel
         shown = (shape.gap > 0)[:, None].float()
         if teeth is None:
-            rims = shape.upper_y - widen, shape.lower_y + widen
-            above = coverage(y, x, shape.lip_x, *rims, pixel) * shown
+            rims = interpolate_curves(x, shape.lip_x, shape.upper_y - widen, shape.lower_y + widen)
+            above = coverage(y, *rims, pixel) * shown
             furthest = (moved / moved.new_tensor(MOTION_SCALE[: moved.shape[1]])).amax(1)
             above = above * smoothstep(FADED, 0.0, furthest)[:, None]
             return cls(at, above, torch.zeros_like(above))

@@ -18,12 +18,12 @@ from skyreels_avatar.rig.fields import (
     LOWER,
     UPPER,
     FaceShape,
+    LipOutline,
     MotionValues,
     face_field,
     head_depth,
     head_field,
     head_weight,
-    lip_edges,
     mouth_field,
 )
 from skyreels_avatar.rig.geometry import FaceFrame, smoothstep
@@ -33,6 +33,8 @@ from skyreels_avatar.rig.secondary_motion import trailing_field
 
 # What may move: left, top, right, bottom in face coordinates. Nothing outside ever changes.
 FIELD_BOX = (-1.0, -1.35, 1.0, 0.9)
+# And what lips and jaw move of it: beyond, `mouth_field` is less than 1e-4.
+MOUTH_REACH = (-0.7, -0.5, 0.7, 0.8)
 CELLS_PER_FACE = 44  # coarse grid nodes per face height
 INVERSION_STEPS = 5
 TEETH_BEHIND_LIPS = 0.03  # of H
@@ -114,12 +116,14 @@ class PosedFace:
         shape: the face at rest; of 1 frame if it hardly deforms in the clip.
         values: the coefficients, clamped.
         warp: their inverse.
+        lips: the inner edges of the lips.
     """
 
     frame: FaceFrame
     shape: FaceShape
     values: MotionValues
     warp: CoarseWarp
+    lips: LipOutline
 
     @classmethod
     def of(
@@ -134,7 +138,9 @@ class PosedFace:
         shape = FaceShape.of(frame.points if clip.lively else frame.averaged_if_still())
         values = MotionValues(clamp_coefficients(motion))
         late = None if trail is None else MotionValues(clamp_coefficients(trail))
-        return cls(frame, shape, values, coarse_warp(shape, values, clip.region, late, clip.edges))
+        lips = LipOutline.of(shape, values)
+        warp = coarse_warp(shape, values, clip.region, late, clip.edges, lips)
+        return cls(frame, shape, values, warp, lips)
 
 
 def _lattice(height: int, width: int, spacing: int, like: torch.Tensor) -> torch.Tensor:
@@ -163,6 +169,7 @@ def coarse_warp(
     region: tuple[float, ...] | None = None,
     trail: MotionValues | None = None,
     edges: torch.Tensor | None = None,
+    lips: LipOutline | None = None,
 ) -> CoarseWarp:
     """Invert the smooth fields of F frames.
 
@@ -171,6 +178,7 @@ def coarse_warp(
         region: of `ReferenceClip`.
         trail: motion whose head is where hair would be, of `trailing`; None is `values`.
         edges: of `ReferenceClip`.
+        lips: of `values`, if it is known.
     """
     nodes = field_nodes(shape.points)[None]
     rows, columns = nodes.shape[1:3]
@@ -181,9 +189,14 @@ def coarse_warp(
     swing = 0.0
     if trail is not None:
         swing = trailing_field(points, depth, weight, shape, values, trail)
-    moves = []
+    moves, mouth_nodes = [], _nodes_in(MOUTH_REACH)
     for layer in (UPPER, LOWER):
-        move = mouth_field(points, shape, values, layer) + common
+        move = common.unflatten(1, (rows, columns)).clone()
+        near = points.unflatten(1, (rows, columns))[(slice(None), *mouth_nodes)].flatten(1, 2)
+        moved = mouth_field(near, shape, values, layer)
+        box = move[(slice(None), *mouth_nodes)]
+        box += moved.reshape(box.shape)
+        move = move.flatten(1, 2)
         turned = head_field(points + move, depth, weight, shape, values)
         moves.append(move + keep_inside_picture(turned + swing, points, edges))
     turned = head_field(points, depth + TEETH_BEHIND_LIPS, weight, shape, values)
@@ -197,7 +210,8 @@ def coarse_warp(
         inverted.append(back)
     upper, lower, head = inverted
     at = nodes + head.permute(0, 2, 3, 1)
-    line = lip_line(at[..., 0].flatten(1), shape, values).unflatten(1, (rows, columns))
+    line = (lips or LipOutline.of(shape, values)).line(at[..., 0].flatten(1))
+    line = line.unflatten(1, (rows, columns))
     below = (at[..., 1] > line)[:, None]
     return CoarseWarp(torch.where(below, lower, upper), upper, lower, head)
 
@@ -215,6 +229,14 @@ def field_nodes(like: torch.Tensor) -> torch.Tensor:
     return torch.stack([x, y], -1)
 
 
+def _nodes_in(box: tuple[float, float, float, float]) -> tuple[slice, slice]:
+    """Return the rows and the columns of `field_nodes` in left, top, right, bottom."""
+    left, top = FIELD_BOX[:2]
+    columns = [round((x - left) * CELLS_PER_FACE) for x in (box[0], box[2])]
+    rows = [round((y - top) * CELLS_PER_FACE) for y in (box[1], box[3])]
+    return slice(rows[0], rows[1] + 1), slice(columns[0], columns[1] + 1)
+
+
 def field_window(points: torch.Tensor, region: tuple[float, ...] | None = None) -> torch.Tensor:
     """Return (F, ...) 1 well inside a region, falling smoothly to 0 at its border.
 
@@ -225,9 +247,3 @@ def field_window(points: torch.Tensor, region: tuple[float, ...] | None = None) 
     x, y = points.unbind(-1)
     distance = torch.stack([x - left, right - x, y - top, bottom - y]).amin(0)
     return smoothstep(0.0, 0.125 * min(right - left, bottom - top), distance)
-
-
-def lip_line(columns: torch.Tensor, shape: FaceShape, values: MotionValues) -> torch.Tensor:
-    """Return (F, N) the middle between the moved lip edges, head undone, at (F, N) columns."""
-    upper, lower, upper_move, lower_move = lip_edges(shape, values, columns)
-    return (upper + upper_move + lower + lower_move) / 2

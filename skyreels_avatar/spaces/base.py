@@ -70,5 +70,20 @@ class LatentSpace(Protocol):
     def carry_over(self, latents: torch.Tensor, num_frames: int) -> Any:
         """Return what the next window knows: the last frames of the window finished last."""
 
+    def motion(self, latents: torch.Tensor, segment: Segment) -> torch.Tensor:
+        """Return rig coefficients (F, 32) of the frames that a window is the first to make.
+
+        Only where `moves_reference` is true, and of one person.
+        """
+
+    def latents_of(self, motion: torch.Tensor, segment: Segment) -> torch.Tensor:
+        """Return the finished latents (1, C, T, h, w) of a window that shows a performance.
+
+        Only where `moves_reference` is true, and of one person.
+
+        Args:
+            motion: rig coefficients (F, 32) of the shot from its first frame on; held at its end.
+        """
+
     def frames(self, latents: torch.Tensor, segment: Segment) -> Iterator[np.ndarray]:
         """Yield the pictures (F, H, W, 3) uint8 that a finished window is the first to make."""

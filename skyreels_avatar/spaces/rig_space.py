@@ -99,6 +99,16 @@ class RigSpace:
         steadied = self._vae.smooth(latents, num_known, num_last)
         return self._vae.blend_at_joins(steadied, num_known, num_last)
 
+    def motion(self, latents: torch.Tensor, segment: Segment) -> torch.Tensor:
+        """Return rig coefficients (F, 32) of the frames that this window is the first to make."""
+        start, stop = (frame - segment.first_frame for frame in segment.keep)
+        return self._vae.unpack(latents)[0, start:stop]
+
+    def latents_of(self, motion: torch.Tensor, segment: Segment) -> torch.Tensor:
+        """Return the latents (1, C, T, h, w) of a window that shows a performance."""
+        frames = torch.arange(segment.first_frame, segment.stop).clamp_max(len(motion) - 1)
+        return self._vae.pack(motion[frames][None].to(self._vae.device))
+
     def carry_over(self, latents: torch.Tensor, overlap: int) -> torch.Tensor:
         """Return what the next window knows: latents of its first `overlap` frames."""
         return known_latents(self._vae, latents, overlap)

@@ -25,7 +25,7 @@ from skyreels_avatar.workers.worker_pool import ProcessPool, WorkerPool
 
 if TYPE_CHECKING:
     from skyreels_avatar.progress import Progress
-    from skyreels_avatar.request.script import GenerationRequest
+    from skyreels_avatar.request.generation_request import GenerationRequest
 
 ENGINES = ("local", "ray")
 _ATTEMPTS = 4  # of a task whose workers die
@@ -123,7 +123,7 @@ class _TaskRunner:
         self._open = -1
 
     def __call__(self, task: Task) -> int:
-        from skyreels_avatar.request.script import GenerationRequest
+        from skyreels_avatar.request.generation_request import GenerationRequest
         from skyreels_avatar.workers.shot_worker import ShotWorker
 
         if self._open != task.shot:

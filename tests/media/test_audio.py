@@ -213,3 +213,10 @@ def test_an_end_beyond_the_sound_is_its_end_and_a_start_beyond_is_refused(caplog
     assert "1.5 s" in said and "1.00 s" in said
     with pytest.raises(MediaError, match="earlier start"):
         track.cut(1.0, None)
+
+
+def test_a_sound_is_cut_or_filled_with_silence_to_a_length():
+    track = AudioTrack(np.full(8_000, 0.5, np.float32), 16_000)
+    assert track.lasting(0.25).duration_s == 0.25
+    longer = track.lasting(1.0)
+    assert longer.duration_s == 1.0 and not longer.samples[8_000:].any()

@@ -14,7 +14,8 @@ from skyreels_avatar.errors import InputError, MediaError
 from skyreels_avatar.media.files import atomic_write, partial_path, remove_stale_partials
 from skyreels_avatar.media.outputs import check_outputs
 from skyreels_avatar.media.video import check_output
-from skyreels_avatar.request.script import GenerationRequest, Shot
+from skyreels_avatar.request.generation_request import GenerationRequest
+from skyreels_avatar.request.shot import Shot
 
 
 @pytest.fixture

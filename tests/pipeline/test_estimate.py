@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from skyreels_avatar.loading.tiers import config_path
+from skyreels_avatar.folders import config_path
 from skyreels_avatar.pipeline.estimate import ShotEstimate, estimate
-from skyreels_avatar.request.script import GenerationRequest, SamplingParams, Shot
+from skyreels_avatar.request.generation_request import GenerationRequest
+from skyreels_avatar.request.sampling import SamplingParams
+from skyreels_avatar.request.shot import Shot
 from tests.tiny import write_tier
 
 

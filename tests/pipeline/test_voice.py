@@ -11,7 +11,9 @@ import skyreels_avatar as sa
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.pipeline.voice import read_speakers, read_voice
-from skyreels_avatar.request.script import GenerationRequest, Script, Shot
+from skyreels_avatar.request.generation_request import GenerationRequest
+from skyreels_avatar.request.script import Script
+from skyreels_avatar.request.shot import Shot
 from tests.samples import write_voice
 
 

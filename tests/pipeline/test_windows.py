@@ -87,7 +87,7 @@ with torch.no_grad():
     maker = WindowSampler(components, encoded, Reporter())
     torch.save({s.index: maker.latents(s) for s in reversed(encoded.plan.shown)}, sys.argv[2])
 """
-    from skyreels_avatar.request.script import to_json
+    from skyreels_avatar.request.plain_values import to_json
 
     (tmp_path / "request.json").write_text(to_json(request_))
     files = [str(tmp_path / "request.json"), str(tmp_path / "latents.pt")]

@@ -17,7 +17,7 @@ from skyreels_avatar.planning.keyframes import (
     with_keyframes,
 )
 from skyreels_avatar.planning.segments import plan_shot
-from skyreels_avatar.request.script import CameraKeyframe
+from skyreels_avatar.request.camera_spec import CameraKeyframe
 from skyreels_avatar.shapes import TIME_FACTOR
 
 

@@ -8,7 +8,7 @@ import pytest
 import skyreels_avatar as sa
 from skyreels_avatar.loading.tiers import load_tier
 from skyreels_avatar.planning.plan import plan_request
-from skyreels_avatar.request.script import WINDOWS
+from skyreels_avatar.request.generation_request import WINDOWS
 
 
 @pytest.mark.parametrize("fps", [12.0, 25.0, 60.0])

@@ -14,14 +14,16 @@ import numpy as np
 import pytest
 
 import skyreels_avatar as sa
-from skyreels_avatar import __version__
-from skyreels_avatar.cli import app as cli
+from skyreels_avatar import __version__, cli
 from skyreels_avatar.errors import InputError, MediaError, MissingExtraError
 from skyreels_avatar.media.pieces import join_pieces
 from skyreels_avatar.media.video import VideoWriter
 from skyreels_avatar.provenance.manifest import MADE_BY, build_manifest, file_tags, make_signer
 from skyreels_avatar.provenance.signing_key import SELF_SIGNED, load_signing_key
-from skyreels_avatar.request.script import GenerationRequest, Script, Shot, Speaker
+from skyreels_avatar.request.generation_request import GenerationRequest
+from skyreels_avatar.request.script import Script
+from skyreels_avatar.request.shot import Shot
+from skyreels_avatar.request.speaker import Speaker
 from tests.certificates import write_certificates
 
 

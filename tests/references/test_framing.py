@@ -9,7 +9,7 @@ from skyreels_avatar.camera import CameraMove
 from skyreels_avatar.faces.analyzer import Face
 from skyreels_avatar.media.image import Portrait
 from skyreels_avatar.references.framing import frame, is_moving, shifted
-from skyreels_avatar.request.script import CameraKeyframe
+from skyreels_avatar.request.camera_spec import CameraKeyframe
 from tests.faces.drawing import synthetic_landmarks
 
 BOX = (100.0, 120.0, 60.0, 80.0)

@@ -7,7 +7,7 @@ import pytest
 
 from skyreels_avatar.camera import CameraMove
 from skyreels_avatar.faces.analyzer import Face
-from skyreels_avatar.loading.tiers import MODELS_VARIABLE
+from skyreels_avatar.folders import MODELS_VARIABLE
 from skyreels_avatar.media.image import Portrait
 from skyreels_avatar.models.depth import DEPTH_ANYTHING_VARIABLE
 from skyreels_avatar.models.light_encoder import Light, ShotLight

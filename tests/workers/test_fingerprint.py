@@ -14,8 +14,8 @@ import torch
 import skyreels_avatar as sa
 from skyreels_avatar.film.jobs import film_jobs
 from skyreels_avatar.film.sound import open_film
+from skyreels_avatar.folders import MODELS_VARIABLE
 from skyreels_avatar.loading.components import load_components
-from skyreels_avatar.loading.tiers import MODELS_VARIABLE
 from skyreels_avatar.models.depth import DEPTH_ANYTHING_VARIABLE
 from skyreels_avatar.workers import fingerprint
 from skyreels_avatar.workers.fingerprint import fingerprint_of

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 import torch
 
+from skyreels_avatar.folders import models_folder
 from skyreels_avatar.loading.checkpoints.keymap import Row, convert
 from skyreels_avatar.loading.checkpoints.public import (
     PartFiles,
@@ -16,7 +17,6 @@ from skyreels_avatar.loading.checkpoints.public import (
     TensorShapes,
     load_public,
 )
-from skyreels_avatar.loading.tiers import models_folder
 
 _LAYER = "encoder.block.{i}.layer"
 PROMPT_ENCODER: tuple[Row, ...] = (

@@ -63,10 +63,25 @@ def test_standard_input_must_be_text(monkeypatch, capfd):
     assert "UTF-8" in capfd.readouterr().err
 
 
+def test_json_has_the_files_and_the_words(tmp_path, capfd):
+    sound = tmp_path / "a.wav"
+    assert run(["speak", "Hello there.", "-o", str(sound), "--subtitles", "srt", "--json"]) == 0
+    said = json.loads(capfd.readouterr().out)
+    assert (said["path"], said["subtitles"]) == (str(sound), str(tmp_path / "a.srt"))
+    assert [word["text"] for word in said["words"]] == ["Hello", "there."]
+    assert said["duration_s"] > said["words"][1]["start_s"] > 0
+
+
+def test_voices_fit_80_columns(printed_lines):
+    assert max(map(len, printed_lines("voices"))) <= 80
+
+
 def test_voices_lists_names_that_speak_takes(capfd):
     assert run(["voices", "--language", "en", "--json"]) == 0
     names = [voice["name"] for voice in json.loads(capfd.readouterr().out)]
-    assert "en-us" in names and "en-gb-scotland" in names
+    assert {"heart", "espeak:en-us", "espeak:en-gb-scotland"} <= set(names)
     assert run(["voices"]) == 0
     listed = capfd.readouterr().out
-    assert "\ncmn " in listed and "+f1 to +f5" in listed
+    assert "\nespeak:cmn " in listed and "+f1 to +f5" in listed
+    assert max(map(len, listed.splitlines()[:-3])) <= 80
+    assert "models pull kokoro" in listed

@@ -1,18 +1,20 @@
-"""`skyreels-avatar verify`: who made a video and of what, and whether it is as it was signed."""
+"""`skyreels-avatar verify`: who made a video, from what, and whether it is as it was signed."""
 
 from __future__ import annotations
 
-import json
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from skyreels_avatar.cli.console import print_output
+from skyreels_avatar.cli.console import print_json, print_output
+from skyreels_avatar.cli.options import AsJson
 
 if TYPE_CHECKING:
     from skyreels_avatar.provenance.verification import VerificationResult
 
+_COLUMNS, _MARGIN = 80, 14
 _STATES = {
     "intact": "intact: as it was signed",
     "tampered": "TAMPERED: changed since it was signed",
@@ -20,28 +22,23 @@ _STATES = {
 }
 
 
-def register_verify_command(app: typer.Typer) -> None:
-    """Add the command to the command line."""
-    app.command(name="verify")(verify_command)
-
-
 def verify_command(
-    videos: Annotated[list[Path], typer.Argument(metavar="VIDEO...", help="Videos to verify.")],
+    videos: Annotated[list[Path], typer.Argument(metavar="VIDEO", help="Videos to verify.")],
     trust: Annotated[
         Path | None,
-        typer.Option(help="A PEM file with the certificates of the authorities that you trust."),
+        typer.Option(help="A PEM file with the certificates of the authorities you trust."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one list.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Say who made a video and of what, and whether it is as it was signed.
+    """Say who made a video, from what, and whether it is as it was signed. With --json, one list.
 
-    The exit code is 0 if all are intact, 1 if one was changed or is not signed.
+    The exit code is 0 if all videos are intact, 1 if one was changed or is not signed.
     """
     from skyreels_avatar.provenance.verification import verify
 
     results = [verify(video, trust=trust) for video in videos]
     if as_json:
-        print_output(json.dumps([result.to_dict() for result in results], indent=2))
+        print_json([result.to_dict() for result in results])
     else:
         print_output("\n".join(line for result in results for line in _lines(result)))
     if not all(result.ok for result in results):
@@ -58,6 +55,15 @@ def _lines(result: VerificationResult) -> list[str]:
         rows["made with"] += f", tier {result.tier}, seed {result.seed}"
     rows["actions"] = ", ".join((*result.actions, *result.source_types))
     lines = [f"{result.path}: {rows.pop('')}"]
-    lines += [f"  {name:10}{text}" for name, text in rows.items() if text]
-    return lines + [f"  {one.get('role', ''):10}SHA-256 {one.get('sha256', '')}"
-                    for one in result.inputs]  # fmt: skip
+    for name, text in rows.items():
+        lines += _row(name, text) if text else ()
+    if result.inputs:
+        lines += _row("made from", "files with these SHA-256 hashes:")
+    for one in result.inputs:
+        lines += _row(f"  {one.get('role', '')}", one.get("sha256", ""))
+    return lines
+
+
+def _row(name: str, text: str) -> list[str]:
+    first, *others = textwrap.wrap(text, _COLUMNS - _MARGIN, break_on_hyphens=False) or [""]
+    return [f"  {name:{_MARGIN - 2}}{first}", *(f"{'':{_MARGIN}}{line}" for line in others)]
