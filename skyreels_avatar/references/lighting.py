@@ -109,8 +109,8 @@ class PictureLight:
     def relight_mouth(self, look: MouthLook, landmarks: torch.Tensor) -> MouthLook:
         """Return how the inside of a mouth looks in the steady light.
 
-        It is painted, and what colour of light falls on it is read from a face under usual light
-        much better than from one that is all red.
+        It is painted, and the color of the light on it is read from a face under usual light much
+        better than from one that is all red.
 
         Args:
             look: in the picture as it came, of one frame.
