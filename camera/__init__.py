@@ -4,12 +4,12 @@ Stands alone: needs numpy, torch and OpenCV, imports nothing else of this projec
 ValueError.
 """
 
+from skyreels_avatar.camera.amplitude import limit
 from skyreels_avatar.camera.border import find_inside
-from skyreels_avatar.camera.limit import limit
 from skyreels_avatar.camera.moves import EASES, MOVES, CameraMove
 from skyreels_avatar.camera.path import CameraPath, plan_path
-from skyreels_avatar.camera.reference import ReferenceVideo
-from skyreels_avatar.camera.render import Rendering, render
+from skyreels_avatar.camera.rasterizer import Rendering, render
+from skyreels_avatar.camera.reference_video import ReferenceVideo
 from skyreels_avatar.camera.scene import Plate, Scene, build_scene
 
 __all__ = [

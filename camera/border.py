@@ -13,17 +13,17 @@ WORK_PX = 800
 THIN_SHARE = 0.035
 HAIR_PX = 3
 WIDE_SHARE = 0.25
-"""Widest border of any look, and of one flat colour on two opposite sides (share of the sides)."""
+"""Widest border of any look, and of one flat color on two opposite sides (share of the sides)."""
 BLOCKS = 48
 """Parts of a side that each must show the border's inner edge: a real one runs straight along it,
 while texture averages out within a part."""
 STEP = 0.04
-"""Change of colour across the edge that counts."""
+"""Change of color across the edge that counts."""
 FLAT = 0.02
-"""Mean deviation of a row from a flat colour at most."""
+"""Mean deviation of a row from a flat color at most."""
 STEPPED, CONSISTENT = 0.75, 0.9
 """Share of the parts in which the edge of any border shows; in which that of a flat one does or
-the picture beside it has the border's colour."""
+the picture beside it has the border's color."""
 SHOWN = 0.4
 """Share of the parts in which the edge of a flat border must really show."""
 CLEAR = 0.5
@@ -31,7 +31,7 @@ CLEAR = 0.5
 CORNER_SHARE = 0.06
 """Largest radius of a rounded corner, as a share of the long side."""
 CORNER_FIT = 0.9
-"""Share of the pixels just inside and outside the arc that must have another and its colour."""
+"""Share of the pixels just inside and outside the arc that must have another and its color."""
 SLACK_PX = 2
 """Also trimmed: the edge is soft by resampling and compression."""
 
@@ -103,10 +103,10 @@ def _edges(rows: np.ndarray) -> tuple[int, int]:
     thin = int(THIN_SHARE * len(rows))
     usual = np.median(shown[thin : 4 * thin]) if len(shown) > 2 * thin else 0.0
     for depth in range(1, deepest):
-        colour = np.median(blocks[:depth].reshape(-1, 3), axis=0)
-        if np.abs(rows[depth - 1] - colour).mean() > FLAT:
+        color = np.median(blocks[:depth].reshape(-1, 3), axis=0)
+        if np.abs(rows[depth - 1] - color).mean() > FLAT:
             break
-        same = np.abs(blocks[depth + 2] - colour).max(axis=-1) < STEP
+        same = np.abs(blocks[depth + 2] - color).max(axis=-1) < STEP
         across = np.abs(blocks[depth + 2] - blocks[max(0, depth - 1)]).max(axis=-1) > STEP
         enough = SHOWN if depth <= thin else STEPPED
         if across.mean() > max(enough, usual / CLEAR) and (across | same).mean() > CONSISTENT:
@@ -123,9 +123,9 @@ def _corners(picture: np.ndarray) -> int:
     reach = int(CORNER_SHARE * max(picture.shape))
     turned = (picture[::down, ::right] for down in (1, -1) for right in (1, -1))
     corners = [_round_corner(corner[:reach, :reach]) for corner in turned]
-    found = [(depth, colour) for depth, colour in corners if depth]
-    for _, colour in found:
-        depths = [depth for depth, other in found if np.abs(other - colour).max() < 2 * STEP]
+    found = [(depth, color) for depth, color in corners if depth]
+    for _, color in found:
+        depths = [depth for depth, other in found if np.abs(other - color).max() < 2 * STEP]
         # The others may be as dark inside as outside.
         if len(depths) >= 2:
             return max(depths)
@@ -135,13 +135,13 @@ def _corners(picture: np.ndarray) -> int:
 def _round_corner(corner: np.ndarray) -> tuple[int, np.ndarray]:
     """Return where a rounded corner's arc crosses the diagonal of (n, n, 3), 0 if there is none.
 
-    And the colour outside the arc.
+    And the color outside the arc.
     """
-    colour = corner[SLACK_PX, SLACK_PX]  # the outermost pixels may be resampled
-    differs = np.abs(corner - colour).max(axis=-1) > 2 * STEP
+    color = corner[SLACK_PX, SLACK_PX]  # the outermost pixels may be resampled
+    differs = np.abs(corner - color).max(axis=-1) > 2 * STEP
     diagonal = np.flatnonzero(np.diagonal(differs)[SLACK_PX:])
     if not len(diagonal):
-        return 0, colour
+        return 0, color
     depth = int(diagonal[0]) + SLACK_PX
     radius = depth / (1 - np.sqrt(0.5))
     y, x = np.indices(differs.shape) + 0.5
@@ -151,5 +151,5 @@ def _round_corner(corner: np.ndarray) -> tuple[int, np.ndarray]:
     outside = ~differs[distance > 0.5]
     inside = differs[(distance < -2) & (distance > -5)]
     if radius > len(corner) or not (outside.size and inside.size):
-        return 0, colour
-    return (depth if min(outside.mean(), inside.mean()) > CORNER_FIT else 0), colour
+        return 0, color
+    return (depth if min(outside.mean(), inside.mean()) > CORNER_FIT else 0), color

@@ -13,7 +13,7 @@ import numpy as np
 BAND_SHARE = 0.08
 """Lines and texture are those of a band this share of the long side wide."""
 SPAN_SHARE = 0.02
-"""Lines are followed, and colours averaged along them, over this share of the long side."""
+"""Lines are followed, and colors averaged along them, over this share of the long side."""
 MAX_SLOPE = 1.2
 """Flattest lines that are followed, in pixels along the side per pixel away from it."""
 NOISE = 0.004

@@ -1,4 +1,4 @@
-"""Spread known values smoothly into the unknown: colours, depth, corrections."""
+"""Spread known values smoothly into the unknown: colors, depth, corrections."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 
 SMOOTH_SHARE = 0.03
-"""Texture is what is finer than this share of the picture's long side; the rest is colour."""
+"""Texture is what is finer than this share of the picture's long side; the rest is color."""
 
-COLOUR_PX = 192
-"""Long side at which colours spread: they are smooth, so a small copy gives the same result."""
+COLOR_PX = 192
+"""Long side at which colors spread: they are smooth, so a small copy gives the same result."""
 
 RELAXATIONS = 12
 
@@ -46,17 +46,17 @@ def spread(values: np.ndarray, known: np.ndarray) -> np.ndarray:
     return filled
 
 
-def smooth_colour(picture: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Return the mean colour round each known pixel, spread into the unknown, (H, W, 3)."""
+def smooth_color(picture: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Return the mean color round each known pixel, spread into the unknown, (H, W, 3)."""
     shape = picture.shape[:2]
     sigma = max(1.0, SMOOTH_SHARE * max(shape))
     weight = known.astype(np.float32)
     total = cv2.GaussianBlur(picture * weight[..., None], (0, 0), sigma)
-    colour = total / np.maximum(cv2.GaussianBlur(weight, (0, 0), sigma), 1e-4)[..., None]
-    scale = min(1.0, COLOUR_PX / max(shape))
+    color = total / np.maximum(cv2.GaussianBlur(weight, (0, 0), sigma), 1e-4)[..., None]
+    scale = min(1.0, COLOR_PX / max(shape))
     small = (max(2, round(shape[1] * scale)), max(2, round(shape[0] * scale)))
     small_weight = cv2.resize(weight, small, interpolation=cv2.INTER_AREA)
-    coarse = resize(colour * weight[..., None], small, cv2.INTER_AREA)
+    coarse = resize(color * weight[..., None], small, cv2.INTER_AREA)
     coarse = spread(coarse / np.maximum(small_weight, 1e-6)[..., None], small_weight > 0.5)
     return resize(coarse, (shape[1], shape[0]), cv2.INTER_CUBIC)
 

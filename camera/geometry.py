@@ -1,6 +1,6 @@
 """Pixels, rays and poses: where the conventions of README.md become formulas.
 
-OpenCV axes (x right, y down, z forward); the centre of pixel (column u, row v) lies at
+OpenCV axes (x right, y down, z forward); the center of pixel (column u, row v) lies at
 (u + 0.5, v + 0.5); extrinsics take world coordinates to camera coordinates.
 """
 
@@ -13,7 +13,7 @@ from torch import Tensor
 
 
 def intrinsics_from_hfov(height: int, width: int, hfov_deg: float) -> Tensor:
-    """Return the (3, 3) intrinsics of a centred pinhole camera with square pixels."""
+    """Return the (3, 3) intrinsics of a centered pinhole camera with square pixels."""
     if not 1.0 <= hfov_deg <= 170.0:
         raise ValueError(f"hfov_deg must be between 1 and 170 degrees, got {hfov_deg}")
     focal_px = 0.5 * width / math.tan(math.radians(hfov_deg) / 2)
@@ -25,8 +25,8 @@ def hfov_rad(intrinsics: Tensor, width: int) -> float:
     return 2 * math.atan(0.5 * width / float(intrinsics[0, 0]))
 
 
-def pixel_centres(height: int, width: int, device: torch.device | str = "cpu") -> Tensor:
-    """Return the (H, W, 2) pixel coordinates (x, y) of all pixel centres."""
+def pixel_centers(height: int, width: int, device: torch.device | str = "cpu") -> Tensor:
+    """Return the (H, W, 2) pixel coordinates (x, y) of all pixel centers."""
     rows = torch.arange(height, device=device) + 0.5
     columns = torch.arange(width, device=device) + 0.5
     y, x = torch.meshgrid(rows, columns, indexing="ij")
@@ -71,11 +71,11 @@ def roll(angle_rad: float) -> Tensor:
     return torch.tensor([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]], dtype=torch.float64)
 
 
-def pose(centre: Tensor, rotation: Tensor) -> Tensor:
-    """Return world_from_camera (4, 4) float64 of a camera centre (3,) and rotation (3, 3)."""
+def pose(center: Tensor, rotation: Tensor) -> Tensor:
+    """Return world_from_camera (4, 4) float64 of a camera center (3,) and rotation (3, 3)."""
     world_from_camera = torch.eye(4, dtype=torch.float64)
     world_from_camera[:3, :3] = rotation
-    world_from_camera[:3, 3] = centre
+    world_from_camera[:3, 3] = center
     return world_from_camera
 
 

@@ -1,4 +1,4 @@
-"""A picture and its depth as a mesh of micro-triangles, two for each square of pixel centres."""
+"""A picture and its depth as a mesh of micro-triangles, two for each square of pixel centers."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def build_mesh(attributes: Tensor, depth: Tensor, intrinsics: Tensor) -> Mesh:
     """Build the mesh of a picture with a ring of vertices on the exact picture border.
 
     Args:
-        attributes: (C, H, W) values of the pixels, colours for example.
+        attributes: (C, H, W) values of the pixels, colors for example.
         depth: (H, W) along z; values <= 0 count as unknown and leave a gap.
         intrinsics: (3, 3) pixels.
 
@@ -64,7 +64,7 @@ def build_mesh(attributes: Tensor, depth: Tensor, intrinsics: Tensor) -> Mesh:
 
 
 def _ring_positions(length: int, device: torch.device) -> Tensor:
-    """Return pixel centres 0.5 .. length - 0.5 with the border positions 0 and length around."""
+    """Return pixel centers 0.5 .. length - 0.5 with the border positions 0 and length around."""
     positions = torch.arange(-1, length + 1, device=device) + 0.5
     return positions.clamp(0.0, float(length))
 

@@ -53,8 +53,8 @@ def _crane(amount: float, anchor: Tensor, hfov_rad: float) -> Tensor:
     y, z = float(anchor[1]), float(anchor[2])
     rise = amount * z
     tilt = math.atan2(y + rise, z) - math.atan2(y, z)
-    centre = torch.tensor([0.0, -rise, 0.0], dtype=torch.float64)
-    return pose(centre, pitch(-tilt))
+    center = torch.tensor([0.0, -rise, 0.0], dtype=torch.float64)
+    return pose(center, pitch(-tilt))
 
 
 PRESETS: dict[str, Preset] = {

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from skyreels_avatar.camera.amplitude import ScenePreview, largest_factor, limit
 from skyreels_avatar.camera.geometry import hfov_rad, invert
-from skyreels_avatar.camera.limit import Preview, largest_factor, limit
 from skyreels_avatar.camera.moves import (
     PRESETS,
     SWING_FADE_S,
@@ -73,8 +73,8 @@ def plan_path(
     Args:
         moves: one move over the whole shot, or (time_s, move) pairs in order of time. Each move
             starts at its time, from where the camera then is, and lasts until the next later time
-            or the end of the shot; neighbours overlap by half a second, and moves with the same
-            time run together. A combination that leaves the limits of `camera.limit` is reduced
+            or the end of the shot; neighbors overlap by half a second, and moves with the same
+            time run together. A combination that leaves the limits of `camera.amplitude` is reduced
             as a whole, with a warning.
         scene: whose anchor, depth and limits count.
         num_frames: frames of the whole shot.
@@ -161,7 +161,7 @@ def _swing(leg: _Leg, distance: float, times_s: Tensor) -> Tensor:
 
 def _reduced(legs: list[_Leg], scene: Scene, times_s: Tensor) -> list[_Leg]:
     """Return the legs, all reduced by one factor if the combination leaves the limits."""
-    preview = Preview(scene)
+    preview = ScenePreview(scene)
     count = min(CHECKED_INSTANTS, len(times_s))
     instants = times_s[torch.linspace(0, len(times_s) - 1, count).round().long()]
 
@@ -169,7 +169,7 @@ def _reduced(legs: list[_Leg], scene: Scene, times_s: Tensor) -> list[_Leg]:
         return [replace(leg, amount=factor * leg.amount) for leg in legs]
 
     factor = largest_factor(
-        lambda f: all(preview.shows_well(p) for p in _poses(scaled(f), scene, instants))
+        lambda f: all(preview.is_acceptable(p) for p in _poses(scaled(f), scene, instants))
     )
     if factor < 1.0:
         logger.warning(

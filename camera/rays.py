@@ -15,7 +15,7 @@ _SMALLEST = 1e-5
 
 
 def pluecker_map(
-    intrinsics: Tensor, extrinsics: Tensor, height: int, width: int, normalise: bool = True
+    intrinsics: Tensor, extrinsics: Tensor, height: int, width: int, normalize: bool = True
 ) -> Tensor:
     """Return (6, F, H, W): unit direction and origin x direction of the ray of each pixel.
 
@@ -23,14 +23,14 @@ def pluecker_map(
         intrinsics: (F, 3, 3) in pixels.
         extrinsics: (F, 4, 4) world to camera; x right, y down, z forward.
         height, width: of the frames.
-        normalise: refer the path to its first camera, centre it and scale it so that the first
+        normalize: refer the path to its first camera, center it and scale it so that the first
             camera is 2 away from the middle.
     """
-    if normalise:
+    if normalize:
         extrinsics = torch.linalg.inv(extrinsics[:1]) @ extrinsics
     poses = torch.linalg.inv(extrinsics)
-    if normalise:
-        poses = _centred(poses)
+    if normalize:
+        poses = _centered(poses)
     rows, columns = torch.meshgrid(
         torch.arange(height).to(poses), torch.arange(width).to(poses), indexing="ij"
     )
@@ -43,7 +43,7 @@ def pluecker_map(
     return torch.cat([rays, moments], dim=-1).permute(3, 0, 1, 2)
 
 
-def _centred(poses: Tensor) -> Tensor:
+def _centered(poses: Tensor) -> Tensor:
     """Return camera-to-world poses (F, 4, 4) round their mean, the first camera 2 away from it."""
     positions = poses[:, :3, 3]
     distance = (positions - positions.median(dim=0).values).norm(dim=-1)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from skyreels_avatar.camera.fill import spread
 from skyreels_avatar.camera.geometry import intrinsics_from_hfov, unproject
-from skyreels_avatar.camera.patches import complete
+from skyreels_avatar.camera.patch_match import complete
 
 MATTE_GROWTH = 0.0025
 """The matte grows by this share of the long side: a thin rim of true background that moves with
@@ -20,14 +20,14 @@ the person looks right, an outline of the person that stays behind does not."""
 
 GAP_GROWTH = 0.012
 """The background is filled this share of the long side further out than the matte, so that no
-colour of the person is spread."""
+color of the person is spread."""
 
 RIM_TOLERANCE = 0.08
-"""How far a half-covered pixel's person colour may leave the possible range; it makes the two
+"""How far a half-covered pixel's person color may leave the possible range; it makes the two
 layers add up to the picture also where a strand of hair escaped the matte."""
 
 RIM_FADE = 0.012
-"""Where the fill begins under the person it takes on the colours beside it, and loses them over
+"""Where the fill begins under the person it takes on the colors beside it, and loses them over
 this share of the long side."""
 
 SURE_MATTE = 0.9
@@ -72,11 +72,11 @@ class Scene:
 
     image: (3, H, W) in [0, 1]. depth: (H, W) along z of what the picture shows.
     background: (3, H, W) the picture without the person, filled. background_depth: (H, W).
-    person: (4, H, W) premultiplied colour and coverage; person over background is the image.
+    person: (4, H, W) premultiplied color and coverage; person over background is the image.
     person_depth: (H, W), continued smoothly beyond the person. person_mask: (H, W) 0..1 as given.
     plate: the picture with what surrounds it. plate_layers: background (3, h, w) and person
     (4, h, w) of all of it.
-    intrinsics: (3, 3). anchor: (3,) the face's centre in the world. face_box: (x, y, w, h) pixels.
+    intrinsics: (3, 3). anchor: (3,) the face's center in the world. face_box: (x, y, w, h) pixels.
     """
 
     image: Tensor
@@ -96,7 +96,7 @@ class Scene:
 
     @property
     def person(self) -> Tensor:
-        """(4, H, W): premultiplied colour and coverage."""
+        """(4, H, W): premultiplied color and coverage."""
         return self.plate_layers[1][self.plate.part(tuple(self.depth.shape))]
 
     @property
@@ -232,9 +232,9 @@ def _grown_matte(matte: np.ndarray) -> np.ndarray:
 def _possible_background(
     picture: np.ndarray, filled: np.ndarray, matte: np.ndarray, known: np.ndarray
 ) -> np.ndarray:
-    """Bound the filled background so that the person's colour at soft edges stays possible.
+    """Bound the filled background so that the person's color at soft edges stays possible.
 
-    The person's premultiplied colour is picture - (1 - matte) * background. Where the fill is
+    The person's premultiplied color is picture - (1 - matte) * background. Where the fill is
     wrong that would leave [0, matte] and shine as a halo over any other background. What is filled
     without need, beside the matte, begins as the picture, so that no line is left there.
     """
@@ -274,12 +274,12 @@ def _spread_depth(depth: Tensor, known: np.ndarray) -> Tensor:
 def _anchor(
     depth: Tensor, person_mask: Tensor, face_box: tuple[float, ...], intrinsics: Tensor
 ) -> Tensor:
-    """Return the face's centre (3,) at the median depth of the person inside the face box."""
+    """Return the face's center (3,) at the median depth of the person inside the face box."""
     height, width = depth.shape
     x, y, w, h = face_box
     rows = slice(max(0, int(y)), min(height, int(np.ceil(y + h))))
     columns = slice(max(0, int(x)), min(width, int(np.ceil(x + w))))
     inside, on_person = depth[rows, columns], person_mask[rows, columns] > 0.5
     distance = (inside[on_person] if on_person.any() else inside).median()
-    centre = torch.tensor([x + w / 2, y + h / 2], dtype=torch.float32)
-    return unproject(centre, distance, intrinsics)
+    center = torch.tensor([x + w / 2, y + h / 2], dtype=torch.float32)
+    return unproject(center, distance, intrinsics)

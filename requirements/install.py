@@ -18,6 +18,7 @@ MODULES = {
     "pyyaml": "yaml",
     "pytest-xdist": "xdist",
     "c2pa-python": "c2pa",
+    "hibari-tts": "hibari",
 }
 PINS = ("--constraint", str(ROOT / "requirements" / "constraints.txt"))
 PIP = (sys.executable, "-m", "pip", "install", "-qq", *PINS)

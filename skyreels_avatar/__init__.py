@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the same names as in _HOMES, for type checkers and editors
     from skyreels_avatar.api.doctor import doctor
+    from skyreels_avatar.api.evaluation import evaluate
     from skyreels_avatar.api.generation import generate
     from skyreels_avatar.api.planning import plan
     from skyreels_avatar.api.rendering import render
@@ -20,21 +21,18 @@ if TYPE_CHECKING:  # the same names as in _HOMES, for type checkers and editors
     from skyreels_avatar.api.text_to_speech import speak, voices
     from skyreels_avatar.camera.moves import MOVES
     from skyreels_avatar.errors import AvatarError, Cancelled, InputError
-    from skyreels_avatar.evaluation.report import evaluate
     from skyreels_avatar.film.read import read_script
     from skyreels_avatar.film.render import FilmResult, frames
     from skyreels_avatar.media import AudioTrack, Portrait, VideoReader, VideoWriter
-    from skyreels_avatar.pipeline.preview import examine_picture
+    from skyreels_avatar.pipeline.examine import examine_picture
     from skyreels_avatar.progress import Progress
     from skyreels_avatar.provenance.verification import verify
     from skyreels_avatar.request.camera_move import CameraMove
-    from skyreels_avatar.request.script import (
-        CameraKeyframe,
-        GenerationRequest,
-        SamplingParams,
-        Script,
-        Shot,
-    )
+    from skyreels_avatar.request.camera_spec import CameraKeyframe
+    from skyreels_avatar.request.generation_request import GenerationRequest
+    from skyreels_avatar.request.sampling import SamplingParams
+    from skyreels_avatar.request.script import Script
+    from skyreels_avatar.request.shot import Shot
     from skyreels_avatar.request.speaker import Speaker
     from skyreels_avatar.workers.shot import GenerationResult
 
@@ -78,24 +76,24 @@ _HOMES = {
     "MOVES": "skyreels_avatar.camera.moves",
     "AudioTrack": "skyreels_avatar.media",
     "AvatarError": "skyreels_avatar.errors",
-    "CameraKeyframe": "skyreels_avatar.request.script",
+    "CameraKeyframe": "skyreels_avatar.request.camera_spec",
     "CameraMove": "skyreels_avatar.request.camera_move",
     "Cancelled": "skyreels_avatar.errors",
     "FilmResult": "skyreels_avatar.film.render",
-    "GenerationRequest": "skyreels_avatar.request.script",
+    "GenerationRequest": "skyreels_avatar.request.generation_request",
     "GenerationResult": "skyreels_avatar.workers.shot",
     "InputError": "skyreels_avatar.errors",
     "Portrait": "skyreels_avatar.media",
     "Progress": "skyreels_avatar.progress",
-    "SamplingParams": "skyreels_avatar.request.script",
+    "SamplingParams": "skyreels_avatar.request.sampling",
     "Script": "skyreels_avatar.request.script",
-    "Shot": "skyreels_avatar.request.script",
+    "Shot": "skyreels_avatar.request.shot",
     "Speaker": "skyreels_avatar.request.speaker",
     "VideoReader": "skyreels_avatar.media",
     "VideoWriter": "skyreels_avatar.media",
     "doctor": "skyreels_avatar.api.doctor",
-    "evaluate": "skyreels_avatar.evaluation.report",
-    "examine_picture": "skyreels_avatar.pipeline.preview",
+    "evaluate": "skyreels_avatar.api.evaluation",
+    "examine_picture": "skyreels_avatar.pipeline.examine",
     "frames": "skyreels_avatar.film.render",
     "generate": "skyreels_avatar.api.generation",
     "plan": "skyreels_avatar.api.planning",

@@ -12,22 +12,23 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from skyreels_avatar.errors import InputError
 
-_SHOWN = 80  # letters of a wrong value that a message repeats
+MAX_SEED = 2**63 - 1  # what a torch.Generator takes
+_REPR_LENGTH = 80  # characters of a wrong value that a message repeats
 
 
-def shown(value: object) -> str:
+def short_repr(value: object) -> str:
     """Return a value as messages repeat it: short, whatever it is."""
     try:
         text = repr(value)
     except Exception:  # integers of thousands of digits, objects of others
         text = f"a value of type {type(value).__name__}"
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
+    return text if len(text) <= _REPR_LENGTH else text[: _REPR_LENGTH - 3] + "..."
 
 
-def check_word(name: str, value: object, allowed: Sequence[str]) -> None:
+def check_choice(name: str, value: object, allowed: Sequence[str]) -> None:
     """Refuse what is not one of some words."""
     if not isinstance(value, str) or value not in allowed:
-        raise InputError(f"{name} must be one of {', '.join(allowed)}, got {shown(value)}")
+        raise InputError(f"{name} must be one of {', '.join(allowed)}, got {short_repr(value)}")
 
 
 def check_number(name: str, value: object, low: float, high: float) -> float:
@@ -39,7 +40,7 @@ def check_number(name: str, value: object, low: float, high: float) -> float:
         except OverflowError:
             number = math.nan
     if not math.isfinite(number):
-        raise InputError(f"{name} must be a number, got {shown(value)}")
+        raise InputError(f"{name} must be a number, got {short_repr(value)}")
     if not low <= number <= high:
         allowed = f"at least {low:g}" if high == math.inf else f"between {low:g} and {high:g}"
         raise InputError(f"{name} must be {allowed}, got {number:g}")
@@ -49,14 +50,9 @@ def check_number(name: str, value: object, low: float, high: float) -> float:
 def check_integer(name: str, value: object, low: int, high: int) -> None:
     """Refuse what is not a whole number within bounds."""
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise InputError(f"{name} must be a whole number from {low} to {high}, got {shown(value)}")
-
-
-def check_text(name: str, value: object) -> str:
-    """Return text, or refuse what is none."""
-    if not isinstance(value, str):
-        raise InputError(f"{name} must be text, got {shown(value)}")
-    return value
+        raise InputError(
+            f"{name} must be a whole number from {low} to {high}, got {short_repr(value)}"
+        )
 
 
 _WORDS = {
@@ -80,7 +76,7 @@ def check_fields(instance: Any) -> None:
         kinds = tuple(kind for one in allowed for kind in taken.get(one, (one,)))
         if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in allowed):
             words = " or ".join(_WORDS[kind] for kind in allowed)
-            raise InputError(f"{name} must be {words}, got {shown(value)}")
+            raise InputError(f"{name} must be {words}, got {short_repr(value)}")
 
 
 @cache
@@ -109,7 +105,7 @@ def user_path(value: str | Path) -> Path:
     except (RuntimeError, TypeError, ValueError) as error:
         raise InputError(f"{str(value)[:500]} begins with a user who has no home folder") from error
     if "\0" in str(path):
-        raise InputError(f"a path holds no zero bytes, got {shown(str(path))}")
+        raise InputError(f"a path holds no zero bytes, got {short_repr(str(path))}")
     return path
 
 
@@ -118,6 +114,6 @@ def set_path(instance: object, name: str) -> None:
     value = getattr(instance, name)
     if value is not None:
         if not isinstance(value, (str, Path)):
-            raise InputError(f"{name} must be a path, got {shown(value)}")
+            raise InputError(f"{name} must be a path, got {short_repr(value)}")
         user_path(value)
         object.__setattr__(instance, name, Path(value))

@@ -1,4 +1,4 @@
-"""Former names of parameters, which keep working."""
+"""Former names of parameters and attributes, which keep working with a DeprecationWarning."""
 
 from __future__ import annotations
 
@@ -42,3 +42,17 @@ def renamed_parameters(**names: str) -> Callable[[Callable[P, R]], Callable[P, R
         return cast("Callable[P, R]", accept)
 
     return decorate
+
+
+def renamed_attribute(former: str, present: str) -> Any:
+    """Return a property under which an attribute or a method is found by its former name."""
+
+    def get(instance: object) -> Any:
+        warnings.warn(
+            f"{type(instance).__name__}.{former} is deprecated; use {present}",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return getattr(instance, present)
+
+    return property(get, doc=f"Deprecated: use `{present}`.")

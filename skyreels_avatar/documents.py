@@ -76,11 +76,12 @@ class LimitedLoader(yaml.SafeLoader):
 LimitedLoader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+0123456789"))
 
 
-def read_text(path: str | Path, noun: str) -> str:
+def read_text(path: str | Path, noun: str, max_bytes: int = MAX_BYTES) -> str:
     """Return the text of a small file.
 
     Args:
         noun: what the file should be, for the message: "script", "tier", "transcript".
+        max_bytes: a larger file is refused.
 
     Raises:
         InputError: it is missing, no regular file (a pipe would wait for ever), too large, may not
@@ -93,8 +94,8 @@ def read_text(path: str | Path, noun: str) -> str:
             raise InputError(f"{path} is a folder; give the path of a {noun}")
         if not stat.S_ISREG(found.st_mode):
             raise InputError(f"{path} is not a regular file; give the path of a {noun}")
-        if found.st_size > MAX_BYTES:
-            raise InputError(f"{path} is larger than {MAX_BYTES // 10**6} MB; is it a {noun}?")
+        if found.st_size > max_bytes:
+            raise InputError(f"{path} is larger than {max_bytes // 10**6} MB; is it a {noun}?")
         return path.read_text(encoding="utf-8-sig")
     except InputError:
         raise

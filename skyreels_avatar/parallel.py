@@ -1,4 +1,4 @@
-"""Work on several pieces at once, or one ahead, with the results in order and few in memory."""
+"""Threads that compute results ahead, in order and with few of them in memory."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ import torch
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_turn = threading.RLock()
-_MOST_WORKERS = 4  # each holds a piece in memory
+_lock = threading.RLock()
+_MAX_WORKERS = 4  # each holds a result in memory
 
 
 def ordered_map(
@@ -27,10 +27,10 @@ def ordered_map(
 ) -> Iterator[Result]:
     """Yield function(item) for each item in order, computed ahead in as many threads as cores.
 
-    At most one result more than there are threads waits to be taken. PyTorch and OpenCV leave the
+    At most one more result than there are threads is kept. PyTorch and OpenCV leave the
     interpreter's lock while they work, and many of their loops use one core only.
     """
-    num_workers = num_workers or min(_MOST_WORKERS, _num_cores())
+    num_workers = num_workers or min(_MAX_WORKERS, _num_cores())
     pending: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(num_workers, thread_name_prefix="pipeline") as pool:
         try:
@@ -45,28 +45,28 @@ def ordered_map(
                 future.cancel()
 
 
-def one_ahead(items: Iterator[Item], on_wait: Callable[[], object]) -> Iterator[Item]:
-    """Yield the items of an iterator; while one is in use, the next is made in another thread.
+def prefetch(items: Iterator[Item], on_wait: Callable[[], object]) -> Iterator[Item]:
+    """Yield the items of an iterator; while one is in use, the next is computed in a thread.
 
     Args:
         on_wait: called ten times a second while the caller has to wait; may raise.
     """
     with ThreadPoolExecutor(1, thread_name_prefix="pipeline") as pool:
-        pending = pool.submit(copy_context().run, _without_grad, _next_of, items)
-        while found := _waited(pending, on_wait):
-            pending = pool.submit(copy_context().run, _without_grad, _next_of, items)
+        pending = pool.submit(copy_context().run, _without_grad, _next_item, items)
+        while found := _result(pending, on_wait):
+            pending = pool.submit(copy_context().run, _without_grad, _next_item, items)
             yield found[0]
 
 
 @contextmanager
 def one_core_per_thread() -> Iterator[None]:
-    """Keep PyTorch and OpenCV from splitting each loop among the cores while threads share them.
+    """Give PyTorch and OpenCV one thread each while several threads share the cores.
 
     On two cores, two threads that start two more each for every small loop mostly wait.
     """
-    with exclusive():  # both settings are the whole process's
+    with exclusive():  # both are settings of the whole process
         torch_threads, opencv_threads = torch.get_num_threads(), cv2.getNumThreads()
-        torch.set_num_threads(1)  # threads that begin now take it over
+        torch.set_num_threads(1)  # new threads inherit it
         cv2.setNumThreads(1)
         try:
             yield
@@ -77,29 +77,29 @@ def one_core_per_thread() -> Iterator[None]:
 
 @contextmanager
 def exclusive(on_wait: Callable[[], object] = lambda: None) -> Iterator[None]:
-    """Let one thread of this process at a time make pictures; others wait here for their turn.
+    """Let one thread of this process at a time generate; others wait here.
 
-    Mediapipe's graphs and the number of threads of PyTorch and OpenCV are shared by all, and that
-    number decides bits of the result. One pass uses all cores already.
+    The numbers of threads of PyTorch and OpenCV are settings of the whole process, and they change
+    bits of the result. One run uses all cores already.
 
     Args:
         on_wait: called ten times a second while the caller has to wait; may raise.
     """
-    while not _turn.acquire(timeout=0.1):
+    while not _lock.acquire(timeout=0.1):
         on_wait()
     try:
         yield
     finally:
-        _turn.release()
+        _lock.release()
 
 
-def _next_of(items: Iterator[Item]) -> tuple[Item] | None:
+def _next_item(items: Iterator[Item]) -> tuple[Item] | None:
     for item in items:
         return (item,)
     return None
 
 
-def _waited(pending: Future[Result], on_wait: Callable[[], object]) -> Result:
+def _result(pending: Future[Result], on_wait: Callable[[], object]) -> Result:
     while True:
         try:
             return pending.result(timeout=0.1)

@@ -1,4 +1,4 @@
-"""How far a run is and where its time goes."""
+"""How far a run is, and how long each of its stages takes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ OnProgress = Callable[[Progress], object]
 
 
 class Reporter:
-    """Tell the caller how far the run is, and measure the seconds of each stage."""
+    """Reports to the caller how far the run is, and measures the seconds of each stage."""
 
     def __init__(self, on_progress: OnProgress | None = None):
         self.seconds: dict[str, float] = {}
@@ -49,7 +49,7 @@ class Reporter:
 
     @contextmanager
     def measured(self, name: str) -> Iterator[None]:
-        """Add the duration of what runs beside the caller's thread, unreported, to `seconds`."""
+        """Add the duration of work in another thread, which is not reported, to `seconds`."""
         start = time.perf_counter()
         try:
             yield
@@ -58,7 +58,7 @@ class Reporter:
             self.seconds[name] = self.seconds.get(name, 0.0) + elapsed
 
     def start_pace(self, total: int, found: int = 0) -> None:
-        """Begin to count pictures; what came before is not part of the pace.
+        """Begin to count pictures; time before this is not part of the pace.
 
         Args:
             found: pictures that an earlier run has finished.

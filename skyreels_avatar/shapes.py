@@ -1,68 +1,35 @@
 """Frame arithmetic: how many latent frames cover how many pictures, and back.
 
-A causal video VAE keeps the first frame alone and then packs `time` frames into each latent
-frame: F = 1 + time * (T - 1). Everything that counts frames asks here.
+Latents of video keep the first frame alone and then pack `time_factor` frames into each latent
+frame: F = 1 + time_factor * (T - 1). Everything that counts frames asks here.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from skyreels_avatar.errors import InputError
 
-
-@dataclass(frozen=True)
-class VideoShape:
-    """Frames, height and width of a piece of video, in pixels."""
-
-    num_frames: int
-    height: int
-    width: int
-
-    def __post_init__(self) -> None:
-        if min(self.num_frames, self.height, self.width) < 1:
-            raise InputError(f"a video needs at least 1 frame and 1x1 pixels, got {self}")
+TIME_FACTOR = 4  # of the latents that are known so far, where nothing else is said
 
 
-@dataclass(frozen=True)
-class LatentShape:
-    """Channels, latent frames, latent height and width of one clip."""
-
-    channels: int
-    num_latent_frames: int
-    latent_height: int
-    latent_width: int
-
-    def batched(self, batch: int = 1) -> tuple[int, int, int, int, int]:
-        """Return (B, C, T, H, W)."""
-        return (
-            batch,
-            self.channels,
-            self.num_latent_frames,
-            self.latent_height,
-            self.latent_width,
-        )
-
-
-def latent_frames(num_frames: int, time: int = 4) -> int:
-    """Return T, the latent frames that cover F = 1 + time * k pictures exactly.
+def latent_frames(num_frames: int, time_factor: int = TIME_FACTOR) -> int:
+    """Return T, the latent frames that cover F = 1 + time_factor * k pictures exactly.
 
     Raises:
-        InputError: num_frames is not of the form 1 + time * k.
+        InputError: num_frames is not of the form 1 + time_factor * k.
     """
-    if num_frames < 1 or (num_frames - 1) % time:
-        raise InputError(f"a clip has 1 + {time}k frames, got {num_frames}")
-    return 1 + (num_frames - 1) // time
+    if num_frames < 1 or (num_frames - 1) % time_factor:
+        raise InputError(f"a clip has 1 + {time_factor}k frames, got {num_frames}")
+    return 1 + (num_frames - 1) // time_factor
 
 
-def pixel_frames(num_latent_frames: int, time: int = 4) -> int:
+def pixel_frames(num_latent_frames: int, time_factor: int = TIME_FACTOR) -> int:
     """Return F, the pictures that T latent frames cover: the inverse of `latent_frames`."""
-    return 1 + time * (num_latent_frames - 1)
+    return 1 + time_factor * (num_latent_frames - 1)
 
 
-def covering_latent_frames(num_frames: int, time: int = 4) -> int:
+def covering_latent_frames(num_frames: int, time_factor: int = TIME_FACTOR) -> int:
     """Return the smallest T whose clip holds at least F pictures."""
-    return 1 + -(-(max(num_frames, 1) - 1) // time)
+    return 1 + -(-(max(num_frames, 1) - 1) // time_factor)
 
 
 def frames_of_duration(duration_s: float, fps: float) -> int:

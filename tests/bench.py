@@ -87,11 +87,12 @@ def measure(case: Case) -> dict:
 
     from skyreels_avatar.loading.components import load_components
     from skyreels_avatar.pipeline import run as avatar
-    from skyreels_avatar.request.script import GenerationRequest, Shot
-    from skyreels_avatar.workers.freed_memory import keep_freed_memory
+    from skyreels_avatar.request.generation_request import GenerationRequest
+    from skyreels_avatar.request.shot import Shot
+    from skyreels_avatar.workers.allocator import reuse_freed_memory
     from skyreels_avatar.workers.shot import generate_request
 
-    keep_freed_memory()
+    reuse_freed_memory()
     start = time.perf_counter()
     components = load_components("nano", dtype=getattr(torch, case.dtype))
     load_s = time.perf_counter() - start
@@ -106,7 +107,7 @@ def measure(case: Case) -> dict:
         size = f"{case.size_px}x{case.size_px}"
         request = GenerationRequest(shot, Path(folder) / "bench.mp4", "nano", size)
         # The counter sees its own thread only: denoise there.
-        here = mock.patch.object(avatar, "one_ahead", lambda items, on_wait: items)
+        here = mock.patch.object(avatar, "prefetch", lambda items, on_wait: items)
         with here, FlopCounterMode(display=False) as counter:
             generate_request(request, components=components)
         runs, stages = [], []

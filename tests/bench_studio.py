@@ -23,7 +23,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from skyreels_avatar.loading.checkpoints.load import kept_in_float32
 from skyreels_avatar.models.camera_controlnet import CameraControlNet
-from skyreels_avatar.models.condition_cache import StepConstants
+from skyreels_avatar.models.condition_cache import ConditionCache
 from skyreels_avatar.models.transformer import AvatarTransformer3DModel
 
 REAL = {"image_dim": 1280, "added_kv_proj_dim": 5120}
@@ -142,10 +142,10 @@ def bench_transformer(bench: Bench, options: argparse.Namespace) -> None:
             residuals = controlnet(inputs["hidden_states"], control, inputs["timestep"])
             return model(**inputs, control_residuals=residuals)
 
-        constants = StepConstants()
+        cache = ConditionCache()
 
-        def again(inputs=inputs, constants=constants):
-            return model(**inputs, constants=constants)
+        def again(inputs=inputs, cache=cache):
+            return model(**inputs, cache=cache)
 
         again()  # the first step of a window fills them
         bench.measure(f"{name}, pass of a later step", again)

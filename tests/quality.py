@@ -25,6 +25,7 @@ from skyreels_avatar.camera import MOVES
 from skyreels_avatar.errors import AvatarError
 from skyreels_avatar.evaluation.report import evaluate
 from skyreels_avatar.loading.components import load_components
+from skyreels_avatar.loading.parts import time_factor
 from skyreels_avatar.media.video import VideoReader
 from skyreels_avatar.planning.segments import plan_shot
 
@@ -222,7 +223,7 @@ def seams(path: Path) -> float:
     tier = load_components("nano").tier
     reader = VideoReader(path)
     change = np.array([np.abs(b - a).mean() for a, b in itertools.pairwise(_floats(reader))])
-    plan = plan_shot(LONG_S, tier.fps, tier.fps, tier.window, tier.overlap)
+    plan = plan_shot(LONG_S, tier.fps, tier.fps, tier.window, tier.overlap, time_factor(tier))
     borders = [plan.video_range(segment)[0] - 1 for segment in plan.segments[1:]]
     return float(np.median(change[borders]) / np.median(np.delete(change, borders)))
 

@@ -28,7 +28,7 @@ from skyreels_avatar.cli import run
 from skyreels_avatar.cli.app import app
 from skyreels_avatar.loading.model_hub import find_model
 from skyreels_avatar.media.image import fit_size
-from skyreels_avatar.request.script import parse_camera
+from skyreels_avatar.request.camera_spec import parse_camera
 from skyreels_avatar.request.speaker import Speaker
 
 ROOT = Path(__file__).resolve().parents[1]

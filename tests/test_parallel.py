@@ -9,7 +9,7 @@ import cv2
 import pytest
 import torch
 
-from skyreels_avatar.parallel import one_ahead, one_core_per_thread, ordered_map
+from skyreels_avatar.parallel import one_core_per_thread, ordered_map, prefetch
 
 
 def test_results_keep_the_order_of_the_items():
@@ -46,7 +46,7 @@ def test_one_item_is_made_while_another_is_in_use():
             yield item
 
     seen = []
-    for item in one_ahead(items(), on_wait=lambda: None):
+    for item in prefetch(items(), on_wait=lambda: None):
         until = time.monotonic() + 5
         while len(made) < min(item + 2, 4) and time.monotonic() < until:
             time.sleep(0.001)
@@ -66,7 +66,7 @@ def test_who_waits_for_the_next_item_is_called_and_may_stop():
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        list(one_ahead(slow(), stop))
+        list(prefetch(slow(), stop))
 
 
 def test_an_error_of_the_items_reaches_who_uses_them():
@@ -75,7 +75,7 @@ def test_an_error_of_the_items_reaches_who_uses_them():
         raise ValueError("two")
 
     with pytest.raises(ValueError, match="two"):
-        list(one_ahead(items(), lambda: None))
+        list(prefetch(items(), lambda: None))
 
 
 def test_threads_keep_to_one_core_each_only_inside():

@@ -18,8 +18,8 @@ from skyreels_avatar import camera
 from skyreels_avatar.api import planning as plans
 from skyreels_avatar.deprecation import renamed_parameters
 from skyreels_avatar.film.render import FilmResult
-from skyreels_avatar.media.speech import SpokenText
-from skyreels_avatar.request.script import parse_camera
+from skyreels_avatar.media.spoken_text import SpokenText
+from skyreels_avatar.request.camera_spec import parse_camera
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "skyreels_avatar"
@@ -108,27 +108,23 @@ def test_verbs_pass_on_what_has_a_former_name(verb, former, value, tmp_path):
 
 def test_verbs_take_the_names_of_the_command_line():
     """Options of one name are given by that name; a repeated option becomes a list."""
-    from skyreels_avatar.cli import app as cli
-    from skyreels_avatar.cli.film_commands import render_command
-    from skyreels_avatar.cli.retalk_commands import retalk_command
-    from skyreels_avatar.cli.verify_command import verify_command
-    from skyreels_avatar.cli.voice_commands import speak_command, voices_command
+    import typer
 
-    pairs = [
-        (cli.generate_command, sa.generate), (cli.plan_command, sa.plan),
-        (cli.evaluate_command, sa.evaluate), (cli.doctor_command, sa.doctor),
-        (verify_command, sa.verify),
-        (render_command, sa.render), (retalk_command, sa.retalk),
-        (speak_command, sa.speak), (voices_command, sa.voices),
+    from skyreels_avatar.cli.app import app
+
+    verbs = [
+        sa.generate, sa.retalk, sa.render, sa.plan, sa.evaluate, sa.doctor, sa.verify, sa.speak,
+        sa.voices,
     ]  # fmt: skip
+    commands = typer.main.get_command(app).commands
     # Of the command line alone: how it reads and prints, files beside, who makes one shot.
     console = {"as_json", "overwrite", "quiet", "verbose", "file", "otio", "animatic"}
     absent = {sa.generate: {"engine", "workers", "address"}, sa.plan: {"negative_prompt"}}
     absent[sa.doctor] = {"image"}  # in Python: sa.examine_picture
     renamed = {"speaker": "speakers", "film": "script", "videos": "video"}
-    for command, verb in pairs:
+    for verb in verbs:
         taken = set(inspect.signature(verb).parameters)
-        options = set(inspect.signature(command).parameters)
+        options = {parameter.name for parameter in commands[verb.__name__].params}
         for option in options - console - absent.get(verb, set()):
             assert {option, renamed.get(option)} & taken, f"{verb.__name__}: {option}"
 

@@ -45,13 +45,3 @@ def test_a_duration_has_the_nearest_number_of_frames(
     duration_s: float, fps: float, num_frames: int
 ) -> None:
     assert shapes.frames_of_duration(duration_s, fps) == num_frames
-
-
-@pytest.mark.parametrize("values", [(0, 4, 4), (1, 0, 4), (1, 4, -2)])
-def test_empty_videos_are_refused(values: tuple[int, int, int]) -> None:
-    with pytest.raises(InputError, match="at least 1 frame"):
-        shapes.VideoShape(*values)
-
-
-def test_latent_shape_becomes_a_tensor_shape() -> None:
-    assert shapes.LatentShape(32, 13, 1, 4).batched(2) == (2, 32, 13, 1, 4)

@@ -32,13 +32,15 @@ from transformers import (
 
 import skyreels_avatar as sa
 from skyreels_avatar.errors import InputError
+from skyreels_avatar.folders import MODELS_VARIABLE
 from skyreels_avatar.loading import components
 from skyreels_avatar.loading.checkpoints.skyreels_v3 import AUDIO_PROJECTOR, TRANSFORMER
 from skyreels_avatar.loading.checkpoints.uni3c import CONTROLNET
 from skyreels_avatar.loading.checkpoints.wan import IMAGE_ENCODER, PROMPT_ENCODER
 from skyreels_avatar.loading.components import load_components
 from skyreels_avatar.loading.memory import POLICIES
-from skyreels_avatar.loading.tiers import MODELS_VARIABLE, load_tier
+from skyreels_avatar.loading.parts import model_bytes
+from skyreels_avatar.loading.tiers import load_tier
 from skyreels_avatar.models.audio_projector import AudioProjector
 from skyreels_avatar.models.camera_controlnet import CameraControlNet
 from skyreels_avatar.models.transformer import AvatarTransformer3DModel
@@ -318,7 +320,7 @@ def test_saving_all_the_memory_there_is_to_save(
 
 
 def test_the_sizes_of_networks_are_read_from_their_files(tier):
-    sizes, parts = components._bytes_of(load_tier(tier)), load_components(str(tier))
+    sizes, parts = model_bytes(load_tier(tier).weights), load_components(str(tier))
     count = sum(values.numel() for values in parts.transformer.state_dict().values())
     projector = sum(v.numel() for v in parts.audio_encoder.projector.state_dict().values())
     assert sizes.transformer == 2 * (count + projector)  # they are in one file
@@ -330,7 +332,7 @@ def test_the_sizes_of_networks_are_read_from_their_files(tier):
 def test_memory_of_a_gpu_means_nothing_without_one(tier, caplog):
     """What is said about a GPU is heard, and not acted upon."""
     assert load_components(str(tier), memory="12gb") is load_components(str(tier))
-    said = "memory 12gb is for video networks on a GPU; tier studio on cpu is as it is"
+    said = "memory 12gb is that of a GPU; tier studio is on cpu and loaded as it is"
     assert said in caplog.messages
 
 
@@ -356,12 +358,12 @@ def test_a_lora_of_the_tier_is_heeded(tier, portrait, voice, plain, tmp_path):
 
 
 def test_the_checkpoint_says_whether_the_sound_is_normalised(tier, tmp_path):
-    assert load_components(tier).audio_encoder.encoder.normalise
+    assert load_components(tier).audio_encoder.encoder.normalize
     said = tier.with_name("wav2vec2") / "preprocessor_config.json"
     said.write_text('{"do_normalize": false}')
     try:
         plain = load_components(variant(tier, "plain", ""))
-        assert not plain.audio_encoder.encoder.normalise
+        assert not plain.audio_encoder.encoder.normalize
     finally:
         said.unlink()
 
@@ -377,7 +379,7 @@ def test_sizes_are_those_of_the_buckets(tier, portrait, voice, tmp_path):
     plan = sa.GenerationRequest(
         sa.Shot(image=portrait, audio=voice, prompt=""), tmp_path / "x.mp4", str(tier)
     )
-    from skyreels_avatar.pipeline.preview import estimate
+    from skyreels_avatar.pipeline.estimate import estimate
 
     shot = estimate(plan)
     assert (shot.height, shot.width) == (576, 704)

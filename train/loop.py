@@ -16,7 +16,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.loading.checkpoints.load import fill_module, load_module, save_module
-from skyreels_avatar.loading.components import Components, build_components, part_classes
+from skyreels_avatar.loading.components import Components, build_components
+from skyreels_avatar.loading.parts import part_classes
 from skyreels_avatar.loading.tiers import load_tier
 from train.config import TrainConfig
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 
 from skyreels_avatar.evaluation.sync import SyncScore, correlate, loudness_db
 from skyreels_avatar.loading.components import Components
+from skyreels_avatar.loading.parts import time_factor
 from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.pipeline.conditions import Conditions
 from skyreels_avatar.pipeline.denoise import Sampling, denoise
@@ -17,7 +17,6 @@ from skyreels_avatar.pipeline.noise import segment_generator
 from skyreels_avatar.pipeline.shot_sound import ShotSound
 from skyreels_avatar.planning.segments import plan_shot
 from skyreels_avatar.rig.coefficients import NUM_MOTION
-from skyreels_avatar.shapes import latent_frames
 from skyreels_avatar.spaces.known import known_mask
 from skyreels_avatar.spaces.rig_decoder import known_latents
 
@@ -47,15 +46,16 @@ def roll_out(
     tier = parts.tier
     if sampling is None:
         sampling = Sampling(tier.num_inference_steps, shift=tier.shift)
-    plan = plan_shot(audio.duration_s, tier.fps, tier.fps, tier.window, tier.overlap)
-    sound = ShotSound(audio, parts.audio_encoder)
+    windows = tier.fps, tier.window, tier.overlap, time_factor(tier)
+    plan = plan_shot(audio.duration_s, tier.fps, *windows)
+    sound = ShotSound([audio], parts.audio_encoder, separate=True)
     prompt_embeds, null = parts.text_encoder([prompt, ""]).split(1)
     photo = torch.zeros(1, 1, NUM_MOTION)
     photo[..., 0] = photo_gap
     known, motion = parts.vae.pack(photo), torch.zeros(0, NUM_MOTION)
     num_known = 1
     for segment in plan.segments:
-        num_latents = latent_frames(segment.num_frames)
+        num_latents = plan.num_latent_frames(segment)
         beginning = torch.zeros(1, known.shape[1], num_latents, *known.shape[3:])
         beginning[:, :, : known.shape[2]] = known
         conditions = Conditions(
@@ -76,9 +76,3 @@ def roll_out(
     curve = motion[: plan.num_frames].numpy()
     loudness = loudness_db(audio.samples, audio.sample_rate, len(curve), tier.fps)
     return Rollout(curve, correlate(curve[:, 0].clip(0), loudness, tier.fps))
-
-
-def roll_out_folder(parts: Components, folder: Path, **options) -> dict[str, Rollout]:
-    """Return the rollout of every sound in a folder; nothing is learnt from them."""
-    paths = sorted(path for path in Path(folder).iterdir() if path.suffix in (".flac", ".wav"))
-    return {path.stem: roll_out(parts, AudioTrack.load(path), **options) for path in paths}

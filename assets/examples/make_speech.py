@@ -1,13 +1,15 @@
 """Make the example speech: `python assets/examples/make_speech.py [folder]`.
 
-Reads aloud with flite's voices slt and rms (Carnegie Mellon University, BSD-style licence;
-Debian: `apt-get install flite`) and writes, mono, 22 kHz, 16 bit:
-speech.wav from speech.txt, one sentence a line, about ten seconds; film.flac from film.txt, whose
-lines name their voices, with the times of the lines in film.srt, about twenty seconds.
+Writes, mono, 22 kHz, 16 bit:
+speech.wav from speech.txt, one sentence a line, ten seconds, in the voice of `--text` (heart);
+film.flac from film.txt, whose lines name their voices, with the times of the lines in film.srt,
+about twenty seconds, in flite's voices slt and rms (Carnegie Mellon University, BSD-style licence;
+Debian: `apt-get install flite`; without flite the film keeps its sound).
 """
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -17,8 +19,10 @@ import numpy as np
 import soundfile
 from scipy.signal import butter, resample_poly, sosfilt
 
+from skyreels_avatar import speak
+
 SAMPLE_RATE = 22_050
-VOICE = "slt"
+VOICE = "heart"
 STRETCH = 0.98
 EDGE_S = 0.25
 PAUSE_S = 0.35
@@ -29,6 +33,9 @@ def spoken(text: str, voice: str) -> tuple[np.ndarray, int]:
     """Return samples (S,) in [-1, 1] of a text read aloud, and their rate in Hz."""
     with tempfile.TemporaryDirectory() as folder:
         sound = Path(folder) / "speech.wav"
+        if voice == VOICE:
+            audio = speak(text, sound, voice).audio
+            return audio.samples.astype(np.float64), audio.sample_rate
         command = ["flite", "-voice", voice, "--setf", f"duration_stretch={STRETCH}"]
         subprocess.run([*command, "-t", text, "-o", str(sound)], check=True)
         return soundfile.read(sound, dtype="float64")
@@ -80,6 +87,8 @@ def main() -> None:
     lines = (here / "speech.txt").read_text().splitlines()
     samples, _ = dialogue([f"{VOICE}: {line}" for line in lines])
     soundfile.write(folder / "speech.wav", samples, SAMPLE_RATE, subtype="PCM_16")
+    if shutil.which("flite") is None:
+        return
     samples, subtitles = dialogue((here / "film.txt").read_text().splitlines())
     soundfile.write(folder / "film.flac", samples, SAMPLE_RATE, subtype="PCM_16")
     (folder / "film.srt").write_text("\n".join(subtitles))

@@ -1,1 +1,1 @@
-"""The public verbs."""
+"""The public verbs: generate, retalk, render, plan, speak, voices, doctor."""

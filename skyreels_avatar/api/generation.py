@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from skyreels_avatar.deprecation import renamed_parameters
 from skyreels_avatar.progress import OnProgress
-from skyreels_avatar.request.script import (
-    CameraLike,
-    GenerationRequest,
-    SamplingParams,
-    Shot,
-    Speaker,
-)
+from skyreels_avatar.request.camera_spec import CameraLike
+from skyreels_avatar.request.generation_request import GenerationRequest
+from skyreels_avatar.request.sampling import SamplingParams
+from skyreels_avatar.request.shot import Shot
+from skyreels_avatar.request.speaker import Speaker
 from skyreels_avatar.workers.shot import GenerationResult, generate_request
 
 
@@ -48,6 +48,8 @@ def generate(
     on_progress: OnProgress | None = None,
     work: str | Path | None = None,
     windows: str = "overlap",
+    motion: str | Path | None = None,
+    save_motion: str | Path | None = None,
 ) -> GenerationResult:
     """Make a talking video of a portrait, and return where it is and how it was made.
 
@@ -57,31 +59,34 @@ def generate(
         image: the portrait: photo, painting, drawing.
         audio: the voice; any file FFmpeg reads. The video is exactly as long.
         text, voice: what is said in place of `audio`, and who says it: a name of `voices`.
-        subtitles: a file for the text, such as out.srt; "srt" alone means beside the video.
-        vocals, gate: what moves the mouth, and where it rests; see `Shot`.
+        subtitles: a file for the text, such as out.srt; "srt" alone names it after the video.
+        vocals, gate: what drives the mouth, and where it rests; see `Shot`.
         prompt: how the person performs, and in what light: "a woman smiles in evening light".
         camera: "push_in:60" (a move of `MOVES` and its strength in percent), "static", a
             `CameraMove`, or a list of keyframes: `CameraKeyframe`, (time_s, move) or
             (time_s, move, strength 0 to 1).
         output: an .mp4 file; it appears when it is complete, and not before.
-        tier: the name of a file in configs/, or the path of a yaml file.
-        size: "512x512" (WIDTHxHEIGHT), "480p", "720p"; None keeps the picture's own aspect.
+        tier: the name of a file in configs/, or the path of a YAML file.
+        size: "512x512" (WIDTHxHEIGHT), "480p", "720p"; None keeps the picture's aspect ratio.
         fps: frames per second, 1 to 120.
         seed: the same seed gives the same frames on the same machine.
-        steps: of denoising, `num_inference_steps` of `SamplingParams`; None takes the tier's own.
+        steps: denoising steps, `num_inference_steps` of `SamplingParams`; None = the tier's.
         guidance_scale, audio_guidance_scale: weight of the prompt and of the voice; 1 is off, None
-            takes the tier's own.
-        negative_prompt: what should not be seen.
+            takes the tier's.
+        negative_prompt: what the video should not show.
         face: "auto", a face's number, a point "x,y", a box "x,y,w,h" or a photo: see `Shot`.
-        speakers: who of several persons speaks with which voice: see `Speaker`.
+        speakers: who of several people speaks with which voice: see `Speaker`.
         audio_start, audio_end: the piece of the sound that is used, in seconds; `start_s` and
             `end_s` of the `Shot`.
-        memory: of a GPU that may be taken: "auto", "full" or like "24gb"; None = the tier's own.
+        memory: GPU memory to use: "auto", "full" or a limit such as "24gb"; None = the tier's.
         on_progress: called with a `Progress` many times a second; returning False stops the run.
-        work: a folder that keeps finished windows: a run that was stopped goes on there when it
+        work: a folder that keeps finished windows: a run that was stopped resumes there when it
             is started again, and its video has the same bytes. The folder stays; remove it when
             the video is not to be made again.
         windows: "overlap" or "keyframes", see `GenerationRequest`.
+        motion: a .json or .csv file of ARKit weights that is performed in place of what the
+            networks make of voice and prompt.
+        save_motion: where the performance is written as such a file.
 
     Raises:
         InputError: something given cannot be used; the message says what to do.
@@ -91,11 +96,47 @@ def generate(
     shot = Shot(
         image, audio=audio, prompt=prompt, camera=camera, start_s=audio_start, end_s=audio_end,
         face=face, negative_prompt=negative_prompt, text=text, voice=voice, vocals=vocals,
-        gate=gate, speakers=speakers,
+        gate=gate, speakers=speakers, motion=motion,
     )  # fmt: skip
     sampling = SamplingParams(steps, guidance_scale, audio_guidance_scale, seed)
     request = GenerationRequest(
         shot, output, tier, size, fps, sampling,
-        subtitles=subtitles, windows=windows, memory=memory,
+        subtitles=subtitles, windows=windows, memory=memory, save_motion=save_motion,
     )  # fmt: skip
     return generate_request(request, on_progress, work_folder=work)
+
+
+def make_video(
+    request: GenerationRequest,
+    on_progress: OnProgress | None = None,
+    *,
+    work: Path | None = None,
+    engine: str | None = None,
+    workers: int | None = None,
+    address: str | None = None,
+) -> GenerationResult:
+    """Make the video of a request in this process, or its windows in parallel.
+
+    Args:
+        work: as in `generate`.
+        engine: "local" or "ray", as in `render`; None with `workers` is "local".
+        workers, address: as in `render`.
+
+    Raises:
+        InputError, CheckpointError, Cancelled: as in `generate`.
+        MissingExtraError: Ray is asked for and not installed.
+    """
+    if engine is None and workers is None:
+        return generate_request(request, on_progress, work_folder=work)
+    from skyreels_avatar.workers.farm import make_windows, shared_folder
+
+    start = time.perf_counter()
+    with shared_folder(work, request.output) as folder:
+        num_found = make_windows(
+            [request], folder, engine or "local", workers, address, on_progress
+        )
+        windows_s = time.perf_counter() - start
+        result = generate_request(request, on_progress, work_folder=folder)
+    total_s = windows_s + result.seconds["total"]
+    seconds = {"windows": windows_s, **result.seconds, "total": total_s}
+    return replace(result, num_found=num_found, seconds=seconds)

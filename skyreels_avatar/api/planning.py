@@ -1,17 +1,21 @@
-"""What a shot or a film would take, before it is made: what `sa.plan` is."""
+"""The public verb `plan`: what a shot or a film takes, before it is made."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import overload
 
 from skyreels_avatar.errors import InputError
-
-if TYPE_CHECKING:
-    from skyreels_avatar.film.preview import FilmPlan
-    from skyreels_avatar.pipeline.preview import ShotEstimate
-    from skyreels_avatar.request.script import CameraLike, GenerationRequest, Script, Speaker
+from skyreels_avatar.film.preview import FilmPlan, plan_script
+from skyreels_avatar.film.read import read_script
+from skyreels_avatar.pipeline.estimate import ShotEstimate, estimate
+from skyreels_avatar.request.camera_spec import CameraLike
+from skyreels_avatar.request.generation_request import GenerationRequest
+from skyreels_avatar.request.sampling import SamplingParams
+from skyreels_avatar.request.script import Script
+from skyreels_avatar.request.shot import Shot
+from skyreels_avatar.request.speaker import Speaker
 
 
 @overload
@@ -71,14 +75,14 @@ def plan(
     windows: str = "overlap",
     workers: int | None = None,
 ) -> ShotEstimate | FilmPlan:
-    """Say what making a film or a shot would take, without loading any weights.
+    """Estimate what making a film or a shot takes; no weights are loaded.
 
     Args:
         film: a `Script`, the path of a YAML file, or a `GenerationRequest`; or none of them, and
             a shot of `image`.
         image, audio, text, voice, camera, speakers, size, fps, audio_start, audio_end, windows,
             guidance_scale, audio_guidance_scale: of a shot, as in `generate`.
-        tier: the name of a file in configs/, or the path of a yaml file; None is the usual one.
+        tier: the name of a file in configs/, or the path of a YAML file; None is the default one.
         seed: of a film's shots that have none of their own.
         steps: of denoising; None takes the tier's own.
         workers: how many make windows of a shot side by side; None = one process.
@@ -89,43 +93,30 @@ def plan(
     Raises:
         InputError: something given cannot be used; of a script every problem is named.
     """
-    shot_options = {
+    if film is None:
+        shot = Shot(
+            image, audio=audio, text=text, voice=voice, camera=camera, speakers=speakers,
+            start_s=audio_start, end_s=audio_end,
+        )  # fmt: skip
+        sampling = SamplingParams(steps, guidance_scale, audio_guidance_scale)
+        chosen = GenerationRequest.tier if tier is None else tier
+        request = GenerationRequest(
+            shot, "output.mp4", chosen, size, fps, sampling, windows=windows
+        )
+        return estimate(request, workers)
+    of_a_shot = {
         "image": image, "audio": audio, "text": text, "voice": voice, "speakers": speakers or None,
         "camera": None if camera == "static" else camera, "size": size,
         "fps": None if fps == 25.0 else fps, "guidance_scale": guidance_scale,
         "audio_guidance_scale": audio_guidance_scale, "audio_start": audio_start,
         "audio_end": audio_end, "windows": None if windows == "overlap" else windows,
     }  # fmt: skip
-    options = {name: value for name, value in shot_options.items() if value is not None}
-    if film is None:
-        return _plan_shot(options, tier, steps, workers)
-    if options:
+    if surplus := [name for name, value in of_a_shot.items() if value is not None]:
         raise InputError(
-            f"a script or a request says itself what is made; leave out {', '.join(options)}, or "
-            "give them without it"
+            f"a script or a request has these already; leave out {', '.join(surplus)}, or the "
+            "script"
         )
     return _plan_given(film, tier, seed, steps, workers)
-
-
-def _plan_shot(
-    options: dict[str, Any], tier: str | None, steps: int | None, workers: int | None
-) -> ShotEstimate:
-    from skyreels_avatar.pipeline.preview import estimate
-    from skyreels_avatar.request.script import GenerationRequest, SamplingParams, Shot
-
-    renamed = {"audio_start": "start_s", "audio_end": "end_s"}
-    names = ("image", "audio", "text", "voice", "speakers", "camera", *renamed)
-    shot = {renamed.get(name, name): options.pop(name) for name in names if name in options}
-    scales = {
-        name: options.pop(name)
-        for name in ("guidance_scale", "audio_guidance_scale")
-        if name in options
-    }
-    if tier is not None:
-        options["tier"] = tier
-    sampling = SamplingParams(steps, **scales)
-    request = GenerationRequest(Shot(**shot), "output.mp4", sampling=sampling, **options)
-    return estimate(request, workers)
 
 
 def _plan_given(
@@ -135,11 +126,6 @@ def _plan_given(
     steps: int | None,
     workers: int | None,
 ) -> ShotEstimate | FilmPlan:
-    from skyreels_avatar.film.preview import plan_script
-    from skyreels_avatar.film.read import read_script
-    from skyreels_avatar.pipeline.preview import estimate
-    from skyreels_avatar.request.script import GenerationRequest, Script
-
     if isinstance(film, GenerationRequest):
         if tier is not None or steps is not None or seed:
             raise InputError("a request has a tier, a seed and steps of its own; leave them out")

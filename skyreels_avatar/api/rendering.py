@@ -1,4 +1,4 @@
-"""Films made by one process or by many: what `sa.render` is."""
+"""The public verb `render`: a script becomes a film."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def render(
     Args:
         script: a Script, or the path of a YAML file; see `read_script`.
         output: an .mp4 file; it appears when it is complete.
-        tier: the name of a file in configs/, or the path of a yaml file; None is the usual one.
+        tier: the name of a file in configs/, or the path of a YAML file; None is the default one.
         seed: of the shots that have none of their own.
         steps: of denoising; None takes the tier's own.
         guidance_scale, audio_guidance_scale: weight of the prompt and of the voice; 1 is off, None
@@ -50,7 +50,7 @@ def render(
         only: numbers of shots, from 1; the others are not made, even if they are missing.
         resume: False makes all shots again.
         work: the work folder; None is the output's name with ".work" at its end.
-        engine: "local" makes windows of all shots side by side in processes of this machine, "ray"
+        engine: "local" makes windows of all shots in parallel in processes of this machine, "ray"
             on a Ray cluster; None makes them one after the other, unless `workers` are given.
         workers: how many, with an engine; None = as many as there is room for.
         address: of a Ray cluster that runs; None starts one on this machine.
@@ -64,25 +64,17 @@ def render(
         MissingExtraError: Ray is asked for and not installed.
         Cancelled: `on_progress` returned False. Finished shots are kept.
     """
-    many = engine is not None or workers is not None
-    make = _side_by_side(engine or "local", workers, address) if many else None
+    make = None
+    if engine is not None or workers is not None:
+        make = _in_parallel(engine or "local", workers, address)
     return render_here(
-        script,
-        output,
-        tier=tier,
-        seed=seed,
-        steps=steps,
-        guidance_scale=guidance_scale,
-        audio_guidance_scale=audio_guidance_scale,
-        only=only,
-        resume=resume,
-        work=work,
-        on_progress=on_progress,
-        make_windows=make,
-    )
+        script, output, tier=tier, seed=seed, steps=steps, guidance_scale=guidance_scale,
+        audio_guidance_scale=audio_guidance_scale, only=only, resume=resume, work=work,
+        on_progress=on_progress, make_windows=make,
+    )  # fmt: skip
 
 
-def _side_by_side(engine: str, workers: int | None, address: str | None) -> MakeWindows:
+def _in_parallel(engine: str, workers: int | None, address: str | None) -> MakeWindows:
     from skyreels_avatar.workers.farm import make_windows
 
     def make(requests, folder, on_progress):

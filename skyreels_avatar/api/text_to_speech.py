@@ -1,4 +1,4 @@
-"""Text to speech as files: what `skyreels-avatar speak` and `voices` do."""
+"""The public verbs `speak` and `voices`: text to speech as files."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from pathlib import Path
 from skyreels_avatar.checks import user_path
 from skyreels_avatar.media import speech
 from skyreels_avatar.media.outputs import check_outputs, check_regular
-from skyreels_avatar.media.speech import DEFAULT_VOICE, SpokenText, Voice, read_text
+from skyreels_avatar.media.speech import DEFAULT_VOICE, read_text
+from skyreels_avatar.media.spoken_text import SpokenText
 from skyreels_avatar.media.subtitles import subtitle_path, write_subtitles
+from skyreels_avatar.media.voice import Voice
 
 __all__ = ["DEFAULT_VOICE", "read_text", "speak", "subtitle_path", "voices"]
 
@@ -27,10 +29,10 @@ def speak(
     Args:
         text: in the language of the voice; punctuation makes pauses, numbers are read out.
         output: .wav, .flac or .ogg.
-        voice: a name that `voices` returns.
+        voice: a name that `voices` returns, or a language: "fr" is its best installed voice.
         speed: 0.5 to 2.5 times the voice's own.
         pitch: 0 (low) to 100 (high); 50 is the voice's own.
-        subtitles: .srt, .vtt, .lrc or .json; "srt" alone means beside the sound. None writes none.
+        subtitles: .srt, .vtt, .lrc or .json; "srt" alone names it after the sound. None = none.
 
     Raises:
         InputError: something given cannot be used.
@@ -48,7 +50,7 @@ def speak(
 
 
 def voices(language: str | None = None) -> tuple[Voice, ...]:
-    """Return the voices that are installed, as `speak` and `generate` take them.
+    """Return the voices that `speak` and `generate` take, those not installed too.
 
     Args:
         language: a tag such as "de" or "pt-br"; "en" finds "en-us", too. None means all.

@@ -1,5 +1,5 @@
 """The command line."""
 
-from skyreels_avatar.cli.app import main, run
+from skyreels_avatar.cli.entry import main, run
 
 __all__ = ["main", "run"]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import errno
+import json
 import logging
 import os
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console, RenderableType
 from rich.text import Text
@@ -65,6 +68,19 @@ def print_output(content: RenderableType) -> None:
         _write(stdout, content)
     except (BrokenPipeError, ValueError):
         return
+
+
+def print_json(value: Any) -> None:
+    """Print a result on stdout as JSON: plain values, dataclasses and paths.
+
+    Raises:
+        OSError: it cannot be written, as in `print_output`.
+    """
+    print_output(json.dumps(value, indent=2, default=_plain))
+
+
+def _plain(value: Any) -> Any:
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else str(value)
 
 
 def open_standard_streams() -> None:

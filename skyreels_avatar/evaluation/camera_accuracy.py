@@ -43,22 +43,29 @@ WINDOW_PX = 21
 class CameraAccuracy:
     """Distance between a video's camera and its plan, over all frames but the first.
 
-    rotation_deg_mean/max: angle between the rotations. centre_percent_mean/max: distance of the
-    camera centres in percent of the subject distance. reproduction_percent: median distance of a
-    tracked point from its planned place in percent of the picture's width. num_points: points at
-    the start. lost_frames: frames with too few points left for a pose, which count nowhere.
-    centres: (F, 3) measured camera centres in subject distances, NaN where lost.
-    rotations_deg: (F,) measured angle from the first frame, NaN where lost.
+    Attributes:
+        rotation_deg_mean, rotation_deg_max: angle between the rotations.
+        center_percent_mean, center_percent_max: distance of the camera centers, in percent of the
+            subject distance.
+        reproduction_percent: median distance of a tracked point from its planned place, in percent
+            of the picture's width.
+        achieved: how much of the planned image motion of the background the video shows, by least
+            squares over all points and frames; 1 = as planned, None where the plan is static.
+        num_points: points at the start.
+        lost_frames: frames with too few points left for a pose, which count nowhere.
+        centers: (F, 3) measured camera centers in subject distances, NaN where lost.
+        rotations_deg: (F,) measured angle from the first frame, NaN where lost.
     """
 
     rotation_deg_mean: float
     rotation_deg_max: float
-    centre_percent_mean: float
-    centre_percent_max: float
+    center_percent_mean: float
+    center_percent_max: float
     reproduction_percent: float
+    achieved: float | None
     num_points: int
     lost_frames: int
-    centres: np.ndarray
+    centers: np.ndarray
     rotations_deg: np.ndarray
 
 
@@ -93,8 +100,9 @@ def measure_camera(
     tracker = _Tracker(previous, pixels)
 
     distance = float(scene.anchor[2])
-    rotation_errors, centre_errors, misplacements = [], [], []
-    centres, angles = [np.zeros(3)], [0.0]
+    rotation_errors, center_errors, misplacements = [], [], []
+    centers, angles = [np.zeros(3)], [0.0]
+    shown = planned_energy = 0.0
     pose = before = np.zeros(6)
     for index in range(1, path.num_frames):
         frame = next(supply, None)
@@ -103,32 +111,36 @@ def measure_camera(
         alive, tracked = tracker.follow(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY))
         planned, _ = project(points[alive], path.intrinsics[index], path.extrinsics[index])
         apart = np.linalg.norm(tracked - planned.numpy(), axis=1)
+        planned_motion = planned.numpy() - pixels[alive]
+        shown += float((planned_motion * (tracked - pixels[alive])).sum())
+        planned_energy += float(np.square(planned_motion).sum())
         misplacements.extend(apart.tolist())
         intrinsics = path.intrinsics[index].numpy()
         found = _solve(points[alive].numpy(), tracked, intrinsics, distance, 2 * pose - before)
         if found is None:
             before = pose
-            centres.append(np.full(3, np.nan))
+            centers.append(np.full(3, np.nan))
             angles.append(np.nan)
             continue
         before, pose = pose, found
         rotation = torch.from_numpy(cv2.Rodrigues(pose[:3])[0])
-        centre = -rotation.T.numpy() @ pose[3:]
+        center = -rotation.T.numpy() @ pose[3:]
         plan = path.extrinsics[index].double()
-        planned_centre = -(plan[:3, :3].T @ plan[:3, 3]).numpy()
+        planned_center = -(plan[:3, :3].T @ plan[:3, 3]).numpy()
         rotation_errors.append(rotation_angle_deg(rotation @ plan[:3, :3].T))
-        centre_errors.append(100 * float(np.linalg.norm(centre - planned_centre)) / distance)
-        centres.append(centre / distance)
+        center_errors.append(100 * float(np.linalg.norm(center - planned_center)) / distance)
+        centers.append(center / distance)
         angles.append(rotation_angle_deg(rotation))
     return CameraAccuracy(
         rotation_deg_mean=_or_nan(np.mean, rotation_errors),
         rotation_deg_max=_or_nan(np.max, rotation_errors),
-        centre_percent_mean=_or_nan(np.mean, centre_errors),
-        centre_percent_max=_or_nan(np.max, centre_errors),
+        center_percent_mean=_or_nan(np.mean, center_errors),
+        center_percent_max=_or_nan(np.max, center_errors),
         reproduction_percent=100 * _or_nan(np.median, misplacements) / width,
+        achieved=shown / planned_energy if planned_energy > 1e-6 else None,
         num_points=len(pixels),
         lost_frames=path.num_frames - 1 - len(rotation_errors),
-        centres=np.stack(centres),
+        centers=np.stack(centers),
         rotations_deg=np.array(angles),
     )
 

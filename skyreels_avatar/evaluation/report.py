@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from skyreels_avatar.errors import FaceError
-from skyreels_avatar.evaluation.identity import face_colour, face_sharpness
+from skyreels_avatar.evaluation.appearance import face_color, face_sharpness
+from skyreels_avatar.evaluation.camera_accuracy import CameraAccuracy
 from skyreels_avatar.evaluation.performance import Performance, performance_of
 from skyreels_avatar.evaluation.stability import drift_windows, jitter, sample_frames, shake
 from skyreels_avatar.evaluation.sync import (
@@ -19,7 +20,7 @@ from skyreels_avatar.evaluation.sync import (
     correlate,
     loudness_db,
 )
-from skyreels_avatar.faces.analyser import Face, FaceAnalyser, FaceTrack
+from skyreels_avatar.faces.analyzer import Face, FaceAnalyzer, FaceTrack
 from skyreels_avatar.faces.identity import Person, embed_face
 from skyreels_avatar.faces.opening import face_heights, mouth_opening
 from skyreels_avatar.faces.pixel_cosine import aligned_pixels, pixel_cosine
@@ -55,10 +56,17 @@ MEANING: dict[str, str] = {
     "sharp": "detail in the face / in the reference",
     "ident_drift": "likeness at the end - at the beginning",
     "sharp_drift": "sharpness at the end / at the beginning",
-    "colour_drift": "CIE Lab distance of the face's colour, beginning to end",
+    "colour_drift": "CIE Lab distance of the face's color, beginning to end",
     "av_length_error_s": "sound longer than picture, seconds",
     "face_height_px": "points 10 to 152, median",
     "found_share": "frames in which the face was found",
+}
+CAMERA_MEANING: dict[str, str] = {
+    "achieved": "of the planned move, 1 = all of it",
+    "rotation_deg_mean": "angle to the planned camera, degrees",
+    "center_percent_mean": "distance to the planned camera, % of the subject distance",
+    "reproduction_percent": "background points from their planned place, % of the width",
+    "lost_frames": "frames with too few points to find the camera",
 }
 
 
@@ -66,8 +74,8 @@ MEANING: dict[str, str] = {
 class Report:
     """The measures of one video; None where a measure does not apply.
 
-    `performance` is relative to the reference picture; see `Performance`. `windows` of drift:
-    `stability.drift_windows`.
+    `performance` is relative to the reference picture, see `Performance`; drift is measured in the
+    windows of `stability.drift_windows`; `camera` is measured only where a move was given.
     """
 
     video: str
@@ -90,10 +98,15 @@ class Report:
     sharp_drift: float
     colour_drift: float
     performance: Performance
+    camera: CameraAccuracy | None = None
 
     def to_dict(self) -> dict:
         """Return one flat dict of numbers and strings, `performance` nested."""
         values = asdict(self)
+        if self.camera is None:
+            del values["camera"]
+        else:
+            values["camera"] = {name: values["camera"][name] for name in CAMERA_MEANING}
         sync = values.pop("sync") or dict.fromkeys(SyncScore.__dataclass_fields__)
         return {**sync, **values}
 
@@ -121,6 +134,10 @@ class Report:
         for name, value in values["performance"].items():
             real = REAL_SPEECH.get(name, "")
             table.add_row(name, _shown(value), real, Text(f"against {reference}"))
+        if self.camera is not None:
+            table.add_section()
+            for name, meaning in CAMERA_MEANING.items():
+                table.add_row(f"camera {name}", _shown(values["camera"][name]), "", meaning)
         return table
 
 
@@ -128,7 +145,7 @@ def evaluate(
     video: str | Path,
     reference: str | Path | None = None,
     face: str = "auto",
-    analyser: FaceAnalyser | None = None,
+    analyzer: FaceAnalyzer | None = None,
 ) -> Report:
     """Measure a talking video.
 
@@ -136,21 +153,21 @@ def evaluate(
         video: the file to measure.
         reference: the picture that it was made from; without it the video's first frame.
         face: whose face, as in `generate`: "auto", "x,y,w,h" or an index.
-        analyser: one to use again when measuring many videos.
+        analyzer: one to use again when measuring many videos.
 
     Raises:
         FaceError: no face in the reference, or in fewer than half of the frames.
         MediaError: a file cannot be read.
     """
-    analyser = analyser or FaceAnalyser()
+    analyzer = analyzer or FaceAnalyzer()
     reader = VideoReader(video)
     first = reader.read(0, 1)[0]
     portrait = Portrait(first, reader.path) if reference is None else Portrait.load(reference)
     pixels = portrait.pixels
-    chosen = choose_face(analyser.find(pixels), face, pixels, analyser)
-    start = chosen if reference is None else _start(first, pixels, chosen, analyser)
+    chosen = choose_face(analyzer.find(pixels), face, pixels, analyzer)
+    start = chosen if reference is None else _start(first, pixels, chosen, analyzer)
     pixels, points = _fitted(portrait, chosen.landmarks, reader.height, reader.width)
-    track = analyser.track(reader, start)
+    track = analyzer.track(reader, start)
     found = float(track.found.mean())
     if found < 0.5:
         raise FaceError(
@@ -185,10 +202,10 @@ def evaluate(
 
 
 def _start(
-    first: np.ndarray, pixels: np.ndarray, chosen: Face, analyser: FaceAnalyser
+    first: np.ndarray, pixels: np.ndarray, chosen: Face, analyzer: FaceAnalyzer
 ) -> Face | None:
     """Return the face of the first frame that is most probably the chosen person's."""
-    faces = analyser.find(first)
+    faces = analyzer.find(first)
     if not faces:
         return None
     if len(faces) == 1:
@@ -222,7 +239,7 @@ def _likeness(
     picks = picks[track.found[picks]]
     wanted = aligned_pixels(pixels, landmarks)
     height_px = float(face_heights(landmarks[None])[0])
-    alike, sharp, colour = [], [], []
+    alike, sharp, color = [], [], []
     for index in picks:
         frame, points = reader.read(int(index), int(index) + 1)[0], track.landmarks[index]
         alike.append(pixel_cosine(aligned_pixels(frame, points), wanted))
@@ -230,8 +247,8 @@ def _likeness(
         common_px = COMMON_SIZE * min(height_px, float(face_heights(points[None])[0]))
         base = face_sharpness(pixels, landmarks, common_px)
         sharp.append(face_sharpness(frame, points, common_px) / max(base, 1e-6))
-        colour.append(face_colour(frame, points))
-    alike, sharp, colour = np.array(alike), np.array(sharp), np.array(colour)
+        color.append(face_color(frame, points))
+    alike, sharp, color = np.array(alike), np.array(sharp), np.array(color)
     begin, end = (
         (picks >= window.start) & (picks < window.stop)
         for window in drift_windows(len(track.found), reader.fps)
@@ -244,7 +261,7 @@ def _likeness(
         "sharp": float(np.median(sharp)),
         "ident_drift": float(alike[end].mean() - alike[begin].mean()),
         "sharp_drift": float(sharp[end].mean() / max(sharp[begin].mean(), 1e-6)),
-        "colour_drift": float(np.linalg.norm(colour[end].mean(0) - colour[begin].mean(0))),
+        "colour_drift": float(np.linalg.norm(color[end].mean(0) - color[begin].mean(0))),
     }
 
 

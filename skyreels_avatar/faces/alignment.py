@@ -25,12 +25,12 @@ def fit_similarity(
     points = np.asarray(points, np.float64)
     target = np.broadcast_to(np.asarray(target, np.float64), points.shape)
     middle, target_middle = points.mean(1, keepdims=True), target.mean(1, keepdims=True)
-    centred, target_centred = points - middle, target - target_middle
-    u, s, vt = np.linalg.svd(target_centred.transpose(0, 2, 1) @ centred)
+    centered, target_centered = points - middle, target - target_middle
+    u, s, vt = np.linalg.svd(target_centered.transpose(0, 2, 1) @ centered)
     signs = np.ones_like(s)
     signs[:, -1] = np.sign(np.linalg.det(u @ vt))
     rotation = (u * signs[:, None]) @ vt
-    scale = (s * signs).sum(-1) / np.maximum((centred**2).sum((1, 2)), 1e-12)
+    scale = (s * signs).sum(-1) / np.maximum((centered**2).sum((1, 2)), 1e-12)
     moved = scale[:, None, None] * (middle @ rotation.transpose(0, 2, 1))
     return scale, rotation, (target_middle - moved)[:, 0]
 

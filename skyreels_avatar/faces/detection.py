@@ -50,7 +50,7 @@ def decode(
     """Return boxes (N, 4) x y w h and keypoints (N, K, 2) in pixels of the input, and scores (N,).
 
     Args:
-        raw: (A, 4 + 2 K) centre, size and keypoints of each anchor, in pixels from its place.
+        raw: (A, 4 + 2 K) center, size and keypoints of each anchor, in pixels from its place.
         logits: (A,).
         min_score: what scores less is left out.
     """

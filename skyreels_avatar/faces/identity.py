@@ -20,7 +20,7 @@ SAME = 0.45  # up to here it is the person
 OTHER = 0.6  # from here on it is somebody else; between them it is open
 _NEW_LOOK = 0.15  # a face that differs more from those known is worth keeping
 _MOST_LOOKS = 12
-_MOST_YAW_DEG = 50  # nobody is recognised in profile
+_MOST_YAW_DEG = 50  # nobody is recognized in profile
 WEIGHTS = "nano/identity.safetensors"
 _CHIP_PX = 150
 _PADDING = 0.25  # of the square below, on each side, as the network was trained
@@ -58,7 +58,7 @@ def face_chip(pixels: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
         size = [max(1, round(side * float(scale))) for side in pixels.shape[1::-1]]
         matrix[:, :2] *= np.array(pixels.shape[1::-1]) / size
         pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-    # Pixel centres are at +0.5 here, at whole numbers in OpenCV.
+    # Pixel centers are at +0.5 here, at whole numbers in OpenCV.
     matrix[:, 2] += matrix[:, :2] @ [0.5, 0.5] - 0.5
     return cv2.warpAffine(pixels, matrix, (_CHIP_PX, _CHIP_PX), borderMode=cv2.BORDER_REPLICATE)
 
@@ -66,8 +66,8 @@ def face_chip(pixels: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
 @cache
 def _embedder() -> FaceEmbedder:
     # PyTorch and the network are loaded by those alone who ask who somebody is.
+    from skyreels_avatar.folders import asset_path
     from skyreels_avatar.loading.checkpoints.load import load_module
-    from skyreels_avatar.loading.tiers import asset_path
     from skyreels_avatar.models.face_embedder import FaceEmbedder
 
     return load_module(FaceEmbedder, asset_path(WEIGHTS))
@@ -83,7 +83,7 @@ def embed_face(pixels: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     return embed_chip(face_chip(pixels, landmarks))
 
 
-def recognisable(landmarks: np.ndarray) -> bool:
+def is_recognizable(landmarks: np.ndarray) -> bool:
     """Return whether a face (478, 3) is turned to the camera enough to say whose it is."""
     _, rotation = align(landmarks[None].astype(np.float64), template().astype(np.float64))
     return bool(abs(head_angles_deg(rotation)[0, 0]) < _MOST_YAW_DEG)
@@ -120,7 +120,7 @@ class Person:
         return bool(self._looks)
 
 
-def in_words(distance: float) -> str:
+def describe_distance(distance: float) -> str:
     """Say what a distance of two faces means."""
     if distance <= SAME:
         return "the same person"

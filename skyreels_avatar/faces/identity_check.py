@@ -13,13 +13,13 @@ from skyreels_avatar.faces.identity import (
     Person,
     embed_chip,
     face_chip,
-    recognisable,
+    is_recognizable,
 )
 
 STEP, CROWDED_STEP = 25, 6  # frames between looks; with another face beside the tracked one
 _RETRY = 5  # frames until a place where somebody else was found is looked at again
 _OPEN = 8  # frames for which it may stay open who it is, after a doubt
-_CHANGE, _CHANGE_RATIO = 10.0, 4.0  # of a face's grey (of 255), and of its usual change: a doubt
+_CHANGE, _CHANGE_RATIO = 10.0, 4.0  # of a face's gray (of 255), and of its usual change: a doubt
 _CLEAR = 0.38  # distance up to which a second look, at the mirror image, changes nothing
 _MEAN = 0.42  # distance up to which the mean of a track is the person: means differ less
 _MOST_CHIPS = 2 * STEP
@@ -34,9 +34,9 @@ class IdentityCheck:
         refused: frames (start, stop) in which somebody else was seen while the person was lost.
 
     Args:
-        person: who is followed; the first face is learnt where nobody is known yet.
+        person: who is followed; the first face is learned where nobody is known yet.
         others: faces of people who were seen beside the person.
-        trusted: the track begins at a face that was chosen by its place, not recognised.
+        trusted: the track begins at a face that was chosen by its place, not recognized.
     """
 
     def __init__(self, person: Person, others: Person, trusted: bool):
@@ -68,7 +68,7 @@ class IdentityCheck:
             self._doubt = index
         step = CROWDED_STEP if self._crowded else STEP
         step = step if self._doubt is None and not self._misses else 2
-        if index - self._checked < step or not recognisable(landmarks):
+        if index - self._checked < step or not is_recognizable(landmarks):
             return True
         self._checked = index
         embedding = embed_chip(chip, mirror=False)
@@ -119,7 +119,7 @@ class IdentityCheck:
         """Return whether the track was the person's as a whole, and let the person learn from it.
 
         One frame of somebody similar may pass for the person; their mean does not. Nothing is
-        learnt from faces that may be those of two people mixed.
+        learned from faces that may be those of two people mixed.
 
         Args:
             transitions: frames (start, stop) in which the picture goes over to another.

@@ -7,7 +7,7 @@ from functools import cache
 import cv2
 import numpy as np
 
-from skyreels_avatar.faces.analyser import Face
+from skyreels_avatar.faces.analyzer import Face
 from skyreels_avatar.faces.networks import Segmenter
 
 WORK_PX = 640  # long side at which masks are refined
@@ -20,7 +20,7 @@ def person_mask(pixels: np.ndarray, face: Face | None) -> np.ndarray:
     """Return where the person is.
 
     The segmentation network decides what belongs to a person; where it does not see the given
-    face as one (drawings, statues), colours around the face decide (GrabCut).
+    face as one (drawings, statues), colors around the face decide (GrabCut).
 
     Args:
         pixels: (H, W, 3) uint8 sRGB.
@@ -145,7 +145,7 @@ def _by_color(pixels: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     labels[_oval((height, width), landmarks, 0.9) > 0] = cv2.GC_FGD
     if (labels == cv2.GC_BGD).any() or (labels == cv2.GC_PR_BGD).any():
         models = np.zeros((2, 1, 65))
-        cv2.setRNGSeed(0)  # GrabCut starts its colour clusters from OpenCV's own generator
+        cv2.setRNGSeed(0)  # GrabCut starts its color clusters from OpenCV's own generator
         cv2.grabCut(pixels, labels, None, models[0], models[1], 4, cv2.GC_INIT_WITH_MASK)
     person = ((labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)).astype(np.uint8)
     reach = max(3, round(face_width / 12)) | 1

@@ -16,8 +16,9 @@ from safetensors import safe_open
 
 from skyreels_avatar.faces.detection import Detection, Grid, decode, suppress
 from skyreels_avatar.faces.region import CROP_SIZE
+from skyreels_avatar.folders import asset_path
 from skyreels_avatar.loading.checkpoints.load import from_8_bit_rows, read_header
-from skyreels_avatar.loading.tiers import FACE_NETWORKS, asset_path
+from skyreels_avatar.loading.tiers import FACE_NETWORKS
 from skyreels_avatar.models.tensor_graph import TensorGraph
 
 NUM_LANDMARKS = 478
@@ -62,7 +63,7 @@ def _sample(
 ) -> np.ndarray:
     """Return (size, size, 3) uint8: a picture where a (2, 3) matrix says, as MediaPipe samples it.
 
-    The networks were trained so: corners of pixels count as their centres, what is made smaller is
+    The networks were trained so: corners of pixels count as their centers, what is made smaller is
     not smoothed, and places are rounded to 1/32 of a pixel, as OpenCV did up to version 4.
 
     Source: MediaPipe, image_to_tensor_converter_opencv.cc.
@@ -213,13 +214,13 @@ def _hand_region(box: np.ndarray, keypoints: np.ndarray) -> np.ndarray:
     ahead = keypoints[_MIDDLE_FINGER] - keypoints[_WRIST]
     angle = np.pi / 2 - np.arctan2(-ahead[1], ahead[0])  # upright hands have none
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    centre = box[:2] + box[2:] / 2 + turn @ np.array([0.0, -_HAND_SHIFT * box[3]])
+    center = box[:2] + box[2:] / 2 + turn @ np.array([0.0, -_HAND_SHIFT * box[3]])
     turn = turn * (_HAND_SCALE * max(box[2], box[3]) / _HAND_PX)
-    return np.concatenate([turn, (centre - turn @ np.full(2, _HAND_PX / 2))[:, None]], 1)
+    return np.concatenate([turn, (center - turn @ np.full(2, _HAND_PX / 2))[:, None]], 1)
 
 
 def _distinct(regions: list[np.ndarray]) -> list[np.ndarray]:
-    """Drop a region that a later one nearly repeats; only their centres and sides count."""
+    """Drop a region that a later one nearly repeats; only their centers and sides count."""
     kept: list[np.ndarray] = []
     for region in regions:
         kept = [other for other in kept if _shared(region, other) <= _SAME_HAND]
@@ -229,9 +230,9 @@ def _distinct(regions: list[np.ndarray]) -> list[np.ndarray]:
 
 def _shared(one: np.ndarray, other: np.ndarray) -> float:
     """Return intersection over union of two squares, as if they were upright."""
-    centre = np.full(2, _HAND_PX / 2)
+    center = np.full(2, _HAND_PX / 2)
     sides = [_HAND_PX * np.hypot(*matrix[:, 0]) for matrix in (one, other)]
-    apart = np.abs((one[:, :2] - other[:, :2]) @ centre + one[:, 2] - other[:, 2])
+    apart = np.abs((one[:, :2] - other[:, :2]) @ center + one[:, 2] - other[:, 2])
     inner = np.minimum((sides[0] + sides[1]) / 2 - apart, min(sides))
     common = float(np.prod(np.maximum(inner, 0.0)))
     return common / (sides[0] ** 2 + sides[1] ** 2 - common)

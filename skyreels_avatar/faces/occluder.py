@@ -31,7 +31,7 @@ _TRACK_STEP = 2  # frames: a hand hardly moves from one to the next
 _TRACK_REACH = 4  # frames either way that are asked, too
 _TRACK_BATCH = 16
 
-Look = Callable[[np.ndarray], np.ndarray]
+SegmentCrops = Callable[[np.ndarray], np.ndarray]
 
 
 @cache
@@ -60,7 +60,7 @@ def picture_from_crop(landmarks: np.ndarray, size: int = CROP_PX, side: float = 
     return np.concatenate([matrix, (scale[0] * rotation[0] @ corner + shift[0])[:, None]], 1)
 
 
-def cut_crop(pixels: np.ndarray, matrix: np.ndarray, size: int = CROP_PX) -> np.ndarray:
+def extract_crop(pixels: np.ndarray, matrix: np.ndarray, size: int = CROP_PX) -> np.ndarray:
     """Return (size, size, 3) uint8: a picture (H, W, 3) where `picture_from_crop` says.
 
     What lies beyond the picture repeats its border.
@@ -76,7 +76,7 @@ def cut_crop(pixels: np.ndarray, matrix: np.ndarray, size: int = CROP_PX) -> np.
     width = max(1, round(step)) | 1
     if width > 1:
         region = cv2.blur(region, (width, width))
-    # Pixel centres are at +0.5 here, at whole numbers in OpenCV.
+    # Pixel centers are at +0.5 here, at whole numbers in OpenCV.
     shift = matrix[:, 2] + matrix[:, :2] @ [0.5, 0.5] - 0.5 - low
     inverse = np.concatenate([matrix[:, :2], shift[:, None]], 1)
     return cv2.warpAffine(
@@ -85,7 +85,7 @@ def cut_crop(pixels: np.ndarray, matrix: np.ndarray, size: int = CROP_PX) -> np.
     )  # fmt: skip
 
 
-def lay_back(
+def uncrop_mask(
     mask: np.ndarray, matrix: np.ndarray, size: tuple[int, int], corner: tuple[int, int] = (0, 0)
 ) -> np.ndarray:
     """Return (height, width) float32: a mask (128, 128) of a crop in the pixels of its picture.
@@ -109,14 +109,14 @@ def lay_back(
     return cv2.warpAffine(wide, forward, size[::-1], flags=cv2.INTER_LINEAR)
 
 
-def credible(share: np.ndarray, least: np.ndarray) -> np.ndarray | None:
+def filter_mask(share: np.ndarray, least: np.ndarray) -> np.ndarray | None:
     """Keep of a crop's mask (128, 128) in [0, 1] what surely stands before the face, softly.
 
     A piece counts if the network is sure of a part of it and it reaches into the face: what is
     only beside a head does not matter, and half a mouth that is held fast for nothing would.
 
     Args:
-        share, least: (128, 128), as of `look_around`.
+        share, least: (128, 128), as of `segment_augmented`.
 
     Returns:
         (128, 128) float32; None where nothing counts.
@@ -136,7 +136,7 @@ def credible(share: np.ndarray, least: np.ndarray) -> np.ndarray | None:
     return cv2.dilate(near * share.astype(np.float32), np.ones((3, 3)))
 
 
-def look_around(crop: np.ndarray, look: Look) -> tuple[np.ndarray, np.ndarray]:
+def segment_augmented(crop: np.ndarray, look: SegmentCrops) -> tuple[np.ndarray, np.ndarray]:
     """Look at a crop (128, 128, 3) uint8 several times.
 
     Args:
@@ -144,14 +144,14 @@ def look_around(crop: np.ndarray, look: Look) -> tuple[np.ndarray, np.ndarray]:
 
     Returns:
         masks (128, 128) in [0, 1]: the mean of the crop, of its mirror image, and of both a little
-        moved; and the least of that and of the crop in grey, brighter and darker. A thing is seen
+        moved; and the least of that and of the crop in gray, brighter and darker. A thing is seen
         in any light, a false alarm hardly ever.
     """
     moves = [np.float32([[1, 0, x], [0, 1, y]]) for x, y in ((0, 0), (3, 2), (-2, 3))]
     size, number = (CROP_PX, CROP_PX), len(moves)
     moved = [cv2.warpAffine(crop, by, size, borderMode=cv2.BORDER_REPLICATE) for by in moves]
     lights = [
-        _grey(crop),
+        _gray(crop),
         *((255 * (crop / 255) ** power).astype(np.uint8) for power in (0.6, 1.6)),
     ]
     masks = look(np.stack(moved + [one[:, ::-1] for one in moved] + lights))
@@ -167,37 +167,39 @@ def look_around(crop: np.ndarray, look: Look) -> tuple[np.ndarray, np.ndarray]:
     return share, np.minimum.reduce([share, *lit])
 
 
-def _grey(crops: np.ndarray) -> np.ndarray:
-    """Return pictures (..., 3) uint8 without their colours."""
-    grey = crops @ np.float32([0.299, 0.587, 0.114])
-    return np.repeat(grey[..., None], 3, -1).astype(np.uint8)
+def _gray(crops: np.ndarray) -> np.ndarray:
+    """Return pictures (..., 3) uint8 without their colors."""
+    gray = crops @ np.float32([0.299, 0.587, 0.114])
+    return np.repeat(gray[..., None], 3, -1).astype(np.uint8)
 
 
-def turned_away(landmarks: np.ndarray) -> bool:
+def is_turned_away(landmarks: np.ndarray) -> bool:
     """Return whether a head (478, 3) is turned so far that the network is not to be believed."""
     _, rotation = align(landmarks[None].astype(np.float64), template().astype(np.float64))
     return abs(float(head_angles_deg(rotation)[0, 0])) > _MOST_YAW_DEG
 
 
-def find_occluder(pixels: np.ndarray, landmarks: np.ndarray, look: Look) -> np.ndarray | None:
+def find_occluder(
+    pixels: np.ndarray, landmarks: np.ndarray, look: SegmentCrops
+) -> np.ndarray | None:
     """Return where something stands before the face of a picture, along the picture's edges.
 
     Args:
         pixels: (H, W, 3) uint8.
         landmarks: (478, 3) pixels.
-        look: as in `look_around`.
+        look: as in `segment_augmented`.
 
     Returns:
         (H, W) float32 in [0, 1], soft at the edge; None where nothing is found.
     """
     matrix = picture_from_crop(landmarks)
-    if turned_away(landmarks):
+    if is_turned_away(landmarks):
         return None
     hands = _hands(pixels, matrix)
-    share, least = look_around(cut_crop(pixels, matrix), look)
-    masks = [credible(hands, hands), credible(share, least)]
+    share, least = segment_augmented(extract_crop(pixels, matrix), look)
+    masks = [filter_mask(hands, hands), filter_mask(share, least)]
     if masks[0] is not None:  # a hand vouches for what it holds
-        masks.append(credible(np.maximum(share, hands), np.maximum(least, hands)))
+        masks.append(filter_mask(np.maximum(share, hands), np.maximum(least, hands)))
     if all(mask is None for mask in masks):
         return None
     mask = np.maximum.reduce([mask for mask in masks if mask is not None])
@@ -207,11 +209,11 @@ def find_occluder(pixels: np.ndarray, landmarks: np.ndarray, look: Look) -> np.n
     size = max(2, round(width * scale)), max(2, round(height * scale))
     small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
     shrink = np.array([[size[0] / width], [size[1] / height]])
-    found = lay_back(mask, matrix * shrink, size[::-1])
+    found = uncrop_mask(mask, matrix * shrink, size[::-1])
     radius = max(2, round(_GUIDE_RADIUS * step * scale))
     fine = guided_filter(small, found, pixels, radius, 1e-3)
     whole = cv2.resize(found, (width, height), interpolation=cv2.INTER_LINEAR)
-    # Where the network is sure, one way or the other, no colour changes it.
+    # Where the network is sure, one way or the other, no color changes it.
     fine = np.clip(fine, (whole - 0.75) * 4, whole * 4)
     return np.clip((fine - 0.25) * 2.0, 0, 1).astype(np.float32)
 
@@ -235,7 +237,7 @@ def _hands(pixels: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     return mask
 
 
-def hidden_by(mask: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+def occluded_area(mask: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     """Return (H, W) 0 or 1: a mask and the soft edge round it, which shows the thing, too.
 
     Args:
@@ -247,7 +249,7 @@ def hidden_by(mask: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     return cv2.dilate((mask > 0.5).astype(np.float32), disc)
 
 
-def fill_behind(pixels: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def inpaint(pixels: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Return a picture with what a mask hides filled in from all round, smoothly.
 
     Of the fill only a narrow edge is ever seen, where a face moves away from under a thing.
@@ -266,18 +268,18 @@ def fill_behind(pixels: np.ndarray, mask: np.ndarray) -> np.ndarray:
         slice(max(0, int(side[0]) - around), int(side[-1]) + 1 + around) for side in (rows, columns)
     )
     seen = 1 - mask[box].astype(np.float32)
-    colours = pixels[box].astype(np.float32) * seen[..., None]
+    colors = pixels[box].astype(np.float32) * seen[..., None]
     levels = []
     while min(seen.shape) > 2 and float(seen.min()) < 0.99:
-        levels.append((colours, seen))
-        colours, seen = cv2.pyrDown(colours), cv2.pyrDown(seen)
+        levels.append((colors, seen))
+        colors, seen = cv2.pyrDown(colors), cv2.pyrDown(seen)
         share = np.maximum(seen, 1e-3)
         full = np.minimum(1.0, 2 * share)
-        colours, seen = colours * (full / share)[..., None], full
-    found = colours / np.maximum(seen, 1e-3)[..., None]
-    for colours, seen in reversed(levels):
+        colors, seen = colors * (full / share)[..., None], full
+    found = colors / np.maximum(seen, 1e-3)[..., None]
+    for colors, seen in reversed(levels):
         larger = cv2.pyrUp(found, dstsize=seen.shape[::-1])
-        found = colours + (1 - seen)[..., None] * larger
+        found = colors + (1 - seen)[..., None] * larger
     result = pixels.copy()
     result[box] = (found + 0.5).clip(0, 255).astype(np.uint8)
     return result
@@ -289,8 +291,8 @@ def without(pixels: np.ndarray, masks: np.ndarray, landmarks: np.ndarray) -> np.
     Args:
         landmarks: (F, 478, 3) pixels.
     """
-    hidden = [hidden_by(*pair) for pair in zip(masks, landmarks)]
-    return np.stack([fill_behind(*pair) for pair in zip(pixels, hidden)])
+    hidden = [occluded_area(*pair) for pair in zip(masks, landmarks)]
+    return np.stack([inpaint(*pair) for pair in zip(pixels, hidden)])
 
 
 @cache
@@ -309,18 +311,18 @@ class OccluderTrack:
     """What stands before a face in the frames of a scene, looked at in batches as they come.
 
     Args:
-        look: as in `look_around`.
+        look: as in `segment_augmented`.
     """
 
-    def __init__(self, look: Look):
+    def __init__(self, look: SegmentCrops):
         self._look = look
         self._pending: list[tuple[int, np.ndarray]] = []
         self._masks: dict[int, bytes | None] = {}
 
     def add(self, index: int, pixels: np.ndarray, landmarks: np.ndarray | None) -> None:
         """Look at a frame (H, W, 3) uint8 with a face (478, 3), or leave it out."""
-        if landmarks is not None and index % _TRACK_STEP == 0 and not turned_away(landmarks):
-            self._pending.append((index, cut_crop(pixels, picture_from_crop(landmarks))))
+        if landmarks is not None and index % _TRACK_STEP == 0 and not is_turned_away(landmarks):
+            self._pending.append((index, extract_crop(pixels, picture_from_crop(landmarks))))
         if len(self._pending) == _TRACK_BATCH:
             self.finish()
 
@@ -329,9 +331,9 @@ class OccluderTrack:
         if self._pending:
             indices, crops = zip(*self._pending)
             for index, crop, share in zip(indices, crops, self._look(np.stack(crops))):
-                mask = credible(share, share)
+                mask = filter_mask(share, share)
                 if mask is not None:
-                    mask = credible(share, np.minimum(share, self._look(_grey(crop)[None])[0]))
+                    mask = filter_mask(share, np.minimum(share, self._look(_gray(crop)[None])[0]))
                 packed = None if mask is None else zlib.compress((255 * mask).astype(np.uint8), 1)
                 self._masks[index] = packed
             self._pending.clear()

@@ -17,7 +17,7 @@ EYES = (33, 263)  # outer eye corners: right eye of the person, left eye
 
 @dataclass(frozen=True)
 class Region:
-    """A square of a picture, upright for the face in it: centre, side and angle (radians)."""
+    """A square of a picture, upright for the face in it: center, side and angle (radians)."""
 
     x: float
     y: float
@@ -35,9 +35,9 @@ class Region:
         """Return the crop for a detected face: its box x 1.5, turned by the line of the eyes."""
         across = keypoints[1] - keypoints[0]
         side = ROI_SCALE * float(max(box[2], box[3]))
-        centre = box[:2] + box[2:] / 2
+        center = box[:2] + box[2:] / 2
         return cls(
-            float(centre[0]), float(centre[1]), side, float(np.arctan2(across[1], across[0]))
+            float(center[0]), float(center[1]), side, float(np.arctan2(across[1], across[0]))
         )
 
     @classmethod
@@ -68,7 +68,7 @@ class Region:
         return self.x - size / 2, self.y - size / 2, size, size
 
     def distance(self, other: Region) -> float:
-        """Return pixels between the centres of two regions."""
+        """Return pixels between the centers of two regions."""
         return float(np.hypot(self.x - other.x, self.y - other.y))
 
     def matrix(self) -> np.ndarray:
@@ -76,8 +76,8 @@ class Region:
         scale = CROP_SIZE / self.side
         cosine, sine = scale * np.cos(self.angle), scale * np.sin(self.angle)
         turn = np.array([[cosine, sine], [-sine, cosine]])
-        centre = np.array([self.x, self.y])
-        return np.concatenate([turn, (CROP_SIZE / 2 - turn @ centre)[:, None]], 1)
+        center = np.array([self.x, self.y])
+        return np.concatenate([turn, (CROP_SIZE / 2 - turn @ center)[:, None]], 1)
 
 
 def cut(pixels: np.ndarray, region: Region) -> np.ndarray:
@@ -95,7 +95,7 @@ def cut(pixels: np.ndarray, region: Region) -> np.ndarray:
             pixels = cv2.resize(part, (blocks_x, blocks_y), interpolation=cv2.INTER_AREA)
             matrix[:, 2] += matrix[:, :2] @ np.array([left, top])
             matrix[:, :2] *= reduction
-    # OpenCV counts from the centre of the first pixel, we from its corner.
+    # OpenCV counts from the center of the first pixel, we from its corner.
     matrix[:, 2] += matrix[:, :2] @ np.array([0.5, 0.5]) - 0.5
     size = (CROP_SIZE, CROP_SIZE)
     return cv2.warpAffine(

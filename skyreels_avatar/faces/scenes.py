@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skyreels_avatar.faces.analyser import FaceAnalyser, FaceTrack, filled_track, visibility_of
+from skyreels_avatar.faces.analyzer import FaceAnalyzer, FaceTrack, pack_track, visibility_of
 from skyreels_avatar.faces.chooser import FaceChooser
 from skyreels_avatar.faces.identity_check import IdentityCheck
-from skyreels_avatar.faces.occluder import Look, OccluderTrack
-from skyreels_avatar.faces.occlusion import covered, lower_face
+from skyreels_avatar.faces.mouth_occlusion import crop_lower_face, find_covered_mouths
+from skyreels_avatar.faces.occluder import OccluderTrack, SegmentCrops
 from skyreels_avatar.faces.opening import LIP_PAIRS, face_heights, mouth_opening
 from skyreels_avatar.faces.transitions import TransitionFinder
 
@@ -22,8 +22,8 @@ MIN_FACE_PX = 24  # smaller ones have no mouth to speak of
 FEWEST_FRAMES = 12  # of a scene, to know what is usual
 _STEADY = 0.4  # frames; the face mesh trembles
 _LIPS = (*LIP_PAIRS, (81, 178), (311, 402))
-_OPEN_PX, _OPEN_SHARE = 4.0, 0.025  # a gap in which colours are those of the mouth, not of lips
-_MOST_OPEN = 250  # frames from which colours are kept
+_OPEN_PX, _OPEN_SHARE = 4.0, 0.025  # a gap in which colors are those of the mouth, not of lips
+_MOST_OPEN = 250  # frames from which colors are kept
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +38,7 @@ class Scene:
         reasons: (F,) why a frame cannot speak, "" where it can.
         rest: frame, counted from `start`, in which the face is most at rest.
         picture: (H, W, 3) uint8, that frame.
-        inside: (K, 3) uint8 colours seen between the lips.
+        inside: (K, 3) uint8 colors seen between the lips.
         occluders: what stands before the face, by frames counted from `start`; None = nothing.
     """
 
@@ -53,20 +53,20 @@ class Scene:
     occluders: OccluderTrack | None = None
 
 
-def watch(
+def track_scenes(
     frames: Iterable[np.ndarray],
-    analyser: FaceAnalyser,
+    analyzer: FaceAnalyzer,
     choose: FaceChooser,
     num_crops: int = 1,
     on_frame: Callable[[], object] = lambda: None,
-    look: Look | None = None,
+    look: SegmentCrops | None = None,
 ) -> list[Scene]:
     """Follow one person through the frames of a video, which are read once.
 
     Args:
         frames: each (H, W, 3) uint8 sRGB, all of one size.
         choose: says which face is meant in the first frame of each scene.
-        num_crops: as in `FaceAnalyser.track`.
+        num_crops: as in `FaceAnalyzer.track`.
         on_frame: called after every frame; may raise.
         look: sees what stands before a face, as in `look_around`; None does not look.
     """
@@ -77,8 +77,8 @@ def watch(
         start = scenes[-1].stop if scenes else 0
         pictures = (pixels for _, pixels in group)
         occluders = None if look is None else OccluderTrack(look)
-        gathered = _Gathered(occluders)
-        check = gathered.follow(pictures, analyser, choose, num_crops)
+        gathered = _SceneRecorder(occluders)
+        check = gathered.follow(pictures, analyzer, choose, num_crops)
         transitions = [(first - start, stop - start) for first, stop in finder.spans]
         scenes.append(gathered.scene(start, transitions, check))
     return scenes
@@ -96,7 +96,7 @@ def _numbered(
     finder.finish()
 
 
-class _Gathered:
+class _SceneRecorder:
     """What the frames of one scene show, gathered while they pass."""
 
     def __init__(self, occluders: OccluderTrack | None):
@@ -110,7 +110,7 @@ class _Gathered:
     def follow(
         self,
         frames: Iterator[np.ndarray],
-        analyser: FaceAnalyser,
+        analyzer: FaceAnalyzer,
         choose: FaceChooser,
         num_crops: int,
     ) -> IdentityCheck:
@@ -119,7 +119,7 @@ class _Gathered:
         self._picture = first
         shown, fed = itertools.tee(itertools.chain([first], frames))
         face, check = choose(first)
-        for index, found in enumerate(analyser.follow(fed, face, num_crops, check)):
+        for index, found in enumerate(analyzer.follow(fed, face, num_crops, check)):
             self._add(index, next(shown), *found)
         return check
 
@@ -130,12 +130,12 @@ class _Gathered:
         self._scores.append(score)
         if self._occluders is not None:
             self._occluders.add(index, pixels, landmarks)
-        self._patches.append(None if landmarks is None else lower_face(pixels, landmarks))
+        self._patches.append(None if landmarks is None else crop_lower_face(pixels, landmarks))
         unrest = np.inf if landmarks is None else _unrest(landmarks, pixels)
         if unrest < self._least:
             self._picture, self._rest, self._least = pixels.copy(), index, unrest
         if landmarks is not None and len(self._inside) < _MOST_OPEN:
-            self._inside += _colours_inside(landmarks, pixels)
+            self._inside += _colors_inside(landmarks, pixels)
 
     def scene(self, start: int, transitions: list[tuple[int, int]], check: IdentityCheck) -> Scene:
         """Return the scene.
@@ -148,7 +148,7 @@ class _Gathered:
         # Only videos need it, and importing it takes a tenth of a second.
         from scipy.ndimage import gaussian_filter1d, minimum_filter1d, uniform_filter1d
 
-        track = filled_track(self._points, self._scores)
+        track = pack_track(self._points, self._scores)
         landmarks = gaussian_filter1d(track.landmarks, _STEADY, axis=0, mode="nearest")
         reasons = _reasons(track, self._patches, self._picture.shape[:2])
         strangers = check.strangers if check.finish(transitions) else [(0, len(reasons))]
@@ -183,23 +183,23 @@ def _unrest(landmarks: np.ndarray, pixels: np.ndarray) -> float:
 def _reasons(
     track: FaceTrack, patches: list[np.ndarray | None], size: tuple[int, int]
 ) -> np.ndarray:
-    """Return (F,) why frames cannot speak; `patches` are of `lower_face`."""
+    """Return (F,) why frames cannot speak; `patches` are of `crop_lower_face`."""
     visibility = np.array([visibility_of(points, *size) for points in track.landmarks])
     height = face_heights(track.landmarks)
     reasons = np.full(len(visibility), "", object)
     if track.found.sum() > FEWEST_FRAMES:
         seen = np.stack([patch for patch in patches if patch is not None])
-        reasons[np.flatnonzero(track.found)[covered(seen, track.landmarks[track.found])]] = (
-            "mouth covered"
-        )
+        reasons[
+            np.flatnonzero(track.found)[find_covered_mouths(seen, track.landmarks[track.found])]
+        ] = "mouth covered"
     reasons[visibility < LEAST_VISIBILITY] = "turned away or cut off"
     reasons[height < MIN_FACE_PX] = f"smaller than {MIN_FACE_PX} pixels"
     reasons[~track.found] = "no face"
     return reasons
 
 
-def _colours_inside(landmarks: np.ndarray, pixels: np.ndarray) -> list[np.ndarray]:
-    """Return colours (K, 3) between the lips, in a list; none if they are nearly shut."""
+def _colors_inside(landmarks: np.ndarray, pixels: np.ndarray) -> list[np.ndarray]:
+    """Return colors (K, 3) between the lips, in a list; none if they are nearly shut."""
     top = landmarks[[above for above, _ in _LIPS], :2]
     bottom = landmarks[[below for _, below in _LIPS], :2]
     gap = float(np.linalg.norm(bottom[0] - top[0]))

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 
 from skyreels_avatar.errors import FaceError
-from skyreels_avatar.faces.analyser import Face, FaceAnalyser
-from skyreels_avatar.faces.identity import SAME, Person, embed_face, in_words
+from skyreels_avatar.faces.analyzer import Face, FaceAnalyzer
+from skyreels_avatar.faces.identity import SAME, Person, describe_distance, embed_face
 from skyreels_avatar.faces.region import Box, overlap
 
 logger = logging.getLogger(__name__)
@@ -26,17 +26,17 @@ PHOTOS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 
 
 def choose_face(
-    faces: Sequence[Face], selector: str, pixels: np.ndarray, analyser: FaceAnalyser
+    faces: Sequence[Face], selector: str, pixels: np.ndarray, analyzer: FaceAnalyzer
 ) -> Face:
     """Return the face that the selector means.
 
     Args:
-        faces: what `analyser.find(pixels)` returned.
+        faces: what `analyzer.find(pixels)` returned.
         selector: "auto", an index such as "0", a point "x,y" of the face, or a box
-            "x,y,width,height" in pixels. In a box where no face is recognised, the average face
+            "x,y,width,height" in pixels. In a box where no face is recognized, the average face
             is placed, with confidence 0. Or the file of a photo of the person.
         pixels: (H, W, 3) uint8 sRGB, the picture of the faces.
-        analyser: looks again inside a box.
+        analyzer: looks again inside a box.
 
     Raises:
         FaceError: no face, no such face, or a selector of another form.
@@ -47,43 +47,43 @@ def choose_face(
     elif wanted.isdecimal():
         face = _numbered(faces, int(wanted), pixels)
     elif is_photo(wanted):
-        face = _like_photo(faces, selector.strip(), pixels, analyser)
+        face = _like_photo(faces, selector.strip(), pixels, analyzer)
     elif wanted.count(",") == 1:
         face = _at_point(faces, wanted, pixels)
     else:
-        face = _in_box(faces, parse_box(wanted, pixels), pixels, analyser)
+        face = _in_box(faces, parse_box(wanted, pixels), pixels, analyzer)
     if face.visibility < LOW_VISIBILITY:
         logger.warning(
             "the face at %s is turned away or cut off (visibility %.0f%%): expect weak lip "
             "movement; choose another face (%s)",
             box_text(face.box),
             100 * face.visibility,
-            describe(faces),
+            describe_faces(faces),
         )
     return face
 
 
 def find_faces(
-    pixels: np.ndarray, selectors: Sequence[str], analyser: FaceAnalyser
+    pixels: np.ndarray, selectors: Sequence[str], analyzer: FaceAnalyzer
 ) -> tuple[Face, ...]:
     """Return the faces that selectors mean, all different, from one look at the picture.
 
     Raises:
         FaceError: see `choose_face`; or two selectors mean the same face.
     """
-    found = analyser.find(pixels)
-    chosen = tuple(choose_face(found, selector, pixels, analyser) for selector in selectors)
+    found = analyzer.find(pixels)
+    chosen = tuple(choose_face(found, selector, pixels, analyzer) for selector in selectors)
     for index, face in enumerate(chosen):
         for before in range(index):
             if overlap(face.box, chosen[before].box) > 0.6:
                 raise FaceError(
                     f"{selectors[before]!r} and {selectors[index]!r} mean the same face; the "
-                    f"picture shows {describe(found)}"
+                    f"picture shows {describe_faces(found)}"
                 )
     return chosen
 
 
-def describe(faces: Sequence[Face]) -> str:
+def describe_faces(faces: Sequence[Face]) -> str:
     """Return "2 faces: 0 at 10,20,80,90; 1 at ..." for messages."""
     if not faces:
         return "no faces"
@@ -128,7 +128,7 @@ def _numbered(faces: Sequence[Face], index: int, pixels: np.ndarray) -> Face:
     if index >= len(faces):
         raise FaceError(
             f"there is no face {index} in the picture of {_size_text(pixels)}, which shows "
-            f"{describe(faces)}; choose one of them, or say where it is: face "
+            f"{describe_faces(faces)}; choose one of them, or say where it is: face "
             "x,y,width,height",
             parameter="face",
         )
@@ -148,7 +148,7 @@ def _at_point(faces: Sequence[Face], text: str, pixels: np.ndarray) -> Face:
         )
     reached = [face for face in faces if _holds(face.box, x, y)]
     if not reached:
-        raise FaceError(f"there is no face at {text}; the picture shows {describe(faces)}")
+        raise FaceError(f"there is no face at {text}; the picture shows {describe_faces(faces)}")
     return min(reached, key=lambda face: face.box[2] * face.box[3])
 
 
@@ -159,14 +159,14 @@ def _holds(box: Box, x: float, y: float) -> bool:
 
 
 def _like_photo(
-    faces: Sequence[Face], name: str, pixels: np.ndarray, analyser: FaceAnalyser
+    faces: Sequence[Face], name: str, pixels: np.ndarray, analyzer: FaceAnalyzer
 ) -> Face:
-    person = person_in_photo(name, analyser)
+    person = person_in_photo(name, analyzer)
     embeddings = [embed_face(pixels, face.landmarks) for face in faces]
-    nearest = most_alike(embeddings, person)
+    nearest = most_similar(embeddings, person)
     if nearest is None:
         shown = "; ".join(
-            f"{index} at {box_text(face.box)}: {in_words(person.distance(embedding))}"
+            f"{index} at {box_text(face.box)}: {describe_distance(person.distance(embedding))}"
             for index, (face, embedding) in enumerate(zip(faces, embeddings))
         )
         raise FaceError(
@@ -182,14 +182,14 @@ def is_photo(selector: str) -> bool:
     return selector.strip().lower().endswith(PHOTOS)
 
 
-def person_in_photo(name: str, analyser: FaceAnalyser) -> Person:
+def person_in_photo(name: str, analyzer: FaceAnalyzer) -> Person:
     """Return the person whose face is the largest in a photo.
 
     Raises:
         FaceError: the photo cannot be read, or shows no face.
     """
     photo = read_photo(name)
-    shown = analyser.find(photo)
+    shown = analyzer.find(photo)
     if not shown:
         raise FaceError(f"no face was found in {name}; give a photo that shows the person's face")
     person = Person()
@@ -197,7 +197,7 @@ def person_in_photo(name: str, analyser: FaceAnalyser) -> Person:
     return person
 
 
-def most_alike(
+def most_similar(
     embeddings: Sequence[np.ndarray], person: Person, others: Person | None = None
 ) -> int | None:
     """Return which of several faces is a person's; None if none is surely.
@@ -222,14 +222,14 @@ def read_photo(name: str) -> np.ndarray:
     return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
 
 
-def _in_box(faces: Sequence[Face], box: Box, pixels: np.ndarray, analyser: FaceAnalyser) -> Face:
+def _in_box(faces: Sequence[Face], box: Box, pixels: np.ndarray, analyzer: FaceAnalyzer) -> Face:
     inside = [face for face in faces if _fits(face.box, box)]
     if inside:
         return max(inside, key=lambda face: face.box[2] * face.box[3])
-    face = analyser.find_in_box(pixels, box)
+    face = analyzer.find_in_box(pixels, box)
     if face.confidence == 0:
         logger.warning(
-            "no face is recognised in the box %s: an average face is placed there, so that lips "
+            "no face is recognized in the box %s: an average face is placed there, so that lips "
             "and eyes may be off; draw the box from the hairline to the chin",
             box_text(box),
         )

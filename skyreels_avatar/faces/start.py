@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from functools import cache
 
-from skyreels_avatar.faces.analyser import FaceAnalyser
+from skyreels_avatar.faces.analyzer import FaceAnalyzer
 from skyreels_avatar.faces.hands import hand_network
 from skyreels_avatar.faces.matte import segmenter
 
 
 @cache
-def face_analyser() -> FaceAnalyser:
-    """Return the analyser that all callers share."""
-    return FaceAnalyser()
+def face_analyzer() -> FaceAnalyzer:
+    """Return the analyzer that all callers share."""
+    return FaceAnalyzer()
 
 
 def start_networks() -> None:
@@ -20,6 +20,6 @@ def start_networks() -> None:
 
     Most of it happens outside the interpreter, and so beside other work.
     """
-    face_analyser().start()
+    face_analyzer().start()
     segmenter()
     hand_network()

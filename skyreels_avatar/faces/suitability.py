@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from skyreels_avatar.faces.analyser import Face
+from skyreels_avatar.faces.analyzer import Face
 from skyreels_avatar.faces.opening import face_heights, mouth_opening
 
 MIN_FACE_PX = 60  # of height; the lips of smaller faces are a few pixels
 WIDE_OPEN = 0.12  # lip gap / face height; speech seldom reaches it
 # Measured on 34 test portraits and 240 painted ones: texture of the skin from 0.53 up, of flat
-# drawings 0.00; colour of the lips 1.8 and more away from the skin, without painted lips 0.0.
+# drawings 0.00; color of the lips 1.8 and more away from the skin, without painted lips 0.0.
 FLAT_SKIN = 0.3
 FAINT_LIPS = 1.5
 _SEEN_LIPS = 4.0
@@ -30,7 +30,7 @@ INNER_LIPS = (
 
 
 @dataclass(frozen=True)
-class Finding:
+class FaceIssue:
     """What stands in the way of a good video, and what to do.
 
     Attributes:
@@ -44,7 +44,7 @@ class Finding:
     fatal: bool = False
 
 
-def examine_face(pixels: np.ndarray, face: Face) -> tuple[Finding, ...]:
+def examine_face(pixels: np.ndarray, face: Face) -> tuple[FaceIssue, ...]:
     """Return what keeps a face from being animated well, the worst first; () where nothing does.
 
     Args:
@@ -56,7 +56,7 @@ def examine_face(pixels: np.ndarray, face: Face) -> tuple[Finding, ...]:
     inside = float(((lips >= 0) & (lips < (width, height))).all(1).mean())
     if inside < 0.5:
         return (
-            Finding(
+            FaceIssue(
                 "no-mouth",
                 "no mouth is in the picture: the picture ends before it; use one that shows the "
                 "whole face",
@@ -66,12 +66,12 @@ def examine_face(pixels: np.ndarray, face: Face) -> tuple[Finding, ...]:
     findings = []
     if inside < 1.0:
         findings.append(
-            Finding("cut-mouth", "the picture's edge cuts the mouth; use one that shows it whole")
+            FaceIssue("cut-mouth", "the picture's edge cuts the mouth; use one that shows it whole")
         )
     face_px = float(face_heights(face.landmarks[None])[0])
     if face_px < MIN_FACE_PX:
         findings.append(
-            Finding(
+            FaceIssue(
                 "small",
                 f"the face is {face_px:.0f} pixels high; below {MIN_FACE_PX} the lips are hardly "
                 "seen: use a larger picture or crop it round the face",
@@ -79,17 +79,17 @@ def examine_face(pixels: np.ndarray, face: Face) -> tuple[Finding, ...]:
         )
     if float(mouth_opening(face.landmarks[None])[0]) > WIDE_OPEN:
         findings.append(
-            Finding(
+            FaceIssue(
                 "wide-open",
                 "the mouth is wide open in the picture, so that it may not close well; a picture "
                 "with closed or slightly parted lips gives better speech",
             )
         )
-    lip_colour, texture = _lips_and_skin(pixels, face.landmarks, face_px)
-    flat = texture < FLAT_SKIN and (lip_colour < _SEEN_LIPS or face.confidence < _UNSURE)
-    if flat or lip_colour < FAINT_LIPS:
+    lip_color, texture = _lips_and_skin(pixels, face.landmarks, face_px)
+    flat = texture < FLAT_SKIN and (lip_color < _SEEN_LIPS or face.confidence < _UNSURE)
+    if flat or lip_color < FAINT_LIPS:
         findings.append(
-            Finding(
+            FaceIssue(
                 "drawn",
                 "the lips can hardly be told from the skin, as in flat drawings: the mouth may not "
                 "move well; a picture with painted lips or a photo works better",
@@ -101,7 +101,7 @@ def examine_face(pixels: np.ndarray, face: Face) -> tuple[Finding, ...]:
 def _lips_and_skin(
     pixels: np.ndarray, landmarks: np.ndarray, face_px: float
 ) -> tuple[float, float]:
-    """Return how far the lips' colour is from the skin's, and the texture of the skin, in CIE Lab.
+    """Return how far the lips' color is from the skin's, and the texture of the skin, in CIE Lab.
 
     Infinity where the face is too small or too far outside to tell.
     """
@@ -121,10 +121,10 @@ def _lips_and_skin(
     lips, skin = (mouth > 0) & (gap == 0), ring > 0
     if min(lips.sum(), skin.sum()) < 8:
         return np.inf, np.inf
-    colour = float(np.linalg.norm(np.median(lab[lips], 0) - np.median(lab[skin], 0)))
+    color = float(np.linalg.norm(np.median(lab[lips], 0) - np.median(lab[skin], 0)))
     light = lab[..., 0]
     texture = np.abs(light - cv2.GaussianBlur(light, (0, 0), 2))
-    return colour, float(np.median(texture[skin]))
+    return color, float(np.median(texture[skin]))
 
 
 def _filled(like: np.ndarray, points: np.ndarray) -> np.ndarray:

@@ -20,7 +20,7 @@ def template() -> np.ndarray:
 def synthetic_landmarks(box: tuple[float, float, float, float]) -> np.ndarray:
     """Return (478, 3) float32: the average face placed in a box (x, y, width, height), px.
 
-    The face keeps its proportions: it fills the box along the tighter side, centred.
+    The face keeps its proportions: it fills the box along the tighter side, centered.
     """
     points = template()
     size = points[:, :2].max(0) - points[:, :2].min(0)

@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 
 _THUMB = (64, 36)
-_CUT = 24.0  # mean change of grey from frame to frame, of 255, and
+_CUT = 24.0  # mean change of gray from frame to frame, of 255, and
 _CUT_RATIO = 4.0  # so many times the change before and after
 # A cross-fade changes every pixel along a straight line, at one pace.
 _LENGTHS = (75, 62, 50, 42, 34, 28, 23, 19, 16, 13, 11, 9, 7, 5)  # frames
-_FADED = 12.0  # mean change of grey from its first frame to its last
+_FADED = 12.0  # mean change of gray from its first frame to its last
 _RESIDUE = 0.28  # of that change, what frames differ from the line
 _UNEVEN = 0.2  # of that change, what they differ from one pace
 _STILL = 0.5  # of its pace, the change just after it
@@ -40,14 +40,14 @@ class TransitionFinder:
 
     def add(self, pixels: np.ndarray) -> bool:
         """Look at the next frame, (H, W, 3) uint8, and return whether another shot begins in it."""
-        grey = cv2.resize(pixels, _THUMB, interpolation=cv2.INTER_AREA)
-        grey = cv2.cvtColor(grey, cv2.COLOR_RGB2GRAY).astype(np.float32)
-        before = self._thumbs[-1] if self._thumbs else grey
-        self._thumbs = [*self._thumbs[-_LENGTHS[0] - 1 :], grey]
-        self._contrast.append(float(grey.std()))
+        gray = cv2.resize(pixels, _THUMB, interpolation=cv2.INTER_AREA)
+        gray = cv2.cvtColor(gray, cv2.COLOR_RGB2GRAY).astype(np.float32)
+        before = self._thumbs[-1] if self._thumbs else gray
+        self._thumbs = [*self._thumbs[-_LENGTHS[0] - 1 :], gray]
+        self._contrast.append(float(gray.std()))
         shown_again = self._plain and self._contrast[-1] >= _SHOWN
         self._plain = self._contrast[-1] < (_SHOWN if self._plain else _PLAIN)
-        change = float(np.abs(grey - before).mean())
+        change = float(np.abs(gray - before).mean())
         if shown_again or change > max(_CUT, _CUT_RATIO * self._usual):
             self._begin(shown_again)
             return True

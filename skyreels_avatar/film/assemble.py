@@ -11,7 +11,7 @@ import numpy as np
 
 from skyreels_avatar.errors import MediaError
 from skyreels_avatar.film.timeline import PlacedShot
-from skyreels_avatar.media.files import replacing
+from skyreels_avatar.media.files import atomic_write
 from skyreels_avatar.media.pieces import cut_piece, read_piece
 from skyreels_avatar.media.video import VideoReader, VideoWriter
 
@@ -104,7 +104,7 @@ def film_frames(shots: Sequence[RenderedShot]) -> Iterator[tuple[int, np.ndarray
             yield shot.number, pixels
 
 
-def forget_pieces(key: str, folder: Path) -> None:
+def remove_pieces(key: str, folder: Path) -> None:
     """Remove the pieces that were made of a shot's video, which is about to be made again."""
     for piece in folder.glob(f"*{key}*"):
         piece.unlink(missing_ok=True)
@@ -131,7 +131,7 @@ def write_manifest(
         for shot in shots
     ]
     manifest = {"film": film and film.name, "fps": fps, "shots": values}
-    with replacing(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text(json.dumps(manifest, indent=2), encoding="utf-8")
 
 

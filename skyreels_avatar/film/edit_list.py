@@ -8,7 +8,7 @@ from skyreels_avatar.errors import InputError, MissingExtraError
 from skyreels_avatar.film.assemble import RenderedShot
 from skyreels_avatar.film.render import FilmResult
 from skyreels_avatar.film.sound import load_sound
-from skyreels_avatar.media.files import replacing
+from skyreels_avatar.media.files import atomic_write
 from skyreels_avatar.media.outputs import check_regular
 from skyreels_avatar.request.script import Script
 
@@ -45,7 +45,7 @@ def write_edit_list(result: FilmResult, script: Script, path: Path) -> None:
     if script.soundtrack is not None:
         timeline.tracks.append(_sound_track(otio, result, script))
     try:
-        with replacing(path) as partial:
+        with atomic_write(path) as partial:
             otio.adapters.write_to_file(timeline, str(partial))
     except OSError as error:
         raise InputError(f"cannot write the edit list {path}: {error}") from error

@@ -7,26 +7,27 @@ from pathlib import Path
 
 from skyreels_avatar.camera.moves import CameraMove
 from skyreels_avatar.film.assemble import RenderedShot, is_complete
-from skyreels_avatar.film.keys import picture_digests, request_key
 from skyreels_avatar.film.sound import Film, stem_paths
 from skyreels_avatar.film.timeline import PlacedShot
-from skyreels_avatar.request.script import Camera, GenerationRequest, SamplingParams
+from skyreels_avatar.request.camera_spec import Camera
+from skyreels_avatar.request.generation_request import GenerationRequest
+from skyreels_avatar.request.sampling import SamplingParams
+from skyreels_avatar.workers.fingerprint import ReadFiles, fingerprint_of
 
 
 @dataclass(frozen=True)
 class Job:
-    """A shot, the request that makes it, and the key of its video."""
+    """A shot, the request that makes it, the key of its video, and the files it is made of."""
 
     placed: PlacedShot
     request: GenerationRequest
     key: str
-    digests: dict[str, str]
+    read: ReadFiles
 
     @property
     def sound_paths(self) -> dict[str, Path]:
         """Where the sounds of the shot are while it is made, by their names."""
-        heard = {"": self.request.shot.audio}
-        return {**heard, **stem_paths(self.request.shot)}
+        return _sound_paths(self.request)
 
     @property
     def number(self) -> int:
@@ -96,8 +97,13 @@ def film_jobs(
     jobs = []
     for placed in film.timeline.shots:
         request = shot_request(film, placed, sampling, tier, folder / "sound.wav")
-        digests = picture_digests(request)
-        key = request_key(request, film.sounds(placed))
+        read, sounds = ReadFiles(request), film.sounds(placed)
+        unwritten = {path: sounds[name] for name, path in _sound_paths(request).items()}
+        key = fingerprint_of(request, sounds=unwritten).key
         request = shot_request(film, placed, sampling, tier, folder / f"{key}.wav")
-        jobs.append(Job(placed, request, key, digests))
+        jobs.append(Job(placed, request, key, read))
     return tuple(jobs)
+
+
+def _sound_paths(request: GenerationRequest) -> dict[str, Path]:
+    return {"": request.shot.audio, **stem_paths(request.shot)}

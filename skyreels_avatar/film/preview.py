@@ -20,15 +20,19 @@ from skyreels_avatar.film.jobs import shot_request
 from skyreels_avatar.film.progress import FilmProgress, OnFilmProgress
 from skyreels_avatar.film.sound import Film, open_film
 from skyreels_avatar.film.timeline import PlacedShot
+from skyreels_avatar.loading.parts import time_factor
 from skyreels_avatar.loading.tiers import load_tier
 from skyreels_avatar.media.image import Portrait
 from skyreels_avatar.media.outputs import check_outputs
 from skyreels_avatar.media.video import VideoReader, VideoWriter, check_output
 from skyreels_avatar.parallel import exclusive
-from skyreels_avatar.pipeline.preview import ShotEstimate, estimate_planned, reference_frames
+from skyreels_avatar.pipeline.estimate import ShotEstimate, estimate_planned
+from skyreels_avatar.pipeline.reference_video import reference_frames
 from skyreels_avatar.planning.segments import plan_shot
 from skyreels_avatar.progress import Reporter
-from skyreels_avatar.request.script import Camera, SamplingParams, Script
+from skyreels_avatar.request.camera_spec import Camera
+from skyreels_avatar.request.sampling import SamplingParams
+from skyreels_avatar.request.script import Script
 
 ANIMATIC_LONG_SIDE_PX = 320
 _SMALLEST_SIDE_PX = 64
@@ -140,7 +144,8 @@ def plan_script(
         request = shot_request(film, placed, sampling, tier, Path("sound.wav"))
         known = load_tier(request.tier)
         duration_s = float(placed.num_frames / timeline.fps)
-        plan = plan_shot(duration_s, script.fps, known.fps, known.window, known.overlap)
+        windows = known.fps, known.window, known.overlap, time_factor(known)
+        plan = plan_shot(duration_s, script.fps, *windows)
         shots.append((placed, estimate_planned(request, plan, script.height, script.width)))
     return FilmPlan(
         shots=tuple(shots),
@@ -231,8 +236,8 @@ def _shot_pictures(film: Film, placed: PlacedShot, height: int, width: int) -> I
     sound = Path("sound.wav")
     camera = shot_request(film, placed, SamplingParams(), None, sound).shot.camera
     plan = plan_shot(float(placed.num_frames / fps), film.script.fps)
-    whole = Portrait.load(placed.shot.image)
-    chunks = reference_frames(whole, height, width, placed.shot.face, camera, plan, Reporter(None))
+    original, face = Portrait.load(placed.shot.image), placed.shot.face
+    chunks = reference_frames(original, (height, width), face, camera, plan, Reporter(None))
     return itertools.chain.from_iterable(chunks)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from skyreels_avatar.film.jobs import Job
+from skyreels_avatar.loading.parts import time_factor
 from skyreels_avatar.loading.tiers import load_tier
 from skyreels_avatar.planning.segments import plan_shot
 from skyreels_avatar.progress import Progress
@@ -53,6 +54,7 @@ class FilmReporter:
             tier.fps,
             tier.window,
             tier.overlap,
+            time_factor(tier),
         )
         stops = [plan.video_range(segment)[1] for segment in plan.segments]
 

@@ -8,10 +8,16 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from skyreels_avatar.checks import shown, user_path
+from skyreels_avatar.checks import short_repr, user_path
 from skyreels_avatar.errors import InputError, MediaError, ScriptError
+from skyreels_avatar.film.field_values import (
+    face_selector,
+    has_own_sound,
+    parse_strength,
+    with_defaults,
+)
 from skyreels_avatar.film.marked_yaml import Marked, read_marked
-from skyreels_avatar.film.sound import load_sound, own_sound, place
+from skyreels_avatar.film.sound import load_sound, own_sound, place_shots
 from skyreels_avatar.film.spans import (
     END_KEYS,
     LENGTH_KEYS,
@@ -20,10 +26,11 @@ from skyreels_avatar.film.spans import (
     SpanReader,
     seconds,
 )
-from skyreels_avatar.film.values import brings_sound, face_selector, filled, with_shares
 from skyreels_avatar.media.files import existing_file
 from skyreels_avatar.media.image import fit_size
-from skyreels_avatar.request.script import Script, Shot, parse_camera
+from skyreels_avatar.request.camera_spec import parse_camera
+from skyreels_avatar.request.script import Script
+from skyreels_avatar.request.shot import Shot
 
 FILM_KEYS = ("shots", "soundtrack", "size", "height", "width", "fps", "defaults")
 CLOCK_KEYS = ("transcript", "tempo")
@@ -96,7 +103,7 @@ class _ScriptReader:
             if key not in known:
                 near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
                 hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
-                self._problem(value, f"{shown(key)} is unknown in {noun}; {hint}")
+                self._problem(value, f"{short_repr(key)} is unknown in {noun}; {hint}")
 
     def _film_values(self, top: Marked) -> dict[str, Any]:
         """Return the arguments of Script but for its shots."""
@@ -162,7 +169,7 @@ class _ScriptReader:
                 known = [k for k in SHOT_KEYS if k not in _SPAN_KEYS or k in LENGTH_KEYS]
                 self._check_keys(own, known, "defaults")
                 usable = {key: value for key, value in own.value.items() if key in known}
-                defaults = filled(usable, defaults)
+                defaults = with_defaults(usable, defaults)
             else:
                 self._problem(own, "defaults must be a mapping, as of a shot")
         shots = top.value.get("shots")
@@ -177,7 +184,7 @@ class _ScriptReader:
                 entries += self._included(shot, defaults, files)
             else:
                 self._check_keys(shot, SHOT_KEYS, "a shot")
-                entries.append((shot, filled(shot.value, defaults)))
+                entries.append((shot, with_defaults(shot.value, defaults)))
             if len(entries) > MAX_SHOTS:
                 raise ScriptError([shot.problem(f"a film has at most {MAX_SHOTS} shots")])
         return entries
@@ -235,7 +242,7 @@ class _ScriptReader:
     ) -> list[Shot]:
         spans, shots = SpanReader(clock, self._problem), []
         for index, (marked, values) in enumerate(entries):
-            if brings_sound(values):
+            if has_own_sound(values):
                 shot = self._shot(marked, values, self._own_span(values))
                 spans.skip(None if shot is None else self._own_length(values, shot))
             else:
@@ -298,11 +305,11 @@ class _ScriptReader:
                 return Shot(**arguments)
             except InputError as error:
                 whole = error
-        if not self._say_what_is_wrong_alone(values, arguments) and whole is not None:
+        if not self._report_field_errors(values, arguments) and whole is not None:
             self._problem(marked, whole)
         return None
 
-    def _say_what_is_wrong_alone(
+    def _report_field_errors(
         self, values: Mapping[str, Marked], arguments: Mapping[str, Any]
     ) -> bool:
         """Report every key whose value no shot could have."""
@@ -347,13 +354,13 @@ class _ScriptReader:
         before = len(self._problems)
         for item in items:
             try:
-                value = with_shares(item)
+                value = parse_strength(item)
                 parse_camera([value] if items is marked.value else value)
             except InputError as error:
                 self._problem(item, error)
         if len(self._problems) > before:
             return "static"
-        values = [with_shares(item) for item in items]
+        values = [parse_strength(item) for item in items]
         return values if items is marked.value else values[0]
 
     def _held_through_pauses(
@@ -374,7 +381,7 @@ class _ScriptReader:
         self, script: Script, entries: Sequence[tuple[Marked, dict[str, Marked]]]
     ) -> None:
         soundtrack = None if script.soundtrack is None else load_sound(script.soundtrack)
-        _, problems = place(script, soundtrack, [own_sound(shot) for shot in script.shots])
+        _, problems = place_shots(script, soundtrack, [own_sound(shot) for shot in script.shots])
         for problem in problems:
             marked, values = entries[problem.index]
             keys = {"start_s": START_KEYS, "end_s": END_KEYS, "fade_s": ("transition", "fade_s")}

@@ -15,30 +15,31 @@ import numpy as np
 
 from skyreels_avatar.deprecation import renamed_parameters
 from skyreels_avatar.errors import InputError, MediaError, ScriptError
-from skyreels_avatar.faces.start import face_analyser
+from skyreels_avatar.faces.start import face_analyzer
 from skyreels_avatar.film.assemble import (
     RenderedShot,
     film_frames,
     film_pieces,
-    forget_pieces,
     is_manifest,
+    remove_pieces,
     write_manifest,
 )
 from skyreels_avatar.film.jobs import Job, film_jobs
-from skyreels_avatar.film.keys import picture_digests
 from skyreels_avatar.film.progress import FilmReporter, OnFilmProgress
 from skyreels_avatar.film.read import read_script
 from skyreels_avatar.film.sound import Film, open_film
 from skyreels_avatar.loading.components import Components, load_components
-from skyreels_avatar.media.outputs import check_outputs, files_in
+from skyreels_avatar.media.outputs import check_outputs, input_files
 from skyreels_avatar.media.pieces import join_pieces
 from skyreels_avatar.media.video import check_output
 from skyreels_avatar.parallel import exclusive
-from skyreels_avatar.pipeline.encode import frame_face
-from skyreels_avatar.pipeline.retalk import FootageFiles, read_any
+from skyreels_avatar.pipeline.read import FootageFiles, read_files
 from skyreels_avatar.progress import Progress
-from skyreels_avatar.provenance.manifest import metadata_of, signing_of
-from skyreels_avatar.request.script import GenerationRequest, SamplingParams, Script
+from skyreels_avatar.provenance.manifest import file_tags, make_signer
+from skyreels_avatar.references.framing import frame_face
+from skyreels_avatar.request.generation_request import GenerationRequest
+from skyreels_avatar.request.sampling import SamplingParams
+from skyreels_avatar.request.script import Script
 from skyreels_avatar.workers.fingerprint import fingerprint_of
 from skyreels_avatar.workers.shot import generate_request
 from skyreels_avatar.workers.work_folder import WorkFolder
@@ -115,8 +116,8 @@ def render(
         resume: False makes all shots again.
         work: the work folder; None is the output's name with ".work" at its end.
         on_progress: called with a `FilmProgress` many times a second; returning False stops.
-        make_windows: makes windows of all shots side by side in a folder, as `apps.farm` does,
-            before the shots are joined; None makes them one after the other.
+        make_windows: makes windows of all shots side by side in a folder, as `farm.make_windows`
+            does, before the shots are joined; None makes them one after the other.
 
     Raises:
         ScriptError: the script has problems; all that were found.
@@ -135,7 +136,7 @@ def render(
     jobs = film_jobs(film, sampling, tier, work_folder)
     chosen = _chosen(only, len(jobs))
     todo = [job for job in jobs if job.number in chosen and not (resume and job.is_done())]
-    signing = signing_of(jobs[0].request, path, whole)
+    signing = make_signer(jobs[0].request, path, whole)
     progress = FilmReporter(on_progress, todo, time.perf_counter())
     with exclusive():
         warnings = _make(film, todo, progress, resume, make_windows) if todo else []
@@ -145,7 +146,7 @@ def render(
     if not missing:
         progress.report_join()
         pieces = film_pieces(shots, film.script.fps, work_folder / PIECES)
-        join_pieces(pieces, path, film.heard(), metadata_of(jobs[0].request), signing)
+        join_pieces(pieces, path, film.heard(), file_tags(jobs[0].request), signing)
     write_manifest(shots, film.script.fps, work_folder / MANIFEST, None if missing else path)
     timeline = film.timeline
     return FilmResult(
@@ -175,7 +176,7 @@ def _check_work(work: Path, read: object) -> None:
             f"{manifest} is no manifest of a film and would be replaced; give another work folder"
         )
     kept = {Path(os.path.realpath(work / name)) for name in (PIECES, WINDOWS)}
-    for source in files_in(read):
+    for source in input_files(read):
         if kept & set(Path(os.path.realpath(source)).parents):
             raise MediaError(
                 f"{source} lies where the work folder {work} keeps what it makes, and may remove; "
@@ -264,16 +265,12 @@ def _make(
         if make_windows is not None:
             make_windows([job.request for job in todo], windows, progress.of_all())
         for job in todo:
-            forget_pieces(job.key, folder.with_name(PIECES))
+            remove_pieces(job.key, folder.with_name(PIECES))
             try:
                 result = generate_request(job.request, progress.of(job), components, windows, False)
             except InputError as error:
-                raise type(error)(*_named(job, error)) from error
-            if picture_digests(job.request) != job.digests:
-                job.request.output.unlink(missing_ok=True)
-                raise InputError(
-                    f"shot {job.number}: its picture was changed meanwhile; start again"
-                )
+                raise type(error)(*_prefixed(job, error)) from error
+            _check_unchanged(job)
             warnings += [f"shot {job.number}: {warning}" for warning in result.warnings]
             progress.finish(job)
             finished = WorkFolder(windows, fingerprint_of(job.request, components))
@@ -291,19 +288,32 @@ def _make(
 def _check(todo: Sequence[Job], components: Components) -> None:
     """Read the files of all shots and find their faces, so that a film fails at once or never."""
     problems = []
-    with _doubts_unsaid():
+    with _suppress_warnings():
         for job in todo:
             try:
-                files = read_any(job.request)
+                files = read_files(job.request)
                 if isinstance(files, FootageFiles):
                     _check_footage(job, files)
                 elif not job.request.shot.speakers:
                     shot = job.request.shot
-                    frame_face(files, shot.face, face_analyser(), shot.camera)
+                    size = files.height, files.width
+                    frame_face(files.original, size, shot.face, shot.camera, face_analyzer())
             except InputError as error:
-                problems += _named(job, error)
+                problems += _prefixed(job, error)
     if problems:
         raise ScriptError(problems)
+
+
+def _check_unchanged(job: Job) -> None:
+    """Remove the video of a shot, and refuse to go on, if one of its files has changed meanwhile.
+
+    The key of the video is that of the files as they were before.
+    """
+    try:
+        job.read.check()
+    except InputError as error:
+        job.request.output.unlink(missing_ok=True)
+        raise InputError(f"shot {job.number}: {error}") from error
 
 
 def _check_footage(job: Job, files: FootageFiles) -> None:
@@ -323,8 +333,8 @@ def _check_footage(job: Job, files: FootageFiles) -> None:
 
 
 @contextmanager
-def _doubts_unsaid() -> Iterator[None]:
-    """Leave what is only doubtful about a face to be said when its shot is made."""
+def _suppress_warnings() -> Iterator[None]:
+    """Leave warnings about a face to when its shot is made."""
     log = logging.getLogger("skyreels_avatar.faces.select")
     level = log.level
     log.setLevel(logging.ERROR)
@@ -334,7 +344,7 @@ def _doubts_unsaid() -> Iterator[None]:
         log.setLevel(level)
 
 
-def _named(job: Job, error: InputError) -> list[str]:
+def _prefixed(job: Job, error: InputError) -> list[str]:
     return [f"shot {job.number}: {error}"]
 
 

@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from skyreels_avatar.errors import ScriptError
-from skyreels_avatar.film.timeline import PlacedShot, Timeline, lay_out
+from skyreels_avatar.film.timeline import PlacedShot, Timeline, build_timeline
 from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.files import existing_file
 from skyreels_avatar.media.speech import DEFAULT_VOICE, speak
-from skyreels_avatar.pipeline.persons import read_sounds
-from skyreels_avatar.request.script import Script, Shot
+from skyreels_avatar.pipeline.voice import read_speakers
+from skyreels_avatar.request.script import Script
+from skyreels_avatar.request.shot import Shot
 
 logger = logging.getLogger(__name__)
 
@@ -47,10 +48,10 @@ def own_sound(shot: Shot) -> AudioTrack | None:
         MissingExtraError: there is a text, and no engine to say it.
     """
     if shot.text is not None:
-        return _said(shot.text, shot.voice or DEFAULT_VOICE).cut(shot.start_s, shot.end_s)
+        return _cached_speech(shot.text, shot.voice or DEFAULT_VOICE).cut(shot.start_s, shot.end_s)
     if shot.audio is not None:
         return load_sound(shot.audio).cut(shot.start_s, shot.end_s)
-    return read_sounds(shot)[0] if shot.has_sound else None
+    return read_speakers(shot)[0] if shot.has_sound else None
 
 
 def stem_paths(shot: Shot) -> dict[str, Path]:
@@ -61,7 +62,7 @@ def stem_paths(shot: Shot) -> dict[str, Path]:
 
 
 @lru_cache(maxsize=256)
-def _said(text: str, voice: str) -> AudioTrack:
+def _cached_speech(text: str, voice: str) -> AudioTrack:
     return speak(text, voice).audio
 
 
@@ -133,16 +134,16 @@ def open_film(script: Script) -> Film:
     """
     soundtrack = None if script.soundtrack is None else load_sound(script.soundtrack)
     own_sounds = tuple(own_sound(shot) for shot in script.shots)
-    timeline, problems = place(script, soundtrack, own_sounds)
+    timeline, problems = place_shots(script, soundtrack, own_sounds)
     if problems:
         raise ScriptError([problem.message for problem in problems])
     return Film(script, timeline, soundtrack, own_sounds)
 
 
-def place(script: Script, soundtrack: AudioTrack | None, own: Sequence[AudioTrack | None]):
-    """Place the shots of a script whose sounds are read: see `lay_out`."""
+def place_shots(script: Script, soundtrack: AudioTrack | None, own: Sequence[AudioTrack | None]):
+    """Place the shots of a script whose sounds are read: see `build_timeline`."""
     own_s = [None if sound is None else sound.duration_s for sound in own]
-    return lay_out(script, None if soundtrack is None else soundtrack.duration_s, own_s)
+    return build_timeline(script, None if soundtrack is None else soundtrack.duration_s, own_s)
 
 
 def _span(track: AudioTrack, start_s: float, duration_s: float, stereo: bool = False) -> AudioTrack:

@@ -35,7 +35,7 @@ def seconds(value: object, name: str) -> float:
     return float(value)
 
 
-class AlreadySaidError(InputError):
+class ReportedError(InputError):
     """Report what follows from a problem that has been reported where it arose."""
 
 
@@ -64,7 +64,7 @@ class SoundClock:
     def words(self) -> Transcript:
         """The transcript."""
         if "transcript" in self._unusable:
-            raise AlreadySaidError("the transcript cannot be used")
+            raise ReportedError("the transcript cannot be used")
         if self._transcript is None:
             raise InputError("words need a transcript: name an .srt, .vtt or .lrc file at the top")
         return Transcript.load(self._transcript)
@@ -75,7 +75,7 @@ class SoundClock:
         from skyreels_avatar.media.beats import track_beats
 
         if "soundtrack" in self._unusable:
-            raise AlreadySaidError("the soundtrack cannot be used")
+            raise ReportedError("the soundtrack cannot be used")
         if self._soundtrack is None:
             raise InputError("beats need a soundtrack")
         return track_beats(load_sound(self._soundtrack), self._tempo)
@@ -146,7 +146,7 @@ class SpanReader:
         marked = entries[key]
         try:
             return self._seconds(key, marked.plain(), begins_s)
-        except AlreadySaidError:
+        except ReportedError:
             pass
         except InputError as error:
             self._problem(marked, error)
@@ -157,7 +157,7 @@ class SpanReader:
         if key in ("start_s", "end_s"):
             return seconds(value, key)
         if key in LENGTH_KEYS and begins_s is None and self._has_failed:
-            raise AlreadySaidError("a shot before has no length for another reason")
+            raise ReportedError("a shot before has no length for another reason")
         if key in LENGTH_KEYS and begins_s is None:
             raise InputError(
                 f"{key} needs to know when the shot starts: give the shots before it a length, too"

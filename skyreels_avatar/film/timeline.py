@@ -9,7 +9,8 @@ from fractions import Fraction
 
 from skyreels_avatar.camera.moves import CameraMove
 from skyreels_avatar.media.video import exact_fps
-from skyreels_avatar.request.script import Script, Shot
+from skyreels_avatar.request.script import Script
+from skyreels_avatar.request.shot import Shot
 
 SHORTEST_S = 0.2
 
@@ -39,7 +40,7 @@ class PlacedShot:
         start_s, end_s: the span of the film in which it is seen; cross-fades reach beyond it.
         first_frame: the film's frame that its first picture is for.
         num_frames: its pictures, those in cross-fades included.
-        fade_in, fade_out: how many of them, first and last, are blended with a neighbour.
+        fade_in, fade_out: how many of them, first and last, are blended with a neighbor.
     """
 
     index: int
@@ -89,7 +90,7 @@ class Timeline:
         return float(self.num_frames / self.fps)
 
 
-def lay_out(
+def build_timeline(
     script: Script, soundtrack_s: float | None, own_s: Sequence[float | None]
 ) -> tuple[Timeline | None, list[ShotProblem]]:
     """Place the shots of a film; without problems there is a timeline.
@@ -99,7 +100,7 @@ def lay_out(
         own_s: seconds of the shots' own sounds, None for shots that follow the soundtrack.
     """
     fps = exact_fps(script.fps)
-    borders, problems = _borders(script.shots, soundtrack_s, own_s, float(0.5 / fps))
+    borders, problems = _boundaries(script.shots, soundtrack_s, own_s, float(0.5 / fps))
     if problems:
         return None, problems
     # Borders are rounded, not lengths: a thousand shots stay where the soundtrack has them.
@@ -126,7 +127,7 @@ def _fade(shot: Shot, fps: Fraction) -> int:
     return max(1, _frame(shot.fade_s, fps)) if shot.fade_s else 0
 
 
-def _borders(
+def _boundaries(
     shots: Sequence[Shot],
     soundtrack_s: float | None,
     own_s: Sequence[float | None],
@@ -155,7 +156,7 @@ def _borders(
             problems.append(_beyond(index, "start_s", f"starts at {shot.start_s:g}", soundtrack_s))
     if known[-1] is None:
         known[-1] = soundtrack_s
-    borders = _shared(known)
+    borders = _interpolated(known)
     if not problems:
         for index, (start_s, end_s) in enumerate(itertools.pairwise(borders)):
             if end_s - start_s < SHORTEST_S - 1e-9:
@@ -167,7 +168,7 @@ def _last(known: Sequence[float | None]) -> float:
     return max(time_s for time_s in known if time_s is not None)
 
 
-def _shared(known: Sequence[float | None]) -> list[float]:
+def _interpolated(known: Sequence[float | None]) -> list[float]:
     """Return all borders: those that are not known divide the time between the known ones."""
     borders = [float("nan") if time_s is None else time_s for time_s in known]
     before = 0

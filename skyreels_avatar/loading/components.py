@@ -5,38 +5,31 @@ from __future__ import annotations
 import logging
 import math
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from skyreels_avatar.errors import CheckpointError, InputError
 from skyreels_avatar.loading.memory import (
     POLICIES,
     MemoryPolicy,
-    ModelBytes,
     memory_policy,
     parse_memory,
 )
-from skyreels_avatar.loading.tiers import Tier, load_tier, models_folder
+from skyreels_avatar.loading.model_hub import check_models
+from skyreels_avatar.loading.tiers import Tier, load_tier
 
 if TYPE_CHECKING:
     import torch
 
-    from skyreels_avatar.loading.checkpoints.files import WeightFile
-    from skyreels_avatar.models.audio_encoder import AudioEncoder
-    from skyreels_avatar.models.camera_controlnet import CameraControlNet
     from skyreels_avatar.models.light_encoder import LightEncoder
     from skyreels_avatar.models.occluder import OccluderNet
-    from skyreels_avatar.models.text_encoder import TextEncoder
-    from skyreels_avatar.models.transformer import AvatarTransformer3DModel
-    from skyreels_avatar.rig.face_rig import FaceRig
+    from skyreels_avatar.models.sound import SoundEncoder
 
 logger = logging.getLogger(__name__)
 
-# Only these run at the reduced precision a caller may ask for; the others are small and exact.
-_REDUCED = ("transformer", "controlnet")
-_ENCODERS = ("text_encoder", "image_encoder")
 _USUAL_PIXELS = 480 * 832  # of a frame, where nothing is known about it
 
 
@@ -55,11 +48,11 @@ class Components:
     """
 
     tier: Tier
-    vae: FaceRig
-    transformer: AvatarTransformer3DModel
-    controlnet: CameraControlNet
-    audio_encoder: AudioEncoder
-    text_encoder: TextEncoder
+    vae: torch.nn.Module
+    transformer: torch.nn.Module
+    controlnet: torch.nn.Module
+    audio_encoder: SoundEncoder
+    text_encoder: Callable[[list[str]], torch.Tensor]
     device: torch.device
     dtype: torch.dtype
     image_encoder: torch.nn.Module | None = None
@@ -100,16 +93,18 @@ def _policy_for(
     """Return how a tier is made to fit into the memory that it may take."""
     import torch
 
+    from skyreels_avatar.loading.parts import model_bytes
     from skyreels_avatar.models.context_parallel import agreed, join
 
     tier = load_tier(tier_name)
-    place = _torch_device(device or tier.device)
+    check_models(tier)
+    place = torch_device(device or tier.device)
     asked = parse_memory(memory or tier.memory)
-    if place.type != "cuda" or not tier.buckets:  # networks that move pictures are small
+    if place.type != "cuda":
         if asked is not None and asked < math.inf:
             said = memory or tier.memory
             logger.warning(
-                "memory %s is for video networks on a GPU; tier %s on %s is as it is",
+                "memory %s is that of a GPU; tier %s is on %s and loaded as it is",
                 said, tier.name, place,
             )  # fmt: skip
         return MemoryPolicy()
@@ -118,31 +113,12 @@ def _policy_for(
     _, place = join(tier.context_parallel, place)
     # What this process holds already it may use again.
     free = torch.cuda.mem_get_info(place)[0] + torch.cuda.memory_reserved(place)
-    policy = memory_policy(min(asked or free, free), _bytes_of(tier), num_pixels, _host_bytes())
+    allowed, taken = min(asked or free, free), model_bytes(tier.weights)
+    policy = memory_policy(allowed, taken, num_pixels, _host_bytes())
     if tier.context_parallel != 1:  # those who share a pass do the same
         policy = POLICIES[agreed(POLICIES.index(policy), place)]
     logger.info("memory of the device: %s", policy)
     return policy
-
-
-def _bytes_of(tier: Tier) -> ModelBytes:
-    """Return what a tier's networks take on a GPU: public ones by the shapes in their files."""
-    from skyreels_avatar.loading.checkpoints.load import is_ours
-
-    taken, num_blocks = {}, 0
-    for part in (*part_classes(), "image_encoder"):
-        weights = getattr(tier.weights, part)
-        if not weights or is_ours(weights):
-            taken[part] = Path(weights).stat().st_size if weights else 0
-            continue
-        file = _weight_file(weights)
-        num_bytes = 2 if part in (*_REDUCED, *_ENCODERS) else 4
-        taken[part] = num_bytes * sum(math.prod(file.shape(key)) for key in file)
-        if part == "transformer":
-            names = (key.partition("blocks.")[2].partition(".")[0] for key in file)
-            num_blocks = len({name for name in names if name.isdigit()})
-    transformer, encoders = taken.pop("transformer"), sum(taken.pop(part) for part in _ENCODERS)
-    return ModelBytes(transformer, max(1, num_blocks), sum(taken.values()), encoders)
 
 
 def _host_bytes() -> float:
@@ -163,41 +139,17 @@ def build_components(tier: Tier, device: str = "cpu") -> Components:
     """
     import torch
 
-    place = _torch_device(device)
-    parts = {}
-    classes = part_classes()
-    unknown = sorted(tier.sizes.keys() - classes.keys())
-    if unknown:
+    from skyreels_avatar.loading.parts import new_part, part_classes
+
+    place, names = torch_device(device), part_classes()
+    if unknown := sorted(tier.sizes.keys() - names.keys()):
         raise InputError(
-            f"tier {tier.name} gives sizes of {', '.join(unknown)}; parts are {', '.join(classes)}"
+            f"tier {tier.name} gives sizes of {', '.join(unknown)}; parts are {', '.join(names)}"
         )
-    for part, cls in classes.items():
-        try:
-            parts[part] = cls(**tier.sizes.get(part, {})).to(place)
-        except TypeError as error:
-            raise InputError(f"sizes of {part} in tier {tier.name}: {error}") from error
+    parts = {name: new_part(name, tier.sizes.get(name, {})).to(place) for name in names}
     components = Components(tier, device=place, dtype=torch.float32, **parts)
     _check_widths(components)
     return components
-
-
-def part_classes() -> dict[str, type[torch.nn.Module]]:
-    """Return the class of each part; the names are those of `WeightFiles` and of Components."""
-    from skyreels_avatar.models.audio_encoder import AudioEncoder
-    from skyreels_avatar.models.camera_controlnet import CameraControlNet
-    from skyreels_avatar.models.light_encoder import LightEncoder
-    from skyreels_avatar.models.text_encoder import TextEncoder
-    from skyreels_avatar.models.transformer import AvatarTransformer3DModel
-    from skyreels_avatar.rig.face_rig import FaceRig
-
-    return {
-        "vae": FaceRig,
-        "transformer": AvatarTransformer3DModel,
-        "controlnet": CameraControlNet,
-        "audio_encoder": AudioEncoder,
-        "text_encoder": TextEncoder,
-        "light": LightEncoder,
-    }
 
 
 @lru_cache(maxsize=2)
@@ -206,50 +158,41 @@ def _load(
 ) -> Components:
     import torch
 
-    from skyreels_avatar.loading.checkpoints.load import is_ours, load_module
+    from skyreels_avatar.loading.checkpoints.public import PartFiles
+    from skyreels_avatar.loading.parts import ENCODERS, OPTIONAL, PARTS, format_of
     from skyreels_avatar.models.acceleration import set_attention
     from skyreels_avatar.models.context_parallel import join
 
     tier = load_tier(tier_name)
-    rank, place = join(tier.context_parallel, _torch_device(device or tier.device))
-    if dtype is None:
-        dtype = torch.float32 if place.type == "cpu" else torch.bfloat16
+    rank, place = join(tier.context_parallel, torch_device(device or tier.device))
+    dtype = dtype or default_dtype(place)
 
     if tier.offload:
         policy = replace(policy, stream_blocks=True, encoders_on_host=True)
 
-    def placing(part: str, ours: bool = False) -> dict[str, object]:
-        on_host = policy.encoders_on_host and part in _ENCODERS
-        on_host |= policy.stream_blocks and part == "transformer"
-        exact = torch.bfloat16 if part in _ENCODERS and not ours and place.type == "cuda" else None
-        return {
-            "device": torch.device("cpu") if on_host else place,
-            "dtype": dtype if part in _REDUCED else exact or torch.float32,
-        }
-
-    parts: dict[str, torch.nn.Module] = {}
-    for part, cls in part_classes().items():
+    parts: dict[str, Any] = {}
+    for part in PARTS:
         weights = getattr(tier.weights, part)
-        if part == "light" and not weights:
+        if part in OPTIONAL and not weights:
             continue
-        if is_ours(weights):
-            parts[part] = load_module(cls, weights, **placing(part, ours=True))
-        else:
-            keeps = {"keep": not policy.encoders_on_host} if part == "text_encoder" else {}
-            parts[part] = _load_public_part(part, tier, parts, placing(part), **keeps)
+        row = format_of(part, weights)
+        on_host = policy.encoders_on_host and part in ENCODERS
+        on_host |= policy.stream_blocks and part == "transformer"
+        files = PartFiles(
+            weights,
+            tier,
+            torch.device("cpu") if on_host else place,
+            row.dtype(dtype, place),
+            loaded=parts,
+            keep=not policy.encoders_on_host,
+        )
+        parts[part] = row.load(files)
+        if policy.tile_vae and row.draws_pixels:
+            parts[part].enable_tiling()
         if part == "transformer":
             _finish_transformer(parts[part], tier, policy, place, dtype)
-        if part in _REDUCED and tier.attention_backend:
+        if part in ("transformer", "controlnet") and tier.attention_backend:
             set_attention(parts[part], tier.attention_backend)
-    if policy.tile_vae and hasattr(parts["vae"], "enable_tiling"):
-        parts["vae"].enable_tiling()
-    if tier.weights.image_encoder:
-        how = placing("image_encoder")
-        parts["image_encoder"] = _load_public_part("image_encoder", tier, parts, how)
-    if tier.weights.occluder:
-        from skyreels_avatar.models.occluder import OccluderNet
-
-        parts["occluder"] = load_module(OccluderNet, tier.weights.occluder, place)
     components = Components(tier, device=place, dtype=dtype, rank=rank, policy=policy, **parts)
     _check_widths(components)
     return components
@@ -291,68 +234,13 @@ def _finish_transformer(
         transformer.compile_repeated_blocks()
 
 
-def _load_public_part(
-    part: str, tier: Tier, loaded: dict, how: dict, keep: bool = True
-) -> torch.nn.Module:
-    """Return a part filled with public weights, behind the interface that the pass knows."""
-    from skyreels_avatar.loading.checkpoints.public import load_public
-    from skyreels_avatar.loading.published import build
-
-    def load(name: str, weights: object, **more: object) -> torch.nn.Module:
-        return load_public(weights, name, build, **how, **more)
-
-    weights = getattr(tier.weights, part)
-    if part == "controlnet":
-        # It was trained to read the time embedding of the transformer.
-        embedder = loaded["transformer"].condition_embedder.time_embedder
-        times = {f"time_embedder.{k}": v.cpu() for k, v in embedder.state_dict().items()}
-        return load(part, weights, extra=times)
-    if part == "audio_encoder":
-        from skyreels_avatar.models.speech_encoder import SpeechEncoder, SpeechTokens
-
-        # Whether the signal is brought to unit variance first is said by the checkpoint.
-        said = _weight_file(weights).config("preprocessor_config.json")
-        normalise = bool(said.get("do_normalize", True))
-        encoder = SpeechEncoder(load("speech_encoder", weights), tier.fps, normalise)
-        return SpeechTokens(encoder, load("audio_projector", tier.weights.transformer)).eval()
-    if part == "text_encoder":
-        from skyreels_avatar.loading.prompt_cache import CachedPrompts
-
-        def load_encoder() -> torch.nn.Module:
-            from skyreels_avatar.models.prompt_encoder import PromptEncoder, load_tokenizer
-
-            tokenizer = load_tokenizer(tier.weights.tokenizer)
-            return PromptEncoder(load("prompt_encoder", weights), tokenizer)
-
-        file = _weight_file(weights)
-        width = file.shape(next(key for key in file if key.endswith("token_embedding.weight")))[1]
-        precision = str(how["dtype"]).removeprefix("torch.float32").removeprefix("torch.")
-        identity, folder = f"{file.identity()}{precision}", models_folder() / "prompts"
-        return CachedPrompts(load_encoder, width, identity, folder, keep)
-    if part == "image_encoder":
-        from skyreels_avatar.models.image_encoder import ImageEncoder
-
-        return ImageEncoder(load(part, weights))
-    return load(part, weights)
-
-
-def _weight_file(weights: str | list[str]) -> WeightFile:
-    from skyreels_avatar.loading.checkpoints.files import WeightFile
-
-    return WeightFile(*([weights] if isinstance(weights, str) else weights))
-
-
-def _token_dim(encoder: torch.nn.Module) -> int:
-    return encoder.token_dim if hasattr(encoder, "token_dim") else encoder.config.dim
-
-
 def _check_widths(components: Components) -> None:
     """Refuse parts that cannot work together, before the first frame rather than in it."""
     transformer, controlnet = components.transformer.config, components.controlnet.config
     width = transformer.num_attention_heads * transformer.attention_head_dim
     for name, have, want in (
-        ("audio_encoder tokens", _token_dim(components.audio_encoder), transformer.audio_dim),
-        ("text_encoder tokens", _token_dim(components.text_encoder), transformer.text_dim),
+        ("audio_encoder tokens", components.audio_encoder.token_dim, transformer.audio_dim),
+        ("text_encoder tokens", components.text_encoder.token_dim, transformer.text_dim),
         ("controlnet residuals", controlnet.embed_dim, width),
     ):
         if have != want:
@@ -361,7 +249,12 @@ def _check_widths(components: Components) -> None:
             )
 
 
-def _torch_device(device: str) -> torch.device:
+def torch_device(device: str) -> torch.device:
+    """Return a device by its name, or by "auto" a GPU where there is one.
+
+    Raises:
+        InputError: there is no such device.
+    """
     import torch
 
     if device == "auto":
@@ -373,3 +266,10 @@ def _torch_device(device: str) -> torch.device:
     if place.type == "cuda" and not torch.cuda.is_available():
         raise InputError(f"device {device} was asked for, but torch sees no GPU here; use cpu")
     return place
+
+
+def default_dtype(device: torch.device) -> torch.dtype:
+    """Return the precision of the transformer and the ControlNet on a device."""
+    import torch
+
+    return torch.float32 if device.type == "cpu" else torch.bfloat16

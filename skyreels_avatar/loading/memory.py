@@ -67,12 +67,15 @@ class ModelBytes:
         num_blocks: that it consists of.
         beside: what is always on the device: ControlNet, VAE, the encoder of speech.
         encoders: of text and picture.
+        draws_pixels: what a pass and decoding take grows with the size of a frame; else it is
+            little beside the weights.
     """
 
     transformer: int
     num_blocks: int = 1
     beside: int = 0
     encoders: int = 0
+    draws_pixels: bool = True
 
 
 def memory_policy(
@@ -107,8 +110,10 @@ def peak_bytes(policy: MemoryPolicy, model: ModelBytes, num_pixels: int) -> floa
     if policy.stream_blocks:
         weights *= min(1.0, _STREAMED_BLOCKS / model.num_blocks)
     beside = model.beside + (0 if policy.encoders_on_host else model.encoders)
-    megapixels = num_pixels / 1e6
-    decoding = _TILE_BYTES if policy.tile_vae else _DECODE_BYTES * megapixels
+    megapixels = num_pixels / 1e6 if model.draws_pixels else 0.0
+    decoding = _DECODE_BYTES * megapixels
+    if policy.tile_vae:
+        decoding = min(decoding, _TILE_BYTES)
     running = weights + beside + max(_PASS_BYTES * megapixels, decoding)
     # They are read in 16 bits and made narrower where they are.
     return running if policy.stream_blocks else max(running, model.transformer + beside)

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
-from collections.abc import Callable, Iterator
+import shlex
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from skyreels_avatar.errors import AvatarError, Cancelled, InputError, MissingExtraError
-from skyreels_avatar.loading.tiers import models_folder
+from skyreels_avatar.errors import (
+    AvatarError,
+    Cancelled,
+    CheckpointError,
+    InputError,
+    MissingExtraError,
+)
+from skyreels_avatar.folders import models_folder
+from skyreels_avatar.loading.tiers import Tier
 
 _CHUNK = 16 * 2**20
 _CHECKED = ".checked"  # beside a file whose hash was found right
@@ -79,6 +87,15 @@ MODELS = (
         ("config.json", "preprocessor_config.json", "model.safetensors"), 0.1, "Apache-2.0",
         "depth of the picture",
     ),
+    PublicModel(
+        "kokoro", "onnx-community/Kokoro-82M-v1.0-ONNX",
+        ("onnx/model_quantized.onnx", "voices/*.bin"), 0.1, "Apache-2.0",
+        "natural voices of six languages for --text",
+    ),
+    PublicModel(
+        "hibari-voices", "maureesewilliams/hibari", ("voices/*.onnx",), 0.04, "Apache-2.0",
+        "more English voices for --text",
+    ),
 )  # fmt: skip
 
 
@@ -90,6 +107,36 @@ def is_here(model: PublicModel) -> bool:
         any(fnmatch.fnmatch(name, pattern.rpartition("/")[2]) for name in checked)
         for pattern in model.files
     )
+
+
+class MissingModelsError(CheckpointError):
+    """Report published models that a tier lacks, and the command that fetches them.
+
+    Attributes:
+        reason: what is missing.
+        command: what fetches it.
+    """
+
+    def __init__(self, tier: Tier, models: Sequence[PublicModel]):
+        count, gb = len(models), sum(model.size_gb for model in models)
+        noun = "1 published model" if count == 1 else f"{count} published models"
+        self.reason = f"tier {tier.name} lacks weights of {noun}, {gb:.1f} GB"
+        names = (model.name for model in models)
+        self.command = shlex.join(["skyreels-avatar", "models", "pull", *names])
+        super().__init__(f"{self.reason}; fetch with: {self.command}")
+
+
+def check_models(tier: Tier) -> None:
+    """Check that every published model of a tier is there.
+
+    Raises:
+        MissingModelsError: it names all that are not.
+    """
+    absent = [path for path in tier.weights.paths() if not path.exists()]
+    folders = {model: models_folder() / model.name for model in MODELS}
+    missing = [m for m in MODELS if any(path.is_relative_to(folders[m]) for path in absent)]
+    if missing:
+        raise MissingModelsError(tier, missing)
 
 
 def find_model(name: str) -> PublicModel:

@@ -6,7 +6,6 @@ in; tiers differ by the values below.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -14,16 +13,15 @@ from typing import Any
 from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
-from skyreels_avatar.checks import check_fields, shown, user_path
+from skyreels_avatar.checks import check_fields, short_repr, user_path
 from skyreels_avatar.documents import read_mapping
 from skyreels_avatar.errors import InputError
+from skyreels_avatar.folders import asset_path, config_path, models_folder
 from skyreels_avatar.loading.memory import parse_memory
 
 FACE_NETWORKS = "nano/face_networks.safetensors"  # of every tier, for `asset_path`
-MODELS_VARIABLE = "SKYREELS_AVATAR_MODELS"
 _MODELS = "models/"
 _BUCKETS = ("480p", "540p", "720p")
-_PACKAGE = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True)
@@ -50,6 +48,15 @@ class WeightFiles:
     light: str = ""
     occluder: str = ""
 
+    def paths(self) -> list[Path]:
+        """Return the files and folders of all parts."""
+        return [
+            Path(path)
+            for given in vars(self).values()
+            for path in (given if isinstance(given, (list, tuple)) else [given])
+            if path
+        ]
+
 
 @dataclass(frozen=True)
 class Tier:
@@ -61,8 +68,9 @@ class Tier:
         sizes: per part, the arguments that differ from its class's defaults; for training. A
             weight file carries its own sizes.
         fps: motion frames per second, the clock of the networks.
-        window: motion frames of one denoising window, 1 + 4k.
-        overlap: motion frames a window takes over from the one before, 1 + 4k.
+        window: motion frames of one denoising window: 1 and a multiple of the time factor that its
+            VAE has, 4 for those that are known.
+        overlap: motion frames a window takes over from the one before, of the same form.
         num_inference_steps: default number of denoising steps.
         guidance_scale: default guidance for text; 1 is off.
         audio_guidance_scale: default guidance for audio; 1 is off.
@@ -114,10 +122,9 @@ class Tier:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        if self.window % 4 != 1 or self.overlap % 4 != 1 or not 0 < self.overlap < self.window:
+        if not 0 < self.overlap < self.window:
             raise InputError(
-                "window and overlap must be 1 + 4k frames with 0 < overlap < window, got "
-                f"{self.window} and {self.overlap}"
+                f"overlap must be above 0 and below window, got {self.overlap} and {self.window}"
             )
         parse_memory(self.memory)
         for name in ("fps", "num_inference_steps", "shift"):
@@ -171,26 +178,6 @@ def tier_names() -> list[str]:
     return sorted(path.stem for path in config_path("").glob("*.yaml"))
 
 
-def models_folder() -> Path:
-    """Return where public weights are kept: $SKYREELS_AVATAR_MODELS, or in the user's cache."""
-    given = os.environ.get(MODELS_VARIABLE)
-    return Path(given) if given else Path.home() / ".cache" / "skyreels-avatar" / "models"
-
-
-def config_path(name: str) -> Path:
-    """Return where a file of `configs/` lies, in a checkout as in an installed wheel."""
-    return _first_folder(_PACKAGE / "_configs", _PACKAGE.parent / "configs") / name
-
-
-def asset_path(name: str) -> Path:
-    """Return where a file of `assets/` lies, in a checkout as in an installed wheel."""
-    return _first_folder(_PACKAGE / "_assets", _PACKAGE.parent / "assets") / name
-
-
-def _first_folder(*folders: Path) -> Path:
-    return next((folder for folder in folders if folder.is_dir()), folders[-1])
-
-
 def _yaml_path(name_or_path: str | Path) -> Path:
     path = Path(name_or_path)
     if path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
@@ -204,7 +191,7 @@ def _yaml_path(name_or_path: str | Path) -> Path:
         return path.resolve()
     if str(name_or_path) not in tier_names():
         raise InputError(
-            f"unknown tier {shown(str(name_or_path))}; known are {', '.join(tier_names())}, "
+            f"unknown tier {short_repr(str(name_or_path))}; known are {', '.join(tier_names())}, "
             "or give the path of a yaml file"
         )
     return config_path(f"{name_or_path}.yaml")
@@ -220,14 +207,14 @@ def _weight_path(name: Any, folder: Path) -> Any:
     if not name:
         return name
     if not isinstance(name, (str, Path)):
-        raise InputError(f"weights must be paths of files or folders, got {shown(name)}")
+        raise InputError(f"weights must be paths of files or folders, got {short_repr(name)}")
     if str(name).startswith(_MODELS):
         return str(models_folder() / str(name).removeprefix(_MODELS))
     beside = folder / str(name)
     try:
         is_beside = Path(name).is_absolute() or beside.exists()
     except (OSError, ValueError) as error:  # thousands of letters, a zero byte
-        raise InputError(f"weights must be paths of files, got {shown(str(name))}") from error
+        raise InputError(f"weights must be paths of files, got {short_repr(str(name))}") from error
     return str(beside if is_beside else asset_path(name))
 
 

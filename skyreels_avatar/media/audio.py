@@ -4,40 +4,26 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import av
 import numpy as np
-from av.error import FFmpegError
 
+from skyreels_avatar.deprecation import renamed_attribute
 from skyreels_avatar.errors import MediaError
-from skyreels_avatar.media.alignment import aligned_to_picture
-from skyreels_avatar.media.downmix import downmix, without_offset
-from skyreels_avatar.media.files import describe, existing_file, open_container, replacing
+from skyreels_avatar.media.audio_decoding import (
+    MAX_SAMPLE_RATE,
+    MIN_DURATION_S,
+    MIN_SAMPLE_RATE,
+    decode_audio,
+)
+from skyreels_avatar.media.av_offset import align_to_video
+from skyreels_avatar.media.downmix import downmix, remove_dc_offset
+from skyreels_avatar.media.files import atomic_write, existing_file, media_kind, open_container
 from skyreels_avatar.media.resample import resample
+from skyreels_avatar.media.speech_level import speech_block_size, speech_gain
 
 logger = logging.getLogger(__name__)
-
-MIN_DURATION_S = 0.1
-MAX_DURATION_S = 4 * 3600.0
-# Of decoded samples: 1.5 hours in stereo at 48 kHz, 9.3 hours of one channel at 16 kHz. A few
-# megabytes of compressed silence would otherwise take all memory.
-MAX_DECODED_BYTES = 2**31
-MIN_SAMPLE_RATE = 4000
-MAX_SAMPLE_RATE = 384_000
-# Level of speech after `normalised`: rms of the windows in which somebody speaks.
-ACTIVE_RMS = 0.08
-_WINDOW_S = 0.08
-_MAX_GAIN = 100.0
-# Two AAC frames at double rate: no codec pads a sound by more.
-_LONGEST_BLOCK = 4096
-_MOST_EXPECTED = 2**26  # samples that are made room for at once: 23 minutes at 48 kHz
-
-
-class LongSoundError(MediaError):
-    """Report a sound that would take too much memory as a whole; a piece of it may be read."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +78,7 @@ class AudioTrack:
 
     def mono(self) -> AudioTrack:
         """Return the sound as the networks hear it: one channel, without a constant offset."""
-        samples = without_offset(self.samples, self.sample_rate)
+        samples = remove_dc_offset(self.samples, self.sample_rate)
         if samples is self.samples and self.stereo is None:
             return self
         return AudioTrack(samples, self.sample_rate, self.path)
@@ -123,12 +109,12 @@ class AudioTrack:
         path = existing_file(path, "sound")
         with open_container(path, "sound") as container:
             if not container.streams.audio:
-                raise MediaError(f"{path} holds no sound ({describe(path)}); give a sound file")
+                raise MediaError(f"{path} holds no sound ({media_kind(path)}); give a sound file")
             piece = (start_s or 0.0, end_s)
-            channels, sample_rate, began_s = _decode(container, path, *piece)
+            channels, sample_rate, began_s = decode_audio(container, path, *piece)
             has_picture = bool(container.streams.video)
         if has_picture and began_s is not None and piece == (0.0, None):
-            channels = aligned_to_picture(channels, sample_rate, began_s, path)
+            channels = align_to_video(channels, sample_rate, began_s, path)
         duration_s = channels.shape[1] / sample_rate
         if duration_s < MIN_DURATION_S:
             raise MediaError(
@@ -181,16 +167,18 @@ class AudioTrack:
             return self._mapped(lambda x: x[..., :wanted])
         return self._mapped(lambda x: np.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, wanted - have)]))
 
-    def normalised(self) -> AudioTrack:
+    def normalized(self) -> AudioTrack:
         """Return the sound at the level of ordinary speech; only for networks, not for output.
 
         The loudest windows of 80 ms decide what counts as speech (within 20 dB of their 95th
         percentile); their rms becomes 0.08. Silence stays silence, the gain stays below 40 dB.
         """
-        size = speech_block(self.sample_rate)
+        size = speech_block_size(self.sample_rate)
         blocks = (self.samples[i : i + size] for i in range(0, len(self.samples), size))
         gain = speech_gain(blocks, self.sample_rate)
         return self._mapped(lambda x: x * np.float32(gain))
+
+    normalised = renamed_attribute("normalised", "normalized")
 
     def save(self, path: str | Path) -> Path:
         """Write the sound (16-bit WAV, FLAC, OGG by the name's ending); never half a file."""
@@ -198,7 +186,7 @@ class AudioTrack:
 
         path = Path(path)
         try:
-            with replacing(path) as partial:  # soundfile chooses the format by its ending
+            with atomic_write(path) as partial:  # soundfile chooses the format by its ending
                 soundfile.write(partial, self.channels.T, self.sample_rate)
         except (OSError, RuntimeError, ValueError, TypeError) as error:
             raise MediaError(f"cannot write the sound {path}: {error}") from error
@@ -235,157 +223,3 @@ class AudioTrack:
             return self
         logger.warning("%s peaks at %.3g, full scale is 1; scaled by 1/%.3g", self.path, peak, peak)
         return self._mapped(lambda x: x / np.float32(peak))
-
-
-def speech_block(sample_rate: int) -> int:
-    """Return how many samples `speech_gain` takes at a time: whole windows, eight seconds."""
-    return 100 * max(1, round(_WINDOW_S * sample_rate))
-
-
-def speech_gain(blocks: Iterable[np.ndarray], sample_rate: int) -> float:
-    """Return the gain that `normalised` gives a sound.
-
-    Args:
-        blocks: the sound in pieces of `speech_block` samples; the last may be shorter.
-    """
-    size = max(1, round(_WINDOW_S * sample_rate))
-    powers = [np.zeros(0, np.float32)]
-    for block in blocks:
-        windows = np.zeros(-(-len(block) // size) * size, np.float32)
-        windows[: len(block)] = block
-        powers.append(np.square(windows.reshape(-1, size)).mean(axis=1))
-    power = np.concatenate(powers)
-    active = power[power >= 0.01 * np.percentile(power, 95)]
-    rms = float(np.sqrt(active.mean())) if len(active) else 0.0
-    return min(ACTIVE_RMS / rms, _MAX_GAIN) if rms > 1e-6 else 1.0
-
-
-def _decode(
-    container: av.container.InputContainer,
-    path: Path,
-    start_s: float = 0.0,
-    end_s: float | None = None,
-) -> tuple[np.ndarray, int, float | None]:
-    """Decode the first sound stream to (1 or 2, S) float32, its sample rate in Hz, its start."""
-    stream = container.streams.audio[0]
-    if stream.codec_context is None:
-        raise MediaError(f"{path} is damaged or of an unknown kind: its sound cannot be decoded")
-    sample_rate = stream.codec_context.sample_rate
-    if not MIN_SAMPLE_RATE <= (sample_rate or 0) <= MAX_SAMPLE_RATE:
-        raise MediaError(
-            f"sample rate must be {MIN_SAMPLE_RATE} to {MAX_SAMPLE_RATE} Hz, "
-            f"got {sample_rate} in {path}"
-        )
-    layout = "mono" if stream.codec_context.channels == 1 else "stereo"
-    resampler = av.AudioResampler(format="fltp", layout=layout, rate=sample_rate)
-    num_channels = 1 if layout == "mono" else 2
-    expected, is_whole = _expected_samples(stream, sample_rate), not start_s and end_s is None
-    if is_whole and stream.duration and stream.time_base:
-        said = min(float(stream.duration * stream.time_base), 2 * MAX_DURATION_S)
-        _check_memory(round(said * sample_rate), num_channels, sample_rate, path)
-    stop = None if end_s is None else round(end_s * sample_rate)
-    found = _Found(num_channels, expected if is_whole else 0, round(start_s * sample_rate), stop)
-    num_packets, num_damaged, began_s = 0, 0, None
-    try:
-        for packet in container.demux(stream):
-            num_packets += 1
-            try:
-                frames = packet.decode()
-            except FFmpegError:
-                num_damaged += 1
-                continue
-            for frame in frames:
-                if began_s is None and not found.count and frame.pts is not None:
-                    began_s = float(frame.pts * frame.time_base)
-                found.add(resampler.resample(frame))
-            _check_length(found.count, sample_rate, path)
-            _check_memory(found.count, num_channels, sample_rate, path)
-            if found.is_complete:
-                break
-        found.add(resampler.resample(None))
-    except (FFmpegError, ValueError, IndexError, MemoryError) as error:
-        if isinstance(error, MediaError):
-            raise
-        raise MediaError(f"{path} is damaged: its sound cannot be decoded") from error
-    if num_damaged * 10 > num_packets:
-        raise MediaError(f"{path} is damaged: {num_damaged} of {num_packets} pieces unreadable")
-    if num_damaged:
-        logger.warning("%s: %d of %d pieces unreadable, left out", path, num_damaged, num_packets)
-    if not found.count and not is_whole:
-        raise MediaError(
-            f"{path} ends at {found.position / sample_rate:.2f} s, before the {start_s:g} s from "
-            "which it is to be used; give an earlier start"
-        )
-    if not found.count:
-        raise MediaError(f"{path} holds 0 s of sound; at least {MIN_DURATION_S} s is needed")
-    if not is_whole:
-        return found.channels, sample_rate, began_s
-    return _without_padding(found.channels, stream, sample_rate), sample_rate, began_s
-
-
-class _Found:
-    """The samples decoded so far, in one array that rarely grows: two would be twice the memory."""
-
-    def __init__(self, num_channels: int, expected: int, first: int = 0, stop: int | None = None):
-        self._all = np.empty((num_channels, expected), np.float32)
-        self._first, self._stop = first, stop
-        self.position = self.count = 0  # samples that came by, and that were kept
-
-    def add(self, frames: list[av.AudioFrame]) -> None:
-        for frame in frames:
-            piece = frame.to_ndarray()
-            last = None if self._stop is None else max(self._stop - self.position, 0)
-            self.position, begin = self.position + piece.shape[1], self._first - self.position
-            piece = piece[:, max(begin, 0) : last]
-            stop = self.count + piece.shape[1]
-            if stop > self._all.shape[1]:
-                grown = np.empty((len(self._all), stop + stop // 2), np.float32)
-                grown[:, : self.count] = self.channels
-                self._all = grown
-            self._all[:, self.count : stop] = piece
-            self.count = stop
-
-    @property
-    def is_complete(self) -> bool:
-        return self._stop is not None and self.position >= self._stop
-
-    @property
-    def channels(self) -> np.ndarray:
-        return self._all[:, : self.count]
-
-
-def _expected_samples(stream, sample_rate: int) -> int:
-    """Return what the header says, within reason: it is not to be trusted."""
-    said = 0
-    if stream.duration and stream.time_base:
-        said = round(stream.duration * stream.time_base * sample_rate)
-    return min(max(said, 0), _MOST_EXPECTED) + 2 * _LONGEST_BLOCK
-
-
-def _without_padding(channels: np.ndarray, stream, sample_rate: int) -> np.ndarray:
-    """Drop the silence that fills the last coded block, where the container tells the length."""
-    if not stream.duration or not stream.time_base:
-        return channels
-    num_samples = round(stream.duration * stream.time_base * sample_rate)
-    excess = channels.shape[1] - num_samples
-    return channels[:, :num_samples] if 0 < excess <= _LONGEST_BLOCK else channels
-
-
-def _check_length(counted: int, rate: int, path: Path) -> None:
-    """Refuse what is too long by the samples decoded so far."""
-    if counted > MAX_DURATION_S * rate:
-        raise MediaError(
-            f"{path} is longer than {MAX_DURATION_S / 3600:g} hours; cut it into shots first"
-        )
-
-
-def _check_memory(num_samples: int, num_channels: int, sample_rate: int, path: Path) -> None:
-    """Refuse what takes too much memory once it is decoded, by what is known of it so far."""
-    if 4 * num_channels * num_samples > MAX_DECODED_BYTES:
-        hours = MAX_DECODED_BYTES / (4 * num_channels * sample_rate * 3600)
-        raise LongSoundError(
-            f"{path} is too long to be held in memory: with {num_channels} channels at "
-            f"{sample_rate} Hz at most {hours:.1f} hours are; use a piece of it (audio_start and "
-            "audio_end), or make it mono at 16000 Hz first",
-            parameter="audio_start",
-        )

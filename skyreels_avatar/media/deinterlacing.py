@@ -14,14 +14,14 @@ _UNMARKED_CODECS = {"rawvideo", "v210", "v410", "ffv1", "huffyuv", "ffvhuff", "u
 _INTERLACED_ORDERS = (2, 3, 4, 5)  # AV_FIELD_TT, BB, TB, BT
 
 
-def is_woven(stream: VideoStream) -> bool:
+def is_marked_interlaced(stream: VideoStream) -> bool:
     """Tell whether a file says that all frames are interlaced, and its decoder will not."""
     context = stream.codec_context
     order = getattr(context, "field_order", 0)  # PyAV has it from version 18 on
     return context.name in _UNMARKED_CODECS and order in _INTERLACED_ORDERS
 
 
-def deinterlaced(frames: Iterator[av.VideoFrame], every: bool) -> Iterator[av.VideoFrame]:
+def deinterlace(frames: Iterator[av.VideoFrame], every: bool) -> Iterator[av.VideoFrame]:
     """Yield as many frames, those that are interlaced without combs; stamps stay.
 
     Args:
@@ -43,13 +43,13 @@ def _filtered(
     while frame is not None:
         if shape != (frame.width, frame.height, frame.format.name):
             if graph is not None:
-                yield from _pulled(graph, None, stamps)
+                yield from _pull(graph, None, stamps)
             shape = frame.width, frame.height, frame.format.name
             graph = _graph(frame, every)
         stamps.append(frame.pts)
-        yield from _pulled(graph, frame, stamps)
+        yield from _pull(graph, frame, stamps)
         frame = next(frames, None)
-    yield from _pulled(graph, None, stamps)
+    yield from _pull(graph, None, stamps)
 
 
 def _graph(frame: av.VideoFrame, every: bool) -> Graph:
@@ -66,7 +66,7 @@ def _graph(frame: av.VideoFrame, every: bool) -> Graph:
     return graph
 
 
-def _pulled(
+def _pull(
     graph: Graph, frame: av.VideoFrame | None, stamps: list[int | None]
 ) -> Iterator[av.VideoFrame]:
     """Yield what comes out of a filter, which keeps order and number, for a frame or the end."""

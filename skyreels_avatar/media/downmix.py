@@ -37,7 +37,7 @@ def downmix(stereo: np.ndarray, sample_rate: int) -> tuple[np.ndarray, float]:
     return middle, float(cancelled.sum() * _BLOCK_S)
 
 
-def without_offset(samples: np.ndarray, sample_rate: int) -> np.ndarray:
+def remove_dc_offset(samples: np.ndarray, sample_rate: int) -> np.ndarray:
     """Return a sound (S,) whose zero line lies at zero; one that has no offset stays as it is.
 
     An offset, constant or slowly drifting, counts as loudness where nothing is heard.
@@ -75,8 +75,8 @@ def _nearest_audible(values: np.ndarray, heard: np.ndarray) -> np.ndarray:
 def _interpolated(values: np.ndarray, sample_rate: int, num_samples: int):
     """Yield slices of a second and what block values are, linearly, at the samples in them."""
     size = max(1, round(_BLOCK_S * sample_rate))
-    centres = (np.arange(len(values)) + 0.5) * size
+    centers = (np.arange(len(values)) + 0.5) * size
     for start in range(0, num_samples, sample_rate):
         part = slice(start, min(start + sample_rate, num_samples))
         at = np.arange(part.start, part.stop) + 0.5
-        yield part, np.interp(at, centres, values).astype(np.float32)
+        yield part, np.interp(at, centers, values).astype(np.float32)

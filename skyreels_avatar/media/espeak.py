@@ -7,48 +7,30 @@ from __future__ import annotations
 
 import difflib
 import functools
-import unicodedata
-from collections import Counter
+import re
+from bisect import bisect_right
+from collections.abc import Sequence
 
 import numpy as np
 
 from skyreels_avatar.errors import AvatarError, InputError, MissingExtraError
 from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.espeak_library import EspeakLibrary, Utterance
-from skyreels_avatar.media.speech import Phone, SpokenText, Voice, near_voices
+from skyreels_avatar.media.phoneme_network import PronouncedWord
+from skyreels_avatar.media.spoken_text import Phone, SpokenText
+from skyreels_avatar.media.voice import Voice, near_voices
 from skyreels_avatar.media.words import word_times
+from skyreels_avatar.media.writing import check_script
 
 _OWN_RATE = 170  # words a minute at speed 1
 _OWN_PITCH = 50
-
-# Writing systems, by the first word of their Unicode names, and the languages that read them;
-# every voice reads Latin letters.
-_READERS = {
-    "CJK": "cmn yue hak",
-    "HIRAGANA": "ja",
-    "KATAKANA": "ja",
-    "HANGUL": "ko",
-    "CYRILLIC": "ru uk be bg sr mk kk ky tt ba cv nog uz bs kaa az",
-    "GREEK": "el grc",
-    "HEBREW": "he",
-    "ARABIC": "ar fa ur sd ug ku",
-    "DEVANAGARI": "hi mr ne kok",
-    "BENGALI": "bn as bpy",
-    "GURMUKHI": "pa",
-    "GUJARATI": "gu",
-    "ORIYA": "or",
-    "TAMIL": "ta",
-    "TELUGU": "te",
-    "KANNADA": "kn",
-    "MALAYALAM": "ml",
-    "SINHALA": "si",
-    "THAI": "th",
-    "MYANMAR": "my shn",
-    "GEORGIAN": "ka",
-    "ARMENIAN": "hy hyw",
-    "ETHIOPIC": "am ti",
-}
-_SCRIPT_NAMES = {"CJK": "Chinese"}
+# Kokoro's letters for the phonemes that take several in IPA.
+_KOKORO_LETTERS = {
+    "a\u026a": "I", "a\u028a": "W", "e\u026a": "A", "o\u028a": "O", "\u0259\u028a": "Q",
+    "\u0254\u026a": "Y", "d\u0292": "\u02a4", "t\u0283": "\u02a7", "ts": "\u02a6",
+    "dz": "\u02a3", "ss": "S",
+}  # fmt: skip
+_KOKORO_MARKS = ";:,.!?\u2014\u2026"
 
 
 class Espeak:
@@ -138,6 +120,35 @@ class Espeak:
         audio = AudioTrack(_samples(said), self.sample_rate)
         return SpokenText(audio, words, tuple(phones), voice)
 
+    def pronounce(self, words: Sequence[tuple[int, str]], voice: str) -> list[PronouncedWord]:
+        """Return the words of a sentence in Kokoro's letters, each with its offset.
+
+        Words that are run together ("of the") stand at the first of them.
+        """
+        sentence = " ".join(word for _, word in words)
+        identifier = self.identifier(voice)
+        said = self._library.say(sentence, identifier, _OWN_RATE, _OWN_PITCH, 50)
+        said = _loaded(said, voice)
+        starts = np.cumsum([0, *(len(word) + 1 for _, word in words[:-1])])
+        phonemes = [""] * len(words)
+        marks_s = [start_s for _, start_s in said.marks]
+        for start_s, ipa in sorted(said.phonemes, key=lambda event: event[0]):
+            mark = bisect_right(marks_s, start_s + 1e-6) - 1
+            offset = said.marks[mark][0] if mark >= 0 else 0
+            index = max(0, bisect_right(starts.tolist(), offset) - 1)
+            if not ipa.startswith("("):  # a change of language
+                phonemes[index] += _in_kokoro_letters(ipa)
+        pronounced = []
+        for (offset, word), letters in zip(words, phonemes):
+            # A full stop inside a sentence is that of an abbreviation, and no pause.
+            behind = _punctuation(word)
+            kept = letters + (behind if offset == words[-1][0] else behind.replace(".", ""))
+            if not kept.strip(_KOKORO_MARKS) and pronounced:
+                pronounced[-1] = pronounced[-1]._replace(phonemes=pronounced[-1].phonemes + kept)
+            elif kept:
+                pronounced.append(PronouncedWord(offset, kept))
+        return pronounced
+
     @functools.cached_property
     def _identifiers(self) -> dict[str, str]:
         """Every name of a language, and what the library calls its voice."""
@@ -168,28 +179,16 @@ class EspeakEngine:
         return speaker.say_afresh(text, voice, round(_OWN_RATE * speed), min(round(pitch), 99))
 
 
-def check_script(text: str, voice: str) -> None:
-    """Refuse a text whose letters a voice would spell one by one, or not read at all.
+def _in_kokoro_letters(ipa: str) -> str:
+    bare = ipa.lstrip("\u02c8\u02cc")
+    return ipa[: len(ipa) - len(bare)] + _KOKORO_LETTERS.get(bare, bare).replace("-", "")
 
-    Raises:
-        InputError: more than a third of the letters are of a script of other languages, or there
-            are Chinese characters in Japanese, which espeak-ng reads in kana only.
-    """
-    language = voice.partition("+")[0].strip().lower().replace("_", "-").partition("-")[0]
-    language = "cmn" if language == "zh" else language
-    letters = [c for c in text if unicodedata.category(c)[0] == "L"]
-    scripts = Counter(unicodedata.name(c, "").split(maxsplit=1)[0] for c in letters if ord(c) > 127)
-    if language == "ja" and scripts["CJK"]:
-        raise InputError(
-            "the voice ja reads kana only; write the words with Chinese characters in hiragana"
-        )
-    for script, count in scripts.items():
-        readers = _READERS.get(script, language).split()
-        if language not in readers and 3 * count > len(letters):
-            raise InputError(
-                f"the voice {voice} cannot read {_SCRIPT_NAMES.get(script, script.title())} "
-                f"letters; for this text take {' or '.join(readers[:4])}"
-            )
+
+def _punctuation(word: str) -> str:
+    """Return the marks behind a word that make a pause, in Latin form."""
+    latin = {"\u3002": ".", "\u0964": ".", "\uff0c": ",", "\uff01": "!", "\uff1f": "?"}
+    behind = re.search(r"[^\w\s]*$", word)
+    return "".join(c for c in (latin.get(c, c) for c in behind[0]) if c in _KOKORO_MARKS)
 
 
 def _loaded(said: Utterance | None, voice: str) -> Utterance:

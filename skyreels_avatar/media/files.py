@@ -102,18 +102,18 @@ def _is_playlist(path: Path) -> bool:
     return beginning.removeprefix(b"\xef\xbb\xbf").lstrip().lower().startswith(PLAYLIST_SIGNS)
 
 
-def is_still(container: InputContainer) -> bool:
+def is_still_image(container: InputContainer) -> bool:
     """Tell whether FFmpeg sees a picture, not a film, in an opened file."""
     return any(name in container.format.name for name in _PICTURE_FORMATS)
 
 
-def has_film(container: InputContainer) -> bool:
+def has_video(container: InputContainer) -> bool:
     """Tell whether an opened file holds moving pictures: more than a sound's cover picture.
 
     A cover that is not marked as one is told by its codec and its number of frames. Packets are
     read to count them, so open the file again before decoding.
     """
-    if is_still(container):
+    if is_still_image(container):
         return False
     streams = [s for s in container.streams.video if not is_marked_cover(s)]
     if not container.streams.audio:
@@ -144,16 +144,16 @@ def has_cover_codec(stream: VideoStream) -> bool:
     return stream.codec_context is not None and stream.codec_context.name in _COVER_CODECS
 
 
-def describe(path: Path) -> str:
+def media_kind(path: Path) -> str:
     """Return "a picture", "a video", "a sound" or "no media file", for messages about mix-ups."""
     try:
         container = open_container(path, "file")
     except MediaError:
         return "no media file"
     with container:
-        if is_still(container):
+        if is_still_image(container):
             return "a picture"
-        if has_film(container):
+        if has_video(container):
             return "a video"
         return "a sound" if container.streams.audio else "no media file"
 
@@ -161,7 +161,8 @@ def describe(path: Path) -> str:
 def partial_path(path: Path) -> Path:
     """Return where a file is written until it is complete: hidden, beside it, never the same twice.
 
-    The name holds this machine and process, so that `sweep_partials` can tell what is left over.
+    The name holds this machine and process, so that `remove_stale_partials`
+    can tell what is left over.
     """
     name = f"{_short_stem(path)}.{_owner()}.{secrets.token_hex(4)}.part{path.suffix}"
     return path.with_name(f".{name}")
@@ -173,13 +174,13 @@ def _short_stem(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Yield where a file is to be written; it gets its name when the block ends, or never.
 
     A link keeps its place: what it leads to is replaced.
     """
     target = Path(os.path.realpath(path))
-    sweep_partials(target)
+    remove_stale_partials(target)
     partial = partial_path(target)
     try:
         yield partial
@@ -188,15 +189,15 @@ def replacing(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
-def sweep_partials(path: Path) -> None:
+def remove_stale_partials(path: Path) -> None:
     """Remove what killed processes of this machine left half written of a file."""
     for file in path.parent.glob(
         f".{glob.escape(_short_stem(path))}.*.part{glob.escape(path.suffix)}"
     ):
-        remove_if_left_over(file)
+        remove_if_stale(file)
 
 
-def remove_if_left_over(file: Path) -> None:
+def remove_if_stale(file: Path) -> None:
     """Remove a file that a process of this machine was writing which no longer runs."""
     found = _PARTIAL.fullmatch(file.name)
     if found and found["host"] == _host() and not _is_running(int(found["process"])):

@@ -18,7 +18,7 @@ _PICTURE = (
     "pcx_pipe pam_pipe pbm_pipe pgm_pipe pgmyuv_pipe ppm_pipe pfm_pipe phm_pipe sgi_pipe "
     "sunrast_pipe qoi_pipe dds_pipe xwd_pipe pictor_pipe gem_pipe pgx_pipe qdraw_pipe cri_pipe"
 )
-# Checked by FFmpeg between recognising a file and reading it: nothing that a playlist names is
+# Checked by FFmpeg between recognizing a file and reading it: nothing that a playlist names is
 # ever opened.
 FORMAT_WHITELIST = ",".join(f"{_VIDEO} {_SOUND} {_PICTURE}".split())
 

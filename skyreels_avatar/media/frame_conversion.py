@@ -11,15 +11,15 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
-from skyreels_avatar.media.colour_conversion import (
-    colour_note,
+from skyreels_avatar.media.color_conversion import (
+    describe_color,
     has_alpha,
-    rgb_of,
-    rgb_of_hdr,
-    rgb_on_white,
+    hdr_to_rgb,
+    to_rgb,
+    to_rgb_on_white,
 )
-from skyreels_avatar.media.geometry import orientation_of, square_size
-from skyreels_avatar.media.video_stream import UNKNOWN_COLOUR, StreamScan
+from skyreels_avatar.media.orientation import orientation_of, square_size
+from skyreels_avatar.media.video_stream import UNKNOWN_COLOR, StreamScan
 
 logger = logging.getLogger(__name__)
 
@@ -28,14 +28,14 @@ class FrameConverter:
     """Turn the frames of one stream into upright sRGB pictures of one size.
 
     Args:
-        first: its first frame, which decides size, orientation and colour of all.
+        first: its first frame, which decides size, orientation and color of all.
         stream: where it comes from.
         scan: of the file.
         path: for messages.
 
     Attributes:
         notes: what is not taken as it stands, for the log.
-        is_wide: whether colours are converted from HDR or a wide gamut.
+        is_wide: whether colors are converted from HDR or a wide gamut.
     """
 
     def __init__(self, first: av.VideoFrame, stream: VideoStream, scan: StreamScan, path: Path):
@@ -49,11 +49,11 @@ class FrameConverter:
         self._reported: set[str] = set()
         self._transfer = _code(first, "color_trc", scan.transfer)
         self._primaries = _code(first, "color_primaries", scan.primaries)
-        colour = colour_note(self._transfer, self._primaries)
-        self.is_wide = bool(colour)
+        color = describe_color(self._transfer, self._primaries)
+        self.is_wide = bool(color)
         self.notes = []
         if self.is_wide:
-            self.notes.append(f"its colours ({colour}) are converted to BT.709")
+            self.notes.append(f"its colors ({color}) are converted to BT.709")
         if self._size != (first.height, first.width):
             self.notes.append(
                 f"its pixels are not square ({aspect}): {first.width}x{first.height} is shown as "
@@ -74,15 +74,15 @@ class FrameConverter:
                 f"{frame.width}x{frame.height}; all are shown at the first size"
             )
         if self.is_wide:
-            pixels = rgb_of_hdr(
+            pixels = hdr_to_rgb(
                 frame, self._size, self._reformatter, self._transfer, self._primaries
             )
         elif self._has_alpha:
-            pixels, is_transparent = rgb_on_white(frame, self._size, self._reformatter)
+            pixels, is_transparent = to_rgb_on_white(frame, self._size, self._reformatter)
             if is_transparent:
                 self._report_once("what is transparent in it is laid on white")
         else:
-            pixels = rgb_of(frame, self._size, self._reformatter)
+            pixels = to_rgb(frame, self._size, self._reformatter)
         return self._orientation.apply(pixels)
 
     def _report_once(self, message: str) -> None:
@@ -92,6 +92,6 @@ class FrameConverter:
 
 
 def _code(frame: av.VideoFrame, name: str, of_container: int) -> int:
-    """Return a colour code of a frame, else the container's; not every PyAV tells it of frames."""
-    code = int(getattr(frame, name, UNKNOWN_COLOUR))
-    return of_container if code == UNKNOWN_COLOUR else code
+    """Return a color code of a frame, else the container's; not every PyAV tells it of frames."""
+    code = int(getattr(frame, name, UNKNOWN_COLOR))
+    return of_container if code == UNKNOWN_COLOR else code

@@ -1,4 +1,4 @@
-"""Pictures as values: `Portrait`, whatever the file's colours, depth or rotation, and sizes."""
+"""Pictures as values: `Portrait`, whatever the file's colors, depth or rotation, and sizes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
 from skyreels_avatar.errors import InputError, MediaError
-from skyreels_avatar.media.files import describe, existing_file, open_container
+from skyreels_avatar.media.files import existing_file, media_kind, open_container
 
 if TYPE_CHECKING:
     import torch
@@ -79,7 +79,7 @@ class Portrait:
     def load(cls, path: str | Path) -> Portrait:
         """Read a picture, upright and in sRGB.
 
-        The camera's rotation is applied; CMYK, grey, palette, 16-bit and foreign colour profiles
+        The camera's rotation is applied; CMYK, gray, palette, 16-bit and foreign color profiles
         are converted; transparency is laid on white; of an animation the first frame counts, with
         one warning.
 
@@ -111,8 +111,8 @@ class Portrait:
         """Return the picture filling height x width: scaled, then cropped, never distorted.
 
         Args:
-            focus_px: (x, y) that the crop is centred on as far as the picture reaches;
-                the picture's centre by default.
+            focus_px: (x, y) that the crop is centered on as far as the picture reaches;
+                the picture's center by default.
         """
         if (height, width) == (self.height, self.width):
             return self
@@ -302,7 +302,7 @@ class _Strips:
             yield top, self._image.crop((0, top, width, min(height, top + self._rows)))
 
     def eight_bits(self, strip: Image.Image) -> Image.Image:
-        """Return mode L from 16-bit, 32-bit or floating-point grey; others as they are."""
+        """Return mode L from 16-bit, 32-bit or floating-point gray; others as they are."""
         if self._full_scale is None:
             return strip
         values = self._values(strip) * (255 / self._full_scale) + 0.5
@@ -324,12 +324,12 @@ def _opaque(image: Image.Image) -> Image.Image:
 
 
 def _profile_transform(profile: bytes, mode: str, path: Path):
-    """Return the transform from a colour profile to sRGB; None, with a warning, if it is none."""
+    """Return the transform from a color profile to sRGB; None, with a warning, if it is none."""
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError) as error:
-        logger.warning("%s: its colour profile cannot be used (%s), taken as sRGB", path, error)
+        logger.warning("%s: its color profile cannot be used (%s), taken as sRGB", path, error)
         return None
 
 
@@ -347,7 +347,7 @@ def _upright(pixels: np.ndarray, image: Image.Image) -> np.ndarray:
 
 def _decode_with_ffmpeg(path: Path) -> np.ndarray:
     """Return (H, W, 3) uint8 of a still that Pillow does not know: HEIC, 16-bit TIFF, EXR."""
-    kind = describe(path)
+    kind = media_kind(path)
     if kind in ("a sound", "a video"):
         raise MediaError(f"{path} is {kind}, not a picture")
     unknown = MediaError(f"{path} is not a picture that can be read (JPEG, PNG, WebP, TIFF, ...)")

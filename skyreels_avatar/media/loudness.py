@@ -19,7 +19,7 @@ _SILENCE_LUFS, _GATE_LU = -70.0, -10.0
 _PIECE_S, _TAIL_S = 60, 0.5
 
 
-def at_loudness(track: AudioTrack, lufs: float = SPEECH_LUFS) -> AudioTrack:
+def normalize_loudness(track: AudioTrack, lufs: float = SPEECH_LUFS) -> AudioTrack:
     """Return a mono sound of that integrated loudness; silence stays silence.
 
     It may go beyond full scale: for networks, not for output.

@@ -1,4 +1,4 @@
-"""Several sounds as one: what a video plays in which more than one person speaks."""
+"""Mix the voices of several speakers into the sound that their video plays."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 from skyreels_avatar.media.audio import AudioTrack
 
 
-def mixed(tracks: Sequence[AudioTrack]) -> AudioTrack:
-    """Return the sum of sounds, as long as the longest, at the highest of their rates.
+def mix(tracks: Sequence[AudioTrack]) -> AudioTrack:
+    """Return the sum of tracks, as long as the longest, at the highest of their sample rates.
 
-    Only where the sum goes beyond full scale it is made quieter, as a whole.
+    A sum beyond full scale is scaled down as a whole.
     """
     rate = max(track.sample_rate for track in tracks)
     tracks = [track.resampled(rate) for track in tracks]
@@ -25,19 +25,6 @@ def mixed(tracks: Sequence[AudioTrack]) -> AudioTrack:
     return AudioTrack.of_channels(total, rate)
 
 
-def as_long_as(track: AudioTrack, duration_s: float) -> AudioTrack:
-    """Return a sound of that length: its beginning, or itself and silence."""
-    wanted = round(duration_s * track.sample_rate)
-
-    def fitted(samples: np.ndarray) -> np.ndarray:
-        missing = max(0, wanted - samples.shape[-1])
-        padding = [(0, 0)] * (samples.ndim - 1) + [(0, missing)]
-        return np.pad(samples[..., :wanted], padding)
-
-    stereo = None if track.stereo is None else fitted(track.stereo)
-    return AudioTrack(fitted(track.samples), track.sample_rate, track.path, stereo)
-
-
 def silence(duration_s: float, sample_rate: int = 16_000) -> AudioTrack:
-    """Return nothing to be heard, for so long."""
+    """Return a mono track of zeros."""
     return AudioTrack(np.zeros(max(1, round(duration_s * sample_rate)), np.float32), sample_rate)

@@ -12,6 +12,9 @@ from skyreels_avatar.errors import MediaError
 
 _LONGEST_PATH = 1000  # a text that is said may be longer, and is no path
 
+OUTPUTS = ("output", "subtitles", "save_motion")
+"""Names under which a request holds the files that it writes."""
+
 
 def check_outputs(outputs: Mapping[str, Path | None], read: Any) -> None:
     """Refuse outputs that would replace a file that is read, another output or a device.
@@ -20,7 +23,7 @@ def check_outputs(outputs: Mapping[str, Path | None], read: Any) -> None:
 
     Args:
         outputs: by what they are called in messages; None is none.
-        read: a path, or a request, script or list of paths: see `files_in`.
+        read: a path, or a request, script or list of paths: see `input_files`.
 
     Raises:
         MediaError: one cannot be written there.
@@ -28,7 +31,7 @@ def check_outputs(outputs: Mapping[str, Path | None], read: Any) -> None:
     wanted = {noun: Path(path).expanduser() for noun, path in outputs.items() if path is not None}
     for noun, path in wanted.items():
         check_regular(path, noun)
-    inputs = list(files_in(read))
+    inputs = list(input_files(read))
     for noun, path in wanted.items():
         for source in inputs:
             if _is_same(path, source):
@@ -55,18 +58,18 @@ def check_regular(path: Path, noun: str = "output") -> None:
         raise MediaError(f"the {noun} {path} is a pipe or a device; give the name of a file")
 
 
-def files_in(value: Any) -> Iterable[Path]:
+def input_files(value: Any) -> Iterable[Path]:
     """Yield the files that a request, a script or any values in it name and that are there.
 
     A face may be named by a photo and a tier by a file: texts that are paths count, too.
     """
     if is_dataclass(value):
         for field in fields(value):
-            if field.name not in ("output", "subtitles", "prompt", "negative_prompt", "text"):
-                yield from files_in(getattr(value, field.name))
+            if field.name not in (*OUTPUTS, "prompt", "negative_prompt", "text"):
+                yield from input_files(getattr(value, field.name))
     elif isinstance(value, (list, tuple)):
         for item in value:
-            yield from files_in(item)
+            yield from input_files(item)
     elif isinstance(value, (str, Path)) and 0 < len(str(value)) < _LONGEST_PATH:
         path = Path(value).expanduser()
         try:

@@ -18,8 +18,8 @@ from av.error import FFmpegError
 
 from skyreels_avatar.errors import MediaError
 from skyreels_avatar.media.audio import AudioTrack
-from skyreels_avatar.media.files import existing_file, open_container, replacing
-from skyreels_avatar.media.soundtrack import SoundTrack, WaitingSound
+from skyreels_avatar.media.audio_stream import AacStream, SpooledAudio
+from skyreels_avatar.media.files import atomic_write, existing_file, open_container
 from skyreels_avatar.media.video import check_output, exact_fps
 
 _OFF_GRID = 0.02  # of a frame; MP4 counts in thousandths of a frame or finer
@@ -109,16 +109,16 @@ def join_pieces(
             encoding, or the output cannot be written.
     """
     if audio is None:
-        join_with_sound(pieces, output, None, metadata, finish)
+        join_with_spooled_audio(pieces, output, None, metadata, finish)
         return
-    with closing(WaitingSound(audio, check_output(output).parent)) as sound:
-        join_with_sound(pieces, output, sound, metadata, finish)
+    with closing(SpooledAudio(audio, check_output(output).parent)) as sound:
+        join_with_spooled_audio(pieces, output, sound, metadata, finish)
 
 
-def join_with_sound(
+def join_with_spooled_audio(
     pieces: Sequence[Path],
     output: Path,
-    sound: WaitingSound | None,
+    sound: SpooledAudio | None,
     metadata: Mapping[str, str] | None = None,
     finish: Callable[[Path], None] | None = None,
 ) -> None:
@@ -130,7 +130,7 @@ def join_with_sound(
     for piece in read[1:]:
         _check_alike(read[0], piece)
     try:
-        with replacing(path) as partial:
+        with atomic_write(path) as partial:
             options = {"movflags": "+faststart"}
             with av.open(str(partial), "w", format="mp4", options=options) as film:
                 film.metadata.update(metadata or {})
@@ -142,14 +142,14 @@ def join_with_sound(
 
 
 def _write(
-    film: av.container.OutputContainer, pieces: Sequence[Piece], sound: WaitingSound | None
+    film: av.container.OutputContainer, pieces: Sequence[Piece], sound: SpooledAudio | None
 ) -> None:
     fps = pieces[0].fps
     delay = max(piece.delay for piece in pieces)
     with open_container(pieces[0].path, "video") as container:
         video = film.add_stream_from_template(container.streams.video[0])
     video.time_base = 1 / fps
-    track = None if sound is None else SoundTrack(film, sound)
+    track = None if sound is None else AacStream(film, sound)
     first = 0
     for piece in pieces:
         with open_container(piece.path, "video") as container:
@@ -222,7 +222,7 @@ def cut_piece(path: Path, start: int, stop: int, output: Path) -> Path:
     piece = read_piece(path)
     try:
         with (
-            replacing(output) as partial,
+            atomic_write(output) as partial,
             open_container(piece.path, "video") as container,
             av.open(str(partial), "w", format="mp4") as film,
         ):

@@ -1,122 +1,51 @@
-"""Text to speech: `SpokenText`, a sound whose words and phonemes know their times.
+"""Text to speech: a text and a voice become a `SpokenText`.
 
-An engine turns text into sound. A voice is called `engine:voice`, or without prefix a voice of
-espeak-ng, which is offline and speaks some 120 languages: `en-us`, `de`, `cmn`, and with another
-talker's timbre `en-us+f3`. `vits:` are neural voices, see `vits.py`. Packages add engines of their
-own through the entry point group `skyreels_avatar.speech`: a callable without arguments that
-returns a `SpeechEngine`.
+A voice is named by itself (`heart`, `ff_siwis`), by its language (`en-us`, `fr`, `de`: the most
+natural voice of it that is installed, espeak-ng's where there is no other) or as `engine:voice`:
+`espeak:fr`, `vits:deu`. Names with a timbre, such as `de+f3`, are espeak-ng's. Packages add engines
+of their own through the entry point group `skyreels_avatar.speech`: a callable without arguments
+that returns a `SpeechEngine`.
 """
 
 from __future__ import annotations
 
-import difflib
 import functools
 import importlib.metadata
+import logging
 import math
-import re
 import unicodedata
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
 
-from skyreels_avatar.errors import InputError, MediaError
-from skyreels_avatar.media.audio import AudioTrack
+from skyreels_avatar.errors import InputError, MediaError, MissingExtraError
+from skyreels_avatar.media.espeak import EspeakEngine
 from skyreels_avatar.media.files import existing_file
+from skyreels_avatar.media.hibari import HibariEngine
+from skyreels_avatar.media.kokoro import KokoroEngine
+from skyreels_avatar.media.spoken_text import Phone, SpokenText, SpokenWord
+from skyreels_avatar.media.vits import VitsEngine
+from skyreels_avatar.media.voice import SpeechEngine, Voice, near_voices
+
+__all__ = [
+    "DEFAULT_VOICE", "Phone", "SpeechEngine", "SpokenText", "SpokenWord", "Voice", "engine_names",
+    "find_voice", "list_voices", "read_text", "speak",
+]  # fmt: skip
+
+logger = logging.getLogger(__name__)
 
 DEFAULT_VOICE = "en-us"
 MIN_SPEED, MAX_SPEED = 0.5, 2.5
 MAX_PITCH = 100.0
 MAX_CHARACTERS = 150_000  # some three hours, within what an `AudioTrack` may be
 ENTRY_POINTS = "skyreels_avatar.speech"
-_OWN_ENGINES = ("espeak", "vits")
-
-
-@dataclass(frozen=True)
-class Phone:
-    """One phoneme: IPA text with stress marks ("" = silence), start and end in seconds."""
-
-    ipa: str
-    start_s: float
-    end_s: float
-
-
-@dataclass(frozen=True)
-class SpokenWord:
-    """One word as it is written, punctuation included, and when it sounds, in seconds.
-
-    Args:
-        glued: no space stands before it in the text, as between Chinese characters.
-    """
-
-    text: str
-    start_s: float
-    end_s: float
-    glued: bool = False
-
-
-@dataclass(frozen=True, eq=False)
-class SpokenText:
-    """A text that was spoken.
-
-    Args:
-        audio: the sound.
-        words: in order; together they are the text.
-        phonemes: in order, without gap; empty where the engine does not tell.
-        voice: whose name `find_voice` knows.
-    """
-
-    audio: AudioTrack
-    words: tuple[SpokenWord, ...]
-    phonemes: tuple[Phone, ...]
-    voice: str
-
-    def __repr__(self) -> str:
-        return f"SpokenText({self.voice!r}, {len(self.words)} words, {self.audio.duration_s:.2f} s)"
-
-    def cut(self, start_s: float | None = None, end_s: float | None = None) -> SpokenText:
-        """Return the piece from `start_s` to `end_s` with the words that sound in it."""
-        audio = self.audio.cut(start_s, end_s)
-        first_s = start_s or 0.0
-        last_s = first_s + audio.duration_s
-
-        def moved(item: SpokenWord | Phone) -> SpokenWord | Phone:
-            times = (min(max(t, first_s), last_s) - first_s for t in (item.start_s, item.end_s))
-            return replace(item, **dict(zip(("start_s", "end_s"), times)))
-
-        words, phonemes = (
-            tuple(moved(x) for x in items if x.end_s > first_s and x.start_s < last_s)
-            for items in (self.words, self.phonemes)
-        )
-        return SpokenText(audio, words, phonemes, self.voice)
-
-
-@dataclass(frozen=True)
-class Voice:
-    """One voice that `speak` takes.
-
-    Args:
-        name: what to write, such as "de" or "en-us".
-        languages: IETF language tags, the nearest first.
-        title: the language in English.
-        variants: timbres that may follow the name after a +, such as "f3".
-    """
-
-    name: str
-    languages: tuple[str, ...]
-    title: str
-    variants: tuple[str, ...] = ()
-
-
-class SpeechEngine(Protocol):
-    """What an engine can do."""
-
-    def voices(self) -> tuple[Voice, ...]:
-        """Return the voices that can be used at once, their names without the engine's prefix."""
-        ...
-
-    def speak(self, text: str, voice: str, speed: float, pitch: float) -> SpokenText:
-        """Speak a checked text; see `speak`."""
-        ...
+# The first two have voices with names of their own, the better one first.
+_ENGINES: dict[str, type[SpeechEngine]] = {
+    "hibari": HibariEngine,
+    "kokoro": KokoroEngine,
+    "espeak": EspeakEngine,
+    "vits": VitsEngine,
+}
+_NATURAL = ("hibari", "kokoro")
 
 
 def speak(
@@ -137,11 +66,15 @@ def speak(
     _check_range("speed", speed, MIN_SPEED, MAX_SPEED)
     _check_range("pitch", pitch, 0.0, MAX_PITCH)
     engine, name = find_voice(voice)
-    return engine.speak(_speakable(text), name, speed, pitch)
+    text = _speakable(text)
+    if engine == "espeak" and name == voice.strip() and "+" not in name:
+        _warn_synthetic(name)
+    spoken = _engine(engine).speak(text, name, speed, pitch)
+    return replace(spoken, voice=_full_name(engine, name))
 
 
 def list_voices(language: str | None = None) -> tuple[Voice, ...]:
-    """Return the voices of all engines that are installed, as `speak` takes them.
+    """Return the voices of all engines, as `speak` takes them, those not installed too.
 
     Args:
         language: a tag such as "de" or "pt-br"; "en" finds "en-us", too. None means all.
@@ -150,68 +83,69 @@ def list_voices(language: str | None = None) -> tuple[Voice, ...]:
         InputError: no voice speaks that language; near ones are named.
         MissingExtraError: no engine is installed.
     """
-    found = list(_engine("espeak").voices())
-    for name in engine_names():
-        if name not in _OWN_ENGINES:
-            found += [
-                Voice(f"{name}:{voice.name}", voice.languages, voice.title, voice.variants)
-                for voice in _engine(name).voices()
-            ]
+    found: list[Voice] = []
+    missing: MissingExtraError | None = None
+    for engine in engine_names():
+        try:
+            voices = _engine(engine).voices()
+        except MissingExtraError as error:
+            missing = error
+            continue
+        found += [replace(v, name=_full_name(engine, v.name), engine=engine) for v in voices]
+    if missing and not any(voice.installed for voice in found):
+        raise missing
     if language is None:
         return tuple(found)
-    wanted = language.strip().lower().replace("_", "-")
-    spoken = tuple(
-        voice
-        for voice in found
-        if any(tag == wanted or tag.startswith(f"{wanted}-") for tag in voice.languages)
-    )
+    wanted = _tag(language)
+    spoken = tuple(voice for voice in found if voice.speaks(wanted))
     if not spoken:
-        raise InputError(f"no voice speaks {language!r}{near_voices(wanted, found)}")
+        raise missing or InputError(f"no voice speaks {language!r}{near_voices(wanted, found)}")
     return spoken
 
 
-def find_voice(name: str) -> tuple[SpeechEngine, str]:
+def find_voice(name: str) -> tuple[str, str]:
     """Return the engine of a voice and what the voice is called there.
 
     Raises:
-        InputError: there is no such engine; whether it has the voice, the engine says.
+        InputError: there is no such engine or no such voice; whether `engine:voice` exists, the
+            engine says.
+        MissingExtraError: no engine that speaks the language is installed.
     """
     if not isinstance(name, str) or not name.strip():
         raise InputError(f"voice must be a name such as {DEFAULT_VOICE}, got {name!r}")
     prefix, colon, rest = name.strip().partition(":")
-    if not colon:
-        return _engine(_OWN_ENGINES[0]), prefix
-    if prefix not in engine_names():
-        raise InputError(
-            f"unknown speech engine {prefix!r} in voice {name!r}; the engines here are "
-            f"{', '.join(engine_names())}"
-        )
-    return _engine(prefix), rest
+    if colon:
+        if prefix not in engine_names():
+            raise InputError(
+                f"unknown speech engine {prefix!r} in voice {name!r}; the engines here are "
+                f"{', '.join(engine_names())}"
+            )
+        return prefix, rest
+    if "+" in prefix:
+        return "espeak", prefix
+    tag = _tag(prefix)
+    natural = _natural_voices()
+    spoken = [voice for voice in natural if tag in voice.languages]
+    named = [voice for voice in natural if _tag(voice.name) == tag]
+    chosen = named or [voice for voice in spoken if voice.installed]
+    if not chosen:
+        try:
+            synthetic = _engine("espeak").voices()
+        except MissingExtraError:
+            if not spoken:
+                raise
+            chosen = spoken  # its engine says what to install
+        else:
+            if any(tag in (voice.name, *voice.languages) for voice in synthetic):
+                return "espeak", prefix
+            raise InputError(f"there is no voice {name!r}{near_voices(tag, list_voices())}")
+    return chosen[0].engine, chosen[0].name
 
 
 def engine_names() -> tuple[str, ...]:
     """Return the names that may stand before the colon of a voice."""
     added = {point.name for point in importlib.metadata.entry_points(group=ENTRY_POINTS)}
-    return *_OWN_ENGINES, *sorted(added - set(_OWN_ENGINES))
-
-
-def near_voices(name: str, voices: list[Voice] | tuple[Voice, ...]) -> str:
-    """Return the end of a message about an unknown voice: near names, and where all of them are."""
-    wanted = name.lower()
-    first = re.split(r"[-_]", wanted)[0]
-    titles = {voice.name: re.findall(r"\w+", voice.title.lower()) for voice in voices}
-    names = [voice for voice, words in titles.items() if words[0] == wanted]
-    names = names or [voice for voice, words in titles.items() if wanted in words]
-    names = names or [
-        voice.name for voice in voices if any(tag.split("-")[0] == first for tag in voice.languages)
-    ]
-    if not names:
-        tags = {tag: voice.name for voice in voices for tag in (*voice.languages, voice.name)}
-        tags |= {words[0]: voice for voice, words in titles.items()}
-        names = [tags[tag] for tag in difflib.get_close_matches(wanted, tags, n=3, cutoff=0.6)]
-    names.sort(key=len)
-    hint = f"; did you mean {' or '.join(dict.fromkeys(names[:4]))}?" if names else ";"
-    return f"{hint} `skyreels-avatar voices` or `sa.voices()` lists them all"
+    return *_ENGINES, *sorted(added - set(_ENGINES))
 
 
 def read_text(path: str | Path) -> str:
@@ -228,15 +162,27 @@ def read_text(path: str | Path) -> str:
 
 
 def _engine(name: str) -> SpeechEngine:
-    if name == "espeak":
-        from skyreels_avatar.media.espeak import EspeakEngine
+    return _ENGINES[name]() if name in _ENGINES else _added_engine(name)
 
-        return EspeakEngine()
-    if name == "vits":
-        from skyreels_avatar.media.vits import VitsEngine
 
-        return VitsEngine()
-    return _added_engine(name)
+def _natural_voices() -> list[Voice]:
+    return [voice for engine in _NATURAL for voice in _engine(engine).voices()]
+
+
+def _tag(name: str) -> str:
+    return name.strip().lower().replace("_", "-")
+
+
+def _full_name(engine: str, name: str) -> str:
+    return name if engine in _NATURAL else f"{engine}:{name}"
+
+
+@functools.lru_cache
+def _warn_synthetic(name: str) -> None:
+    """Say once that a language is spoken by espeak-ng, and what would sound natural."""
+    better = [voice for voice in _natural_voices() if _tag(name) in voice.languages]
+    hint = f"a natural voice: {better[0].install}" if better else "it has no natural voice here"
+    logger.warning("espeak-ng, which sounds synthetic, speaks %s; %s", name, hint)
 
 
 @functools.lru_cache

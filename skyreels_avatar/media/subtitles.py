@@ -11,16 +11,16 @@ from pathlib import Path
 
 from skyreels_avatar.checks import user_path
 from skyreels_avatar.errors import MediaError
-from skyreels_avatar.media.files import replacing
+from skyreels_avatar.media.files import atomic_write
 from skyreels_avatar.media.outputs import check_regular
-from skyreels_avatar.media.speech import SpokenText, SpokenWord
+from skyreels_avatar.media.sentences import ends_sentence
+from skyreels_avatar.media.spoken_text import SpokenText, SpokenWord
 
 KINDS = ("srt", "vtt", "lrc", "json")
 # What broadcasters ask for: two lines that can be read at a glance, for a few seconds.
 MAX_LINE = 42
 MAX_CUE_S = 7.0
 _PAUSE_S = 0.7
-_SENTENCE_ENDS = ".!?\u2026\u3002\uff01\uff1f\u0964\u061f"
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def write_subtitles(spoken: SpokenText, path: Path) -> Path:
     """
     path = subtitle_path(path, Path(path))
     try:
-        with replacing(path) as partial:
+        with atomic_write(path) as partial:
             partial.write_text(subtitle_text(spoken, path.suffix.lower()[1:]), encoding="utf-8")
     except OSError as error:
         raise MediaError(f"cannot write the subtitles {path}: {error}") from error
@@ -109,9 +109,8 @@ def group_words(words: Sequence[SpokenWord]) -> tuple[Cue, ...]:
 
 def _ends_before(group: list[SpokenWord], word: SpokenWord) -> bool:
     """Tell whether a subtitle ends before a word."""
-    last = group[-1].text.rstrip("\"')]}\u201d\u2019\u00bb\u300d\u300f")
     return (
-        last[-1:] in tuple(_SENTENCE_ENDS)
+        ends_sentence(group[-1].text, word.text)
         or word.start_s - group[-1].end_s > _PAUSE_S
         or word.end_s - group[0].start_s > MAX_CUE_S
         or len(_lines([*group, word])) > 2

@@ -28,7 +28,7 @@ _LONGEST_HOLD = 20.0  # steps; a last frame that claims to be shown longer is no
 
 
 @dataclass(frozen=True, eq=False)
-class Timeline:
+class FrameTimeline:
     """Frames with time stamps, seen at a constant rate.
 
     Attributes:
@@ -63,9 +63,9 @@ def exact_fps(fps: float) -> Fraction:
     return Fraction(fps).limit_denominator(1000)
 
 
-def plan_timeline(
+def fit_timeline(
     times_s: np.ndarray, last_s: float = 0.0, stated: Sequence[Fraction | None] = ()
-) -> Timeline:
+) -> FrameTimeline:
     """Return the constant rate that time stamps follow, and the instants of the frames.
 
     Args:
@@ -90,7 +90,7 @@ def plan_timeline(
     return _resampled(times_s, Fraction(float(times_s[-1] + step_s)), rate, False)
 
 
-def join_stamps(order: np.ndarray, max_gap: int) -> np.ndarray:
+def unwrap_timestamps(order: np.ndarray, max_gap: int) -> np.ndarray:
     """Return what to add to each stamp so that jumps of the clock vanish.
 
     Recordings that were glued together, or streams whose clock starts again, jump back or hours
@@ -154,7 +154,7 @@ def _typical_rate(steps_s: np.ndarray) -> Fraction:
 
 def _resampled(
     times_s: np.ndarray, duration_s: Fraction, source_rate: Fraction, is_constant: bool
-) -> Timeline:
+) -> FrameTimeline:
     """Return frames at times from 0 on, seen at their rate or at the nearest that is allowed."""
     rate = source_rate
     if rate > MAX_FPS:
@@ -164,4 +164,4 @@ def _resampled(
     num_frames = max(1, round(duration_s * rate))
     # An instant stands for its whole interval, so it shows what is seen in the middle of it.
     slots = np.ceil(times_s * float(rate) - 0.5 - 1e-6).astype(np.int64)
-    return Timeline(rate, np.clip(slots, 0, num_frames), num_frames, source_rate, is_constant)
+    return FrameTimeline(rate, np.clip(slots, 0, num_frames), num_frames, source_rate, is_constant)

@@ -17,12 +17,13 @@ from av.error import FFmpegError
 from av.video.frame import PictureType
 from av.video.reformatter import ColorRange, Colorspace
 
+from skyreels_avatar.deprecation import renamed_parameters
 from skyreels_avatar.errors import InputError, MediaError
 from skyreels_avatar.media.audio import AudioTrack
-from skyreels_avatar.media.colour_conversion import EXACT
-from skyreels_avatar.media.files import media_path, partial_path, sweep_partials
+from skyreels_avatar.media.audio_stream import AacStream, SpooledAudio
+from skyreels_avatar.media.color_conversion import EXACT
+from skyreels_avatar.media.files import media_path, partial_path, remove_stale_partials
 from skyreels_avatar.media.outputs import check_regular
-from skyreels_avatar.media.soundtrack import SoundTrack, WaitingSound
 from skyreels_avatar.media.timing import exact_fps
 from skyreels_avatar.media.video_reader import VideoReader
 
@@ -31,7 +32,7 @@ __all__ = ["VideoReader", "VideoWriter", "check_output", "exact_fps"]
 logger = logging.getLogger(__name__)
 
 # How YUV is made of RGB, and the code by which a file says so (ISO/IEC 23091-2).
-COLOURS = {"bt709": (Colorspace.ITU709, 1), "bt601": (Colorspace.ITU601, 6)}
+COLORS = {"bt709": (Colorspace.ITU709, 1), "bt601": (Colorspace.ITU601, 6)}
 _AVX512_SKX = 256  # CV_CPU_AVX512_SKX in OpenCV's headers
 _TV_RANGE = 1
 _TO_YUV = EXACT | 0x20  # chroma is averaged over its area
@@ -80,25 +81,26 @@ class VideoWriter:
         crf: 0 to 51, smaller is better and larger.
         metadata: tags of the file, such as title, comment and description.
         cuts: frames that need no frame before them, so that the file can be cut there.
-        colour: a key of `COLOURS`, how the file says its colours are meant.
+        color: a key of `COLORS`, how the file says its colors are meant.
         finish: called with the complete file before it gets its name; may change it.
 
     Raises:
         InputError: an odd size, an impossible rate, or a place that cannot be written.
     """
 
+    @renamed_parameters(colour="color")
     def __init__(
         self,
         path: str | Path,
         height: int,
         width: int,
         fps: float,
-        audio: AudioTrack | WaitingSound | None = None,
+        audio: AudioTrack | SpooledAudio | None = None,
         crf: int = 18,
         preset: str = "veryfast",
         metadata: dict[str, str] | None = None,
         cuts: Collection[int] = (),
-        colour: str = "bt709",
+        color: str = "bt709",
         finish: Callable[[Path], None] | None = None,
     ):
         if height % 2 or width % 2 or min(height, width) < 2:
@@ -108,15 +110,15 @@ class VideoWriter:
         self.fps = exact_fps(fps)
         self.num_frames = 0
         self._target = Path(os.path.realpath(self.path))  # a link stays one
-        sweep_partials(self._target)
+        remove_stale_partials(self._target)
         self._partial = partial_path(self._target)
         if isinstance(audio, AudioTrack):
-            audio = WaitingSound(audio, self.path.parent)
+            audio = SpooledAudio(audio, self.path.parent)
         self._audio = audio
         self._metadata = metadata or {}
         self._options = {"crf": str(crf), "preset": preset, "threads": "1", **_repeatable_options()}
         self._cuts = frozenset(cuts)
-        self._colour = colour
+        self._color = color
         self._finish = finish
         if self._cuts:
             self._options["forced-idr"] = "1"
@@ -195,13 +197,13 @@ class VideoWriter:
             ) as container:
                 container.metadata.update(self._metadata)
                 video = _add_video(
-                    container, self.height, self.width, self.fps, self._options, self._colour
+                    container, self.height, self.width, self.fps, self._options, self._color
                 )
-                sound = SoundTrack(container, self._audio) if self._audio is not None else None
+                sound = AacStream(container, self._audio) if self._audio is not None else None
                 index = 0
                 while (batch := self._next_batch()) is not None:
                     for pixels in batch:
-                        frame = _to_yuv(pixels, index, self.fps, self._colour)
+                        frame = _to_yuv(pixels, index, self.fps, self._color)
                         if index in self._cuts:
                             frame.pict_type = PictureType.I
                         container.mux(video.encode(frame))
@@ -231,7 +233,7 @@ def _repeatable_options() -> dict[str, str]:
 
 
 def _add_video(
-    container, height: int, width: int, fps: Fraction, options: dict[str, str], colour: str
+    container, height: int, width: int, fps: Fraction, options: dict[str, str], color: str
 ):
     stream = container.add_stream("libx264", rate=fps, options=options)
     stream.width, stream.height = width, height
@@ -240,16 +242,16 @@ def _add_video(
     context = stream.codec_context
     context.time_base = 1 / fps
     context.color_range = _TV_RANGE
-    context.colorspace = context.color_primaries = context.color_trc = COLOURS[colour][1]
+    context.colorspace = context.color_primaries = context.color_trc = COLORS[color][1]
     return stream
 
 
-def _to_yuv(pixels: np.ndarray, index: int, fps: Fraction, colour: str) -> av.VideoFrame:
+def _to_yuv(pixels: np.ndarray, index: int, fps: Fraction, color: str) -> av.VideoFrame:
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
     frame = frame.reformat(
         format="yuv420p",
-        src_colorspace=COLOURS[colour][0],
-        dst_colorspace=COLOURS[colour][0],
+        src_colorspace=COLORS[color][0],
+        dst_colorspace=COLORS[color][0],
         dst_color_range=ColorRange.MPEG,
         interpolation=_TO_YUV,
     )

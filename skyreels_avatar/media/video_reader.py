@@ -10,9 +10,10 @@ from pathlib import Path
 import av
 import numpy as np
 
+from skyreels_avatar.deprecation import renamed_attribute
 from skyreels_avatar.errors import InputError, MediaError
 from skyreels_avatar.media.audio import AudioTrack
-from skyreels_avatar.media.deinterlacing import deinterlaced, is_woven
+from skyreels_avatar.media.deinterlacing import deinterlace, is_marked_interlaced
 from skyreels_avatar.media.files import existing_file, open_container
 from skyreels_avatar.media.frame_conversion import FrameConverter
 from skyreels_avatar.media.video_stream import (
@@ -41,7 +42,7 @@ class VideoReader:
         fps: frames per second, 1 to 120.
         num_frames: that iterating yields.
         height, width: of the frames.
-        colour: "bt601" or "bt709", how the file means its colours.
+        color: "bt601" or "bt709": the matrix between its YUV and RGB.
 
     Raises:
         MediaError: the file is missing, empty, damaged, or holds no moving picture.
@@ -56,14 +57,16 @@ class VideoReader:
             first = first_frame(container, self._scan)
             stream = container.streams[self._scan.index]
             self._converter = FrameConverter(first, stream, self._scan, self.path)
-            self._is_woven = is_woven(stream)
+            self._is_woven = is_marked_interlaced(stream)
             is_bt601 = stream.codec_context.colorspace in _BT601_CODES
-        self.colour = "bt601" if is_bt601 and not self._converter.is_wide else "bt709"
+        self.color = "bt601" if is_bt601 and not self._converter.is_wide else "bt709"
         self.height, self.width = self._converter(first).shape[:2]
         self._reported: set[str] = set()
         self._report_scan(first)
         self._frames: Iterator[av.VideoFrame] = iter(())
         self._position = self.num_frames
+
+    colour = renamed_attribute("colour", "color")
 
     @property
     def duration_s(self) -> float:
@@ -75,6 +78,12 @@ class VideoReader:
         other = copy.copy(self)
         other._converter = self._converter.copied()
         other._frames, other._position = iter(()), other.num_frames
+        return other
+
+    def beginning(self, num_frames: int) -> VideoReader:
+        """Return a reader of the first frames alone; what follows them is never decoded."""
+        other = self.reopened()
+        other.num_frames = other._position = max(1, min(num_frames, self.num_frames))
         return other
 
     def __iter__(self) -> Iterator[np.ndarray]:
@@ -109,15 +118,18 @@ class VideoReader:
         """Yield the frame that each instant shows; one that is held comes again."""
         slots, count = self._scan.timeline.slots, len(self._scan.stamps)
         position, held, place, num_decoded, lost = 0, None, -1, 0, [0]
+        is_beginning = self.num_frames < self._scan.timeline.num_frames
         with open_container(self.path, "video") as container:
             frames = decoded_frames(container, self._scan, lost)
-            for frame in deinterlaced(frames, self._is_woven):
+            for frame in deinterlace(frames, self._is_woven):
                 place = self._place(frame.pts, place)
                 num_decoded += 1
                 self._check_lost(lost[0], place + 1 - num_decoded, count)
                 while held is not None and position < slots[place]:
                     yield held
                     position += 1
+                    if is_beginning and position == self.num_frames:
+                        return
                 held = frame
         self._check_lost(lost[0], count - num_decoded, count)
         if lost[0] and num_decoded < count:

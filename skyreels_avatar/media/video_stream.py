@@ -16,15 +16,15 @@ from av.video.stream import VideoStream
 
 from skyreels_avatar.errors import MediaError
 from skyreels_avatar.media.files import (
-    describe,
     disposition_of,
     existing_file,
     has_cover_codec,
     is_marked_cover,
-    is_still,
+    is_still_image,
+    media_kind,
     open_container,
 )
-from skyreels_avatar.media.timing import Timeline, join_stamps, plan_timeline
+from skyreels_avatar.media.timing import FrameTimeline, fit_timeline, unwrap_timestamps
 
 # Of the packets; a file that lost more is refused, as in sounds.
 MAX_LOST_SHARE = 0.1
@@ -36,7 +36,7 @@ _MAX_UNSTAMPED_SHARE = 0.02
 # Here a packet may be one of the two fields of an interlaced frame.
 _FORMATS_OF_FIELDS = ("mpegts", "mpeg", "mpegvideo", "h264")
 _DEFAULT = 1  # AV_DISPOSITION_DEFAULT
-UNKNOWN_COLOUR = 2  # ISO/IEC 23091-2
+UNKNOWN_COLOR = 2  # ISO/IEC 23091-2
 _NO_STAMP = -(2**63)
 
 
@@ -59,14 +59,14 @@ class StreamScan:
 
     index: int
     stamps: np.ndarray
-    timeline: Timeline
+    timeline: FrameTimeline
     start_s: float
     num_unopened: int
     missing_s: float
     num_other_streams: int
     alpha_decoder: str | None = None
-    transfer: int = UNKNOWN_COLOUR
-    primaries: int = UNKNOWN_COLOUR
+    transfer: int = UNKNOWN_COLOR
+    primaries: int = UNKNOWN_COLOR
 
 
 @dataclass
@@ -155,12 +155,12 @@ def _scan(path: Path, size: int, time_ns: int) -> StreamScan:
             )
         packets, ends_s = _read_packets(container, known)
         films = [s for s in known if not has_cover_codec(s) or packets[s.index].count > 1]
-        if not known or is_still(container) or (container.streams.audio and not films):
-            raise MediaError(f"{path} is {describe(path)}, not a video")
+        if not known or is_still_image(container) or (container.streams.audio and not films):
+            raise MediaError(f"{path} is {media_kind(path)}, not a video")
         stream, others = _best(known, packets)
         found = packets[stream.index]
         facts = StreamScan(
-            stream.index, np.zeros(0, np.int64), plan_timeline(np.zeros(1)), 0.0, 0,
+            stream.index, np.zeros(0, np.int64), fit_timeline(np.zeros(1)), 0.0, 0,
             _missing_s(container, stream, found, ends_s), others, _alpha_decoder(stream),
             int(stream.codec_context.color_trc), int(stream.codec_context.color_primaries),
         )  # fmt: skip
@@ -186,15 +186,15 @@ def _planned(
     """Return the scan with its frames from the first on that can be decoded."""
     pts = np.array(found.pts, np.int64)
     max_gap = int(gap_s / unit)
-    joined = pts + join_stamps(np.array(found.dts, np.int64), max_gap)
+    joined = pts + unwrap_timestamps(np.array(found.dts, np.int64), max_gap)
     order = np.argsort(joined, kind="stable")
     pts, joined = pts[order], joined[order]
-    joined += join_stamps(joined, max_gap)  # a damaged stamp is no pause, either
+    joined += unwrap_timestamps(joined, max_gap)  # a damaged stamp is no pause, either
     at = np.flatnonzero(pts == first)
     start = int(at[0]) if len(at) else 0
     pts, joined = pts[start:], joined[start:]
     times_s = (joined - joined[0]) * float(unit)
-    timeline = plan_timeline(times_s, found.last[1] * float(unit), claims)
+    timeline = fit_timeline(times_s, found.last[1] * float(unit), claims)
     return replace(
         facts, stamps=pts, timeline=timeline, start_s=float(pts[0] * unit), num_unopened=start
     )

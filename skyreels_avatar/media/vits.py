@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from skyreels_avatar.errors import CheckpointError, InputError, MissingExtraError
 from skyreels_avatar.media.audio import AudioTrack
-from skyreels_avatar.media.speech import Phone, SpokenText, Voice
+from skyreels_avatar.media.sentences import split_sentences
+from skyreels_avatar.media.spoken_text import Phone, SpokenText
+from skyreels_avatar.media.voice import Voice
 from skyreels_avatar.media.words import word_times
 
 if TYPE_CHECKING:
@@ -25,9 +26,8 @@ if TYPE_CHECKING:
 
 _MMS = "facebook/mms-tts-"
 _OWN_PITCH = 50.0
-_PAUSE_S = 0.25  # between sentences, which are spoken one by one
 _MAX_CHARACTERS = 300  # of a sentence; longer ones are spoken in pieces, attention is quadratic
-_SENTENCE_END = re.compile(r"[.!?\u2026\u0964\u3002\uff01\uff1f][\"')\]\u201d\u00bb]*$")
+_PAUSE_S = 0.25  # between sentences, which are spoken one by one
 
 
 class VitsEngine:
@@ -54,7 +54,7 @@ class VitsEngine:
         phones: list[Phone] = []
         marks: list[tuple[int, float]] = []
         begin_s = 0.0
-        for words in _sentences(text):
+        for words in split_sentences(text, _MAX_CHARACTERS):
             read = [(offset, readable(word, tokenizer, name)) for offset, word in words]
             read = [(offset, letters) for offset, letters in read if letters]
             if not read:
@@ -143,19 +143,3 @@ def _say(model: Any, tokenizer: Any, text: str, speed: float) -> tuple[np.ndarra
     # Between the letters stand blanks: letter i is token 2 i + 1, and holds the blank after it.
     last = steps[2::2] if tokenizer.add_blank else steps
     return samples, last / steps[-1] * len(samples) / model.config.sampling_rate
-
-
-def _sentences(text: str) -> Iterator[list[tuple[int, str]]]:
-    """Yield sentences, or pieces of long ones, as words with their offsets in the text."""
-    words: list[tuple[int, str]] = []
-    for found in re.finditer(r"\S+", text):
-        length = found.end() - words[0][0] if words else 0
-        if length > _MAX_CHARACTERS:
-            yield words
-            words = []
-        words.append((found.start(), found.group()))
-        if _SENTENCE_END.search(found.group()) or text[found.end() : found.end() + 1] == "\n":
-            yield words
-            words = []
-    if words:
-        yield words

@@ -7,7 +7,7 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 
-from skyreels_avatar.media.speech import Phone, SpokenWord
+from skyreels_avatar.media.spoken_text import Phone, SpokenWord
 
 # Each of these is a word to a reader of subtitles: no spaces stand between them.
 _UNSPACED = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"

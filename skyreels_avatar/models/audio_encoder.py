@@ -2,7 +2,7 @@
 
 Everything here sees a fixed neighbourhood only, so a long track may be cut anywhere: a token does
 not depend on where the cut is, as long as `AudioEncoder.context_frames` of sound lie beside it.
-Loudness is normalised before (`AudioTrack.normalised`), never here.
+Loudness is normalised before (`AudioTrack.normalized`), never here.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import torch.nn as nn
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 
+from skyreels_avatar.models.sound import Sound
+
 SAMPLE_RATE = 16000
 NUM_MELS = 80
 TOKENS_PER_SECOND = 25
@@ -23,6 +25,9 @@ MEL_FRAMES_PER_TOKEN = 4
 HOP = 160  # samples: 100 mel frames a second
 WINDOW = 400  # samples: 25 ms
 FFT_SIZE = 512
+TIME_FACTOR = 4  # video frames of a latent frame, whose tokens the transformer was trained on
+_TOKENS_BESIDE = 8  # more than `audio_windows` reaches beyond a window on either side
+_MEL_MARGIN = 2  # mel frames beside a cut whose 25 ms would reach beyond it
 # Floor of log10 mel power (6 decades under the loudest 1 % of speech at the normalised loudness),
 # and the map to about unit range (12 recordings: their louder frames have mean -1.7, std 1.55).
 LOG_FLOOR = -4.0
@@ -72,8 +77,8 @@ def audio_windows(
     Returns:
         (B, T, 4 + 2 margin, D).
     """
-    last = first_frame + 4 * torch.arange(num_latent_frames)
-    index = last[:, None] + torch.arange(-3 - margin, 1 + margin)
+    last = first_frame + TIME_FACTOR * torch.arange(num_latent_frames)
+    index = last[:, None] + torch.arange(1 - TIME_FACTOR - margin, 1 + margin)
     return tokens[:, index.clamp(0, tokens.shape[1] - 1).to(tokens.device)]
 
 
@@ -108,6 +113,7 @@ class AudioEncoder(ModelMixin, ConfigMixin):
     """
 
     context_frames = 32  # mel frames beside a cut that a token at most depends on (8 tokens)
+    sample_rate, loudness = SAMPLE_RATE, "speech"
 
     @register_to_config
     def __init__(
@@ -124,6 +130,11 @@ class AudioEncoder(ModelMixin, ConfigMixin):
         self.proj_out = nn.Linear(hidden_dim, dim)
         self.viseme_head = nn.Linear(dim, num_visemes)
 
+    @property
+    def token_dim(self) -> int:
+        """Width of an audio token."""
+        return self.config.dim
+
     def forward(self, log_mel: torch.Tensor) -> torch.Tensor:
         """Return the tokens (B, F, D), F = ceil(L / 4), for log-mel pictures (B, L, 80)."""
         num_frames = log_mel.shape[1]
@@ -133,16 +144,9 @@ class AudioEncoder(ModelMixin, ConfigMixin):
         padded = nn.functional.pad(log_mel, (0, 0, context, after), value=SILENCE)
         return self._encode(padded)[:, context // 4 : context // 4 + num_tokens]
 
-    def forward_chunked(self, log_mel: torch.Tensor, num_tokens: int = 1500) -> torch.Tensor:
-        """Return what `forward` returns, `num_tokens` at a time: flat memory for long tracks."""
-        step = num_tokens * MEL_FRAMES_PER_TOKEN
-        pieces = []
-        for start in range(0, log_mel.shape[1], step):
-            first = max(0, start - self.context_frames)
-            piece = self(log_mel[:, first : start + step + self.context_frames])
-            skip = (start - first) // MEL_FRAMES_PER_TOKEN
-            pieces.append(piece[:, skip : skip + num_tokens])
-        return torch.cat(pieces, dim=1)
+    def encode_sound(self, sound: Sound) -> StreamedSound:
+        """Return a sound whose tokens are made when a window asks for them."""
+        return StreamedSound(self, sound)
 
     def _encode(self, padded: torch.Tensor) -> torch.Tensor:
         """Return one token per 4 mel frames; the first and last few see zeros beyond the edge."""
@@ -154,6 +158,36 @@ class AudioEncoder(ModelMixin, ConfigMixin):
         for block in self.blocks:
             hidden_states = block(hidden_states)
         return self.proj_out(self.norm_out(hidden_states))
+
+
+class StreamedSound:
+    """A sound as audio tokens, encoded window by window."""
+
+    def __init__(self, encoder: AudioEncoder, sound: Sound):
+        self._encoder, self._sound = encoder, sound
+        num_mels = -(-sound.num_samples // HOP)
+        self.num_tokens = -(-num_mels // MEL_FRAMES_PER_TOKEN)
+
+    def tokens(self, first_frame: int, num_latent_frames: int) -> torch.Tensor:
+        """Return (1, T, N, D): the same tokens as those of the whole sound."""
+        last_frame = first_frame + TIME_FACTOR * (num_latent_frames - 1)
+        start = min(max(0, first_frame - _TOKENS_BESIDE), self.num_tokens - 1)
+        stop = max(start + 1, min(last_frame + 1 + _TOKENS_BESIDE, self.num_tokens))
+        tokens = self._tokens(start, stop)
+        return audio_windows(tokens, first_frame - start, num_latent_frames)
+
+    def _tokens(self, start: int, stop: int) -> torch.Tensor:
+        """Return tokens start to stop (1, F, D)."""
+        step, context = MEL_FRAMES_PER_TOKEN, self._encoder.context_frames
+        first = max(0, start * step - context)
+        first_sample = max(0, (first - _MEL_MARGIN) * HOP)
+        last_sample = (stop * step + context + _MEL_MARGIN) * HOP
+        last_sample = min(last_sample, self._sound.num_samples)
+        mel = log_mel(self._sound.read(first_sample, last_sample - first_sample))
+        skip = first - first_sample // HOP
+        mel = mel[skip : skip + stop * step + context - first]
+        tokens = self._encoder(mel[None].to(self._encoder.device))
+        return tokens[:, start - first // step : stop - first // step]
 
 
 @cache

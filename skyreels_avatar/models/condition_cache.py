@@ -1,6 +1,6 @@
 """What stays the same over the denoising steps of a window, computed in the first of them.
 
-Each fast path here has the plain one beside it, which is taken where there are no constants:
+Each fast path here has the plain one beside it, which is taken where there is no cache:
 in training, and for a single evaluation.
 """
 
@@ -18,7 +18,7 @@ _FEWEST_REPEATED = 4
 _BIAS_STEP = 32  # logarithms below 8 in steps of 1 / 32 are exact in bfloat16
 
 
-class StepConstants:
+class ConditionCache:
     """Embedded conditions, keys and values of one window, by their names.
 
     Hand the same one to every step of a window, and to nothing else: who asks first fills it, so
@@ -29,20 +29,20 @@ class StepConstants:
     def __init__(self):
         self._values: dict[str, object] = {}
 
-    def part(self, name: str) -> StepConstants:
-        """Return the constants of a part of the network."""
-        return self.recalled(name, StepConstants)
+    def part(self, name: str) -> ConditionCache:
+        """Return the cache of a part of the network, a block or an attention."""
+        return self.cached(name, ConditionCache)
 
-    def recalled(self, name: str, make: Callable[[], Value]) -> Value:
-        """Return what has that name; `make` it where it is not there yet."""
+    def cached(self, name: str, make: Callable[[], Value]) -> Value:
+        """Return the value of that name; `make` it where there is none yet."""
         if name not in self._values:
             self._values[name] = make()
         return self._values[name]
 
 
-def recalled(constants: StepConstants | None, name: str, make: Callable[[], Value]) -> Value:
-    """Return what has that name among constants; without any `make` it anew."""
-    return make() if constants is None else constants.recalled(name, make)
+def cached(cache: ConditionCache | None, name: str, make: Callable[[], Value]) -> Value:
+    """Return the value of that name in a cache; without one `make` it anew."""
+    return make() if cache is None else cache.cached(name, make)
 
 
 def merge_repeated(tokens: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:

@@ -32,12 +32,10 @@ class DepthMap:
 
     Attributes:
         depth: (H, W) float32, positive; the face is at 1.0.
-        approximate: True when shapes were assumed (relief) and not seen by a network.
-        source: "relief" or the name of the network.
+        source: "relief" (shapes are assumed) or the name of the network that saw them.
     """
 
     depth: torch.Tensor
-    approximate: bool
     source: str
 
 
@@ -87,8 +85,8 @@ def estimate_depth(
         else:
             disparity = predict_disparity(network, pixels)
             depth = depth_from_disparity(disparity, person_mask, _face_region(pixels, face))
-            return DepthMap(torch.from_numpy(depth), False, "Depth Anything V2 Small")
-    return DepthMap(torch.from_numpy(_relief(pixels, face, person_mask, hfov_deg)), True, "relief")
+            return DepthMap(torch.from_numpy(depth), "Depth Anything V2 Small")
+    return DepthMap(torch.from_numpy(_relief(pixels, face, person_mask, hfov_deg)), "relief")
 
 
 # --- relief -----------------------------------------------------------------------------------
@@ -218,23 +216,30 @@ def _background(person: np.ndarray) -> np.ndarray:
 
 def _load_network(weights: str | None, allow_download: bool) -> Any:
     name = os.environ.get(DEPTH_ANYTHING_VARIABLE) or weights or DEPTH_ANYTHING
-    if not allow_download and not _is_on_disk(name):
+    if not allow_download and find_weights(weights) is None:
         # Said before transformers is imported: that alone takes two seconds.
         raise CheckpointError(_absent(name, "it is not on disk"))
     return _cached_network(name, allow_download)
 
 
-def _is_on_disk(name: str) -> bool:
+def find_weights(weights: str | None) -> str | None:
+    """Return the folder of the weights that `estimate_depth` would use; None where none are.
+
+    Args:
+        weights: as in `estimate_depth`.
+    """
+    name = os.environ.get(DEPTH_ANYTHING_VARIABLE) or weights or DEPTH_ANYTHING
     if os.path.isdir(name):
-        return True
+        return name
     try:
         from huggingface_hub import try_to_load_from_cache
     except ImportError:
-        return False
+        return None
     try:
-        return isinstance(try_to_load_from_cache(name, "config.json"), str)
+        found = try_to_load_from_cache(name, "config.json")
     except ValueError:  # not a name of the hub, but of a folder that is not there
-        return False
+        return None
+    return os.path.dirname(found) if isinstance(found, str) else None
 
 
 def _absent(name: str, reason: object) -> str:

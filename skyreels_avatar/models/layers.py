@@ -15,10 +15,10 @@ from diffusers.models.embeddings import PixArtAlphaTextProjection, TimestepEmbed
 from diffusers.models.normalization import FP32LayerNorm
 
 from skyreels_avatar.models.condition_cache import (
-    StepConstants,
+    ConditionCache,
+    cached,
     can_fold,
     folded_attention,
-    recalled,
 )
 
 NUM_SAMPLING = 3  # scale of the text, scale of the audio, noise that the step takes off
@@ -53,16 +53,16 @@ class AttentionProcessor:
         rotary_emb: tuple[torch.Tensor, torch.Tensor] | None = None,
         key_rotary_emb: tuple[torch.Tensor, torch.Tensor] | None = None,
         masks: torch.Tensor | None = None,
-        constants: StepConstants | None = None,
+        cache: ConditionCache | None = None,
         key_bias: torch.Tensor | None = None,
     ) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
         """Attend; arguments as in `Attention.forward`."""
         is_self = encoder_hidden_states is None
         source = hidden_states if is_self else encoder_hidden_states
         rotary = key_rotary_emb or rotary_emb
-        key, value = recalled(constants, "tokens", lambda: self._keys(attn, source, rotary))
+        key, value = cached(cache, "tokens", lambda: self._keys(attn, source, rotary))
         plain = image_hidden_states is None and rotary is None and key_bias is None
-        if constants is not None and plain and can_fold(attn, hidden_states.shape[1], key.shape[1]):
+        if cache is not None and plain and can_fold(attn, hidden_states.shape[1], key.shape[1]):
             return folded_attention(attn, hidden_states, key, value)
         query = attn.norm_q(attn.to_q(hidden_states)).unflatten(2, (attn.heads, -1))
         if rotary_emb is not None:
@@ -70,9 +70,7 @@ class AttentionProcessor:
         parallel_config = self._parallel_config if is_self else None
         output = self._attend(query, key, value, parallel_config, key_bias)
         if image_hidden_states is not None:
-            image = recalled(
-                constants, "image", lambda: self._image_keys(attn, image_hidden_states)
-            )
+            image = cached(cache, "image", lambda: self._image_keys(attn, image_hidden_states))
             output = output + self._attend(query, *image)
         output = attn.to_out[1](attn.to_out[0](output))
         return output if masks is None else (output, attention_to_masks(query, key, masks))
@@ -147,7 +145,7 @@ class Attention(nn.Module, AttentionModuleMixin):
         rotary_emb: tuple[torch.Tensor, torch.Tensor] | None = None,
         key_rotary_emb: tuple[torch.Tensor, torch.Tensor] | None = None,
         masks: torch.Tensor | None = None,
-        constants: StepConstants | None = None,
+        cache: ConditionCache | None = None,
         key_bias: torch.Tensor | None = None,
     ) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
         """Return (B, L, D); with masks also the attention to each of them (B, M, L).
@@ -159,7 +157,7 @@ class Attention(nn.Module, AttentionModuleMixin):
             rotary_emb: cosine and sine (1, L, 1, head_dim / 2), for queries and keys alike.
             key_rotary_emb: those of the keys, where they differ.
             masks: (M, S) of the first S tokens.
-            constants: of this attention; keys and values of other tokens are taken from there.
+            cache: of this attention; keys and values of other tokens are taken from there.
             key_bias: (L_kv,) added to the scores of the tokens attended to.
         """
         return self.processor(
@@ -170,7 +168,7 @@ class Attention(nn.Module, AttentionModuleMixin):
             rotary_emb,
             key_rotary_emb,
             masks,
-            constants,
+            cache,
             key_bias,
         )
 

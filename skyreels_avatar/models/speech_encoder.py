@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from transformers import Wav2Vec2Model
 
 from skyreels_avatar.models.audio_projector import AudioProjector
+from skyreels_avatar.models.sound import Sound
 
 SAMPLE_RATE = 16_000
 CHUNK_S, CONTEXT_S = 60.0, 8.0
@@ -34,11 +35,11 @@ class SpeechEncoder(nn.Module):
             `preprocessor_config.json` says (`do_normalize`).
     """
 
-    def __init__(self, model: Wav2Vec2Model, fps: float = 25.0, normalise: bool = True):
+    def __init__(self, model: Wav2Vec2Model, fps: float = 25.0, normalize: bool = True):
         super().__init__()
         self.model = model
         self.fps = fps
-        self.normalise = normalise
+        self.normalize = normalize
 
     def num_rows(self, num_samples: int) -> int:
         """Return how many video frames a signal lasts, rounded up."""
@@ -48,7 +49,7 @@ class SpeechEncoder(nn.Module):
     def forward(self, samples: np.ndarray) -> torch.Tensor:
         """Return features (F, layers, channels) of a mono signal (N,) at 16 kHz."""
         wave = torch.from_numpy(np.asarray(samples, np.float32))
-        if self.normalise:
+        if self.normalize:
             spread = (wave.var(unbiased=False) + _EPSILON).sqrt()
             wave = (wave - wave.mean()) / spread
         chunk, context = (round(s * self.fps) for s in (CHUNK_S, CONTEXT_S))
@@ -93,6 +94,8 @@ class SpeechEncoder(nn.Module):
 class SpeechTokens(nn.Module):
     """A speech encoder and the projector that a transformer was trained with."""
 
+    sample_rate, loudness = SAMPLE_RATE, "broadcast"
+
     def __init__(self, encoder: SpeechEncoder, projector: AudioProjector):
         super().__init__()
         self.encoder, self.projector = encoder, projector
@@ -101,3 +104,19 @@ class SpeechTokens(nn.Module):
     def token_dim(self) -> int:
         """Width of an audio token."""
         return self.projector.config.out_dim
+
+    def encode_sound(self, sound: Sound) -> ProjectedSound:
+        """Hear a whole sound: attention reaches from any moment of it to any other."""
+        features = self.encoder(sound.read(0, sound.num_samples))
+        return ProjectedSound(features.to(self.projector.dtype), self.projector)
+
+
+class ProjectedSound:
+    """Features of a whole sound (F, layers, channels), projected window by window."""
+
+    def __init__(self, features: torch.Tensor, projector: AudioProjector):
+        self._features, self._projector = features, projector
+
+    def tokens(self, first_frame: int, num_latent_frames: int) -> torch.Tensor:
+        """Return the tokens (1, T, N, D) round each latent frame of a window."""
+        return self._projector.tokens(self._features, first_frame, num_latent_frames)

@@ -68,6 +68,11 @@ class TextEncoder(ModelMixin, ConfigMixin):
         )  # fmt: skip
         self.norm_out = nn.LayerNorm(dim)
 
+    @property
+    def token_dim(self) -> int:
+        """Width of a text token."""
+        return self.config.dim
+
     def forward(self, prompts: list[str]) -> torch.Tensor:
         """Return (B, L, D), one row of tokens per prompt."""
         bags = [bag for prompt in prompts for bag in self.tokenize(prompt)]

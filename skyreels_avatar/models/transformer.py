@@ -21,7 +21,7 @@ from diffusers.models.modeling_outputs import Transformer2DModelOutput
 from diffusers.models.modeling_utils import ModelMixin
 from diffusers.models.normalization import FP32LayerNorm
 
-from skyreels_avatar.models.condition_cache import StepConstants, merge_repeated, recalled
+from skyreels_avatar.models.condition_cache import ConditionCache, cached, merge_repeated
 from skyreels_avatar.models.layers import Attention, ConditionEmbedder, RotaryPositions, modulate
 from skyreels_avatar.models.person_attention import rotary_table, token_positions, voice_positions
 
@@ -67,7 +67,7 @@ class AvatarTransformerBlock(nn.Module):
         token_index: torch.Tensor | None = None,
         tokens_per_frame: int | None = None,
         text_bias: torch.Tensor | None = None,
-        constants: StepConstants | None = None,
+        cache: ConditionCache | None = None,
     ) -> torch.Tensor:
         """Return the tokens (B, L, D) after this block.
 
@@ -85,10 +85,10 @@ class AvatarTransformerBlock(nn.Module):
                 a part; None = these are all.
             tokens_per_frame: of a latent frame, with `token_index`.
             text_bias: (L_text,) added to the scores of the text tokens.
-            constants: of this block, over the steps of a window.
+            cache: of this block, over the steps of a window.
         """
-        text_constants, audio_constants = (
-            None if constants is None else constants.part(name) for name in ("text", "audio")
+        text_cache, audio_cache = (
+            None if cache is None else cache.part(name) for name in ("text", "audio")
         )
         shift, scale, gate, ffn_shift, ffn_scale, ffn_gate = (
             self.scale_shift_table + temb.float()
@@ -105,7 +105,7 @@ class AvatarTransformerBlock(nn.Module):
             normed,
             encoder_hidden_states,
             image_hidden_states,
-            constants=text_constants,
+            cache=text_cache,
             key_bias=text_bias,
         )
         hidden_states = hidden_states + attended
@@ -116,7 +116,7 @@ class AvatarTransformerBlock(nn.Module):
                 raise ValueError("where several persons talk, tokens cannot be split over devices")
             start = int(token_index[0, 0])
             normed, voices, outside = whole_frames(normed, voices, start, tokens_per_frame)
-        heard = self._listen(normed, voices, to_persons, audio_constants)
+        heard = self._listen(normed, voices, to_persons, audio_cache)
         hidden_states = hidden_states + heard[:, outside : outside + hidden_states.shape[1]]
 
         normed = modulate(hidden_states, self.norm3, ffn_shift, ffn_scale)
@@ -133,7 +133,7 @@ class AvatarTransformerBlock(nn.Module):
         normed: torch.Tensor,
         audio_embeds: torch.Tensor,
         to_persons: torch.Tensor | None,
-        constants: StepConstants | None,
+        cache: ConditionCache | None,
     ) -> torch.Tensor:
         """Return what tokens (B, L, D) hear: each the audio tokens of its own latent frame."""
         batch, num_latent_frames, num_voice_tokens = audio_embeds.shape[:3]
@@ -148,7 +148,7 @@ class AvatarTransformerBlock(nn.Module):
                 rotary_table(at, head_dim) for at in (tokens, heard_at[None].to(tokens.device))
             )
         voices = audio_embeds.flatten(0, 1)
-        heard = self.audio_attn(by_frame, voices, None, *positions, constants=constants)
+        heard = self.audio_attn(by_frame, voices, None, *positions, cache=cache)
         return heard.reshape(normed.shape)
 
 
@@ -289,7 +289,7 @@ class AvatarTransformer3DModel(
         control_residuals: list[torch.Tensor] | None = None,
         sampling: torch.Tensor | None = None,
         person_masks: torch.Tensor | None = None,
-        constants: StepConstants | None = None,
+        cache: ConditionCache | None = None,
         return_dict: bool = False,
     ) -> torch.Tensor | Transformer2DModelOutput:
         """Return the velocity (B, out_channels, T, h, w), in the dtype of `hidden_states`.
@@ -309,7 +309,7 @@ class AvatarTransformer3DModel(
             person_masks: (P + 1, h / p, w / p) tokens of the first latent frame that show each
                 of P persons and, last, the background. `audio_embeds` then hold the voices of all
                 persons, one after the other, in each latent frame. None: one person.
-            constants: one for all steps of a window, in which nothing else but `hidden_states`,
+            cache: one for all steps of a window, in which nothing else but `hidden_states`,
                 `timestep`, `control_residuals` and `sampling` changes: saves what stays the same.
             return_dict: wrap the velocity as diffusers' pipelines expect it.
         """
@@ -322,14 +322,14 @@ class AvatarTransformer3DModel(
             tokens = (tokens.unflatten(1, (-1, grid[2])) + self.width_embedding).flatten(1, 2)
 
         temb, block_temb = self.condition_embedder(timestep, sampling)
-        text, text_bias, image, audio_embeds = recalled(
-            constants,
+        text, text_bias, image, audio_embeds = cached(
+            cache,
             "conditions",
             lambda: self._embedded(
                 encoder_hidden_states.to(dtype),
                 audio_embeds.to(dtype),
                 encoder_hidden_states_image,
-                merge=constants is not None,
+                merge=cache is not None,
             ),
         )
         if person_masks is not None:
@@ -340,7 +340,7 @@ class AvatarTransformer3DModel(
         shared = (text, audio_embeds, block_temb, rotary_emb, image, person_masks)
         for index, block in enumerate(self.blocks):
             residual = residuals[index] if index < len(residuals) else None
-            kept = None if constants is None else constants.part(f"block {index}")
+            kept = None if cache is None else cache.part(f"block {index}")
             inputs = (tokens, *shared, residual, token_index, grid[1] * grid[2], text_bias, kept)
             if checkpointing:
                 tokens = self._gradient_checkpointing_func(block, *inputs)

@@ -10,9 +10,9 @@ import torch
 from skyreels_avatar.flow import add_noise, make_sigmas, step
 from skyreels_avatar.loading.tiers import Tier
 from skyreels_avatar.models.acceleration import one_window
-from skyreels_avatar.models.condition_cache import StepConstants
+from skyreels_avatar.models.condition_cache import ConditionCache
 from skyreels_avatar.pipeline.conditions import Conditions
-from skyreels_avatar.request.script import SamplingParams
+from skyreels_avatar.request.sampling import SamplingParams
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class _Guidance:
         self.prompt_embeds = torch.cat([v.prompt_embeds for v in self.variants])
         self.audio_embeds = torch.cat([v.audio_embeds for v in self.variants])
         self.conditions = conditions
-        self.constants = StepConstants()
+        self.cache = ConditionCache()
 
     def velocity(
         self,
@@ -152,7 +152,7 @@ class _Guidance:
             control_residuals=residuals,
             sampling=told,
             person_masks=known.person_masks,
-            constants=self.constants,
+            cache=self.cache,
             return_dict=False,
         )
         if isinstance(velocities, tuple):

@@ -1,4 +1,4 @@
-"""The networks of a shot: those of its tier, and those that look at its picture."""
+"""Load the networks of a shot: those of its tier and, in parallel, those of faces."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 from skyreels_avatar.faces.start import start_networks
 from skyreels_avatar.loading.components import Components, load_components
-from skyreels_avatar.request.script import GenerationRequest
+from skyreels_avatar.request.generation_request import GenerationRequest
 
 
 def load_networks(request: GenerationRequest, height: int, width: int) -> Components:
-    """Return the networks of a request's tier, and start beside them those of faces.
+    """Return the networks of a request's tier, and start those of faces meanwhile.
 
     Args:
         height, width: of the video, for which memory has to be left.

@@ -1,6 +1,6 @@
-"""Where the noise of a shot comes from: its seed, its picture, its face and its voice.
+"""Noise of a shot, drawn from its seed, its picture, its faces and its voices.
 
-With the seed alone every film's people would blink and turn their heads in the same frames.
+With the seed alone the persons of all videos would blink and turn their heads in the same frames.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from skyreels_avatar.faces.analyser import Face
+from skyreels_avatar.faces.analyzer import Face
 from skyreels_avatar.media.audio import AudioTrack
 
 _GRID = 16  # a face's centre is known to this part of the picture: boxes differ between machines

@@ -1,4 +1,4 @@
-"""The pass of one shot: plan, encode, denoise, decode, stitch, in this order, once."""
+"""Run a shot that is open: encode, denoise, decode and stitch, in this order, once."""
 
 from __future__ import annotations
 
@@ -12,15 +12,22 @@ import torch
 from skyreels_avatar.errors import Cancelled
 from skyreels_avatar.loading.components import Components
 from skyreels_avatar.media.video import VideoWriter
-from skyreels_avatar.parallel import one_ahead, one_core_per_thread
-from skyreels_avatar.pipeline.encode import OpenShot
-from skyreels_avatar.pipeline.latents import EncodedShot, LatentMaker
+from skyreels_avatar.parallel import one_core_per_thread, prefetch
+from skyreels_avatar.pipeline.decode import decode
+from skyreels_avatar.pipeline.encode import EncodedShot
+from skyreels_avatar.pipeline.motion import write_motion
+from skyreels_avatar.pipeline.open import OpenShot
 from skyreels_avatar.pipeline.stitch import stitch, write_piece
-from skyreels_avatar.pipeline.store import WindowStore
+from skyreels_avatar.pipeline.windows import (
+    LatentCache,
+    LatentsInMemory,
+    WindowCache,
+    WindowSampler,
+)
 from skyreels_avatar.planning.segments import Segment
 from skyreels_avatar.progress import Reporter
-from skyreels_avatar.references.picture import ShotReference
-from skyreels_avatar.request.script import GenerationRequest
+from skyreels_avatar.references.reference import Reference
+from skyreels_avatar.request.generation_request import GenerationRequest
 
 
 class AvatarPipeline:
@@ -40,8 +47,8 @@ class AvatarPipeline:
         opened: OpenShot,
         writer: VideoWriter,
         reporter: Reporter,
-    ) -> ShotReference:
-        """Write all pictures of a shot, and return the reference video they were made from.
+    ) -> Reference:
+        """Write all frames of a shot, and return the reference video they were made from.
 
         Raises:
             Cancelled: the caller's progress callback returned False.
@@ -49,9 +56,12 @@ class AvatarPipeline:
         shot = self.encode(request, opened, reporter)
         reporter.start_pace(opened.plan.num_frames)
         with one_core_per_thread():
-            windows = self._windows(shot, opened.plan.shown, reporter)
-            chunks = (pixels for _, made in windows for pixels in made)
+            cache = None if request.save_motion is None else LatentsInMemory()
+            windows = self._windows(shot, opened.plan.shown, reporter, cache)
+            chunks = (frames for _, decoded in windows for frames in decoded)
             stitch(chunks, writer, opened.plan, reporter)
+        if request.save_motion is not None:
+            self.save_motion(request.save_motion, shot, cache, reporter)
         return shot.reference
 
     @torch.no_grad()
@@ -63,19 +73,19 @@ class AvatarPipeline:
             return EncodedShot(self.components, request, opened)
 
     @torch.no_grad()
-    def pieces(
+    def write_pieces(
         self,
         shot: EncodedShot,
-        work: WindowStore,
+        cache: WindowCache,
         reporter: Reporter,
         segments: Sequence[Segment],
     ) -> None:
-        """Write the pictures of some windows, each as a piece into the work folder.
+        """Write the frames of some windows, each as a piece into a cache.
 
         What they take over from other windows is read from there, or made and kept there.
 
         Args:
-            segments: in the order of their pictures.
+            segments: in the order of their frames.
 
         Raises:
             Cancelled: the caller's progress callback returned False; finished pieces stay.
@@ -88,55 +98,53 @@ class AvatarPipeline:
             return lambda path: VideoWriter(path, height, width, shot.plan.fps, cuts=cuts)
 
         with one_core_per_thread():
-            for segment, chunks in self._windows(shot, segments, reporter, work):
-                write_piece(chunks, work.piece(segment), opener(segment), reporter)
-                work.check_files(work.piece(segment))
+            for segment, chunks in self._windows(shot, segments, reporter, cache):
+                write_piece(chunks, cache.piece(segment), opener(segment), reporter)
+                cache.check_files(cache.piece(segment))
 
     @torch.no_grad()
-    def latents(
+    def sample_latents(
         self,
         shot: EncodedShot,
-        work: WindowStore,
+        cache: WindowCache,
         reporter: Reporter,
         segments: Sequence[Segment],
     ) -> None:
-        """Sample some windows, and what they need, into the work folder; no picture is made."""
-        maker = LatentMaker(self.components, shot, reporter, work)
+        """Sample some windows, and those they need, into a cache; no frame is decoded."""
+        sampler = WindowSampler(self.components, shot, reporter, cache)
         with one_core_per_thread():
             for segment in segments:
-                maker.of(segment)
+                sampler.latents(segment)
+
+    @torch.no_grad()
+    def save_motion(
+        self, path: Path, shot: EncodedShot, cache: LatentCache, reporter: Reporter
+    ) -> None:
+        """Write the performance of a shot into a motion file, from latents that a cache keeps."""
+        sampler = WindowSampler(self.components, shot, reporter, cache)
+        shown = shot.plan.shown
+        motion = (shot.space.motion(sampler.latents(segment), segment) for segment in shown)
+        write_motion(path, motion, shot.plan)
 
     def _windows(
         self,
         shot: EncodedShot,
         segments: Sequence[Segment],
         reporter: Reporter,
-        work: WindowStore | None = None,
+        cache: LatentCache | None = None,
     ) -> Iterator[tuple[Segment, Iterator[np.ndarray]]]:
-        """Yield each window with its pictures (F, H, W, 3), a few at a time.
+        """Yield each window with its frames (F, H, W, 3), a few at a time.
 
         While a window is decoded and written, the next one is denoised.
         """
         stopped = threading.Event()
-        maker = LatentMaker(self.components, shot, reporter, work, _stop_when(stopped))
-        made = ((segment, maker.of(segment)) for segment in segments)
+        sampler = WindowSampler(self.components, shot, reporter, cache, _stop_when(stopped))
+        sampled = ((segment, sampler.latents(segment)) for segment in segments)
         try:
-            for segment, latents in one_ahead(made, lambda: reporter.report("denoise")):
-                chunks, light = shot.space.frames(latents, segment), shot.reference.light
-                if light is not None:
-                    chunks = light.over(chunks, shot.plan.video_range(segment)[0])
-                yield segment, _decoded(chunks, reporter)
+            for segment, latents in prefetch(sampled, lambda: reporter.report("denoise")):
+                yield segment, decode(shot, segment, latents, reporter)
         finally:
             stopped.set()
-
-
-def _decoded(chunks: Iterator[np.ndarray], reporter: Reporter) -> Iterator[np.ndarray]:
-    while True:
-        with reporter.stage("decode"):
-            pixels = next(chunks, None)
-        if pixels is None:
-            return
-        yield pixels
 
 
 def _stop_when(stopped: threading.Event) -> Callable[[int], None]:

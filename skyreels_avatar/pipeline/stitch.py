@@ -1,4 +1,4 @@
-"""From the pictures of many windows to one stream of exactly the planned length, or to pieces."""
+"""Stitch the frames of all windows into one video of the planned length, or into pieces."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from skyreels_avatar.progress import Reporter
 def stitch(
     chunks: Iterable[np.ndarray], writer: VideoWriter, plan: ShotPlan, reporter: Reporter
 ) -> None:
-    """Write all chunks (F, H, W, 3) in order, and hold their number against the plan."""
+    """Write all chunks (F, H, W, 3) in order, and check their number against the plan."""
     for pixels in chunks:
         with reporter.stage("write"):
             writer.write(pixels)

@@ -1,4 +1,4 @@
-"""The sound of a shot: what the video plays, and what the networks hear."""
+"""Read the sounds of a shot: what the video plays, and what the networks hear."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from skyreels_avatar.errors import InputError
-from skyreels_avatar.media.activity import gated
-from skyreels_avatar.media.audio import AudioTrack, LongSoundError
-from skyreels_avatar.media.speech import DEFAULT_VOICE, SpokenText, speak
-from skyreels_avatar.request.script import Shot
+from skyreels_avatar.media.audio import AudioTrack
+from skyreels_avatar.media.audio_decoding import AudioTooLongError
+from skyreels_avatar.media.mix import mix, silence
+from skyreels_avatar.media.speech import DEFAULT_VOICE, speak
+from skyreels_avatar.media.spoken_text import SpokenText
+from skyreels_avatar.media.voice_activity import mute_nonvocal
+from skyreels_avatar.request.shot import Shot
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +56,26 @@ def read_voice(shot: Shot) -> ShotVoice:
     if shot.start_s is not None or shot.end_s is not None:
         end_s = audio.reached(shot.end_s)
         audio, driving = (track.cut(shot.start_s, end_s) for track in (audio, driving))
-    return ShotVoice(audio, gated(driving) if shot.gate == "auto" else driving)
+    return ShotVoice(audio, mute_nonvocal(driving) if shot.gate == "auto" else driving)
+
+
+def read_speakers(shot: Shot) -> tuple[AudioTrack, tuple[AudioTrack, ...]]:
+    """Return what the video plays, and the voice of each speaker, all of one length.
+
+    Raises:
+        MediaError: a sound that cannot be read, or that does not reach as far as is asked for.
+    """
+    spoken = [None if one.audio is None else AudioTrack.load(one.audio) for one in shot.speakers]
+    heard = [track for track in spoken if track is not None]
+    played = mix(heard) if shot.audio is None else AudioTrack.load(shot.audio)
+    length_s = played.duration_s
+    voices = [silence(length_s) if one is None else one.lasting(length_s) for one in spoken]
+    if len(shot.speakers) == 1 and not heard:
+        voices = [played]
+    if shot.start_s is not None or shot.end_s is not None:
+        end_s = played.reached(shot.end_s)
+        played, *voices = (one.cut(shot.start_s, end_s) for one in (played, *voices))
+    return played, tuple(voices) or (played,)
 
 
 def _read_sound(shot: Shot) -> tuple[AudioTrack, Shot]:
@@ -63,7 +85,7 @@ def _read_sound(shot: Shot) -> tuple[AudioTrack, Shot]:
     """
     try:
         return AudioTrack.load(shot.audio), shot
-    except LongSoundError:
+    except AudioTooLongError:
         if shot.vocals is not None or (shot.start_s is None and shot.end_s is None):
             raise
     piece = AudioTrack.load(shot.audio, shot.start_s, shot.end_s)

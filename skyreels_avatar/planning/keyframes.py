@@ -1,11 +1,11 @@
-"""Long shots under key frames: where they stand, and which windows make them and lead between them.
+"""Key frames of long shots: where they are, and which windows make them and lead between them.
 
-A key frame is a short window that stands alone, at a place where the person pauses. Each fill is a
-window that begins in one key frame and ends in the next, so no fill waits for another: they can be
-made in any order, by anybody. Pure arithmetic.
+A key frame is a short window that depends on no other, at a place where the person pauses. Each
+fill is a window that begins in one key frame and ends in the next, so no fill needs another: fills
+can be made in any order and by different workers. Pure arithmetic.
 
-Differs from the storyboard of SkyReels-V3 (`keyframes.py`): that one window shows the whole shot in
-short, which only a network trained on it can make; here each key frame hears its own sound.
+Differs from the long videos of SkyReels-V3, in which one extra window, a storyboard, shows the
+whole shot in short: only a network trained on it can make that.
 """
 
 from __future__ import annotations
@@ -20,15 +20,14 @@ import torch
 from skyreels_avatar.camera import CameraMove
 from skyreels_avatar.camera.moves import eased
 from skyreels_avatar.planning.segments import Segment, ShotPlan
-from skyreels_avatar.request.script import Camera, CameraKeyframe
-from skyreels_avatar.shapes import covering_latent_frames, pixel_frames
+from skyreels_avatar.request.camera_spec import Camera, CameraKeyframe
+from skyreels_avatar.shapes import TIME_FACTOR, covering_latent_frames, pixel_frames
 
 KEY_WINDOW = 33  # frames of the window that makes a key frame; it stands in the middle
-LAST_FRAMES = 4  # at the end of a fill that its second key frame gives
 TRAVEL_BUDGET = 0.25  # of a whole camera move, between neighbouring key frames
 _BORDER = 2  # frames of a key frame that the fill before it shows
 _FLOOR_DB = 40.0
-_SMOOTHED_S = 0.2
+_SMOOTHING_S = 0.2
 _LOUD_COST, _WINDOW_COST, _TRAVEL_COST = 1.0, 0.15, 4.0
 
 
@@ -37,24 +36,28 @@ class Spacing:
     """How far apart key frames may stand, in motion frames.
 
     Attributes:
-        window: longest fill, 1 + 4k.
-        overlap: frames that a fill takes over at its beginning, 1 + 4k.
-        shortest: shortest fill, 1 + 4k.
+        window: longest fill, of the form 1 + pk.
+        overlap: frames that a fill takes over at its beginning, of that form.
+        shortest: shortest fill, of that form.
+        time_factor: p, frames of a latent frame; so many at the end of a fill are given by its
+            second key frame.
     """
 
     window: int = 49
     overlap: int = 9
     shortest: int = 33
+    time_factor: int = TIME_FACTOR
 
     @classmethod
-    def of(cls, window: int, overlap: int) -> Spacing:
+    def of(cls, window: int, overlap: int, time_factor: int = TIME_FACTOR) -> Spacing:
         """Return the spacing of a network with such windows."""
-        return cls(window, overlap, min(cls.shortest, window))
+        return cls(window, overlap, min(cls.shortest, window), time_factor)
 
     @property
     def steps(self) -> range:
-        """The distances of neighbouring key frames: a fill reaches LAST_FRAMES into the second."""
-        return range(max(self.overlap, self.shortest - LAST_FRAMES), self.window - 3, 4)
+        """The distances of key frames: a fill reaches a latent frame into its second one."""
+        step = self.time_factor
+        return range(max(self.overlap, self.shortest - step), self.window - step + 1, step)
 
 
 def with_keyframes(
@@ -66,7 +69,7 @@ def with_keyframes(
         loudness: of each motion frame, 0 silent to 1 loud.
         travel: how far the camera has gone at each motion frame, 1 = one whole move.
     """
-    num_frames = plan.num_motion_frames
+    num_frames, last = plan.num_motion_frames, spacing.time_factor
     if num_frames <= spacing.window or not spacing.steps:
         return plan
     starts = place_keyframes(num_frames, spacing, loudness, travel)
@@ -76,13 +79,13 @@ def with_keyframes(
     for start in starts:
         key = _keyframe(len(segments), start, spacing.overlap)
         known = spacing.overlap if before else 0
-        length = start + LAST_FRAMES - begins
+        length = start + last - begins
         keep = (begins + _BORDER if before else 0, start + _BORDER)
         needs = (*before, key.index)
-        fill = Segment(key.index + 1, begins, length, known, keep, "fill", LAST_FRAMES, needs)
+        fill = Segment(key.index + 1, begins, length, known, keep, "fill", last, needs)
         segments += [key, fill]
         begins, before = start, (key.index,)
-    covering = pixel_frames(covering_latent_frames(num_frames - begins))
+    covering = pixel_frames(covering_latent_frames(num_frames - begins, last), last)
     length = max(spacing.shortest, covering)
     keep = (begins + _BORDER, num_frames)
     last = Segment(len(segments), begins, length, spacing.overlap, keep, "fill", 0, before)
@@ -135,8 +138,8 @@ def frame_loudness(
 ) -> np.ndarray:
     """Return the loudness (F,) of a sound round each frame, 0 silent to 1 as loud as it gets.
 
-    Decibels over 40 under the loud frames (95th percentile), the mean of a fifth of a second: short
-    stops between syllables are no pauses.
+    On a scale of 40 dB below the loud frames (95th percentile), averaged over a fifth of a second:
+    short stops between syllables are no pauses.
 
     Args:
         samples: (S,) mono.
@@ -149,7 +152,7 @@ def frame_loudness(
     loud = max(float(np.percentile(energy, 95)), 1e-12)
     level = 10 * np.log10(np.maximum(energy / loud, 1e-12))
     level = (1 + level / _FLOOR_DB).clip(0, 1)
-    width = max(1, round(_SMOOTHED_S * fps)) | 1
+    width = max(1, round(_SMOOTHING_S * fps)) | 1
     padded = np.pad(level, width // 2, mode="edge")
     return np.convolve(padded, np.ones(width) / width, "valid")
 

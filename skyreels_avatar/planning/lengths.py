@@ -1,6 +1,6 @@
-"""Which frame of a video is seen when its new sound is longer or shorter: pure arithmetic.
+"""Which frame of footage is shown when its new sound is longer or shorter: pure arithmetic.
 
-Both clocks show the middle of their interval, as in `plan`: picture i of the output stands for
+Both clocks show the middle of their interval, as in `segments`: picture i of the output stands for
 second (i + 0.5) / fps. Rates are exact fractions (29.97 is 30000/1001), so nothing drifts.
 """
 
@@ -14,8 +14,8 @@ from skyreels_avatar.errors import InputError
 from skyreels_avatar.media.video import exact_fps
 
 POLICIES = ("audio", "video", "loop", "bounce", "remap", "silence")
-# A frozen face is what viewers notice first, and a whole take backwards what they notice next:
-# a video that ends too early goes to and fro over its last two seconds.
+# Viewers notice a frozen face first, and a whole take played backwards next: a video that ends too
+# early goes back and forth over its last two seconds.
 SWAY_S = 2
 
 
@@ -82,8 +82,8 @@ def plan_length(
     """Return how a video and its new sound become one length.
 
     Args:
-        policy: "audio": as long as the sound; a longer video is cut, a shorter one goes to and
-            fro over its last two seconds. "video": as long as the video; the sound is cut, or
+        policy: "audio": as long as the sound; a longer video is cut, a shorter one goes back
+            and forth over its last two seconds. "video": as long as the video; the sound is cut, or
             silence follows it. "loop": as long as the sound; the video starts again. "bounce": as
             long as the sound; the video runs forwards and backwards. "remap": as long as the
             sound; the video runs slower or faster. "silence": as long as the longer of both;

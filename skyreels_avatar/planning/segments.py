@@ -1,4 +1,4 @@
-"""Which windows a shot is made of: pure arithmetic, no weights and no pixels touched.
+"""The windows that a shot is made of: pure arithmetic.
 
 Two clocks run through a shot. The *video clock* counts the pictures of the output at the asked
 `fps`; the *motion clock* counts the frames that the transformer works on, at the tier's own rate.
@@ -12,7 +12,14 @@ import math
 from bisect import bisect_right
 from dataclasses import dataclass
 
-from skyreels_avatar.shapes import covering_latent_frames, frames_of_duration, pixel_frames
+from skyreels_avatar.errors import InputError
+from skyreels_avatar.shapes import (
+    TIME_FACTOR,
+    covering_latent_frames,
+    frames_of_duration,
+    latent_frames,
+    pixel_frames,
+)
 
 _ROUNDING = 1e-6  # positions are sums of a few float products; a millionth of a frame is nothing
 
@@ -21,15 +28,17 @@ _ROUNDING = 1e-6  # positions are sums of a few float products; a millionth of a
 class Segment:
     """One window of denoising, in frames of the motion clock.
 
+    Latent frames after the first stand for p frames each, the time factor of the plan.
+
     Attributes:
         index: place in the shot; with seed, picture and voice it fixes the noise.
         first_frame: motion frame at which the window starts.
-        num_frames: length of the window, 1 + 4k; may reach beyond the end of the shot.
-        num_known_frames: leading frames that another window has made, 0 or 1 + 4k.
+        num_frames: length of the window, of the form 1 + pk; may reach beyond the end of the shot.
+        num_known_frames: leading frames that another window has made, 0 or 1 + pk.
         keep: (start, stop) of the motion frames that this window is the first to make.
         role: "window" goes on from the window before; "keyframe" stands alone, and nothing of it
             is shown; "fill" leads from one key frame to the next.
-        num_last_frames: frames at its end that another window has made, 0 or 4k.
+        num_last_frames: frames at its end that another window has made, 0 or pk.
         needs: indices of the windows whose frames it takes over: at its beginning, at its end.
     """
 
@@ -50,18 +59,27 @@ class Segment:
 
 @dataclass(frozen=True)
 class ShotPlan:
-    """Everything about a shot that follows from its length and rates alone."""
+    """Everything about a shot that follows from its length and rates alone.
+
+    Attributes:
+        time_factor: motion frames that a latent frame after the first stands for.
+    """
 
     num_frames: int
     fps: float
     num_motion_frames: int
     motion_fps: float
     segments: tuple[Segment, ...]
+    time_factor: int
 
     @property
     def shown(self) -> tuple[Segment, ...]:
         """The windows that make pictures, in the order of those."""
         return tuple(segment for segment in self.segments if segment.role != "keyframe")
+
+    def num_latent_frames(self, segment: Segment) -> int:
+        """Return how many latent frames a window has."""
+        return latent_frames(segment.num_frames, self.time_factor)
 
     def num_pictures(self, segment: Segment) -> int:
         """Return how many pictures of the video a window makes, 0 or more."""
@@ -97,34 +115,48 @@ def plan_shot(
     motion_fps: float = 25.0,
     window: int = 49,
     overlap: int = 9,
+    time_factor: int = TIME_FACTOR,
 ) -> ShotPlan:
-    """Return the plan of a shot of `duration_s` seconds: exact counts and its windows."""
+    """Return the plan of a shot of `duration_s` seconds: exact counts and its windows.
+
+    Args:
+        motion_fps, window, overlap: as in `Tier`.
+        time_factor: of the tier's latents, see `loading.parts.time_factor`.
+    """
     num_frames = frames_of_duration(duration_s, fps)
     last_position = (num_frames - 0.5) * motion_fps / fps - 0.5
     num_motion_frames = max(1, math.ceil(last_position - _ROUNDING) + 1)
-    segments = plan_segments(num_motion_frames, window, overlap)
-    return ShotPlan(num_frames, fps, num_motion_frames, motion_fps, segments)
+    segments = plan_segments(num_motion_frames, window, overlap, time_factor=time_factor)
+    return ShotPlan(num_frames, fps, num_motion_frames, motion_fps, segments, time_factor)
 
 
 def plan_segments(
-    num_motion_frames: int, window: int = 49, overlap: int = 9, shortest: int = 33
+    num_motion_frames: int,
+    window: int = 49,
+    overlap: int = 9,
+    shortest: int = 33,
+    time_factor: int = TIME_FACTOR,
 ) -> tuple[Segment, ...]:
     """Return the windows that cover a shot of any length.
 
     Each window but the first starts with `overlap` frames that the one before has made. The last
-    one is as short as covers the end, but not shorter than `shortest`: a network trained on
-    seconds of motion is not asked for a fifth of one. What reaches beyond the end is not kept.
+    one is as short as covers the end, but not shorter than `shortest`: the network was trained on
+    seconds of motion, not on fifths of a second. Frames beyond the end are not kept.
 
     Args:
         num_motion_frames: length of the shot on the motion clock, at least 1.
-        window, overlap, shortest: frames, each 1 + 4k, overlap < shortest <= window.
+        window, overlap, shortest: frames, each of the form 1 + pk, overlap < shortest <= window.
+        time_factor: p, motion frames that a latent frame after the first stands for.
+
+    Raises:
+        InputError: windows of another form.
     """
-    for name, value in (("window", window), ("overlap", overlap), ("shortest", shortest)):
-        if value < 1 or (value - 1) % 4:
-            raise ValueError(f"{name} must be 1 + 4k frames, got {value}")
-    shortest = min(shortest, window)
+    shortest = min(window, pixel_frames(covering_latent_frames(shortest, time_factor), time_factor))
+    for name, value in (("window", window), ("overlap", overlap)):
+        if value < 1 or (value - 1) % time_factor:
+            raise InputError(f"{name} must be 1 + {time_factor}k frames, got {value}")
     if overlap >= shortest:
-        raise ValueError(f"overlap ({overlap}) must be shorter than any window ({shortest})")
+        raise InputError(f"overlap ({overlap}) must be shorter than any window ({shortest})")
     if num_motion_frames < 1:
         raise ValueError(f"a shot has at least 1 motion frame, got {num_motion_frames}")
     segments: list[Segment] = []
@@ -132,7 +164,9 @@ def plan_segments(
     while made < num_motion_frames:
         known = overlap if segments else 0
         first = made - known
-        covering = pixel_frames(covering_latent_frames(num_motion_frames - first))
+        covering = pixel_frames(
+            covering_latent_frames(num_motion_frames - first, time_factor), time_factor
+        )
         length = min(window, max(shortest, covering))
         stop = min(first + length, num_motion_frames)
         index = len(segments)

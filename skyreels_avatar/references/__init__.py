@@ -1,1 +1,1 @@
-"""Reference videos: what is seen where nobody talks."""
+"""Reference videos: the frames of a shot before its face is made to talk."""

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from skyreels_avatar.faces.occluder import lay_back, picture_from_crop, without
+from skyreels_avatar.faces.occluder import picture_from_crop, uncrop_mask, without
 from skyreels_avatar.faces.scenes import Scene
 from skyreels_avatar.media.video import VideoReader
-from skyreels_avatar.references.picture import frames_per_chunk, pieces, talking_box
+from skyreels_avatar.references.reference import frames_per_chunk, split_range, talking_box
 from skyreels_avatar.rig.apparent_motion import clamp_to_trained_range
 from skyreels_avatar.rig.coefficients import GROUP_SIZE, MOTION_INDEX, NUM_MOTION
 from skyreels_avatar.rig.face_rig import FaceRig
@@ -65,9 +65,7 @@ class Footage:
 
 
 class FootageReference:
-    """An existing video as reference video, and one face in it.
-
-    It has the interface of `ShotReference`: any frames can be asked for, by several threads.
+    """An existing video and one face in it: a `Reference` that leaves the rest as it is.
 
     Args:
         footage: the video, on the clock of the output.
@@ -76,8 +74,8 @@ class FootageReference:
         vae: reads rig coefficients from the face.
     """
 
-    lively = True
-    light = None  # what is left of a video stays as it is
+    has_own_motion = True
+    frame_light = None  # what is left of a video stays as it is
 
     def __init__(self, footage: Footage, scenes: Sequence[Scene], keep: str, vae: FaceRig):
         self._footage, self._keep = footage, keep
@@ -102,26 +100,23 @@ class FootageReference:
         self._own = torch.cat(own)[torch.from_numpy(source)]
 
     def landmarks(self, start: int, stop: int) -> torch.Tensor:
-        """Return (F, 478, 3) of the face in frames start to stop, in pixels."""
+        """See `Reference`."""
         return self._landmarks[start:stop]
 
     def frames(self, start: int, stop: int) -> np.ndarray:
-        """Return frames start to stop: (F, H, W, 3) uint8."""
+        """See `Reference`."""
         return self._footage.frames(start, stop)
 
     def box(self, landmarks: torch.Tensor) -> tuple[int, int, int, int]:
-        """Return left, top, right, bottom of what may change round (F, 478, 3), whole pixels."""
+        """See `Reference`."""
         return talking_box(landmarks, *self.size, self.region)
 
     def edges(self, start: int, stop: int) -> torch.Tensor:
-        """Return (F, 4, 3) the edges of frames start to stop, as in `ReferenceClip`."""
+        """See `Reference`: those of each frame, (F, 4, 3)."""
         return picture_edges(self._landmarks[start:stop], *self.size)
 
-    def front(self, start: int, stop: int, box: tuple[int, int, int, int]) -> np.ndarray | None:
-        """Return (F, h, w) in [0, 1], what stands before the face in a box of some frames.
-
-        None where nothing does in any of them.
-        """
+    def occluder(self, start: int, stop: int, box: tuple[int, int, int, int]) -> np.ndarray | None:
+        """See `Reference`; None where nothing covers the face in any of the frames."""
         scene = self._scenes[self._scene[start]]
         if scene.occluders is None:
             return None
@@ -133,19 +128,21 @@ class FootageReference:
         for mask, landmarks, share in zip(masks, self._landmarks[start:stop], shares):
             if mask is not None:
                 matrix = picture_from_crop(landmarks.numpy())
-                share[:] = lay_back(mask, matrix, share.shape, (left, top))
+                share[:] = uncrop_mask(mask, matrix, share.shape, (left, top))
         return shares
 
-    def behind(self, pixels: np.ndarray, front: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-        """Return crops (F, h, w, 3) without what is before faces: see `ShotReference.behind`."""
-        return without(pixels, front, landmarks)
+    def without_occluder(
+        self, pixels: np.ndarray, occluder: np.ndarray, landmarks: np.ndarray
+    ) -> np.ndarray:
+        """See `Reference`."""
+        return without(pixels, occluder, landmarks)
 
     def detail(self, start: int, stop: int, left: int, top: int) -> None:
-        """Return None: there is nothing finer than the frames."""
+        """See `Reference`: there is nothing finer than the frames."""
         return None
 
     def looks(self, seed: int, device: torch.device) -> list[MouthLook]:
-        """Return the inside of the mouth in each scene, in the tones that the video shows."""
+        """See `Reference`: in the tones that the video shows."""
         return [
             make_look(
                 torch.from_numpy(scene.picture).to(device).permute(2, 0, 1).float() / 255,
@@ -157,17 +154,18 @@ class FootageReference:
         ]
 
     def scene_at(self, frame: int) -> int:
-        """Return which of `looks` belongs to a frame."""
+        """See `Reference`."""
         return int(self._scene[frame])
 
     def chunks(self, start: int, stop: int) -> list[tuple[int, int]]:
-        """Return pieces of frames to work on together, which show one scene each."""
+        """See `Reference`."""
         cuts = [i for i in range(start + 1, stop) if self._scene[i] != self._scene[i - 1]]
         edges, step = [start, *cuts, stop], frames_per_chunk(*self.size)
-        return [piece for edge in itertools.pairwise(edges) for piece in pieces(*edge, step)]
+        spans = itertools.pairwise(edges)
+        return [chunk for span in spans for chunk in split_range(*span, step)]
 
     def changes(self, start: int, stop: int) -> bool:
-        """Return whether anything is to be drawn in frames start to stop."""
+        """See `Reference`: where a mouth can be seen."""
         return bool((self._speaks[start:stop] > 0).any())
 
     def unseen(self) -> list[tuple[int, int, str]]:
@@ -181,22 +179,22 @@ class FootageReference:
         return spans
 
     def first_motion(self) -> torch.Tensor:
-        """Return (1, 32) rig coefficients of the first frame as it is."""
+        """See `Reference`."""
         motion = torch.zeros(1, NUM_MOTION)
         motion[:, :GROUP_SIZE] = self._own[:1, :GROUP_SIZE]
         return motion
 
     def apparent_motion(self, at: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return (F, 32) what the face does by itself at positions (F,), and (F,) ones."""
+        """See `Reference`: what the face does by itself, all of it seen."""
         low = at.floor().long().clamp(0, self.num_frames - 1)
         high = (low + 1).clamp_max(self.num_frames - 1)
         own = torch.lerp(self._own[low], self._own[high], (at - low)[:, None])
         return clamp_to_trained_range(own), torch.ones(len(at))
 
-    def performed(self, motion: torch.Tensor, start: int, stop: int) -> torch.Tensor:
-        """Return (F, 32) what to do to frames that move by themselves, to show `motion`.
+    def relative_motion(self, motion: torch.Tensor, start: int, stop: int) -> torch.Tensor:
+        """See `Reference`.
 
-        The mouth is absolute: what it does already is taken off. Only the lip gap, which the
+        The mouth is absolute: what it does already is subtracted. Only the lip gap, which the
         decoder knows from the landmarks, is left as it is.
         """
         own = self._own[start:stop].to(motion)

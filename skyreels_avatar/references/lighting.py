@@ -1,8 +1,8 @@
 """The light that a prompt asks for, on the picture of a shot and on its finished frames.
 
-A light that stays is put on the picture before anything is made of it: it moves with the person
-and the camera, inside of mouths is painted in it, and frames cost nothing. What changes or flickers
-is put on finished frames, as a function of their place in the shot and of the seed alone.
+A constant light is put on the picture before anything is made of it: it moves with the person and
+the camera, mouths are painted in it, and frames cost nothing. A light that changes or flickers is
+put on finished frames, as a function of their place in the shot and of the seed alone.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from skyreels_avatar.camera import ReferenceVideo
-from skyreels_avatar.faces.analyser import Face
+from skyreels_avatar.faces.analyzer import Face
 from skyreels_avatar.models.light_encoder import Light, ShotLight
 from skyreels_avatar.parallel import ordered_map
 from skyreels_avatar.rig.mouth import MouthLook
@@ -42,7 +42,7 @@ _SPATIAL = ("side", "above", "back", "spot")
 
 
 class PictureLight:
-    """The light of a shot, fitted to its picture.
+    """The light of a shot, limit_exposure to its picture.
 
     Args:
         light: what the prompt asks for.
@@ -81,7 +81,7 @@ class PictureLight:
             return begin
         return Light(**{name: getattr(begin, name) for name in _SPATIAL})
 
-    def on(
+    def relight(
         self,
         picture: torch.Tensor,
         matte: np.ndarray | None = None,
@@ -106,7 +106,7 @@ class PictureLight:
         lit = relight(values, self.steady, self.relief, matte, self.pivot, window)
         return torch.from_numpy(np.ascontiguousarray(lit.transpose(2, 0, 1)))
 
-    def on_mouth(self, look: MouthLook, landmarks: torch.Tensor) -> MouthLook:
+    def relight_mouth(self, look: MouthLook, landmarks: torch.Tensor) -> MouthLook:
         """Return how the inside of a mouth looks in the steady light.
 
         It is painted, and what colour of light falls on it is read from a face under usual light
@@ -131,8 +131,8 @@ class PictureLight:
         device = look.light.device
         return replace(look, light=light.to(device), saturation=said[:, 0].to(device))
 
-    def over(self, video: ReferenceVideo) -> FrameLight | None:
-        """Return what is to be done to finished frames; None for nothing."""
+    def frame_light(self, video: ReferenceVideo) -> FrameLight | None:
+        """Return the light that is put on finished frames; None = it is all in the picture."""
         if not self.light.changes and not self.light.begin.flicker:
             return None
         return FrameLight(self, video, self._seed)
@@ -173,15 +173,15 @@ class FrameLight:
             warmth=light.warmth - _FLICKER_WARMTH * wave,
         )
 
-    def on(self, pixels: np.ndarray, first: int) -> np.ndarray:
+    def apply(self, pixels: np.ndarray, first: int) -> np.ndarray:
         """Return frames (F, H, W, 3) uint8, from number `first` on, in their light."""
         for index, frame in enumerate(pixels, first):
             self._draw(frame, index)
         return pixels
 
-    def over(self, chunks: Iterator[np.ndarray], first: int) -> Iterator[np.ndarray]:
-        """Yield the chunks (F, H, W, 3) of consecutive frames, from number `first` on, in light."""
-        return ordered_map(lambda chunk: self.on(*chunk), _numbered(chunks, first))
+    def apply_to_chunks(self, chunks: Iterator[np.ndarray], first: int) -> Iterator[np.ndarray]:
+        """Yield chunks (F, H, W, 3) of frames, from number `first` on, in their light."""
+        return ordered_map(lambda chunk: self.apply(*chunk), _numbered(chunks, first))
 
     def _draw(self, frame: np.ndarray, index: int) -> None:
         light = self.at(index)
@@ -205,7 +205,7 @@ class FrameLight:
         return float(0.7 * self._heights @ waves)
 
     def _factors(self, light: Light, index: int) -> np.ndarray | None:
-        """Return factors (h, w) to the shading that the picture has already, as the camera sees."""
+        """Return factors (h, w) of a frame to the shading that the picture has already."""
         if self._relief is None:
             return None
         person, behind = (

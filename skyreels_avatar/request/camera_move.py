@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import astuple, dataclass
 
 from skyreels_avatar.camera import moves
-from skyreels_avatar.checks import check_integer, check_number
+from skyreels_avatar.checks import MAX_SEED, check_integer, check_number
 from skyreels_avatar.errors import InputError
-
-_MAX_SEED = 2**63 - 1  # what a torch.Generator takes
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +34,7 @@ class CameraMove(moves.CameraMove):
             super().__post_init__()
         except ValueError as error:
             raise InputError(str(error)) from error
-        check_integer("seed of a camera move", self.seed, 0, _MAX_SEED)
+        check_integer("seed of a camera move", self.seed, 0, MAX_SEED)
         if not isinstance(self.absolute, bool):
             raise InputError("absolute of a camera move must be true or false")
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from skyreels_avatar.checks import check_fields, set_path, shown
+from skyreels_avatar.checks import check_fields, set_path, short_repr
 from skyreels_avatar.errors import InputError
 
 _PHOTOS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
@@ -75,7 +75,7 @@ def check_face(face: str) -> None:
     )
 
 
-def checked_speakers(given: object, face: str) -> tuple[Speaker, ...]:
+def parse_speakers(given: object, face: str) -> tuple[Speaker, ...]:
     """Return the speakers of a shot from `Speaker`s or mappings of their fields.
 
     Args:
@@ -85,7 +85,7 @@ def checked_speakers(given: object, face: str) -> tuple[Speaker, ...]:
         InputError: they cannot be told apart, or something is no speaker.
     """
     if isinstance(given, (str, Mapping)) or not isinstance(given, Sequence):
-        raise InputError(f"speakers are a list, got {shown(given)}")
+        raise InputError(f"speakers are a list, got {short_repr(given)}")
     speakers = tuple(one if isinstance(one, Speaker) else _from_mapping(one) for one in given)
     for what in ("name", "face"):
         values = [getattr(one, what) for one in speakers]
@@ -101,5 +101,7 @@ def checked_speakers(given: object, face: str) -> tuple[Speaker, ...]:
 def _from_mapping(values: object) -> Speaker:
     known = [item.name for item in fields(Speaker)]
     if not isinstance(values, Mapping) or "name" not in values or not set(values) <= set(known):
-        raise InputError(f"a speaker has {', '.join(known)}, at least a name; got {shown(values)}")
+        raise InputError(
+            f"a speaker has {', '.join(known)}, at least a name; got {short_repr(values)}"
+        )
     return Speaker(**values)

@@ -11,7 +11,7 @@ import torch
 
 from skyreels_avatar.parallel import ordered_map
 from skyreels_avatar.planning.segments import Segment, ShotPlan
-from skyreels_avatar.references.picture import ShotReference
+from skyreels_avatar.references.reference import Reference
 from skyreels_avatar.rig.face_rig import FaceRig
 from skyreels_avatar.rig.mouth import MouthLook
 from skyreels_avatar.rig.reference_clip import ReferenceClip, as_pixels
@@ -27,7 +27,7 @@ class Decoder:
     """
 
     vae: FaceRig
-    reference: ShotReference
+    reference: Reference
     plan: ShotPlan
     looks: Sequence[MouthLook]
 
@@ -54,8 +54,10 @@ class Decoder:
         landmarks = self.reference.landmarks(first, last)
         left, top, right, bottom = self.reference.box(landmarks)
         inside = pixels[:, top:bottom, left:right]
-        front = self.reference.front(first, last, (left, top, right, bottom))
-        face = inside if front is None else self.reference.behind(inside, front, landmarks.numpy())
+        occluder = self.reference.occluder(first, last, (left, top, right, bottom))
+        face = inside
+        if occluder is not None:
+            face = self.reference.without_occluder(inside, occluder, landmarks.numpy())
         positions = [self.plan.position(i) - segment.first_frame for i in range(first, last)]
         landmarks = landmarks - torch.tensor([left, top, 0.0])
         device = latents.device
@@ -66,12 +68,12 @@ class Decoder:
             self.looks[self.reference.scene_at(first)],
             self.reference.detail(first, last, left, top),
             self.reference.region,
-            self.reference.lively,
+            self.reference.has_own_motion,
             self.reference.edges(first, last).to(device),
         )
         motion, trail = self.vae.motion_at(latents, clip.positions)
-        motion = self.reference.performed(motion, first, last)
-        if self.reference.lively:  # who moves already has hair that follows
+        motion = self.reference.relative_motion(motion, first, last)
+        if self.reference.has_own_motion:  # who moves already has hair that follows
             trail = None
         talking, matte = render(motion, clip, trail)
         talking = talking.cpu().permute(0, 2, 3, 1).contiguous().numpy()
@@ -79,17 +81,17 @@ class Decoder:
         for index, (below, above, where) in enumerate(zip(inside, talking, matte)):
             above = cv2.cvtColor(above, cv2.COLOR_RGBA2RGB)
             drawn = cv2.copyTo(above, where, below.copy())
-            if front is not None:
-                _put_before(drawn, below, front[index])
+            if occluder is not None:
+                _composite_occluder(drawn, below, occluder[index])
             below[:] = drawn
 
 
-def _put_before(drawn: np.ndarray, seen: np.ndarray, front: np.ndarray) -> None:
-    """Lay over a drawn picture (h, w, 3), in place, what stands before the face in another."""
-    x, y, width, height = cv2.boundingRect((front > 0).astype(np.uint8))
+def _composite_occluder(drawn: np.ndarray, seen: np.ndarray, occluder: np.ndarray) -> None:
+    """Lay over a drawn picture (h, w, 3), in place, what covers the face in another."""
+    x, y, width, height = cv2.boundingRect((occluder > 0).astype(np.uint8))
     if width:
         box = slice(y, y + height), slice(x, x + width)
-        share = np.ascontiguousarray(front[box])
+        share = np.ascontiguousarray(occluder[box])
         parts = np.ascontiguousarray(seen[box]), np.ascontiguousarray(drawn[box])
         drawn[box] = cv2.blendLinear(*parts, share, 1 - share)
 

@@ -10,35 +10,45 @@ import torch
 
 from skyreels_avatar.parallel import ordered_map
 from skyreels_avatar.planning.segments import Segment, ShotPlan
-from skyreels_avatar.references.picture import ShotReference
+from skyreels_avatar.references.reference import Reference
 from skyreels_avatar.rig.face_rig import FaceRig
-from skyreels_avatar.shapes import latent_frames
 from skyreels_avatar.spaces.known import control_latents, known_mask
 from skyreels_avatar.spaces.rig_decoder import Decoder, known_latents
 
 
-class MotionSpace:
+class RigSpace:
     """The latent space of a `FaceRig`, for one shot."""
 
-    def __init__(self, vae: FaceRig, plan: ShotPlan, reference: ShotReference, seed: int):
+    moves_reference = separates_persons = True
+
+    def __init__(self, vae: FaceRig, plan: ShotPlan, reference: Reference, seed: int):
         self._vae, self._reference, self._plan = vae, reference, plan
         self.decoder = Decoder(vae, reference, plan, reference.looks(seed, vae.device))
         self._photo = vae.pack(reference.first_motion()[None].to(vae.device))
 
+    @staticmethod
+    def open(
+        vae: FaceRig, plan: ShotPlan, references: Sequence[Reference], seed: int
+    ) -> RigSpace | RigGroupSpace:
+        """Return the space of one person, or of several."""
+        spaces = [RigSpace(vae, plan, one, seed + i) for i, one in enumerate(references)]
+        return spaces[0] if len(spaces) == 1 else RigGroupSpace(spaces)
+
     def known(
-        self, segment: Segment, handed: torch.Tensor | None
+        self, segment: Segment, carried: torch.Tensor | None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the known latents (1, C, T, h, w) of a window and their mask (1, 4, T, h, w).
 
         Args:
-            handed: what `hand_over` returned for the window before; None for the first one, which
+            carried: what `carry_over` returned for the window before; None for the first one, which
                 starts from the picture.
         """
-        given = self._photo if handed is None else handed
-        num_latents = latent_frames(segment.num_frames)
+        given = self._photo if carried is None else carried
+        num_latents = self._plan.num_latent_frames(segment)
         known = torch.zeros(*given.shape[:2], num_latents, *given.shape[3:], device=given.device)
         known[:, :, : given.shape[2]] = given
-        return known, known_mask(num_latents, given.shape[2], *given.shape[3:])
+        factor = self._plan.time_factor
+        return known, known_mask(num_latents, given.shape[2], *given.shape[3:], factor)
 
     def known_ends(
         self, segment: Segment, ends: Sequence[tuple[Segment, torch.Tensor]]
@@ -46,12 +56,12 @@ class MotionSpace:
         """Return the known latents and their mask, as `known`, of a key frame or a fill.
 
         Args:
-            ends: the key frames that it needs with their settled latents, the earlier one first.
+            ends: the key frames that it needs with their finished latents, the earlier one first.
         """
-        num_latents = latent_frames(segment.num_frames)
+        num_latents = self._plan.num_latent_frames(segment)
         photo = self._photo
         known = torch.zeros(*photo.shape[:2], num_latents, *photo.shape[3:], device=photo.device)
-        mask = known_mask(num_latents, 0, *photo.shape[3:])
+        mask = known_mask(num_latents, 0, *photo.shape[3:], self._plan.time_factor)
         if segment.role == "keyframe":
             return known, mask
         ends, first = list(ends), photo
@@ -78,9 +88,10 @@ class MotionSpace:
         frames = range(segment.first_frame, segment.stop)
         at = torch.tensor([self._plan.video_position(frame) for frame in frames])
         motion, seen = self._reference.apparent_motion(at)
-        return control_latents(self._vae.pack(motion[None].to(self._vae.device)), seen)
+        latents = self._vae.pack(motion[None].to(self._vae.device))
+        return control_latents(latents, seen, self._plan.time_factor)
 
-    def settled(self, latents: torch.Tensor, segment: Segment) -> torch.Tensor:
+    def finish(self, latents: torch.Tensor, segment: Segment) -> torch.Tensor:
         """Return sampled latents without tremor, and without a jerk where the window begins."""
         if segment.role == "keyframe":
             return self._vae.smooth(latents, 0)
@@ -88,7 +99,17 @@ class MotionSpace:
         steadied = self._vae.smooth(latents, num_known, num_last)
         return self._vae.blend_at_joins(steadied, num_known, num_last)
 
-    def hand_over(self, latents: torch.Tensor, overlap: int) -> torch.Tensor:
+    def motion(self, latents: torch.Tensor, segment: Segment) -> torch.Tensor:
+        """Return rig coefficients (F, 32) of the frames that this window is the first to make."""
+        start, stop = (frame - segment.first_frame for frame in segment.keep)
+        return self._vae.unpack(latents)[0, start:stop]
+
+    def latents_of(self, motion: torch.Tensor, segment: Segment) -> torch.Tensor:
+        """Return the latents (1, C, T, h, w) of a window that shows a performance."""
+        frames = torch.arange(segment.first_frame, segment.stop).clamp_max(len(motion) - 1)
+        return self._vae.pack(motion[frames][None].to(self._vae.device))
+
+    def carry_over(self, latents: torch.Tensor, overlap: int) -> torch.Tensor:
         """Return what the next window knows: latents of its first `overlap` frames."""
         return known_latents(self._vae, latents, overlap)
 
@@ -97,27 +118,29 @@ class MotionSpace:
         return self.decoder.frames(latents, segment)
 
 
-class GroupSpace:
+class RigGroupSpace:
     """The latent spaces of several persons in the same pictures, stacked along the batch.
 
     Args:
         spaces: of each person; who comes later is drawn over who comes earlier.
     """
 
-    def __init__(self, spaces: Sequence[MotionSpace]):
+    moves_reference = separates_persons = True
+
+    def __init__(self, spaces: Sequence[RigSpace]):
         self._spaces = spaces
 
     def known(
-        self, segment: Segment, handed: torch.Tensor | None
+        self, segment: Segment, carried: torch.Tensor | None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return known latents (P, C, T, h, w) of a window and their mask: see `MotionSpace`."""
-        given = [None] * len(self._spaces) if handed is None else handed.split(1)
+        """Return known latents (P, C, T, h, w) of a window and their mask: see `RigSpace`."""
+        given = [None] * len(self._spaces) if carried is None else carried.split(1)
         return self._stacked(space.known(segment, one) for space, one in zip(self._spaces, given))
 
     def known_ends(
         self, segment: Segment, ends: Sequence[tuple[Segment, torch.Tensor]]
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the known latents and mask of a key frame or a fill: see `MotionSpace`."""
+        """Return the known latents and mask of a key frame or a fill: see `RigSpace`."""
         return self._stacked(
             space.known_ends(segment, [(window, latents[i : i + 1]) for window, latents in ends])
             for i, space in enumerate(self._spaces)
@@ -127,15 +150,15 @@ class GroupSpace:
         """Return the control latents (P, C + 4, T, h, w)."""
         return torch.cat([space.control(segment) for space in self._spaces])
 
-    def settled(self, latents: torch.Tensor, segment: Segment) -> torch.Tensor:
+    def finish(self, latents: torch.Tensor, segment: Segment) -> torch.Tensor:
         """Return sampled latents (P, C, T, h, w) without tremor and jerks."""
         pairs = zip(self._spaces, latents.split(1))
-        return torch.cat([space.settled(one, segment) for space, one in pairs])
+        return torch.cat([space.finish(one, segment) for space, one in pairs])
 
-    def hand_over(self, latents: torch.Tensor, overlap: int) -> torch.Tensor:
+    def carry_over(self, latents: torch.Tensor, overlap: int) -> torch.Tensor:
         """Return what the next window knows of all persons."""
         pairs = zip(self._spaces, latents.split(1))
-        return torch.cat([space.hand_over(one, overlap) for space, one in pairs])
+        return torch.cat([space.carry_over(one, overlap) for space, one in pairs])
 
     def frames(self, latents: torch.Tensor, segment: Segment) -> Iterator[np.ndarray]:
         """Yield the pictures (F, H, W, 3) uint8 that this window is the first to make."""

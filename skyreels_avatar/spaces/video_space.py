@@ -14,23 +14,25 @@ the end of a clip alone, with six latents before it, leaves 0.7 of the frames' s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 
 from skyreels_avatar.planning.segments import Segment, ShotPlan
-from skyreels_avatar.references.picture import ShotReference
+from skyreels_avatar.references.reference import Reference
 from skyreels_avatar.spaces.colour import match_colour
 from skyreels_avatar.spaces.known import known_frames_mask
 
 _CHUNK = 8  # pictures
 
 
-class PixelSpace:
+class VideoSpace:
     """The latent space of a causal video VAE (diffusers' `AutoencoderKLWan`), for one shot."""
 
-    def __init__(self, vae: torch.nn.Module, plan: ShotPlan, reference: ShotReference, seed: int):
+    moves_reference = separates_persons = False
+
+    def __init__(self, vae: torch.nn.Module, plan: ShotPlan, reference: Reference, seed: int):
         self._vae, self._reference, self._plan = vae, reference, plan
         config = vae.config
         shape = (1, -1, 1, 1, 1)
@@ -39,8 +41,19 @@ class PixelSpace:
         self._decoded: dict[int, torch.Tensor] = {}  # frames of windows not yet taken
         self._latest: Segment | None = None
 
+    @classmethod
+    def open(
+        cls, vae: torch.nn.Module, plan: ShotPlan, references: Sequence[Reference], seed: int
+    ) -> VideoSpace:
+        """Return the space of a shot; persons share its pictures."""
+        return cls(vae, plan, references[0], seed)
+
+    def known_ends(self, segment: Segment, ends: object) -> tuple[torch.Tensor, torch.Tensor]:
+        """Refuse: a causal VAE gives the frames at the end of a clip no latents of their own."""
+        raise NotImplementedError("latents of video are known at the beginning of a window only")
+
     def known(
-        self, segment: Segment, handed: torch.Tensor | None
+        self, segment: Segment, carried: torch.Tensor | None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the known latents (1, C, T, h, w) of a window and their mask (1, 4, T, h, w).
 
@@ -48,22 +61,22 @@ class PixelSpace:
         networks are used to it.
 
         Args:
-            handed: (F', 3, H, W) frames of the window before in -1..1; None for the first window,
+            carried: (F', 3, H, W) frames of the window before in -1..1; None for the first window,
                 which starts from what the camera sees first.
         """
-        given = self._seen(segment, 0, 1) if handed is None else handed
+        given = self._seen(segment, 0, 1) if carried is None else carried
         video = torch.zeros(segment.num_frames, *given.shape[1:])
         video[: len(given)] = given
         latents = self._encode(video)
         is_given = torch.arange(segment.num_frames)[None] < len(given)
-        mask = known_frames_mask(is_given)
+        mask = known_frames_mask(is_given, self._plan.time_factor)
         return latents, mask.expand(-1, -1, -1, *latents.shape[3:])
 
     def control(self, segment: Segment) -> torch.Tensor:
         """Return latents (1, C, T, h, w) of the reference video, held at the shot's end."""
         return self._encode(self._seen(segment))
 
-    def settled(self, latents: torch.Tensor, segment: Segment) -> torch.Tensor:
+    def finish(self, latents: torch.Tensor, segment: Segment) -> torch.Tensor:
         """Decode a window, and return the latents as they are."""
         weight = next(self._vae.parameters())
         denormalised = (latents.cpu() * self._std + self._mean).to(weight)
@@ -75,7 +88,7 @@ class PixelSpace:
         self._latest = segment
         return latents
 
-    def hand_over(self, latents: torch.Tensor, overlap: int) -> torch.Tensor:
+    def carry_over(self, latents: torch.Tensor, overlap: int) -> torch.Tensor:
         """Return what the next window knows: its first `overlap` frames (F', 3, H, W)."""
         return self._held(self._latest, -overlap, None)
 

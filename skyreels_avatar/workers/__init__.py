@@ -1,1 +1,1 @@
-"""Who makes the windows of a shot, and where finished ones are kept."""
+"""Workers that make the windows of shots, and the folders that keep finished ones."""

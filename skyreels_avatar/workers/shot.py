@@ -1,8 +1,7 @@
-"""One shot, from its request to the finished video: all steps, and who was told of them."""
+"""One request to one file: read, load, open, run, and write the video with its sound."""
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import sys
 import time
@@ -15,22 +14,21 @@ from pathlib import Path
 
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.loading.components import Components
-from skyreels_avatar.media.no_video import NoVideo
+from skyreels_avatar.media.audio_stream import SpooledAudio
+from skyreels_avatar.media.null_writer import NullVideoWriter
 from skyreels_avatar.media.outputs import check_outputs
-from skyreels_avatar.media.pieces import join_with_sound
-from skyreels_avatar.media.soundtrack import WaitingSound
+from skyreels_avatar.media.pieces import join_with_spooled_audio
 from skyreels_avatar.media.subtitles import write_subtitles
 from skyreels_avatar.media.video import VideoWriter, check_output
 from skyreels_avatar.parallel import exclusive
-from skyreels_avatar.pipeline.encode import OpenShot, UnseenSpan
 from skyreels_avatar.pipeline.load import load_networks
-from skyreels_avatar.pipeline.retalk import open_any, read_any
+from skyreels_avatar.pipeline.open import OpenShot, UnseenSpan, open_shot
+from skyreels_avatar.pipeline.read import read_files
 from skyreels_avatar.pipeline.run import AvatarPipeline
 from skyreels_avatar.progress import OnProgress, Reporter
-from skyreels_avatar.provenance.manifest import metadata_of, signing_of
-from skyreels_avatar.request.script import (
-    GenerationRequest,
-)
+from skyreels_avatar.provenance.manifest import file_tags, make_signer
+from skyreels_avatar.request.generation_request import GenerationRequest
+from skyreels_avatar.workers.allocator import return_freed_memory
 from skyreels_avatar.workers.fingerprint import ReadFiles, fingerprint_of
 from skyreels_avatar.workers.work_folder import WorkFolder
 
@@ -87,35 +85,37 @@ def generate_request(
 
     Args:
         components: a tier that is loaded already; by default the request's own is loaded.
-        work_folder: where each finished window is kept, latents and pictures, in a folder of this
-            shot's own. A run that was stopped, however hard, goes on there after the last whole
+        work_folder: where each finished window is kept, latents and frames, in a folder of this
+            shot's own. A run that was stopped, even killed, resumes there after the last whole
             window when it is started again, and its video has the same bytes. The folder stays;
-            remove it when the video is no longer to be made again.
-        sign: add a C2PA manifest, where the extra `provenance` is installed; pieces have none.
+            remove it when the video will not be made again.
+        sign: add a C2PA manifest, where the extra `provenance` is installed; shots of a film have
+            none.
     """
     path = check_output(request.output)
-    check_outputs({"output": path, "subtitles": request.subtitles}, [request, work_folder])
+    outputs = {"output": path, "subtitles": request.subtitles, "motion file": request.save_motion}
+    check_outputs(outputs, [request, work_folder])
     reporter = Reporter(on_progress)
     start = time.perf_counter()
     waiting = partial(reporter.report, "wait")
     with _collected_warnings() as warnings, exclusive(waiting):
         read = ReadFiles(request)
         with reporter.stage("read"):
-            files = read_any(request)
-        signing = signing_of(request, path) if sign else None
+            files = read_files(request)
+        signing = make_signer(request, path) if sign else None
         if signing is not None:
             read.check()
         # From here on the sound is on disk: of a long one, memory holds what the networks hear.
-        with closing(WaitingSound(files.audio, path.parent)) as sound:
-            spoken, files = files.spoken, files.heard()
+        with closing(SpooledAudio(files.audio, path.parent)) as sound:
+            spoken, files = files.spoken, files.for_networks()
             with reporter.stage("load"):
                 components = components or load_networks(request, files.height, files.width)
             with reporter.stage("analyse"):
-                opened = open_any(request, files, components, lambda: reporter.report("analyse"))
+                opened = open_shot(request, files, components, lambda: reporter.report("analyse"))
             duration_s = files.audio.duration_s
             del files
             if duration_s > _LONG_S:
-                _return_freed_memory()
+                return_freed_memory()
             if work_folder is None:
                 num_found = _write(request, opened, sound, components, reporter, signing)
             else:
@@ -123,21 +123,21 @@ def generate_request(
                 read.check()
                 work = WorkFolder(work_folder, fingerprint, read)
                 num_found = _make_pieces(request, opened, components, reporter, work)
-                pieces, tags = work.pieces(opened.plan), metadata_of(request)
-                join_with_sound(pieces, request.output, sound, tags, signing)
+                pieces, tags = work.pieces(opened.plan), file_tags(request)
+                join_with_spooled_audio(pieces, request.output, sound, tags, signing)
         if spoken is not None and request.subtitles is not None:
             write_subtitles(spoken, request.subtitles)
-    height, width = opened.portrait.height, opened.portrait.width
+    picture = opened.framing.picture
     return GenerationResult(
         path=path,
         num_frames=opened.plan.num_frames,
         fps=request.fps,
-        height=height,
-        width=width,
+        height=picture.height,
+        width=picture.width,
         duration_s=opened.plan.num_frames / request.fps,
         seconds={**reporter.seconds, "total": time.perf_counter() - start},
         peak_rss_mb=_peak_rss_mb(),
-        face_box=tuple(float(value) for value in opened.face.box),
+        face_box=tuple(float(value) for value in opened.framing.faces[0].box),
         warnings=tuple(warnings),
         unseen=opened.unseen,
         num_found=num_found,
@@ -147,17 +147,17 @@ def generate_request(
 def _write(
     request: GenerationRequest,
     opened: OpenShot,
-    sound: WaitingSound,
+    sound: SpooledAudio,
     components: Components,
     reporter: Reporter,
     signing: Callable[[Path], None] | None,
 ) -> int:
-    """Make the video of a shot in one go, from no frames found."""
-    height, width = opened.portrait.height, opened.portrait.width
-    kind = VideoWriter if components.rank == 0 else NoVideo
+    """Make the video of a shot without a work folder; return 0, the number of frames found."""
+    picture = opened.framing.picture
+    kind = VideoWriter if components.rank == 0 else NullVideoWriter
     with kind(
-        request.output, height, width, request.fps, sound,
-        metadata=metadata_of(request), cuts=request.cuts, colour=opened.colour, finish=signing,
+        request.output, picture.height, picture.width, request.fps, sound,
+        metadata=file_tags(request), cuts=request.cuts, color=opened.color, finish=signing,
     ) as writer:  # fmt: skip
         AvatarPipeline(components)(request, opened, writer, reporter)
         reporter.report("finish")
@@ -183,10 +183,12 @@ def _make_pieces(
     remaining = work.remaining(plan)
     num_found = plan.num_frames - sum(map(plan.num_pictures, remaining))
     reporter.start_pace(plan.num_frames, num_found)
-    if remaining:
+    if remaining or request.save_motion is not None:
         pipeline = AvatarPipeline(components)
         shot = pipeline.encode(request, opened, reporter)
-        pipeline.pieces(shot, work, reporter, remaining)
+        pipeline.write_pieces(shot, work, reporter, remaining)
+        if request.save_motion is not None:
+            pipeline.save_motion(request.save_motion, shot, work, reporter)
     reporter.report("finish")
     return num_found
 
@@ -212,18 +214,6 @@ def _collected_warnings() -> Iterator[list[str]]:
         _collecting.reset(token)
         for logger in loggers:
             logger.removeHandler(handler)
-
-
-def _return_freed_memory() -> None:
-    """Give freed memory back to the system, where the C library can.
-
-    A long sound leaves holes that pictures do not quite fill, and the program keeps them
-    (`apps.memory`).
-    """
-    if sys.platform.startswith("linux"):
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-        if trim is not None:  # musl has none
-            trim(0)
 
 
 def _peak_rss_mb() -> float:

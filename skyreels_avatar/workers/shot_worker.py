@@ -1,4 +1,4 @@
-"""One of several who make the windows of a shot into the same work folder."""
+"""One of several workers that make the windows of a shot in the same work folder."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from functools import cached_property
 from pathlib import Path
 
 from skyreels_avatar.loading.components import Components
-from skyreels_avatar.pipeline.latents import EncodedShot
+from skyreels_avatar.pipeline.encode import EncodedShot
 from skyreels_avatar.pipeline.load import load_networks
-from skyreels_avatar.pipeline.retalk import open_any, read_any
+from skyreels_avatar.pipeline.open import open_shot
+from skyreels_avatar.pipeline.read import read_files
 from skyreels_avatar.pipeline.run import AvatarPipeline
 from skyreels_avatar.planning.segments import ShotPlan
 from skyreels_avatar.progress import Reporter
-from skyreels_avatar.request.script import GenerationRequest
+from skyreels_avatar.request.generation_request import GenerationRequest
 from skyreels_avatar.workers.fingerprint import ReadFiles, fingerprint_of
 from skyreels_avatar.workers.work_folder import WorkFolder
 
@@ -21,7 +22,7 @@ from skyreels_avatar.workers.work_folder import WorkFolder
 class ShotWorker:
     """Makes any window of one shot in a work folder; the shot is opened once.
 
-    Who makes a window and in which order does not change its bytes.
+    Which worker makes a window, and in which order, does not change its bytes.
 
     Args:
         work_folder: as for `generate_request`; all workers of a shot share it.
@@ -37,10 +38,10 @@ class ShotWorker:
         components: Components | None = None,
     ):
         self._read = ReadFiles(request)
-        files = read_any(request).heard()
+        files = read_files(request).for_networks()
         self._request = request
         self._components = components or load_networks(request, files.height, files.width)
-        self._opened = open_any(request, files, self._components, lambda: None)
+        self._opened = open_shot(request, files, self._components)
         fingerprint = fingerprint_of(request, self._components)
         self._read.check()
         self._work = WorkFolder(work_folder, fingerprint, self._read)
@@ -55,11 +56,11 @@ class ShotWorker:
         """Return the indices of the windows whose pictures are not there yet."""
         return [segment.index for segment in self._work.remaining(self.plan)]
 
-    def foundations(self) -> list[list[int]]:
-        """Return the windows whose latents others wait for, in groups that wait for nothing.
+    def prerequisites(self) -> list[list[int]]:
+        """Return the windows whose latents others need, in groups that can be sampled in parallel.
 
-        Each key frame is a group; windows that go on from each other are one group together. What
-        is sampled already is left out.
+        Each key frame is a group; windows that continue each other are one group together. Windows
+        that are sampled already are left out.
         """
         missing = [s for s in self.plan.segments if self._work.latents(s) is None]
         keys = [[segment.index] for segment in missing if segment.role == "keyframe"]
@@ -69,12 +70,12 @@ class ShotWorker:
     def sample(self, indices: Sequence[int]) -> None:
         """Make the latents of some windows, and of those they need."""
         segments = [self.plan.segments[index] for index in indices]
-        self._pipeline.latents(self._encoded, self._work, self._reporter, segments)
+        self._pipeline.sample_latents(self._encoded, self._work, self._reporter, segments)
 
     def render(self, index: int) -> int:
         """Make the piece of a window, and return how many pictures it has."""
         segment = self.plan.segments[index]
-        self._pipeline.pieces(self._encoded, self._work, self._reporter, [segment])
+        self._pipeline.write_pieces(self._encoded, self._work, self._reporter, [segment])
         return self.plan.num_pictures(segment)
 
     @cached_property

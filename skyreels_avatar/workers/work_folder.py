@@ -1,6 +1,6 @@
-"""What is finished of a shot, kept in a folder, so that a run that was stopped can be gone on with.
+"""The finished windows of a shot in a folder, from which a run that was stopped resumes.
 
-Each window leaves two files: its latents as they were sampled, and its pictures as a piece. Both
+Each window leaves two files: its latents as they were sampled, and its frames as a piece. Both
 appear under their names when they are complete, so whatever is there can be used.
 """
 
@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from skyreels_avatar.checks import user_path
 from skyreels_avatar.errors import InputError, MediaError
-from skyreels_avatar.media.files import remove_if_left_over, replacing
+from skyreels_avatar.media.files import atomic_write, remove_if_stale
 from skyreels_avatar.media.pieces import read_piece
 from skyreels_avatar.planning.segments import Segment, ShotPlan
 from skyreels_avatar.workers.fingerprint import Fingerprint, ReadFiles
@@ -24,7 +24,6 @@ from skyreels_avatar.workers.fingerprint import Fingerprint, ReadFiles
 logger = logging.getLogger(__name__)
 
 _MANIFEST = "manifest.json"
-_NAME_LETTERS = 16
 
 
 class WorkFolder:
@@ -34,7 +33,7 @@ class WorkFolder:
         root: a folder of the user's; made if it is not there. Every shot has a folder of its own in
             it, named by its fingerprint: shots never touch each other's files.
         fingerprint: of the shot.
-        read: its files; what was made of others than the fingerprint's is not kept.
+        read: its files; what is made after one of them has changed is not kept.
 
     Raises:
         InputError: the folder cannot be made or written, or its manifest is another shot's.
@@ -42,7 +41,7 @@ class WorkFolder:
 
     def __init__(self, root: str | Path, fingerprint: Fingerprint, read: ReadFiles | None = None):
         self._read = read
-        self.path = user_path(root) / fingerprint.digest[:_NAME_LETTERS]
+        self.path = user_path(root) / fingerprint.key
         manifest = self.path / _MANIFEST
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -50,7 +49,7 @@ class WorkFolder:
                 self._check(manifest, fingerprint)
             else:
                 text = json.dumps(fingerprint.to_dict(), indent=2, ensure_ascii=False)
-                with replacing(manifest) as partial:
+                with atomic_write(manifest) as partial:
                     partial.write_text(text, encoding="utf-8", errors="surrogateescape")
         except (OSError, ValueError) as error:
             if isinstance(error, InputError):
@@ -101,7 +100,7 @@ class WorkFolder:
         """Keep the latents (1, C, T, h, w) of a window."""
         path = self._latents(segment)
         try:
-            with replacing(path) as partial:
+            with atomic_write(path) as partial:
                 save_file({"latents": latents.cpu().contiguous()}, partial)
                 self.check_files()
         except (SafetensorError, OSError) as error:
@@ -124,7 +123,7 @@ class WorkFolder:
     def sweep(self) -> None:
         """Remove what processes that were killed have left half written."""
         for file in self.path.iterdir():
-            remove_if_left_over(file)
+            remove_if_stale(file)
 
     def _latents(self, segment: Segment) -> Path:
         return self.path / f"latents_{segment.index:05d}.safetensors"

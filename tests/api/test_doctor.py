@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from skyreels_avatar import cli
 from skyreels_avatar.api import doctor
-from skyreels_avatar.cli import app as cli
 from skyreels_avatar.errors import CheckpointError
 from skyreels_avatar.loading import components
 
@@ -34,16 +34,6 @@ def test_every_extra_is_listed_with_the_packages_it_brings(root: Path):
     for name in ("dev", "docs"):  # of those who work on the project itself
         del wanted[name]
     assert {name: set(packages) for name, (_, *packages) in doctor.EXTRAS.items()} == wanted
-
-
-def test_this_machine_has_what_is_needed_on_one_screen(capsys):
-    code, printed = said(capsys)
-    assert code == 0
-    lines = printed.splitlines()
-    assert len(lines) <= 24
-    assert all(len(line) <= 80 for line in lines if "pip install" not in line)
-    for wanted in ("PyTorch", "libx264", "libsndfile", "tier nano", *doctor.EXTRAS):
-        assert wanted in printed
 
 
 def test_torch_is_described_without_being_imported(root: Path):
@@ -113,20 +103,3 @@ def test_the_build_of_torch_and_the_gpu_are_named(monkeypatch, tmp_path):
     (tmp_path / "version.py").write_text("cuda: Optional[str] = None\n")
     monkeypatch.setattr(doctor, "_gpu", lambda: "NVIDIA H200")
     assert doctor._torch().endswith("without CUDA; it does not use the NVIDIA H200")
-
-
-def test_a_picture_is_examined_before_a_video_is_made(root, tmp_path, capsys):
-    from PIL import Image
-
-    from skyreels_avatar.cli import run
-
-    portrait = root / "assets" / "examples" / "portrait.png"
-    assert run(["doctor", "--image", str(portrait)]) == 0
-    assert "1 face" in (said := capsys.readouterr().out) and "looks good" in said
-    with Image.open(portrait) as image:
-        image.resize((120, 120)).save(tmp_path / "small.png")
-    assert run(["doctor", "--image", str(tmp_path / "small.png")]) == 0
-    assert "small: the face is" in capsys.readouterr().out
-    Image.new("RGB", (200, 200), "gray").save(tmp_path / "none.png")
-    assert run(["doctor", "--image", str(tmp_path / "none.png")]) == 2
-    assert "no face was found" in capsys.readouterr().out

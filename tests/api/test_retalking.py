@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +11,13 @@ import pytest
 import torch
 
 import skyreels_avatar as sa
-from skyreels_avatar.api.retalking import dub
 from skyreels_avatar.cli import run
 from skyreels_avatar.errors import FaceError, InputError
-from skyreels_avatar.faces.analyser import FaceAnalyser
+from skyreels_avatar.faces.analyzer import FaceAnalyzer
 from skyreels_avatar.faces.opening import mouth_opening
 from skyreels_avatar.loading.components import load_components
-from skyreels_avatar.pipeline.retalk import open_footage, read_footage
+from skyreels_avatar.pipeline.open import open_footage
+from skyreels_avatar.pipeline.read import read_footage
 from skyreels_avatar.pipeline.run import AvatarPipeline
 from skyreels_avatar.progress import Reporter
 from skyreels_avatar.references.footage import REGIONS
@@ -116,8 +117,8 @@ def test_outside_what_may_change_every_pixel_stays(talker, silence, keep):
 def test_the_old_mouth_motion_does_not_shine_through(talker, silence):
     source = source_of(talker)
     made, _ = retalked(talker, silence, keep="lips")
-    analyser = FaceAnalyser()
-    before, after = (mouth_opening(analyser.track(f).landmarks)[8:] for f in (source, made))
+    analyzer = FaceAnalyzer()
+    before, after = (mouth_opening(analyzer.track(f).landmarks)[8:] for f in (source, made))
     assert np.ptp(before) > 0.02
     assert np.ptp(after) < 0.5 * np.ptp(before)
 
@@ -127,7 +128,7 @@ def test_a_new_voice_moves_a_still_face(folder, talker, voice):
     with sa.VideoWriter(still, *pixels.shape[1:3], FPS) as writer:
         writer.write(np.repeat(pixels, NUM_FRAMES, 0))
     made, _ = retalked(still, voice, keep="lips")
-    assert np.ptp(mouth_opening(FaceAnalyser().track(made).landmarks)) > 0.02
+    assert np.ptp(mouth_opening(FaceAnalyzer().track(made).landmarks)) > 0.02
 
 
 def test_where_no_face_is_seen_the_video_is_passed_through(folder, talker, voice):
@@ -179,14 +180,29 @@ def test_a_face_that_is_not_there_is_an_error(pair, silence):
         retalked(pair, silence, face="7")
 
 
-def test_several_voices_make_several_videos(folder, talker, voice, silence):
-    results = dub(talker, [voice, silence], keep="lips", output=folder / "film.mp4")
-    assert [result.path.name for result in results] == ["film_voice.mp4", "film_silence.mp4"]
-    for result in results:
-        video = sa.VideoReader(result.path)
+def test_several_voices_make_several_videos(folder, talker, voice, silence, capsys):
+    command = ["retalk", "--video", str(talker), "--audio", str(voice), "--keep", "lips"]
+    output = ["--output", str(folder / "film.mp4")]
+    assert run([*command, "--audio", str(silence), *output]) == 0
+    for name in ("film_voice.mp4", "film_silence.mp4"):
+        video = sa.VideoReader(folder / name)
         assert (video.height, video.width, video.num_frames) == (240, 300, NUM_FRAMES)
-    with pytest.raises(InputError, match="different file names"):
-        dub(talker, [voice, voice])
+    assert run([*command, "--audio", str(voice), *output]) == 2
+    assert "different file names" in capsys.readouterr().err
+
+
+def test_a_long_video_is_followed_as_far_as_the_output_needs_it(folder, voice):
+    """Every frame of an hour was decoded and looked at for two seconds of sound."""
+    path = folder / "long.mp4"
+    with sa.VideoWriter(path, 64, 64, FPS) as writer:
+        for level in range(60):
+            writer.write(np.full((10, 64, 64, 3), level, np.uint8))
+    shot = sa.Shot(video=path, audio=voice)
+    for length, frames in (("audio", 250), ("bounce", 250), ("video", 600), ("remap", 600)):
+        request = sa.GenerationRequest(replace(shot, length=length), folder / "unused.mp4")
+        files = read_footage(request)
+        assert sum(1 for _ in files.video) == frames == files.video.num_frames
+        assert files.source.max() < frames
 
 
 def test_a_text_is_said_by_the_person_in_the_video(folder, talker):

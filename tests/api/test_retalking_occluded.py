@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import skyreels_avatar as sa
-from skyreels_avatar.faces.analyser import FaceAnalyser
+from skyreels_avatar.faces.analyzer import FaceAnalyzer
 from tests.api.test_retalking import retalked, source_of
 from tests.samples import write_voice
 
@@ -38,7 +38,7 @@ def covered(shared, tmp_path_factory) -> tuple[Path, np.ndarray, np.ndarray]:
     folder = tmp_path_factory.mktemp("covered")
     reader = sa.VideoReader(shared / "inputs" / "video" / "v03_real_grid_greyhair.mp4")
     frames = np.stack([reader.read(i, i + 1)[0] for i in range(NUM_FRAMES)])
-    points = FaceAnalyser(max_faces=1).find(frames[0])[0].landmarks
+    points = FaceAnalyzer(max_faces=1).find(frames[0])[0].landmarks
     height = float(np.linalg.norm(points[10, :2] - points[152, :2]))
     x, y = points[[61, 291], :2].mean(0)
     for frame in frames:

@@ -14,35 +14,35 @@ HEIGHT, WIDTH = 360, 300
 def scenery(rng: np.random.Generator) -> np.ndarray:
     """A slope of light with noise, a bright floor and a dark door frame, (360, 300, 3) float32."""
     y, x = np.mgrid[:HEIGHT, :WIDTH] / HEIGHT
-    grey = 0.45 + 0.2 * x - 0.1 * y
-    grey[240:] += 0.25  # a horizon
-    grey[60:240, 40:48] -= 0.3  # a door frame
-    picture = np.stack([grey, 0.9 * grey, 0.8 * grey], axis=-1)
+    gray = 0.45 + 0.2 * x - 0.1 * y
+    gray[240:] += 0.25  # a horizon
+    gray[60:240, 40:48] -= 0.3  # a door frame
+    picture = np.stack([gray, 0.9 * gray, 0.8 * gray], axis=-1)
     return (picture + 0.02 * rng.standard_normal(picture.shape)).clip(0, 1).astype(np.float32)
 
 
-def _framed(picture: np.ndarray, insets: tuple[int, ...], colour: float) -> np.ndarray:
+def _framed(picture: np.ndarray, insets: tuple[int, ...], color: float) -> np.ndarray:
     left, top, right, bottom = insets
-    framed = np.full_like(picture, colour)
+    framed = np.full_like(picture, color)
     inner = slice(top, HEIGHT - bottom), slice(left, WIDTH - right)
     framed[inner] = picture[inner]
     return framed
 
 
-@pytest.mark.parametrize("colour", [0.0, 1.0])
+@pytest.mark.parametrize("color", [0.0, 1.0])
 @pytest.mark.parametrize(
     "insets",
     [(3, 0, 0, 0), (0, 2, 0, 0), (4, 4, 4, 4), (0, 45, 0, 45), (30, 0, 30, 0), (20, 20, 20, 30)],
 )
-def test_bars_lines_and_frames_are_trimmed(scenery, insets, colour):
-    left, top, right, bottom = find_inside(_framed(scenery, insets, colour))
+def test_bars_lines_and_frames_are_trimmed(scenery, insets, color):
+    left, top, right, bottom = find_inside(_framed(scenery, insets, color))
     found = left, top, WIDTH - right, HEIGHT - bottom
     for trimmed, inset in zip(found, insets):
         assert inset <= trimmed <= (inset + 4 if inset else 0)
 
 
 def test_a_scans_uneven_edges_are_trimmed_on_two_sides(scenery):
-    """The colour beside the picture changes along the side; only that it ends there is the same."""
+    """The color beside the picture changes along the side; only that it ends there is the same."""
     uneven = np.where(np.arange(HEIGHT) // 60 % 2, 0.05, 0.95)[:, None, None]
     scan = scenery.copy()
     scan[:, :5] = uneven

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from skyreels_avatar.camera.fill import smooth_colour, spread
+from skyreels_avatar.camera.fill import smooth_color, spread
 
 
 def test_known_values_stay_and_the_rest_lies_between_them(rng: np.random.Generator):
@@ -29,9 +29,9 @@ def test_nothing_known_gives_finite_values():
     assert np.isfinite(filled).all()
 
 
-def test_the_smooth_colour_of_one_colour_is_that_colour():
+def test_the_smooth_color_of_one_color_is_that_color():
     picture = np.full((60, 80, 3), 0.3, np.float32)
     known = np.ones((60, 80), bool)
     known[20:50, 30:] = False
     picture[~known] = 1.0
-    np.testing.assert_allclose(smooth_colour(picture, known), 0.3, atol=1e-3)
+    np.testing.assert_allclose(smooth_color(picture, known), 0.3, atol=1e-3)

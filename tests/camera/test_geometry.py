@@ -12,7 +12,7 @@ from skyreels_avatar.camera.geometry import (
     intrinsics_from_hfov,
     invert,
     pitch,
-    pixel_centres,
+    pixel_centers,
     pose,
     project,
     roll,
@@ -25,13 +25,13 @@ from skyreels_avatar.camera.geometry import (
 def random_pose(seed: int) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
     angles = torch.randn(3, generator=generator).tolist()
-    centre = torch.randn(3, generator=generator, dtype=torch.float64)
-    return pose(centre, yaw(angles[0]) @ pitch(angles[1]) @ roll(angles[2]))
+    center = torch.randn(3, generator=generator, dtype=torch.float64)
+    return pose(center, yaw(angles[0]) @ pitch(angles[1]) @ roll(angles[2]))
 
 
 def test_projecting_unprojected_pixels_gives_the_pixels():
     intrinsics = intrinsics_from_hfov(48, 64, 45)
-    pixels = pixel_centres(48, 64)
+    pixels = pixel_centers(48, 64)
     depth = torch.rand(48, 64, generator=torch.Generator().manual_seed(0)) + 0.5
     found, z = project(unproject(pixels, depth, intrinsics), intrinsics, torch.eye(4))
     torch.testing.assert_close(found, pixels)

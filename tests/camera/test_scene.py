@@ -8,26 +8,26 @@ import pytest
 import torch
 
 from skyreels_avatar.camera import Plate, build_scene
-from skyreels_avatar.camera.layers import background_layer, person_layer
+from skyreels_avatar.camera.scene_layers import background_layer, person_layer
 from tests.camera.conftest import SIZE
 
 
 def test_person_over_background_is_the_picture(scene):
-    colour, coverage = scene.person[:3], scene.person[3:]
-    composed = colour + (1 - coverage) * scene.background
+    color, coverage = scene.person[:3], scene.person[3:]
+    composed = color + (1 - coverage) * scene.background
     torch.testing.assert_close(composed, scene.image, atol=1e-6, rtol=0)
 
 
-def test_no_colour_of_the_person_is_left_behind_it(scene):
+def test_no_color_of_the_person_is_left_behind_it(scene):
     """The bust is red, the wall has no red above 0.1."""
     inside = scene.person_mask > 0.99
     assert scene.background[0][inside].max() < 0.25
 
 
 def test_the_persons_edge_has_no_halo(scene):
-    colour, coverage = scene.person[:3], scene.person[3:]
-    assert (colour >= -0.081).all()
-    assert (colour <= coverage + 0.081).all()
+    color, coverage = scene.person[:3], scene.person[3:]
+    assert (color >= -0.081).all()
+    assert (color <= coverage + 0.081).all()
 
 
 def test_no_line_is_left_beside_the_person(bust):

@@ -9,7 +9,7 @@ import pytest
 
 from skyreels_avatar.errors import FaceError
 from skyreels_avatar.evaluation.report import MEANING, REAL_SPEECH, evaluate
-from skyreels_avatar.faces.analyser import FaceAnalyser
+from skyreels_avatar.faces.analyzer import FaceAnalyzer
 from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.image import Portrait
 from skyreels_avatar.media.video import VideoWriter
@@ -18,8 +18,8 @@ PORTRAITS = ("portrait.png", "portrait_man.png")
 
 
 @pytest.fixture(scope="module")
-def analyser() -> FaceAnalyser:
-    return FaceAnalyser()
+def analyzer() -> FaceAnalyzer:
+    return FaceAnalyzer()
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +35,8 @@ def still(root, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def report(still, root, analyser):
-    return evaluate(still, root / "assets" / "examples" / "portrait.png", analyser=analyser)
+def report(still, root, analyzer):
+    return evaluate(still, root / "assets" / "examples" / "portrait.png", analyzer=analyzer)
 
 
 def test_a_still_picture_is_alike_sharp_steady_and_does_not_speak(report):
@@ -76,28 +76,28 @@ def test_the_table_shows_every_measure_and_real_speech_beside(report):
     assert REAL_SPEECH["sync_r0"] in text
 
 
-def test_another_person_as_reference_is_not_alike(still, root, analyser, report):
-    other = evaluate(still, root / "assets" / "examples" / "portrait_man.png", analyser=analyser)
+def test_another_person_as_reference_is_not_alike(still, root, analyzer, report):
+    other = evaluate(still, root / "assets" / "examples" / "portrait_man.png", analyzer=analyzer)
     assert other.ident < report.ident - 0.1
 
 
-def test_without_a_reference_the_first_frame_counts(still, analyser):
-    report = evaluate(still, analyser=analyser)
+def test_without_a_reference_the_first_frame_counts(still, analyzer):
+    report = evaluate(still, analyzer=analyzer)
     assert report.reference == "first frame" and report.ident > 0.99
 
 
-def test_a_video_without_a_face_says_so(tmp_path, analyser):
+def test_a_video_without_a_face_says_so(tmp_path, analyzer):
     path = tmp_path / "empty.mp4"
     with VideoWriter(path, 96, 96, 25, None) as writer:
         writer.write(np.full((5, 96, 96, 3), 90, np.uint8))
     with pytest.raises(FaceError, match="face"):
-        evaluate(path, analyser=analyser)
+        evaluate(path, analyzer=analyzer)
 
 
 @pytest.mark.parametrize("name", PORTRAITS)
-def test_the_drawn_portraits_have_one_clear_frontal_face_with_closed_lips(root, analyser, name):
+def test_the_drawn_portraits_have_one_clear_frontal_face_with_closed_lips(root, analyzer, name):
     portrait = Portrait.load(root / "assets" / "examples" / name)
-    faces = analyser.find(portrait.pixels)
+    faces = analyzer.find(portrait.pixels)
     assert len(faces) == 1
     face = faces[0]
     assert face.confidence > 0.85 and face.visibility > 0.95

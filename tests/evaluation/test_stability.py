@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from skyreels_avatar.evaluation.identity import face_colour, face_sharpness
+from skyreels_avatar.evaluation.appearance import face_color, face_sharpness
 from skyreels_avatar.evaluation.stability import drift_windows, jitter, sample_frames, shake
 from skyreels_avatar.faces.pixel_cosine import aligned_pixels, pixel_cosine
 from skyreels_avatar.faces.template import template
@@ -13,7 +13,7 @@ from tests.faces.turned import turned
 
 @pytest.fixture
 def textured(rng) -> tuple[np.ndarray, np.ndarray]:
-    """A picture (512, 512, 3) of smooth colours with fine grain, and landmarks in it."""
+    """A picture (512, 512, 3) of smooth colors with fine grain, and landmarks in it."""
     coarse = rng.integers(0, 255, (12, 12, 3), np.uint8)
     pixels = cv2.resize(coarse, (512, 512), interpolation=cv2.INTER_CUBIC)
     grain = rng.normal(0, 12, pixels.shape)
@@ -75,12 +75,12 @@ def test_blur_lowers_sharpness_and_size_does_not(textured):
     assert face_sharpness(half, points / 2, height / 2) == pytest.approx(sharp, rel=0.15)
 
 
-def test_colour_is_measured_in_the_face_alone(textured):
+def test_color_is_measured_in_the_face_alone(textured):
     _, points = textured
     pixels = np.full((512, 512, 3), 30, np.uint8)
     hull = cv2.convexHull(points[:, :2].astype(np.int32))
     cv2.fillConvexPoly(pixels, hull, (200, 200, 200))
-    lightness, a, b = face_colour(pixels, points)
+    lightness, a, b = face_color(pixels, points)
     assert lightness == pytest.approx(80.6, abs=1) and abs(a) < 1 and abs(b) < 1
 
 

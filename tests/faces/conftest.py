@@ -1,19 +1,19 @@
-"""One analyser for all tests of this folder: its networks take half a second to load."""
+"""One analyzer for all tests of this folder: its networks take half a second to load."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from skyreels_avatar.faces.analyser import FaceAnalyser
+from skyreels_avatar.faces.analyzer import FaceAnalyzer
 from tests.faces.drawing import draw_person
 
 BOX = (180.0, 90.0, 140.0, 172.0)
 
 
 @pytest.fixture(scope="session")
-def analyser() -> FaceAnalyser:
-    return FaceAnalyser()
+def analyzer() -> FaceAnalyzer:
+    return FaceAnalyzer()
 
 
 @pytest.fixture(scope="session")

@@ -12,10 +12,10 @@ from skyreels_avatar.faces.identity import (
     OTHER,
     SAME,
     Person,
+    describe_distance,
     embed_face,
     face_chip,
-    in_words,
-    recognisable,
+    is_recognizable,
 )
 from skyreels_avatar.faces.template import synthetic_landmarks
 from tests.faces.characters import character
@@ -38,21 +38,21 @@ def degraded(pixels: np.ndarray, kind: str) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def embeddings(analyser) -> dict[str, np.ndarray]:
+def embeddings(analyzer) -> dict[str, np.ndarray]:
     found = {}
     for name in NAMES:
         pixels = character(name, 384)
-        found[name] = embed_face(pixels, analyser.find(pixels)[0].landmarks)
+        found[name] = embed_face(pixels, analyzer.find(pixels)[0].landmarks)
     return found
 
 
 @pytest.mark.parametrize("kind", ["small", "re-encoded", "mirrored", "dark", "turned"])
 @pytest.mark.parametrize("name", NAMES)
 def test_a_character_is_known_in_another_picture_and_not_taken_for_the_other(
-    analyser, embeddings, name, kind
+    analyzer, embeddings, name, kind
 ):
     pixels = degraded(character(name, 384), kind)
-    embedding = embed_face(pixels, analyser.find(pixels)[0].landmarks)
+    embedding = embed_face(pixels, analyzer.find(pixels)[0].landmarks)
     (other,) = set(NAMES) - {name}
     assert np.linalg.norm(embedding - embeddings[name]) < 0.35
     assert np.linalg.norm(embedding - embeddings[other]) > SAME
@@ -86,23 +86,23 @@ def test_a_person_is_near_what_is_nearest_of_them_and_unknown_at_first(rng):
     assert twin.distance(looks[0] + 1) == 0 < person.distance(looks[0] + 1)
 
 
-def test_profiles_are_not_recognised():
+def test_profiles_are_not_recognized():
     landmarks = synthetic_landmarks((60.0, 40.0, 100.0, 120.0)).astype(np.float64)
-    assert recognisable(landmarks)
+    assert is_recognizable(landmarks)
     angle = np.deg2rad(65)
     turn = np.array(
         [[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]]
     )
-    assert not recognisable((landmarks - landmarks.mean(0)) @ turn.T)
+    assert not is_recognizable((landmarks - landmarks.mean(0)) @ turn.T)
 
 
 def test_words_say_what_distances_mean():
-    assert in_words(0.2) == in_words(SAME) == "the same person"
-    assert in_words(0.5) == "similar, but not surely the same"
-    assert in_words(OTHER) == "another person"
+    assert describe_distance(0.2) == describe_distance(SAME) == "the same person"
+    assert describe_distance(0.5) == "similar, but not surely the same"
+    assert describe_distance(OTHER) == "another person"
 
 
-def test_real_talkers_are_told_apart(analyser, shared):
+def test_real_talkers_are_told_apart(analyzer, shared):
     """Five videos of different people, two frames each: every pair is on its side."""
     import skyreels_avatar as sa
 
@@ -110,7 +110,7 @@ def test_real_talkers_are_told_apart(analyser, shared):
     for path in sorted((shared / "inputs" / "video").glob("v0[1-5]*.mp4")):
         reader = sa.VideoReader(path)
         frames = [reader.read(index, index + 1)[0] for index in (0, 40)]
-        found[path.name] = [embed_face(one, analyser.find(one)[0].landmarks) for one in frames]
+        found[path.name] = [embed_face(one, analyzer.find(one)[0].landmarks) for one in frames]
     assert len(found) == 5
     for (name, first), (other, second) in itertools.combinations_with_replacement(found.items(), 2):
         pairs = itertools.product(first, second)

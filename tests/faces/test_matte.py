@@ -15,24 +15,24 @@ def _agreement(mask: np.ndarray, person: np.ndarray) -> float:
     return float(((mask > 0.5) & person).sum() / ((mask > 0.5) | person).sum())
 
 
-def test_the_mask_is_the_person(analyser, person):
+def test_the_mask_is_the_person(analyzer, person):
     picture, _, silhouette = person
-    mask = person_mask(picture, analyser.find(picture)[0])
+    mask = person_mask(picture, analyzer.find(picture)[0])
     assert mask.shape == picture.shape[:2] and mask.dtype == np.float32
     assert mask.min() >= 0 and mask.max() <= 1
     assert _agreement(mask, silhouette) > 0.97
 
 
-def test_the_mask_is_the_same_every_time(analyser, person):
+def test_the_mask_is_the_same_every_time(analyzer, person):
     picture, _, _ = person
-    face = analyser.find(picture)[0]
+    face = analyzer.find(picture)[0]
     assert (person_mask(picture, face) == person_mask(picture, face)).all()
 
 
-def test_another_person_who_stands_apart_is_left_out(analyser):
+def test_another_person_who_stands_apart_is_left_out(analyzer):
     one, _, silhouette = draw_person(480, 480, (170, 90, 110, 134))
     both = np.concatenate([one, one], 1)
-    faces = sorted(analyser.find(both), key=lambda face: face.box[0])
+    faces = sorted(analyzer.find(both), key=lambda face: face.box[0])
     nobody = np.zeros_like(silhouette)
     for face, person in zip(
         faces, [np.concatenate(p, 1) for p in ((silhouette, nobody), (nobody, silhouette))]
@@ -42,9 +42,9 @@ def test_another_person_who_stands_apart_is_left_out(analyser):
     assert _agreement(person_mask(both, None), everybody) > 0.95
 
 
-def test_colors_decide_where_the_network_sees_nobody(analyser, person, monkeypatch):
+def test_colors_decide_where_the_network_sees_nobody(analyzer, person, monkeypatch):
     picture, _, silhouette = person
-    face = analyser.find(picture)[0]
+    face = analyzer.find(picture)[0]
     blind = np.zeros(picture.shape[:2], np.float32)
     monkeypatch.setattr(matte, "_segment", lambda pixels, landmarks: blind)
     mask = person_mask(picture, face)

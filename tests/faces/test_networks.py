@@ -147,9 +147,9 @@ def test_missing_networks_are_named(monkeypatch, tmp_path):
 def test_faces_are_found_without_mediapipe(root):
     code = (
         "import sys; sys.modules['mediapipe'] = None;"
-        "from skyreels_avatar.faces.analyser import FaceAnalyser;"
+        "from skyreels_avatar.faces.analyzer import FaceAnalyzer;"
         "from skyreels_avatar.media.image import Portrait;"
-        "print(len(FaceAnalyser().find(Portrait.load(sys.argv[1]).pixels)))"
+        "print(len(FaceAnalyzer().find(Portrait.load(sys.argv[1]).pixels)))"
     )
     portrait = root / "assets" / "examples" / "portrait.png"
     command = [sys.executable, "-c", code, str(portrait)]

@@ -9,13 +9,13 @@ import pytest
 from skyreels_avatar.faces.occluder import (
     CROP_PX,
     OccluderTrack,
-    credible,
-    cut_crop,
-    fill_behind,
+    extract_crop,
+    filter_mask,
     find_occluder,
-    hidden_by,
-    lay_back,
+    inpaint,
+    occluded_area,
     picture_from_crop,
+    uncrop_mask,
 )
 from skyreels_avatar.faces.template import synthetic_landmarks
 
@@ -44,8 +44,8 @@ def test_a_mask_of_a_crop_comes_back_to_where_it_was_cut(rng):
     coarse = rng.uniform(0, 255, (24, 24, 3)).astype(np.uint8)
     picture = cv2.resize(coarse, (480, 480), interpolation=cv2.INTER_CUBIC)
     matrix = picture_from_crop(landmarks)
-    crop = cut_crop(picture, matrix)
-    back = lay_back(crop[..., 0], matrix, (480, 480))
+    crop = extract_crop(picture, matrix)
+    back = uncrop_mask(crop[..., 0], matrix, (480, 480))
     rows, columns = np.mgrid[:480, :480] + 0.5
     places = np.linalg.solve(
         matrix[:, :2], np.stack([columns, rows]).reshape(2, -1) - matrix[:, 2:]
@@ -53,7 +53,7 @@ def test_a_mask_of_a_crop_comes_back_to_where_it_was_cut(rng):
     inside = ((places > 1) & (places < CROP_PX - 1)).all(0).reshape(480, 480)
     assert inside.sum() > 20_000
     assert np.abs(back - picture[..., 0])[inside].mean() < 3
-    part = lay_back(crop[..., 0], matrix, (100, 120), (150, 130))
+    part = uncrop_mask(crop[..., 0], matrix, (100, 120), (150, 130))
     np.testing.assert_allclose(part, back[130:230, 150:270], atol=2)
 
 
@@ -63,7 +63,7 @@ def mask_with(center: tuple[int, int], radius: int, share: float) -> np.ndarray:
 
 
 def believed(mask: np.ndarray) -> np.ndarray | None:
-    return credible(mask, mask)
+    return filter_mask(mask, mask)
 
 
 def test_only_what_is_sure_and_reaches_into_the_face_counts():
@@ -71,9 +71,11 @@ def test_only_what_is_sure_and_reaches_into_the_face_counts():
     assert believed(mask_with(MOUTH, 12, 0.7)) is None  # the network is not sure
     assert believed(mask_with(MOUTH, 2, 0.95)) is None  # a speck
     assert believed(mask_with((8, 100), 7, 0.95)) is None  # beside the face
-    assert credible(mask_with(MOUTH, 12, 0.95), mask_with(MOUTH, 12, 0.7)) is None  # in one light
+    assert (
+        filter_mask(mask_with(MOUTH, 12, 0.95), mask_with(MOUTH, 12, 0.7)) is None
+    )  # in one light
     both = np.maximum(mask_with(MOUTH, 12, 0.95), mask_with((10, 20), 8, 0.95))
-    kept = credible(both, both)
+    kept = filter_mask(both, both)
     assert kept[MOUTH[1], MOUTH[0]] > 0.9 and kept[20, 10] == 0
 
 
@@ -82,7 +84,7 @@ def test_what_reaches_the_border_of_a_crop_goes_on_and_ends():
     mask = np.zeros((CROP_PX, CROP_PX), np.float32)
     mask[80:, 60:70] = 1
     matrix = picture_from_crop(landmarks)
-    laid = lay_back(mask, matrix, (600, 512))
+    laid = uncrop_mask(mask, matrix, (600, 512))
     for row, share in ((100, 1.0), (CROP_PX + 10, 1.0), (CROP_PX + 30, 0.0), (70, 0.0)):
         x, y = (matrix[:, :2] @ [65, row] + matrix[:, 2]).astype(int)
         assert laid[y, x] == pytest.approx(share, abs=0.01)
@@ -117,12 +119,12 @@ def test_what_is_filled_shows_nothing_of_the_thing_and_the_rest_stays():
     cv2.rectangle(picture, (40, 30), (70, 60), (0, 255, 0), -1)
     mask = np.zeros((96, 120), np.float32)
     mask[30:61, 40:71] = 1
-    hidden = hidden_by(mask, landmarks)
-    filled = fill_behind(picture, hidden)
+    hidden = occluded_area(mask, landmarks)
+    filled = inpaint(picture, hidden)
     assert np.abs(filled.astype(int) - bare)[hidden > 0].max() < 30
     assert (filled[hidden == 0] == picture[hidden == 0]).all()
     nothing = np.zeros((96, 120), np.float32)
-    assert fill_behind(picture, nothing) is picture
+    assert inpaint(picture, nothing) is picture
 
 
 def test_a_track_keeps_what_stays_and_forgets_what_flickers():

@@ -22,7 +22,7 @@ def _turned(points: np.ndarray, angle: float, center: tuple[float, float]) -> np
 
 
 @given(angles)
-def test_the_crop_of_a_turned_face_is_upright_and_centred(angle):
+def test_the_crop_of_a_turned_face_is_upright_and_centered(angle):
     points = _turned(synthetic_landmarks((40, 50, 100, 120)), angle, (90, 110))
     region = Region.of_landmarks(points)
     matrix = region.matrix()

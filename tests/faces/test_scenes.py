@@ -10,15 +10,15 @@ import pytest
 
 from skyreels_avatar.errors import FaceError
 from skyreels_avatar.faces.chooser import FaceChooser
-from skyreels_avatar.faces.scenes import Scene, watch
+from skyreels_avatar.faces.scenes import Scene, track_scenes
 from tests.faces.characters import character, crossing, mixed, shot
 
 ANN, BEN = character("portrait"), character("portrait_man")
 OTHER = "another person"
 
 
-def watched(frames: list[np.ndarray], selector: str, analyser) -> list[Scene]:
-    return watch(iter(frames), analyser, FaceChooser(selector, analyser, frames))
+def watched(frames: list[np.ndarray], selector: str, analyzer) -> list[Scene]:
+    return track_scenes(iter(frames), analyzer, FaceChooser(selector, analyzer, frames))
 
 
 def reasons(scenes: list[Scene]) -> list[tuple[str, int]]:
@@ -28,66 +28,66 @@ def reasons(scenes: list[Scene]) -> list[tuple[str, int]]:
 
 
 @pytest.mark.parametrize("selector", ["0", "auto"])
-def test_after_a_cut_to_somebody_else_nobody_speaks_until_the_cut_back(analyser, selector):
+def test_after_a_cut_to_somebody_else_nobody_speaks_until_the_cut_back(analyzer, selector):
     """The cosine of blurred pixels took whoever was there after a cut."""
-    scenes = watched(shot(ANN, 14) + shot(BEN, 14) + shot(ANN, 14), selector, analyser)
+    scenes = watched(shot(ANN, 14) + shot(BEN, 14) + shot(ANN, 14), selector, analyzer)
     assert reasons(scenes) == [("", 14), (OTHER, 14), ("", 14)]
     assert all(scene.speaks.max() == 0 for scene in scenes if scene.start == 14)
 
 
-def test_the_same_person_nearer_and_mirrored_goes_on_after_a_cut(analyser):
+def test_the_same_person_nearer_and_mirrored_goes_on_after_a_cut(analyzer):
     nearer = shot(np.ascontiguousarray(ANN[:, ::-1]), 12, zoom=1.5)
-    scenes = watched(shot(ANN, 12) + nearer, "0", analyser)
+    scenes = watched(shot(ANN, 12) + nearer, "0", analyzer)
     assert len(scenes) == 2 and reasons(scenes) == [("", 24)]
 
 
-def test_who_is_only_seen_from_the_side_is_not_taken_for_the_next(analyser, monkeypatch):
-    """Nothing could be learnt of the person, and the number chose anew after the cut."""
+def test_who_is_only_seen_from_the_side_is_not_taken_for_the_next(analyzer, monkeypatch):
+    """Nothing could be learned of the person, and the number chose anew after the cut."""
     for module in ("chooser", "identity_check"):
-        name = f"skyreels_avatar.faces.{module}.recognisable"
+        name = f"skyreels_avatar.faces.{module}.recognizable"
         monkeypatch.setattr(name, lambda landmarks: False)
-    assert reasons(watched(shot(ANN, 12) + shot(BEN, 12), "0", analyser)) == [("", 12), (OTHER, 12)]
+    assert reasons(watched(shot(ANN, 12) + shot(BEN, 12), "0", analyzer)) == [("", 12), (OTHER, 12)]
 
 
-def test_a_swap_that_is_no_cut_is_found_in_the_very_frame(analyser):
+def test_a_swap_that_is_no_cut_is_found_in_the_very_frame(analyzer):
     """Two people before the same wall: the picture changes too little for a cut."""
     mask = np.zeros((256, 256, 1), np.float32)
     cv2.ellipse(mask, (128, 128), (60, 76), 0, 0, 360, 1.0, -1)
     ben = (ANN + mask * (BEN.astype(np.float32) - ANN)).round().astype(np.uint8)
-    scenes = watched(shot(ANN, 20) + shot(ben, 30), "0", analyser)
+    scenes = watched(shot(ANN, 20) + shot(ben, 30), "0", analyzer)
     assert len(scenes) == 1
     (_, before), (reason, after) = reasons(scenes)
     assert (before, after) == (20, 30) and reason == OTHER
 
 
-def test_a_cross_fade_is_passed_through_and_who_comes_is_checked(analyser):
+def test_a_cross_fade_is_passed_through_and_who_comes_is_checked(analyzer):
     fade = mixed(shot(ANN, 12), shot(BEN, 12))
-    scenes = watched(shot(ANN, 20) + fade + shot(BEN, 12), "0", analyser)
+    scenes = watched(shot(ANN, 20) + fade + shot(BEN, 12), "0", analyzer)
     spans = reasons(scenes)
     assert [reason for reason, _ in spans] == ["", "transition", OTHER]
     assert 15 <= spans[0][1] <= 20 and 20 + 12 <= spans[0][1] + spans[1][1] <= 20 + 12 + 2
 
 
-def test_a_fade_through_black_and_back_to_the_person_goes_on(analyser):
+def test_a_fade_through_black_and_back_to_the_person_goes_on(analyzer):
     black = [np.zeros_like(ANN)] * 8
     frames = shot(ANN, 16) + mixed(shot(ANN, 8), black) + black[:3] + mixed(black, shot(ANN, 8))
-    spans = reasons(watched(frames + shot(ANN, 16), "0", analyser))
+    spans = reasons(watched(frames + shot(ANN, 16), "0", analyzer))
     assert {reason for reason, _ in spans[1:-1]} == {"transition"}
     assert spans[0][0] == spans[-1][0] == ""
     assert 14 <= spans[0][1] <= 19 and 14 <= spans[-1][1] <= 19
 
 
-def test_a_flash_is_no_change_of_person(analyser):
+def test_a_flash_is_no_change_of_person(analyzer):
     frames = shot(ANN, 30)
     frames[15] = cv2.addWeighted(frames[15], 0.1, np.full_like(ANN, 255), 0.9, 0)
-    assert reasons(watched(frames, "0", analyser)) == [("", 15), ("transition", 1), ("", 14)]
+    assert reasons(watched(frames, "0", analyzer)) == [("", 15), ("transition", 1), ("", 14)]
 
 
 @pytest.mark.parametrize(("front", "back"), [("portrait", "portrait_man")])
 @pytest.mark.parametrize("start_x", [90, 422])
-def test_two_who_cross_keep_their_tracks(analyser, front, back, start_x):
+def test_two_who_cross_keep_their_tracks(analyzer, front, back, start_x):
     frames = crossing(front, back, 45)
-    scenes = watched(frames, f"{start_x},128", analyser)
+    scenes = watched(frames, f"{start_x},128", analyzer)
     middle = np.concatenate([scene.landmarks[..., 0].mean(1) for scene in scenes])
     spoken = np.concatenate([scene.reasons for scene in scenes]) == ""
     own = np.linspace(start_x, 512 - start_x, 45)
@@ -100,36 +100,36 @@ def write(path, pixels: np.ndarray) -> str:
     return str(path)
 
 
-def test_a_photo_finds_the_person_who_comes_later(analyser, tmp_path):
+def test_a_photo_finds_the_person_who_comes_later(analyzer, tmp_path):
     photo = write(tmp_path / "ben.png", character("portrait_man", 512))
-    scenes = watched(shot(ANN, 26) + shot(BEN, 26), photo, analyser)
+    scenes = watched(shot(ANN, 26) + shot(BEN, 26), photo, analyzer)
     assert reasons(scenes) == [(OTHER, 26), ("", 26)]
 
 
-def test_a_photo_of_somebody_who_never_comes_is_an_error_that_lists_who_does(analyser, tmp_path):
+def test_a_photo_of_somebody_who_never_comes_is_an_error_that_lists_who_does(analyzer, tmp_path):
     photo = write(tmp_path / "ben.png", BEN)
     with pytest.raises(FaceError, match=r"nobody in the video.*ben.png.*at 8\d,7\d,8\d,10\d.*same"):
-        watched(shot(ANN, 12), photo, analyser)
+        watched(shot(ANN, 12), photo, analyzer)
 
 
-def test_real_people_are_told_apart(analyser, shared):
+def test_real_people_are_told_apart(analyzer, shared):
     import skyreels_avatar as sa
 
     cut = list(sa.VideoReader(shared / "cases" / "cut_ab.mp4"))
-    (_, before), (reason, _) = reasons(watched(cut, "0", analyser))
+    (_, before), (reason, _) = reasons(watched(cut, "0", analyzer))
     assert before == 30 and reason == OTHER
     man = sa.VideoReader(shared / "cases" / "plain.mp4")
     with pytest.raises(FaceError, match="in frame 0: another person"):
-        FaceChooser(str(shared / "cases" / "v02.png"), analyser, man)
+        FaceChooser(str(shared / "cases" / "v02.png"), analyzer, man)
 
 
-def test_two_speakers_keep_their_own_persons_across_a_cut(analyser):
+def test_two_speakers_keep_their_own_persons_across_a_cut(analyzer):
     """Left and right change places: who was chosen at the left is then at the right."""
     first = np.concatenate([ANN, BEN], 1)
     second = np.concatenate([BEN, ANN], 1)
     frames = shot(first, 12) + shot(second, 12)
     for x, places in ((128, (128, 384)), (384, (384, 128))):
-        scenes = watched(frames, f"{x},128", analyser)
+        scenes = watched(frames, f"{x},128", analyzer)
         assert reasons(scenes) == [("", 24)]
         middles = [float(scene.landmarks[..., 0].mean()) for scene in scenes]
         np.testing.assert_allclose(middles, places, atol=12)

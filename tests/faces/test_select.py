@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from skyreels_avatar.errors import FaceError
-from skyreels_avatar.faces.analyser import Face
-from skyreels_avatar.faces.select import choose_face, describe, parse_box
+from skyreels_avatar.faces.analyzer import Face
+from skyreels_avatar.faces.select import choose_face, describe_faces, parse_box
 from skyreels_avatar.faces.template import synthetic_landmarks
 from tests.faces.characters import character
 
@@ -24,12 +24,12 @@ def _face(box, visibility=1.0) -> Face:
 LARGE, SMALL = _face((200.0, 40.0, 100.0, 120.0)), _face((20.0, 50.0, 60.0, 70.0))
 
 
-class NoAnalyser:
+class NoAnalyzer:
     """Stands where no second look may happen."""
 
 
-def choose(faces, selector, picture=PICTURE, analyser=None):
-    return choose_face(faces, selector, picture, analyser or NoAnalyser())
+def choose(faces, selector, picture=PICTURE, analyzer=None):
+    return choose_face(faces, selector, picture, analyzer or NoAnalyzer())
 
 
 def test_auto_takes_the_largest_face():
@@ -49,9 +49,9 @@ def test_a_box_takes_the_face_it_was_drawn_round():
     assert choose([LARGE, SMALL], "10,40,80,90") is SMALL
 
 
-def test_a_box_on_an_unrecognised_face_places_one_and_says_so(analyser, empty_picture, caplog):
+def test_a_box_on_an_unrecognized_face_places_one_and_says_so(analyzer, empty_picture, caplog):
     with caplog.at_level(logging.WARNING):
-        face = choose([], "100,60,80,100", empty_picture, analyser)
+        face = choose([], "100,60,80,100", empty_picture, analyzer)
     assert face.confidence == 0 and "100,60,80,100" in caplog.text
 
 
@@ -96,22 +96,22 @@ def test_boxes_may_hold_spaces_and_fractions():
     assert parse_box("1.5, 2, 30, 40", PICTURE) == (1.5, 2.0, 30.0, 40.0)
 
 
-def test_a_photo_means_the_person_and_nobody_who_is_not_there(analyser, tmp_path):
+def test_a_photo_means_the_person_and_nobody_who_is_not_there(analyzer, tmp_path):
     """The cosine of blurred pixels took one of four wrong people for the right one."""
     ann, ben = character("portrait"), character("portrait_man")
     for name in ("portrait", "portrait_man"):
         pixels = character(name, 400)[..., ::-1]
         cv2.imwrite(str(tmp_path / f"{name}.png"), np.ascontiguousarray(pixels))
     both = np.concatenate([ben, ann], 1)
-    faces = analyser.find(both)
-    face = choose_face(faces, str(tmp_path / "portrait.png"), both, analyser)
+    faces = analyzer.find(both)
+    face = choose_face(faces, str(tmp_path / "portrait.png"), both, analyzer)
     assert face.box[0] > 256
-    face = choose_face(faces, str(tmp_path / "portrait_man.png"), both, analyser)
+    face = choose_face(faces, str(tmp_path / "portrait_man.png"), both, analyzer)
     assert face.box[0] < 256
     with pytest.raises(FaceError, match=r"nobody in the picture.*0 at 8\d,\d+,\d+,\d+: similar"):
-        choose_face(analyser.find(ben), str(tmp_path / "portrait.png"), ben, analyser)
+        choose_face(analyzer.find(ben), str(tmp_path / "portrait.png"), ben, analyzer)
 
 
 def test_faces_are_described_with_numbers_and_boxes():
-    assert describe([]) == "no faces"
-    assert describe([SMALL]) == "1 face: 0 at 20,50,60,70"
+    assert describe_faces([]) == "no faces"
+    assert describe_faces([SMALL]) == "1 face: 0 at 20,50,60,70"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from skyreels_avatar.faces.hands import hand_network
 from skyreels_avatar.faces.matte import segmenter
-from skyreels_avatar.faces.start import face_analyser, start_networks
+from skyreels_avatar.faces.start import face_analyzer, start_networks
 
 
 def test_after_the_start_nothing_is_left_to_load() -> None:
     start_networks()
     assert hand_network.cache_info().currsize == segmenter.cache_info().currsize == 1
-    assert face_analyser() is face_analyser()
+    assert face_analyzer() is face_analyzer()

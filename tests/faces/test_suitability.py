@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 import skyreels_avatar as sa
-from skyreels_avatar.faces.analyser import Face, FaceAnalyser
+from skyreels_avatar.faces.analyzer import Face, FaceAnalyzer
 from skyreels_avatar.faces.suitability import examine_face
 from skyreels_avatar.media.image import Portrait
 
 
 @pytest.fixture(scope="module")
-def analyser() -> FaceAnalyser:
-    return FaceAnalyser()
+def analyzer() -> FaceAnalyzer:
+    return FaceAnalyzer()
 
 
 @pytest.fixture(scope="module", params=["portrait.png", "portrait_man.png"])
@@ -26,13 +26,13 @@ def codes(pixels: np.ndarray, face: Face) -> list[str]:
     return [finding.code for finding in examine_face(pixels, face)]
 
 
-def test_a_good_portrait_has_no_findings(portrait, analyser):
-    assert codes(portrait, analyser.find(portrait)[0]) == []
+def test_a_good_portrait_has_no_findings(portrait, analyzer):
+    assert codes(portrait, analyzer.find(portrait)[0]) == []
 
 
-def test_a_picture_that_ends_above_the_mouth_is_refused(portrait, analyser):
+def test_a_picture_that_ends_above_the_mouth_is_refused(portrait, analyzer):
     """It became a video without lips, without a word."""
-    face = analyser.find(portrait)[0]
+    face = analyzer.find(portrait)[0]
     nose_y = int(face.landmarks[2, 1])
     found = examine_face(portrait[:nose_y], face)
     assert [(one.code, one.fatal) for one in found] == [("no-mouth", True)]
@@ -40,10 +40,10 @@ def test_a_picture_that_ends_above_the_mouth_is_refused(portrait, analyser):
     assert codes(portrait[:lips_y], face) == ["cut-mouth"]
 
 
-def test_generate_refuses_it_with_a_way_out(portrait, analyser, sound_file, tmp_path):
+def test_generate_refuses_it_with_a_way_out(portrait, analyzer, sound_file, tmp_path):
     from PIL import Image
 
-    face = analyser.find(portrait)[0]
+    face = analyzer.find(portrait)[0]
     cut = portrait[: int(face.landmarks[2, 1] + 4)]
     Image.fromarray(cut).save(tmp_path / "a.png")
     with pytest.raises(sa.InputError, match=r"no mouth is in the picture|no face was found"):
@@ -51,8 +51,8 @@ def test_generate_refuses_it_with_a_way_out(portrait, analyser, sound_file, tmp_
     assert not (tmp_path / "o.mp4").exists()
 
 
-def test_small_faces_and_wide_open_mouths_are_said(portrait, analyser):
-    face = analyser.find(portrait)[0]
+def test_small_faces_and_wide_open_mouths_are_said(portrait, analyzer):
+    face = analyzer.find(portrait)[0]
     small = cv2.resize(portrait, None, fx=0.15, fy=0.15, interpolation=cv2.INTER_AREA)
     shrunk = Face(face.box, face.landmarks * 0.15, face.confidence, face.visibility)
     assert "small" in codes(small, shrunk)
@@ -63,9 +63,9 @@ def test_small_faces_and_wide_open_mouths_are_said(portrait, analyser):
     assert "wide-open" in codes(portrait, wide)
 
 
-def test_flat_drawings_without_lips_are_said(portrait, analyser):
+def test_flat_drawings_without_lips_are_said(portrait, analyzer):
     """A drawn mouth of one line has no lips to move: its mouth never opened, without a warning."""
-    face = analyser.find(portrait)[0]
+    face = analyzer.find(portrait)[0]
     skin = portrait[int(face.landmarks[50, 1]), int(face.landmarks[50, 0])]
     flat = np.broadcast_to(skin, portrait.shape).copy()
     for side in (33, 263):
@@ -76,12 +76,12 @@ def test_flat_drawings_without_lips_are_said(portrait, analyser):
     assert codes(flat, face) == ["drawn"]
 
 
-def test_portraits_that_work_are_not_refused(shared, analyser):
+def test_portraits_that_work_are_not_refused(shared, analyzer):
     """The 34 test portraits: none is refused; what is said of them is written here."""
     said = {}
     for path in sorted((shared / "inputs" / "portraits").iterdir()):
         pixels = Portrait.load(path).pixels
-        if faces := analyser.find(pixels):
+        if faces := analyzer.find(pixels):
             found = examine_face(pixels, faces[0])
             assert not any(one.fatal for one in found), path.name
             if found:
@@ -89,6 +89,6 @@ def test_portraits_that_work_are_not_refused(shared, analyser):
     assert said == {"p24": ["wide-open"]}
 
 
-def test_a_real_picture_that_ends_above_the_mouth(shared, analyser):
+def test_a_real_picture_that_ends_above_the_mouth(shared, analyzer):
     pixels = Portrait.load(shared / "cases" / "edge_bottom.jpg").pixels
-    assert codes(pixels, analyser.find(pixels)[0]) == ["no-mouth"]
+    assert codes(pixels, analyzer.find(pixels)[0]) == ["no-mouth"]

@@ -16,7 +16,7 @@ def test_the_average_face_looks_straight_ahead_with_closed_lips():
     assert points[1, 2] < points[10, 2] < points[234, 2]  # nose, forehead, ear: farther
 
 
-def test_a_placed_face_is_centred_in_its_box_and_keeps_its_proportions():
+def test_a_placed_face_is_centered_in_its_box_and_keeps_its_proportions():
     points = synthetic_landmarks((10, 20, 300, 100))
     low, high = points[:, :2].min(0), points[:, :2].max(0)
     assert np.allclose((low + high) / 2, (160, 70), atol=1e-2)

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from skyreels_avatar.cli import app as cli
+from skyreels_avatar import cli
 from skyreels_avatar.errors import InputError, MissingExtraError
 from skyreels_avatar.film.edit_list import check_edit_list, write_edit_list
 from skyreels_avatar.film.render import render

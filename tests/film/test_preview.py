@@ -9,12 +9,12 @@ import pytest
 import yaml
 
 import skyreels_avatar as sa
-from skyreels_avatar.cli import app as cli
+from skyreels_avatar import cli
 from skyreels_avatar.errors import Cancelled, ScriptError
 from skyreels_avatar.film import preview
 from skyreels_avatar.film.preview import describe_camera, plan_script, write_animatic
 from skyreels_avatar.loading.components import load_components
-from skyreels_avatar.request.script import parse_camera
+from skyreels_avatar.request.camera_spec import parse_camera
 
 
 @pytest.fixture

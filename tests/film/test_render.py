@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 import skyreels_avatar as sa
-from skyreels_avatar.cli import app as cli
+from skyreels_avatar import cli
 from skyreels_avatar.errors import Cancelled, InputError, ScriptError
 from skyreels_avatar.film.assemble import blend, is_manifest
 from skyreels_avatar.film.render import frames, render

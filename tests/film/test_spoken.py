@@ -43,7 +43,7 @@ def test_a_film_of_texts_is_rendered_with_its_sound(kit, tmp_path):
 @pytest.mark.parametrize(
     ("shot", "message"),
     [
-        ("{text: Guten Tag, voice: german}", "did you mean de"),
+        ("{text: Guten Tag, voice: german}", "did you mean espeak:de"),
         ("{text: '...'}", "nothing to say"),
         ("{text: Tag, audio: a.wav}", "either audio or a text|not both|not found"),
         ("{text: Tag, start_s: 90}", "cannot use the sound"),

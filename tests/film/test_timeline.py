@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import skyreels_avatar as sa
-from skyreels_avatar.film.timeline import lay_out
+from skyreels_avatar.film.timeline import build_timeline
 from skyreels_avatar.media.video import exact_fps
 
 RATES = st.sampled_from([24, 25, 29.97, 30, 50, 59.94]) | st.floats(10, 120)
@@ -28,7 +28,7 @@ def test_borders_stay_where_the_soundtrack_has_them(lengths, fades, fps, origin_
         for start, end, fade in zip([origin_s, *ends], ends, fades)
     ]
     script = sa.Script(tuple(shots), "a.wav", fps=fps)
-    timeline, problems = lay_out(script, ends[-1], [None] * len(shots))
+    timeline, problems = build_timeline(script, ends[-1], [None] * len(shots))
     assert problems == []
     exact = exact_fps(fps)
     half = 0.5 / exact + Fraction(1, 10**6)
@@ -45,7 +45,7 @@ def test_borders_stay_where_the_soundtrack_has_them(lengths, fades, fps, origin_
 @given(st.integers(1, 50), st.floats(1, 1000), RATES)
 def test_shots_without_times_share_the_soundtrack_evenly(count, duration_s, fps):
     script = sa.Script((sa.Shot(image="p.png"),) * count, "a.wav", fps=fps)
-    timeline, problems = lay_out(script, duration_s, [None] * count)
+    timeline, problems = build_timeline(script, duration_s, [None] * count)
     if duration_s / count < 0.2:
         assert {problem.index for problem in problems} == set(range(count))
         return

@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from skyreels_avatar.errors import CheckpointError, InputError
-from skyreels_avatar.loading import components
+from skyreels_avatar.loading import components, parts
 from skyreels_avatar.loading.checkpoints.load import save_module
-from skyreels_avatar.loading.components import build_components, load_components, part_classes
-from skyreels_avatar.loading.memory import MemoryPolicy
+from skyreels_avatar.loading.components import build_components, load_components
+from skyreels_avatar.loading.memory import MemoryPolicy, ModelBytes
+from skyreels_avatar.loading.parts import part_classes
 from skyreels_avatar.loading.tiers import load_tier
 from skyreels_avatar.models.text_encoder import TextEncoder
 
@@ -136,7 +137,7 @@ def test_sizes_that_do_not_fit_together_are_refused(tier_file: Path) -> None:
 
 def test_memory_is_asked_of_the_gpu(tier_file, monkeypatch):
     """No GPU is needed: what it would answer is put in its place."""
-    monkeypatch.setattr(components, "_torch_device", lambda _: torch.device("cuda"))
+    monkeypatch.setattr(components, "torch_device", lambda _: torch.device("cuda"))
     monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: 0)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (40 * 10**9, 80 * 10**9))
 
@@ -144,7 +145,7 @@ def test_memory_is_asked_of_the_gpu(tier_file, monkeypatch):
         return components._policy_for(str(tier_file), None, memory, 10**6)
 
     assert ask("1gb") == MemoryPolicy()  # nothing is to be saved where pixels are not generated
-    tier_file.write_text(tier_file.read_text() + "buckets: 480p\n")
+    monkeypatch.setattr(parts, "model_bytes", lambda weights: ModelBytes(10**6))
     assert ask("auto") == ask("full") == ask("30gb") == MemoryPolicy()
     assert ask("14gb").tile_vae
     with pytest.raises(InputError, match=r"free are 1\.0"):

@@ -17,7 +17,8 @@ from skyreels_avatar.loading.memory import (
     parse_memory,
     peak_bytes,
 )
-from skyreels_avatar.request.script import GenerationRequest, Shot
+from skyreels_avatar.request.generation_request import GenerationRequest
+from skyreels_avatar.request.shot import Shot
 
 # SkyReels-V3 A2V, umT5 and CLIP in 16 bits; Uni3C, the VAE and wav2vec 2.0 beside it.
 STUDIO = ModelBytes(transformer=38 * GB, num_blocks=40, beside=3 * GB, encoders=14 * GB)

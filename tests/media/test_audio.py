@@ -10,7 +10,8 @@ import pytest
 import soundfile
 
 from skyreels_avatar.errors import MediaError
-from skyreels_avatar.media.audio import ACTIVE_RMS, AudioTrack
+from skyreels_avatar.media.audio import AudioTrack
+from skyreels_avatar.media.speech_level import ACTIVE_RMS
 
 
 def _tone(duration_s: float, rate: int, hz: float = 440.0, level: float = 0.5) -> np.ndarray:
@@ -65,15 +66,15 @@ def test_cutting_takes_the_asked_samples_and_no_others():
 
 
 @pytest.mark.parametrize("level", [0.001, 0.05, 0.9])
-def test_normalised_speech_has_one_level_whatever_the_recording_and_pauses(rng, level):
+def test_normalized_speech_has_one_level_whatever_the_recording_and_pauses(rng, level):
     samples = rng.normal(size=32_000).astype(np.float32) * level
     samples[12_800:28_160] = 0
-    speech = AudioTrack(samples, 16_000).normalised().samples[:12_800]
+    speech = AudioTrack(samples, 16_000).normalized().samples[:12_800]
     assert np.sqrt(np.square(speech).mean()) == pytest.approx(ACTIVE_RMS, rel=0.05)
 
 
-def test_normalised_silence_stays_silence():
-    assert not AudioTrack(np.zeros(16_000, np.float32), 16_000).normalised().samples.any()
+def test_normalized_silence_stays_silence():
+    assert not AudioTrack(np.zeros(16_000, np.float32), 16_000).normalized().samples.any()
 
 
 def test_saving_and_loading_gives_the_sound_back(tmp_path):
@@ -148,7 +149,7 @@ def test_a_header_that_promises_more_than_there_is_gives_what_there_is(tmp_path)
 
 
 def test_a_sound_of_more_than_four_hours_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("skyreels_avatar.media.audio.MAX_DURATION_S", 0.5)
+    monkeypatch.setattr("skyreels_avatar.media.audio_decoding.MAX_DURATION_S", 0.5)
     soundfile.write(tmp_path / "a.wav", _tone(1.0, 16_000), 16_000)
     with pytest.raises(MediaError, match="longer than"):
         AudioTrack.load(tmp_path / "a.wav")
@@ -175,7 +176,7 @@ def test_damaged_bytes_never_escape_as_another_error(tmp_path, rng):
 @pytest.fixture
 def long_sound(tmp_path, monkeypatch):
     """Four seconds that count as too many for memory: 0.25 s of one channel are allowed."""
-    monkeypatch.setattr("skyreels_avatar.media.audio.MAX_DECODED_BYTES", 4 * 4000)
+    monkeypatch.setattr("skyreels_avatar.media.audio_decoding.MAX_DECODED_BYTES", 4 * 4000)
     samples = (np.arange(64_000) % 1000 / 4000).astype(np.float32)
     soundfile.write(tmp_path / "long.flac", samples, 16_000)
     return tmp_path / "long.flac", samples
@@ -184,7 +185,9 @@ def long_sound(tmp_path, monkeypatch):
 def test_a_sound_too_long_for_memory_is_refused_before_it_is_taken(long_sound, monkeypatch):
     """Two hours of silence in a FLAC of 1.2 MB took 5.3 GB."""
     with monkeypatch.context() as patch:
-        patch.setattr("skyreels_avatar.media.audio._Found", None)  # nothing is decoded
+        patch.setattr(
+            "skyreels_avatar.media.audio_decoding._SampleBuffer", None
+        )  # nothing is decoded
         with pytest.raises(MediaError, match=r"too long to be held in memory.*audio_start"):
             AudioTrack.load(long_sound[0])
 
@@ -210,3 +213,10 @@ def test_an_end_beyond_the_sound_is_its_end_and_a_start_beyond_is_refused(caplog
     assert "1.5 s" in said and "1.00 s" in said
     with pytest.raises(MediaError, match="earlier start"):
         track.cut(1.0, None)
+
+
+def test_a_sound_is_cut_or_filled_with_silence_to_a_length():
+    track = AudioTrack(np.full(8_000, 0.5, np.float32), 16_000)
+    assert track.lasting(0.25).duration_s == 0.25
+    longer = track.lasting(1.0)
+    assert longer.duration_s == 1.0 and not longer.samples[8_000:].any()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from skyreels_avatar.media.audio import AudioTrack
-from skyreels_avatar.media.downmix import downmix, without_offset
+from skyreels_avatar.media.downmix import downmix, remove_dc_offset
 
 RATE = 16_000
 
@@ -62,19 +62,19 @@ def test_an_offset_is_taken_from_what_the_networks_hear_alone(voice, offset):
     track = AudioTrack(voice + np.float32(offset), RATE)
     heard = track.mono()
     np.testing.assert_allclose(heard.samples, voice, atol=0.01)
-    assert heard.normalised().samples.std() == pytest.approx(
-        AudioTrack(voice, RATE).normalised().samples.std(), rel=0.01
+    assert heard.normalized().samples.std() == pytest.approx(
+        AudioTrack(voice, RATE).normalized().samples.std(), rel=0.01
     )
     assert np.array_equal(track.channels[0], voice + np.float32(offset))
 
 
 def test_an_offset_that_begins_later_is_taken_too(voice):
     step = np.where(np.arange(len(voice)) < RATE, 0, 0.5).astype(np.float32)
-    found = without_offset(voice + step, RATE)
+    found = remove_dc_offset(voice + step, RATE)
     away = np.abs(np.arange(len(voice)) - RATE) > 0.4 * RATE
     np.testing.assert_allclose(found[away], voice[away], atol=0.01)
 
 
 def test_a_sound_without_an_offset_stays_bit_for_bit(voice):
-    assert without_offset(voice, RATE) is voice
-    assert without_offset(np.zeros(100, np.float32), RATE).sum() == 0
+    assert remove_dc_offset(voice, RATE) is voice
+    assert remove_dc_offset(np.zeros(100, np.float32), RATE).sum() == 0

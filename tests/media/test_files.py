@@ -10,7 +10,7 @@ import pytest
 
 from skyreels_avatar.errors import MediaError
 from skyreels_avatar.media import AudioTrack, Portrait, VideoReader
-from skyreels_avatar.media.files import open_container, replacing
+from skyreels_avatar.media.files import atomic_write, open_container
 from tests.media.videos import numbered_frames, numbers_of, write_video
 
 LOADERS = [(Portrait.load, "picture"), (AudioTrack.load, "sound"), (VideoReader, "video")]
@@ -19,7 +19,7 @@ LOADERS = [(Portrait.load, "picture"), (AudioTrack.load, "sound"), (VideoReader,
 def test_a_file_of_the_longest_name_can_be_written(tmp_path):
     """The hidden name beside it was longer than 255 bytes: no output was possible there."""
     path = tmp_path / ("\u00e9" * 120 + ".json")
-    with replacing(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text("text")
     assert path.read_text() == "text" and list(tmp_path.iterdir()) == [path]
 

@@ -19,7 +19,7 @@ def pixels() -> np.ndarray:
     return np.stack([x * 255 // 95, y * 255 // 79, 128 + 0 * x], axis=-1).astype(np.uint8)
 
 
-def _grey(pixels: np.ndarray) -> np.ndarray:
+def _gray(pixels: np.ndarray) -> np.ndarray:
     return np.asarray(Image.fromarray(pixels).convert("L"))
 
 
@@ -33,7 +33,7 @@ def test_an_ordinary_picture_keeps_its_pixels(pixels, tmp_path):
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "CMYK", "RGBA", "LA", "1", "YCbCr", "LAB"])
-def test_every_colour_mode_becomes_rgb(pixels, tmp_path, mode):
+def test_every_color_mode_becomes_rgb(pixels, tmp_path, mode):
     name = "a.tif" if mode in ("CMYK", "YCbCr", "LAB") else "a.png"
     image = Image.fromarray(pixels)
     if mode == "LAB":
@@ -46,9 +46,9 @@ def test_every_colour_mode_becomes_rgb(pixels, tmp_path, mode):
     # Pillow before 13 cannot read what it writes of YCbCr without compression.
     options = {"compression": "jpeg"} if mode == "YCbCr" else {}
     loaded = _save(image, tmp_path / name, **options)
-    expected = _grey(pixels) if mode in ("L", "LA", "1") else pixels
+    expected = _gray(pixels) if mode in ("L", "LA", "1") else pixels
     expected = expected[..., None] if expected.ndim == 2 else expected
-    # A dithered palette of 256 colours and Lab rounding cost levels; a bitmap is right on average.
+    # A dithered palette of 256 colors and Lab rounding cost levels; a bitmap is right on average.
     assert loaded.shape == (80, 96, 3)
     error = loaded.astype(float) - expected
     assert abs(error.mean()) < 8
@@ -61,14 +61,14 @@ def test_a_cmyk_jpeg_is_not_inverted(pixels, tmp_path):
     assert np.abs(loaded.astype(float) - pixels).mean() < 6
 
 
-def test_16_bit_grey_is_scaled_not_clipped(pixels, tmp_path):
-    wide = _grey(pixels).astype(np.uint16) * 257
+def test_16_bit_gray_is_scaled_not_clipped(pixels, tmp_path):
+    wide = _gray(pixels).astype(np.uint16) * 257
     for name in ("a.png", "a.tif"):
         loaded = _save(Image.fromarray(wide), tmp_path / name)
-        assert np.abs(loaded[..., 0].astype(int) - _grey(pixels)).max() <= 1
+        assert np.abs(loaded[..., 0].astype(int) - _gray(pixels)).max() <= 1
 
 
-def test_16_bit_colour_is_read(pixels, tmp_path):
+def test_16_bit_color_is_read(pixels, tmp_path):
     import cv2
 
     for name in ("a.png", "a.tif"):
@@ -78,9 +78,9 @@ def test_16_bit_colour_is_read(pixels, tmp_path):
 
 
 def test_a_floating_point_picture_is_scaled(pixels, tmp_path):
-    grey = _grey(pixels).astype(np.float32) / 255
-    loaded = _save(Image.fromarray(grey), tmp_path / "a.tif")
-    assert np.abs(loaded[..., 0].astype(int) - _grey(pixels)).max() <= 1
+    gray = _gray(pixels).astype(np.float32) / 255
+    loaded = _save(Image.fromarray(gray), tmp_path / "a.tif")
+    assert np.abs(loaded[..., 0].astype(int) - _gray(pixels)).max() <= 1
 
 
 def test_transparency_is_laid_on_white(tmp_path):
@@ -98,22 +98,22 @@ def test_the_cameras_rotation_is_applied(pixels, tmp_path):
     assert np.array_equal(loaded, np.rot90(pixels, -1))
 
 
-def test_a_colour_profile_is_converted_to_srgb(pixels, tmp_path):
+def test_a_color_profile_is_converted_to_srgb(pixels, tmp_path):
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     loaded = _save(Image.fromarray(pixels), tmp_path / "a.png", icc_profile=profile)
     assert np.abs(loaded.astype(int) - pixels).max() <= 1
 
 
-def test_a_broken_colour_profile_costs_a_warning_only(pixels, tmp_path, caplog):
+def test_a_broken_color_profile_costs_a_warning_only(pixels, tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         loaded = _save(Image.fromarray(pixels), tmp_path / "a.png", icc_profile=b"nonsense" * 20)
     assert np.array_equal(loaded, pixels)
-    assert "colour profile" in caplog.text
+    assert "color profile" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["a.gif", "a.webp", "a.png"])
 def test_an_animation_gives_its_first_frame_and_one_warning(tmp_path, caplog, name):
-    frames = [Image.new("RGB", (64, 64), colour) for colour in ("red", "blue", "green")]
+    frames = [Image.new("RGB", (64, 64), color) for color in ("red", "blue", "green")]
     with caplog.at_level(logging.WARNING):
         loaded = _save(
             frames[0], tmp_path / name, save_all=True, append_images=frames[1:], lossless=True
@@ -122,14 +122,14 @@ def test_an_animation_gives_its_first_frame_and_one_warning(tmp_path, caplog, na
     assert sum("is an animation" in r.message for r in caplog.records) == 1
 
 
-def test_resizing_covers_crops_the_centre_and_keeps_the_aspect(pixels):
+def test_resizing_covers_crops_the_center_and_keeps_the_aspect(pixels):
     portrait = Portrait(pixels).resized_to(80, 80)
     assert portrait.pixels.shape == (80, 80, 3)
     assert np.array_equal(portrait.pixels, pixels[:, 8:88])
     assert Portrait(pixels).resized_to(80, 96).pixels is pixels
 
 
-def test_a_crop_is_centred_on_the_focus_as_far_as_the_picture_reaches(pixels):
+def test_a_crop_is_centered_on_the_focus_as_far_as_the_picture_reaches(pixels):
     assert np.array_equal(
         Portrait(pixels).resized_to(80, 80, focus_px=(0, 0)).pixels, pixels[:, :80]
     )
@@ -275,7 +275,7 @@ def test_the_frames_of_an_animation_are_not_counted(pixels, tmp_path, monkeypatc
 @pytest.mark.parametrize("strip", [96, 300, 10**9])
 @pytest.mark.parametrize("mode", ["RGBA", "F", "I;16", "P"])
 def test_strips_give_what_the_whole_gives(pixels, tmp_path, monkeypatch, mode, strip):
-    """100 megapixels of floating-point grey took 3 GB at once."""
+    """100 megapixels of floating-point gray took 3 GB at once."""
     image = Image.fromarray(pixels)
     if mode == "RGBA":
         image.putalpha(Image.fromarray(pixels[..., 0]))
@@ -283,8 +283,8 @@ def test_strips_give_what_the_whole_gives(pixels, tmp_path, monkeypatch, mode, s
         image = image.quantize(64)
         image.info["transparency"] = 3
     else:
-        grey = pixels[..., 0].astype(np.float32) / 300
-        image = Image.fromarray(grey if mode == "F" else (grey * 60_000).astype(np.uint16))
+        gray = pixels[..., 0].astype(np.float32) / 300
+        image = Image.fromarray(gray if mode == "F" else (gray * 60_000).astype(np.uint16))
     image.save(tmp_path / "a.tif" if mode in ("F", "I;16") else tmp_path / "a.png")
     path = next(tmp_path.iterdir())
     whole = Portrait.load(path).pixels

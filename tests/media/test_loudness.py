@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from skyreels_avatar.media.audio import AudioTrack
-from skyreels_avatar.media.loudness import at_loudness, integrated_loudness
+from skyreels_avatar.media.loudness import integrated_loudness, normalize_loudness
 
 
 def tone(seconds: float, rate: int = 48_000, hz: float = 997.0, dbfs: float = 0.0) -> np.ndarray:
@@ -42,11 +42,11 @@ def test_pieces_give_the_loudness_of_the_whole(monkeypatch):
 @pytest.mark.parametrize("seconds", [0.1, 0.4, 3.0])
 def test_sounds_are_brought_to_a_loudness(seconds):
     quiet = AudioTrack(tone(seconds, 16_000, dbfs=-50).astype(np.float32), 16_000)
-    made = at_loudness(quiet)
+    made = normalize_loudness(quiet)
     assert integrated_loudness(made.samples, 16_000) == pytest.approx(-23, abs=1e-3)
 
 
 def test_silence_stays_silence():
     silence = AudioTrack(np.zeros(16_000, np.float32), 16_000)
     assert integrated_loudness(silence.samples, 16_000) == -np.inf
-    assert not at_loudness(silence).samples.any()
+    assert not normalize_loudness(silence).samples.any()

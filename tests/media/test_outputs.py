@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from skyreels_avatar.errors import InputError, MediaError
-from skyreels_avatar.media.files import partial_path, replacing, sweep_partials
+from skyreels_avatar.media.files import atomic_write, partial_path, remove_stale_partials
 from skyreels_avatar.media.outputs import check_outputs
 from skyreels_avatar.media.video import check_output
-from skyreels_avatar.request.script import GenerationRequest, Shot
+from skyreels_avatar.request.generation_request import GenerationRequest
+from skyreels_avatar.request.shot import Shot
 
 
 @pytest.fixture
@@ -66,7 +67,7 @@ def test_a_pipe_or_device_is_no_output(tmp_path):
 def test_a_link_stays_a_link_and_its_target_is_written(source):
     link = source.parent / "link.mp4"
     link.symlink_to(source)
-    with replacing(link) as partial:
+    with atomic_write(link) as partial:
         partial.write_bytes(b"made")
     assert link.is_symlink() and source.read_bytes() == b"made"
 
@@ -84,7 +85,7 @@ def test_what_dead_processes_left_is_swept_and_what_is_being_written_stays(sourc
     alive, elsewhere = partial_path(source), dead.with_name(dead.name.replace("talk.", "talk.x", 1))
     for path in (dead, alive, elsewhere):
         path.touch()
-    sweep_partials(source)
+    remove_stale_partials(source)
     assert not dead.exists() and alive.exists() and elsewhere.exists()
 
 
@@ -99,7 +100,7 @@ def test_threads_write_to_different_places(source):
 
 
 def test_after_an_error_nothing_is_left(source):
-    with pytest.raises(RuntimeError), replacing(source) as partial:
+    with pytest.raises(RuntimeError), atomic_write(source) as partial:
         partial.write_bytes(b"half")
         raise RuntimeError
     assert [path.name for path in source.parent.iterdir()] == ["talk.mp4"]

@@ -158,7 +158,7 @@ def test_a_failure_half_way_keeps_the_older_film(tmp_path, monkeypatch):
     def full(*_):
         raise OSError("no space left on device")
 
-    monkeypatch.setattr("skyreels_avatar.media.soundtrack.SoundTrack.finish", full)
+    monkeypatch.setattr("skyreels_avatar.media.audio_stream.AacStream.finish", full)
     with pytest.raises(MediaError, match="no space left"):
         join_pieces(pieces, film, _tone(1.0))
     assert film.read_bytes() == b"older"

@@ -9,13 +9,17 @@ import numpy as np
 import pytest
 
 from skyreels_avatar.errors import InputError, MediaError, MissingExtraError
+from skyreels_avatar.folders import MODELS_VARIABLE
 from skyreels_avatar.media import espeak as espeak_module
 from skyreels_avatar.media import speech
 from skyreels_avatar.media.audio import AudioTrack
-from skyreels_avatar.media.speech import SpokenText, SpokenWord, Voice, list_voices, speak
+from skyreels_avatar.media.hibari import HibariEngine
+from skyreels_avatar.media.speech import find_voice, list_voices, speak
+from skyreels_avatar.media.spoken_text import SpokenText, SpokenWord
+from skyreels_avatar.media.voice import Voice
 
 SENTENCES = {
-    "en-us": "Hello, I have 25 apples.",
+    "espeak:en-us": "Hello, I have 25 apples.",
     "en-gb+f3": "Good morning to you all.",
     "de": "Das sind 25 \u00c4pfel f\u00fcr dich.",
     "fr": "Bonjour \u00e0 tous mes amis.",
@@ -59,46 +63,55 @@ class TestEspeak:
 
     def test_speed_and_pitch_change_what_they_say(self):
         text = "The quick brown fox jumps over the lazy dog."
-        own, fast = speak(text), speak(text, speed=2.0)
+        own, fast = (speak(text, "espeak:en-us", speed=speed) for speed in (1.0, 2.0))
         assert 1.6 < own.audio.duration_s / fast.audio.duration_s < 2.4
-        low, high = (_median_hz(speak(text, pitch=pitch).audio) for pitch in (10, 90))
+        low, high = (_median_hz(speak(text, "espeak:en", pitch=pitch).audio) for pitch in (10, 90))
         assert high > 1.3 * low
 
     def test_punctuation_makes_a_pause(self):
         gap_s = {}
         for text in ("yes no", "yes, no", "yes. No"):
-            first, second = speak(text).words
+            first, second = speak(text, "espeak:en-us").words
             gap_s[text] = second.start_s - first.end_s
         assert gap_s["yes no"] < 0.05 < gap_s["yes, no"] < gap_s["yes. No"]
 
     def test_every_voice_of_the_list_speaks_and_its_name_says_its_language(self):
-        voices = list_voices()
-        assert len(voices) > 100 and len({voice.name for voice in voices}) == len(voices)
-        for voice in voices:
-            assert espeak_module.espeak().identifier(voice.name)
-        for voice in voices[:: len(voices) // 12]:
-            assert len(espeak_module.espeak().say("1 2 3", voice.name)[0]) > 1000, voice.name
+        listed = list_voices()
+        assert len({voice.name for voice in listed}) == len(listed)
+        voices = [voice for voice in listed if voice.engine == "espeak"]
+        assert len(voices) > 100 and all(voice.installed for voice in voices)
+        names = [voice.name.removeprefix("espeak:") for voice in voices]
+        for name in names:
+            assert espeak_module.espeak().identifier(name)
+        for name in names[:: len(voices) // 12]:
+            assert len(espeak_module.espeak().say("1 2 3", name)[0]) > 1000, name
 
     def test_timbres_differ_and_may_be_written_in_any_case(self):
-        plain, other = (speak("hello", voice).audio.samples for voice in ("en-us", "EN_us+F3"))
+        plain, other = (
+            speak("hello", voice).audio.samples for voice in ("espeak:en-us", "EN_us+F3")
+        )
         assert not np.array_equal(plain[: len(other)], other[: len(plain)])
 
     def test_voices_are_found_by_language(self):
-        assert {voice.name for voice in list_voices("pt")} == {"pt", "pt-br"}
-        assert "cmn" in {voice.name for voice in list_voices("zh")}
-        with pytest.raises(InputError, match=r"'german'; did you mean de\?"):
+        portuguese = {voice.name for voice in list_voices("pt") if voice.engine == "espeak"}
+        assert portuguese == {"espeak:pt", "espeak:pt-br"}
+        assert "espeak:cmn" in {voice.name for voice in list_voices("zh")}
+        with pytest.raises(InputError, match=r"'german'; did you mean espeak:de\?"):
             list_voices("german")
 
     @pytest.mark.parametrize(
         ("voice", "hint"),
         [
-            ("german", "did you mean de?"),
-            ("en-uk", "did you mean en or en-us"),
-            ("zh-cn", "did you mean cmn"),
+            ("german", "did you mean espeak:de?"),
+            ("en-uk", "or espeak:en or "),
+            ("zh-cn", "did you mean espeak:cmn"),
+            ("espeak:zh-cn", "did you mean cmn"),
+            ("hart", "did you mean heart"),
+            ("kokoro:ff_siwi", "did you mean ff_siwis"),
             ("qqq", "lists them all"),
             ("de+f33", "did you mean f3"),
             ("", "such as en-us"),
-            ("nosuch:x", "engines here are espeak"),
+            ("nosuch:x", "engines here are hibari, kokoro, espeak, vits"),
         ],
     )
     def test_an_unknown_voice_is_refused_with_near_names(self, voice, hint):
@@ -109,7 +122,7 @@ class TestEspeak:
     @pytest.mark.parametrize(
         ("text", "voice", "reader"),
         [
-            (SENTENCES["cmn"], "en-us", "cmn"),
+            (SENTENCES["cmn"], "espeak:en-us", "cmn"),
             (SENTENCES["ru"], "de", "ru"),
             (SENTENCES["ar"], "hi", "ar"),
             (SENTENCES["hi"], "cmn", "hi"),
@@ -121,11 +134,11 @@ class TestEspeak:
             speak(text, voice)
 
     def test_a_foreign_letter_and_latin_names_are_read(self):
-        assert speak("The angle \u03b1 is small.", "en-us").words
+        assert speak("The angle \u03b1 is small.", "espeak:en-us").words
         assert speak("\u6211\u7231 Python", "zh").words
 
     def test_a_long_text_keeps_its_times(self):
-        spoken = speak("One two three four. " * 300, speed=2.5)
+        spoken = speak("One two three four. " * 300, "espeak:en-us", speed=2.5)
         assert len(spoken.words) == 1200
         last = spoken.audio.samples[round(spoken.words[-1].start_s * spoken.audio.sample_rate) :]
         assert np.abs(last).max() > 0.1 and spoken.audio.duration_s > 100
@@ -143,13 +156,58 @@ def test_a_manner_out_of_range_is_refused(options):
         speak("hello", **options)
 
 
-def test_without_the_package_its_extra_is_named(monkeypatch):
+def test_without_the_packages_their_extra_is_named(monkeypatch, tmp_path):
+    monkeypatch.setenv(MODELS_VARIABLE, str(tmp_path))
     espeak_module.espeak.cache_clear()
-    monkeypatch.setitem(sys.modules, "espeakng_loader", None)
-    with pytest.raises(MissingExtraError, match=r"pip install -e .*\[voice\]"):
-        speak("hello")
-    with pytest.raises(MissingExtraError, match=r"pip install -e .*\[voice\]"):
-        list_voices()
+    for package in ("espeakng_loader", "hibari"):
+        monkeypatch.setitem(sys.modules, package, None)
+    for call in (lambda: speak("hello"), lambda: speak("hello", "de"), list_voices):
+        with pytest.raises(MissingExtraError, match=r"pip install -e .*\[voice\]"):
+            call()
+
+
+class TestLanguage:
+    """A voice that is named by its language."""
+
+    @pytest.fixture(autouse=True)
+    def _no_weights(self, monkeypatch, tmp_path):
+        pytest.importorskip("espeakng_loader")
+        monkeypatch.setenv(MODELS_VARIABLE, str(tmp_path))
+        speech._warn_synthetic.cache_clear()
+
+    def test_english_is_spoken_by_the_natural_voice(self):
+        pytest.importorskip("hibari")
+        for name in ("en-us", "EN", "en_US", "heart", "hibari:heart"):
+            assert find_voice(name) == ("hibari", "heart"), name
+        assert find_voice("en-us+f3")[0] == find_voice("espeak:en-us")[0] == "espeak"
+
+    def test_other_languages_are_spoken_by_espeak_with_a_word_on_it(self, caplog):
+        assert speak("oui", "fr").voice == "espeak:fr" and speak("oui", "fr").words
+        assert [record.message for record in caplog.records] == [
+            "espeak-ng, which sounds synthetic, speaks fr; a natural voice: skyreels-avatar models "
+            "pull kokoro"
+        ]
+        speak("ja", "de")
+        assert "no natural voice" in caplog.records[1].message
+        speak("nein", "espeak:de")
+        speak("oui", "fr+f3")
+        assert len(caplog.records) == 2
+
+    def test_english_without_the_natural_voice_says_what_adds_it(self, monkeypatch, caplog):
+        monkeypatch.setitem(sys.modules, "hibari", None)
+        assert speak("hello").voice == "espeak:en-us"
+        assert "[voice]" in caplog.records[0].message
+        (heart,) = HibariEngine().voices()
+        assert not heart.installed and "[voice]" in heart.install
+
+    def test_a_voice_that_was_not_fetched_says_how(self):
+        pytest.importorskip("hibari")
+        listed = {voice.name: voice for voice in list_voices()}
+        for name, model in (("ff_siwis", "kokoro"), ("emma", "hibari-voices")):
+            assert not listed[name].installed
+            assert listed[name].install == f"skyreels-avatar models pull {model}"
+            with pytest.raises(InputError, match=f"models pull {model}"):
+                speak("hello", name)
 
 
 class _Beeps:
@@ -173,8 +231,8 @@ def test_a_package_can_bring_an_engine(monkeypatch):
     monkeypatch.setattr(importlib.metadata, "entry_points", lambda group, **_: (Point(),))
     speech._added_engine.cache_clear()
     spoken = speak("one\u0301 two", "beeps:high")
-    assert spoken.voice == "high" and spoken.words[0].text == "on\u00e9"
-    assert speech.engine_names() == ("espeak", "vits", "beeps")
+    assert spoken.voice == "beeps:high" and spoken.words[0].text == "on\u00e9"
+    assert speech.engine_names() == ("hibari", "kokoro", "espeak", "vits", "beeps")
     speech._added_engine.cache_clear()
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from skyreels_avatar.errors import MediaError
 from skyreels_avatar.media.audio import AudioTrack
-from skyreels_avatar.media.speech import Phone, SpokenText, SpokenWord
+from skyreels_avatar.media.spoken_text import Phone, SpokenText, SpokenWord
 from skyreels_avatar.media.subtitles import (
     KINDS,
     MAX_CUE_S,
@@ -45,6 +45,11 @@ def test_long_sentences_are_cut_into_two_lines_and_seven_seconds(word_s):
     for cue in cues:
         assert len(cue.lines) <= 2 and max(map(len, cue.lines)) <= MAX_LINE
         assert cue.end_s - cue.start_s <= MAX_CUE_S + 1e-6
+
+
+def test_the_full_stop_of_an_abbreviation_ends_no_subtitle():
+    cues = group_words(_spoken("Dr. Smith met Mr. Jones. They talked.").words)
+    assert [" ".join(cue.lines) for cue in cues] == ["Dr. Smith met Mr. Jones.", "They talked."]
 
 
 def test_a_pause_ends_a_subtitle_and_unspaced_scripts_get_no_spaces():

@@ -7,12 +7,12 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from skyreels_avatar.media.timing import exact_fps, join_stamps, plan_timeline
+from skyreels_avatar.media.timing import exact_fps, fit_timeline, unwrap_timestamps
 
 
 def _shown(times_s: np.ndarray, **how) -> tuple[float, list[int]]:
     """Return the rate, and which frame each instant shows."""
-    timeline = plan_timeline(np.asarray(times_s, float), **how)
+    timeline = fit_timeline(np.asarray(times_s, float), **how)
     instants = np.arange(timeline.num_frames)
     return float(timeline.rate), (
         np.searchsorted(timeline.slots, instants, side="right") - 1
@@ -67,16 +67,16 @@ def test_the_faster_of_two_rates_is_kept():
 
 @pytest.mark.parametrize(("rate", "expected"), [(240, 120), (144, 72), (1000, 1000 / 9), (0.5, 1)])
 def test_rates_beyond_what_is_allowed_become_a_fraction_or_a_multiple(rate, expected):
-    timeline = plan_timeline(np.arange(720) / rate)
+    timeline = fit_timeline(np.arange(720) / rate)
     assert float(timeline.rate) == pytest.approx(expected)
     assert float(timeline.source_rate) == pytest.approx(rate)
     assert timeline.num_frames == round(720 / rate * expected)
 
 
 def test_equal_and_single_stamps_are_spaced_by_the_stated_rate():
-    timeline = plan_timeline(np.zeros(50), stated=[Fraction(24)])
+    timeline = fit_timeline(np.zeros(50), stated=[Fraction(24)])
     assert (float(timeline.rate), timeline.num_frames) == (24, 50)
-    assert plan_timeline(np.zeros(1)).num_frames == 1
+    assert fit_timeline(np.zeros(1)).num_frames == 1
 
 
 def test_the_last_frame_stays_as_long_as_the_file_says():
@@ -87,10 +87,10 @@ def test_the_last_frame_stays_as_long_as_the_file_says():
 
 def test_clocks_that_start_again_or_jump_ahead_go_on():
     order = np.concatenate([np.arange(0, 1000, 40), np.arange(0, 1000, 40), [10**12, 10**12 + 40]])
-    joined = order + join_stamps(order, 10_000)
+    joined = order + unwrap_timestamps(order, 10_000)
     assert (np.diff(joined) == 40).all()
 
 
 def test_pauses_and_small_steps_back_are_left_alone():
     order = np.array([0, 40, 80, 70, 120, 5000, 5040])
-    assert (join_stamps(order, 10_000) == 0).all()
+    assert (unwrap_timestamps(order, 10_000) == 0).all()

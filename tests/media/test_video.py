@@ -1,4 +1,4 @@
-"""Video: exact lengths, true colours, whole files or none."""
+"""Video: exact lengths, true colors, whole files or none."""
 
 from __future__ import annotations
 
@@ -71,12 +71,12 @@ def test_tags_are_in_the_file(tmp_path):
         assert container.metadata["comment"] == "made by a machine"
 
 
-def test_colours_come_back_as_they_went_in(tmp_path):
-    colours = np.array([[200, 150, 120], [255, 0, 0], [0, 0, 255], [128] * 3, [0] * 3, [255] * 3])
-    frames = np.broadcast_to(colours[:, None, None], (6, 64, 64, 3)).astype(np.uint8)
+def test_colors_come_back_as_they_went_in(tmp_path):
+    colors = np.array([[200, 150, 120], [255, 0, 0], [0, 0, 255], [128] * 3, [0] * 3, [255] * 3])
+    frames = np.broadcast_to(colors[:, None, None], (6, 64, 64, 3)).astype(np.uint8)
     path = _write(tmp_path / "a.mp4", frames, crf=4)
-    for colour, frame in zip(colours, VideoReader(path)):
-        assert np.abs(frame.mean(axis=(0, 1)) - colour).max() < 2.5
+    for color, frame in zip(colors, VideoReader(path)):
+        assert np.abs(frame.mean(axis=(0, 1)) - color).max() < 2.5
 
 
 @pytest.mark.parametrize("rate", [16_000, 44_100, 48_000])
@@ -239,12 +239,12 @@ def test_rotated_footage_is_turned_upright(tmp_path):
     assert np.array_equal(reader.read(0, 1)[0], upright)
 
 
-@pytest.mark.parametrize("colour", ["bt709", "bt601"])
-def test_the_file_says_how_its_colours_are_meant(tmp_path, colour):
+@pytest.mark.parametrize("color", ["bt709", "bt601"])
+def test_the_file_says_how_its_colors_are_meant(tmp_path, color):
     pixels = np.empty((2, 64, 96, 3), np.uint8)
     pixels[:] = (200, 60, 30)
-    with VideoWriter(tmp_path / "a.mp4", 64, 96, 25, colour=colour) as writer:
+    with VideoWriter(tmp_path / "a.mp4", 64, 96, 25, color=color) as writer:
         writer.write(pixels)
     video = VideoReader(tmp_path / "a.mp4")
-    assert video.colour == colour
+    assert video.color == color
     assert np.abs(video.read(0, 1)[0].astype(int) - pixels[0]).max() <= 4

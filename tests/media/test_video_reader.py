@@ -9,8 +9,8 @@ import av
 import numpy as np
 import pytest
 
-from skyreels_avatar.errors import MediaError
-from skyreels_avatar.media import AudioTrack, VideoReader
+from skyreels_avatar.errors import InputError, MediaError
+from skyreels_avatar.media import AudioTrack, VideoReader, video_reader
 from tests.media.videos import (
     DARKEST,
     MS,
@@ -298,5 +298,28 @@ def test_the_codec_of_a_film_that_cannot_be_decoded_is_named(tmp_path, film):
         VideoReader(path)
 
 
-def test_grey_stays_where_it_was(film):
+def test_gray_stays_where_it_was(film):
     assert abs(float(next(iter(VideoReader(film))).mean()) - DARKEST) < 1
+
+
+def test_the_beginning_ends_early_and_decodes_no_more(tmp_path, monkeypatch):
+    path = write_video(tmp_path / "a.mp4", numbered_frames(60), options={"g": "10", "bf": "0"})
+    video = VideoReader(path)
+    beginning = video.beginning(12)
+    assert (beginning.num_frames, beginning.duration_s) == (12, 0.48)
+    assert numbers_of(beginning) == list(range(12))
+    assert numbers_of(beginning.read(3, 12)) == list(range(3, 12))
+    with pytest.raises(InputError, match="<= 12"):
+        beginning.read(0, 13)
+    decoded = []
+    plain = video_reader.decoded_frames
+
+    def counted(*arguments):
+        for frame in plain(*arguments):
+            decoded.append(frame)
+            yield frame
+
+    monkeypatch.setattr(video_reader, "decoded_frames", counted)
+    assert len(list(video.beginning(12))) == 12 and len(decoded) == 13
+    assert video.num_frames == 60 and numbers_of(video) == list(range(60))
+    assert video.beginning(99).num_frames == 60

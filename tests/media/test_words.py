@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skyreels_avatar.media.speech import Phone
+from skyreels_avatar.media.spoken_text import Phone
 from skyreels_avatar.media.words import word_times
 
 TEXTS = [

@@ -1,4 +1,4 @@
-"""Small videos of every kind, whose frames say by their grey which ones they are."""
+"""Small videos of every kind, whose frames say by their gray which ones they are."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MS = Fraction(1, 1000)
 
 
 def numbered_frames(count: int, height: int = 48, width: int = 64) -> np.ndarray:
-    """Return (F, H, W, 3) uint8 of flat grey: 40, 43, 46, ..."""
+    """Return (F, H, W, 3) uint8 of flat gray: 40, 43, 46, ..."""
     levels = DARKEST + STEP * np.arange(count)
     return np.broadcast_to(levels[:, None, None, None], (count, height, width, 3)).astype(np.uint8)
 

@@ -14,7 +14,7 @@ from skyreels_avatar.models.acceleration import (
     one_window,
     set_attention,
 )
-from skyreels_avatar.models.condition_cache import StepConstants
+from skyreels_avatar.models.condition_cache import ConditionCache
 from skyreels_avatar.models.transformer import AvatarTransformer3DModel
 
 
@@ -36,10 +36,10 @@ def window(model, steps: int = 4, seed: int = 0) -> list[torch.Tensor]:
     generator = torch.Generator().manual_seed(seed)
     text = torch.randn(1, 6, 16, generator=generator)
     audio = torch.randn(1, 2, 4, 8, generator=generator)
-    latents, constants = torch.randn(1, 6, 2, 4, 4, generator=generator), StepConstants()
+    latents, cache = torch.randn(1, 6, 2, 4, 4, generator=generator), ConditionCache()
     times = torch.linspace(900, 899, steps)[:, None]
     with one_window(model):
-        return [model(latents, time, text, audio, constants=constants) for time in times]
+        return [model(latents, time, text, audio, cache=cache) for time in times]
 
 
 def test_blocks_are_left_out_only_within_a_window(model) -> None:

@@ -83,15 +83,25 @@ def test_token_sees_three_tenths_of_a_second_round_its_own_middle(encoder: Audio
     assert (int(seen[0]), int(seen[-1])) == (102 - 30, 102 + 30)
 
 
-@pytest.mark.parametrize("num_tokens", [1, 7, 25])
-def test_tokens_do_not_depend_on_where_a_chunk_is_cut(
-    encoder: AudioEncoder, num_tokens: int
+class Samples:
+    """A sound in memory."""
+
+    def __init__(self, samples: np.ndarray):
+        self._samples, self.num_samples = samples, len(samples)
+
+    def read(self, start: int, count: int) -> np.ndarray:
+        return self._samples[start : start + count]
+
+
+@pytest.mark.parametrize("first_frame", [0, 7, 40, 60])
+def test_a_window_hears_what_it_would_hear_in_the_whole_sound(
+    encoder: AudioEncoder, first_frame: int
 ) -> None:
     """Bound: float32 rounding of convolutions over other lengths."""
-    picture = torch.randn(1, 203, 80)
-    torch.testing.assert_close(
-        encoder.forward_chunked(picture, num_tokens), encoder(picture), atol=1e-5, rtol=1e-5
-    )
+    samples = _noise(2 * 16000)
+    windows = encoder.encode_sound(Samples(samples)).tokens(first_frame, 5)
+    whole = audio_windows(encoder(log_mel(samples)[None]), first_frame, 5)
+    torch.testing.assert_close(windows, whole, atol=2e-5, rtol=1e-4)
 
 
 def test_beyond_the_ends_is_silence(encoder: AudioEncoder) -> None:

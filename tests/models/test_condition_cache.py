@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from skyreels_avatar.models.condition_cache import (
-    StepConstants,
+    ConditionCache,
     can_fold,
     folded_attention,
     merge_repeated,
@@ -52,7 +52,7 @@ def conditions(batch: int = 1, num_persons: int = 1) -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize(("batch", "num_persons"), [(1, 1), (3, 1), (1, 2)])
 def test_every_step_equals_the_plain_one(model, batch, num_persons) -> None:
-    given, constants = conditions(batch, num_persons), StepConstants()
+    given, cache = conditions(batch, num_persons), ConditionCache()
     for step in range(3):
         changing = {
             "hidden_states": torch.randn(batch, 6, FRAMES, *GRID),
@@ -60,7 +60,7 @@ def test_every_step_equals_the_plain_one(model, batch, num_persons) -> None:
             "control_residuals": [torch.randn(batch, FRAMES * 64, 48)],
         }
         plain = model(**given, **changing)
-        fast = model(**given, **changing, constants=constants)
+        fast = model(**given, **changing, cache=cache)
         torch.testing.assert_close(fast, plain, atol=1e-5, rtol=0)
         assert plain.std() > 0.1
 
@@ -71,9 +71,9 @@ def test_conditions_are_embedded_in_the_first_step_alone(model) -> None:
     for block in model.blocks:
         modules += [block.attn2.to_k, block.attn2.add_v_proj, block.audio_attn.to_v]
     hooks = [one.register_forward_hook(lambda *_: calls.append(1)) for one in modules]
-    given, constants = conditions(), StepConstants()
+    given, cache = conditions(), ConditionCache()
     for _ in range(3):
-        model(torch.randn(1, 6, FRAMES, *GRID), torch.tensor([500.0]), **given, constants=constants)
+        model(torch.randn(1, 6, FRAMES, *GRID), torch.tensor([500.0]), **given, cache=cache)
     for hook in hooks:
         hook.remove()
     assert len(calls) == len(modules)
@@ -87,11 +87,11 @@ def test_offloaded_blocks_fill_them_too(model) -> None:
     streamed.enable_group_offload(
         torch.device("cpu"), offload_type="block_level", num_blocks_per_group=1
     )
-    constants, kept = StepConstants(), []
+    cache, kept = ConditionCache(), []
     for _ in range(2):
-        fast = streamed(hidden_states, torch.tensor([500.0]), **given, constants=constants)
-        text = constants.part("block 1").part("text")
-        kept.append(text.recalled("tokens", lambda: None))
+        fast = streamed(hidden_states, torch.tensor([500.0]), **given, cache=cache)
+        text = cache.part("block 1").part("text")
+        kept.append(text.cached("tokens", lambda: None))
     assert kept[0] is not None and kept[0] is kept[1]
     plain = model(hidden_states, torch.tensor([500.0]), **given)
     torch.testing.assert_close(fast, plain, atol=1e-5, rtol=0)

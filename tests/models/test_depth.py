@@ -37,7 +37,7 @@ def scene():
 def test_the_face_is_at_distance_one_and_the_nose_is_nearest(scene):
     pixels, face, mask = scene
     result = estimate_depth(pixels, face, mask)
-    assert result.approximate and result.source == "relief"
+    assert result.source == "relief"
     assert result.depth.shape == (HEIGHT, WIDTH) and result.depth.dtype == torch.float32
     x, y, _ = face.landmarks[1].astype(int)
     inside = result.depth[50:130, 130:190]
@@ -161,7 +161,7 @@ def test_depth_anything_is_read_from_a_folder_and_used(scene, tiny_folder, rng):
     pixels = rng.integers(0, 256, (HEIGHT, WIDTH, 3)).astype(np.uint8)
     for backend in ("depth_anything", "auto"):
         result = estimate_depth(pixels, face, mask, backend=backend)
-        assert not result.approximate and "Depth Anything" in result.source
+        assert "Depth Anything" in result.source
         assert result.depth.shape == (HEIGHT, WIDTH)
         assert torch.isfinite(result.depth).all() and float(result.depth.min()) > 0
 

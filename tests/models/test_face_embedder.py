@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from skyreels_avatar.faces.identity import WEIGHTS
+from skyreels_avatar.folders import asset_path
 from skyreels_avatar.loading.checkpoints.load import load_module
-from skyreels_avatar.loading.tiers import asset_path
 from skyreels_avatar.models.face_embedder import FaceEmbedder
 
 # What dlib 20.0.1 gives for `pattern` with the published file, in thousandths.

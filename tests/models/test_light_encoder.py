@@ -7,8 +7,8 @@ import itertools
 import pytest
 import torch
 
+from skyreels_avatar.folders import asset_path
 from skyreels_avatar.loading.checkpoints.load import load_module
-from skyreels_avatar.loading.tiers import asset_path
 from skyreels_avatar.models.light_encoder import Light, LightEncoder, ShotLight
 
 # What a sentence must do to the numbers: signs at the end, "begin." at the beginning.

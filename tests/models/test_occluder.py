@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from skyreels_avatar.faces.occluder import credible, look_around
+from skyreels_avatar.faces.occluder import filter_mask, segment_augmented
 from skyreels_avatar.loading.checkpoints.load import load_module
 from skyreels_avatar.loading.tiers import load_tier
 from skyreels_avatar.models.occluder import OccluderNet
@@ -26,13 +26,13 @@ def network() -> OccluderNet:
 @pytest.fixture(scope="module")
 def held_out(shared) -> FaceCrops:
     """Forty people whom the weights never saw."""
-    from skyreels_avatar.faces.analyser import FaceAnalyser
+    from skyreels_avatar.faces.analyzer import FaceAnalyzer
 
-    analyser, cut = FaceAnalyser(max_faces=1), []
+    analyzer, cut = FaceAnalyzer(max_faces=1), []
     for path in sorted((shared / "portraits").rglob("*.jpg")):
         if not FacePicture(path, np.zeros((478, 3))).kept_out:
             continue
-        faces = analyser.find(FacePicture(path, np.zeros((478, 3))).pixels())
+        faces = analyzer.find(FacePicture(path, np.zeros((478, 3))).pixels())
         if faces and faces[0].confidence > 0.5:
             cut.append(crop_of(FacePicture(path, faces[0].landmarks)))
         if len(cut) == 40:
@@ -59,7 +59,7 @@ def test_the_shipped_weights_see_things_before_people_they_never_saw(network, he
     faces, masks = OccludedFaces(held_out, 3, drawn_share=1.0).batch(90)
     assert validate(network, faces, masks)["iou"] > LEAST_IOU
     pictures = (255 * faces).byte().permute(0, 2, 3, 1).numpy()
-    found = [credible(*look_around(one, network.look)) is not None for one in pictures]
+    found = [filter_mask(*segment_augmented(one, network.look)) is not None for one in pictures]
     found, size = torch.tensor(found), (masks > 0.5)[:, 0, 45:100, 32:96].sum((1, 2))
     assert found[size > 300].float().mean() > LEAST_FOUND
     assert found[masks.amax((1, 2, 3)) == 0].sum() <= 1  # beards, paint, shadows and other hues
@@ -68,7 +68,7 @@ def test_the_shipped_weights_see_things_before_people_they_never_saw(network, he
 def test_the_shipped_weights_see_nothing_before_bare_faces(network, held_out):
     crops = np.ascontiguousarray(held_out.pixels[:, 27:-27, 27:-27])
     crops = np.stack([_resized(crop) for crop in crops])
-    alarms = [credible(*look_around(crop, network.look)) is not None for crop in crops]
+    alarms = [filter_mask(*segment_augmented(crop, network.look)) is not None for crop in crops]
     assert sum(alarms) == 0
 
 

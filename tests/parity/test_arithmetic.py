@@ -13,10 +13,10 @@ from safetensors.torch import load_file
 from skyreels_avatar.flow import make_sigmas
 from skyreels_avatar.media.image import _covering
 from skyreels_avatar.models.audio_projector import first_rows, later_rows
-from skyreels_avatar.planning.storyboard import END_FRAMES, audio_row, padded_length, plan_clips
 from skyreels_avatar.shapes import nearest_bucket
 from skyreels_avatar.spaces.colour import match_colour
 from skyreels_avatar.spaces.known import known_frames_mask
+from tests.parity.storyboard import END_FRAMES, audio_row, padded_length, plan_clips
 
 STORYBOARD, PICTURE, EMPTY = 1000, 0, -1
 

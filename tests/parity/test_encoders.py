@@ -26,7 +26,7 @@ from skyreels_avatar.loading.checkpoints.keymap import convert
 from skyreels_avatar.loading.checkpoints.load import fill_module
 from skyreels_avatar.loading.checkpoints.skyreels_v3 import AUDIO_PROJECTOR
 from skyreels_avatar.media.audio import AudioTrack
-from skyreels_avatar.media.loudness import at_loudness
+from skyreels_avatar.media.loudness import normalize_loudness
 from skyreels_avatar.models.audio_projector import AudioProjector, first_rows, later_rows
 from skyreels_avatar.models.image_encoder import ImageEncoder
 from skyreels_avatar.models.prompt_encoder import PromptEncoder
@@ -99,19 +99,19 @@ def test_rows_that_a_clip_hears(folder: Path) -> None:
             torch.testing.assert_close(made, case[f"example.{name}"], atol=0, rtol=0)
 
 
-@pytest.mark.parametrize("normalise", [True, False])
-def test_speech_features(folder: Path, normalise: bool) -> None:
+@pytest.mark.parametrize("normalize", [True, False])
+def test_speech_features(folder: Path, normalize: bool) -> None:
     """Bound 2e-5: an independent implementation is 4e-6 away."""
     for path in files(folder, "case9*.safetensors"):
         case = load_file(path)
         config = json.loads(Path(str(path).replace(".safetensors", "_config.json")).read_text())
-        encoder = SpeechEncoder(Wav2Vec2Model(Wav2Vec2Config(**config)), normalise=normalise).eval()
+        encoder = SpeechEncoder(Wav2Vec2Model(Wav2Vec2Config(**config)), normalize=normalize).eval()
         tensors = wan.convert_speech_encoder(under(case, "sd."), path.name)
         fill_module(encoder.model, tensors, path.name)
         wave = case["mid.wave_loudness_normalised"]
-        expected = case["out.embedding" if normalise else "out.embedding_do_normalize_false"]
+        expected = case["out.embedding" if normalize else "out.embedding_do_normalize_false"]
         torch.testing.assert_close(encoder(wave.numpy()), expected, atol=2e-5, rtol=0)
-        if normalise:
+        if normalize:
             silence = encoder(torch.zeros(len(wave)).numpy())
             torch.testing.assert_close(silence, case["out.embedding_of_silence"], atol=2e-5, rtol=0)
         rows = [encoder.num_rows(count) for count in case["frames.samples"].tolist()]
@@ -122,7 +122,7 @@ def test_speech_is_as_loud_as_the_reference_hears_it(folder: Path) -> None:
     """Bound 1e-6 of full scale; the gated loudness itself is equal to 1e-13 LU."""
     for path in files(folder, "case9*.safetensors"):
         case = load_file(path)
-        made = at_loudness(AudioTrack(case["in.wave"].numpy(), 16_000)).samples
+        made = normalize_loudness(AudioTrack(case["in.wave"].numpy(), 16_000)).samples
         expected = case["mid.wave_loudness_normalised"]
         torch.testing.assert_close(torch.from_numpy(made), expected, atol=1e-6, rtol=0)
 

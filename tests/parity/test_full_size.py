@@ -11,15 +11,21 @@ import torch
 
 pytest.importorskip("transformers", reason="the studio extra is not installed")
 
-from skyreels_avatar.loading.checkpoints.public import detect
-from skyreels_avatar.loading.published import build
+from skyreels_avatar.loading.checkpoints.public import PublicFormat, TensorShapes
+from skyreels_avatar.loading.checkpoints.skyreels_v3 import PROJECTOR_FORMAT, TRANSFORMER_FORMAT
+from skyreels_avatar.loading.checkpoints.wan import (
+    IMAGE_ENCODER_FORMAT,
+    PROMPT_ENCODER_FORMAT,
+    VAE_FORMAT,
+)
+from skyreels_avatar.loading.parts import detect
 
-# name in the listing -> the parts that the file fills
-PARTS = {
-    "dit_19b": {"transformer", "audio_projector"},
-    "vae": {"vae"},
-    "umt5_xxl_encoder": {"prompt_encoder"},
-    "clip_xlm_roberta_vit_h_14": {"image_encoder"},
+# name in the listing -> the networks that the file fills, the first of them a part
+FORMATS = {
+    "dit_19b": (TRANSFORMER_FORMAT, PROJECTOR_FORMAT),
+    "vae": (VAE_FORMAT,),
+    "umt5_xxl_encoder": (PROMPT_ENCODER_FORMAT,),
+    "clip_xlm_roberta_vit_h_14": (IMAGE_ENCODER_FORMAT,),
 }
 
 
@@ -37,25 +43,26 @@ def listed(listing: dict) -> dict[str, torch.Tensor]:
     }
 
 
-def built(part: str, tensors: dict[str, torch.Tensor], config: dict) -> torch.nn.Module:
+def built(kind: PublicFormat, tensors: dict[str, torch.Tensor], config: dict) -> torch.nn.Module:
     with torch.device("meta"):
-        return build(part, {key: tuple(value.shape) for key, value in tensors.items()}, config)
+        shapes = {key: tuple(value.shape) for key, value in tensors.items()}
+        return kind.build(TensorShapes(shapes, config))
 
 
-@pytest.mark.parametrize("name", PARTS)
+@pytest.mark.parametrize("name", FORMATS)
 def test_every_tensor_finds_its_place(listings: dict, name: str) -> None:
     tensors = listed(listings[name])
     assert len(tensors) == listings[name]["tensors"]
-    kinds = detect(tensors)
-    assert {kind.part for kind in kinds} == PARTS[name]
-    for kind in kinds:
-        wanted = built(kind.part, tensors, listings[name].get("config", {})).state_dict()
+    assert [row.public for row in detect(tensors)] == [FORMATS[name][0]]
+    for kind in FORMATS[name]:
+        assert kind.fits(tensors)
+        wanted = built(kind, tensors, listings[name].get("config", {})).state_dict()
         found = kind.convert(tensors, name)
         assert {k: v.shape for k, v in found.items()} == {k: v.shape for k, v in wanted.items()}
 
 
 def test_the_talking_avatar_network_has_all_its_weights(listings: dict) -> None:
     listing = listings["dit_19b"]
-    parts = [built(part, listed(listing), listing["config"]) for part in PARTS["dit_19b"]]
+    parts = [built(kind, listed(listing), listing["config"]) for kind in FORMATS["dit_19b"]]
     count = sum(values.numel() for part in parts for values in part.parameters())
     assert count == listing["parameters"] == 18_882_046_784

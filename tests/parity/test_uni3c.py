@@ -165,5 +165,5 @@ def check_rays(case: Case) -> None:
     height, width = expected.shape[-2:]
     made = pluecker_map(inputs["intrinsics"], inputs["w2c"], height, width)
     assert_near(made, expected)
-    plain = pluecker_map(inputs["intrinsics"], inputs["w2c"], height, width, normalise=False)
+    plain = pluecker_map(inputs["intrinsics"], inputs["w2c"], height, width, normalize=False)
     assert_near(plain[:, -1], case.outputs["camera_embedding_unnormalized_last_frame"])

@@ -7,10 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import skyreels_avatar as sa
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.media.audio import AudioTrack
-from skyreels_avatar.pipeline.voice import read_voice
-from skyreels_avatar.request.script import GenerationRequest, Script, Shot
+from skyreels_avatar.pipeline.voice import read_speakers, read_voice
+from skyreels_avatar.request.generation_request import GenerationRequest
+from skyreels_avatar.request.script import Script
+from skyreels_avatar.request.shot import Shot
+from tests.samples import write_voice
 
 
 def test_a_text_is_said_and_cut_like_a_sound():
@@ -106,7 +110,7 @@ def test_of_a_sound_too_long_for_memory_the_piece_is_read(tmp_path, monkeypatch,
     AudioTrack(samples, 16_000).save(tmp_path / "a.flac")
     shot = Shot(image="p.png", audio=tmp_path / "a.flac", start_s=3.8, end_s=4.0, gate="off")
     usual = read_voice(shot)
-    monkeypatch.setattr("skyreels_avatar.media.audio.MAX_DECODED_BYTES", 4 * 4000)
+    monkeypatch.setattr("skyreels_avatar.media.audio_decoding.MAX_DECODED_BYTES", 4 * 4000)
     np.testing.assert_array_equal(read_voice(shot).audio.samples, usual.audio.samples)
     assert not caplog.messages
     beyond = read_voice(replace(shot, end_s=9.0))
@@ -114,3 +118,20 @@ def test_of_a_sound_too_long_for_memory_the_piece_is_read(tmp_path, monkeypatch,
     assert "ends at 4.00 s" in caplog.text and "9 s" in caplog.text
     with pytest.raises(InputError, match="too long"):
         read_voice(replace(shot, start_s=None, end_s=None))
+
+
+def test_voices_are_as_long_as_what_is_played(tmp_path):
+    voice = write_voice(tmp_path, 1.0)
+    speakers = [sa.Speaker("a", "0", voice), sa.Speaker("b", "1")]
+    played, voices = read_speakers(sa.Shot(image="p.png", speakers=speakers))
+    assert [round(v.duration_s, 3) for v in (played, *voices)] == [1.0] * 3
+    assert voices[0].samples.any() and not voices[1].samples.any()
+    played, voices = read_speakers(sa.Shot(image="p.png", speakers=speakers, end_s=0.4))
+    assert [round(v.duration_s, 3) for v in (played, *voices)] == [0.4] * 3
+
+
+def test_one_speaker_without_a_sound_of_its_own_has_that_of_the_shot(tmp_path):
+    voice = write_voice(tmp_path, 0.5)
+    shot = sa.Shot(image="p.png", audio=voice, speakers=[sa.Speaker("a", "0")])
+    played, voices = read_speakers(shot)
+    assert len(voices) == 1 and (voices[0].samples == played.samples).all()

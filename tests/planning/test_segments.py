@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from skyreels_avatar.errors import InputError
 from skyreels_avatar.planning.segments import plan_segments, plan_shot
 
 
@@ -63,5 +64,5 @@ def test_a_slow_video_skips_windows_without_losing_a_picture():
 
 def test_windows_that_cannot_work_are_refused():
     for window, overlap in ((48, 9), (49, 8), (33, 33)):
-        with pytest.raises(ValueError):
+        with pytest.raises(InputError):
             plan_segments(100, window, overlap)

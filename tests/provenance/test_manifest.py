@@ -14,14 +14,16 @@ import numpy as np
 import pytest
 
 import skyreels_avatar as sa
-from skyreels_avatar import __version__
-from skyreels_avatar.cli import app as cli
+from skyreels_avatar import __version__, cli
 from skyreels_avatar.errors import InputError, MediaError, MissingExtraError
 from skyreels_avatar.media.pieces import join_pieces
 from skyreels_avatar.media.video import VideoWriter
-from skyreels_avatar.provenance.manifest import MADE_BY, manifest_of, metadata_of, signing_of
+from skyreels_avatar.provenance.manifest import MADE_BY, build_manifest, file_tags, make_signer
 from skyreels_avatar.provenance.signing_key import SELF_SIGNED, load_signing_key
-from skyreels_avatar.request.script import GenerationRequest, Script, Shot, Speaker
+from skyreels_avatar.request.generation_request import GenerationRequest
+from skyreels_avatar.request.script import Script
+from skyreels_avatar.request.shot import Shot
+from skyreels_avatar.request.speaker import Speaker
 from tests.certificates import write_certificates
 
 
@@ -29,7 +31,7 @@ from tests.certificates import write_certificates
 def test_the_tags_survive_the_muxer(tmp_path, joined):
     """FFmpeg's muxer wrote itself into the `encoder` tag."""
     path = tmp_path / "a.mp4"
-    tags = metadata_of(GenerationRequest(Shot(image="p.png", audio="a.wav"), path))
+    tags = file_tags(GenerationRequest(Shot(image="p.png", audio="a.wav"), path))
     with VideoWriter(path, 64, 64, 25, metadata=tags) as writer:
         writer.write(np.zeros((2, 64, 64, 3), np.uint8))
     if joined:
@@ -64,7 +66,7 @@ def signed(inputs, tmp_path_factory):
 
 def written(path, request=None, script=None, **options):
     """Write a black video that is signed as one of the request."""
-    sign = request and signing_of(request, path, script)
+    sign = request and make_signer(request, path, script)
     with VideoWriter(path, 64, 64, 25, finish=sign, **options) as writer:
         writer.write(np.zeros((2, 64, 64, 3), np.uint8))
     return path
@@ -152,7 +154,7 @@ def test_a_film_lists_each_file_once(inputs, tmp_path):
     portrait, voice = inputs
     shot = Shot(image=portrait, speakers=(Speaker("a", "0", voice), Speaker("b", "1")))
     film = Script((shot, Shot(image=portrait, audio=voice, vocals=portrait)))
-    made = manifest_of(GenerationRequest(shot, tmp_path / "f.mp4"), film)
+    made = build_manifest(GenerationRequest(shot, tmp_path / "f.mp4"), film)
     data = made["assertions"][1]["data"]
     assert [one["role"] for one in data["inputs"]] == ["portrait", "voice", "vocals"]
     assert made["assertions"][0]["data"]["actions"][0]["action"] == "c2pa.created"
@@ -162,7 +164,7 @@ def test_signing_can_be_switched_off(signed, inputs, tmp_path, monkeypatch):
     monkeypatch.setenv("SKYREELS_AVATAR_SIGN", "0")
     assert load_signing_key() is None
     request = GenerationRequest(Shot(*inputs[:1], audio=inputs[1]), tmp_path / "a.mp4")
-    assert signing_of(request, tmp_path / "a.mp4") is None
+    assert make_signer(request, tmp_path / "a.mp4") is None
     monkeypatch.setenv("SKYREELS_AVATAR_SIGN", "no")
     with pytest.raises(InputError, match=r"is 0 .* or 1, got 'no'"):
         load_signing_key()

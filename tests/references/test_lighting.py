@@ -41,23 +41,23 @@ def _video(drawn, move: str = "static") -> ReferenceVideo:
 
 def _graded(drawn, light: ShotLight, move: str = "static", **how) -> np.ndarray:
     video = _video(drawn, move)
-    return _lit(drawn, light, **how).over(video).on(video.pictures(0, NUM_FRAMES), 0)
+    return _lit(drawn, light, **how).frame_light(video).apply(video.pictures(0, NUM_FRAMES), 0)
 
 
 def test_a_light_that_stays_is_in_the_picture_and_costs_no_frame_anything(drawn):
     light = _lit(drawn, ShotLight(RED, RED))
     picture = torch.from_numpy(drawn[0]).permute(2, 0, 1).float() / 255
-    assert light.over(_video(drawn)) is None
-    assert (light.on(picture) - picture).abs().mean() > 0.05
-    assert light.on(picture).shape == picture.shape
+    assert light.frame_light(_video(drawn)) is None
+    assert (light.relight(picture) - picture).abs().mean() > 0.05
+    assert light.relight(picture).shape == picture.shape
 
 
 def test_the_finer_picture_is_in_the_same_light(drawn):
     light = _lit(drawn, ShotLight(Light(side=-1.0, warmth=0.4), Light(side=-1.0, warmth=0.4)))
     picture = torch.from_numpy(drawn[0]).permute(2, 0, 1).float() / 255
     fine = torch.nn.functional.interpolate(picture[None], scale_factor=2, mode="bilinear")[0]
-    again = torch.nn.functional.avg_pool2d(light.on(fine), 2)
-    assert (again - light.on(picture)).abs().mean() < 0.01
+    again = torch.nn.functional.avg_pool2d(light.relight(fine), 2)
+    assert (again - light.relight(picture)).abs().mean() < 0.01
 
 
 def test_a_larger_picture_round_the_shot_is_in_the_same_light(drawn):
@@ -67,8 +67,8 @@ def test_a_larger_picture_round_the_shot_is_in_the_same_light(drawn):
     sides = (24, 16, 10, 6)  # left, right, top, bottom
     wide = torch.nn.functional.pad(picture[None], sides, "replicate")[0]
     around = torch.nn.functional.pad(torch.from_numpy(matte)[None, None], sides)[0, 0].numpy()
-    inside = light.on(wide, around, (24, 10))[:, 10:-6, 24:-16]
-    torch.testing.assert_close(inside, light.on(picture), atol=2e-3, rtol=0)
+    inside = light.relight(wide, around, (24, 10))[:, 10:-6, 24:-16]
+    torch.testing.assert_close(inside, light.relight(picture), atol=2e-3, rtol=0)
 
 
 def test_a_light_that_changes_begins_with_the_picture_and_ends_as_if_it_had_always_been(drawn):
@@ -76,7 +76,7 @@ def test_a_light_that_changes_begins_with_the_picture_and_ends_as_if_it_had_alwa
     frames = _graded(drawn, ShotLight(Light(), RED))
     assert np.array_equal(frames[0], pixels)
     picture = torch.from_numpy(pixels).permute(2, 0, 1).float() / 255
-    always = 255 * _lit(drawn, ShotLight(RED, RED)).on(picture).permute(1, 2, 0).numpy()
+    always = 255 * _lit(drawn, ShotLight(RED, RED)).relight(picture).permute(1, 2, 0).numpy()
     assert np.abs(frames[-1] - always).max() < 2.5  # bytes after the saturation, and at the end
 
 
@@ -85,7 +85,7 @@ def test_the_fast_way_shades_as_the_exact_one(drawn):
     asked = Light(side=-0.8, spot=0.5, exposure=-0.3, warmth=0.3, saturation=-0.4, contrast=0.3)
     frames = _graded(drawn, ShotLight(Light(), asked))
     picture = torch.from_numpy(pixels).permute(2, 0, 1).float() / 255
-    exact = 255 * _lit(drawn, ShotLight(asked, asked)).on(picture).permute(1, 2, 0).numpy()
+    exact = 255 * _lit(drawn, ShotLight(asked, asked)).relight(picture).permute(1, 2, 0).numpy()
     error = np.abs(frames[-1] - exact)
     # Only the outline differs, which frames take from a coarser matte.
     assert error.mean() < 2.0 and np.percentile(error, 95) < 6
@@ -110,10 +110,10 @@ def test_frames_do_not_depend_on_how_they_are_asked_for(drawn, move):
     """Workers and runs that go on make any frames, in any chunks."""
     light = ShotLight(Light(flicker=0.3), Light(side=1.0, warmth=0.5, flicker=0.3))
     video = _video(drawn, move)
-    whole = _lit(drawn, light).over(video).on(video.pictures(0, NUM_FRAMES), 0)
-    again = _lit(drawn, light).over(video)
+    whole = _lit(drawn, light).frame_light(video).apply(video.pictures(0, NUM_FRAMES), 0)
+    again = _lit(drawn, light).frame_light(video)
     chunks = (video.pictures(first, first + 7) for first in range(21, 42, 7))
-    assert np.array_equal(np.concatenate(list(again.over(chunks, 21))), whole[21:42])
+    assert np.array_equal(np.concatenate(list(again.apply_to_chunks(chunks, 21))), whole[21:42])
 
 
 def test_a_light_from_the_side_moves_with_the_person(drawn):

@@ -9,7 +9,7 @@ import torch
 
 from skyreels_avatar.camera import CameraMove, ReferenceVideo, build_scene, plan_path
 from skyreels_avatar.planning.segments import plan_shot
-from skyreels_avatar.references.picture import ShotReference
+from skyreels_avatar.references.picture import PictureReference
 from skyreels_avatar.rig.coefficients import MOTION_INDEX, NUM_MOTION
 from skyreels_avatar.rig.face_rig import FaceRig
 from skyreels_avatar.spaces.rig_decoder import Decoder
@@ -44,7 +44,7 @@ def decoded(person, bar: np.ndarray | None, move: str = "static", detailed: bool
     path = plan_path(CameraMove(move, 0.6), scene, plan.num_frames, 25.0)
     landmarks = torch.from_numpy(points)
     video = ReferenceVideo(scene, path)
-    reference = ShotReference(video, landmarks, detailed=detailed, front=bar)
+    reference = PictureReference(video, landmarks, scene.image if detailed else None, occluder=bar)
     vae = FaceRig().eval()
     segment = plan.segments[0]
     motion = torch.zeros(1, segment.num_frames, NUM_MOTION)
@@ -83,7 +83,7 @@ def test_a_moving_camera_takes_the_thing_along(person):
     frames, reference = decoded(person, bar, "push_in")
     still = reference.frames(0, NUM_FRAMES)
     box = reference.box(reference.landmarks(0, NUM_FRAMES))
-    front = reference.front(0, NUM_FRAMES, box)
+    front = reference.occluder(0, NUM_FRAMES, box)
     left, top, right, bottom = box
     assert front.shape == (NUM_FRAMES, bottom - top, right - left)
     at = np.float32(reference.video.person_map(5))  # the same by the grid itself
@@ -101,4 +101,4 @@ def test_a_moving_camera_takes_the_thing_along(person):
 
 def test_no_mask_asks_for_nothing(person):
     _, reference = decoded(person, None)
-    assert reference.front(0, 2, (0, 0, 50, 50)) is None
+    assert reference.occluder(0, 2, (0, 0, 50, 50)) is None

@@ -7,21 +7,21 @@ import pytest
 import torch
 
 from skyreels_avatar.camera import CameraMove, ReferenceVideo, build_scene, plan_path
-from skyreels_avatar.references.picture import ShotReference, frames_per_chunk, talking_box
+from skyreels_avatar.references.picture import PictureReference
 from tests.faces.drawing import draw_person
 
 HEIGHT, WIDTH = 128, 144
 BOX = (48.0, 24.0, 48.0, 60.0)
 
 
-def make_reference(move: CameraMove, num_frames: int = 12) -> tuple[ShotReference, torch.Tensor]:
+def make_reference(move: CameraMove, num_frames: int = 12) -> tuple[PictureReference, torch.Tensor]:
     pixels, points, person = draw_person(HEIGHT, WIDTH, BOX)
     image = torch.from_numpy(pixels).permute(2, 0, 1).float() / 255
     mask = torch.from_numpy(person.astype(np.float32))
     scene = build_scene(image, 3.0 - 2.0 * mask, mask, BOX)
     path = plan_path(move, scene, num_frames, 25.0)
     landmarks = torch.from_numpy(np.asarray(points, np.float32))
-    return ShotReference(ReferenceVideo(scene, path), landmarks), landmarks
+    return PictureReference(ReferenceVideo(scene, path), landmarks, scene.image), landmarks
 
 
 def test_a_static_shot_is_the_picture_and_its_landmarks():
@@ -65,7 +65,7 @@ def test_the_finer_picture_shows_the_same_place_as_the_frames(move):
     rows, columns = torch.meshgrid(
         torch.linspace(-1, 1, 2 * HEIGHT), torch.linspace(-1, 1, 2 * WIDTH), indexing="ij"
     )
-    reference = ShotReference(reference.video, landmarks, torch.stack([columns, rows, rows]))
+    reference = PictureReference(reference.video, landmarks, torch.stack([columns, rows, rows]))
     detail = reference.detail(8, 9, left=10, top=5)
     left, top, right, bottom = detail.span
     nose = reference.landmarks(8, 9)[0, 1, :2] - torch.tensor([10.0, 5.0])
@@ -75,17 +75,3 @@ def test_the_finer_picture_shows_the_same_place_as_the_frames(move):
     )[0, :, 0, 0]
     size = torch.tensor(scene.depth.shape[::-1])
     assert ((place + 1) / 2 * size).tolist() == pytest.approx(landmarks[1, :2].tolist(), abs=0.25)
-
-
-def test_the_talking_region_is_inside_the_picture_and_not_empty():
-    _, landmarks = make_reference(CameraMove("static"))
-    left, top, right, bottom = talking_box(landmarks[None], HEIGHT, WIDTH)
-    assert 0 <= left < right <= WIDTH and 0 <= top < bottom <= HEIGHT
-    far = landmarks + torch.tensor([1000.0, -1000.0, 0.0])
-    left, top, right, bottom = talking_box(far[None], HEIGHT, WIDTH)
-    assert 0 <= left < right <= WIDTH and 0 <= top < bottom <= HEIGHT
-
-
-def test_large_frames_are_worked_on_one_by_one():
-    assert frames_per_chunk(256, 256) == 8
-    assert frames_per_chunk(2160, 3840) == 1

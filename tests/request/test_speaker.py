@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from skyreels_avatar.errors import InputError
-from skyreels_avatar.request.script import GenerationRequest, Shot
+from skyreels_avatar.request.generation_request import GenerationRequest
+from skyreels_avatar.request.shot import Shot
 from skyreels_avatar.request.speaker import Speaker
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from skyreels_avatar.faces.analyser import FaceAnalyser
+from skyreels_avatar.faces.analyzer import FaceAnalyzer
 from skyreels_avatar.faces.template import synthetic_landmarks
 from skyreels_avatar.loading.checkpoints.load import load_module
 from skyreels_avatar.media.image import Portrait
@@ -73,14 +73,14 @@ def test_lids_are_put_round_the_large_eyes_of_a_cartoon(
 @pytest.mark.parametrize("name", ["p01_frontal_man", "p09_glasses_woman_black", "p16_smile_street"])
 def test_in_photos_the_mesh_is_kept(finder: EyeFinder, shared: Path, name: str) -> None:
     pixels = Portrait.load(shared / "inputs" / "portraits" / f"{name}.jpg").pixels
-    (face,) = FaceAnalyser(max_faces=1).find(pixels)[:1]
+    (face,) = FaceAnalyzer(max_faces=1).find(pixels)[:1]
     assert correct_eyes(finder, pixels, face.landmarks) is face.landmarks
 
 
 def test_on_a_painted_cartoon_lids_go_round_the_eyes(finder: EyeFinder, shared: Path) -> None:
     path = shared / "inputs" / "portraits" / "p22_cartoon3d_hair_occlusion.jpg"
     pixels = Portrait.load(path).pixels
-    face = FaceAnalyser(max_faces=1).find(pixels)[0]
+    face = FaceAnalyzer(max_faces=1).find(pixels)[0]
     found = correct_eyes(finder, pixels, face.landmarks)
     for eye in (0, 1):
         grown = np.ptp(ring(found, eye), axis=0) / np.ptp(ring(face.landmarks, eye), axis=0)

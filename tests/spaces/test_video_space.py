@@ -11,7 +11,7 @@ import torch
 from skyreels_avatar.planning.segments import plan_shot
 from skyreels_avatar.spaces import video_space as pixel_space
 from skyreels_avatar.spaces.colour import match_colour
-from skyreels_avatar.spaces.video_space import PixelSpace
+from skyreels_avatar.spaces.video_space import VideoSpace
 
 HEIGHT, WIDTH, CHANNELS = 32, 48, 2
 
@@ -52,8 +52,8 @@ def plan():
 
 
 @pytest.fixture
-def space(plan) -> PixelSpace:
-    return PixelSpace(WholeFrames(), plan, Counting(), seed=0)
+def space(plan) -> VideoSpace:
+    return VideoSpace(WholeFrames(), plan, Counting(), seed=0)
 
 
 def test_every_window_is_shown_its_own_piece_of_the_camera_move(space, plan):
@@ -86,19 +86,19 @@ def test_the_first_window_starts_from_what_the_camera_sees(space, plan):
 def test_later_windows_start_from_frames_that_were_made(space, plan):
     first, second = plan.segments[:2]
     latents = torch.zeros(1, CHANNELS, 5, 4, 6)
-    space.settled(latents, first)
-    handed = space.hand_over(latents, 5)
+    space.finish(latents, first)
+    carried = space.carry_over(latents, 5)
     pictures = np.concatenate(list(space.frames(latents, first)))
     last = torch.from_numpy(pictures[-5:]).permute(0, 3, 1, 2).float() / 127.5 - 1
-    torch.testing.assert_close(handed, last, atol=1 / 127, rtol=0)
-    _, mask = space.known(second, handed)
-    torch.testing.assert_close(space._vae.seen[-1][:5], handed)
+    torch.testing.assert_close(carried, last, atol=1 / 127, rtol=0)
+    _, mask = space.known(second, carried)
+    torch.testing.assert_close(space._vae.seen[-1][:5], carried)
     assert mask[:, :, :2].all() and not mask[:, :, 2:].any()
 
 
 def test_colours_follow_the_reference_frame_by_frame(space, plan):
     latents = torch.zeros(1, CHANNELS, 5, 4, 6)
-    space.settled(latents, plan.segments[0])
+    space.finish(latents, plan.segments[0])
     pictures = np.concatenate(list(space.frames(latents, plan.segments[0])))
     seen = Counting().frames(0, len(pictures))
     means = pictures.mean((1, 2, 3)), seen.mean((1, 2, 3))
@@ -109,7 +109,7 @@ def test_all_pictures_are_made_once(space, plan):
     made = 0
     for segment in plan.segments:
         latents = torch.zeros(1, CHANNELS, (segment.num_frames + 3) // 4, 4, 6)
-        space.settled(latents, segment)
+        space.finish(latents, segment)
         made += sum(len(chunk) for chunk in space.frames(latents, segment))
     assert made == plan.num_frames == 41
     assert not space._decoded
@@ -124,8 +124,8 @@ def test_only_the_frames_handed_over_are_held_before_the_next_window(space, plan
         return match_colour(frames, seen)
 
     monkeypatch.setattr(pixel_space, "match_colour", match)
-    space.settled(torch.zeros(1, CHANNELS, 5, 4, 6), plan.segments[0])
-    space.hand_over(torch.zeros(1, CHANNELS, 5, 4, 6), 5)
+    space.finish(torch.zeros(1, CHANNELS, 5, 4, 6), plan.segments[0])
+    space.carry_over(torch.zeros(1, CHANNELS, 5, 4, 6), 5)
     assert sum(held) == 5
     assert sum(len(chunk) for chunk in space.frames(None, plan.segments[0])) == 17
     assert sum(held) == 5 + 17

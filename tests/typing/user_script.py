@@ -15,7 +15,7 @@ from skyreels_avatar.api.doctor import MachineReport
 from skyreels_avatar.evaluation.report import Report
 from skyreels_avatar.film.preview import FilmPlan
 from skyreels_avatar.media.speech import SpokenText, Voice
-from skyreels_avatar.pipeline.preview import ShotEstimate
+from skyreels_avatar.pipeline.estimate import ShotEstimate
 
 
 def on_progress(progress: sa.Progress) -> bool:

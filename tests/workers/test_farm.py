@@ -12,9 +12,9 @@ import pytest
 
 import skyreels_avatar as sa
 from skyreels_avatar.errors import AvatarError, Cancelled, FaceError, InputError, MissingExtraError
-from skyreels_avatar.workers import crew, farm
-from skyreels_avatar.workers.crew import Answer, LocalCrew
+from skyreels_avatar.workers import farm, ray_pool
 from skyreels_avatar.workers.shot import generate_request
+from skyreels_avatar.workers.worker_pool import TaskResult
 from tests.samples import write_portrait, write_voice
 from tests.tiny import write_tier
 
@@ -43,57 +43,59 @@ def alone(files, tmp_path_factory) -> bytes:
     return generate_request(request, work_folder=folder / "work").path.read_bytes()
 
 
-class FakeCrew:
+class FakePool:
     """Workers of this process that note what they are given; some die, some fail."""
 
-    def __init__(self, make_work, num_workers=2, address=None, on_gpu=False, dying=(), error=None):
-        self.num_workers, self.given, self.stopped = num_workers or 2, [], False
+    def __init__(
+        self, make_function, num_workers=2, address=None, on_gpu=False, dying=(), error=None
+    ):
+        self.num_workers, self.submitted, self.stopped = num_workers or 2, [], False
         self._dying, self._error, self._pending = list(dying), error, []
-        self._make_work = make_work
-        self._work = {}
+        self._make_function = make_function
+        self._functions = {}
 
-    def give(self, worker, task):
+    def submit(self, worker, task):
         assert worker not in [w for w, _ in self._pending], "a worker does one thing at a time"
-        self.given.append((worker, task))
+        self.submitted.append((worker, task))
         self._pending.append((worker, task))
 
-    def answers(self):
+    def poll(self):
         worker, task = self._pending.pop(0)
         if self._dying and self._dying.pop(0):
-            return [Answer(worker, died=True)]
+            return [TaskResult(worker, died=True)]
         if self._error is not None:
-            return [Answer(worker, error=self._error)]
-        work = self._work.setdefault(worker, None) or self._make_work()
-        self._work[worker] = work
-        return [Answer(worker, work(task))]
+            return [TaskResult(worker, error=self._error)]
+        if worker not in self._functions:
+            self._functions[worker] = self._make_function()
+        return [TaskResult(worker, self._functions[worker](task))]
 
-    def stop(self):
+    def shutdown(self):
         self.stopped = True
 
 
 @pytest.fixture
-def crews(monkeypatch):
-    """Replace the processes by a crew of this process; returns how to, and what it was."""
+def pools(monkeypatch):
+    """Replace the processes by a pool inside this process; returns how to, and what it was."""
     made = []
 
     def use(**options):
         def make(*args):
-            made.append(FakeCrew(*args, **options))
+            made.append(FakePool(*args, **options))
             return made[-1]
 
-        monkeypatch.setattr(farm, "LocalCrew", make)
+        monkeypatch.setattr(farm, "ProcessPool", make)
         return made
 
     return use
 
 
 @pytest.mark.parametrize("windows", ["keyframes", "overlap"])
-def test_latents_come_before_pieces_and_everything_is_made_once(files, crews, tmp_path, windows):
-    (made,) = [crews()]
+def test_latents_come_before_pieces_and_everything_is_made_once(files, pools, tmp_path, windows):
+    (made,) = [pools()]
     request = request_of(files, tmp_path / "a.mp4", windows)
     reports = []
     farm.make_windows([request], tmp_path / "work", num_workers=2, on_progress=reports.append)
-    tasks = [task for _, task in made[0].given]
+    tasks = [task for _, task in made[0].submitted]
     assert len(set(tasks)) == len(tasks) and made[0].stopped
     kinds = [task.kind for task in tasks]
     assert kinds == sorted(kinds, key=["sample", "render"].index)
@@ -104,11 +106,11 @@ def test_latents_come_before_pieces_and_everything_is_made_once(files, crews, tm
     assert farm.make_windows([request], tmp_path / "work") == 100 and len(made) == 1
 
 
-def test_two_shots_share_the_workers_and_each_keeps_to_one(files, crews, tmp_path):
-    made = crews()
+def test_two_shots_share_the_workers_and_each_keeps_to_one(files, pools, tmp_path):
+    made = pools()
     requests = [request_of(files, tmp_path / f"{seed}.mp4", seed=seed) for seed in (0, 1)]
     farm.make_windows(requests, tmp_path / "work", num_workers=2)
-    rendered = [(worker, t.shot) for worker, t in made[0].given if t.kind == "render"]
+    rendered = [(worker, t.shot) for worker, t in made[0].submitted if t.kind == "render"]
     assert {shot for _, shot in rendered} == {0, 1}
     changes = [
         sum(a != b for a, b in itertools.pairwise(shots))
@@ -119,31 +121,31 @@ def test_two_shots_share_the_workers_and_each_keeps_to_one(files, crews, tmp_pat
         assert generate_request(request, work_folder=tmp_path / "work").num_found == 100
 
 
-def test_a_task_whose_worker_died_is_given_again_but_not_for_ever(files, crews, alone, tmp_path):
-    made = crews(dying=[True, False, True, False, False, True])
+def test_a_task_whose_worker_died_is_given_again_but_not_for_ever(files, pools, alone, tmp_path):
+    made = pools(dying=[True, False, True, False, False, True])
     request = request_of(files, tmp_path / "a.mp4")
     farm.make_windows([request], tmp_path / "work")
-    assert len(made[0].given) == len({task for _, task in made[0].given}) + 3
+    assert len(made[0].submitted) == len({task for _, task in made[0].submitted}) + 3
     assert generate_request(request, work_folder=tmp_path / "work").path.read_bytes() == alone
-    crews(dying=[True] * 99)
+    pools(dying=[True] * 99)
     with pytest.raises(AvatarError, match="4 workers died making window"):
         farm.make_windows([request], tmp_path / "other", num_workers=1)
     assert made[-1].stopped
 
 
-def test_errors_and_cancelling_stop_all_workers(files, crews, tmp_path):
-    made = crews(error=InputError("no space left"))
+def test_errors_and_cancelling_stop_all_workers(files, pools, tmp_path):
+    made = pools(error=InputError("no space left"))
     request = request_of(files, tmp_path / "a.mp4")
     with pytest.raises(InputError, match="no space left"):
         farm.make_windows([request], tmp_path / "work")
-    made = crews()
+    made = pools()
     with pytest.raises(Cancelled):
         farm.make_windows([request], tmp_path / "work", on_progress=lambda p: p.done < 20)
     assert made[-1].stopped
 
 
-def test_what_cannot_be_used_is_refused_before_anybody_works(files, crews, picture_file, tmp_path):
-    made = crews()
+def test_what_cannot_be_used_is_refused_before_anybody_works(files, pools, picture_file, tmp_path):
+    made = pools()
     request = request_of(files, tmp_path / "a.mp4")
     faceless = request_of((picture_file, *files[1:]), tmp_path / "a.mp4")
     for error, requests, options in (
@@ -184,27 +186,6 @@ def test_requests_travel_with_absolute_paths(files, tmp_path, monkeypatch):
     assert moved.output == image.parent / "a.mp4" and moved.tier == tier
 
 
-def _failing(_):
-    raise ZeroDivisionError("of theirs")
-
-
-def _make_failing():
-    return _failing
-
-
-def test_what_goes_wrong_in_a_process_is_said_here():
-    workers = LocalCrew(_make_failing, 1)
-    try:
-        workers.give(0, None)
-        answers = []
-        while not answers:
-            answers = workers.answers()
-    finally:
-        workers.stop()
-    assert str(answers[0].error) == "ZeroDivisionError: of theirs"
-    assert isinstance(answers[0].error, AvatarError)
-
-
 def test_without_ray_the_extra_is_named(files, tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
     with pytest.raises(MissingExtraError, match=r"pip install -e .*\[farm\]"):
@@ -217,14 +198,14 @@ def test_actors_of_ray_make_the_same_bytes_though_one_is_killed(
     ray = pytest.importorskip("ray", reason="the extra farm is not installed")
     killed = []
 
-    class Watched(crew.RayCrew):
-        def answers(self):
+    class Watched(ray_pool.RayPool):
+        def poll(self):
             if len(killed) < 1 and len(self._actors) == 2:
                 killed.append(self._actors[0])
                 ray.kill(killed[0])
-            return super().answers()
+            return super().poll()
 
-    monkeypatch.setattr(farm, "RayCrew", Watched)
+    monkeypatch.setattr(farm, "RayPool", Watched)
     request = request_of(files, tmp_path / "a.mp4")
     farm.make_windows([request], tmp_path / "work", "ray", 2)
     assert killed and not ray.is_initialized()

@@ -142,7 +142,7 @@ def make_shards(
 
 
 def _hear(samples: np.ndarray) -> np.ndarray:
-    track = AudioTrack(samples, SAMPLE_RATE).normalised()
+    track = AudioTrack(samples, SAMPLE_RATE).normalized()
     return log_mel(track.samples)[: TRACK_FRAMES * MEL_PER_FRAME].numpy()
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.media.espeak import espeak
-from skyreels_avatar.media.speech import Phone
+from skyreels_avatar.media.spoken_text import Phone
 from train.data.simulate.articulation import accents, mouth_numbers, own_width
 
 NUM_TRAINING_CLIPS = 900

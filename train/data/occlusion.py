@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import torch
 
-from skyreels_avatar.faces.occluder import CROP_PX, SIDE, cut_crop, picture_from_crop
+from skyreels_avatar.faces.occluder import CROP_PX, SIDE, extract_crop, picture_from_crop
 from skyreels_avatar.rig.coefficients import MOTION_INDEX
 from skyreels_avatar.rig.mouth import make_look
 from skyreels_avatar.rig.reference_clip import ReferenceClip, as_pixels
@@ -65,7 +65,7 @@ def face_crops(faces: list[FacePicture], cache: Path) -> FaceCrops:
 def crop_of(face: FacePicture) -> tuple[np.ndarray, ...]:
     """Return the fields of `FaceCrops` for one portrait; points (478, 3) have their depth."""
     matrix = picture_from_crop(face.landmarks, WIDE_PX, WIDE * SIDE)
-    pixels = cut_crop(face.pixels(), matrix, WIDE_PX)
+    pixels = extract_crop(face.pixels(), matrix, WIDE_PX)
     inverse = np.linalg.inv(matrix[:, :2])
     points = (face.landmarks[:, :2] - matrix[:, 2]) @ inverse.T
     depth = face.landmarks[:, 2:] * np.sqrt(np.linalg.det(inverse))

@@ -1,4 +1,4 @@
-"""Public checkpoints, told apart by the names of their tensors, loaded into our networks.
+"""Public checkpoints, told apart by the names of their tensors, loaded into networks.
 
 A network is built without memory, checked against the names and shapes of the file, and then
 filled tensor by tensor: at no time is more in memory than the network and one tensor.
@@ -7,166 +7,142 @@ filled tensor by tensor: at no time is more in memory than the network and one t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
 
 from skyreels_avatar.errors import CheckpointError, MissingExtraError
-from skyreels_avatar.loading.checkpoints import skyreels_v3, uni3c, wan
 from skyreels_avatar.loading.checkpoints.files import WeightFile
-from skyreels_avatar.loading.checkpoints.keymap import convert
+from skyreels_avatar.loading.checkpoints.keymap import Row, convert
 from skyreels_avatar.loading.checkpoints.load import describe_faults, kept_in_float32
+from skyreels_avatar.loading.tiers import Tier
 
 Tensors = Mapping[str, torch.Tensor]
-_ALONE = "InfiniteTalk is published as audio weights alone: give Wan2.1's files before it"
 _OUTER_PREFIXES = ("model.diffusion_model.", "diffusion_model.", "model.")
 
 
+class TensorShapes:
+    """The shapes of a file's tensors by their public names, and the config beside it."""
+
+    def __init__(self, shapes: Mapping[str, tuple[int, ...]], config: Mapping[str, Any]):
+        self._shapes, self.config = shapes, config
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._shapes
+
+    def __call__(self, key: str) -> tuple[int, ...]:
+        if key not in self._shapes:
+            raise CheckpointError(f"the file has no tensor {key}")
+        return self._shapes[key]
+
+    def count(self, prefix: str) -> int:
+        """Return how many numbered blocks there are under a prefix."""
+        numbers = {
+            key[len(prefix) :].split(".")[0] for key in self._shapes if key.startswith(prefix)
+        }
+        return len({number for number in numbers if number.isdigit()})
+
+
 @dataclass(frozen=True)
-class Format:
-    """One kind of public checkpoint.
+class PublicFormat:
+    """One kind of public checkpoint, and the network that it fills.
 
     Attributes:
         name: for messages.
-        part: what it fills.
         marks: names of tensors that all files of the kind have and no other kind has.
-        convert: their tensors, and what they are from, to our names.
+        build: the network, of the sizes that a file has. What shapes cannot tell, the number of
+            heads, is read from the published `config.json` where there is one, and is that of the
+            real network otherwise.
+        convert: tensors, and what they are from, to the names of that network.
+        hint: what to do about a file that has only some of the marks.
     """
 
     name: str
-    part: str
     marks: tuple[str, ...]
+    build: Callable[[TensorShapes], torch.nn.Module]
     convert: Callable[[Tensors, str], dict[str, torch.Tensor]]
+    hint: str = ""
+
+    def fits(self, names: Iterable[str]) -> bool:
+        """Return whether a file with these tensor names is of this kind."""
+        return {inner_name(name) for name in names}.issuperset(self.marks)
 
 
-def _by_table(table) -> Callable[[Tensors, str], dict[str, torch.Tensor]]:
+def by_table(table: tuple[Row, ...]) -> Callable[[Tensors, str], dict[str, torch.Tensor]]:
+    """Return the conversion that a table of names stands for."""
     return lambda tensors, source: convert(tensors, table, source)
 
 
-FORMATS: tuple[Format, ...] = (
-    Format(
-        "SkyReels-V3 A2V / InfiniteTalk over Wan2.1",
-        "transformer",
-        ("patch_embedding.weight", "blocks.0.audio_cross_attn.q_linear.weight"),
-        _by_table(skyreels_v3.TRANSFORMER),
-    ),
-    Format(
-        "SkyReels-V3 A2V / InfiniteTalk",
-        "audio_projector",
-        ("audio_proj.proj1.weight", "blocks.0.audio_cross_attn.q_linear.weight"),
-        _by_table(skyreels_v3.AUDIO_PROJECTOR),
-    ),
-    Format(
-        "Uni3C",
-        "controlnet",
-        ("controlnet_patch_embedding.weight",),
-        _by_table(uni3c.CONTROLNET),
-    ),
-    Format(
-        "Wan2.1 VAE in diffusers' layout",
-        "vae",
-        ("decoder.norm_out.gamma", "quant_conv.weight"),
-        lambda tensors, source: dict(tensors),
-    ),
-    Format("Wan2.1 VAE", "vae", ("decoder.head.0.gamma", "conv2.weight"), wan.convert_vae),
-    Format(
-        "umT5 encoder",
-        "prompt_encoder",
-        ("token_embedding.weight", "blocks.0.pos_embedding.embedding.weight"),
-        wan.convert_prompt_encoder,
-    ),
-    Format(
-        "open-clip ViT-H/14",
-        "image_encoder",
-        ("visual.cls_embedding",),
-        wan.convert_image_encoder,
-    ),
-    Format(
-        "wav2vec 2.0",
-        "speech_encoder",
-        ("feature_projection.projection.weight",),
-        wan.convert_speech_encoder,
-    ),
-)
+@dataclass(frozen=True)
+class PartFiles:
+    """The weights of a part, and what is known where it is loaded.
 
-
-def detect(names: Iterable[str]) -> tuple[Format, ...]:
-    """Return the formats that a file with these tensor names is; one file may fill two parts.
-
-    Raises:
-        CheckpointError: it is none; the message shows some of its names and lists the known kinds.
+    Attributes:
+        weights: one or several files or folders, laid over each other; see `WeightFile`.
+        tier: that the part belongs to; None = none.
+        device: where the part goes.
+        dtype: of its floating-point tensors, but for what its class keeps in float32.
+        loaded: the parts of the tier that are there already.
+        keep: an encoder stays in memory after use.
     """
-    names = {_inner(name) for name in names}
-    found = tuple(kind for kind in FORMATS if names.issuperset(kind.marks))
-    if not found:
-        shown = ", ".join(sorted(names)[:5])
-        kinds = "; ".join(f"{kind.name} ({kind.part})" for kind in FORMATS)
-        raise CheckpointError(f"unknown kind of weights: tensors {shown} ...; known are {kinds}")
-    return found
+
+    weights: Any
+    tier: Tier | None = None
+    device: torch.device | str = "cpu"
+    dtype: torch.dtype = torch.float32
+    loaded: Mapping[str, Any] = field(default_factory=dict)
+    keep: bool = True
+
+    @cached_property
+    def file(self) -> WeightFile:
+        """The tensors, read when they are asked for."""
+        several = isinstance(self.weights, (list, tuple))
+        return WeightFile(*(self.weights if several else [self.weights]))
 
 
 def load_public(
-    paths: str | Path | Iterable[str | Path],
-    part: str,
-    build: Callable[[str, dict, dict], torch.nn.Module],
-    device: str | torch.device = "cpu",
-    dtype: torch.dtype = torch.float32,
-    extra: Tensors | None = None,
+    files: PartFiles, kind: PublicFormat, extra: Tensors | None = None
 ) -> torch.nn.Module:
-    """Return one of our networks filled with a public checkpoint.
+    """Return a network filled with a public checkpoint.
 
     Args:
-        paths: one or several files or folders, laid over each other; see `WeightFile`.
-        part: which network is wanted: "transformer", "audio_projector", "controlnet", "vae",
-            "prompt_encoder", "image_encoder" or "speech_encoder".
-        build: makes our network for a part, the shapes of a file and its config:
-            `models.published.build`.
-        device: where it goes.
-        dtype: of its floating-point tensors, but for what its class keeps in float32.
-        extra: tensors under our names that the file leaves out, as Uni3C the time embedder.
+        extra: tensors under the network's names that the file leaves out.
 
     Raises:
-        CheckpointError: files of another kind; or tensors that are missing, unexpected or of
-            another shape, all of them named.
+        CheckpointError: tensors that are missing, unexpected or of another shape, all of them
+            named.
     """
-    paths = [paths] if isinstance(paths, (str, Path)) else list(paths)
-    file = WeightFile(*paths)
-    kinds = [kind for kind in detect(file) if kind.part == part]
-    if not kinds:
-        found = ", ".join(kind.part for kind in detect(file))
-        hint = f"; {_ALONE}" if part == "transformer" and "audio" in found else ""
-        raise CheckpointError(f"{file} holds weights of {found}, not of {part}{hint}")
-    kind = kinds[0]
-    shapes = {_inner(key): file.shape(key) for key in file}
+    file, extra = files.file, extra or {}
+    shapes = {inner_name(key): file.shape(key) for key in file}
     with _without_memory():
-        module = build(part, shapes, file.config())
+        module = kind.build(TensorShapes(shapes, file.config()))
     empty = {key: torch.empty(shape, device="meta") for key, shape in shapes.items()}
-    found = {**kind.convert(empty, str(file)), **(extra or {})}
+    found = {**kind.convert(empty, str(file)), **extra}
     wanted = module.state_dict()
     prefix = _prefix_of(wanted, found)
     faults = describe_faults(wanted, {prefix + key: value for key, value in found.items()})
     if faults:
         raise CheckpointError(f"{file} does not fit {type(module).__name__}; tensors {faults}")
-    _fill(module, kind, file, prefix, torch.device(device), dtype, extra or {})
+    _fill(module, kind, files, prefix, extra)
     return module.eval().requires_grad_(False)
 
 
-def _fill(module, kind, file, prefix, device, dtype, extra: Tensors) -> None:
+def _fill(module, kind: PublicFormat, files: PartFiles, prefix: str, extra: Tensors) -> None:
     """Give each parameter its tensor, one after the other."""
-    exact = kept_in_float32(module)
+    exact, device, file = kept_in_float32(module), torch.device(files.device), files.file
 
     def give(tensors: Tensors) -> None:
         for key, tensor in tensors.items():
             name = prefix + key
             if tensor.is_floating_point():
-                tensor = tensor.to(device, torch.float32 if name in exact else dtype)
+                tensor = tensor.to(device, torch.float32 if name in exact else files.dtype)
             owner, _, leaf = name.rpartition(".")
             _set(module.get_submodule(owner), leaf, tensor.to(device).contiguous())
 
     for key in file:
-        give(kind.convert({_inner(key): file[key]}, str(file)))
+        give(kind.convert({inner_name(key): file[key]}, str(file)))
     give(extra)
     module.to(device)  # the tables that no file holds
 
@@ -187,7 +163,7 @@ def _set(owner: torch.nn.Module, name: str, tensor: torch.Tensor) -> None:
         owner._buffers[name] = tensor
 
 
-def _inner(key: str) -> str:
+def inner_name(key: str) -> str:
     """Return a name without the prefix that repacked files carry."""
     for prefix in _OUTER_PREFIXES:
         if key.startswith(prefix):

@@ -6,7 +6,10 @@ projector of the audio: each table leaves out what is the other's.
 
 from __future__ import annotations
 
+import torch
+
 from skyreels_avatar.loading.checkpoints.keymap import Row
+from skyreels_avatar.loading.checkpoints.public import PublicFormat, TensorShapes, by_table
 
 _EMBEDDERS: tuple[Row, ...] = (
     ("patch_embedding.{p}", "patch_embedding.{p}"),
@@ -72,3 +75,61 @@ def _left_out(rows: tuple[Row, ...]) -> tuple[Row, ...]:
 
 TRANSFORMER: tuple[Row, ...] = (*_TRANSFORMER, *_left_out(_PROJECTOR))
 AUDIO_PROJECTOR: tuple[Row, ...] = (*_PROJECTOR, *_left_out(_TRANSFORMER))
+
+
+def _build_transformer(shapes: TensorShapes) -> torch.nn.Module:
+    """Build the talking-avatar transformer that a file of original Wan names is for."""
+    from skyreels_avatar.models.transformer import AvatarTransformer3DModel
+
+    dim, in_channels, *patch = shapes("patch_embedding.weight")
+    heads = int(shapes.config.get("num_heads", max(1, dim // 128)))
+    has_image = "img_emb.proj.1.weight" in shapes
+    return AvatarTransformer3DModel(
+        patch_size=tuple(patch),
+        num_attention_heads=heads,
+        attention_head_dim=dim // heads,
+        in_channels=in_channels,
+        out_channels=shapes("head.head.weight")[0] // (patch[0] * patch[1] * patch[2]),
+        text_dim=shapes("text_embedding.0.weight")[1],
+        audio_dim=shapes("blocks.0.audio_cross_attn.kv_linear.weight")[1],
+        freq_dim=shapes("time_embedding.0.weight")[1],
+        ffn_dim=shapes("blocks.0.ffn.0.weight")[0],
+        num_layers=shapes.count("blocks."),
+        eps=float(shapes.config.get("eps", 1e-6)),
+        image_dim=shapes("img_emb.proj.1.weight")[1] if has_image else None,
+        added_kv_proj_dim=dim if has_image else None,
+    )
+
+
+def _build_projector(shapes: TensorShapes) -> torch.nn.Module:
+    """Build the projector of the audio."""
+    from skyreels_avatar.models.audio_projector import REACH, AudioProjector
+
+    hidden_dim, row = shapes("audio_proj.proj1.weight")
+    row //= 2 * REACH + 1
+    out_dim = shapes("blocks.0.audio_cross_attn.kv_linear.weight")[1]
+    num_layers = int(shapes.config.get("audio_blocks", row // 768 or 1))
+    return AudioProjector(
+        num_layers=num_layers,
+        num_channels=row // num_layers,
+        hidden_dim=hidden_dim,
+        out_dim=out_dim,
+        num_tokens=shapes("audio_proj.proj3.weight")[0] // out_dim,
+        output_norm="audio_proj.norm.weight" in shapes,
+    )
+
+
+_MARK = "blocks.0.audio_cross_attn.q_linear.weight"
+TRANSFORMER_FORMAT = PublicFormat(
+    "SkyReels-V3 A2V / InfiniteTalk over Wan2.1",
+    ("patch_embedding.weight", _MARK),
+    _build_transformer,
+    by_table(TRANSFORMER),
+    "InfiniteTalk is published as audio weights alone: give Wan2.1's files before it",
+)
+PROJECTOR_FORMAT = PublicFormat(
+    "SkyReels-V3 A2V / InfiniteTalk",
+    ("audio_proj.proj1.weight", _MARK),
+    _build_projector,
+    by_table(AUDIO_PROJECTOR),
+)

@@ -6,7 +6,16 @@ As trained: it reads the time embedding of the transformer it was trained beside
 
 from __future__ import annotations
 
+import torch
+
 from skyreels_avatar.loading.checkpoints.keymap import Row
+from skyreels_avatar.loading.checkpoints.public import (
+    PartFiles,
+    PublicFormat,
+    TensorShapes,
+    by_table,
+    load_public,
+)
 
 _BLOCK = (
     *((f"{name}.linear.{{p}}", f"{name}.linear.{{p}}") for name in ("norm1", "norm2")),
@@ -42,3 +51,41 @@ TIME_EMBEDDER: tuple[Row, ...] = tuple(
     (f"condition_embedder.time_embedder.{name}.{{p}}", f"time_embedder.{name}.{{p}}")
     for name in ("linear_1", "linear_2")
 )
+
+
+def _build_controlnet(shapes: TensorShapes) -> torch.nn.Module:
+    """Build the camera ControlNet of a Uni3C file."""
+    from skyreels_avatar.models.camera_controlnet import CameraControlNet
+
+    prefix = "controlnet." if "controlnet.proj_in.weight" in shapes else ""
+    dim, embed_dim = shapes(f"{prefix}proj_in.weight")
+    time_embed_dim = shapes(f"{prefix}controlnet_blocks.0.norm1.linear.weight")[1]
+    patch = shapes("controlnet_patch_embedding.weight")
+    rays = shapes("controlnet_mask_embedding.mask_proj.0.weight")
+    latent = int(shapes.config.get("latent_channels", 16))
+    return CameraControlNet(
+        patch_size=patch[2:],
+        hidden_channels=patch[1] - latent,
+        control_channels=latent,
+        embed_dim=embed_dim,
+        dim=dim,
+        num_attention_heads=int(shapes.config.get("num_heads", max(1, dim // 64))),
+        ffn_dim=shapes(f"{prefix}controlnet_blocks.0.ffn.0.weight")[0],
+        num_layers=shapes.count(f"{prefix}controlnet_blocks."),
+        time_embed_dim=time_embed_dim,
+        freq_dim=int(shapes.config.get("freq_dim", 256)),
+        ray_channels=rays[1],
+        ray_dim=rays[0],
+    )
+
+
+CONTROLNET_FORMAT = PublicFormat(
+    "Uni3C", ("controlnet_patch_embedding.weight",), _build_controlnet, by_table(CONTROLNET)
+)
+
+
+def load_controlnet(files: PartFiles) -> torch.nn.Module:
+    """Return the ControlNet with the time embedding of the tier's transformer."""
+    embedder = files.loaded["transformer"].condition_embedder.time_embedder
+    times = {f"time_embedder.{key}": value.cpu() for key, value in embedder.state_dict().items()}
+    return load_public(files, CONTROLNET_FORMAT, times)

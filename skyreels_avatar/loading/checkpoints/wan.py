@@ -1,4 +1,4 @@
-"""Names of the parts that Wan2.1 publishes beside its transformer: umT5, CLIP and the video VAE.
+"""What Wan2.1 publishes beside its transformer: umT5, CLIP and the video VAE.
 
 What they are renamed to are the names of transformers' and diffusers' classes.
 """
@@ -9,7 +9,14 @@ from collections.abc import Mapping
 
 import torch
 
+from skyreels_avatar.folders import models_folder
 from skyreels_avatar.loading.checkpoints.keymap import Row, convert
+from skyreels_avatar.loading.checkpoints.public import (
+    PartFiles,
+    PublicFormat,
+    TensorShapes,
+    load_public,
+)
 
 _LAYER = "encoder.block.{i}.layer"
 PROMPT_ENCODER: tuple[Row, ...] = (
@@ -79,20 +86,94 @@ def convert_vae(tensors: Mapping[str, torch.Tensor], source: str) -> dict:
     return convert_wan_vae_to_diffusers(dict(tensors))
 
 
-def convert_speech_encoder(tensors: Mapping[str, torch.Tensor], source: str) -> dict:
-    """Return wav2vec 2.0 under the names of this version of transformers.
+def _build_vae(shapes: TensorShapes) -> torch.nn.Module:
+    """Build the video VAE of Wan2.1."""
+    from diffusers import AutoencoderKLWan
 
-    Older files hold the weight norm of the positional convolution as `weight_g` and `weight_v`,
-    and the heads that it was trained with.
-    """
-    renamed = {}
-    for key, value in tensors.items():
-        key = key.removeprefix("wav2vec2.")
-        if key.startswith(("quantizer.", "project_", "lm_head.")):
-            continue
-        key = key.replace("pos_conv_embed.conv.weight_g", f"{_WEIGHT}.original0")
-        renamed[key.replace("pos_conv_embed.conv.weight_v", f"{_WEIGHT}.original1")] = value
-    return renamed
+    if "quant_conv.weight" in shapes:  # diffusers' layout
+        known = {k: v for k, v in shapes.config.items() if not k.startswith("_")}
+        return AutoencoderKLWan(**known)
+    latent = shapes("conv2.weight")[0]
+    return AutoencoderKLWan(base_dim=shapes("encoder.conv1.weight")[0], z_dim=latent)
 
 
-_WEIGHT = "pos_conv_embed.conv.parametrizations.weight"
+def _build_prompt_encoder(shapes: TensorShapes) -> torch.nn.Module:
+    """Build the encoder of umT5."""
+    from transformers import UMT5Config, UMT5EncoderModel
+
+    vocabulary, width = shapes("token_embedding.weight")
+    buckets, heads = shapes("blocks.0.pos_embedding.embedding.weight")
+    return UMT5EncoderModel(
+        UMT5Config(
+            vocab_size=vocabulary,
+            d_model=width,
+            d_kv=shapes("blocks.0.attn.q.weight")[0] // heads,
+            d_ff=shapes("blocks.0.ffn.fc1.weight")[0],
+            num_layers=shapes.count("blocks."),
+            num_heads=heads,
+            relative_attention_num_buckets=buckets,
+        )
+    )
+
+
+def _build_image_encoder(shapes: TensorShapes) -> torch.nn.Module:
+    """Build the vision tower of CLIP."""
+    from transformers import CLIPVisionConfig, CLIPVisionModel
+
+    width, _, patch, _ = shapes("visual.patch_embedding.weight")
+    side = round((shapes("visual.pos_embedding")[1] - 1) ** 0.5)
+    return CLIPVisionModel(
+        CLIPVisionConfig(
+            hidden_size=width,
+            intermediate_size=shapes("visual.transformer.0.mlp.0.weight")[0],
+            num_hidden_layers=shapes.count("visual.transformer."),
+            num_attention_heads=int(shapes.config.get("vision_heads", max(1, width // 80))),
+            image_size=side * patch,
+            patch_size=patch,
+            hidden_act="gelu",
+        )
+    )
+
+
+VAE_FORMAT = PublicFormat(
+    "Wan2.1 VAE", ("decoder.head.0.gamma", "conv2.weight"), _build_vae, convert_vae
+)
+DIFFUSERS_VAE_FORMAT = PublicFormat(
+    "Wan2.1 VAE in diffusers' layout",
+    ("decoder.norm_out.gamma", "quant_conv.weight"),
+    _build_vae,
+    lambda tensors, source: dict(tensors),
+)
+PROMPT_ENCODER_FORMAT = PublicFormat(
+    "umT5 encoder",
+    ("token_embedding.weight", "blocks.0.pos_embedding.embedding.weight"),
+    _build_prompt_encoder,
+    convert_prompt_encoder,
+)
+IMAGE_ENCODER_FORMAT = PublicFormat(
+    "open-clip ViT-H/14", ("visual.cls_embedding",), _build_image_encoder, convert_image_encoder
+)
+
+
+def load_text_encoder(files: PartFiles) -> torch.nn.Module:
+    """Return umT5 behind a cache of prompts: it is loaded for those that are not there yet."""
+    from skyreels_avatar.loading.prompt_cache import CachedPrompts
+
+    def load_encoder() -> torch.nn.Module:
+        from skyreels_avatar.models.prompt_encoder import PromptEncoder, load_tokenizer
+
+        tokenizer = load_tokenizer(files.tier.weights.tokenizer)
+        return PromptEncoder(load_public(files, PROMPT_ENCODER_FORMAT), tokenizer)
+
+    file = files.file
+    width = file.shape(next(key for key in file if key.endswith("token_embedding.weight")))[1]
+    precision = str(files.dtype).removeprefix("torch.float32").removeprefix("torch.")
+    identity, folder = f"{file.identity()}{precision}", models_folder() / "prompts"
+    return CachedPrompts(load_encoder, width, identity, folder, files.keep)
+
+
+def load_image_encoder(files: PartFiles) -> torch.nn.Module:
+    """Return the vision tower of CLIP as an encoder of pictures."""
+    from skyreels_avatar.models.image_encoder import ImageEncoder
+
+    return ImageEncoder(load_public(files, IMAGE_ENCODER_FORMAT))

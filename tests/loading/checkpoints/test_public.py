@@ -14,8 +14,16 @@ pytest.importorskip("accelerate", reason="the studio extra is not installed")
 
 from skyreels_avatar.errors import CheckpointError
 from skyreels_avatar.loading.checkpoints.files import WeightFile
-from skyreels_avatar.loading.checkpoints.public import detect, load_public
-from skyreels_avatar.loading.published import build
+from skyreels_avatar.loading.checkpoints.public import PartFiles, PublicFormat, load_public
+from skyreels_avatar.loading.checkpoints.skyreels_v3 import PROJECTOR_FORMAT, TRANSFORMER_FORMAT
+from skyreels_avatar.loading.checkpoints.uni3c import CONTROLNET_FORMAT
+from skyreels_avatar.loading.checkpoints.wan import (
+    IMAGE_ENCODER_FORMAT,
+    PROMPT_ENCODER_FORMAT,
+    VAE_FORMAT,
+)
+from skyreels_avatar.loading.checkpoints.wav2vec import SPEECH_ENCODER_FORMAT
+from skyreels_avatar.loading.parts import format_of
 
 AUDIO = ("audio_proj.", "audio_cross_attn.", "norm_x.")
 
@@ -30,8 +38,8 @@ def published(golden_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return folder
 
 
-def load(paths, part: str = "transformer", **how) -> torch.nn.Module:
-    return load_public(paths, part, build, **how)
+def load(paths, kind: PublicFormat = TRANSFORMER_FORMAT, extra=None, **how) -> torch.nn.Module:
+    return load_public(PartFiles(paths, **how), kind, extra)
 
 
 def same(first: torch.nn.Module, second: torch.nn.Module) -> bool:
@@ -54,11 +62,9 @@ def shard(tensors: dict[str, torch.Tensor], folder: Path) -> Path:
 
 
 def test_one_file_fills_the_transformer_and_the_projector(published: Path) -> None:
-    assert [kind.part for kind in detect(WeightFile(published))] == [
-        "transformer",
-        "audio_projector",
-    ]
-    transformer, projector = load(published), load(published, "audio_projector")
+    assert format_of("transformer", published).public is TRANSFORMER_FORMAT
+    assert PROJECTOR_FORMAT.fits(WeightFile(published))
+    transformer, projector = load(published), load(published, PROJECTOR_FORMAT)
     config = json.loads((published / "config.json").read_text())
     assert transformer.config.num_attention_heads == config["num_heads"]
     assert len(transformer.blocks) == config["num_layers"]
@@ -94,7 +100,7 @@ def test_audio_weights_are_laid_over_those_of_the_base(published: Path, tmp_path
     save_file({k: v for k, v in tensors.items() if is_audio[k]}, audio / "infinitetalk.safetensors")
     assert same(load([base, audio / "infinitetalk.safetensors"]), load(published))
     with pytest.raises(CheckpointError, match=r"give Wan2\.1's files before it"):
-        load(audio)
+        format_of("transformer", audio)
 
 
 def test_precision_is_reduced_but_for_norms_and_tables(published: Path) -> None:
@@ -121,13 +127,11 @@ def test_every_fault_is_named(published: Path, tmp_path: Path) -> None:
 
 
 def test_what_a_file_is_not(published: Path, tmp_path: Path) -> None:
-    with pytest.raises(
-        CheckpointError, match="weights of transformer, audio_projector, not of vae"
-    ):
-        load(published, "vae")
+    with pytest.raises(CheckpointError, match="weights of transformer, not of vae"):
+        format_of("vae", published)
     save_file({"a": torch.zeros(1)}, tmp_path / "other.safetensors")
     with pytest.raises(CheckpointError, match="unknown kind of weights: tensors a"):
-        load(tmp_path / "other.safetensors")
+        format_of("vae", tmp_path / "other.safetensors")
     with pytest.raises(CheckpointError, match="no weights at"):
         load(tmp_path / "absent.safetensors")
     (tmp_path / "cut.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0{}")
@@ -156,11 +160,11 @@ def test_a_pickle_that_could_run_code_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("case", "part"),
-    [("case7_vae_weights", "vae"), ("case10_clip_vision", "image_encoder"),
-     ("case11_umt5_encoder", "prompt_encoder"), ("case9_wav2vec2", "speech_encoder")],
+    ("case", "kind"),
+    [("case7_vae_weights", VAE_FORMAT), ("case10_clip_vision", IMAGE_ENCODER_FORMAT),
+     ("case11_umt5_encoder", PROMPT_ENCODER_FORMAT), ("case9_wav2vec2", SPEECH_ENCODER_FORMAT)],
 )  # fmt: skip
-def test_the_other_parts(golden_dir: Path, tmp_path: Path, case: str, part: str) -> None:
+def test_the_other_parts(golden_dir: Path, tmp_path: Path, case: str, kind: PublicFormat) -> None:
     pytest.importorskip("transformers", reason="the studio extra is not installed")
     source = golden_dir / "skyreels_v3_a2v"
     tensors = load_file(source / f"{case}.safetensors")
@@ -169,7 +173,7 @@ def test_the_other_parts(golden_dir: Path, tmp_path: Path, case: str, part: str)
     config = source / f"{case}_config.json"
     sizes = json.loads(config.read_text()) if config.is_file() else {"vision_heads": 4}
     (tmp_path / "config.json").write_text(json.dumps(sizes))
-    module = load(tmp_path, part)
+    module = load(tmp_path, kind)
     assert not any(tensor.is_meta for tensor in module.state_dict().values())
 
 
@@ -185,7 +189,7 @@ def test_uni3c(golden_dir: Path, tmp_path: Path) -> None:
         for key, value in load_file(source / "dit.safetensors").items()
         if ".time_embedder." in key
     }
-    module = load(tmp_path, "controlnet", extra=times)
+    module = load(tmp_path, CONTROLNET_FORMAT, extra=times)
     assert module.config.ray_channels == config["controlnet"]["add_channels"]
     with pytest.raises(CheckpointError, match="missing: time_embedder"):
-        load(tmp_path, "controlnet")
+        load(tmp_path, CONTROLNET_FORMAT)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
-from skyreels_avatar.media.speech import Phone
+from skyreels_avatar.media.spoken_text import Phone
 
 RATE_HZ = 100
 FPS = 25.0

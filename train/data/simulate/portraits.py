@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from skyreels_avatar.faces.analyser import FaceAnalyser
+from skyreels_avatar.faces.analyzer import FaceAnalyzer
 from skyreels_avatar.media.image import Portrait
 
 logger = logging.getLogger(__name__)
@@ -50,10 +50,10 @@ def load_portraits(folder: Path, cache: Path) -> list[FacePicture]:
 
 
 def _find_landmarks(paths: list[Path], folder: Path, cache: Path) -> None:
-    analyser = FaceAnalyser(max_faces=1)
+    analyzer = FaceAnalyzer(max_faces=1)
     names, landmarks = [], []
     for path in paths:
-        faces = analyser.find(Portrait.load(path).pixels)
+        faces = analyzer.find(Portrait.load(path).pixels)
         if faces and faces[0].confidence > 0.5:
             names.append(str(path.relative_to(folder)))
             landmarks.append(faces[0].landmarks.astype(np.float32))

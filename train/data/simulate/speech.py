@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from scipy.signal import resample, resample_poly
 
 from skyreels_avatar.media.espeak import espeak
-from skyreels_avatar.media.speech import Phone
+from skyreels_avatar.media.spoken_text import Phone
 
 SAMPLE_RATE = 16000
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from skyreels_avatar.media.speech import Phone
+from skyreels_avatar.media.spoken_text import Phone
 from train.data.simulate.articulation import LEAD_S, VISEMES, accents, mouth_numbers
 
 GAP, JAW, WIDTH, PUCKER, RAISE, PRESS, TUCK, TONGUE = range(8)

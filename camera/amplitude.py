@@ -1,0 +1,134 @@
+"""How far a move may go in one picture: the amplitude that 100% stands for.
+
+A fixed 100% breaks on some pictures (a close-up shows more emptiness after the same crane than a
+wide shot), so the preset's amplitude is reduced until a small render of the move looks right.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from skyreels_avatar.camera.geometry import hfov_rad, invert, project, unproject
+from skyreels_avatar.camera.mesh import build_mesh
+from skyreels_avatar.camera.moves import (
+    PRESETS,
+    SWING_REFERENCE_S,
+    CameraMove,
+    swing_curves,
+    swing_pose,
+)
+from skyreels_avatar.camera.rasterizer import rasterize
+from skyreels_avatar.camera.scene import Scene
+
+logger = logging.getLogger(__name__)
+
+MAX_HOLE_SHARE = 0.25
+FACE_MARGIN = 0.04
+"""Share of the picture's width and height that stays free round the face."""
+FACE_OVERFLOW = 0.1
+"""A face that is nearer to the border from the start may go on by this share of its own size."""
+MIN_DISTANCE = 0.3
+"""Nearest visible surface allowed, in subject distances."""
+MAX_MAGNIFICATION = 1.8
+PREVIEW_PX = 128
+BISECTIONS = 7
+
+
+class ScenePreview:
+    """A small copy of a scene that answers quickly whether a camera pose shows it well."""
+
+    def __init__(self, scene: Scene):
+        height, width = scene.depth.shape
+        scale = min(1.0, PREVIEW_PX / max(height, width))
+        self.size = (max(3, round(height * scale)), max(3, round(width * scale)))
+        depth = F.interpolate(scene.depth[None, None], size=self.size, mode="nearest")[0, 0]
+        stretch = torch.tensor([self.size[1] / width, self.size[0] / height])
+        self.intrinsics = scene.intrinsics.clone()
+        self.intrinsics[:2] *= stretch[:, None]
+        self.mesh = build_mesh(depth[None], depth, self.intrinsics)
+        self.distance = float(scene.anchor[2])
+        x, y, w, h = scene.face_box
+        corners = torch.tensor([[x, y], [x + w, y + h]], dtype=torch.float32)
+        self.face = unproject(corners, torch.full((2,), self.distance), scene.intrinsics.float())
+        self.allowed = _allowed_box(corners, height, width) * stretch
+
+    def is_acceptable(self, world_from_camera: Tensor) -> bool:
+        """Check holes, face, nearness and magnification from one pose (4, 4)."""
+        camera_from_world = invert(world_from_camera).float()
+        face, face_depth = project(self.face, self.intrinsics, camera_from_world)
+        if float(face_depth.min()) < self.distance / MAX_MAGNIFICATION - 1e-6:
+            return False
+        if (face[0] < self.allowed[0] - 1e-3).any() or (face[1] > self.allowed[1] + 1e-3).any():
+            return False
+        _, seen, depth = rasterize(self.mesh, self.intrinsics, camera_from_world, self.size)
+        if 1 - float(seen.float().mean()) > MAX_HOLE_SHARE:
+            return False
+        return not bool((depth < MIN_DISTANCE * self.distance).any())
+
+
+def _allowed_box(face: Tensor, height: int, width: int) -> Tensor:
+    """Return the (2, 2) corners of the box that the face must stay in, in pixels."""
+    size = torch.tensor([width, height], dtype=torch.float32)
+    overflow = FACE_OVERFLOW * (face[1] - face[0])
+    low, high = FACE_MARGIN * size, (1 - FACE_MARGIN) * size
+    low = torch.where(face[0] < low, face[0] - overflow, low)
+    high = torch.where(face[1] > high, face[1] + overflow, high)
+    return torch.stack([low, high])
+
+
+def largest_factor(is_acceptable: Callable[[float], bool]) -> float:
+    """Return the largest factor up to 1 that shows well, found by bisection."""
+    if is_acceptable(1.0):
+        return 1.0
+    good, bad = 0.0, 1.0
+    for _ in range(BISECTIONS):
+        middle = 0.5 * (good + bad)
+        good, bad = (middle, bad) if is_acceptable(middle) else (good, middle)
+    return good
+
+
+def limit(move: CameraMove, scene: Scene) -> float:
+    """Return the amplitude that 100% of a move stands for in this picture.
+
+    It is the preset's amplitude or, unless `move.absolute`, the largest smaller one for which at
+    most 25% of the picture is unseen, the face stays in the picture with a margin of 4%, nothing
+    comes nearer than 0.3 subject distances, and the subject grows at most 1.8 times. The unit is
+    that of `PRESETS[move.name]`; strength does not matter here.
+    """
+    preset = PRESETS[move.name]
+    if move.absolute or preset.amplitude == 0.0:
+        return preset.amplitude
+    preview = ScenePreview(scene)
+    poses_at = _extremes(move, scene)
+    factor = largest_factor(
+        lambda f: all(preview.is_acceptable(p) for p in poses_at(f * preset.amplitude))
+    )
+    amplitude = factor * preset.amplitude
+    logger.info("100%% of %s is %.3f %s here", move.name, amplitude, preset.unit)
+    if factor < 0.1:
+        logger.warning(
+            "%s has little room in this picture: 100%% is %.3f %s instead of %.3f",
+            move.name,
+            amplitude,
+            preset.unit,
+            preset.amplitude,
+        )
+    return amplitude
+
+
+def _extremes(move: CameraMove, scene: Scene) -> Callable[[float], Sequence[Tensor]]:
+    """Return a function from an amplitude to the poses of the move that reach furthest."""
+    anchor = scene.anchor.double()
+    angle = hfov_rad(scene.intrinsics, scene.depth.shape[1])
+    if move.name != "swing":
+        pose_at = PRESETS[move.name].pose_at
+        return lambda amount: [pose_at(share * amount, anchor, angle) for share in (1.0, 0.5)]
+    curves = swing_curves(move.seed, torch.arange(0.0, SWING_REFERENCE_S, 0.04))
+    furthest = curves.abs().argmax(dim=0).unique()
+    distance = float(anchor[2])
+    return lambda amount: [swing_pose(curves[i], amount, distance) for i in furthest]

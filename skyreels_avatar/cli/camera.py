@@ -1,0 +1,37 @@
+"""`skyreels-avatar camera`: the picture seen by a moving camera, before anybody speaks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from skyreels_avatar.cli.console import confirm_overwriting, print_json, print_result
+from skyreels_avatar.cli.options import AsJson, Face, Fps, Image, Move, Output, Overwrite, Size
+from skyreels_avatar.cli.progress_bar import progress_bar
+
+
+def camera_command(
+    image: Image,
+    move: Move,
+    seconds: Annotated[float, typer.Option(help="Length of the video.")] = 4.0,
+    output: Output = Path("reference.mp4"),
+    size: Size = None,
+    fps: Fps = 25.0,
+    face: Face = "auto",
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write the reference video: the still picture seen through a camera move."""
+    confirm_overwriting([output], overwrite)
+    with progress_bar() as on_progress:
+        from skyreels_avatar.pipeline.reference_video import write_reference
+
+        num_frames = write_reference(
+            image, move, output, seconds, size=size, fps=fps, face=face, on_progress=on_progress
+        )
+    if as_json:
+        print_json({"path": output, "num_frames": num_frames, "fps": fps})
+    else:
+        print_result(f"{output}  {num_frames} frames at {fps:g} fps")

@@ -1,0 +1,157 @@
+"""`skyreels-avatar plan`: what a shot or a film takes, before any weights are loaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from skyreels_avatar.cli.console import confirm_overwriting, print_json, print_output, say
+from skyreels_avatar.cli.options import (
+    DEFAULT_TIER,
+    OUTPUT,
+    PICTURE,
+    AsJson,
+    Audio,
+    AudioScale,
+    Camera,
+    End,
+    Fps,
+    Negative,
+    Overwrite,
+    Size,
+    Speakers,
+    SpokenText,
+    Start,
+    Steps,
+    TextScale,
+    Tier,
+    VoiceName,
+    Windows,
+    Workers,
+    parse_speakers,
+    text_or_stdin,
+)
+from skyreels_avatar.cli.progress_bar import progress_bar
+
+if TYPE_CHECKING:
+    from skyreels_avatar.film.preview import FilmPlan
+    from skyreels_avatar.pipeline.estimate import ShotEstimate
+
+
+def plan_command(
+    film: Annotated[
+        Path | None,
+        typer.Argument(metavar="FILM", help="A script; or give --image and --audio or --text."),
+    ] = None,
+    image: Annotated[
+        Path | None, typer.Option(help="The portrait of a shot.", rich_help_panel=PICTURE)
+    ] = None,
+    audio: Audio = None,
+    camera: Camera = "static",
+    tier: Tier = DEFAULT_TIER,
+    size: Size = None,
+    fps: Fps = 25.0,
+    steps: Steps = None,
+    guidance_scale: TextScale = None,
+    audio_guidance_scale: AudioScale = None,
+    negative_prompt: Negative = "",
+    speaker: Speakers = None,
+    audio_start: Start = None,
+    audio_end: End = None,
+    text: SpokenText = None,
+    voice: VoiceName = None,
+    windows: Windows = "overlap",
+    workers: Workers = None,
+    as_json: AsJson = False,
+    overwrite: Overwrite = False,
+    animatic: Annotated[
+        Path | None,
+        typer.Option(
+            help="Of a script: also write its still pictures, moving and cut like the film, to "
+            "this .mp4 file.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+) -> None:
+    """Estimate what a shot or a film takes; no weights are loaded."""
+    confirm_overwriting([animatic], overwrite)
+    if film is not None:
+        _plan_film(film, tier, steps, animatic, as_json)
+        return
+    if image is None or (audio is None and text is None):
+        raise typer.BadParameter("give a script, or --image and --audio or --text")
+    from skyreels_avatar.pipeline.estimate import estimate
+    from skyreels_avatar.request.generation_request import GenerationRequest
+    from skyreels_avatar.request.sampling import SamplingParams
+    from skyreels_avatar.request.shot import Shot
+
+    shot = Shot(
+        image, audio=audio, camera=camera, start_s=audio_start, end_s=audio_end,
+        negative_prompt=negative_prompt, text=text_or_stdin(text), voice=voice,
+        speakers=parse_speakers(speaker),
+    )  # fmt: skip
+    sampling = SamplingParams(steps, guidance_scale, audio_guidance_scale)
+    request = GenerationRequest(shot, "output.mp4", tier, size, fps, sampling, windows=windows)
+    _print_plan(estimate(request, workers), as_json)
+
+
+def _plan_film(
+    film: Path, tier: str, steps: int | None, animatic: Path | None, as_json: bool
+) -> None:
+    from skyreels_avatar.film.preview import check_outputs, plan_script, write_animatic
+    from skyreels_avatar.film.read import read_script
+
+    if animatic is not None:
+        check_outputs({"animatic": animatic}, [film])
+    script = read_script(film)
+    _print_plan(plan_script(script, tier=tier, num_inference_steps=steps), as_json)
+    if animatic is not None:
+        with progress_bar() as on_progress:
+            write_animatic(script, animatic, on_progress=on_progress)
+        say(f"{animatic}  the cameras over the still pictures")
+
+
+def _print_plan(plan: ShotEstimate | FilmPlan, as_json: bool) -> None:
+    if as_json:
+        print_json(plan.to_dict())
+    else:
+        print_output(plan.table() if hasattr(plan, "shots") else shot_table(plan))
+
+
+def shot_table(shot: ShotEstimate) -> Table:
+    """Return the estimate of a shot as rows of a name and a value."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    rows = {
+        "video": f"{shot.width}x{shot.height}, {shot.num_frames} frames at {shot.fps:g} fps, "
+        f"{shot.duration_s:.2f} s",
+        "windows": f"{len(shot.segments)} of up to {max(s.num_frames for s in shot.segments)} "
+        f"motion frames, {shot.num_inference_steps} steps each",
+        "memory": f"about {shot.memory_mb / 1000:.1f} GB, for any length",
+        "time": f"about {shot.seconds:.0f} s on {shot.machine}",
+    }
+    if shot.num_workers > 1:
+        rows["time"] += " for each worker"
+        rows["workers"] = _rounds(shot)
+    for name, value in rows.items():
+        table.add_row(name, value)
+    for segment in shot.segments:
+        first, last = segment.keep[0], segment.keep[1] - 1
+        num_known = segment.num_known_frames + segment.num_last_frames
+        known = f", {num_known} known" if num_known else ""
+        kept = f"motion frames {first} to {last} of" if last >= first else "motion frames:"
+        table.add_row(
+            f"  {segment.role} {segment.index + 1}",
+            f"{kept} {segment.num_frames} from {segment.first_frame}{known}",
+        )
+    return table
+
+
+def _rounds(shot: ShotEstimate) -> str:
+    first, pictures = shot.rounds
+    listed = f"{shot.num_workers}; {pictures} rounds of windows with their pictures"
+    if any(segment.role == "keyframe" for segment in shot.segments):
+        return f"{listed}, after {first} rounds of key frames"
+    return f"{listed}, after one has sampled {first} windows in turn" if first else listed

@@ -1,0 +1,44 @@
+"""Examine a picture: which faces it shows, and what keeps each from being animated well."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from skyreels_avatar.faces.analyzer import Face, FaceAnalyzer
+from skyreels_avatar.faces.select import LOW_VISIBILITY
+from skyreels_avatar.faces.suitability import FaceIssue, examine_face
+from skyreels_avatar.media.image import Portrait
+
+
+@dataclass(frozen=True)
+class SeenFace:
+    """A face in a picture, its box in pixels, and what keeps it from being animated well."""
+
+    box: tuple[float, float, float, float]
+    findings: tuple[FaceIssue, ...]
+
+
+def examine_picture(image: str | Path) -> tuple[SeenFace, ...]:
+    """Return the faces that a picture shows, the largest first, and what is wrong with each.
+
+    Args:
+        image: the file of a photo, painting or drawing.
+
+    Raises:
+        MediaError: the picture cannot be read.
+    """
+    pixels = Portrait.load(image).pixels
+    return tuple(
+        SeenFace(face.box, (*examine_face(pixels, face), *_turned(face)))
+        for face in FaceAnalyzer().find(pixels)
+    )
+
+
+def _turned(face: Face) -> Iterator[FaceIssue]:
+    if face.visibility < LOW_VISIBILITY:
+        yield FaceIssue(
+            "turned",
+            "the face is turned away or cut off; one that looks at the camera works better",
+        )

@@ -1,0 +1,32 @@
+"""The plan of a request: how many frames its video has, and in which windows they are made."""
+
+from __future__ import annotations
+
+from skyreels_avatar.loading.parts import time_factor
+from skyreels_avatar.loading.tiers import Tier
+from skyreels_avatar.media.audio import AudioTrack
+from skyreels_avatar.planning.keyframes import (
+    Spacing,
+    camera_travel,
+    frame_loudness,
+    with_keyframes,
+)
+from skyreels_avatar.planning.segments import ShotPlan, plan_shot
+from skyreels_avatar.request.generation_request import GenerationRequest
+
+
+def plan_request(request: GenerationRequest, audio: AudioTrack, tier: Tier) -> ShotPlan:
+    """Return the plan of a shot: exact counts, and its windows as the request wants them.
+
+    Args:
+        audio: what the video plays, as long as the video.
+    """
+    factor = time_factor(tier)
+    windows = tier.fps, tier.window, tier.overlap, factor
+    plan = plan_shot(audio.duration_s, request.fps, *windows)
+    if request.windows == "overlap":
+        return plan
+    num_frames = plan.num_motion_frames
+    loudness = frame_loudness(audio.samples, audio.sample_rate, num_frames, tier.fps)
+    travel = camera_travel(request.shot.camera, num_frames, tier.fps)
+    return with_keyframes(plan, Spacing.of(tier.window, tier.overlap, factor), loudness, travel)

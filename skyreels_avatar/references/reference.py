@@ -1,0 +1,122 @@
+"""What every reference video can do: the frames of a shot before its face is made to talk."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from skyreels_avatar.references.lighting import FrameLight
+from skyreels_avatar.rig.mouth import MouthLook
+from skyreels_avatar.rig.reference_clip import PictureDetail
+from skyreels_avatar.rig.renderer import crop_box
+
+_CHUNK_PIXELS = 8 * 512 * 512  # rendered at once; bounds the memory of float frames
+
+
+class Reference(Protocol):
+    """A video, on the clock of the output, and one face in it.
+
+    Any frames can be asked for at any time, by several threads. Start and stop count frames.
+
+    Attributes:
+        size: height and width.
+        num_frames: of the output.
+        region: what of the face may change, as in `ReferenceClip`.
+        has_own_motion: whether the face moves by itself, as in footage.
+    """
+
+    size: tuple[int, int]
+    num_frames: int
+    region: tuple[float, float, float, float] | None
+    has_own_motion: bool
+
+    @property
+    def frame_light(self) -> FrameLight | None:
+        """The light that is put on finished frames; None = nothing is done to them."""
+
+    def frames(self, start: int, stop: int) -> np.ndarray:
+        """Return frames (F, H, W, 3) uint8."""
+
+    def landmarks(self, start: int, stop: int) -> torch.Tensor:
+        """Return (F, 478, 3) of the face, in pixels, z in their scale."""
+
+    def box(self, landmarks: torch.Tensor) -> tuple[int, int, int, int]:
+        """Return left, top, right, bottom of what may change round (F, 478, 3), whole pixels."""
+
+    def edges(self, start: int, stop: int) -> torch.Tensor:
+        """Return (1 or F, 4, 3) the edges of the picture, as in `ReferenceClip`."""
+
+    def detail(self, start: int, stop: int, left: int, top: int) -> PictureDetail | None:
+        """Return a finer picture for a crop that begins at (left, top); None where none is."""
+
+    def occluder(self, start: int, stop: int, box: tuple[int, int, int, int]) -> np.ndarray | None:
+        """Return (F, h, w) in [0, 1] where something covers the face in a box; None = nothing."""
+
+    def without_occluder(
+        self, pixels: np.ndarray, occluder: np.ndarray, landmarks: np.ndarray
+    ) -> np.ndarray:
+        """Return crops (F, h, w, 3) of frames as they would be without what covers the face.
+
+        Args:
+            occluder: (F, h, w) of `occluder`.
+            landmarks: (F, 478, 3) pixels.
+        """
+
+    def looks(self, seed: int, device: torch.device) -> list[MouthLook]:
+        """Return the inside of this person's mouth, one for each scene."""
+
+    def scene_at(self, frame: int) -> int:
+        """Return which of `looks` belongs to a frame."""
+
+    def chunks(self, start: int, stop: int) -> list[tuple[int, int]]:
+        """Return start and stop of ranges to work on together, each within one scene."""
+
+    def changes(self, start: int, stop: int) -> bool:
+        """Return whether anything is to be drawn."""
+
+    def first_motion(self) -> torch.Tensor:
+        """Return (1, 32) rig coefficients of the first frame as it is."""
+
+    def apparent_motion(self, at: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return (F, 32) how the head seems to move by itself, and the share (F,) really seen.
+
+        Args:
+            at: (F,) rising positions between frames.
+        """
+
+    def relative_motion(self, motion: torch.Tensor, start: int, stop: int) -> torch.Tensor:
+        """Return (F, 32) what to do to the frames so that they show `motion`."""
+
+
+def frames_per_chunk(height: int, width: int) -> int:
+    """Return how many frames are worked on together at this size: 1 to 8."""
+    return max(1, min(8, _CHUNK_PIXELS // (height * width)))
+
+
+def split_range(start: int, stop: int, step: int) -> list[tuple[int, int]]:
+    """Return (first, last) of consecutive ranges of at most `step` that cover start to stop."""
+    return [(first, min(first + step, stop)) for first in range(start, stop, step)]
+
+
+def talking_box(
+    landmarks: torch.Tensor,
+    height: int,
+    width: int,
+    region: tuple[float, float, float, float] | None = None,
+) -> tuple[int, int, int, int]:
+    """Return left, top, right, bottom of what may move in frames with (F, 478, 3) landmarks.
+
+    Multiples of 16 pixels, so that crops of neighboring frames take memory of the same size;
+    clipped to the picture, at least 2 pixels each way.
+
+    Args:
+        region: as in `ReferenceClip`.
+    """
+    box = crop_box(landmarks, region)
+    low, high = torch.tensor(box[:2]), torch.tensor(box[2:])
+    limit = torch.tensor([width, height])
+    low = ((low / 16).floor().long() * 16).clamp_min(0).minimum(limit - 2)
+    high = ((high / 16).ceil().long() * 16).minimum(limit).maximum(low + 2)
+    return int(low[0]), int(low[1]), int(high[0]), int(high[1])

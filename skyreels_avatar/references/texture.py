@@ -1,0 +1,94 @@
+"""The finer picture of a person, looked up where the camera sees it."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as functional
+
+from skyreels_avatar.camera import ReferenceVideo
+from skyreels_avatar.faces.occluder import inpaint, occluded_area
+from skyreels_avatar.rig.reference_clip import PictureDetail, as_pixels
+
+FOLLOWING = 0.08  # of the face height: so far round the person pixels move with the head
+
+
+class PersonTexture:
+    """A picture of a person, and where each frame of a reference video looks into it.
+
+    Args:
+        video: the picture through the camera move.
+        landmarks: (478, 3) of the face in the picture.
+        picture: (3, H, W) in [0, 1] at the size of the video, or twice as fine.
+        occluder: (H, W) in [0, 1] where something covers the face.
+    """
+
+    def __init__(
+        self,
+        video: ReferenceVideo,
+        landmarks: torch.Tensor,
+        picture: torch.Tensor,
+        occluder: np.ndarray | None = None,
+    ):
+        scene, self._video = video.scene, video
+        hidden = None
+        if occluder is None:
+            self._pixels = as_pixels(picture[None])
+        else:
+            hidden = torch.from_numpy(occluded_area(occluder, landmarks.numpy()))
+            self._pixels = as_pixels(filled_behind(picture, hidden.numpy())[None].numpy())
+        self._share = None
+        mask = scene.person_mask[None, None]
+        still = mask if occluder is None else (mask - torch.from_numpy(occluder)).clamp_min(0)
+        self._person = _following(still, landmarks)
+        if not video.path.is_static():
+            # Behind the person another layer moves differently: only the person is looked up.
+            self._share = (2 * -functional.max_pool2d(-mask, 5, 1, 2) - 1).clamp(0, 1)
+            if hidden is not None:
+                self._share = torch.maximum(self._share, hidden)
+        self._size = torch.tensor(scene.depth.shape[::-1]).float()
+
+    def detail(self, start: int, stop: int, left: int, top: int) -> PictureDetail:
+        """Return the detail for a crop of some frames that begins at (left, top)."""
+        width, height = self._size.tolist()
+        if self._share is None:
+            nodes = torch.tensor([[[-1.0, 1.0], [-1.0, 1.0]], [[-1.0, -1.0], [1.0, 1.0]]])
+            positions = nodes.expand(stop - start, -1, -1, -1)
+            span = (-left, -top, width - left, height - top)
+            return PictureDetail(self._pixels, None, self._person, positions, span)
+        maps = [self._video.person_map(index) for index in range(start, stop)]
+        positions = torch.from_numpy(np.stack(maps)).float() * (2 / self._size) - 1
+        targets = self._video.targets
+        first, last = targets[0, 0], targets[-1, -1]
+        span = (first[0] - left, first[1] - top, last[0] - left, last[1] - top)
+        positions = positions.permute(0, 3, 1, 2)
+        span = tuple(map(float, span))
+        return PictureDetail(self._pixels, self._share, self._person, positions, span)
+
+
+def filled_behind(picture: torch.Tensor, hidden: np.ndarray) -> torch.Tensor:
+    """Return (H, W, 3) uint8: a picture (3, H, W) in [0, 1] filled where (h, w) hides it."""
+    pixels = picture.mul(255).add_(0.5).clamp_(0, 255).to(torch.uint8)
+    pixels = pixels.permute(1, 2, 0).contiguous().numpy()
+    size = pixels.shape[1::-1]
+    return torch.from_numpy(inpaint(pixels, cv2.resize(hidden, size)))
+
+
+def _following(mask: torch.Tensor, landmarks: torch.Tensor) -> torch.Tensor:
+    """Return (1, 1, h, w): 1 on the person and a little around, falling softly to 0.
+
+    What the matte missed of a head still moves with it, and the background stretches over a
+    narrow band instead of swimming along.
+    """
+    height, width = mask.shape[2:]
+    face_px = float((landmarks[10] - landmarks[152])[:2].norm())
+    scale = min(1.0, 64.0 / face_px)  # soft, so coarse will do
+    size = (max(2, round(width * scale)), max(2, round(height * scale)))
+    person = cv2.resize(mask[0, 0].numpy(), size, interpolation=cv2.INTER_AREA)
+    face = cv2.convexHull((landmarks[:, :2].numpy() * scale).round().astype(np.int32))
+    cv2.fillConvexPoly(person, face, 1.0)
+    reach = round(2 * FOLLOWING * face_px * scale) | 1
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
+    person = cv2.GaussianBlur(cv2.dilate(person, disc), (0, 0), FOLLOWING / 2 * face_px * scale)
+    return torch.from_numpy(person)[None, None]

@@ -1,0 +1,89 @@
+"""What the pass asks of a latent space.
+
+A latent space belongs to one shot. It says what of a window is known before it is sampled, and
+turns what was sampled into pictures. `spaces.table` names the one that belongs to a VAE.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+import torch
+
+from skyreels_avatar.planning.segments import Segment, ShotPlan
+from skyreels_avatar.references.reference import Reference
+
+
+class LatentSpace(Protocol):
+    """The latent space of a shot. `B` is 1, or the number of persons where they are separate.
+
+    Attributes:
+        moves_reference: pictures are those of the reference video, moved: outside the face they
+            are its own bytes. Existing video can be given a new voice then, frames of a window can
+            be known at both of its ends (key frames), and the VAE reads a face's own motion
+            (`motion_of`, `correct_eyes`).
+        separates_persons: several persons are a batch; else they share the latents, and the
+            transformer tells their voices apart by masks.
+    """
+
+    moves_reference: ClassVar[bool]
+    separates_persons: ClassVar[bool]
+
+    @classmethod
+    def open(
+        cls, vae: torch.nn.Module, plan: ShotPlan, references: Sequence[Reference], seed: int
+    ) -> LatentSpace:
+        """Return the space of a shot.
+
+        Args:
+            references: the same pictures, with the face of each person.
+            seed: of what the VAE draws at random.
+        """
+
+    def known(self, segment: Segment, carried: Any | None) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the known latents (B, C, T, h, w) of a window and their mask.
+
+        The mask (B, P, T, h, w) has a channel for each of the P frames of a latent frame.
+
+        Args:
+            carried: what `carry_over` returned for the window before; None for the first one,
+                which starts from the reference video.
+        """
+
+    def known_ends(
+        self, segment: Segment, ends: Sequence[tuple[Segment, torch.Tensor]]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the same of a key frame or a fill; only where `moves_reference` is true.
+
+        Args:
+            ends: the key frames that it needs with their finished latents, the earlier one first.
+        """
+
+    def control(self, segment: Segment) -> torch.Tensor:
+        """Return the control latents (B, C', T, h, w) of a window, held at the shot's end."""
+
+    def finish(self, latents: torch.Tensor, segment: Segment) -> torch.Tensor:
+        """Return sampled latents (B, C, T, h, w) as its pictures and its neighbors take them."""
+
+    def carry_over(self, latents: torch.Tensor, num_frames: int) -> Any:
+        """Return what the next window knows: the last frames of the window finished last."""
+
+    def motion(self, latents: torch.Tensor, segment: Segment) -> torch.Tensor:
+        """Return rig coefficients (F, 32) of the frames that a window is the first to make.
+
+        Only where `moves_reference` is true, and of one person.
+        """
+
+    def latents_of(self, motion: torch.Tensor, segment: Segment) -> torch.Tensor:
+        """Return the finished latents (1, C, T, h, w) of a window that shows a performance.
+
+        Only where `moves_reference` is true, and of one person.
+
+        Args:
+            motion: rig coefficients (F, 32) of the shot from its first frame on; held at its end.
+        """
+
+    def frames(self, latents: torch.Tensor, segment: Segment) -> Iterator[np.ndarray]:
+        """Yield the pictures (F, H, W, 3) uint8 that a finished window is the first to make."""

@@ -1,0 +1,48 @@
+"""How far 100% goes in a picture."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from skyreels_avatar.camera import MOVES, CameraMove, build_scene, limit, plan_path, render
+from skyreels_avatar.camera.amplitude import MAX_HOLE_SHARE
+from skyreels_avatar.camera.moves import PRESETS
+
+
+@pytest.mark.parametrize("name", MOVES)
+def test_the_limit_never_exceeds_the_preset(name: str, scene):
+    amplitude = limit(CameraMove(name), scene)
+    assert 0 <= amplitude <= PRESETS[name].amplitude
+    assert amplitude > 0 or name == "static"
+
+
+@pytest.mark.parametrize("name", [n for n in MOVES if n not in ("static", "swing")])
+def test_at_most_a_quarter_of_the_picture_is_unseen_at_the_end(name: str, scene):
+    path = plan_path(CameraMove(name), scene, 3, 25)
+    seen = render(scene.image, scene.depth, scene.intrinsics, path.extrinsics[-1:]).seen
+    assert 1 - float(seen.float().mean()) <= MAX_HOLE_SHARE + 0.01
+
+
+def test_absolute_takes_the_preset_whatever_the_picture(scene):
+    wide = build_scene(scene.image, scene.depth, scene.person_mask, scene.face_box, hfov_deg=100)
+    move = CameraMove("push_out", absolute=True)
+    assert limit(move, wide) == PRESETS["push_out"].amplitude
+
+
+def test_a_face_near_the_border_leaves_less_room_to_pan(bust):
+    beside = build_scene(**{**bust, "face_box": (96.0, 22.0, 26.0, 50.0)})
+    centered = build_scene(**bust)
+    assert limit(CameraMove("pan_left"), beside) < limit(CameraMove("pan_left"), centered)
+
+
+def test_a_face_that_fills_the_picture_still_moves_a_little(bust):
+    close = build_scene(**{**bust, "face_box": (1.0, 1.0, 126.0, 126.0)})
+    assert 0.02 < limit(CameraMove("push_in"), close) < 0.2
+
+
+def test_a_near_object_stops_a_push(bust):
+    depth = torch.clone(bust["depth"])
+    depth[70:80, 58:70] = 0.6  # a hand before the chin
+    near = build_scene(**{**bust, "depth": depth})
+    assert limit(CameraMove("push_in"), near) < PRESETS["push_in"].amplitude

@@ -1,0 +1,66 @@
+"""The reference video of a picture, in the light that a prompt asks for, under a camera."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from skyreels_avatar.camera import CameraMove
+from skyreels_avatar.faces.analyzer import Face
+from skyreels_avatar.folders import MODELS_VARIABLE
+from skyreels_avatar.media.image import Portrait
+from skyreels_avatar.models.depth import DEPTH_ANYTHING_VARIABLE
+from skyreels_avatar.models.light_encoder import Light, ShotLight
+from skyreels_avatar.planning.segments import plan_shot
+from skyreels_avatar.references.framing import frame_shot
+from skyreels_avatar.references.scene import build_references, depth_weights
+from tests.faces.drawing import draw_person
+
+BOX = (48.0, 24.0, 48.0, 60.0)
+CANDLE = Light(warmth=0.6, flicker=0.5)
+
+
+@pytest.fixture(scope="module")
+def drawn() -> tuple[Portrait, Face]:
+    pixels, landmarks, _ = draw_person(128, 144, BOX)
+    return Portrait(pixels), Face(BOX, np.float32(landmarks), 1.0, 1.0)
+
+
+def _references(drawn, camera: CameraMove, light: ShotLight | None = None, num_faces: int = 1):
+    picture, face = drawn
+    framing = frame_shot(picture, 128, 144, [face] * num_faces, camera)
+    return build_references(framing, camera, plan_shot(0.4, 25.0), light)
+
+
+def test_a_static_camera_shows_the_picture_and_nothing_is_done_to_frames(drawn):
+    (reference,) = _references(drawn, CameraMove("static"))
+    assert np.array_equal(reference.frames(0, 1)[0], drawn[0].pixels)
+    assert reference.frame_light is None and reference.num_frames == 10
+
+
+def test_a_constant_light_is_in_the_frames_and_a_flicker_is_put_on_them(drawn):
+    red = ShotLight(Light(warmth=0.9, tint=0.9), Light(warmth=0.9, tint=0.9))
+    (plain,), (lit,) = (_references(drawn, CameraMove("static"), one) for one in (None, red))
+    (flame,) = _references(drawn, CameraMove("static"), ShotLight(CANDLE, CANDLE))
+    before, after = (one.frames(0, 1).astype(int) for one in (plain, lit))
+    assert np.abs(after - before).mean() > 5 and lit.frame_light is None
+    frames = flame.frame_light.apply(flame.frames(0, 10), 0).mean((1, 2, 3))
+    assert np.ptp(frames) > 1
+
+
+def test_only_the_first_of_several_faces_is_drawn_from_the_picture_itself(drawn):
+    first, second = _references(drawn, CameraMove("push_in", 0.5), num_faces=2)
+    assert first.video is second.video
+    assert first.detail(0, 2, 0, 0) is not None and second.detail(0, 2, 0, 0) is None
+    assert first.region == second.region is not None
+
+
+def test_depth_weights_are_looked_up_where_models_are_kept(tmp_path, monkeypatch):
+    monkeypatch.setenv(MODELS_VARIABLE, str(tmp_path))
+    monkeypatch.delenv(DEPTH_ANYTHING_VARIABLE, raising=False)
+    folder = tmp_path / "depth-anything-v2-small"
+    assert depth_weights() != str(folder)
+    folder.mkdir()
+    assert depth_weights() == str(folder)
+    monkeypatch.setenv(DEPTH_ANYTHING_VARIABLE, str(tmp_path))
+    assert depth_weights() == str(tmp_path)
