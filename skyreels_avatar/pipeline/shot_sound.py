@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from skyreels_avatar.media.audio import AudioTrack, speech_block_size, speech_gain
+from skyreels_avatar.media.audio_stream import SpooledAudio
 from skyreels_avatar.media.loudness import normalize_loudness
-from skyreels_avatar.media.soundtrack import SpooledAudio
 from skyreels_avatar.models.sound import Sound, SoundEncoder
 from skyreels_avatar.planning.segments import Segment
 

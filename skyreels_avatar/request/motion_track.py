@@ -21,10 +21,10 @@ from pathlib import Path
 
 import numpy as np
 
-from skyreels_avatar.checks import check_number, shown, user_path
+from skyreels_avatar.checks import check_number, short_repr, user_path
 from skyreels_avatar.documents import read_text
 from skyreels_avatar.errors import InputError
-from skyreels_avatar.media.files import replacing
+from skyreels_avatar.media.files import atomic_write
 from skyreels_avatar.rig.arkit import BLEND_SHAPES, CHANNELS, WITHOUT_COUNTERPART
 
 logger = logging.getLogger(__name__)
@@ -91,7 +91,7 @@ class MotionTrack:
         rows = np.round(values, _DECIMALS).tolist()
         write = self._json if path.suffix == ".json" else self._csv
         try:
-            with replacing(path) as partial:
+            with atomic_write(path) as partial:
                 partial.write_text(write(rows), encoding="utf-8", newline="")
         except OSError as error:
             raise InputError(f"cannot write {path}: {error.strerror or error}") from error
@@ -130,7 +130,7 @@ def _read_json(text: str) -> tuple[float, list, list]:
     if not isinstance(found, dict) or found.get("format") != _FORMAT:
         raise InputError(f'is no motion file; one begins with {{"format": "{_FORMAT}"')
     if found.get("version") != _VERSION:
-        raise InputError(f"has version {shown(found.get('version'))}; known is {_VERSION}")
+        raise InputError(f"has version {short_repr(found.get('version'))}; known is {_VERSION}")
     if not all(isinstance(found.get(name), list) for name in ("channels", "frames")):
         raise InputError("needs channels, a list of names, and frames, a list of lists")
     return found.get("fps"), found["channels"], found["frames"]
@@ -159,7 +159,7 @@ def _as_weights(channels: list, rows: list) -> dict[str, np.ndarray]:
         if name is None:
             near = difflib.get_close_matches(str(channel), CHANNELS, n=2, cutoff=0.5)
             hint = f"; did you mean {' or '.join(near)}?" if near else ""
-            raise InputError(f"unknown channel {shown(channel)}{hint}")
+            raise InputError(f"unknown channel {short_repr(channel)}{hint}")
         names.append(name)
     if len(set(names)) < len(names) or not names:
         raise InputError("needs channels, each of them once")
@@ -183,7 +183,7 @@ def _rate(timecodes: list[str]) -> float:
     for code in timecodes:
         parts = re.fullmatch(r"\s*(\d+):(\d+):(\d+)[:;.](\d+(?:\.\d+)?)\s*", code)
         if parts is None:
-            raise InputError(f"has no timecode like 00:00:01:12 but {shown(code)}")
+            raise InputError(f"has no timecode like 00:00:01:12 but {short_repr(code)}")
         hours, minutes, whole = (int(part) for part in parts.groups()[:3])
         seconds.append(3600 * hours + 60 * minutes + whole)
     counts = Counter(seconds)
