@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from skyreels_avatar.camera import ReferenceVideo
-from skyreels_avatar.faces.analyzer import Face
+from skyreels_avatar.faces.face import Face
 from skyreels_avatar.models.light_encoder import Light, ShotLight
 from skyreels_avatar.parallel import ordered_map
 from skyreels_avatar.rig.constants import CONSTANTS
