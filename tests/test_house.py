@@ -251,6 +251,27 @@ def test_no_code_asks_which_tier_it_runs_in(path):
     assert len(named) <= allowed.get(_name(path), 0), [node.lineno for node in named]
 
 
+@cache
+def _network_classes() -> set[str]:
+    """Return the names of the classes that parts and spaces may be of."""
+    rooms = [path for path in CODE if path.parent.name in ("models", "rig", "spaces")]
+    nodes = [node for path in rooms for node in ast.parse(path.read_text()).body]
+    names = {node.name for node in nodes if isinstance(node, ast.ClassDef)}
+    return names | {"AutoencoderKLWan", "Module"}
+
+
+@every_file(CODE)
+def test_a_part_is_asked_what_it_can_do_and_not_what_it_is(path):
+    """Tables name the networks of parts; a tier's sizes count only where sizes are chosen."""
+    chooses_sizes = {"skyreels_avatar/pipeline/read.py", "skyreels_avatar/loading/tiers.py"}
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "isinstance":
+            named = {getattr(one, "id", getattr(one, "attr", "")) for one in ast.walk(node.args[1])}
+            assert not named & _network_classes(), f"isinstance in line {node.lineno}"
+        if isinstance(node, ast.Attribute) and node.attr == "buckets":
+            assert _name(path) in chooses_sizes, f"buckets in line {node.lineno}"
+
+
 @every_file(ALL_PYTHON)
 def test_files_and_functions_are_of_readable_size(path):
     text = path.read_text(encoding="utf-8")

@@ -263,16 +263,17 @@ def _make(
         if not resume:
             shutil.rmtree(windows, ignore_errors=True)
         if make_windows is not None:
-            make_windows([job.request for job in todo], windows, progress.of_all())
+            make_windows([job.request for job in todo], windows, progress.for_windows())
         for job in todo:
             remove_pieces(job.key, folder.with_name(PIECES))
             try:
-                result = generate_request(job.request, progress.of(job), components, windows, False)
+                on_progress = progress.for_shot(job)
+                result = generate_request(job.request, on_progress, components, windows, False)
             except InputError as error:
                 raise type(error)(*_prefixed(job, error)) from error
             _check_unchanged(job)
             warnings += [f"shot {job.number}: {warning}" for warning in result.warnings]
-            progress.finish(job)
+            progress.finish_shot(job)
             finished = WorkFolder(windows, fingerprint_of(job.request, components))
             shutil.rmtree(finished.path, ignore_errors=True)
         return warnings

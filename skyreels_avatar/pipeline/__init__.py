@@ -1,1 +1,1 @@
-"""The one pass of a shot: plan, encode, denoise, decode, stitch."""
+"""The steps of a shot, a file each: read, load, open, encode, denoise, decode, stitch, run."""

@@ -1,1 +1,1 @@
-"""Which windows a shot is made of."""
+"""The windows of a shot, its key frames, and how footage and sound get one length."""

@@ -23,7 +23,7 @@ from skyreels_avatar.planning.segments import Segment, ShotPlan
 from skyreels_avatar.request.camera_spec import Camera, CameraKeyframe
 from skyreels_avatar.shapes import TIME_FACTOR, covering_latent_frames, pixel_frames
 
-KEY_WINDOW = 33  # frames of the window that makes a key frame; it stands in the middle
+KEY_WINDOW = 33  # frames of the window that makes a key frame, which is in its middle
 TRAVEL_BUDGET = 0.25  # of a whole camera move, between neighbouring key frames
 _BORDER = 2  # frames of a key frame that the fill before it shows
 _FLOOR_DB = 40.0

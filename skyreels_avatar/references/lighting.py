@@ -19,8 +19,8 @@ from skyreels_avatar.camera import ReferenceVideo
 from skyreels_avatar.faces.face import Face
 from skyreels_avatar.models.light_encoder import Light, ShotLight
 from skyreels_avatar.parallel import ordered_map
+from skyreels_avatar.rig.constants import CONSTANTS
 from skyreels_avatar.rig.mouth import MouthLook
-from skyreels_avatar.rig.mouth_light import MEAN_TEETH
 from skyreels_avatar.rig.relight import (
     Grade,
     Relief,
@@ -109,8 +109,8 @@ class PictureLight:
     def relight_mouth(self, look: MouthLook, landmarks: torch.Tensor) -> MouthLook:
         """Return how the inside of a mouth looks in the steady light.
 
-        It is painted, and what colour of light falls on it is read from a face under usual light
-        much better than from one that is all red.
+        It is painted, and the color of the light on it is read from a face under usual light much
+        better than from one that is all red.
 
         Args:
             look: in the picture as it came, of one frame.
@@ -118,7 +118,7 @@ class PictureLight:
         """
         if is_plain(self.steady):
             return look
-        usual, said = torch.tensor(MEAN_TEETH), look.saturation.cpu()[:, None]
+        usual, said = torch.tensor(CONSTANTS.light.mean_teeth), look.saturation.cpu()[:, None]
         teeth = look.light.cpu() * (said * usual + (1 - said) * usual.mean())
         person = np.ones((2, 2), np.float32) if self.relief is None else self.relief.person
         plain = np.broadcast_to(teeth.numpy(), (*person.shape, 3)).astype(np.float32)

@@ -133,5 +133,5 @@ def _find_occluder(
         return None
     occluder = find_occluder(pixels, face.landmarks, network.look)
     if occluder is not None:
-        logger.info("something stands before the face; it stays where it is")
+        logger.info("something covers the face; it stays where it is")
     return occluder

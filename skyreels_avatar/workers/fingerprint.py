@@ -22,7 +22,7 @@ from skyreels_avatar.folders import asset_path
 from skyreels_avatar.loading.components import Components, default_dtype, torch_device
 from skyreels_avatar.loading.tiers import FACE_NETWORKS, WeightFiles, load_tier
 from skyreels_avatar.media.audio import AudioTrack
-from skyreels_avatar.media.outputs import input_files
+from skyreels_avatar.media.outputs import OUTPUTS, input_files
 from skyreels_avatar.media.speech import DEFAULT_VOICE, find_voice
 from skyreels_avatar.references.scene import depth_weights
 from skyreels_avatar.request.generation_request import GenerationRequest
@@ -82,7 +82,7 @@ def fingerprint_of(
     asked = {
         field.name: _plain(getattr(request, field.name), contents)
         for field in fields(request)
-        if field.name not in ("output", "subtitles", "save_motion", "tier")
+        if field.name not in (*OUTPUTS, "tier")
     }
     if request.shot.text is not None:
         # Which voice speaks a language depends on what is installed.
