@@ -1,7 +1,7 @@
-"""How far a move may go in one picture: the amplitude that 100% stands for.
+"""The largest amplitude of a move in a picture, which 100% stands for.
 
-A fixed 100% breaks on some pictures (a close-up shows more emptiness after the same crane than a
-wide shot), so the preset's amplitude is reduced until a small render of the move looks right.
+A fixed amplitude fails on some pictures (the same crane uncovers more in a close-up than in a wide
+shot), so that of the preset is reduced until a small render of the move meets the limits.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ BISECTIONS = 7
 
 
 class ScenePreview:
-    """A small copy of a scene that answers quickly whether a camera pose shows it well."""
+    """A small copy of a scene for a quick check of the limits of a camera pose."""
 
     def __init__(self, scene: Scene):
         height, width = scene.depth.shape
@@ -82,7 +82,7 @@ def _allowed_box(face: Tensor, height: int, width: int) -> Tensor:
 
 
 def largest_factor(is_acceptable: Callable[[float], bool]) -> float:
-    """Return the largest factor up to 1 that shows well, found by bisection."""
+    """Return the largest acceptable factor up to 1, by bisection."""
     if is_acceptable(1.0):
         return 1.0
     good, bad = 0.0, 1.0
@@ -122,7 +122,7 @@ def limit(move: CameraMove, scene: Scene) -> float:
 
 
 def _extremes(move: CameraMove, scene: Scene) -> Callable[[float], Sequence[Tensor]]:
-    """Return a function from an amplitude to the poses of the move that reach furthest."""
+    """Return a function from an amplitude to the extreme poses of the move."""
     anchor = scene.anchor.double()
     angle = hfov_rad(scene.intrinsics, scene.depth.shape[1])
     if move.name != "swing":

@@ -1,6 +1,6 @@
-"""Find what frames a picture from inside: bars, scan edges, passe-partouts, rounded corners.
+"""Detect the border of a picture: bars, scan edges, passe-partouts, rounded corners.
 
-A camera that moves would show such a border as a line or a black corner in the middle of the view.
+A moving camera would show it as a line or a black corner in the middle of the view.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ SLACK_PX = 2
 
 
 def find_inside(picture: np.ndarray) -> tuple[int, int, int, int]:
-    """Return what of a picture lies inside its border: left, top, right, bottom in pixels.
+    """Return the part of a picture inside its border: left, top, right, bottom in pixels.
 
-    The whole picture where there is no border. A straight edge in the picture itself, such as a
-    horizon, a shelf or a door frame, is none: it is not on the outermost few percent, or neither
-    flat beyond nor on two sides.
+    Without a border that is the whole picture. A straight edge in the picture itself, such as a
+    horizon, a shelf or a door frame, does not count: it is not in the outermost few percent, or
+    neither flat outside nor on two sides.
 
     Args:
         picture: (H, W, 3) uint8 or float in [0, 1].
@@ -69,7 +69,7 @@ def _turned(picture: np.ndarray, side: int) -> np.ndarray:
 
 
 def _sides(picture: np.ndarray) -> list[int]:
-    """Return how deep the border is on the left, top, right and bottom."""
+    """Return the depth of the border on the left, top, right and bottom."""
     flat, other = [], []
     for side in range(4):
         rows = _turned(picture, side)
@@ -119,7 +119,7 @@ def _edges(rows: np.ndarray) -> tuple[int, int]:
 
 
 def _corners(picture: np.ndarray) -> int:
-    """Return how much of each side must go for rounded corners to be gone, 0 if there are none."""
+    """Return how far to trim each side to remove rounded corners, 0 if there are none."""
     reach = int(CORNER_SHARE * max(picture.shape))
     turned = (picture[::down, ::right] for down in (1, -1) for right in (1, -1))
     corners = [_round_corner(corner[:reach, :reach]) for corner in turned]

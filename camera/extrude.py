@@ -1,8 +1,8 @@
-"""Continue a picture beyond its sides along its own lines: folds, lapels, stripes go on.
+"""Extrapolate a picture beyond its sides along its own lines, such as folds, lapels and stripes.
 
-Copies of patches would repeat what is seen once (a collar, letters) and mirror slanting lines; here
-each row beyond the side is the row at the side, moved along the lines that end there, and only the
-even texture between the lines is repeated.
+Copied patches would repeat unique details (a collar, letters) and mirror slanting lines; here each
+row outside is the row at the side, shifted along the lines that end there, and only the fine
+texture between the lines is repeated.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ TEXTURED, LINED = 0.4, 0.7
 
 
 def extrude(picture: np.ndarray, pads: tuple[int, int, int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Continue a picture beyond its sides.
+    """Extrapolate a picture beyond its sides.
 
     Args:
         picture: (H, W, 3) float32.
@@ -55,7 +55,7 @@ def extrude(picture: np.ndarray, pads: tuple[int, int, int, int]) -> tuple[np.nd
 
 
 def _beyond(rows: np.ndarray, count: int, long_side: int) -> np.ndarray:
-    """Return the rows (count, W, 4) that go on before the first one, nearest first.
+    """Return the rows (count, W, 4) outside the first one, nearest first.
 
     The fourth channel tells how far lines explain them, and is passed on, not made, beyond
     corners.

@@ -1,4 +1,4 @@
-"""Spread known values smoothly into the unknown: colors, depth, corrections."""
+"""Interpolate known values smoothly into unknown pixels: colors, depth, corrections."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RELAXATIONS = 12
 
 
 def spread(values: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Continue values smoothly into the unknown, like a membrane held at the known pixels.
+    """Interpolate values into unknown pixels, like a membrane fixed at the known ones.
 
     Args:
         values: (H, W, C) float32, anything where unknown.

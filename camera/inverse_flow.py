@@ -1,8 +1,8 @@
-"""The fast path: where each pixel of a moved camera lies in a layer, on a coarse grid.
+"""The fast renderer: inverse flow from a target camera to a layer, on a coarse grid.
 
-A layer's depth is smooth, so the way back from target to source is smooth as well: it is solved on
-every eighth pixel and enlarged, and one resampling at full resolution draws the layer. The exact
-twin is `camera.rasterizer.rasterize` on the same layer.
+The depth of a layer is smooth, so its inverse flow is smooth, too: it is solved at every eighth
+pixel and upsampled, and one resampling at full resolution draws the layer. The exact twin is
+`camera.rasterizer.rasterize` on the same layer.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ error in each round or better, and a depth jump becomes a ramp instead of a tear
 
 
 class InverseFlow:
-    """Solve, for one layer, from where in the source each target pixel comes."""
+    """Solves the inverse flow of one layer: the source position of each target pixel."""
 
     def __init__(
         self, inverse_depth: np.ndarray, margin: int, intrinsics: np.ndarray, baseline: float

@@ -40,7 +40,7 @@ def _static(amount: float, anchor: Tensor, hfov_rad: float) -> Tensor:
 
 
 def _push(amount: float, anchor: Tensor, hfov_rad: float) -> Tensor:
-    # Towards the anchor and not along the axis: the subject's place in the picture stays.
+    # Towards the anchor, not along the axis: the subject keeps its place in the picture.
     return pose(amount * anchor.double(), torch.eye(3, dtype=torch.float64))
 
 
@@ -138,7 +138,7 @@ class CameraMove:
     def parse(cls, text: str) -> CameraMove:
         """Read `name` or `name:percent`, as in "push_in:60" or "push_in:60%"; without it is 100%.
 
-        A percentage below 1 without its sign is doubted with a warning: 0.5 may mean half.
+        A number below 1 without % logs a warning: 0.5 may mean half.
 
         Raises:
             ValueError: unknown move, or a strength that is no number from 0 to 100.

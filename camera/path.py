@@ -1,4 +1,4 @@
-"""The camera's path through a shot: moves with their times become one pose per frame."""
+"""Plan the path of the camera: moves with their times become one pose per frame."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ CHECKED_INSTANTS = 6
 
 @dataclass(frozen=True)
 class CameraPath:
-    """Where the camera is at each frame.
+    """The pose of the camera at each frame.
 
     intrinsics: (F, 3, 3) pixels. extrinsics: (F, 4, 4) world-to-camera; the world is the frame of
     the camera that took the picture, in units of its depth.
@@ -44,6 +44,7 @@ class CameraPath:
 
     @property
     def num_frames(self) -> int:
+        """Number of poses."""
         return len(self.extrinsics)
 
     def is_static(self) -> bool:

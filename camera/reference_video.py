@@ -1,4 +1,4 @@
-"""The reference video: what the camera sees along its path, drawn when asked for."""
+"""The reference video: a scene seen along a camera path, drawn on demand."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class ReferenceVideo:
         return pixels
 
     def seen(self, start: int, stop: int, step: int = 1) -> np.ndarray:
-        """Tell what of some frames the picture shows: (F, H / step, W / step) bool, rounded up.
+        """Return which pixels of frames the picture shows: (F, H / step, W / step), rounded up.
 
         Args:
             step: only every so many pixels along both axes.

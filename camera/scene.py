@@ -1,4 +1,4 @@
-"""A picture split into the person and what is behind, each with its depth."""
+"""A picture as two layers with depth: person and background."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ HALF_SURE, BROAD_SHARE = (0.25, 0.97), 0.012
 
 @dataclass(frozen=True)
 class Plate:
-    """All that was photographed, of which the video shows a part while the camera rests.
+    """The whole photo, of which the video shows a part while the camera is static.
 
     image: (3, h, w) in [0, 1]. person_mask: (h, w) float, 1 on the person. left, top: pixels by
     which it goes on beyond that part on these sides.
@@ -68,7 +68,7 @@ class Plate:
 
 @dataclass(frozen=True)
 class Scene:
-    """What the camera can be moved through: a picture as two layers with depth.
+    """A picture as two layers with depth, through which a camera can be moved.
 
     image: (3, H, W) in [0, 1]. depth: (H, W) along z of what the picture shows.
     background: (3, H, W) the picture without the person, filled. background_depth: (H, W).
@@ -91,7 +91,7 @@ class Scene:
 
     @property
     def background(self) -> Tensor:
-        """(3, H, W): what the person hides is invented when it is first asked for."""
+        """(3, H, W): the part hidden by the person is synthesized at the first use."""
         return self.plate_layers[0][self.plate.part(tuple(self.depth.shape))]
 
     @property
@@ -212,10 +212,10 @@ def _eroded(mask: np.ndarray, share: float) -> np.ndarray:
 
 
 def _decided(mask: np.ndarray) -> np.ndarray:
-    """Return the mask with broad half-sure parts counted to the person.
+    """Return the mask with broad uncertain regions assigned to the person.
 
     Narrow ones are edges and hair. A broad one (a bright table, a dark wall, a halo of curls) would
-    be drawn half here and half there as soon as person and background part.
+    be drawn half in each layer as soon as the layers move apart.
     """
     half = ((mask > HALF_SURE[0]) & (mask < HALF_SURE[1])).astype(np.uint8)
     disc = _disc(mask.shape, max(BROAD_SHARE, 3 / max(mask.shape)))

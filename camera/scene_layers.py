@@ -1,4 +1,4 @@
-"""The layers of a scene, continued beyond the picture's border so that a camera can look there."""
+"""The layers of a scene, extrapolated beyond the border of the picture for a moving camera."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Layer:
 
 
 def background_layer(scene: Scene, margin: int) -> Layer:
-    """Return the filled background, continued by its own patches beyond the border."""
+    """Return the filled background, extrapolated by its own patches beyond the border."""
     background, person = scene.plate_layers
     place = _Placement(scene, margin)
     picture = np.ascontiguousarray(place.cut(background.permute(1, 2, 0).numpy()))
@@ -76,7 +76,7 @@ def background_layer(scene: Scene, margin: int) -> Layer:
 
 
 def person_layer(scene: Scene, margin: int) -> Layer:
-    """Return the person; where the border cuts through, outline and clothes go on beyond it."""
+    """Return the person, with outline and clothes extrapolated beyond the border."""
     place = _Placement(scene, margin)
     values = np.ascontiguousarray(place.cut(scene.plate_layers[1].permute(1, 2, 0).numpy()))
     seen = (values[..., 3] >= 0.5).astype(np.uint8) * 255
@@ -121,7 +121,7 @@ def _pad(array: np.ndarray, margin: int, border: int, value: int = 0) -> np.ndar
 
 
 def _extended_person(scene: Scene, values: np.ndarray, place: _Placement) -> np.ndarray:
-    """Continue the person's outline along its direction and the clothes along their lines."""
+    """Extrapolate the outline along its direction and the clothes along their lines."""
     above, below, left, right = place.pads
     outside = place.put(np.zeros(values.shape[:2], np.uint8), cv2.BORDER_CONSTANT, 1)
     matte = values[..., 3]
@@ -149,7 +149,7 @@ def _extended_person(scene: Scene, values: np.ndarray, place: _Placement) -> np.
 
 
 def _defocused(picture: np.ndarray, distance: np.ndarray) -> np.ndarray:
-    """Blur a picture more the further (H, W) a pixel is from what was seen; 0 stays sharp."""
+    """Blur a picture in proportion to a distance (H, W); 0 stays sharp."""
     sigma = DEFOCUS * distance
     blurred, result = picture, picture
     lower, upper = 0.0, 1.0

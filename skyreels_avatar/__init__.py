@@ -21,8 +21,8 @@ if TYPE_CHECKING:  # the same names as in _HOMES, for type checkers and editors
     from skyreels_avatar.api.text_to_speech import speak, voices
     from skyreels_avatar.camera.moves import MOVES
     from skyreels_avatar.errors import AvatarError, Cancelled, InputError
-    from skyreels_avatar.film.read import read_script
     from skyreels_avatar.film.render import FilmResult, frames
+    from skyreels_avatar.film.script_reader import read_script
     from skyreels_avatar.media import AudioTrack, Portrait, VideoReader, VideoWriter
     from skyreels_avatar.pipeline.examine import examine_picture
     from skyreels_avatar.progress import Progress
@@ -97,7 +97,7 @@ _HOMES = {
     "frames": "skyreels_avatar.film.render",
     "generate": "skyreels_avatar.api.generation",
     "plan": "skyreels_avatar.api.planning",
-    "read_script": "skyreels_avatar.film.read",
+    "read_script": "skyreels_avatar.film.script_reader",
     "render": "skyreels_avatar.api.rendering",
     "retalk": "skyreels_avatar.api.retalking",
     "speak": "skyreels_avatar.api.text_to_speech",

@@ -1,4 +1,4 @@
-"""Small checks of what a user gave, with messages that say what is allowed."""
+"""Validate user input with messages that state what is allowed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _REPR_LENGTH = 80  # characters of a wrong value that a message repeats
 
 
 def short_repr(value: object) -> str:
-    """Return a value as messages repeat it: short, whatever it is."""
+    """Return the repr of any value, shortened for messages."""
     try:
         text = repr(value)
     except Exception:  # integers of thousands of digits, objects of others
@@ -26,13 +26,13 @@ def short_repr(value: object) -> str:
 
 
 def check_choice(name: str, value: object, allowed: Sequence[str]) -> None:
-    """Refuse what is not one of some words."""
+    """Refuse a value that is not one of the allowed words."""
     if not isinstance(value, str) or value not in allowed:
         raise InputError(f"{name} must be one of {', '.join(allowed)}, got {short_repr(value)}")
 
 
 def check_number(name: str, value: object, low: float, high: float) -> float:
-    """Return a number as float, or refuse it."""
+    """Return a number as float; refuse other values and numbers out of range."""
     number = math.nan
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         try:
@@ -48,7 +48,7 @@ def check_number(name: str, value: object, low: float, high: float) -> float:
 
 
 def check_integer(name: str, value: object, low: int, high: int) -> None:
-    """Refuse what is not a whole number within bounds."""
+    """Refuse a value that is not a whole number in a range."""
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise InputError(
             f"{name} must be a whole number from {low} to {high}, got {short_repr(value)}"
@@ -62,7 +62,7 @@ _WORDS = {
 
 
 def check_fields(instance: Any) -> None:
-    """Refuse values of a dataclass that are of another type than its annotations say.
+    """Refuse values of a dataclass whose types contradict the annotations.
 
     Looked at are fields of text, numbers, truth values and paths, and unions of them; whole numbers
     may stand for numbers, text for paths.
@@ -110,7 +110,7 @@ def user_path(value: str | Path) -> Path:
 
 
 def set_path(instance: object, name: str) -> None:
-    """Make a path of a field of a frozen instance."""
+    """Convert a field of a frozen instance to a path."""
     value = getattr(instance, name)
     if value is not None:
         if not isinstance(value, (str, Path)):

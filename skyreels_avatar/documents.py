@@ -1,4 +1,4 @@
-"""Text files that people write, YAML and JSON: read within limits, without tags or surprises.
+"""Read YAML and JSON files written by users, within limits and without tags.
 
 Scripts, tiers and requests all come through here, so that no file, however it was made, costs
 more than a moment, opens anything else, or ends in an exception of the parser.
@@ -49,7 +49,7 @@ class LimitedLoader(yaml.SafeLoader):
             self._depth -= 1
 
     def flatten_mapping(self, node) -> None:
-        """Put what `<<` merges into a mapping; merges of merges double with every line."""
+        """Resolve `<<` in a mapping and count the values: nested merges grow exponentially."""
         merges = any(key.tag == _MERGE for key, _ in node.value)
         super().flatten_mapping(node)
         if merges:
@@ -131,22 +131,22 @@ def read_mapping(path: str | Path, noun: str = "file") -> dict[str, Any]:
 
 def describe_problem(error: yaml.YAMLError) -> str:
     """Return "line 3: what is wrong" without any text of the file."""
-    said = "not understood"
+    message = "not understood"
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     if isinstance(error, yaml.MarkedYAMLError):
-        said = error.problem or said
-        if "'\\t'" in said:
-            said = "a tab; indent with spaces"
+        message = error.problem or message
+        if "'\\t'" in message:
+            message = "a tab; indent with spaces"
         elif "single document" in (error.context or ""):
-            said = "a second document begins; there may be one"
-        elif said.startswith("could not determine a constructor for the tag"):
-            said = "tags are not allowed"
-        elif said.startswith(("found undefined alias", "found duplicate anchor")):
-            said = "an alias that is not defined, or defined twice"
+            message = "a second document begins; there may be one"
+        elif message.startswith("could not determine a constructor for the tag"):
+            message = "tags are not allowed"
+        elif message.startswith(("found undefined alias", "found duplicate anchor")):
+            message = "an alias that is not defined, or defined twice"
     elif isinstance(error, yaml.reader.ReaderError):
-        said = "a character that text does not have"
+        message = "a character that text does not have"
     line = f"line {mark.line + 1}: " if mark else ""
-    return f"{line}this is no valid YAML: {said}"
+    return f"{line}this is no valid YAML: {message}"
 
 
 def _problem(message: str, mark: yaml.Mark) -> yaml.MarkedYAMLError:

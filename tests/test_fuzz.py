@@ -19,7 +19,7 @@ from PIL import Image
 import skyreels_avatar as sa
 from skyreels_avatar.documents import read_mapping
 from skyreels_avatar.errors import AvatarError
-from skyreels_avatar.film.read import read_script
+from skyreels_avatar.film.script_reader import read_script
 from skyreels_avatar.film.transcript import Transcript
 from skyreels_avatar.loading.checkpoints.files import WeightFile
 from skyreels_avatar.loading.checkpoints.load import load_module, save_module

@@ -226,7 +226,7 @@ def test_the_machine_is_reported_as_a_value():
 
 def test_texts_are_spoken_and_voices_listed(tmp_path):
     pytest.importorskip("espeakng_loader")
-    assert "de" in {voice.name for voice in sa.voices("de")}
+    assert "espeak:de" in {voice.name for voice in sa.voices("de")}
     spoken = sa.speak("hello world", tmp_path / "hello.wav", subtitles="srt")
     assert [word.text for word in spoken.words] == ["hello", "world"]
     assert sa.AudioTrack.load(tmp_path / "hello.wav").duration_s == pytest.approx(

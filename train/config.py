@@ -25,6 +25,7 @@ class DataConfig:
         cache: folder of the shards, git-ignored.
         grid: folder of GRID talker s1; "" = simulated speech only.
         portraits: folder of portraits, for the encoder of the VAE.
+        head: folder of a head with expressions, for the shapes of the mouth.
         real_share: share of windows from real speech.
         camera_share: share of windows under a moving camera.
         retalk_share: share of windows whose reference video already talks.
@@ -35,6 +36,7 @@ class DataConfig:
     cache: str = "runs/corpus"
     grid: str = ""
     portraits: str = ""
+    head: str = ""
     real_share: float = 0.3
     camera_share: float = 0.0
     retalk_share: float = 0.0

@@ -90,7 +90,8 @@ def main() -> None:
     if shutil.which("flite") is None:
         return
     samples, subtitles = dialogue((here / "film.txt").read_text().splitlines())
-    soundfile.write(folder / "film.flac", samples, SAMPLE_RATE, subtype="PCM_16")
+    film = {"subtype": "PCM_16", "compression_level": 1.0}
+    soundfile.write(folder / "film.flac", samples, SAMPLE_RATE, **film)
     (folder / "film.srt").write_text("\n".join(subtitles))
 
 

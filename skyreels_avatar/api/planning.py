@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import overload
 
 from skyreels_avatar.errors import InputError
-from skyreels_avatar.film.preview import FilmPlan, plan_script
-from skyreels_avatar.film.read import read_script
+from skyreels_avatar.film.film_plan import FilmPlan, plan_script
+from skyreels_avatar.film.script_reader import read_script
 from skyreels_avatar.pipeline.estimate import ShotEstimate, estimate
 from skyreels_avatar.request.camera_spec import CameraLike
 from skyreels_avatar.request.generation_request import GenerationRequest

@@ -37,7 +37,7 @@ from skyreels_avatar.cli.options import (
 from skyreels_avatar.cli.progress_bar import progress_bar
 
 if TYPE_CHECKING:
-    from skyreels_avatar.film.preview import FilmPlan
+    from skyreels_avatar.film.film_plan import FilmPlan
     from skyreels_avatar.pipeline.estimate import ShotEstimate
 
 
@@ -101,8 +101,9 @@ def plan_command(
 def _plan_film(
     film: Path, tier: str, steps: int | None, animatic: Path | None, as_json: bool
 ) -> None:
-    from skyreels_avatar.film.preview import check_outputs, plan_script, write_animatic
-    from skyreels_avatar.film.read import read_script
+    from skyreels_avatar.film.animatic import check_outputs, write_animatic
+    from skyreels_avatar.film.film_plan import plan_script
+    from skyreels_avatar.film.script_reader import read_script
 
     if animatic is not None:
         check_outputs({"animatic": animatic}, [film])

@@ -82,8 +82,8 @@ def render_command(
     with progress_bar():  # the first second goes into imports
         from skyreels_avatar.api.rendering import render
         from skyreels_avatar.film.edit_list import check_edit_list, write_edit_list
-        from skyreels_avatar.film.read import read_script
         from skyreels_avatar.film.render import MANIFEST, WORK_SUFFIX, check_outputs, is_manifest
+        from skyreels_avatar.film.script_reader import read_script
 
     numbers, script = shot_numbers(only), read_script(film)
     if otio is not None:

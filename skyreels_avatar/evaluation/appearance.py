@@ -1,11 +1,11 @@
-"""Is it as sharp as the reference, and of its color."""
+"""Sharpness and color of a face, to compare a video with its reference."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
 
-from skyreels_avatar.faces.pixel_cosine import OVAL
+from skyreels_avatar.faces.face import FACE_OVAL
 
 
 def face_sharpness(pixels: np.ndarray, landmarks: np.ndarray, height_px: float) -> float:
@@ -16,7 +16,7 @@ def face_sharpness(pixels: np.ndarray, landmarks: np.ndarray, height_px: float) 
         landmarks: (478, 3) px in it.
         height_px: to compare two pictures, the smaller of their face heights.
     """
-    oval = landmarks[list(OVAL), :2]
+    oval = landmarks[FACE_OVAL, :2]
     low = np.maximum(np.floor(oval.min(0)).astype(int) - 4, 0)
     high = np.minimum(np.ceil(oval.max(0)).astype(int) + 4, pixels.shape[1::-1])
     if (high - low < 8).any():
@@ -35,7 +35,7 @@ def face_sharpness(pixels: np.ndarray, landmarks: np.ndarray, height_px: float) 
 
 def face_color(pixels: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     """Return (3,): the mean CIE Lab color of the face, L 0..100."""
-    oval = landmarks[list(OVAL), :2]
+    oval = landmarks[FACE_OVAL, :2]
     height, width = pixels.shape[:2]
     low = np.clip(np.floor(oval.min(0)), 0, (width - 1, height - 1)).astype(int)
     high = np.clip(np.ceil(oval.max(0)) + 1, low + 1, (width, height)).astype(int)

@@ -1,4 +1,4 @@
-"""How exactly a video's camera follows its planned path.
+"""Accuracy of a video's camera against its planned path.
 
 The depth of the first frame is known, so the pose of every later frame follows from tracked points
 and their places in space (PnP). The scale is the plan's own, and pans and static shots work too;
@@ -75,7 +75,7 @@ def measure_camera(
     path: CameraPath,
     person_mask: np.ndarray | None = None,
 ) -> CameraAccuracy:
-    """Measure how exactly a video follows a camera path.
+    """Measure how closely a video follows a camera path.
 
     Args:
         frames: (H, W, 3) uint8 pictures, the first of which is the scene's picture; as many as
@@ -197,7 +197,7 @@ def _corners(
 
 
 class _Tracker:
-    """Follows points from frame to frame and drops what does not find its way back.
+    """Tracks points from frame to frame; forward-backward inconsistent ones are dropped.
 
     Each step is corrected against the first frame, so that small errors do not add up.
     """
@@ -208,7 +208,7 @@ class _Tracker:
         self.alive = np.ones(len(pixels), bool)
 
     def follow(self, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the indices of the points still followed and their pixels (M, 2)."""
+        """Return the indices of the points still tracked and their pixels (M, 2)."""
         moved, good = _flow(self.picture, picture, self.positions, self.positions)
         self.alive &= good
         height, width = picture.shape
@@ -225,7 +225,7 @@ class _Tracker:
 def _flow(
     source: np.ndarray, target: np.ndarray, positions: np.ndarray, guess: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return where positions (N, 2) go, and which of them come back to where they were."""
+    """Return the flow targets of positions (N, 2), and which are forward-backward consistent."""
     window = (WINDOW_PX, WINDOW_PX)
     start = np.ascontiguousarray(positions[:, None], np.float32)
     guess = np.ascontiguousarray(guess[:, None], np.float32)
@@ -275,7 +275,7 @@ def _solve(
 
 
 def _searched(points: np.ndarray, pixels: np.ndarray, intrinsics: np.ndarray) -> np.ndarray | None:
-    """Return a pose (6,) found without any guess."""
+    """Return a pose (6,) found without an initial estimate."""
     found, rotation, translation, _ = cv2.solvePnPRansac(
         points,
         pixels,

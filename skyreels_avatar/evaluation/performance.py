@@ -1,4 +1,4 @@
-"""What the person does: smile, brows, lids, gaze and head, against the reference picture.
+"""Expression and head motion relative to the reference picture: smile, brows, lids, gaze, pose.
 
 Every frame's mesh is laid on the reference by a 3D similarity fit of the points that expression
 does not move, so that head motion and camera are out; then points are compared. A length is a

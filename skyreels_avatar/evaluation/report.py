@@ -1,4 +1,4 @@
-"""Measure one video and say what the figures are for real speech."""
+"""Measure a talking video, with the figures of real speech for comparison."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from skyreels_avatar.evaluation.sync import (
     correlate,
     loudness_db,
 )
-from skyreels_avatar.faces.analyzer import Face, FaceAnalyzer, FaceTrack
+from skyreels_avatar.faces.analyzer import FaceAnalyzer
+from skyreels_avatar.faces.face import Face, FaceTrack
 from skyreels_avatar.faces.identity import Person, embed_face
 from skyreels_avatar.faces.opening import face_heights, mouth_opening
 from skyreels_avatar.faces.pixel_cosine import aligned_pixels, pixel_cosine
@@ -51,10 +52,10 @@ MEANING: dict[str, str] = {
     "quiet_ratio": "mouth speed in silence / in speech",
     "jitter": "tremor inside the face, of the face height x 1000",
     "shake": "tremor of the whole head, of the face height x 1000",
-    "ident": "likeness to the reference, 1 = the same picture",
+    "ident": "similarity to the reference, 1 = the same picture",
     "ident_low": "the worst twentieth of the frames",
     "sharp": "detail in the face / in the reference",
-    "ident_drift": "likeness at the end - at the beginning",
+    "ident_drift": "similarity at the end - at the beginning",
     "sharp_drift": "sharpness at the end / at the beginning",
     "colour_drift": "CIE Lab distance of the face's color, beginning to end",
     "av_length_error_s": "sound longer than picture, seconds",
@@ -115,7 +116,7 @@ class Report:
         return json.dumps(_rounded(self.to_dict()), indent=2)
 
     def table(self) -> Table:
-        """Return a table for a terminal, the values of real speech beside."""
+        """Return a table for a terminal, with the values of real speech."""
         from rich.table import Table
         from rich.text import Text
 

@@ -1,4 +1,4 @@
-"""Does it hold still where it should, and does it stay the same from beginning to end."""
+"""Stability of a face: jitter, shake, and the frames that count for drift."""
 
 from __future__ import annotations
 

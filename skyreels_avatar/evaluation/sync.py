@@ -1,4 +1,4 @@
-"""Lips against sound: mouth opening, loudness, their correlation and lag.
+"""Lip sync: correlation and lag of mouth opening and loudness.
 
 Real speech (1,000 GRID clips of one talker) gives r = 0.36 at lag 0, not 1: a mouth follows
 sounds, not loudness. See `REAL_SPEECH` in `report.py`.
@@ -21,7 +21,7 @@ MAX_LAG = 8
 
 @dataclass(frozen=True)
 class SyncScore:
-    """How the mouth goes with the sound.
+    """Correlation of mouth and sound.
 
     Attributes:
         sync_r0: Pearson r of opening and loudness in the same frame.
@@ -59,7 +59,7 @@ def loudness_db(samples: np.ndarray, sample_rate: int, num_frames: int, fps: flo
 
 
 def correlate(opening: np.ndarray, loudness: np.ndarray, fps: float) -> SyncScore:
-    """Return how a mouth goes with a sound.
+    """Return the correlation of a mouth with a sound.
 
     Args:
         opening: (F,) of `mouth_opening`.

@@ -1,17 +1,17 @@
-"""Find faces in pictures and follow one through a video, as 478 mesh points each."""
+"""Find faces in pictures and track one through a video, as 478 mesh points each."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from functools import partial
 
 import cv2
 import numpy as np
 
 from skyreels_avatar.errors import InputError
+from skyreels_avatar.faces.face import Face, FaceTrack, pack_track, visibility_of
 from skyreels_avatar.faces.identity_check import IdentityCheck
-from skyreels_avatar.faces.networks import NUM_LANDMARKS, Detector, MeshNetwork
+from skyreels_avatar.faces.networks import Detector, MeshNetwork
 from skyreels_avatar.faces.region import (
     CROP_SIZE,
     ROI_SCALE,
@@ -26,77 +26,24 @@ from skyreels_avatar.faces.template import synthetic_landmarks
 
 MIN_PRESENCE = 0.5  # below this score of the mesh network a crop shows no face
 MIN_DETECTION = 0.5
-# A second look decides: the detector on the upright crop of the mesh gives 0.76 and more on the
-# faces of 54 photos, paintings, cartoons, statues and profiles, and 0.1 to 0.68 on wheels, foliage
-# and folds of cloth in which the mesh network is sure to see one.
-SURE, DOUBTFUL = 0.72, 0.5
-STILL_THERE = 0.3  # the same score, for a face that was there in the frame before
-CHECK_EVERY = 12  # frames between second looks at a tracked face
-STAY_HOME = 8  # frames for which a lost face is awaited where it was, before looking elsewhere
-_ITSELF, _BESIDE = 0.25, 1.0  # distances of faces in sides of their regions
+# The detector verifies what the mesh network finds: on the upright crop it gives 0.76 and more for
+# the faces of 54 photos, paintings, cartoons, statues and profiles, and 0.1 to 0.68 for wheels,
+# foliage and folds of cloth that the mesh network takes for faces.
+SURE, POSSIBLE = 0.72, 0.5
+MIN_TRACKED = 0.3  # the same score, for a face that was tracked in the frame before
+VERIFY_EVERY = 12  # frames between verifications of a tracked face
+SEARCH_NEAR_FRAMES = 8  # frames for which a lost face is searched where it was, before elsewhere
+_SAME_PLACE, _NEAR = 0.25, 1.0  # distances of faces in sides of their regions
 MIN_FACE_PX = 14  # a face whose box is smaller than this carries no usable points
 DETECTION_PX = 384  # long side of what a detector sees (its own input is 128 or 192)
-SIDES = (234, 454)  # edge of the face beside the ears
-MIDLINE = [168, 13]  # bridge of the nose, lips
 # Crops whose points are averaged, as (right, down, scale) around the face's own: the network's
 # error differs from crop to crop, the face does not.
-_LENIENT = ("short", 0.1)  # the detector that looks at what the mesh claims to see
+_LENIENT = ("short", 0.1)  # the detector that verifies crops of the mesh
 _NEARBY = ((0.0, 0.0, 1.0), (0.015, 0.01, 1.02), (-0.015, -0.01, 0.98))
 
 
-@dataclass(frozen=True, eq=False)
-class Face:
-    """One face in one picture.
-
-    Attributes:
-        box: x, y, width, height of the mesh in pixels; may reach beyond the picture.
-        landmarks: (478, 3) mesh points in pixels, x right, y down, z in the same scale with
-            nearer = smaller and 0 near the middle of the head.
-        confidence: 0..1, the lower of the scores of mesh and detector; above 0.72 is sure, and 0
-            is a face that was only placed in a box.
-        visibility: 0..1, how much of the mouth and face is inside the picture and turned to the
-            camera: 1 up to a three-quarter view, below 0.3 in profile.
-    """
-
-    box: Box
-    landmarks: np.ndarray
-    confidence: float
-    visibility: float
-
-
-@dataclass(frozen=True, eq=False)
-class FaceTrack:
-    """One face through F frames; points are raw: each depends on the pixels of its frame alone.
-
-    Attributes:
-        landmarks: (F, 478, 3) float32 as in `Face`; frames without the face repeat a neighbor.
-        boxes: (F, 4) float32 x, y, width, height.
-        found: (F,) bool, False where the face was not seen.
-        confidence: (F,) float32, score of the mesh network, 0 where not found.
-    """
-
-    landmarks: np.ndarray
-    boxes: np.ndarray
-    found: np.ndarray
-    confidence: np.ndarray
-
-
-def visibility_of(landmarks: np.ndarray, height: int, width: int) -> float:
-    """Return 0..1: the share of the points inside the picture times how frontal the face is.
-
-    Frontal is measured where the bridge of the nose and the lips lie between the sides of the
-    face: in the middle when it looks at the camera, beyond the far side in profile.
-    """
-    right, left = landmarks[SIDES[0], :2], landmarks[SIDES[1], :2]
-    across = left - right
-    along = (landmarks[MIDLINE, :2] - right) @ across / max(float(across @ across), 1e-6)
-    frontal = float(np.minimum(along, 1 - along).mean()) * 2  # 1 frontal, below 0 in profile
-    inside = (landmarks[:, :2] >= 0).all(1) & (landmarks[:, :2] < (width, height)).all(1)
-    return float(np.clip((frontal + 0.6) / 1.2, 0.0, 1.0) * inside.mean())
-
-
 class FaceAnalyzer:
-    """Finds faces and their mesh points; the networks are loaded at the first use.
+    """Detects and tracks faces; the networks are loaded at the first use.
 
     Several threads may use one analyzer at once.
     """
@@ -107,7 +54,7 @@ class FaceAnalyzer:
         self._detectors: dict[tuple[str, float], Detector] = {}
 
     def start(self) -> None:
-        """Load the networks now instead of at the first use."""
+        """Load the networks now."""
         self._mesh = self._mesh or MeshNetwork()
         for reach, min_score in (("full", MIN_DETECTION), ("short", MIN_DETECTION), _LENIENT):
             self._detector(reach, min_score)
@@ -119,13 +66,13 @@ class FaceAnalyzer:
             pixels: (H, W, 3) uint8 sRGB.
         """
         faces = self._meshes(pixels, self._candidates(pixels))
-        for picture in self._variants(pixels):  # small, blurred, noisy or turned faces
+        for picture in self._variants(pixels):  # small, blurred, noisy or rotated faces
             if not faces:
                 faces = self._meshes(picture, self._hard_candidates(picture))
         return sorted(faces, key=lambda face: -face.box[2] * face.box[3])[: self.max_faces]
 
     def find_in_box(self, pixels: np.ndarray, box: Box) -> Face:
-        """Return the face in a box that the user drew, at worst an average face placed in it.
+        """Return the face in a box drawn by the user; if none is recognized, an average face in it.
 
         Args:
             pixels: (H, W, 3) uint8 sRGB.
@@ -152,13 +99,13 @@ class FaceAnalyzer:
     def track(
         self, frames: Iterable[np.ndarray], face: Face | None = None, num_crops: int = 1
     ) -> FaceTrack:
-        """Follow one face through frames and return its raw points, never smoothed over time.
+        """Track one face through frames and return its raw points, not smoothed over time.
 
         Args:
             frames: each (H, W, 3) uint8 sRGB, all of one size.
             face: where the face is in the first frame; default the largest.
             num_crops: 1 to 3 crops of the same frame whose points are averaged. 3 cost twice
-                as much and shake 14 to 45 % less (second differences, six clips); evaluation
+                as much and jitter 14 to 45 % less (second differences, six clips); evaluation
                 uses 1, by which its figures were defined.
         """
         points, scores = [], []
@@ -179,7 +126,7 @@ class FaceAnalyzer:
         Arguments as in `track`.
 
         Args:
-            check: knows the person; None follows whoever is there.
+            check: identity of the person; None follows any face.
         """
         if not 1 <= num_crops <= len(_NEARBY):
             raise InputError(f"num_crops must be between 1 and {len(_NEARBY)}, got {num_crops}")
@@ -190,10 +137,10 @@ class FaceAnalyzer:
             if region is not None:
                 landmarks, score = self._average(pixels, region, num_crops)
                 jumped = _jumped(region, Region.of_landmarks(landmarks))
-                if score >= MIN_PRESENCE and (jumped or unchecked >= CHECK_EVERY):
-                    # The mesh network stays sure on cloth and foliage: ask the detector.
-                    looked = self._second_look(pixels, Region.of_landmarks(landmarks))
-                    score, unchecked = (score if looked >= STILL_THERE else 0.0), 0
+                if score >= MIN_PRESENCE and (jumped or unchecked >= VERIFY_EVERY):
+                    # The mesh network stays confident on cloth and foliage; the detector does not.
+                    verified = self._verify(pixels, Region.of_landmarks(landmarks))
+                    score, unchecked = (score if verified >= MIN_TRACKED else 0.0), 0
                 if check is not None and score >= MIN_PRESENCE:
                     if check.counts(index):
                         check.count(index, self._crowded(pixels, landmarks))
@@ -214,10 +161,10 @@ class FaceAnalyzer:
             yield landmarks, score
 
     def _crowded(self, pixels: np.ndarray, landmarks: np.ndarray) -> bool:
-        """Return whether another face is beside a tracked one."""
+        """Return whether another face is near a tracked one."""
         own = Region.of_landmarks(landmarks)
         away = [own.distance(other) / own.side for other in self._detected(pixels, ("full",))]
-        return any(_ITSELF < one < _BESIDE for one in away)
+        return any(_SAME_PLACE < one < _NEAR for one in away)
 
     def _recover(
         self,
@@ -226,17 +173,17 @@ class FaceAnalyzer:
         lost: int,
         accepts: Callable[[np.ndarray, np.ndarray], bool] | None = None,
     ) -> tuple[np.ndarray | None, float]:
-        """Look for the face near where it was; after some lost frames, anywhere.
+        """Search for the face near its last place; after some lost frames, everywhere.
 
         Args:
-            accepts: says of the picture and the points of a face whether it is the person's, who
-                may then be anywhere at once.
+            accepts: whether a face, by picture and points, is the person's; the search is then
+                everywhere at once.
         """
         near = [] if home is None else [home]
         seen = self._detected(pixels)
         if home is not None:
             near += [region for region in seen if home.distance(region) < home.side]
-        patient = home is not None and lost < STAY_HOME
+        patient = home is not None and lost < SEARCH_NEAR_FRAMES
         if accepts is not None or not patient:
             near += sorted(seen, key=lambda region: -region.side)
         refused: list[Box] = []
@@ -247,12 +194,12 @@ class FaceAnalyzer:
             if face is None:
                 continue
             same = home is not None and not _jumped(home, Region.of_landmarks(face.landmarks))
-            if face.confidence < (DOUBTFUL if same else SURE):
+            if face.confidence < (POSSIBLE if same else SURE):
                 continue
             if accepts is None or accepts(pixels, face.landmarks):
                 return face.landmarks, face.confidence
             refused.append(face.box)
-        if not patient and lost % CHECK_EVERY == 0:
+        if not patient and lost % VERIFY_EVERY == 0:
             # Small faces need the tiles, which take longer.
             faces = self._meshes(pixels, self._candidates(pixels))
             for face in sorted(faces, key=lambda face: -face.box[2] * face.box[3]):
@@ -308,7 +255,7 @@ class FaceAnalyzer:
 
     @staticmethod
     def _variants(pixels: np.ndarray) -> Iterator[np.ndarray]:
-        """Yield the picture itself, softened, and with its contrast stretched."""
+        """Yield the picture, a blurred one, and one with stretched contrast."""
         yield pixels
         sigma = max(pixels.shape[:2]) / 400
         soft = cv2.GaussianBlur(pixels, (0, 0), sigma)
@@ -333,34 +280,34 @@ class FaceAnalyzer:
         return self._points(pixels, *(region.shifted(*shift) for shift in _NEARBY[:num_crops]))
 
     def _refine(self, pixels: np.ndarray, region: Region, average: bool = True) -> Face | None:
-        """Run the mesh until its own crop no longer moves, then average a few nearby crops."""
+        """Iterate the mesh until its crop converges, then average a few nearby crops."""
         for _ in range(4):
             landmarks, score = self._points(pixels, region)
             following = Region.of_landmarks(landmarks)
             if score < 0.1 or following.side < ROI_SCALE * MIN_FACE_PX:
                 return None
             moved = np.hypot(following.x - region.x, following.y - region.y) / following.side
-            region, settled = following, moved < 0.005
-            if settled:
+            region, converged = following, moved < 0.005
+            if converged:
                 break
         if average:
             landmarks, score = self._average(pixels, region, len(_NEARBY))
         if score < MIN_PRESENCE:
             return None
         visibility = visibility_of(landmarks, *pixels.shape[:2])
-        confidence = min(score, self._second_look(pixels, region))
+        confidence = min(score, self._verify(pixels, region))
         return Face(box_of(landmarks), landmarks, confidence, visibility)
 
-    def _second_look(self, pixels: np.ndarray, region: Region) -> float:
-        """Return the detector's score for the face that the mesh claims to see in a region."""
+    def _verify(self, pixels: np.ndarray, region: Region) -> float:
+        """Return the detector's score for a face that the mesh found in a region."""
         wider = region.shifted(0.0, 0.0, 1.2)
         side = CROP_SIZE / (1.2 * ROI_SCALE)
-        claimed = ((CROP_SIZE - side) / 2, (CROP_SIZE - side) / 2, side, side)
+        expected = ((CROP_SIZE - side) / 2, (CROP_SIZE - side) / 2, side, side)
         crop = cut(pixels, wider)
         scores = [0.0]
-        for picture in (crop, cv2.GaussianBlur(crop, (0, 0), 2.0)):  # softened: against noise
+        for picture in (crop, cv2.GaussianBlur(crop, (0, 0), 2.0)):  # blurred: against noise
             for box, _, score in self._detector(*_LENIENT)(picture):
-                if overlap(tuple(box), claimed) > 0.5:
+                if overlap(tuple(box), expected) > 0.5:
                     scores.append(score)
         return max(scores)
 
@@ -375,24 +322,10 @@ class FaceAnalyzer:
                 continue
             faces.append(face)
         sure = [face for face in faces if face.confidence >= SURE]
-        return sure or [face for face in faces if face.confidence >= DOUBTFUL]
+        return sure or [face for face in faces if face.confidence >= POSSIBLE]
 
 
 def _jumped(before: Region, after: Region) -> bool:
-    """Return whether a face moved or changed its size more than faces do from frame to frame."""
+    """Return whether a face moved or grew more than is plausible between two frames."""
     growth = after.side / max(before.side, 1e-6)
     return before.distance(after) > 0.25 * before.side or not 0.75 < growth < 1.33
-
-
-def pack_track(points: list, scores: list[float]) -> FaceTrack:
-    """Pack what `follow` yields; frames without a face take the nearest earlier (else next)."""
-    found = np.array([landmarks is not None for landmarks in points], bool)
-    if not found.any():
-        landmarks = np.zeros((len(points), NUM_LANDMARKS, 3), np.float32)
-    else:
-        seen = np.flatnonzero(found)
-        source = seen[np.maximum(np.searchsorted(seen, np.arange(len(points)), "right") - 1, 0)]
-        landmarks = np.stack([points[index] for index in source])
-    low, high = landmarks[..., :2].min(1), landmarks[..., :2].max(1)
-    boxes = np.concatenate([low, high - low], 1).astype(np.float32)
-    return FaceTrack(landmarks, boxes, found, np.array(scores, np.float32))

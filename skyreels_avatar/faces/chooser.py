@@ -1,4 +1,4 @@
-"""Who is meant in a video: chosen in its first frame or by a photo, known again after every cut."""
+"""Choose a person in a video, in its first frame or by a photo, and re-identify them at cuts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from skyreels_avatar.errors import FaceError
-from skyreels_avatar.faces.analyzer import Face, FaceAnalyzer
+from skyreels_avatar.faces.analyzer import FaceAnalyzer
+from skyreels_avatar.faces.face import Face
 from skyreels_avatar.faces.identity import (
     SAME,
     Person,
@@ -28,20 +29,20 @@ from skyreels_avatar.faces.select import (
     person_in_photo,
 )
 
-WATCHED_FRAMES, WATCHED_STEP = 50, 2  # of the beginning, to see who of several speaks
-LIVELIER = 1.5  # lips of who speaks move so much more than anybody else's
-_LOOKS = 24  # frames of a video in which the person of a photo is looked for
+WATCHED_FRAMES, WATCHED_STEP = 50, 2  # of the beginning, to find who of several speaks
+LIVELIER = 1.5  # ratio of lip motion between the speaker and all others
+_LOOKS = 24  # frames of a video in which the person of a photo is searched
 _SPACING = 25  # frames between them, at least
-_OTHERS = 3  # people beside the person, the largest, who are remembered
+_OTHERS = 3  # other people, the largest faces, who are remembered
 
 
 class FaceChooser:
-    """Says which face is meant in the first frame of each scene of a video.
+    """Chooses the face in the first frame of each scene of a video.
 
     Args:
-        selector: as in `choose_face`; who is chosen so in the first frame is known again later. A
-            photo may be of somebody who comes later. "auto" is the one who speaks, else the
-            largest; if nobody is there at first, the first who comes.
+        selector: as in `choose_face`, applied to the first frame; that person is re-identified
+            later. A photo may show someone who appears later. "auto" is the speaker, else the
+            largest face; if the first frame has none, the first that appears.
         analyzer: finds faces.
         video: its frames, (H, W, 3) uint8; may be read several times.
     """
@@ -54,9 +55,9 @@ class FaceChooser:
             self._find_person()
 
     def __call__(self, pixels: np.ndarray) -> tuple[Face | None, IdentityCheck]:
-        """Return the face, None where it is not there, and what keeps a track on the person.
+        """Return the face, None if it is absent, and the check that keeps a track on the person.
 
-        The first call is for the first frame of the video.
+        Call it first for the first frame of the video.
 
         Raises:
             FaceError: the first frame has no such face, and it was not left to "auto".
@@ -81,7 +82,7 @@ class FaceChooser:
         return face, IdentityCheck(self.person, self._others, trusted=chosen)
 
     def _see_others(self, pixels: np.ndarray, faces: list[Face]) -> None:
-        """Remember people who are beside the person, and hence are not the person."""
+        """Remember people who appear together with the person, and so are others."""
         if not self.person:
             return
         for face in [one for one in faces if is_recognizable(one.landmarks)][:_OTHERS]:
@@ -105,7 +106,7 @@ class FaceChooser:
         return choose_face(seen, "auto", pixels, self._analyzer)
 
     def _liveliness(self, frames: list[np.ndarray], face: Face) -> float:
-        """Return how much the lips of a face move, of its height."""
+        """Return the standard deviation of the lip gap over the face height."""
         track = self._analyzer.track(frames, face)
         if track.found.mean() < 0.5:
             return 0.0
@@ -115,7 +116,7 @@ class FaceChooser:
         """Find the person of the photo in the video.
 
         Raises:
-            FaceError: nobody in the video is; it lists who is there.
+            FaceError: no face matches; the message lists the faces.
         """
         wanted = person_in_photo(self._selector, self._analyzer)
         step = max(_SPACING, getattr(self._video, "num_frames", 0) // _LOOKS)
@@ -145,7 +146,7 @@ class FaceChooser:
 
 @dataclass
 class _Seen:
-    """Somebody in a video, where they were seen first, and how far they are from who is wanted."""
+    """A person in a video, where they were first seen, and their distance to the wanted one."""
 
     place: str
     person: Person = field(default_factory=Person)

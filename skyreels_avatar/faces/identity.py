@@ -1,4 +1,4 @@
-"""Who is it: faces as points that lie near each other for pictures of one person."""
+"""Identity of faces: embeddings that lie near each other for pictures of one person."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 # Distances of embeddings. Two frames of one talking person: 0.3 in the middle, 95 of 100 below
 # 0.49. Of two persons: 0.85, 1 of 100 below 0.56, 1 of 5,000 below 0.45 (train/LOG.md, "identity").
-SAME = 0.45  # up to here it is the person
-OTHER = 0.6  # from here on it is somebody else; between them it is open
-_NEW_LOOK = 0.15  # a face that differs more from those known is worth keeping
+SAME = 0.45  # up to this distance it is the person
+OTHER = 0.6  # from this distance on it is another person; in between it is undecided
+_NEW_LOOK = 0.15  # a face that differs more from the known ones is kept
 _MOST_LOOKS = 12
-_MOST_YAW_DEG = 50  # nobody is recognized in profile
+_MOST_YAW_DEG = 50  # no identification in profile
 WEIGHTS = "nano/identity.safetensors"
 _CHIP_PX = 150
 _PADDING = 0.25  # of the square below, on each side, as the network was trained
@@ -33,7 +33,7 @@ _TARGET = np.array(
 
 
 def face_chip(pixels: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-    """Return a face turned upright, as the embedding network wants it.
+    """Return an upright face crop, as the embedding network was trained on.
 
     Args:
         pixels: (H, W, 3) uint8 sRGB.
@@ -65,7 +65,7 @@ def face_chip(pixels: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
 
 @cache
 def _embedder() -> FaceEmbedder:
-    # PyTorch and the network are loaded by those alone who ask who somebody is.
+    # PyTorch and the network are loaded only when identities are compared.
     from skyreels_avatar.folders import asset_path
     from skyreels_avatar.loading.checkpoints.load import load_module
     from skyreels_avatar.models.face_embedder import FaceEmbedder
@@ -74,44 +74,44 @@ def _embedder() -> FaceEmbedder:
 
 
 def embed_chip(chip: np.ndarray, mirror: bool = True) -> np.ndarray:
-    """Return (128,) for a `face_chip`: the mean of it and its mirror image, or quickly of it."""
+    """Return the embedding (128,) of a `face_chip`; with `mirror`, the mean over both."""
     return _embedder().embed(np.stack([chip, chip[:, ::-1]] if mirror else [chip])).mean(0)
 
 
 def embed_face(pixels: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-    """Return (128,) for a face in a picture; arguments as in `face_chip`."""
+    """Return the embedding (128,) of a face in a picture; arguments as in `face_chip`."""
     return embed_chip(face_chip(pixels, landmarks))
 
 
 def is_recognizable(landmarks: np.ndarray) -> bool:
-    """Return whether a face (478, 3) is turned to the camera enough to say whose it is."""
+    """Return whether a face (478, 3) is frontal enough to be identified."""
     _, rotation = align(landmarks[None].astype(np.float64), template().astype(np.float64))
     return bool(abs(head_angles_deg(rotation)[0, 0]) < _MOST_YAW_DEG)
 
 
 class Person:
-    """One person, known by some of their faces."""
+    """One person, as embeddings of some of their faces."""
 
     def __init__(self) -> None:
         self._looks: list[np.ndarray] = []
 
     def learn(self, embedding: np.ndarray) -> None:
-        """Remember another face of the person, if it is unlike those that are known."""
+        """Keep another face of the person if it differs from the known ones."""
         if self.distance(embedding) > _NEW_LOOK and len(self._looks) < _MOST_LOOKS:
             self._looks.append(embedding)
 
     def distance(self, embedding: np.ndarray) -> float:
-        """Return how far a face is from the nearest known one; infinity where none is known."""
+        """Return the distance of a face to the nearest known one; infinity if none is known."""
         if not self._looks:
             return float("inf")
         return float(np.linalg.norm(np.stack(self._looks) - embedding, axis=1).min())
 
     def distance_of_mean(self, embedding: np.ndarray) -> float:
-        """Return how far a face is from the mean of the known ones."""
+        """Return the distance of a face to the mean of the known ones."""
         return float(np.linalg.norm(np.mean(self._looks, 0) - embedding))
 
     def copy(self) -> Person:
-        """Return another one who knows the same faces and learns separately."""
+        """Return an independent copy."""
         twin = Person()
         twin._looks = list(self._looks)
         return twin
@@ -121,7 +121,7 @@ class Person:
 
 
 def describe_distance(distance: float) -> str:
-    """Say what a distance of two faces means."""
+    """Return what a distance of two faces means, for messages."""
     if distance <= SAME:
         return "the same person"
     return "similar, but not surely the same" if distance < OTHER else "another person"

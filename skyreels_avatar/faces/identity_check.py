@@ -1,4 +1,4 @@
-"""Keep a track on one person: who it shows is looked at now and then, and where that is open."""
+"""Keep a track on one person: verify the identity at intervals, and more often in doubt."""
 
 from __future__ import annotations
 
@@ -16,27 +16,30 @@ from skyreels_avatar.faces.identity import (
     is_recognizable,
 )
 
-STEP, CROWDED_STEP = 25, 6  # frames between looks; with another face beside the tracked one
-_RETRY = 5  # frames until a place where somebody else was found is looked at again
-_OPEN = 8  # frames for which it may stay open who it is, after a doubt
-_CHANGE, _CHANGE_RATIO = 10.0, 4.0  # of a face's gray (of 255), and of its usual change: a doubt
-_CLEAR = 0.38  # distance up to which a second look, at the mirror image, changes nothing
-_MEAN = 0.42  # distance up to which the mean of a track is the person: means differ less
+STEP, CROWDED_STEP = 25, 6  # frames between checks; with another face near the tracked one
+_RETRY = 5  # frames after which a place with another person is searched again
+_OPEN = 8  # frames after a doubt in which the identity may stay undecided
+_CHANGE, _CHANGE_RATIO = (
+    10.0,
+    4.0,
+)  # change of a face's gray (of 255), and ratio to its usual change, that raise a doubt
+_CLEAR = 0.38  # distance up to which the mirror image need not be embedded, too
+_MEAN = 0.42  # the same for the mean of a track: means differ less
 _MOST_CHIPS = 2 * STEP
 _THUMB = (16, 16)
 
 
 class IdentityCheck:
-    """Say frame by frame whether a track is still on a person.
+    """Decides frame by frame whether a track is still on a person.
 
     Attributes:
-        strangers: frames (start, stop) in which the track was on somebody else.
-        refused: frames (start, stop) in which somebody else was seen while the person was lost.
+        strangers: frames (start, stop) in which the track was on another person.
+        refused: frames (start, stop) in which another person was found while this one was lost.
 
     Args:
-        person: who is followed; the first face is learned where nobody is known yet.
-        others: faces of people who were seen beside the person.
-        trusted: the track begins at a face that was chosen by its place, not recognized.
+        person: who is tracked; if no face is known yet, the first one is taken.
+        others: faces of other people in the video.
+        trusted: the track begins at a face that was chosen by its position, not recognized.
     """
 
     def __init__(self, person: Person, others: Person, trusted: bool):
@@ -54,13 +57,13 @@ class IdentityCheck:
         self.refused: list[tuple[int, int]] = []
 
     def agrees(self, index: int, pixels: np.ndarray, landmarks: np.ndarray, moved: bool) -> bool:
-        """Return whether the face that was tracked into frame `index` may be the person's.
+        """Return whether the face tracked into frame `index` may be the person's.
 
-        If it is somebody else's, `strangers` gets the frames from where it became that.
+        If not, `strangers` gets the frames from the switch on.
 
         Args:
             pixels, landmarks: as in `face_chip`.
-            moved: the face moved more than faces do from frame to frame.
+            moved: the face moved more than is plausible between two frames.
         """
         chip = face_chip(pixels, landmarks)
         self._chips = [*self._chips[1 - _MOST_CHIPS :], (index, chip)]
@@ -90,15 +93,15 @@ class IdentityCheck:
         return False
 
     def counts(self, index: int) -> bool:
-        """Return whether it is time to see if another face is beside the tracked one."""
+        """Return whether it is time to look for other faces near the tracked one."""
         return index - self._counted >= STEP - 1
 
     def count(self, index: int, crowded: bool) -> None:
-        """Note whether another face is beside the tracked one: looks are then closer."""
+        """Note whether another face is near the tracked one; checks are then more frequent."""
         self._crowded, self._counted = crowded, index
 
     def accepts(self, index: int, pixels: np.ndarray, landmarks: np.ndarray) -> bool:
-        """Return whether a face that was found anew is the person's; arguments as in `agrees`."""
+        """Return whether a newly found face is the person's; arguments as in `agrees`."""
         chip = face_chip(pixels, landmarks)
         embedding = embed_chip(chip)
         if self._known and self._distance(embedding) > SAME:
@@ -112,17 +115,17 @@ class IdentityCheck:
         return True
 
     def waits(self, index: int) -> bool:
-        """Return whether there was somebody else so shortly ago that it is too early to look."""
+        """Return whether another person was found too recently to search again."""
         return index - self._rejected < _RETRY and index != self._rejected
 
     def finish(self, transitions: Iterable[tuple[int, int]]) -> bool:
-        """Return whether the track was the person's as a whole, and let the person learn from it.
+        """Return whether the track as a whole was the person's, and learn its faces.
 
-        One frame of somebody similar may pass for the person; their mean does not. Nothing is
-        learned from faces that may be those of two people mixed.
+        A single frame of a similar person may pass, the mean of a track does not. Frames of
+        transitions, which may mix two people, are not learned.
 
         Args:
-            transitions: frames (start, stop) in which the picture goes over to another.
+            transitions: frames (start, stop) of cross-fades and the like.
         """
         mixed = [*transitions, *((start - STEP, start) for start, _ in self.strangers)]
         pure = [
@@ -143,12 +146,12 @@ class IdentityCheck:
         self._rejected = index
 
     def _distance(self, embedding: np.ndarray) -> float:
-        """Return the distance to the person; infinity if it is nearer to somebody else."""
+        """Return the distance to the person; infinity if another known person is nearer."""
         distance = self._known.distance(embedding)
         return np.inf if self._others.distance(embedding) < min(distance, SAME) else distance
 
     def _changed(self, chip: np.ndarray) -> bool:
-        """Return whether a face looks unlike that of the frame before, more than is usual."""
+        """Return whether a face changed from the frame before by more than usual."""
         thumb = cv2.resize(chip, _THUMB, interpolation=cv2.INTER_AREA).mean(-1)
         before, self._thumb = self._thumb, thumb
         if before is None:
@@ -160,7 +163,7 @@ class IdentityCheck:
         return False
 
     def _first_stranger(self) -> int:
-        """Return the frame since the last agreement from which the track shows somebody else."""
+        """Return the frame after the last agreement in which the track switched persons."""
         low, high = -1, len(self._chips) - 1  # the last is a stranger's
         while high - low > 1:
             middle = (low + high) // 2

@@ -1,4 +1,4 @@
-"""Cut a person out of a picture: a soft mask that keeps the edges of hair and clothes."""
+"""Mattes of persons: soft masks that keep the edges of hair and clothes."""
 
 from __future__ import annotations
 
@@ -7,17 +7,14 @@ from functools import cache
 import cv2
 import numpy as np
 
-from skyreels_avatar.faces.analyzer import Face
+from skyreels_avatar.faces.face import FACE_OVAL, Face
 from skyreels_avatar.faces.networks import Segmenter
 
 WORK_PX = 640  # long side at which masks are refined
-FACE_OVAL = [10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400]
-FACE_OVAL += [377, 152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103]
-FACE_OVAL += [67, 109]
 
 
 def person_mask(pixels: np.ndarray, face: Face | None) -> np.ndarray:
-    """Return where the person is.
+    """Return the matte of a person.
 
     The segmentation network decides what belongs to a person; where it does not see the given
     face as one (drawings, statues), colors around the face decide (GrabCut).
@@ -49,7 +46,7 @@ def segmenter() -> Segmenter:
 
 
 def _segment(pixels: np.ndarray, landmarks: np.ndarray | None) -> np.ndarray:
-    """Return the network's share of person; small persons are looked at again, larger."""
+    """Return the network's mask; small persons are segmented again, enlarged."""
     height, width = pixels.shape[:2]
     share = segmenter()(pixels)
     if landmarks is None:
@@ -100,7 +97,7 @@ def _oval(shape: tuple[int, int], landmarks: np.ndarray, scale: float = 1.0) -> 
 
 
 def _is_poor(share: np.ndarray, landmarks: np.ndarray) -> bool:
-    """Return whether the segmentation misses the face or takes nearly everything."""
+    """Return whether the mask misses the face or covers nearly everything."""
     inside = _oval(share.shape, landmarks, 0.9) > 0
     if not inside.any():
         return True
@@ -127,7 +124,7 @@ def _component(share: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
 
 
 def _by_color(pixels: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-    """Return the share of person by GrabCut, seeded with a head and shoulders under the face."""
+    """Return a mask by GrabCut, seeded with a head and shoulders below the face."""
     height, width = pixels.shape[:2]
     low, high = landmarks.min(0), landmarks.max(0)
     (x, y), (face_width, face_height) = (low + high) / 2, high - low
@@ -157,7 +154,7 @@ def _by_color(pixels: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
 
 
 def _refined(share: np.ndarray, small: np.ndarray, pixels: np.ndarray) -> np.ndarray:
-    """Follow the picture's edges, at the picture's resolution."""
+    """Refine a mask along the edges of the picture, at its resolution."""
     sharp = np.clip((share - 0.25) / 0.6, 0.0, 1.0)
     radius = max(2, round(max(small.shape[:2]) / 80))
     fine = guided_filter(small, sharp, pixels, radius, 1e-4)

@@ -1,4 +1,4 @@
-"""Is something in front of a mouth: the lower face of every frame against what it usually is."""
+"""Detect a covered mouth: compare the lower face of every frame with its usual appearance."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from skyreels_avatar.faces.template import template
 
 PATCH = (24, 32)  # rows, columns
 _BOX = (-0.26, -0.10, 0.26, 0.30)  # left, top, right, bottom from the mouth, of the face height
-_POSE_DEG = 5.0  # faces turned alike look alike
-_MOST_FRAMES = 300  # that a frame is compared with
-# Of the usual likeness, of the whole and of what lies round the mouth: a shout changes the one, a
-# turn the other. Speech stays above 0.7 in one of them; a hand before the mouth falls below 0.6.
+_POSE_DEG = 5.0  # standard deviation of the weights over head poses
+_MOST_FRAMES = 300  # that each frame is compared with
+# Ratio to the usual similarity, of the whole patch and of the ring round the mouth: a shout changes
+# the one, a turn the other. Speech stays above 0.7 in one of them; a hand falls below 0.6.
 _COVERED = 0.68
 _LIPS = (0.0, 0.03, 0.17, 0.13)  # middle and half axes of an ellipse, from the mouth
 
@@ -31,9 +31,9 @@ def _places() -> np.ndarray:
 
 
 def crop_lower_face(pixels: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-    """Return (24, 32, 3) uint8: mouth, chin and cheeks, laid upright by the points that are rigid.
+    """Return (24, 32, 3) uint8: mouth, chin and cheeks, aligned by the rigid points.
 
-    What covers a mouth misleads the points round it, but hardly those of eyes and nose.
+    An occluder of the mouth misleads the points round it, but hardly those of eyes and nose.
 
     Args:
         pixels: (H, W, 3) uint8.
@@ -52,10 +52,10 @@ def crop_lower_face(pixels: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
 
 
 def find_covered_mouths(patches: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-    """Return (F,) bool: the frames of one scene in which something is in front of the mouth.
+    """Return (F,) bool: the frames of a scene in which the mouth is covered.
 
-    Every frame is compared with the mean of those in which the head is turned alike. What is
-    there most of the time is not noticed.
+    Every frame is compared with the mean of frames of a similar head pose. What covers the mouth
+    most of the time is not noticed.
 
     Args:
         patches: (F, 24, 32, 3) of `crop_lower_face`.

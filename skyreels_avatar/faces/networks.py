@@ -15,13 +15,13 @@ import torch
 from safetensors import safe_open
 
 from skyreels_avatar.faces.detection import Detection, Grid, decode, suppress
+from skyreels_avatar.faces.face import NUM_LANDMARKS
 from skyreels_avatar.faces.region import CROP_SIZE
 from skyreels_avatar.folders import asset_path
 from skyreels_avatar.loading.checkpoints.load import from_8_bit_rows, read_header
 from skyreels_avatar.loading.tiers import FACE_NETWORKS
 from skyreels_avatar.models.tensor_graph import TensorGraph
 
-NUM_LANDMARKS = 478
 _NUM_MESH = 468  # without the irises
 _RIGHT_IRIS, _LEFT_IRIS = slice(468, 473), slice(473, 478)
 _EYE_CONTOUR = 16  # of the points of an eye, the first ones

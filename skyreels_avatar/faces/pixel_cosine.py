@@ -12,27 +12,22 @@ import cv2
 import numpy as np
 
 from skyreels_avatar.faces.alignment import RIGID, fit_similarity
+from skyreels_avatar.faces.face import FACE_OVAL
 from skyreels_avatar.faces.template import template
 
 CROP_PX = 128
 BLUR_PX = 2.0  # of CROP_PX: shapes and shades are compared, not pores or noise
-# fmt: off
-OVAL = (
-    10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
-    152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
-)
-# fmt: on
 
 
 @cache
 def _canonical() -> tuple[np.ndarray, np.ndarray]:
     """Return the rigid points (17, 2) of the average face in the crop, and the face's mask."""
     points = template()[:, :2].astype(np.float64)
-    low, high = points[list(OVAL)].min(0), points[list(OVAL)].max(0)
+    low, high = points[FACE_OVAL].min(0), points[FACE_OVAL].max(0)
     scale = 0.92 * CROP_PX / (high - low).max()
     points = (points - (low + high) / 2) * scale + CROP_PX / 2
     mask = np.zeros((CROP_PX, CROP_PX), np.uint8)
-    cv2.fillConvexPoly(mask, np.round(points[list(OVAL)]).astype(np.int32), 1)
+    cv2.fillConvexPoly(mask, np.round(points[FACE_OVAL]).astype(np.int32), 1)
     return points[list(RIGID)], mask.astype(bool)
 
 

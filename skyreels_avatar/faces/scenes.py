@@ -1,4 +1,4 @@
-"""One person through an existing video: where the mouth can be seen, and when it is at rest."""
+"""One person through the scenes of a video: where the mouth is visible, and a neutral frame."""
 
 from __future__ import annotations
 
@@ -8,21 +8,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skyreels_avatar.faces.analyzer import FaceAnalyzer, FaceTrack, pack_track, visibility_of
+from skyreels_avatar.faces.analyzer import FaceAnalyzer
 from skyreels_avatar.faces.chooser import FaceChooser
+from skyreels_avatar.faces.face import FaceTrack, pack_track, visibility_of
 from skyreels_avatar.faces.identity_check import IdentityCheck
 from skyreels_avatar.faces.mouth_occlusion import crop_lower_face, find_covered_mouths
-from skyreels_avatar.faces.occluder import OccluderTrack, SegmentCrops
+from skyreels_avatar.faces.occluder_mask import SegmentCrops
+from skyreels_avatar.faces.occluder_track import OccluderTrack
 from skyreels_avatar.faces.opening import LIP_PAIRS, face_heights, mouth_opening
 from skyreels_avatar.faces.transitions import TransitionFinder
 
 LEAST_VISIBILITY = 0.3
-FADE = 4  # frames in which a mouth goes over to the source's own
-MIN_FACE_PX = 24  # smaller ones have no mouth to speak of
-FEWEST_FRAMES = 12  # of a scene, to know what is usual
-_STEADY = 0.4  # frames; the face mesh trembles
+FADE = 4  # frames of the ramp between the new mouth and the source's
+MIN_FACE_PX = 24  # in smaller faces the mouth is a few pixels
+FEWEST_FRAMES = 12  # of a scene; fewer give no usual appearance
+_SMOOTHING_SIGMA = 0.4  # frames; the face mesh jitters
 _LIPS = (*LIP_PAIRS, (81, 178), (311, 402))
-_OPEN_PX, _OPEN_SHARE = 4.0, 0.025  # a gap in which colors are those of the mouth, not of lips
+_OPEN_PX, _OPEN_SHARE = 4.0, 0.025  # lip gap in which the colors are those of the mouth
 _MOST_OPEN = 250  # frames from which colors are kept
 
 
@@ -32,14 +34,14 @@ class Scene:
 
     Attributes:
         start, stop: its frames.
-        landmarks: (F, 478, 3) pixels of the face, steadied; zeros where there never is one.
-        speaks: (F,) in [0, 1], how far a new mouth may replace the old one: 0 where none is
-            seen, rising and falling over a few frames.
-        reasons: (F,) why a frame cannot speak, "" where it can.
-        rest: frame, counted from `start`, in which the face is most at rest.
+        landmarks: (F, 478, 3) pixels of the face, smoothed over time; zeros if there is none.
+        speaks: (F,) in [0, 1], the weight of the new mouth: 0 where no mouth is seen, ramped over a
+            few frames.
+        reasons: (F,) why the mouth of a frame cannot be replaced, "" where it can.
+        rest: frame, from `start`, with the most neutral face.
         picture: (H, W, 3) uint8, that frame.
         inside: (K, 3) uint8 colors seen between the lips.
-        occluders: what stands before the face, by frames counted from `start`; None = nothing.
+        occluders: masks of what occludes the face, by frames from `start`; None = nothing.
     """
 
     start: int
@@ -59,16 +61,16 @@ def track_scenes(
     choose: FaceChooser,
     num_crops: int = 1,
     on_frame: Callable[[], object] = lambda: None,
-    look: SegmentCrops | None = None,
+    segment: SegmentCrops | None = None,
 ) -> list[Scene]:
-    """Follow one person through the frames of a video, which are read once.
+    """Track one person through the frames of a video, which are read once.
 
     Args:
         frames: each (H, W, 3) uint8 sRGB, all of one size.
         choose: says which face is meant in the first frame of each scene.
         num_crops: as in `FaceAnalyzer.track`.
         on_frame: called after every frame; may raise.
-        look: sees what stands before a face, as in `look_around`; None does not look.
+        segment: masks of what occludes faces, as in `segment_augmented`; None = not looked for.
     """
     scenes: list[Scene] = []
     finder = TransitionFinder()
@@ -76,7 +78,7 @@ def track_scenes(
     for _, group in itertools.groupby(numbered, key=lambda item: item[0]):
         start = scenes[-1].stop if scenes else 0
         pictures = (pixels for _, pixels in group)
-        occluders = None if look is None else OccluderTrack(look)
+        occluders = None if segment is None else OccluderTrack(segment)
         gathered = _SceneRecorder(occluders)
         check = gathered.follow(pictures, analyzer, choose, num_crops)
         transitions = [(first - start, stop - start) for first, stop in finder.spans]
@@ -97,7 +99,7 @@ def _numbered(
 
 
 class _SceneRecorder:
-    """What the frames of one scene show, gathered while they pass."""
+    """Records what the frames of one scene show while they are tracked."""
 
     def __init__(self, occluders: OccluderTrack | None):
         self._occluders = occluders
@@ -114,7 +116,7 @@ class _SceneRecorder:
         choose: FaceChooser,
         num_crops: int,
     ) -> IdentityCheck:
-        """Follow the person through the frames of the scene; return what watched over it."""
+        """Track the person through the frames of the scene; return the check of the track."""
         first = next(frames)
         self._picture = first
         shown, fed = itertools.tee(itertools.chain([first], frames))
@@ -131,11 +133,11 @@ class _SceneRecorder:
         if self._occluders is not None:
             self._occluders.add(index, pixels, landmarks)
         self._patches.append(None if landmarks is None else crop_lower_face(pixels, landmarks))
-        unrest = np.inf if landmarks is None else _unrest(landmarks, pixels)
-        if unrest < self._least:
-            self._picture, self._rest, self._least = pixels.copy(), index, unrest
+        deviation = np.inf if landmarks is None else _non_neutrality(landmarks, pixels)
+        if deviation < self._least:
+            self._picture, self._rest, self._least = pixels.copy(), index, deviation
         if landmarks is not None and len(self._inside) < _MOST_OPEN:
-            self._inside += _colors_inside(landmarks, pixels)
+            self._inside += _mouth_colors(landmarks, pixels)
 
     def scene(self, start: int, transitions: list[tuple[int, int]], check: IdentityCheck) -> Scene:
         """Return the scene.
@@ -143,13 +145,13 @@ class _SceneRecorder:
         Args:
             start: its first frame.
             transitions: frames (start, stop) that show two scenes at once, from its first.
-            check: watched over the track.
+            check: kept the track on the person.
         """
         # Only videos need it, and importing it takes a tenth of a second.
         from scipy.ndimage import gaussian_filter1d, minimum_filter1d, uniform_filter1d
 
         track = pack_track(self._points, self._scores)
-        landmarks = gaussian_filter1d(track.landmarks, _STEADY, axis=0, mode="nearest")
+        landmarks = gaussian_filter1d(track.landmarks, _SMOOTHING_SIGMA, axis=0, mode="nearest")
         reasons = _reasons(track, self._patches, self._picture.shape[:2])
         strangers = check.strangers if check.finish(transitions) else [(0, len(reasons))]
         for first, stop in strangers:
@@ -174,8 +176,8 @@ class _SceneRecorder:
         )
 
 
-def _unrest(landmarks: np.ndarray, pixels: np.ndarray) -> float:
-    """Return how far a face is from looking into the camera with its lips shut."""
+def _non_neutrality(landmarks: np.ndarray, pixels: np.ndarray) -> float:
+    """Return how far a face is from frontal with closed lips."""
     gap = float(mouth_opening(landmarks[None])[0])
     return gap + 0.1 * (1 - visibility_of(landmarks, *pixels.shape[:2]))
 
@@ -183,7 +185,7 @@ def _unrest(landmarks: np.ndarray, pixels: np.ndarray) -> float:
 def _reasons(
     track: FaceTrack, patches: list[np.ndarray | None], size: tuple[int, int]
 ) -> np.ndarray:
-    """Return (F,) why frames cannot speak; `patches` are of `crop_lower_face`."""
+    """Return (F,) why mouths cannot be replaced; `patches` are from `crop_lower_face`."""
     visibility = np.array([visibility_of(points, *size) for points in track.landmarks])
     height = face_heights(track.landmarks)
     reasons = np.full(len(visibility), "", object)
@@ -198,8 +200,8 @@ def _reasons(
     return reasons
 
 
-def _colors_inside(landmarks: np.ndarray, pixels: np.ndarray) -> list[np.ndarray]:
-    """Return colors (K, 3) between the lips, in a list; none if they are nearly shut."""
+def _mouth_colors(landmarks: np.ndarray, pixels: np.ndarray) -> list[np.ndarray]:
+    """Return a list with the colors (K, 3) between the lips; empty if they are nearly closed."""
     top = landmarks[[above for above, _ in _LIPS], :2]
     bottom = landmarks[[below for _, below in _LIPS], :2]
     gap = float(np.linalg.norm(bottom[0] - top[0]))

@@ -1,4 +1,4 @@
-"""Decide whose face is meant when a picture shows none, one or several."""
+"""Choose a face in a picture by a selector: automatic, a number, a point, a box or a photo."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ import cv2
 import numpy as np
 
 from skyreels_avatar.errors import FaceError
-from skyreels_avatar.faces.analyzer import Face, FaceAnalyzer
+from skyreels_avatar.faces.analyzer import FaceAnalyzer
+from skyreels_avatar.faces.face import Face
 from skyreels_avatar.faces.identity import SAME, Person, describe_distance, embed_face
 from skyreels_avatar.faces.region import Box, overlap
+from skyreels_avatar.media.image_decoding import PHOTO_SUFFIXES
 
 logger = logging.getLogger(__name__)
 
@@ -22,13 +24,12 @@ SELECTORS = (
     "'auto' (the largest face that looks at the camera), a number counted from 0 (largest first), "
     "x,y or x,y,width,height in pixels from the top left corner, or the file of a photo"
 )
-PHOTOS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 
 
 def choose_face(
     faces: Sequence[Face], selector: str, pixels: np.ndarray, analyzer: FaceAnalyzer
 ) -> Face:
-    """Return the face that the selector means.
+    """Return the face that a selector names.
 
     Args:
         faces: what `analyzer.find(pixels)` returned.
@@ -66,7 +67,7 @@ def choose_face(
 def find_faces(
     pixels: np.ndarray, selectors: Sequence[str], analyzer: FaceAnalyzer
 ) -> tuple[Face, ...]:
-    """Return the faces that selectors mean, all different, from one look at the picture.
+    """Return the faces that selectors name, all different.
 
     Raises:
         FaceError: see `choose_face`; or two selectors mean the same face.
@@ -153,7 +154,7 @@ def _at_point(faces: Sequence[Face], text: str, pixels: np.ndarray) -> Face:
 
 
 def _holds(box: Box, x: float, y: float) -> bool:
-    """Return whether a point lies in a box, or as near as one points at a head."""
+    """Return whether a point lies in a box, with a tolerance for pointing at a head."""
     left, top, width, height = box
     return abs(x - left - width / 2) <= 0.75 * width and abs(y - top - height / 2) <= 0.75 * height
 
@@ -179,7 +180,7 @@ def _like_photo(
 
 def is_photo(selector: str) -> bool:
     """Return whether a selector is the file of a photo."""
-    return selector.strip().lower().endswith(PHOTOS)
+    return selector.strip().lower().endswith(PHOTO_SUFFIXES)
 
 
 def person_in_photo(name: str, analyzer: FaceAnalyzer) -> Person:
@@ -200,7 +201,7 @@ def person_in_photo(name: str, analyzer: FaceAnalyzer) -> Person:
 def most_similar(
     embeddings: Sequence[np.ndarray], person: Person, others: Person | None = None
 ) -> int | None:
-    """Return which of several faces is a person's; None if none is surely.
+    """Return the index of the face that is a person's; None if none surely is.
 
     Args:
         embeddings: of `embed_face`.
@@ -237,7 +238,7 @@ def _in_box(faces: Sequence[Face], box: Box, pixels: np.ndarray, analyzer: FaceA
 
 
 def _fits(face: Box, box: Box) -> bool:
-    """Return whether a face is what a box was drawn round: it overlaps and is not a small part."""
+    """Return whether a box was drawn round a face: they overlap and are of similar size."""
     areas = face[2] * face[3], box[2] * box[3]
     return overlap(face, box) > 0.6 and min(areas) > 0.2 * max(areas)
 

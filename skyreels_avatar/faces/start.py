@@ -1,4 +1,4 @@
-"""The networks that look at a picture: made once for all callers, before they are asked for."""
+"""The shared networks for faces, persons and hands, and loading them ahead of use."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def face_analyzer() -> FaceAnalyzer:
 
 
 def start_networks() -> None:
-    """Load the networks of faces, persons and hands.
+    """Load the networks for faces, persons and hands.
 
-    Most of it happens outside the interpreter, and so beside other work.
+    Most of it runs without the interpreter lock, so it can run beside other work.
     """
     face_analyzer().start()
     segmenter()

@@ -1,4 +1,4 @@
-"""Can this face be animated well: said before a video is made, not seen in it afterwards."""
+"""Check, before a video is made, whether a face can be animated well."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from skyreels_avatar.faces.analyzer import Face
+from skyreels_avatar.faces.face import Face
 from skyreels_avatar.faces.opening import face_heights, mouth_opening
 
 MIN_FACE_PX = 60  # of height; the lips of smaller faces are a few pixels
 WIDE_OPEN = 0.12  # lip gap / face height; speech seldom reaches it
-# Measured on 34 test portraits and 240 painted ones: texture of the skin from 0.53 up, of flat
-# drawings 0.00; color of the lips 1.8 and more away from the skin, without painted lips 0.0.
+# Measured on 34 test portraits and 240 painted ones: skin texture 0.53 and more, of flat drawings
+# 0.00; distance of lip and skin color 1.8 and more, without drawn lips 0.0.
 FLAT_SKIN = 0.3
 FAINT_LIPS = 1.5
 _SEEN_LIPS = 4.0
@@ -31,7 +31,7 @@ INNER_LIPS = (
 
 @dataclass(frozen=True)
 class FaceIssue:
-    """What stands in the way of a good video, and what to do.
+    """A reason why a face may not animate well, and what to do.
 
     Attributes:
         code: "no-mouth", "cut-mouth", "small", "wide-open" or "drawn".
@@ -45,7 +45,7 @@ class FaceIssue:
 
 
 def examine_face(pixels: np.ndarray, face: Face) -> tuple[FaceIssue, ...]:
-    """Return what keeps a face from being animated well, the worst first; () where nothing does.
+    """Return the issues of a face, the worst first; () if there are none.
 
     Args:
         pixels: (H, W, 3) uint8 sRGB.

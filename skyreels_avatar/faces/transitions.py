@@ -1,4 +1,4 @@
-"""Where one shot of a video goes over to another: cuts, cross-fades, fades through one color."""
+"""Detect shot transitions in a video: cuts, cross-fades, fades through one color."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FLASH = 2  # frames between two cuts: nobody cuts so fast
 
 
 class TransitionFinder:
-    """Finds transitions frame by frame, looking back.
+    """Detects transitions frame by frame, looking back only.
 
     Attributes:
         spans: (start, stop) frames of gradual transitions, which show two shots or half a picture,
@@ -39,7 +39,7 @@ class TransitionFinder:
         self._plain = False
 
     def add(self, pixels: np.ndarray) -> bool:
-        """Look at the next frame, (H, W, 3) uint8, and return whether another shot begins in it."""
+        """Add the next frame (H, W, 3) uint8 and return whether another shot begins in it."""
         gray = cv2.resize(pixels, _THUMB, interpolation=cv2.INTER_AREA)
         gray = cv2.cvtColor(gray, cv2.COLOR_RGB2GRAY).astype(np.float32)
         before = self._thumbs[-1] if self._thumbs else gray
@@ -60,7 +60,7 @@ class TransitionFinder:
         return bool(length)
 
     def finish(self) -> None:
-        """Find what the last shot has of a fade; call it after the last frame."""
+        """Find the fades of the last shot; call it after the last frame."""
         self._fade_in()
         self._fade_out(len(self._contrast))
 
@@ -75,7 +75,7 @@ class TransitionFinder:
         self._start, self._after_fade, self._usual = now, after_fade, 1.0
 
     def _fade_in(self) -> None:
-        """Note the frames with which this shot comes out of one color."""
+        """Note the frames of a fade-in of this shot."""
         if not self._after_fade:
             return
         contrast = self._contrast[self._start : self._start + _LONGEST_RAMP]
@@ -85,7 +85,7 @@ class TransitionFinder:
             self.spans.append((self._start, self._start + int(full)))
 
     def _fade_out(self, stop: int) -> None:
-        """Note the frames before `stop` in which this shot goes over to one color."""
+        """Note the frames before `stop` of a fade-out of this shot."""
         contrast = np.array(self._contrast[max(self._start, stop - 2 * _LONGEST_RAMP) : stop])
         if len(contrast) == 0 or contrast[-1] >= _SHOWN:
             return
@@ -118,7 +118,7 @@ class TransitionFinder:
 
 
 def _same_but_light(first: np.ndarray, last: np.ndarray) -> bool:
-    """Return whether two pictures differ by their light alone, or one of them is empty."""
+    """Return whether two pictures differ only by their light, or one of them is blank."""
     if min(first.std(), last.std()) < _SHOWN:
         return True
     return float(np.corrcoef(first.ravel(), last.ravel())[0, 1]) > _LIGHT

@@ -1,4 +1,4 @@
-"""From the videos of shots to the film: cut at cross-fades, blended there, joined."""
+"""Assemble a film from the videos of its shots: pieces, cross-fades, the manifest."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class RenderedShot:
 
 
 def is_complete(path: Path, num_frames: int) -> bool:
-    """Tell whether a video is there with all its pictures."""
+    """Return whether a video exists with all its frames."""
     if not path.is_file():
         return False
     try:
@@ -50,9 +50,9 @@ def is_complete(path: Path, num_frames: int) -> bool:
 
 
 def film_pieces(shots: Sequence[RenderedShot], fps: float, folder: Path) -> list[Path]:
-    """Return the pieces that the film is made of, in order; the missing ones are made.
+    """Return the pieces of the film in order; missing ones are made.
 
-    Only the pictures of cross-fades are encoded, once; all others stay the packets of their shots.
+    Only cross-fades are encoded again, once; all other packets are those of the shots.
 
     Args:
         folder: where pieces are kept.
@@ -74,7 +74,7 @@ def film_pieces(shots: Sequence[RenderedShot], fps: float, folder: Path) -> list
 
 
 def _fade_piece(before: RenderedShot, after: RenderedShot, fps: float, folder: Path) -> Path:
-    """Return the piece in which one shot becomes the next."""
+    """Return the piece with the cross-fade of two shots."""
     count = after.placed.fade_in
     piece = folder / f"{before.key}-{after.key}.fade{count}.mp4"
     if not is_complete(piece, count):
@@ -87,7 +87,7 @@ def _fade_piece(before: RenderedShot, after: RenderedShot, fps: float, folder: P
 
 
 def blend(leaving: np.ndarray, entering: np.ndarray) -> np.ndarray:
-    """Return a cross-fade of two (F, H, W, 3) uint8: every picture is a mixture of both."""
+    """Return a cross-fade of two (F, H, W, 3) uint8: every frame is a mixture of both."""
     count = len(leaving)
     weights = (np.arange(1, count + 1, dtype=np.float32) / (count + 1))[:, None, None, None]
     mixed = [
@@ -105,7 +105,7 @@ def film_frames(shots: Sequence[RenderedShot]) -> Iterator[tuple[int, np.ndarray
 
 
 def remove_pieces(key: str, folder: Path) -> None:
-    """Remove the pieces that were made of a shot's video, which is about to be made again."""
+    """Remove the pieces of a shot's video before it is made again."""
     for piece in folder.glob(f"*{key}*"):
         piece.unlink(missing_ok=True)
 
@@ -113,7 +113,7 @@ def remove_pieces(key: str, folder: Path) -> None:
 def write_manifest(
     shots: Sequence[RenderedShot], fps: float, path: Path, film: Path | None
 ) -> None:
-    """Write as JSON which video of the work folder is which shot, for people and their tools.
+    """Write as JSON which video of the work folder holds which shot.
 
     Args:
         film: the film that they are joined to; None while shots are missing.

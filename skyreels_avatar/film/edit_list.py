@@ -1,4 +1,4 @@
-"""A film as an edit list in OpenTimelineIO, for those who go on in an editing program."""
+"""Export a film as an OpenTimelineIO edit list for editing programs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from skyreels_avatar.request.script import Script
 
 
 def check_edit_list(path: Path) -> None:
-    """Say at once if an edit list could not be written there.
+    """Refuse an edit list that could not be written.
 
     Raises:
         InputError: the name does not end in .otio, or its folder is not there.

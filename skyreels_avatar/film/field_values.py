@@ -1,4 +1,4 @@
-"""What people write in a script, in the form that a shot takes."""
+"""Convert values of a script file to the arguments of a shot."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from skyreels_avatar.film.spans import END_KEYS, LENGTH_KEYS
 
 
 def face_selector(marked: Marked) -> object:
-    """Return the selector of a face as text; the file of a photo may lie beside the script."""
+    """Return a face selector as text; the path of a photo is relative to the script."""
     value = marked.plain()
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
@@ -21,7 +21,7 @@ def face_selector(marked: Marked) -> object:
 
 
 def has_own_sound(values: Mapping[str, Marked]) -> bool:
-    """Tell whether a shot has a sound of its own: a file, a text, or a speaker's voice."""
+    """Return whether a shot has its own sound: a file, a text, or a speaker's voice."""
     speakers = values["speakers"].plain() if "speakers" in values else []
     speak = isinstance(speakers, list) and any(
         isinstance(one, dict) and one.get("audio") for one in speakers
@@ -30,7 +30,7 @@ def has_own_sound(values: Mapping[str, Marked]) -> bool:
 
 
 def with_defaults(own: Mapping[str, Marked], defaults: Mapping[str, Marked]) -> dict[str, Marked]:
-    """Return a shot's values over the defaults; what says the same in another way is left out."""
+    """Return a shot's values merged with defaults; equivalent keys of the defaults are dropped."""
     dropped: set[str] = set()
     for group in (("image", "video"), ("audio", "text"), ("transition", "fade_s"), END_KEYS):
         if any(key in own for key in group):
@@ -40,7 +40,7 @@ def with_defaults(own: Mapping[str, Marked], defaults: Mapping[str, Marked]) -> 
     kept = {key: value for key, value in defaults.items() if key not in dropped}
     if "text" not in {**kept, **own}:
         kept.pop("voice", None)
-    # A key without a value takes a default away again.
+    # A key without a value removes a default.
     return {key: value for key, value in {**kept, **own}.items() if value.value is not None}
 
 

@@ -1,4 +1,4 @@
-"""What is to be made for a film: the request of each shot, and the key of its video."""
+"""The jobs of a film: the request of each shot and the key of its video."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""YAML whose every value knows its line, so that an error can say where it is."""
+"""YAML with the file and line of every value, for error messages."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def read_marked(path: Path) -> Marked:
 
 
 class _Converter:
-    """From the nodes of a YAML file to marked values, with all problems on the way."""
+    """Converts the nodes of a YAML file to marked values and collects problems."""
 
     def __init__(self, loader: LimitedLoader, path: Path, problems: list[str]):
         self._loader = loader

@@ -34,7 +34,7 @@ OnFilmProgress = Callable[[FilmProgress], object]
 
 
 class FilmReporter:
-    """Adds up the reports of shots to one of the film."""
+    """Turn the reports of shots into reports of the film."""
 
     def __init__(self, on_progress: OnFilmProgress | None, todo: Sequence[Job], now_s: float):
         self._on_progress = on_progress
@@ -43,7 +43,7 @@ class FilmReporter:
         self._done = 0
         self._start_s = now_s
 
-    def of(self, job: Job) -> Callable[[Progress], object] | None:
+    def for_shot(self, job: Job) -> Callable[[Progress], object] | None:
         """Return the callback of one shot."""
         if self._on_progress is None:
             return None
@@ -77,8 +77,8 @@ class FilmReporter:
 
         return report
 
-    def of_all(self) -> Callable[[Progress], object]:
-        """Return the callback of windows that are made side by side."""
+    def for_windows(self) -> Callable[[Progress], object]:
+        """Return the callback of windows that are made in parallel."""
 
         def report(windows: Progress) -> object:
             if self._on_progress is None:
@@ -88,12 +88,12 @@ class FilmReporter:
 
         return report
 
-    def finish(self, job: Job) -> None:
-        """Count a shot that is made."""
+    def finish_shot(self, job: Job) -> None:
+        """Count a finished shot."""
         self._done += job.placed.num_frames
 
     def report_join(self) -> None:
-        """Say that shots are being joined; it is too short to be stopped."""
+        """Report that shots are joined, which is too short to be stopped."""
         if self._on_progress is not None:
             count = len(self._todo)
             self._on_progress(FilmProgress("join", self._total, self._total, 0.0, count, count))

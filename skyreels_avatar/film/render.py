@@ -1,4 +1,4 @@
-"""A script becomes a film: each shot is made once and kept, then all are joined."""
+"""Render a script to a film: each shot is made once and kept, then all are joined."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from skyreels_avatar.film.assemble import (
 )
 from skyreels_avatar.film.jobs import Job, film_jobs
 from skyreels_avatar.film.progress import FilmReporter, OnFilmProgress
-from skyreels_avatar.film.read import read_script
+from skyreels_avatar.film.script_reader import read_script
 from skyreels_avatar.film.sound import Film, open_film
 from skyreels_avatar.loading.components import Components, load_components
 from skyreels_avatar.media.outputs import check_outputs, input_files
@@ -52,7 +52,7 @@ MakeWindows = Callable[[Sequence[GenerationRequest], Path, Callable[[Progress], 
 
 @dataclass(frozen=True)
 class FilmResult:
-    """What was made.
+    """The result of `render`.
 
     Attributes:
         path: the film; None when `only` left shots out that no earlier run has made.
@@ -146,7 +146,7 @@ def render(
     if not missing:
         progress.report_join()
         pieces = film_pieces(shots, film.script.fps, work_folder / PIECES)
-        join_pieces(pieces, path, film.heard(), file_tags(jobs[0].request), signing)
+        join_pieces(pieces, path, film.mixdown(), file_tags(jobs[0].request), signing)
     write_manifest(shots, film.script.fps, work_folder / MANIFEST, None if missing else path)
     timeline = film.timeline
     return FilmResult(
@@ -263,16 +263,17 @@ def _make(
         if not resume:
             shutil.rmtree(windows, ignore_errors=True)
         if make_windows is not None:
-            make_windows([job.request for job in todo], windows, progress.of_all())
+            make_windows([job.request for job in todo], windows, progress.for_windows())
         for job in todo:
             remove_pieces(job.key, folder.with_name(PIECES))
             try:
-                result = generate_request(job.request, progress.of(job), components, windows, False)
+                on_progress = progress.for_shot(job)
+                result = generate_request(job.request, on_progress, components, windows, False)
             except InputError as error:
                 raise type(error)(*_prefixed(job, error)) from error
             _check_unchanged(job)
             warnings += [f"shot {job.number}: {warning}" for warning in result.warnings]
-            progress.finish(job)
+            progress.finish_shot(job)
             finished = WorkFolder(windows, fingerprint_of(job.request, components))
             shutil.rmtree(finished.path, ignore_errors=True)
         return warnings

@@ -1,4 +1,4 @@
-"""The sound of a film: what each shot speaks, and what is heard from beginning to end."""
+"""The sound of a film: the voice of each shot and the mix of the whole."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _load_sound(path: Path, mtime_ns: int, size: int) -> AudioTrack:
 
 
 def own_sound(shot: Shot) -> AudioTrack | None:
-    """Return the piece of a shot's own sound that is used; None where it follows the soundtrack.
+    """Return the used part of a shot's own sound; None where it follows the soundtrack.
 
     Raises:
         InputError: the file cannot be read, or does not reach from `start_s` to `end_s`; the text
@@ -55,7 +55,7 @@ def own_sound(shot: Shot) -> AudioTrack | None:
 
 
 def stem_paths(shot: Shot) -> dict[str, Path]:
-    """Return the sounds that run beside what is heard of a shot, by short names."""
+    """Return the paths of a shot's vocals and speakers' voices by short names."""
     stems = {} if shot.vocals is None else {"vocals": shot.vocals}
     voices = {f"speaker{i}": one.audio for i, one in enumerate(shot.speakers) if one.audio}
     return {**stems, **voices}
@@ -81,16 +81,16 @@ class Film:
     own_sounds: tuple[AudioTrack | None, ...]
 
     def spoken(self, placed: PlacedShot) -> AudioTrack:
-        """Return what a shot speaks, mono, exactly as long as its pictures.
+        """Return the mono voice of a shot, exactly as long as its frames.
 
-        Cross-fades hear on into the soundtrack; beyond a shot's own sound there is silence.
+        Cross-fades extend it into the soundtrack; beyond a shot's own sound there is silence.
         """
-        return self._beside(placed, self.own_sounds[placed.index] or self.soundtrack)
+        return self._part_for(placed, self.own_sounds[placed.index] or self.soundtrack)
 
     def sounds(self, placed: PlacedShot) -> dict[str, AudioTrack]:
-        """Return what a shot speaks under "", then its vocals and the voices of its speakers.
+        """Return the voice of a shot under "", then its vocals and the voices of its speakers.
 
-        All are as long as its pictures.
+        All are as long as its frames.
 
         Raises:
             MediaError: one cannot be read, or has not the piece that the shot uses.
@@ -99,19 +99,19 @@ class Film:
         found = {name: load_sound(path) for name, path in stem_paths(shot).items()}
         if is_own:
             found = {name: stem.cut(shot.start_s, shot.end_s) for name, stem in found.items()}
-        stems = {name: self._beside(placed, stem) for name, stem in found.items()}
+        stems = {name: self._part_for(placed, stem) for name, stem in found.items()}
         return {"": self.spoken(placed), **stems}
 
-    def _beside(self, placed: PlacedShot, track: AudioTrack) -> AudioTrack:
-        """Return the piece of a sound, on the clock of what a shot speaks, for its pictures."""
+    def _part_for(self, placed: PlacedShot, track: AudioTrack) -> AudioTrack:
+        """Return the part of a track, on the clock of the shot's voice, that its frames need."""
         fps, start_s = self.timeline.fps, 0.0
         if self.own_sounds[placed.index] is None:
             start_s = self.timeline.origin_s + float((placed.first_frame + placed.lead_in) / fps)
         lead_in_s = float(placed.lead_in / fps)
         return _span(track, start_s - lead_in_s, float(placed.num_frames / fps))
 
-    def heard(self) -> AudioTrack:
-        """Return the sound of the whole film: the soundtrack, and shots' own sounds over it."""
+    def mixdown(self) -> AudioTrack:
+        """Return the mix of the whole film: the soundtrack with the shots' own sounds over it."""
         duration_s, fps = self.timeline.duration_s, self.timeline.fps
         tracks: list[tuple[float, AudioTrack]] = []
         if self.soundtrack is not None:
@@ -147,7 +147,7 @@ def place_shots(script: Script, soundtrack: AudioTrack | None, own: Sequence[Aud
 
 
 def _span(track: AudioTrack, start_s: float, duration_s: float, stereo: bool = False) -> AudioTrack:
-    """Return a piece of a sound, filled with silence where it reaches beyond the sound."""
+    """Return a part of a track, padded with silence beyond its ends."""
     rate = track.sample_rate
     start, count = round(start_s * rate), round(duration_s * rate)
     source = track.channels if stereo else track.samples[None]
@@ -159,7 +159,7 @@ def _span(track: AudioTrack, start_s: float, duration_s: float, stereo: bool = F
 
 
 def _mixed(tracks: Sequence[tuple[float, AudioTrack]], duration_s: float) -> AudioTrack:
-    """Return the sum of sounds that begin at seconds of the film."""
+    """Return the sum of tracks, each with its start in seconds of the film."""
     rate = max((track.sample_rate for _, track in tracks), default=_MIXED_HZ)
     num_channels = max(len(track.channels) for _, track in tracks)
     total = np.zeros((num_channels, round(duration_s * rate)), np.float32)

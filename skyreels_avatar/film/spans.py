@@ -1,4 +1,4 @@
-"""What a script file says of a shot's time, in seconds: seconds, words or beats."""
+"""Times of shots in a script file, given in seconds, words or beats, in seconds."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def seconds(value: object, name: str) -> float:
 
 
 class ReportedError(InputError):
-    """Report what follows from a problem that has been reported where it arose."""
+    """Report a consequence of a problem that has been reported already."""
 
 
 class SoundClock:
-    """The words and the beats of a soundtrack, read when they are first asked for.
+    """The words and beats of a soundtrack, read at the first use.
 
     Args:
         soundtrack, transcript: files; None where the script names none.
@@ -100,7 +100,7 @@ class SoundClock:
 
 
 class SpanReader:
-    """Turns the times of shots into seconds, one shot after the other."""
+    """Resolves the times of shots to seconds, shot by shot."""
 
     def __init__(self, clock: SoundClock, problem: Problem):
         self._clock = clock
@@ -110,13 +110,13 @@ class SpanReader:
         self._has_failed = False
 
     def skip(self, length_s: float | None) -> None:
-        """Go past a shot with a sound of its own."""
+        """Advance past a shot with its own sound."""
         known = self._reached_s is not None and length_s is not None
         self._reached_s = self._reached_s + length_s if known else None
         self._latest_s = max(self._latest_s, self._reached_s or 0.0)
 
     def read(self, entries: Mapping[str, Marked]) -> tuple[float | None, float | None]:
-        """Return start and end of a shot on the soundtrack, None where they are left open."""
+        """Return start and end of a shot on the soundtrack, None where they are not given."""
         start = self._one_of(entries, START_KEYS)
         end = self._one_of(entries, END_KEYS)
         start_s = self._value(start, entries, None) if start else None

@@ -1,4 +1,4 @@
-"""When each shot of a film is seen: pure arithmetic on seconds, then on the film's frames."""
+"""Place the shots of a film in time: in seconds, then on its frames."""
 
 from __future__ import annotations
 
@@ -93,30 +93,30 @@ class Timeline:
 def build_timeline(
     script: Script, soundtrack_s: float | None, own_s: Sequence[float | None]
 ) -> tuple[Timeline | None, list[ShotProblem]]:
-    """Place the shots of a film; without problems there is a timeline.
+    """Place the shots of a film; the timeline is None where there are problems.
 
     Args:
         soundtrack_s: seconds of the soundtrack, None without one.
         own_s: seconds of the shots' own sounds, None for shots that follow the soundtrack.
     """
     fps = exact_fps(script.fps)
-    borders, problems = _boundaries(script.shots, soundtrack_s, own_s, float(0.5 / fps))
+    boundaries, problems = _boundaries(script.shots, soundtrack_s, own_s, float(0.5 / fps))
     if problems:
         return None, problems
-    # Borders are rounded, not lengths: a thousand shots stay where the soundtrack has them.
-    grid = [_frame(border - borders[0], fps) for border in borders]
+    # Boundaries are rounded, not lengths: the error does not grow over a thousand shots.
+    grid = [_frame(boundary - boundaries[0], fps) for boundary in boundaries]
     fades = [_fade(shot, fps) if index else 0 for index, shot in enumerate(script.shots)]
     shots = []
     for index, (shot, fade_in, fade_out) in enumerate(zip(script.shots, fades, [*fades[1:], 0])):
         first = grid[index] - fade_in // 2
         stop = grid[index + 1] - fade_out // 2 + fade_out
-        start_s, end_s = (border - borders[0] for border in borders[index : index + 2])
+        start_s, end_s = (boundary - boundaries[0] for boundary in boundaries[index : index + 2])
         placed = PlacedShot(index, shot, start_s, end_s, first, stop - first, fade_in, fade_out)
-        said = {(problem.index, problem.key) for problem in problems}
+        reported = {(problem.index, problem.key) for problem in problems}
         found = _problems_inside(placed, fps)
-        problems += [problem for problem in found if (problem.index, problem.key) not in said]
+        problems += [problem for problem in found if (problem.index, problem.key) not in reported]
         shots.append(placed)
-    return Timeline(tuple(shots), grid[-1], fps, borders[0]), problems
+    return Timeline(tuple(shots), grid[-1], fps, boundaries[0]), problems
 
 
 def _frame(time_s: float, fps: Fraction) -> int:
@@ -133,7 +133,7 @@ def _boundaries(
     own_s: Sequence[float | None],
     tolerance_s: float,
 ) -> tuple[list[float], list[ShotProblem]]:
-    """Return the seconds of the soundtrack at which shots begin, and where the last one ends."""
+    """Return where shots begin and the last one ends, in seconds of the soundtrack."""
     problems: list[ShotProblem] = []
     known: list[float | None] = [None] * (len(shots) + 1)
     known[0] = 0.0 if own_s[0] is not None or not shots[0].start_s else shots[0].start_s
@@ -156,12 +156,12 @@ def _boundaries(
             problems.append(_beyond(index, "start_s", f"starts at {shot.start_s:g}", soundtrack_s))
     if known[-1] is None:
         known[-1] = soundtrack_s
-    borders = _interpolated(known)
+    boundaries = _interpolated(known)
     if not problems:
-        for index, (start_s, end_s) in enumerate(itertools.pairwise(borders)):
+        for index, (start_s, end_s) in enumerate(itertools.pairwise(boundaries)):
             if end_s - start_s < SHORTEST_S - 1e-9:
                 problems.append(_too_short(index, start_s, end_s))
-    return borders, problems
+    return boundaries, problems
 
 
 def _last(known: Sequence[float | None]) -> float:
@@ -169,17 +169,19 @@ def _last(known: Sequence[float | None]) -> float:
 
 
 def _interpolated(known: Sequence[float | None]) -> list[float]:
-    """Return all borders: those that are not known divide the time between the known ones."""
-    borders = [float("nan") if time_s is None else time_s for time_s in known]
+    """Return all boundaries; unknown ones divide the time between known ones evenly."""
+    boundaries = [float("nan") if time_s is None else time_s for time_s in known]
     before = 0
     for index in range(1, len(known)):
         if known[index] is None:
             continue
         for between in range(before + 1, index):
             share = (between - before) / (index - before)
-            borders[between] = borders[before] + share * (borders[index] - borders[before])
+            boundaries[between] = boundaries[before] + share * (
+                boundaries[index] - boundaries[before]
+            )
         before = index
-    return borders
+    return boundaries
 
 
 def _untimed(index: int) -> ShotProblem:

@@ -1,4 +1,4 @@
-"""When each word of a soundtrack is said or sung, from a subtitle or lyrics file."""
+"""Word times of a soundtrack from a subtitle or lyrics file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sound as a value: `AudioTrack`, read from any file FFmpeg knows, checked, cut, resampled."""
+"""Audio as a value: `AudioTrack`, read from any file FFmpeg knows, checked, cut, resampled."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class AudioTrack:
-    """A sound.
+    """Audio of one or two channels.
 
     Args:
-        samples: (S,) float32, mono, in [-1, 1]; what the networks hear.
+        samples: (S,) float32, mono, in [-1, 1]; what the networks get.
         sample_rate: Hz.
         path: the file it came from, for messages.
         stereo: (2, S) float32 when the source had two or more channels; what the video plays.
@@ -77,7 +77,7 @@ class AudioTrack:
         return self.samples[None] if self.stereo is None else self.stereo
 
     def mono(self) -> AudioTrack:
-        """Return the sound as the networks hear it: one channel, without a constant offset."""
+        """Return what the networks get: one channel, without a DC offset."""
         samples = remove_dc_offset(self.samples, self.sample_rate)
         if samples is self.samples and self.stereo is None:
             return self
@@ -87,7 +87,7 @@ class AudioTrack:
     def of_channels(
         cls, channels: np.ndarray, sample_rate: int, path: Path | None = None
     ) -> AudioTrack:
-        """Return a sound of the channels (1 or 2, S) float32 that are played."""
+        """Return the track of channels (1 or 2, S) float32 as they are played."""
         if len(channels) == 1:
             return cls(channels[0], sample_rate, path)
         return cls(downmix(channels, sample_rate)[0], sample_rate, path, channels)
@@ -96,15 +96,15 @@ class AudioTrack:
     def load(
         cls, path: str | Path, start_s: float | None = None, end_s: float | None = None
     ) -> AudioTrack:
-        """Read the first sound of a file: WAV, MP3, FLAC, M4A, OGG, or a video's sound.
+        """Read the first audio stream of a file: WAV, MP3, FLAC, M4A, OGG, or a video.
 
-        Of a video it begins with the first frame: with silence where its sound starts later.
+        That of a video is aligned to the first frame: silence is put before one that starts later.
 
         Args:
-            start_s, end_s: keep this piece alone, so that memory holds no more of a long sound.
+            start_s, end_s: read this part alone; memory then holds no more of a long file.
 
         Raises:
-            MediaError: the file is missing, empty, damaged, holds no sound, or an absurd one.
+            MediaError: the file is missing, empty, damaged, or holds no usable audio.
         """
         path = existing_file(path, "sound")
         with open_container(path, "sound") as container:
@@ -121,12 +121,12 @@ class AudioTrack:
                 f"{path} holds {duration_s:.3f} s of sound; at least {MIN_DURATION_S} s is needed"
             )
         stereo = channels if len(channels) == 2 else None
-        # Checked here, too: arithmetic on NaN below would warn before the dataclass refuses it.
+        # The range is checked before the downmix: arithmetic on NaN would warn first.
         track = cls(channels[0], sample_rate, path, stereo)
         return track._in_range()._downmixed()
 
     def resampled(self, sample_rate: int) -> AudioTrack:
-        """Return the same sound at another sample rate (polyphase filter, no delay)."""
+        """Return the track at another sample rate (polyphase filter, no delay)."""
         if sample_rate == self.sample_rate:
             return self
         return self._mapped(lambda x: resample(x, self.sample_rate, sample_rate), sample_rate)
@@ -150,7 +150,7 @@ class AudioTrack:
         return self._mapped(lambda x: x[..., start:end])
 
     def reached(self, end_s: float | None) -> float | None:
-        """Return the end of a cut, with a warning the sound's own end where that comes before."""
+        """Return the end of a cut; None, with a warning, where the track ends before it."""
         if end_s is None or end_s <= self.duration_s + 0.5 / self.sample_rate:
             return end_s
         logger.warning(
@@ -160,7 +160,7 @@ class AudioTrack:
         return None
 
     def lasting(self, duration_s: float) -> AudioTrack:
-        """Return the sound cut, or followed by silence, so that it lasts that long."""
+        """Return the track cut or padded with silence to a duration."""
         wanted = max(1, round(duration_s * self.sample_rate))
         have = self.samples.shape[-1]
         if wanted <= have:
@@ -168,10 +168,10 @@ class AudioTrack:
         return self._mapped(lambda x: np.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, wanted - have)]))
 
     def normalized(self) -> AudioTrack:
-        """Return the sound at the level of ordinary speech; only for networks, not for output.
+        """Return the track at the level of ordinary speech; for networks, not for output.
 
-        The loudest windows of 80 ms decide what counts as speech (within 20 dB of their 95th
-        percentile); their rms becomes 0.08. Silence stays silence, the gain stays below 40 dB.
+        Windows of 80 ms within 20 dB of their 95th percentile count as speech; their RMS becomes
+        0.08. Silence stays silence, the gain stays below 40 dB.
         """
         size = speech_block_size(self.sample_rate)
         blocks = (self.samples[i : i + size] for i in range(0, len(self.samples), size))
@@ -181,12 +181,12 @@ class AudioTrack:
     normalised = renamed_attribute("normalised", "normalized")
 
     def save(self, path: str | Path) -> Path:
-        """Write the sound (16-bit WAV, FLAC, OGG by the name's ending); never half a file."""
+        """Write 16-bit WAV, FLAC or OGG by the suffix; the file appears when it is complete."""
         import soundfile
 
         path = Path(path)
         try:
-            with atomic_write(path) as partial:  # soundfile chooses the format by its ending
+            with atomic_write(path) as partial:  # soundfile chooses the format by its suffix
                 soundfile.write(partial, self.channels.T, self.sample_rate)
         except (OSError, RuntimeError, ValueError, TypeError) as error:
             raise MediaError(f"cannot write the sound {path}: {error}") from error
@@ -209,8 +209,8 @@ class AudioTrack:
         return replace(self, samples=samples)
 
     def _in_range(self) -> AudioTrack:
-        """Scale a float recording that exceeds full scale, since every player would clip it."""
-        # The extremes alone: a second array of a long sound would be the peak of all memory.
+        """Scale down a float recording beyond full scale, which every player would clip."""
+        # Minimum and maximum alone: abs() would copy a long track, the peak of all memory.
         low, high = float(self.channels.min()), float(self.channels.max())
         if not (math.isfinite(low) and math.isfinite(high)):
             raise MediaError(
@@ -218,7 +218,7 @@ class AudioTrack:
                 "export it again as 16-bit WAV"
             )
         peak = max(-low, high)
-        # Lossy formats overshoot a little on loud masters; that is their ordinary sound.
+        # Lossy formats overshoot a little on loud masters.
         if peak <= 1.25:
             return self
         logger.warning("%s peaks at %.3g, full scale is 1; scaled by 1/%.3g", self.path, peak, peak)

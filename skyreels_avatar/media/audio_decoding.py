@@ -35,7 +35,7 @@ def decode_audio(
     start_s: float = 0.0,
     end_s: float | None = None,
 ) -> tuple[np.ndarray, int, float | None]:
-    """Decode the first sound stream to (1 or 2, S) float32, its sample rate in Hz, its start."""
+    """Return the first audio stream (1 or 2, S) float32, its rate in Hz and first time stamp."""
     stream = container.streams.audio[0]
     if stream.codec_context is None:
         raise MediaError(f"{path} is damaged or of an unknown kind: its sound cannot be decoded")
@@ -50,8 +50,8 @@ def decode_audio(
     num_channels = 1 if layout == "mono" else 2
     expected, is_whole = _expected_samples(stream, sample_rate), not start_s and end_s is None
     if is_whole and stream.duration and stream.time_base:
-        said = min(float(stream.duration * stream.time_base), 2 * MAX_DURATION_S)
-        _check_memory(round(said * sample_rate), num_channels, sample_rate, path)
+        stated = min(float(stream.duration * stream.time_base), 2 * MAX_DURATION_S)
+        _check_memory(round(stated * sample_rate), num_channels, sample_rate, path)
     stop = None if end_s is None else round(end_s * sample_rate)
     found = _SampleBuffer(
         num_channels, expected if is_whole else 0, round(start_s * sample_rate), stop
@@ -95,12 +95,12 @@ def decode_audio(
 
 
 class _SampleBuffer:
-    """The samples decoded so far, in one array that rarely grows: two would be twice the memory."""
+    """The samples decoded so far, in one array: joining a list of blocks would take it twice."""
 
     def __init__(self, num_channels: int, expected: int, first: int = 0, stop: int | None = None):
         self._all = np.empty((num_channels, expected), np.float32)
         self._first, self._stop = first, stop
-        self.position = self.count = 0  # samples that came by, and that were kept
+        self.position = self.count = 0  # samples decoded, and samples kept
 
     def add(self, frames: list[av.AudioFrame]) -> None:
         for frame in frames:
@@ -126,15 +126,15 @@ class _SampleBuffer:
 
 
 def _expected_samples(stream, sample_rate: int) -> int:
-    """Return what the header says, within reason: it is not to be trusted."""
-    said = 0
+    """Return the number of samples in the header, bounded: headers may be wrong."""
+    stated = 0
     if stream.duration and stream.time_base:
-        said = round(stream.duration * stream.time_base * sample_rate)
-    return min(max(said, 0), _MAX_PREALLOCATED) + 2 * _LONGEST_BLOCK
+        stated = round(stream.duration * stream.time_base * sample_rate)
+    return min(max(stated, 0), _MAX_PREALLOCATED) + 2 * _LONGEST_BLOCK
 
 
 def _without_padding(channels: np.ndarray, stream, sample_rate: int) -> np.ndarray:
-    """Drop the silence that fills the last coded block, where the container tells the length."""
+    """Drop the padding of the last coded block where the container states the duration."""
     if not stream.duration or not stream.time_base:
         return channels
     num_samples = round(stream.duration * stream.time_base * sample_rate)
@@ -143,7 +143,7 @@ def _without_padding(channels: np.ndarray, stream, sample_rate: int) -> np.ndarr
 
 
 def _check_length(counted: int, rate: int, path: Path) -> None:
-    """Refuse what is too long by the samples decoded so far."""
+    """Refuse a track that is too long by the samples decoded so far."""
     if counted > MAX_DURATION_S * rate:
         raise MediaError(
             f"{path} is longer than {MAX_DURATION_S / 3600:g} hours; cut it into shots first"
@@ -151,7 +151,7 @@ def _check_length(counted: int, rate: int, path: Path) -> None:
 
 
 def _check_memory(num_samples: int, num_channels: int, sample_rate: int, path: Path) -> None:
-    """Refuse what takes too much memory once it is decoded, by what is known of it so far."""
+    """Refuse a track that would take too much memory once it is decoded."""
     if 4 * num_channels * num_samples > MAX_DECODED_BYTES:
         hours = MAX_DECODED_BYTES / (4 * num_channels * sample_rate * 3600)
         raise AudioTooLongError(

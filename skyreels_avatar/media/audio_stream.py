@@ -1,4 +1,4 @@
-"""The sound of a video that is being written: it waits on disk and is encoded as the film grows."""
+"""The audio of a video that is being written: spooled on disk, encoded as the video grows."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ PLAYED_HZ = 48_000
 
 
 class SpooledAudio:
-    """A sound on disk, in a file without a name, read a little at a time: an hour takes a gigabyte.
+    """Audio spooled to an unnamed file and read block by block; an hour takes a gigabyte.
 
     Args:
-        audio: the sound; it is not kept.
-        folder: where the file is; None = where this machine keeps temporary files.
-        sample_rate: 48 kHz, at which all videos play, or what a network hears.
+        audio: the track; it is not kept in memory.
+        folder: of the file; None = the folder for temporary files.
+        sample_rate: 48 kHz for videos, or that of a network.
 
     Raises:
         MediaError: the folder cannot be written.
@@ -45,16 +45,16 @@ class SpooledAudio:
             ) from error
 
     def close(self) -> None:
-        """Free the disk."""
+        """Delete the file."""
         self._file.close()
 
     def blocks(self, size: int) -> Iterator[np.ndarray]:
-        """Yield the whole sound (C, size) by (C, size); the last may be shorter."""
+        """Yield all blocks (C, size); the last may be shorter."""
         for start in range(0, self.num_samples, size):
             yield self.read(start, min(size, self.num_samples - start))
 
     def read(self, start: int, count: int) -> np.ndarray:
-        """Return (C, count) float32 from a sample on, silence beyond the end."""
+        """Return (C, count) float32 from sample `start` on, zeros beyond the end."""
         frame_bytes = 4 * self.num_channels
         self._file.seek(start * frame_bytes)
         found = np.frombuffer(self._file.read(count * frame_bytes), np.float32)
@@ -64,7 +64,7 @@ class SpooledAudio:
 
 
 class AacStream:
-    """The AAC stream of a video, encoded piece by piece as the film grows."""
+    """The AAC stream of a video, encoded block by block as the video grows."""
 
     def __init__(self, container: av.container.OutputContainer, audio: SpooledAudio):
         self._container = container
@@ -75,13 +75,13 @@ class AacStream:
         self._position = 0
 
     def write_until(self, time_s: Fraction) -> None:
-        """Encode all whole AAC frames that end before a time of the film."""
+        """Encode all whole AAC frames that end before a time of the video."""
         end = int(time_s * self._audio.sample_rate)
         while self._position + _AAC_FRAME <= end:
             self._encode(_AAC_FRAME)
 
     def finish(self, time_s: Fraction, fps: Fraction) -> None:
-        """Encode the rest, cut or filled with silence, so that the sound ends at a time.
+        """Encode the rest, cut or padded with silence to end at a time.
 
         Decoders play the last AAC frame whole, 21 ms with its padding. Where the padding is as long
         as a picture or longer (from 50 fps on), that frame is left out: 5 ms at 60 fps.

@@ -1,4 +1,4 @@
-"""Sound of a video on the clock of its picture, where both do not start together."""
+"""Align the audio of a video to its first frame where both do not start together."""
 
 from __future__ import annotations
 
@@ -19,20 +19,19 @@ _LEAST_OFFSET_S, _LONGEST_OFFSET_S = 0.004, 600.0
 def align_to_video(
     channels: np.ndarray, sample_rate: int, start_s: float, path: Path
 ) -> np.ndarray:
-    """Return the sound of a video from its first frame on, as players let both begin.
+    """Return the audio of a video from its first frame on, as players start both.
 
     Args:
         channels: (C, S), decoded.
         start_s: time stamp of the first sample.
-        path: of the video, or of a sound with a cover picture, which is left as it is.
+        path: of the video, or of an audio file with a cover picture, which is left as it is.
 
     Returns:
-        (C, S) with silence before a sound that starts later than the picture, without the
-        beginning of one that starts earlier.
+        (C, S), padded in front where the audio starts later, cut where it starts earlier.
     """
     try:
         picture_s = scan_video(path).start_s
-    except MediaError:  # no film, or one that cannot be decoded beside its sound
+    except MediaError:  # not a video, or one that cannot be decoded
         return channels
     offset_s, duration_s = start_s - picture_s, channels.shape[1] / sample_rate
     if abs(offset_s) < _LEAST_OFFSET_S:

@@ -1,4 +1,4 @@
-"""Where the beats of a music are."""
+"""Beat tracking of music."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from skyreels_avatar.media.audio import AudioTrack
 SAMPLE_RATE, _HOP, _WINDOW, _NUM_BANDS = 16_000, 160, 640, 40
 _RATE_HZ = SAMPLE_RATE / _HOP
 _SLOWEST_BPM, _FASTEST_BPM, _USUAL_BPM = 50.0, 210.0, 115.0
-_OCTAVES = 0.9  # how far from the usual tempo is half as likely, about
+_OCTAVES = 0.9  # deviation from the usual tempo at which it is about half as likely
 _KNOWN_OCTAVES = 0.1
-_TIGHTNESS = 100.0  # how much a beat that comes early or late costs
+_TIGHTNESS = 100.0  # cost of early and late beats
 _SHORTEST_S = 3.0
 _FLOOR = 3e-3  # of the loudest hops' power
 
@@ -21,8 +21,8 @@ def track_beats(audio: AudioTrack, tempo_bpm: float | None = None) -> np.ndarray
     """Return the times of the beats (N,) in seconds, rising.
 
     Args:
-        tempo_bpm: beats a minute where they are known, about; a fast music may else be taken for
-            half as fast, or the other way round.
+        tempo_bpm: the approximate tempo if known; without it, music may be taken for half or twice
+            as fast.
 
     Raises:
         InputError: the sound is shorter than 3 s, or has no onsets at all.

@@ -1,4 +1,4 @@
-"""From decoded frames to 8-bit sRGB: HDR and wide gamuts, transparency, YUV."""
+"""Convert decoded frames to 8-bit sRGB: YUV, HDR and wide gamuts, transparency."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _LUMA = {1: (0.2126, 0.0722), 5: (0.299, 0.114), 6: (0.299, 0.114), 9: (0.2627, 
 
 
 def describe_color(transfer: int, primaries: int) -> str:
-    """Return what has to be converted, for a message, as "HLG, BT.2020"; "" where nothing has."""
+    """Return transfer and gamut that need a conversion, as "HLG, BT.2020"; "" for none."""
     names = [_CURVES.get(transfer), _WIDE_PRIMARIES.get(primaries)]
     return ", ".join(name for name in names if name)
 

@@ -1,4 +1,4 @@
-"""Interlaced frames: the lines of two instants merged into whole pictures of one."""
+"""Deinterlace frames with FFmpeg's bwdif."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _INTERLACED_ORDERS = (2, 3, 4, 5)  # AV_FIELD_TT, BB, TB, BT
 
 
 def is_marked_interlaced(stream: VideoStream) -> bool:
-    """Tell whether a file says that all frames are interlaced, and its decoder will not."""
+    """Return whether a file states that all frames are interlaced and its decoder marks none."""
     context = stream.codec_context
     order = getattr(context, "field_order", 0)  # PyAV has it from version 18 on
     return context.name in _UNMARKED_CODECS and order in _INTERLACED_ORDERS
 
 
 def deinterlace(frames: Iterator[av.VideoFrame], every: bool) -> Iterator[av.VideoFrame]:
-    """Yield as many frames, those that are interlaced without combs; stamps stay.
+    """Yield the frames, deinterlaced where needed; their number and time stamps stay.
 
     Args:
-        every: whether also those are interlaced that are not marked.
+        every: deinterlace also frames that are not marked as interlaced.
     """
     for frame in frames:
         if every or frame.interlaced_frame:
@@ -69,7 +69,7 @@ def _graph(frame: av.VideoFrame, every: bool) -> Graph:
 def _pull(
     graph: Graph, frame: av.VideoFrame | None, stamps: list[int | None]
 ) -> Iterator[av.VideoFrame]:
-    """Yield what comes out of a filter, which keeps order and number, for a frame or the end."""
+    """Push a frame, or the end, into a filter that keeps order and number; yield its output."""
     graph.push(frame)
     while stamps:
         try:

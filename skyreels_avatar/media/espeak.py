@@ -104,11 +104,11 @@ class Espeak:
         said = self._library.say(text, identifier, int(rate), int(pitch), int(pitch_range))
         return _samples(_loaded(said, voice)), _phones(said)
 
-    def say_afresh(self, text: str, voice: str, rate: int, pitch: int) -> SpokenText:
+    def say_in_new_process(self, text: str, voice: str, rate: int, pitch: int) -> SpokenText:
         """Speak a text; the same text always gives the same samples."""
         identifier = self.identifier(voice)
         try:
-            said = self._library.say_afresh(text, identifier, rate, pitch, 50)
+            said = self._library.say_in_new_process(text, identifier, rate, pitch, 50)
         except (OSError, RuntimeError) as error:
             raise AvatarError(
                 f"espeak-ng failed at a text of {len(text)} characters: {error}"
@@ -176,7 +176,9 @@ class EspeakEngine:
         speaker = espeak()
         speaker.identifier(voice)
         check_script(text, voice)
-        return speaker.say_afresh(text, voice, round(_OWN_RATE * speed), min(round(pitch), 99))
+        return speaker.say_in_new_process(
+            text, voice, round(_OWN_RATE * speed), min(round(pitch), 99)
+        )
 
 
 def _in_kokoro_letters(ipa: str) -> str:

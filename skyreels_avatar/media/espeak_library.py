@@ -120,7 +120,7 @@ class EspeakLibrary:
             self._library.espeak_Synchronize()
             return Utterance(b"".join(self._chunks), self.sample_rate, self._phonemes, self._marks)
 
-    def say_afresh(
+    def say_in_new_process(
         self, text: str, voice: str, rate: int, pitch: int, pitch_range: int
     ) -> Utterance | None:
         """Speak as `say` does, in a process of its own: the same text gives the same samples.

@@ -1,4 +1,4 @@
-"""Open files that a user named, and say in one sentence what is wrong with them."""
+"""Open media files named by the user, and write files atomically."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def disposition_of(stream: VideoStream) -> int:
 
 
 def is_marked_cover(stream: VideoStream) -> bool:
-    """Tell whether a stream says that it is the cover picture of a sound."""
+    """Tell whether a stream is marked as the cover picture of an audio file."""
     return bool(disposition_of(stream) & _ATTACHED_PICTURE)
 
 
@@ -190,7 +190,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def remove_stale_partials(path: Path) -> None:
-    """Remove what killed processes of this machine left half written of a file."""
+    """Remove partial versions of a file that killed processes of this machine left."""
     for file in path.parent.glob(
         f".{glob.escape(_short_stem(path))}.*.part{glob.escape(path.suffix)}"
     ):
@@ -198,7 +198,7 @@ def remove_stale_partials(path: Path) -> None:
 
 
 def remove_if_stale(file: Path) -> None:
-    """Remove a file that a process of this machine was writing which no longer runs."""
+    """Remove a partial file whose process, on this machine, no longer runs."""
     found = _PARTIAL.fullmatch(file.name)
     if found and found["host"] == _host() and not _is_running(int(found["process"])):
         with contextlib.suppress(OSError):

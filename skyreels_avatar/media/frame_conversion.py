@@ -1,4 +1,4 @@
-"""From decoded frames to the pictures that players show."""
+"""Convert decoded frames to the pictures that players show."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 class FrameConverter:
-    """Turn the frames of one stream into upright sRGB pictures of one size.
+    """Converts the frames of one stream to upright sRGB pictures of one size.
 
     Args:
         first: its first frame, which decides size, orientation and color of all.
@@ -34,7 +34,7 @@ class FrameConverter:
         path: for messages.
 
     Attributes:
-        notes: what is not taken as it stands, for the log.
+        notes: what is converted, for the log.
         is_wide: whether colors are converted from HDR or a wide gamut.
     """
 

@@ -1,4 +1,4 @@
-"""Where pictures go of which another process writes the same: nowhere."""
+"""A video writer for ranks that do not write."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 class NullVideoWriter:
-    """Take the arguments and the frames of a `VideoWriter`, and write nothing."""
+    """Accept the arguments and frames of a `VideoWriter` and write nothing."""
 
     def __init__(self, *_: object, **__: object):
         self.num_frames = 0

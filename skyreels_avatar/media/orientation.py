@@ -1,4 +1,4 @@
-"""Where the pixels of a stored frame are shown: turned, mirrored, and square."""
+"""Orientation and pixel aspect of stored frames."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MAX_PIXEL_ASPECT = 4
 
 @dataclass(frozen=True)
 class Orientation:
-    """One of the eight ways in which a picture can lie.
+    """One of the eight orientations of a picture.
 
     Attributes:
         transpose: rows become columns, before anything is mirrored.
@@ -28,7 +28,7 @@ class Orientation:
 
     @classmethod
     def of_matrix(cls, matrix: np.ndarray) -> Orientation:
-        """Return the nearest way of a display matrix.
+        """Return the nearest orientation of a display matrix.
 
         Args:
             matrix: (9,) int32 as in ISO/IEC 14496-12: x' = a x + c y + .., y' = b x + d y + ..,
@@ -47,7 +47,7 @@ class Orientation:
 
 
 def orientation_of(frame: av.VideoFrame) -> Orientation:
-    """Return how players turn a frame."""
+    """Return how players orient a frame."""
     matrix = frame.side_data.get(Type.DISPLAYMATRIX)
     if matrix is None:
         return Orientation()

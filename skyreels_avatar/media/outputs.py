@@ -1,4 +1,4 @@
-"""Checks of where files are to be written, before any work: never over what is read."""
+"""Check output paths before any work: no input, other output or device is overwritten."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def check_outputs(outputs: Mapping[str, Path | None], read: Any) -> None:
     Links count as what they lead to, and names as what the file system takes them for.
 
     Args:
-        outputs: by what they are called in messages; None is none.
+        outputs: paths by their names in messages; None is skipped.
         read: a path, or a request, script or list of paths: see `input_files`.
 
     Raises:
@@ -59,7 +59,7 @@ def check_regular(path: Path, noun: str = "output") -> None:
 
 
 def input_files(value: Any) -> Iterable[Path]:
-    """Yield the files that a request, a script or any values in it name and that are there.
+    """Yield the existing files named by a request, a script or any values in them.
 
     A face may be named by a photo and a tier by a file: texts that are paths count, too.
     """

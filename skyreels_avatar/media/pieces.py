@@ -1,8 +1,8 @@
-"""A film out of pieces: short videos without sound, joined without encoding a picture again.
+"""Join and cut videos without encoding again.
 
-A piece is what `VideoWriter` makes without a sound: its first picture needs no other one (IDR),
-none refers to what lies beyond its ends, and every piece of one size and rate has the same headers.
-So the packets of pieces can follow each other in one stream as they are.
+A piece is a video that `VideoWriter` makes without audio: it begins with an IDR frame, no frame
+refers beyond its ends, and all pieces of one size and rate have the same headers. So the packets of
+pieces can follow each other in one stream unchanged.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ _OFF_GRID = 0.02  # of a frame; MP4 counts in thousandths of a frame or finer
 
 @dataclass(frozen=True)
 class Piece:
-    """What a piece is, without its pictures.
+    """The properties of a piece.
 
     Attributes:
         path: the file.
-        num_frames: pictures in it.
-        fps: exact pictures per second.
+        num_frames: its frames.
+        fps: exact frames per second.
         height, width: pixels.
         headers: parameter sets of its H.264 stream.
-        delay: by how many packets pictures come before they are shown.
+        delay: packets between decoding and presentation order.
     """
 
     path: Path
@@ -48,7 +48,7 @@ class Piece:
 
 
 def read_piece(path: str | Path) -> Piece:
-    """Count the pictures of a piece and check that it can be joined; nothing is decoded.
+    """Return the properties of a piece after checking that it can be joined; nothing is decoded.
 
     Raises:
         MediaError: it is missing or damaged, no H.264 video, or its pictures are not evenly spaced
@@ -122,7 +122,7 @@ def join_with_spooled_audio(
     metadata: Mapping[str, str] | None = None,
     finish: Callable[[Path], None] | None = None,
 ) -> None:
-    """Do as `join_pieces` with a sound that waits on disk already."""
+    """Do the work of `join_pieces` with audio that is spooled already."""
     path = check_output(output)
     if not pieces:
         raise MediaError(f"there is nothing to join in {path}; give at least one piece")

@@ -1,4 +1,4 @@
-"""Sounds at another sample rate, a piece at a time."""
+"""Resample audio block by block."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def resampled_blocks(channels: np.ndarray, from_rate: int, to_rate: int) -> Iter
 
 
 def _fed(resampler: av.AudioResampler, samples: np.ndarray, sample_rate: int) -> np.ndarray:
-    """Return what comes out of a resampler for a block (S,), or at the end for an empty one."""
+    """Return the output of a resampler for a block (S,); an empty one flushes it."""
     frame = None
     if len(samples):
         frame = av.AudioFrame.from_ndarray(

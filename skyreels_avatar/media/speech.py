@@ -66,7 +66,7 @@ def speak(
     _check_range("speed", speed, MIN_SPEED, MAX_SPEED)
     _check_range("pitch", pitch, 0.0, MAX_PITCH)
     engine, name = find_voice(voice)
-    text = _speakable(text)
+    text = _checked_text(text)
     if engine == "espeak" and name == voice.strip() and "+" not in name:
         _warn_synthetic(name)
     spoken = _engine(engine).speak(text, name, speed, pitch)
@@ -191,7 +191,7 @@ def _added_engine(name: str) -> SpeechEngine:
     return point.load()()
 
 
-def _speakable(text: object) -> str:
+def _checked_text(text: object) -> str:
     """Return a text in composed form, without control characters."""
     if not isinstance(text, str):
         raise InputError(f"the text to say must be text, got {text!r}")

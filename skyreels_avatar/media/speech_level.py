@@ -13,15 +13,15 @@ _MAX_GAIN = 100.0
 
 
 def speech_block_size(sample_rate: int) -> int:
-    """Return how many samples `speech_gain` takes at a time: whole windows, eight seconds."""
+    """Return the samples of a block of `speech_gain`: whole windows, eight seconds."""
     return 100 * max(1, round(_WINDOW_S * sample_rate))
 
 
 def speech_gain(blocks: Iterable[np.ndarray], sample_rate: int) -> float:
-    """Return the gain that `normalized` gives a sound.
+    """Return the gain that `AudioTrack.normalized` applies.
 
     Args:
-        blocks: the sound in pieces of `speech_block_size` samples; the last may be shorter.
+        blocks: the track in blocks of `speech_block_size` samples; the last may be shorter.
     """
     size = max(1, round(_WINDOW_S * sample_rate))
     powers = [np.zeros(0, np.float32)]

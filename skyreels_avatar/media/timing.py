@@ -1,4 +1,4 @@
-"""Time stamps of frames: the constant rate they follow, and which frame each instant shows."""
+"""Time stamps of frames: the constant rate that fits them, and the frame at each instant."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _LONGEST_HOLD = 20.0  # steps; a last frame that claims to be shown longer is no
 
 @dataclass(frozen=True, eq=False)
 class FrameTimeline:
-    """Frames with time stamps, seen at a constant rate.
+    """Frames with time stamps, resampled to a constant rate.
 
     Attributes:
         rate: frames per second.
@@ -66,7 +66,7 @@ def exact_fps(fps: float) -> Fraction:
 def fit_timeline(
     times_s: np.ndarray, last_s: float = 0.0, stated: Sequence[Fraction | None] = ()
 ) -> FrameTimeline:
-    """Return the constant rate that time stamps follow, and the instants of the frames.
+    """Fit a constant rate to time stamps and return the instants of the frames.
 
     Args:
         times_s: (N,) seconds, never falling.
@@ -91,10 +91,10 @@ def fit_timeline(
 
 
 def unwrap_timestamps(order: np.ndarray, max_gap: int) -> np.ndarray:
-    """Return what to add to each stamp so that jumps of the clock vanish.
+    """Return offsets of the stamps that remove jumps of the clock.
 
-    Recordings that were glued together, or streams whose clock starts again, jump back or hours
-    ahead; players go on with the next frame.
+    Concatenated recordings and streams whose clock restarts jump back or hours ahead; players
+    continue with the next frame.
 
     Args:
         order: (N,) int64 decoding stamps in the order of the file.
@@ -110,7 +110,7 @@ def unwrap_timestamps(order: np.ndarray, max_gap: int) -> np.ndarray:
 
 
 def _constant_rate(times_s: np.ndarray, claims: Sequence[Fraction]) -> Fraction | None:
-    """Return the rate at which each frame is nearest to its own instant, if there is one."""
+    """Return the rate at which each frame is nearest to its own instant; None if there is none."""
     count = len(times_s)
     mean = (count - 1) / (times_s[-1] - times_s[0])
 
@@ -155,7 +155,7 @@ def _typical_rate(steps_s: np.ndarray) -> Fraction:
 def _resampled(
     times_s: np.ndarray, duration_s: Fraction, source_rate: Fraction, is_constant: bool
 ) -> FrameTimeline:
-    """Return frames at times from 0 on, seen at their rate or at the nearest that is allowed."""
+    """Return the timeline of frames at times from 0 on, at their rate or the nearest allowed."""
     rate = source_rate
     if rate > MAX_FPS:
         rate = rate / -(-rate // Fraction(MAX_FPS))

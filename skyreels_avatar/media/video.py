@@ -1,4 +1,4 @@
-"""Video as a stream of pictures: `VideoWriter` into a file; out of one, `VideoReader`."""
+"""Write videos with `VideoWriter`; `VideoReader` reads them."""
 
 from __future__ import annotations
 
@@ -67,22 +67,21 @@ def check_output(path: str | Path) -> Path:
 
 
 class VideoWriter:
-    """Write frames and a sound as H.264 and AAC in MP4, encoded beside the caller's own work.
+    """Write frames and audio as H.264 and AAC in MP4, encoded in a thread of its own.
 
-    The file appears under its name only when everything is in it; after an error nothing is left.
-    The number of frames is what was written; the sound is cut or filled with silence to the same
-    length, to the sample. Same frames, same bytes: x264 runs on one thread, which on two cores is
-    also the faster choice beside a busy caller.
+    The file appears under its name only when it is complete; after an error nothing is left. The
+    audio is cut or padded with silence to the length of the frames, to the sample. Same frames,
+    same bytes: x264 runs on one thread, which on two cores is also faster beside a busy caller.
 
     Args:
         path: ends in .mp4.
         fps: 1 to 120.
-        audio: the sound from the first frame on, or None for a silent film.
+        audio: from the first frame on, or None for a silent video.
         crf: 0 to 51, smaller is better and larger.
         metadata: tags of the file, such as title, comment and description.
-        cuts: frames that need no frame before them, so that the file can be cut there.
-        color: a key of `COLORS`, how the file says its colors are meant.
-        finish: called with the complete file before it gets its name; may change it.
+        cuts: frames that become IDR frames, so that the file can be cut there.
+        color: a key of `COLORS`: the YUV matrix that the file declares.
+        finish: called with the complete file before it is renamed; may change it.
 
     Raises:
         InputError: an odd size, an impossible rate, or a place that cannot be written.

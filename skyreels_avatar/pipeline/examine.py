@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from skyreels_avatar.faces.analyzer import Face, FaceAnalyzer
+from skyreels_avatar.faces.analyzer import FaceAnalyzer
+from skyreels_avatar.faces.face import Face
 from skyreels_avatar.faces.select import LOW_VISIBILITY
 from skyreels_avatar.faces.suitability import FaceIssue, examine_face
 from skyreels_avatar.media.image import Portrait

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from skyreels_avatar.faces.analyzer import Face
+from skyreels_avatar.faces.face import Face
 from skyreels_avatar.media.audio import AudioTrack
 
 _GRID = 16  # a face's centre is known to this part of the picture: boxes differ between machines

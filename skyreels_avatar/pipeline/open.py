@@ -14,8 +14,8 @@ from pathlib import Path
 import torch
 
 from skyreels_avatar.errors import FaceError, InputError
-from skyreels_avatar.faces.analyzer import Face, visibility_of
 from skyreels_avatar.faces.chooser import FaceChooser
+from skyreels_avatar.faces.face import Face, visibility_of
 from skyreels_avatar.faces.region import box_of
 from skyreels_avatar.faces.scenes import Scene, track_scenes
 from skyreels_avatar.faces.select import find_faces, is_photo

@@ -1,1 +1,1 @@
-"""Who made a video: content credentials, written and read."""
+"""Content credentials (C2PA): signed, written and verified."""

@@ -1,4 +1,4 @@
-"""Say in the file itself that a video was generated, by what and of what: tags and signature."""
+"""Tags and the signed C2PA manifest that state how a video was generated."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 
 def file_tags(request: GenerationRequest) -> dict[str, str]:
-    """Return the tags of the MP4 file: nothing in them names files or people.
+    """Return the tags of the MP4 file; they name no files and no people.
 
     Players show `comment`; the International Press Telecommunications Council's term for fully
     synthetic motion is in `description`, where tools that look for it find it.
@@ -77,7 +77,7 @@ def make_signer(
 
 
 def build_manifest(request: GenerationRequest, script: Script | None = None) -> dict[str, Any]:
-    """Return what the manifest of a video says: nothing in it names files or people."""
+    """Return the manifest of a video; it names no files and no people."""
     shots = [request.shot] if script is None else script.shots
     is_edited = any(shot.video is not None for shot in shots)
     kind = "compositeWithTrainedAlgorithmicMedia" if is_edited else "trainedAlgorithmicMedia"
@@ -104,7 +104,7 @@ def build_manifest(request: GenerationRequest, script: Script | None = None) -> 
 
 
 def _inputs(shots: Sequence[Shot], soundtrack: str | Path | None) -> list[dict[str, str]]:
-    """Return what each file that is seen or heard is, and its SHA-256; each file once."""
+    """Return role and SHA-256 of each input file, once each."""
     files: list[tuple[str, str | Path | None]] = [("voice", soundtrack)]
     for shot in shots:
         files += [("portrait", shot.image), ("video", shot.video), ("voice", shot.audio)]
@@ -129,17 +129,17 @@ def _sign(path: Path, signed: Path, manifest: dict[str, Any], key: SigningKey) -
     """Write a video with its manifest; with an Ed25519 key the same bytes every time."""
     import c2pa
 
-    # C2PA draws its names by chance; made of the content they are as good, and repeatable.
+    # C2PA draws random names; derived from the content they are as unique, and repeatable.
     content = _sha256(path, json.dumps(manifest, sort_keys=True).encode())
     name = uuid.UUID(content[:32], version=4)
     ingredients = [{**one, "instance_id": f"{name}-video"} for one in manifest["ingredients"]]
     names = {"label": f"urn:c2pa:{name}", "instance_id": f"xmp:iid:{name}"}
     context = c2pa.Context(c2pa.Settings.from_dict(_SETTINGS))
     builder = c2pa.Builder({**manifest, **names, "ingredients": ingredients}, context)
-    handed_over: list[bytes] = []
+    signed_payloads: list[bytes] = []
 
     def sign(data: bytes) -> bytes:
-        handed_over.append(bytes(data))
+        signed_payloads.append(bytes(data))
         return key.private_key.sign(bytes(data))
 
     if key.algorithm == "ed25519":
@@ -150,11 +150,11 @@ def _sign(path: Path, signed: Path, manifest: dict[str, Any], key: SigningKey) -
         signer = c2pa.Signer.from_info(info)
     with path.open("rb") as source, signed.open("w+b") as file:
         store = builder.sign(signer, "video/mp4", source, file)
-        if handed_over:
+        if signed_payloads:
             file.seek(0)
             place = file.read(len(store) + 2**16).index(store)
             file.seek(place)
-            file.write(_zero_salts(store, handed_over[-1], key))
+            file.write(_zero_salts(store, signed_payloads[-1], key))
 
 
 def _zero_salts(store: bytes, data: bytes, key: SigningKey) -> bytes:
@@ -166,9 +166,7 @@ def _zero_salts(store: bytes, data: bytes, key: SigningKey) -> bytes:
         data: what was signed; like the store, it holds the hashes of the boxes' contents.
     """
     signature = key.private_key.sign(data)
-    hashes: dict[
-        tuple[int, int], bytes
-    ] = {}  # by where in the store what they are of begins and ends
+    hashes: dict[tuple[int, int], bytes] = {}  # by the span of the store that they cover
     place = store.find(_SALT)
     while place >= 0:
         start = store.rindex(b"jumd", 0, place) - 12

@@ -1,4 +1,4 @@
-"""The key that videos are signed with: the user's own, or one that is made once per machine."""
+"""The key that signs videos: the user's own, or one generated once per machine."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def _parsed(certificates: bytes, key: bytes) -> SigningKey:
 
 
 def _own_key() -> SigningKey:
-    """Return this machine's own key; it is made when it is not there."""
+    """Return the key of this machine, generated at the first use."""
     data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     path = Path(data) / "skyreels-avatar" / "signing.pem"
     if not path.exists():
@@ -138,7 +138,7 @@ def _own_key() -> SigningKey:
 def _made_key() -> bytes:
     """Return PEM: a certificate, the authority that issued it, and the certificate's key.
 
-    The authority's key is thrown away: it can issue nothing else.
+    The authority's key is discarded, so that it can issue nothing else.
     """
     from cryptography import x509
     from cryptography.hazmat.primitives import serialization as form

@@ -1,4 +1,4 @@
-"""Read back who made a video and of what, and whether it is still as it was signed."""
+"""Verify the content credentials of a video."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _UNTRUSTED = "signingCredential.untrusted"
 
 @dataclass(frozen=True)
 class VerificationResult:
-    """What a video says about itself, and whether that can be believed.
+    """The content credentials of a video, and whether they are valid.
 
     Attributes:
         path: the video.
@@ -59,9 +59,9 @@ class VerificationResult:
 
 
 def verify(video: str | Path, *, trust: str | Path | None = None) -> VerificationResult:
-    """Say who made a video and of what, and whether it is as it was signed; nothing is fetched.
+    """Return who made a video from what, and whether it is unchanged; nothing is fetched.
 
-    Whoever holds a certificate can sign anything: only `trusted` says that the name is true.
+    Anybody with a certificate can sign anything: the name is verified only where `trusted`.
 
     Args:
         video: an MP4 file, of this program or of another one that writes C2PA manifests.
@@ -108,7 +108,7 @@ def _anchors(path: str | Path) -> str:
 
 
 def _result(path: Path, store: dict[str, Any]) -> VerificationResult:
-    """Return what a manifest store says; of it, strangers wrote everything but the state."""
+    """Return the content of a manifest store; all but the state is untrusted text."""
     manifest = store["manifests"][store["active_manifest"]]
     problems = [one["code"] for one in store.get("validation_status") or ()]
     signature = manifest.get("signature_info") or {}

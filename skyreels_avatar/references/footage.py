@@ -10,7 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from skyreels_avatar.faces.occluder import picture_from_crop, uncrop_mask, without
+from skyreels_avatar.faces.face_crop import picture_from_crop, uncrop_mask
+from skyreels_avatar.faces.inpainting import inpaint_crops
 from skyreels_avatar.faces.scenes import Scene
 from skyreels_avatar.media.video import VideoReader
 from skyreels_avatar.references.reference import frames_per_chunk, split_range, talking_box
@@ -135,7 +136,7 @@ class FootageReference:
         self, pixels: np.ndarray, occluder: np.ndarray, landmarks: np.ndarray
     ) -> np.ndarray:
         """See `Reference`."""
-        return without(pixels, occluder, landmarks)
+        return inpaint_crops(pixels, occluder, landmarks)
 
     def detail(self, start: int, stop: int, left: int, top: int) -> None:
         """See `Reference`: there is nothing finer than the frames."""

@@ -10,7 +10,8 @@ from PIL import Image
 
 from skyreels_avatar.camera import CameraMove, find_inside
 from skyreels_avatar.errors import InputError
-from skyreels_avatar.faces.analyzer import Face, FaceAnalyzer
+from skyreels_avatar.faces.analyzer import FaceAnalyzer
+from skyreels_avatar.faces.face import Face
 from skyreels_avatar.faces.region import union
 from skyreels_avatar.faces.select import find_faces
 from skyreels_avatar.media.image import MIN_SIDE_PX, Portrait

@@ -16,11 +16,11 @@ import numpy as np
 import torch
 
 from skyreels_avatar.camera import ReferenceVideo
-from skyreels_avatar.faces.analyzer import Face
+from skyreels_avatar.faces.face import Face
 from skyreels_avatar.models.light_encoder import Light, ShotLight
 from skyreels_avatar.parallel import ordered_map
+from skyreels_avatar.rig.constants import CONSTANTS
 from skyreels_avatar.rig.mouth import MouthLook
-from skyreels_avatar.rig.mouth_light import MEAN_TEETH
 from skyreels_avatar.rig.relight import (
     Grade,
     Relief,
@@ -118,7 +118,7 @@ class PictureLight:
         """
         if is_plain(self.steady):
             return look
-        usual, said = torch.tensor(MEAN_TEETH), look.saturation.cpu()[:, None]
+        usual, said = torch.tensor(CONSTANTS.light.mean_teeth), look.saturation.cpu()[:, None]
         teeth = look.light.cpu() * (said * usual + (1 - said) * usual.mean())
         person = np.ones((2, 2), np.float32) if self.relief is None else self.relief.person
         plain = np.broadcast_to(teeth.numpy(), (*person.shape, 3)).astype(np.float32)

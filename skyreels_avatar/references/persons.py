@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import torch
 
-from skyreels_avatar.faces.analyzer import Face
+from skyreels_avatar.faces.face import Face
 from skyreels_avatar.faces.matte import person_mask
 from skyreels_avatar.references.picture import PictureReference
 from skyreels_avatar.shapes import BUCKET_STEP_PX

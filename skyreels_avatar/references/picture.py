@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from skyreels_avatar.camera import ReferenceVideo
-from skyreels_avatar.faces.occluder import occluded_area, without
+from skyreels_avatar.faces.inpainting import inpaint_crops, occluded_area
 from skyreels_avatar.references.lighting import FrameLight, PictureLight
 from skyreels_avatar.references.reference import frames_per_chunk, split_range, talking_box
 from skyreels_avatar.references.texture import PersonTexture, filled_behind
@@ -181,7 +181,7 @@ class PictureReference:
         self, pixels: np.ndarray, occluder: np.ndarray, landmarks: np.ndarray
     ) -> np.ndarray:
         """See `Reference`: a texture is filled behind the occluder already."""
-        return pixels if self._texture is not None else without(pixels, occluder, landmarks)
+        return pixels if self._texture is not None else inpaint_crops(pixels, occluder, landmarks)
 
     def detail(self, start: int, stop: int, left: int, top: int) -> PictureDetail | None:
         """See `Reference`."""

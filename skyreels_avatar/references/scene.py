@@ -21,8 +21,8 @@ from skyreels_avatar.camera import (
     plan_path,
 )
 from skyreels_avatar.errors import InputError
-from skyreels_avatar.faces.analyzer import Face
-from skyreels_avatar.faces.occluder import find_occluder
+from skyreels_avatar.faces.face import Face
+from skyreels_avatar.faces.occluder_mask import find_occluder
 from skyreels_avatar.faces.region import union
 from skyreels_avatar.folders import models_folder
 from skyreels_avatar.models.depth import estimate_depth, find_weights

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as functional
 
 from skyreels_avatar.camera import ReferenceVideo
-from skyreels_avatar.faces.occluder import inpaint, occluded_area
+from skyreels_avatar.faces.inpainting import inpaint, occluded_area
 from skyreels_avatar.rig.reference_clip import PictureDetail, as_pixels
 
 FOLLOWING = 0.08  # of the face height: so far round the person pixels move with the head

@@ -1,1 +1,1 @@
-"""What a user asks for: shots, films, speakers and camera moves, parsed and checked."""
+"""Requests: shots, films, speakers and camera moves, parsed and validated."""

@@ -1,4 +1,4 @@
-"""`CameraMove` as callers of this package meet it: what is wrong with one is an `InputError`."""
+"""`CameraMove` of the public API: errors are `InputError`s."""
 
 from __future__ import annotations
 

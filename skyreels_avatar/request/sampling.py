@@ -12,12 +12,12 @@ MAX_GUIDANCE = 100.0
 
 @dataclass(frozen=True)
 class SamplingParams:
-    """How the diffusion model is asked; None takes the tier's own default.
+    """Sampling settings of the diffusion model; None takes the tier's default.
 
     Args:
         num_inference_steps: 1 to 1000.
-        guidance_scale: weight of the prompt, 1 means off.
-        audio_guidance_scale: weight of the voice, 1 means off.
+        guidance_scale: classifier-free guidance for the prompt, 1 = off.
+        audio_guidance_scale: the same for the voice.
         seed: same seed, same machine, same version: the same frames.
     """
 

@@ -1,4 +1,4 @@
-"""Who of the persons in a picture speaks, and with which voice."""
+"""Speakers: which person in a picture has which voice."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from pathlib import Path
 
 from skyreels_avatar.checks import check_fields, set_path, short_repr
 from skyreels_avatar.errors import InputError
+from skyreels_avatar.media.image_decoding import PHOTO_SUFFIXES
 
-_PHOTOS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 _NUMBER = r"-?\d+(?:\.\d+)?"
 
 
 @dataclass(frozen=True)
 class Speaker:
-    """One of the persons in a picture, and the voice that is his or hers.
+    """A person in a picture and their voice.
 
     Args:
         name: any text; different for each speaker of a shot.
         face: a face's number (0 is the largest), a point "x,y" of it, its box "x,y,w,h", the file
             of a photo, or "auto".
-        audio: the voice of this person alone; None = listens in silence.
+        audio: the voice of this person alone; None = a silent listener.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Speaker:
 
 
 def check_face(face: str) -> None:
-    """Refuse what is no selector of a face.
+    """Refuse text that is not a face selector.
 
     Raises:
         InputError: neither "auto", nor a number, a point, a box or a photo.
@@ -63,7 +63,7 @@ def check_face(face: str) -> None:
     text = face.strip()
     if text == "auto" or re.fullmatch(r"\d{1,3}", text):
         return
-    if text.lower().endswith(_PHOTOS) or re.fullmatch(rf"{_NUMBER}\s*,\s*{_NUMBER}", text):
+    if text.lower().endswith(PHOTO_SUFFIXES) or re.fullmatch(rf"{_NUMBER}\s*,\s*{_NUMBER}", text):
         return
     if re.fullmatch(rf"{_NUMBER}(\s*,\s*{_NUMBER}){{3}}", text):
         width, height = (float(part) for part in text.split(",")[2:])

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from skyreels_avatar.rig.coefficients import MOTION_INDEX
+from skyreels_avatar.rig.constants import CONSTANTS
 from skyreels_avatar.rig.fields import FaceShape, MotionValues
 from skyreels_avatar.rig.geometry import (
     EYES,
@@ -18,13 +19,7 @@ from skyreels_avatar.rig.geometry import (
 )
 from skyreels_avatar.rig.warp import PosedFace
 
-LID_MARGIN = 0.08  # of the opening
-LASHES = 0.013  # of H
-LASHES_SHARE = 0.4  # of the skin between fold and lid edge, at most
-LARGE_LASHES = 0.022  # of H
-LINING_STEP = 0.5  # of skin looked at for each of lid
-LID_UNFOLDS = 0.7  # how unevenly the lid stretches; 1 would be without end at the lashes
-LID_OVERLAP = 1.1  # the lashes of a shut eye lie over the lower lid
+LIDS = CONSTANTS.lids
 BLINKING = 0.05  # from here on a lid's edge needs more than one sample a pixel
 
 
@@ -81,11 +76,12 @@ def undo_eye(
     bottom = torch.maximum(bottom, lower + 0.02)
     blink = (values.blink_r if eye == 0 else values.blink_l).clamp(0.0, 1.0)
     open_height = lower - upper
-    raised = 0.30 * values.squint.clamp(0.0, 1.0) * (1 - blink) + 0.12 * blink
+    raised = LIDS.squint_raise * values.squint.clamp(0.0, 1.0) * (1 - blink)
+    raised = raised + LIDS.blink_raise * blink
     new_lower = lower - raised * open_height
-    wide = 0.16 * (-values.squint).clamp(0.0, 1.0)
+    wide = LIDS.wide * (-values.squint).clamp(0.0, 1.0)
     new_upper = (
-        upper + (blink * LID_OVERLAP * (new_lower - upper)) - wide * open_height * (1 - blink)
+        upper + (blink * LIDS.overlap * (new_lower - upper)) - wide * open_height * (1 - blink)
     )
 
     # eyeball: the iris slides, strongest at its centre, nothing at the lids
@@ -101,7 +97,7 @@ def undo_eye(
     eye_y = torch.where(new_upper < upper - 1e-5, stretched, eye_y)
 
     # Landmarks run inside the lash line: the shut lid must not show a strip of the open eye.
-    edge = upper - blink * (LID_MARGIN * open_height).clamp_max(0.5 * (upper - top))
+    edge = upper - blink * (LIDS.margin * open_height).clamp_max(0.5 * (upper - top))
     large = (marks[:, lower_lid[4], 1:2] - marks[:, upper_lid[4], 1:2]) > LARGE_EYE
     lid_y = torch.where(
         large,
@@ -125,10 +121,10 @@ def _unfolded(
     Lashes keep their size and what is close to the brow, or a pair of glasses, its place: the lid
     unfolds between the two.
     """
-    lashes = (LASHES_SHARE * (edge - top)).clamp_max(LASHES)
+    lashes = (LIDS.lashes_share * (edge - top)).clamp_max(LIDS.lashes)
     hidden, seen = edge - lashes - top, (new_upper - lashes - top).clamp_min(1e-3)
     over = ((y - top) / seen).clamp(0.0, 1.0)
-    unfolds = (seen / hidden.clamp_min(1e-3) - 1).clamp(0.0, LID_UNFOLDS)
+    unfolds = (seen / hidden.clamp_min(1e-3) - 1).clamp(0.0, LIDS.unfolds)
     return top + hidden * over * (1 + unfolds * (1 - over)) + (y - top - seen).clamp_min(0.0)
 
 
@@ -144,6 +140,6 @@ def _lined(
     Such an eye is larger than the skin above it: the lashes come down, and the lid above them is
     lined with skin from below the eye.
     """
-    lined = bottom + LINING_STEP * (new_upper - LARGE_LASHES - y)
-    moved = torch.where(y > new_upper - LARGE_LASHES, y - new_upper + edge, lined)
-    return torch.where(y > upper - LARGE_LASHES, moved, y)
+    lined = bottom + LIDS.lining_step * (new_upper - LIDS.large_lashes - y)
+    moved = torch.where(y > new_upper - LIDS.large_lashes, y - new_upper + edge, lined)
+    return torch.where(y > upper - LIDS.large_lashes, moved, y)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 
 from skyreels_avatar.rig.coefficients import MOTION_INDEX
+from skyreels_avatar.rig.constants import CONSTANTS
 from skyreels_avatar.rig.curves import refine
 from skyreels_avatar.rig.geometry import (
     BROWS,
@@ -32,12 +33,8 @@ from skyreels_avatar.rig.mouth_shapes import mouth_shapes, shaped
 from skyreels_avatar.rig.picture_edge import keep_inside_picture
 
 UPPER, LOWER = 0, 1
-BITE_GAP, BITE_RAISE = 0.014, 0.012  # of H: upper teeth seen on the tucked lip, lip raised off them
-TONGUE_GAP = 0.022  # of H: lower lip lowered before the tip of the tongue
-ROUND_RAISE = 0.25  # of the opening of rounded lips: how far it goes upwards
-RELAXED, FULL_ROUNDING, RELAXED_BY_BITE = 0.85, 0.6, 0.5  # of the smile; of pucker; of the smile
-LIP_FRINGE = 0.007  # of H: lips that showed teeth go so far behind each other when they shut
 HEAD_POINTS_STRIDE = 5
+LIPS, SKIN = CONSTANTS.lips, CONSTANTS.skin
 
 
 @dataclass(frozen=True)
@@ -131,16 +128,18 @@ def lip_edges(
         shape.lip_x[:, -1:] - shape.center[:, :1],
     )
     roundness = values.pucker.clamp(0.0, 1.0)
-    arch = (1 - (across / inner.clamp_min(0.02)) ** 2).clamp_min(1e-6) ** (0.8 - 0.35 * roundness)
+    arch = (1 - (across / inner.clamp_min(0.02)) ** 2).clamp_min(1e-6) ** (
+        LIPS.arch - LIPS.arch_rounded * roundness
+    )
     bite, tongue = values.tuck.clamp(0.0, 1.0), values.tongue.clamp(0.0, 1.0)
-    gap_now = values.lip_gap.clamp_min(0.0) + BITE_GAP * bite + TONGUE_GAP * tongue
+    gap_now = values.lip_gap.clamp_min(0.0) + LIPS.bite_gap * bite + LIPS.tongue_gap * tongue
     rest_gap = shape.gap[:, None]
     rest = (lower - upper) * (rest_gap > 0)
     share = (gap_now / rest_gap.clamp_min(1e-4)).clamp(0.0, 1.0)
     opened = (gap_now - rest_gap).clamp_min(0.0)
     gap = rest * share + opened * arch
-    raised = values.upper_raise + BITE_RAISE * bite + ROUND_RAISE * roundness * opened
-    falls = 0.35 + 0.3 * roundness
+    raised = values.upper_raise + LIPS.bite_raise * bite + LIPS.round_raise * roundness * opened
+    falls = LIPS.upper_share + LIPS.upper_share_rounded * roundness
     upper_move = -raised * arch + falls * (rest - gap).clamp_min(0.0)
     return upper, lower, upper_move, upper_move + gap - rest
 
@@ -148,10 +147,10 @@ def lip_edges(
 def relaxed_smile(shape: FaceShape, values: MotionValues) -> torch.Tensor:
     """Return (F, 1) how much of the smile at rest rounded, shut and biting lips undo."""
     rounded, shut, bite = (
-        values.pucker * (1 / FULL_ROUNDING), values.press, RELAXED_BY_BITE * values.tuck,
+        values.pucker * (1 / LIPS.full_rounding), values.press, LIPS.relaxed_by_bite * values.tuck,
     )  # fmt: skip
     share = torch.maximum(torch.maximum(rounded, shut), bite).clamp(0.0, 1.0)
-    return RELAXED * share * shape.smile[:, None]
+    return LIPS.relaxed * share * shape.smile[:, None]
 
 
 def mouth_field(
@@ -175,7 +174,7 @@ def mouth_field(
     opening = (values.lip_gap - shape.gap[:, None]).clamp_min(0.0)
     weights = {
         "pucker": values.pucker,
-        "width": values.width - 0.9 * opening,
+        "width": values.width - LIPS.narrowing * opening,
         "smile": values.smile - relaxed_smile(shape, values),
         "frown": values.frown,
         "press": values.press * rolled,
@@ -192,21 +191,23 @@ def mouth_field(
     dx, dy = across * side, leaves - lift if layer == LOWER else -leaves - lift
     if rolled and bool((shape.gap > 0).any()):
         shut = 1 - (values.lip_gap / shape.gap[:, None].clamp_min(1e-4)).clamp(0.0, 1.0)
-        fringe = LIP_FRINGE * torch.maximum(shut, values.pucker) * (shape.gap[:, None] > 0)
+        fringe = LIPS.fringe * torch.maximum(shut, values.pucker) * (shape.gap[:, None] > 0)
         fringe = fringe * torch.exp(-((away / 0.03) ** 2))
         dy = dy + (fringe if layer == UPPER else -fringe)
         dx = dx - fringe * u.clamp(-1.0, 1.0) * torch.exp(-(u**8) / 4)
-    dx = dx + 0.025 * values.skew * _bump(points, shape.center, 0.14)
+    dx = dx + LIPS.skew * values.skew * _bump(points, shape.center, LIPS.skew_radius)
     corners = torch.exp(-(((u.abs() - 1) / 0.35) ** 2) - (v / 0.09) ** 2)
     if layer == UPPER:
-        dy = dy + upper_move * torch.exp(-((away / 0.085) ** 2))
+        dy = dy + upper_move * torch.exp(-((away / LIPS.upper_reach) ** 2))
     else:
-        near = torch.exp(-((away / 0.10) ** 2))
+        near = torch.exp(-((away / LIPS.lower_reach) ** 2))
         chin = (shape.points[:, 152, 1:2] - shape.center[:, 1:]).clamp_min(0.1)
-        jaw = smoothstep(0.0, 1.0, away / chin) * torch.exp(-((beside.abs() / 0.30) ** 3))
-        jaw = jaw * torch.exp(-(((away - chin).clamp_min(0.0) / 0.12) ** 2))
+        jaw = smoothstep(0.0, 1.0, away / chin) * torch.exp(
+            -((beside.abs() / LIPS.jaw_half_width) ** 3)
+        )
+        jaw = jaw * torch.exp(-(((away - chin).clamp_min(0.0) / LIPS.jaw_fade) ** 2))
         dy = dy + lower_move * near + values.jaw_drop * jaw * (1 - near)
-    return torch.stack([dx, dy + 0.22 * opening * corners], -1)
+    return torch.stack([dx, dy + LIPS.corner_drop * opening * corners], -1)
 
 
 @dataclass(frozen=True)
@@ -249,24 +250,30 @@ def face_field(points: torch.Tensor, shape: FaceShape, values: MotionValues) -> 
     frames = max(points.shape[0], values.motion.shape[0])
     move = points.new_zeros(frames, *points.shape[1:])
     for index, corner in zip(MOUTH_CORNERS, (values.corner_r, values.corner_l)):
-        move[..., 1] -= corner * _bump(points, shape.points[:, index, :2], 0.11)
+        move[..., 1] -= corner * _bump(points, shape.points[:, index, :2], SKIN.corner_radius)
     for index, sign in zip(CHEEKS, (-1.0, 1.0)):
-        near = _bump(points, shape.points[:, index, :2], 0.10)
-        move[..., 0] += sign * 0.006 * values.cheek * near
-        move[..., 1] -= 0.018 * values.cheek * near
+        near = _bump(points, shape.points[:, index, :2], SKIN.cheek_radius)
+        move[..., 0] += sign * SKIN.cheek_out * values.cheek * near
+        move[..., 1] -= SKIN.cheek_up * values.cheek * near
     for index in NOSE_WINGS:
-        move[..., 1] -= 0.016 * values.sneer * _bump(points, shape.points[:, index, :2], 0.05)
-    move[..., 1] -= 0.020 * values.chin * _bump(points, shape.points[:, 199, :2], 0.09)
+        move[..., 1] -= (
+            SKIN.sneer_up
+            * values.sneer
+            * _bump(points, shape.points[:, index, :2], SKIN.sneer_radius)
+        )
+    move[..., 1] -= (
+        SKIN.chin_up * values.chin * _bump(points, shape.points[:, 199, :2], SKIN.chin_radius)
+    )
     for brow, inner, sign, raised in zip(
         BROWS, INNER_BROWS, (1.0, -1.0), (values.brow_r, values.brow_l)
     ):
         apart = torch.ones_like(points[..., 0])
         for index in brow:
-            apart = apart * (1 - _bump(points, shape.points[:, index, :2], 0.055))
+            apart = apart * (1 - _bump(points, shape.points[:, index, :2], SKIN.brow_radius))
         move[..., 1] -= raised * (1 - apart)
-        near = _bump(points, shape.points[:, list(inner), :2].mean(1), 0.06)
-        move[..., 0] += sign * 0.016 * values.furrow * near
-        move[..., 1] += 0.015 * values.furrow * near
+        near = _bump(points, shape.points[:, list(inner), :2].mean(1), SKIN.furrow_radius)
+        move[..., 0] += sign * SKIN.furrow_in * values.furrow * near
+        move[..., 1] += SKIN.furrow_down * values.furrow * near
     return move
 
 

@@ -7,47 +7,35 @@ neutral light; `MouthLook.light` brings them to the picture's.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cache
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from skyreels_avatar.rig.constants import CONSTANTS
 from skyreels_avatar.rig.geometry import MOUTH_CORNERS, FaceFrame
 from skyreels_avatar.rig.mouth_light import (
-    MEAN_TEETH,
     MIN_COLOURS,
     estimate_light,
     match_tones,
     shown_teeth,
 )
-from skyreels_avatar.rig.mouth_paint import SHADING, Mouth, luminance, mix, paint
+from skyreels_avatar.rig.mouth_paint import Mouth, luminance, mix, paint
 from skyreels_avatar.rig.source_teeth import ShownTeeth, find_teeth
 
+TEETH = CONSTANTS.teeth
 MOUTH_PATCH = (64, 128)  # height, width in pixels
 MOUTH_BOX = (-0.22, -0.08, 0.22, 0.14)  # left, top, right, bottom in H
 NUM_STYLES = 8
 STYLE_SPREAD = 0.17  # standard deviation of styles among people
 WIDE_OPEN = 0.05  # of H; what a mouth shows then is kept even if it shows no teeth
-BEHIND_SMILE = 0.014  # of H, lower teeth in a mouth that shows its upper ones
 OUT_OF_SIGHT = 1.0  # of H
 NOSE_BASE = [2, 98, 327]  # landmarks
 ROW_MARGIN = 3  # rows painted beyond the lips
 
-# Frontal widths of half an arch in H (two incisors, canine, premolars, molars) and the shape of
-# each tooth, as fitted to 405 smiles (train/stages/mouth.py).
-TOOTH_WIDTHS = (0.0412, 0.0313, 0.0285, 0.0215, 0.0165, 0.0101, 0.0080)
-TOOTH_RISES = (0.0, 0.0013, 0.0, 0.0014, 0.0044, 0.0072, 0.0097)  # edge above the centrals'
-TOOTH_ROUNDS = (0.0022, 0.0040, 0.0060, 0.0045, 0.0042, 0.0051, 0.0057)  # corners cut away
-TOOTH_LENGTHS = (0.0556, 0.0496, 0.0540, 0.0465, 0.0412, 0.0385, 0.0367)
-TOOTH_POWERS = (5.0, 3.5, 2.0, 2.2, 2.5, 2.5, 2.5)  # how late the corner starts
-LOWER_WIDTHS = (0.0255, 0.0275, 0.0290, 0.0250, 0.0200, 0.0150, 0.0120)
-NUM_TEETH = len(TOOTH_WIDTHS)
-# Mean and spread of the layout's knobs over the same smiles: size, midline, bow of the edges, lower
-# teeth, yellowness, gaps, and two without a name.
-KNOB_MEANS = (0.45, 0.0, -0.19, -0.04, -0.07, -0.10, 0.08, -0.08)
-KNOB_SPREADS = (0.26, 0.18, 0.30, 0.34, 0.30, 0.25, 0.34, 0.34)
+NUM_TEETH = len(TEETH.widths)
 
 
 @dataclass(frozen=True)
@@ -134,7 +122,7 @@ def make_look(
     light, saturation = estimate_light(frame, landmarks)
     shown = shown_teeth(frame, landmarks, points)
     if shown is not None:
-        enamel = torch.tensor(MEAN_TEETH)
+        enamel = torch.tensor(CONSTANTS.light.mean_teeth)
         light = shown / (saturation * enamel + (1 - saturation) * enamel.mean())
     shade = None
     if inside is not None and len(inside) >= MIN_COLOURS:
@@ -186,11 +174,12 @@ class MouthDecoder(nn.Module):
 
     def __init__(self, hidden: int = 32):
         super().__init__()
-        tables = (TOOTH_WIDTHS, TOOTH_RISES, TOOTH_ROUNDS, TOOTH_LENGTHS)
+        fitted = CONSTANTS.teeth
+        tables = (fitted.widths, fitted.rises, fitted.rounds, fitted.lengths)
         self.teeth = nn.Parameter(torch.tensor(tables))  # 4 7
-        self.shading = nn.Parameter(torch.tensor(list(SHADING.values())))
-        self.register_buffer("style_mean", torch.tensor(KNOB_MEANS))
-        self.register_buffer("style_spread", torch.tensor(KNOB_SPREADS))
+        self.shading = nn.Parameter(torch.tensor(list(asdict(CONSTANTS.shading).values())))
+        self.register_buffer("style_mean", torch.tensor(fitted.knob_means))
+        self.register_buffer("style_spread", torch.tensor(fitted.knob_spreads))
         self.layout = nn.Sequential(
             nn.Linear(NUM_STYLES, hidden), nn.SiLU(), nn.Linear(hidden, 8 * NUM_TEETH)
         )
@@ -250,12 +239,12 @@ class MouthDecoder(nn.Module):
         tooth, across, half = find_tooth(at / scale, width)
         pick = [table.expand_as(width).gather(1, tooth) for table in (rise, corner, length)]
         moved, shaded, longer = (per_tooth[:, i].gather(1, tooth) for i in (1, 2, 3))
-        power = torch.tensor(TOOTH_POWERS, device=x.device).repeat(2)[tooth]
+        power = torch.tensor(TEETH.powers, device=x.device).repeat(2)[tooth]
         cut = pick[1] * across.abs() ** power
         edge = look.teeth_edge[:, None] - bow * at**2 - scale * (pick[0] + cut)
         edge = edge + 0.0025 * moved
         gum = edge + scale * (cut + 0.010 * across**2 - pick[2] * (1 + 0.15 * longer))
-        low_width = torch.tensor(LOWER_WIDTHS, device=x.device).repeat(2).expand_as(width)
+        low_width = torch.tensor(TEETH.lower_widths, device=x.device).repeat(2).expand_as(width)
         low_tooth, low_across, low_half = find_tooth(at / scale, low_width)
         drop = 0.85 * motion[:, 1:2].clamp_min(0.0)
         low_edge = look.teeth_edge[:, None] - 0.007 + drop - 0.8 * bow * at**2
@@ -263,12 +252,12 @@ class MouthDecoder(nn.Module):
         low_edge = low_edge + 0.006 * knobs[:, 3:4] + 0.002 * low_across**4
         if look.teeth is not None:
             edge, gum = edge - OUT_OF_SIGHT, gum - OUT_OF_SIGHT
-            low_edge = low_edge + (BEHIND_SMILE if look.teeth.on_lip else OUT_OF_SIGHT)
+            low_edge = low_edge + (TEETH.behind_smile if look.teeth.on_lip else OUT_OF_SIGHT)
         columns = (
             edge, gum, across, (1 - across.abs()) * half * scale, 1 + 0.07 * shaded,
             low_edge, low_across, (1 - low_across.abs()) * low_half * scale,
         )  # fmt: skip
-        shading = dict(zip(SHADING, self.shading.unbind()))
+        shading = dict(zip(asdict(CONSTANTS.shading), self.shading.unbind()))
         shading["gap"] = shading["gap"] * (1 + 0.6 * knobs[:, 5, None, None])
         return Mouth(
             x[None, None], y[None, :, None], upper_edge[:, None], lower_edge[:, None],

@@ -12,18 +12,15 @@ import torch
 import torch.nn.functional as F
 
 from skyreels_avatar.rig.coefficients import GROUP_SIZE
+from skyreels_avatar.rig.constants import CONSTANTS
 from skyreels_avatar.rig.curves import coverage
 from skyreels_avatar.rig.geometry import interpolate_curves, smoothstep
 from skyreels_avatar.rig.mouth import MOUTH_BOX, mouth_interior, patch_axes
-from skyreels_avatar.rig.mouth_paint import CAVITY
 from skyreels_avatar.rig.reference_clip import ReferenceClip, sample_clip
 from skyreels_avatar.rig.source_teeth import SourceTeeth
 from skyreels_avatar.rig.warp import PosedFace
 
-CREASE, CREASE_WIDTH = 0.6, 0.006  # shadow between lips that are pressed together; of H
-TEETH_BEHIND_ROUND = 0.02  # of H: how far rounded lips come down over the teeth
-ROUND_SHADE = 0.4  # light that rounded lips keep out
-JAW_OF_GAP = 0.7  # of the lip gap: how far the jaw drops
+MOUTH = CONSTANTS.mouth
 
 
 def part_lips(points: torch.Tensor, face: PosedFace) -> torch.Tensor:
@@ -46,11 +43,11 @@ def open_mouth(
     look = clip.look.expand(motion.shape[0]).anchored(face.frame.points)
     jaw = motion
     if clip.lively:  # whose coefficients, but for the lip gap, are relative to the frames
-        jaw = torch.cat([motion[:, :1], JAW_OF_GAP * motion[:, :1], motion[:, 2:]], 1)
+        jaw = torch.cat([motion[:, :1], MOUTH.jaw_of_gap * motion[:, :1], motion[:, 2:]], 1)
     rounded = face.values.pucker.clamp(0.0, 1.0)
-    look = replace(look, teeth_edge=look.teeth_edge - TEETH_BEHIND_ROUND * rounded[:, 0])
+    look = replace(look, teeth_edge=look.teeth_edge - MOUTH.teeth_behind_round * rounded[:, 0])
     color = mouth_interior(edge_up, edge_low, jaw, look)
-    color = color * (1 - ROUND_SHADE * rounded)[..., None, None]
+    color = color * (1 - MOUTH.round_shade * rounded)[..., None, None]
     at = points + face.warp.at("head", points)
     x, y = at.flatten(1, 2).unbind(-1)
     pixel = 1.0 / face.frame.height_px[:, None]
@@ -71,7 +68,7 @@ def open_mouth(
     if crease is not None:
         crease = (1 - alpha) * crease
         share = (alpha / (alpha + crease).clamp_min(1e-4)).reshape(-1, 1, *at.shape[1:3])
-        dark = (inside.new_tensor(CAVITY) * look.light)[:, :, None, None]
+        dark = (inside.new_tensor(CONSTANTS.colors.cavity) * look.light)[:, :, None, None]
         inside, alpha = torch.lerp(dark, inside, share), alpha + crease
     return inside, alpha.reshape(-1, 1, *at.shape[1:3])
 
@@ -80,9 +77,13 @@ def _crease(
     x: torch.Tensor, y: torch.Tensor, line: torch.Tensor, face: PosedFace
 ) -> torch.Tensor | None:
     """Return (F, N) in 0..1 the shadow where lips that roll in meet; None if none do."""
-    strength = CREASE * face.values.press.clamp(0.0, 1.0)
+    strength = MOUTH.crease * face.values.press.clamp(0.0, 1.0)
     if not bool((strength > 0.02).any()):
         return None
     left, right = face.lips.upper[:, :1, 0], face.lips.upper[:, -1:, 0]
     inner = torch.minimum(x - left, right - x)
-    return strength * smoothstep(0.0, 0.03, inner) * torch.exp(-(((y - line) / CREASE_WIDTH) ** 2))
+    return (
+        strength
+        * smoothstep(0.0, 0.03, inner)
+        * torch.exp(-(((y - line) / MOUTH.crease_width) ** 2))
+    )

@@ -5,20 +5,14 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
+from skyreels_avatar.rig.constants import CONSTANTS
+
+LIGHT = CONSTANTS.light
 SKIN_POINTS = (50, 280, 205, 425, 101, 330, 117, 346, 36, 266, 151, 9, 108, 337, 200, 199)
 EYE_RINGS = (
     (33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144, 163, 7),
     (263, 466, 388, 387, 386, 385, 384, 398, 362, 382, 381, 380, 374, 373, 390, 249),
 )
-# log colour of lit teeth = weights @ [log skin, log eye white] + offset: ridge regression over 545
-# portraits that show their teeth (skins, lights and grey pictures mixed; residual 0.15 to 0.23).
-TEETH_FROM_FACE = (
-    (0.440, 0.201, -0.084, 0.273, -0.096, 0.082),
-    (0.307, 0.316, 0.005, 0.205, -0.048, 0.137),
-    (0.247, 0.210, 0.188, 0.051, -0.197, 0.412),
-)
-TEETH_OFFSET = (0.029, 0.031, 0.014)
-MEAN_TEETH = (0.788, 0.698, 0.630)  # of the same portraits: the light called 1
 MIN_COLOURS = 100  # seen between the lips of a video, before they count
 
 
@@ -34,10 +28,10 @@ def estimate_light(
     skin = colours_at(frame, landmarks[list(SKIN_POINTS), :2]).median(0).values
     white = eye_white(frame, landmarks, skin)
     face = torch.cat([skin, white]).clamp_min(0.02).log()
-    teeth = (torch.tensor(TEETH_FROM_FACE) @ face + torch.tensor(TEETH_OFFSET)).exp()
+    teeth = (torch.tensor(LIGHT.teeth_from_face) @ face + torch.tensor(LIGHT.teeth_offset)).exp()
     saturation, tone = monochrome(frame)
     teeth = saturation * teeth + (1 - saturation) * teeth.mean() * tone
-    usual = torch.tensor(MEAN_TEETH)
+    usual = torch.tensor(LIGHT.mean_teeth)
     return teeth / (saturation * usual + (1 - saturation) * usual.mean()), saturation
 
 
@@ -141,7 +135,7 @@ def match_tones(
     ranked = inside[inside.sum(-1).argsort()]
     tenth = max(1, len(ranked) // 10)
     brightest, shade = ranked[-tenth:].mean(0), ranked[:tenth].mean(0)
-    usual = torch.tensor(MEAN_TEETH)
+    usual = torch.tensor(LIGHT.mean_teeth)
     enamel = saturation * usual + (1 - saturation) * usual.mean()
     if float(brightest[0] / brightest.sum().clamp_min(1e-3)) > 0.44:  # lips and tongue only
         brightest = light * enamel * (brightest.mean() / (light * enamel).mean())

@@ -10,28 +10,10 @@ from dataclasses import dataclass
 
 import torch
 
-ENAMEL = (0.80, 0.735, 0.665)
-GUM = (0.66, 0.36, 0.345)
-TONGUE = (0.60, 0.275, 0.27)
-CAVITY = (0.150, 0.058, 0.055)
-LUMINANCE = (0.299, 0.587, 0.114)
+from skyreels_avatar.rig.constants import CONSTANTS
 
-# How light falls off, near what 405 smiles say; lengths in H.
-SHADING = {
-    "tooth_side": 0.08,  # darkening to the sides of a tooth
-    "arch": 0.53,  # darkening along the arch
-    "cutting_edge": 0.14,  # translucent edge
-    "cutting_length": 0.008,
-    "neck": 0.02,  # darkening to the gum
-    "gap": 0.16,
-    "gap_width": 0.0018,
-    "under_lip": 0.38,
-    "under_length": 0.005,
-    "over_lip": 0.24,
-    "over_length": 0.004,
-    "slit": 0.35,  # light that reaches into an opening of no height
-    "slit_height": 0.012,
-}
+COLORS = CONSTANTS.colors
+LUMINANCE = (0.299, 0.587, 0.114)
 
 
 @dataclass(frozen=True)
@@ -49,7 +31,7 @@ class Mouth:
         shade: (N, 1, W) brightness of each tooth beside the others.
         low_edge, low_gap, low_across: the same for the lower teeth.
         yellow: (N, 1, 1) tone of the enamel, 0 to 1.
-        shading: the numbers of `SHADING`, scalars.
+        shading: the constants of `shading`, scalars.
     """
 
     x: torch.Tensor
@@ -89,7 +71,7 @@ def paint_floor(mouth: Mouth, opening: torch.Tensor, enters: torch.Tensor) -> to
     depth = (above / (opening + 0.015)).clamp(0.0, 1.0)
     across = mouth.x / (0.115 * mouth.size)
     shade = enters * (1 - 0.75 * depth) * (1 - 0.5 * across.abs().clamp_max(1.2) ** 2)
-    colour = as_colour(CAVITY, shade) * (0.35 + 0.95 * shade[:, None])
+    colour = as_colour(COLORS.cavity, shade) * (0.35 + 0.95 * shade[:, None])
     top = opening * (0.50 + 0.15 * mouth.raised) - 0.004 - 0.05 * across**2
     below = top - above  # how far under the back of the tongue
     inside = ramp(-0.012, 0.016, below) * ramp(1.05, 0.5, across.abs())
@@ -97,7 +79,7 @@ def paint_floor(mouth: Mouth, opening: torch.Tensor, enters: torch.Tensor) -> to
     groove = 1 - 0.14 * torch.exp(-((mouth.x / 0.010) ** 2)) * ramp(0.0, 0.05, below)
     lit = enters * (0.50 + 0.42 * crown + 0.16 * (1 - depth)) * groove
     lit = lit * (1 - 0.3 * across.abs().clamp_max(1.0) ** 2)
-    colour = mix(colour, as_colour(TONGUE, lit) * lit[:, None], 0.94 * inside[:, None])
+    colour = mix(colour, as_colour(COLORS.tongue, lit) * lit[:, None], 0.94 * inside[:, None])
     return colour + (0.05 * enters * crown**3)[:, None]
 
 
@@ -111,7 +93,7 @@ def paint_lower_teeth(
     column = 0.70 * side * (1 - 0.15 * mouth.low_across**2) * (1 - 0.22 * between) * enters
     fall = (1 - 0.22 * ramp(0.005, 0.0, below)) * (1 - 0.45 * ramp(0.006, 0.030, below))
     inside = ramp(-0.0022, 0.0030, below) * ramp(0.05, 0.35, side)
-    return mix(colour, as_colour(ENAMEL, fall) * (column * fall)[:, None], inside[:, None])
+    return mix(colour, as_colour(COLORS.enamel, fall) * (column * fall)[:, None], inside[:, None])
 
 
 def paint_tip(colour: torch.Tensor, mouth: Mouth) -> torch.Tensor:
@@ -122,7 +104,11 @@ def paint_tip(colour: torch.Tensor, mouth: Mouth) -> torch.Tensor:
     inside = mouth.raised * ramp(-0.004, 0.007, below) * ramp(1.25, 0.8, across.abs())
     inside = inside * ramp(0.075, 0.035, below)
     lit = 0.62 + 0.28 * torch.exp(-(((below - 0.014) / 0.010) ** 2)) - 0.25 * across**2
-    return mix(colour, as_colour(TONGUE, lit) * lit.clamp_min(0.2)[:, None], inside[:, None])
+    return mix(
+        colour,
+        as_colour(COLORS.tongue, lit) * lit.clamp_min(0.2)[:, None],
+        inside[:, None],
+    )
 
 
 def paint_upper_teeth(colour: torch.Tensor, mouth: Mouth, along: torch.Tensor) -> torch.Tensor:
@@ -137,9 +123,11 @@ def paint_upper_teeth(colour: torch.Tensor, mouth: Mouth, along: torch.Tensor) -
     deep = s["gap"] * between * (1 - 0.6 * ramp(0.005, 0.040, above))
     body = column * fall * (1 - deep)
     tone = mouth.yellow + 0.35 * ramp(0.01, 0.05, above)
-    enamel = as_colour(ENAMEL, tone) * (1 - tone[:, None] * as_colour((0.0, 0.04, 0.12), tone))
+    enamel = as_colour(COLORS.enamel, tone) * (
+        1 - tone[:, None] * as_colour((0.0, 0.04, 0.12), tone)
+    )
     teeth = enamel * (1 - deep[:, None] * as_colour((0.0, 0.20, 0.25), deep)) * body[:, None]
-    gum = as_colour(GUM, side) * (0.5 + 0.5 * side)[:, None]
+    gum = as_colour(COLORS.gum, side) * (0.5 + 0.5 * side)[:, None]
     teeth = mix(gum, teeth, ramp(-0.003, 0.003, mouth.y - mouth.gum)[:, None])
     inside = ramp(-0.0020, 0.0025, above) * ramp(1.22, 1.0, along)
     return mix(colour, teeth, inside[:, None])

@@ -5,7 +5,7 @@ Displacements are tabled over mouth coordinates, which fit any mouth: u across, 
 outer edge, 2 at the base of the nose or the chin. What both lips do together (`lift`) is tabled
 apart from what each does, so that they never part beyond the corners.
 
-Source: ICT FaceKit (MIT), the expressions named in `train/data/head_shapes.py`, which makes the
+Source: ICT FaceKit (MIT), the expressions named in `train/stages/shapes.py`, which makes the
 table.
 """
 

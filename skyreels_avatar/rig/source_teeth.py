@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 
 from skyreels_avatar.rig.coefficients import MOTION_SCALE
+from skyreels_avatar.rig.constants import CONSTANTS
 from skyreels_avatar.rig.curves import coverage, refine
 from skyreels_avatar.rig.fields import FaceShape
 from skyreels_avatar.rig.geometry import (
@@ -23,18 +24,9 @@ from skyreels_avatar.rig.geometry import (
     smoothstep,
 )
 
+FOUND = CONSTANTS.source_teeth
 ROWS = 32  # looked at between the lips
-SEEN_BELOW = 0.7  # of the opening: teeth that end above leave what is below them to be seen
-TIPS = (0.4, 0.6)  # of the teeth's whiteness: what goes with the jaw is no longer lip but teeth
-LOWEST_TEETH = 0.55  # of the brightest row: teeth end where rows are darker
-DARK_COLUMN = 0.4  # of the brightest column: its teeth, if any, lie in the shadow
-LOW_COLUMN = 0.25  # of the highest column: too low to tell
-DEEP = 0.2  # of the way from the darkest row of a gap to the teeth
-SOFT = 0.006  # of H, how softly a dark gap parts
-CORNER = 0.01  # of H
 SMOOTHED = 5  # columns
-SEAM = 0.009  # of H
-FADED = 0.7  # of the scale of any mouth number: so far from rest other mouths are painted
 
 
 @dataclass(frozen=True)
@@ -84,22 +76,22 @@ def find_teeth(frame: torch.Tensor, landmarks: torch.Tensor) -> ShownTeeth:
     white = whiteness(found, 0)  # 41 R
     brightest, row = white[:, : int(0.7 * ROWS)].max(1)
     height = (lower - upper).norm(dim=-1)
-    lit = height > LOW_COLUMN * height.max()
-    lit &= brightest > DARK_COLUMN * torch.where(lit, brightest, 0.0).max()
+    lit = height > FOUND.low_column * height.max()
+    lit &= brightest > FOUND.dark_column * torch.where(lit, brightest, 0.0).max()
     if int(lit.sum()) < SMOOTHED:  # of a mouth all black, or with one thing in it, nothing is told
         lit = torch.ones_like(lit)
-    is_white = white > LOWEST_TEETH * brightest[:, None]
+    is_white = white > FOUND.lowest_teeth * brightest[:, None]
     below = torch.arange(ROWS) > row[:, None]
     ended = (below & ~is_white).cummax(1).values
     gap = ended & ~(ended & is_white).cummax(1).values  # the first dark rows below the teeth
     darkest = torch.where(gap, white, white.amax()).amin(1)
-    deep = gap & (white <= (darkest + DEEP * (brightest - darkest))[:, None])
+    deep = gap & (white <= (darkest + FOUND.deep * (brightest - darkest))[:, None])
     end = torch.where(deep.any(1), deep.float().argmax(1) / ROWS, torch.ones(len(row)))
     places = torch.arange(len(end)).float()
     end = interpolate_columns(places[None], places[lit][None], end[lit][None])[0]
     padded = F.pad(end[None], (SMOOTHED // 2, SMOOTHED // 2), mode="replicate")[0]
     end = padded.unfold(0, SMOOTHED, 1).median(-1).values
-    return ShownTeeth(end, brightest[lit].median(), bool(end.median() > SEEN_BELOW))
+    return ShownTeeth(end, brightest[lit].median(), bool(end.median() > FOUND.seen_below))
 
 
 @dataclass(frozen=True)
@@ -147,7 +139,7 @@ class SourceTeeth:
             rims = interpolate_curves(x, shape.lip_x, shape.upper_y - widen, shape.lower_y + widen)
             above = coverage(y, *rims, pixel) * shown
             furthest = (moved / moved.new_tensor(MOTION_SCALE[: moved.shape[1]])).amax(1)
-            above = above * smoothstep(FADED, 0.0, furthest)[:, None]
+            above = above * smoothstep(FOUND.faded, 0.0, furthest)[:, None]
             return cls(at, above, torch.zeros_like(above))
         lips = refine(shape.lip_x)
         rims = refine(shape.upper_y), refine(shape.lower_y)
@@ -160,12 +152,15 @@ class SourceTeeth:
         kept = end - (end - y) * uncovered.clamp(0.0, 1.0)
         jaw = y - (new_lower - lower)
         whole = parts > 0.999
-        soft = torch.where(whole, pixel.expand_as(y), torch.full_like(y, SOFT))
+        soft = torch.where(whole, pixel.expand_as(y), torch.full_like(y, FOUND.soft))
         above = ((end - y) / soft + 0.5).clamp(0.0, 1.0)
-        seam = opened.clamp_max(SEAM)  # shadows and tips of teeth lie between teeth and lip
+        seam = opened.clamp_max(FOUND.seam)  # shadows and tips of teeth lie between teeth and lip
         below = ((jaw - end - seam) / soft + 0.5).clamp(0.0, 1.0) * ~whole
         row = torch.where(y < end, kept, torch.maximum(jaw, end))
-        corners = shape.lip_x[:, :1] + CORNER, shape.lip_x[:, -1:] - CORNER
+        corners = (
+            shape.lip_x[:, :1] + FOUND.corner,
+            shape.lip_x[:, -1:] - FOUND.corner,
+        )
         column = torch.minimum(torch.maximum(x, corners[0]), corners[1])
         return cls(torch.stack([column, row], -1), above * shown, below * shown)
 
@@ -176,6 +171,6 @@ class SourceTeeth:
         """
         below = self.below
         if teeth is not None and teeth.on_lip:
-            low, high = (share * teeth.white for share in TIPS)
+            low, high = (share * teeth.white for share in FOUND.tips)
             below = below * ((high - whiteness(colour, 1)) / (high - low)).clamp(0.0, 1.0)
         return torch.maximum(self.above, below)

@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from skyreels_avatar.camera import Plate, build_scene
-from skyreels_avatar.camera.scene_layers import background_layer, person_layer
 from tests.camera.conftest import SIZE
 
 
@@ -51,61 +50,6 @@ def test_depths_are_smooth_and_the_anchor_lies_on_the_face(scene):
     assert float(scene.person_depth.max()) < 1.2
     assert float(scene.background_depth.min()) > 2.5
     assert float(scene.anchor[2]) == pytest.approx(0.98, abs=0.03)
-
-
-def test_layers_hold_the_picture_in_their_middle(scene):
-    margin = 24
-    inner = (slice(margin, -margin), slice(margin, -margin))
-    background = background_layer(scene, margin)
-    person = person_layer(scene, margin)
-    middle = torch.from_numpy(background.values[inner]).permute(2, 0, 1)
-    assert torch.equal(middle, scene.background)
-    assert torch.equal(torch.from_numpy(person.values[inner]).permute(2, 0, 1), scene.person)
-    outside = background.seen.copy()
-    outside[inner] = 0
-    assert not outside.any()
-
-
-def test_a_torso_cut_by_the_border_goes_on_below_it(scene):
-    coverage = person_layer(scene, 24).values[..., 3]
-    below, above = coverage[-10], coverage[:20]
-    assert below[24 + 64] > 0.99
-    assert below[24 + 2] < 0.01
-    assert above.max() < 0.01
-
-
-def test_a_cut_head_closes_in_an_arc(bust):
-    """The crown went on as a spike."""
-    rows = slice(30, None)
-    cut = {
-        "image": bust["image"][:, rows].contiguous(),
-        "depth": bust["depth"][rows].contiguous(),
-        "person_mask": bust["person_mask"][rows].contiguous(),
-        "face_box": (44.0, 0.0, 40.0, 42.0),
-    }
-    above = person_layer(build_scene(**cut), 24).values[:24, :, 3]
-    true_crown = bust["person_mask"].numpy()[18:30]
-    assert np.abs(above[12:, 24:-24] - true_crown).mean() < 0.06
-    assert above[:6].max() < 0.01
-
-
-def test_beyond_a_crop_lies_what_was_photographed(bust):
-    part = (..., slice(20, 100), slice(10, 110))
-    plate = Plate(bust["image"], bust["person_mask"], left=10, top=20)
-    scene = build_scene(
-        bust["image"][part],
-        bust["depth"][part],
-        bust["person_mask"][part],
-        (34.0, 2.0, 40.0, 50.0),
-        plate=plate,
-    )
-    background, person = background_layer(scene, 24), person_layer(scene, 24)
-    over = person.values[..., :3] + (1 - person.values[..., 3:]) * background.values
-    assert over.shape == (128, 148, 3)
-    known = over[4:128, 14:142]  # 20 rows above and 24 below the crop, 10 and 18 columns beside
-    expected = bust["image"].permute(1, 2, 0).numpy()[:124]
-    np.testing.assert_allclose(known, expected, atol=2e-6)
-    assert background.seen[4:24].mean() > 150 and not background.seen[:4].any()
 
 
 def test_a_broad_half_sure_part_goes_with_the_person_and_a_soft_edge_stays(bust):

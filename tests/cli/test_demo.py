@@ -8,7 +8,7 @@ import pytest
 
 from skyreels_avatar import cli
 from skyreels_avatar.cli import demo
-from skyreels_avatar.film.read import read_script
+from skyreels_avatar.film.script_reader import read_script
 
 
 def test_the_example_material_is_there():

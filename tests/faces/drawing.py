@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from skyreels_avatar.faces.matte import FACE_OVAL
+from skyreels_avatar.faces.face import FACE_OVAL
 from skyreels_avatar.faces.template import synthetic_landmarks
 
 SKIN, DARK_SKIN, HAIR, LIP = (214, 168, 140), (188, 136, 110), (58, 40, 32), (176, 84, 84)
@@ -69,3 +69,12 @@ def draw_person(
     inner = np.round(points[INNER_LIPS, :2] * 8).astype(np.int32)
     cv2.polylines(picture, [inner], True, (90, 30, 34), 1, cv2.LINE_AA, 3)
     return cv2.GaussianBlur(picture, (0, 0), max(0.6, face_width / 150)), points, person > 0
+
+
+CROP_MOUTH = (64, 77)  # of a face crop: x, y
+
+
+def mask_with(center: tuple[int, int], radius: int, share: float) -> np.ndarray:
+    """Return the mask (128, 128) of a crop with a disc in it."""
+    mask = np.zeros((128, 128), np.float32)
+    return cv2.circle(mask, center, radius, share, -1)

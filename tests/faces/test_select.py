@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from skyreels_avatar.errors import FaceError
-from skyreels_avatar.faces.analyzer import Face
+from skyreels_avatar.faces.face import Face
 from skyreels_avatar.faces.select import choose_face, describe_faces, parse_box
 from skyreels_avatar.faces.template import synthetic_landmarks
 from tests.faces.characters import character

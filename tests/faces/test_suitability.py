@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import skyreels_avatar as sa
-from skyreels_avatar.faces.analyzer import Face, FaceAnalyzer
+from skyreels_avatar.faces.analyzer import FaceAnalyzer
+from skyreels_avatar.faces.face import Face
 from skyreels_avatar.faces.suitability import examine_face
 from skyreels_avatar.media.image import Portrait
 

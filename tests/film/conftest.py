@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
 import skyreels_avatar as sa
+from skyreels_avatar.loading.components import load_components
 from tests.samples import write_portrait, write_voice
 from tests.tiny import write_tier
 
@@ -40,3 +42,17 @@ def kit(tmp_path_factory) -> Kit:
     """A portrait of 300x240, four seconds of voice, a tier."""
     folder = tmp_path_factory.mktemp("film")
     return Kit(write_portrait(folder), write_voice(folder, 4.0), write_tier(folder))
+
+
+@pytest.fixture
+def film(kit, tmp_path, monkeypatch):
+    """A script of three shots in a file; loading weights fails."""
+
+    def forbidden(*_, **__):
+        raise AssertionError("a plan must not load weights")
+
+    load_components.__globals__["_load"].cache_clear()
+    monkeypatch.setitem(load_components.__globals__, "_load", forbidden)
+    path = tmp_path / "film.yaml"
+    path.write_text(yaml.safe_dump(kit.script(num_shots=3, fade_s=0.2).to_dict()))
+    return path

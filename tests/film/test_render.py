@@ -20,7 +20,7 @@ import yaml
 import skyreels_avatar as sa
 from skyreels_avatar import cli
 from skyreels_avatar.errors import Cancelled, InputError, ScriptError
-from skyreels_avatar.film.assemble import blend, is_manifest
+from skyreels_avatar.film.assemble import is_manifest
 from skyreels_avatar.film.render import frames, render
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -101,11 +101,6 @@ def test_pictures_of_a_cross_fade_are_mixtures_of_both_shots(made):
         assert abs(gone - weight) < 0.1  # H.264 at quality 18 leaves 0.03
     np.testing.assert_allclose(_pictures(made.path)[:8], _pictures(first.path)[:8])
     np.testing.assert_allclose(_pictures(made.path)[12:20], _pictures(second.path)[4:])
-
-
-def test_a_cross_fade_goes_evenly_from_one_to_the_other():
-    black, white = np.zeros((3, 2, 2, 3), np.uint8), np.full((3, 2, 2, 3), 200, np.uint8)
-    assert blend(black, white)[:, 0, 0, 0].tolist() == [50, 100, 150]
 
 
 def test_only_the_named_shots_are_made(kit, tmp_path):

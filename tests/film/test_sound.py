@@ -27,7 +27,7 @@ def _shot(**values) -> sa.Shot:
 
 def test_the_soundtrack_is_heard_from_where_the_film_begins(tones):
     shots = _shot(start_s=1, end_s=2), _shot(end_s=3)
-    heard = open_film(sa.Script(shots, tones / "music.wav")).heard()
+    heard = open_film(sa.Script(shots, tones / "music.wav")).mixdown()
     assert heard.channels.shape == (2, 2 * RATE)
     assert heard.channels[0, [0, -1]] == pytest.approx([0.125, 0.375], abs=1e-4)
     assert heard.channels[1] == pytest.approx(-heard.channels[0], abs=1e-4)
@@ -37,7 +37,7 @@ def test_a_shots_own_sound_lies_over_the_soundtrack_at_its_time(tones):
     shots = _shot(end_s=1), _shot(audio=tones / "word.wav"), _shot()
     film = open_film(sa.Script(shots, tones / "music.wav"))
     rising = np.linspace(0, 0.5, 4 * RATE)
-    added = film.heard().channels[0] - rising
+    added = film.mixdown().channels[0] - rising
     assert added[[0, RATE - 1, RATE, 2 * RATE - 1, 2 * RATE]] == pytest.approx(
         [0, 0, 0.25, 0.25, 0], abs=1e-3
     )
@@ -55,13 +55,13 @@ def test_shots_hear_on_in_cross_fades_and_silence_beyond_their_own_sound(tones):
     quiet = round(0.2 * RATE)
     assert (first[RATE:] == 0).all() and (second[:quiet] == 0).all()
     assert first[:RATE].min() > 0.2 and second[quiet:].min() > 0.2
-    assert len(film.heard().samples) == 2 * RATE and film.heard().samples.min() > 0.2
+    assert len(film.mixdown().samples) == 2 * RATE and film.mixdown().samples.min() > 0.2
 
 
 def test_sounds_that_are_too_loud_together_are_scaled_with_a_warning(tones, caplog):
     loud = sa.AudioTrack(np.full(RATE, 0.9, np.float32), RATE).save(tones / "loud.wav")
     shots = _shot(end_s=2), _shot(audio=loud)
-    heard = open_film(sa.Script(shots, tones / "music.wav")).heard()
+    heard = open_film(sa.Script(shots, tones / "music.wav")).mixdown()
     assert np.abs(heard.channels).max() == pytest.approx(1)
     assert "together peak at 1.27" in caplog.text
 

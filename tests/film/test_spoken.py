@@ -6,7 +6,7 @@ import pytest
 
 import skyreels_avatar as sa
 from skyreels_avatar.errors import ScriptError
-from skyreels_avatar.film.read import read_script
+from skyreels_avatar.film.script_reader import read_script
 from skyreels_avatar.film.sound import open_film
 from skyreels_avatar.media.speech import speak
 

@@ -29,7 +29,7 @@ with av.open(film, "w") as container:
 with av.open(film) as container:
     assert sum(1 for _ in container.decode(video=0)) == 1
 from skyreels_avatar.media.speech import speak
-assert np.abs(speak("hello").audio.samples).max() > 0.01
+assert np.abs(speak("hello", "espeak:en-us").audio.samples).max() > 0.01
 print(open("/proc/self/maps").read())
 """
 

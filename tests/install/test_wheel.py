@@ -57,7 +57,7 @@ def test_its_metadata_is_complete(wheel: Path):
 def test_it_works_without_the_checkout(wheel: Path, tmp_path: Path):
     code = (
         "import sys, skyreels_avatar; from skyreels_avatar.folders import asset_path;"
-        "from skyreels_avatar.film.read import read_script;"
+        "from skyreels_avatar.film.script_reader import read_script;"
         "assert skyreels_avatar.__file__.startswith(sys.argv[1]);"
         "assert len(read_script(asset_path('examples/film.yaml')).shots) == 3;"
         "from skyreels_avatar.cli import run; sys.exit(run(['doctor', '--load']))"

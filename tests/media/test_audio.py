@@ -12,22 +12,13 @@ import soundfile
 from skyreels_avatar.errors import MediaError
 from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.speech_level import ACTIVE_RMS
-
-
-def _tone(duration_s: float, rate: int, hz: float = 440.0, level: float = 0.5) -> np.ndarray:
-    return (level * np.sin(2 * np.pi * hz * np.arange(round(duration_s * rate)) / rate)).astype("f")
-
-
-def _wav_header(rate: int = 16_000, channels: int = 1, bits: int = 16, size: int = 0) -> bytes:
-    block = (channels * bits // 8) & 0xFFFF
-    form = struct.pack("<HHIIHH", 1, channels, rate, (rate * block) & 0xFFFFFFFF, block, bits)
-    return b"RIFF" + struct.pack("<I", 36 + size) + b"WAVEfmt " + struct.pack("<I", 16) + form
+from tests.media.sounds import sine, wav_header
 
 
 @pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.ogg", "a.mp3"])
 @pytest.mark.parametrize("rate", [16_000, 44_100, 48_000])
 def test_a_recording_is_read_at_its_own_rate_and_level(tmp_path, name, rate):
-    tone = _tone(1.0, rate)
+    tone = sine(1.0, rate)
     soundfile.write(tmp_path / name, tone, rate)
     track = AudioTrack.load(tmp_path / name)
     assert track.sample_rate == rate
@@ -37,7 +28,7 @@ def test_a_recording_is_read_at_its_own_rate_and_level(tmp_path, name, rate):
 
 
 def test_stereo_is_averaged_for_the_networks_and_kept_for_the_film(tmp_path):
-    left, right = _tone(1.0, 44_100), _tone(1.0, 44_100, 300.0)
+    left, right = sine(1.0, 44_100), sine(1.0, 44_100, 300.0)
     soundfile.write(tmp_path / "a.wav", np.stack([left, right], axis=1), 44_100, subtype="FLOAT")
     track = AudioTrack.load(tmp_path / "a.wav")
     assert np.allclose(track.samples, (left + right) / 2, atol=1e-6)
@@ -46,14 +37,14 @@ def test_stereo_is_averaged_for_the_networks_and_kept_for_the_film(tmp_path):
 
 
 def test_surround_is_read_as_stereo(tmp_path):
-    soundfile.write(tmp_path / "a.wav", np.stack([_tone(0.5, 48_000)] * 6, axis=1) * 0.2, 48_000)
+    soundfile.write(tmp_path / "a.wav", np.stack([sine(0.5, 48_000)] * 6, axis=1) * 0.2, 48_000)
     assert AudioTrack.load(tmp_path / "a.wav").channels.shape == (2, 24_000)
 
 
 def test_resampling_keeps_time_and_level():
-    track = AudioTrack(_tone(1.0, 44_100), 44_100).resampled(16_000)
+    track = AudioTrack(sine(1.0, 44_100), 44_100).resampled(16_000)
     assert track.samples.dtype == np.float32
-    assert np.abs(track.samples - _tone(1.0, 16_000))[200:-200].max() < 2e-3
+    assert np.abs(track.samples - sine(1.0, 16_000))[200:-200].max() < 2e-3
 
 
 def test_cutting_takes_the_asked_samples_and_no_others():
@@ -78,7 +69,7 @@ def test_normalized_silence_stays_silence():
 
 
 def test_saving_and_loading_gives_the_sound_back(tmp_path):
-    track = AudioTrack(_tone(0.5, 22_050), 22_050)
+    track = AudioTrack(sine(0.5, 22_050), 22_050)
     track.save(tmp_path / "a.wav")
     again = AudioTrack.load(tmp_path / "a.wav")
     assert again.sample_rate == 22_050
@@ -87,7 +78,7 @@ def test_saving_and_loading_gives_the_sound_back(tmp_path):
 
 
 def test_saving_to_an_unknown_kind_or_place_is_refused_and_leaves_nothing(tmp_path):
-    track = AudioTrack(_tone(0.5, 16_000), 16_000)
+    track = AudioTrack(sine(0.5, 16_000), 16_000)
     for path in (tmp_path / "a.xyz", tmp_path / "absent" / "a.wav"):
         with pytest.raises(MediaError, match="cannot write"):
             track.save(path)
@@ -95,7 +86,7 @@ def test_saving_to_an_unknown_kind_or_place_is_refused_and_leaves_nothing(tmp_pa
 
 
 def test_a_float_recording_beyond_full_scale_is_scaled_with_a_warning(tmp_path, caplog):
-    soundfile.write(tmp_path / "a.wav", _tone(0.5, 16_000) * 60_000, 16_000, subtype="FLOAT")
+    soundfile.write(tmp_path / "a.wav", sine(0.5, 16_000) * 60_000, 16_000, subtype="FLOAT")
     with caplog.at_level(logging.WARNING):
         track = AudioTrack.load(tmp_path / "a.wav")
     assert np.abs(track.samples).max() == pytest.approx(1.0, abs=1e-3)
@@ -104,7 +95,7 @@ def test_a_float_recording_beyond_full_scale_is_scaled_with_a_warning(tmp_path, 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_values_that_are_no_numbers_are_refused(tmp_path, value):
-    samples = _tone(0.5, 16_000)
+    samples = sine(0.5, 16_000)
     samples[100] = value
     soundfile.write(tmp_path / "a.wav", samples, 16_000, subtype="FLOAT")
     with pytest.raises(MediaError, match="NaN"):
@@ -123,13 +114,13 @@ def test_a_sound_of_no_length_is_refused(tmp_path):
 @pytest.mark.parametrize(
     "header",
     [
-        _wav_header(rate=0),
-        _wav_header(rate=1),
-        _wav_header(rate=4_000_000_000),
-        _wav_header(channels=0),
-        _wav_header(channels=65_535),
-        _wav_header(bits=0),
-        _wav_header(bits=255),
+        wav_header(rate=0),
+        wav_header(rate=1),
+        wav_header(rate=4_000_000_000),
+        wav_header(channels=0),
+        wav_header(channels=65_535),
+        wav_header(bits=0),
+        wav_header(bits=255),
         b"RIFF\xff\xff\xff\xffWAVE",
         b"RIFF",
     ],
@@ -141,71 +132,9 @@ def test_absurd_headers_are_refused(tmp_path, header):
         AudioTrack.load(path)
 
 
-def test_a_header_that_promises_more_than_there_is_gives_what_there_is(tmp_path):
-    path = tmp_path / "a.wav"
-    content = _wav_header(size=2**31) + b"data" + struct.pack("<I", 2**31)
-    path.write_bytes(content + np.full(16_000, 1000, "<i2").tobytes())
-    assert AudioTrack.load(path).duration_s == pytest.approx(1.0, abs=0.01)
-
-
-def test_a_sound_of_more_than_four_hours_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("skyreels_avatar.media.audio_decoding.MAX_DURATION_S", 0.5)
-    soundfile.write(tmp_path / "a.wav", _tone(1.0, 16_000), 16_000)
-    with pytest.raises(MediaError, match="longer than"):
-        AudioTrack.load(tmp_path / "a.wav")
-
-
-def test_damaged_bytes_never_escape_as_another_error(tmp_path, rng):
-    """Whatever bytes are flipped, loading gives a sound or a MediaError."""
-    for name in ("a.wav", "a.mp3", "a.flac"):
-        path = tmp_path / name
-        soundfile.write(path, _tone(0.3, 16_000), 16_000)
-        content = np.frombuffer(path.read_bytes(), np.uint8)
-        for _ in range(25):
-            damaged = content.copy()
-            where = rng.integers(0, min(len(content), 400), size=6)
-            damaged[where] = rng.integers(0, 256, size=6)
-            path.write_bytes(damaged.tobytes())
-            try:
-                track = AudioTrack.load(path)
-            except MediaError:
-                continue
-            assert np.isfinite(track.samples).all()
-
-
-@pytest.fixture
-def long_sound(tmp_path, monkeypatch):
-    """Four seconds that count as too many for memory: 0.25 s of one channel are allowed."""
-    monkeypatch.setattr("skyreels_avatar.media.audio_decoding.MAX_DECODED_BYTES", 4 * 4000)
-    samples = (np.arange(64_000) % 1000 / 4000).astype(np.float32)
-    soundfile.write(tmp_path / "long.flac", samples, 16_000)
-    return tmp_path / "long.flac", samples
-
-
-def test_a_sound_too_long_for_memory_is_refused_before_it_is_taken(long_sound, monkeypatch):
-    """Two hours of silence in a FLAC of 1.2 MB took 5.3 GB."""
-    with monkeypatch.context() as patch:
-        patch.setattr(
-            "skyreels_avatar.media.audio_decoding._SampleBuffer", None
-        )  # nothing is decoded
-        with pytest.raises(MediaError, match=r"too long to be held in memory.*audio_start"):
-            AudioTrack.load(long_sound[0])
-
-
-def test_a_piece_of_a_sound_too_long_for_memory_is_read(long_sound):
-    path, samples = long_sound
-    piece = AudioTrack.load(path, 2.0, 2.2)
-    np.testing.assert_allclose(piece.samples, samples[32_000:35_200], atol=1e-4)
-    np.testing.assert_allclose(AudioTrack.load(path, 3.85).samples, samples[61_600:], atol=1e-4)
-    with pytest.raises(MediaError, match=r"ends at 4.00 s.*earlier start"):
-        AudioTrack.load(path, 5.0, 5.2)
-    with pytest.raises(MediaError, match="too long"):  # found while it is decoded
-        AudioTrack.load(path, 0.0, 3.0)
-
-
 def test_an_end_beyond_the_sound_is_its_end_and_a_start_beyond_is_refused(caplog):
     """`--audio-end` beyond the end of a sound was an error."""
-    track = AudioTrack(_tone(1.0, 16_000), 16_000)
+    track = AudioTrack(sine(1.0, 16_000), 16_000)
     with caplog.at_level(logging.WARNING):
         assert track.reached(1.5) is None and track.reached(0.5) == 0.5
         assert track.reached(None) is None and track.reached(1.0) == 1.0

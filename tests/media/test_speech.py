@@ -103,10 +103,10 @@ class TestEspeak:
         ("voice", "hint"),
         [
             ("german", "did you mean espeak:de?"),
-            ("en-uk", "or espeak:en or "),
+            ("en-uk", "espeak:en or "),
             ("zh-cn", "did you mean espeak:cmn"),
             ("espeak:zh-cn", "did you mean cmn"),
-            ("hart", "did you mean heart"),
+            ("hart", " heart"),
             ("kokoro:ff_siwi", "did you mean ff_siwis"),
             ("qqq", "lists them all"),
             ("de+f33", "did you mean f3"),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from skyreels_avatar.faces.occluder import filter_mask, segment_augmented
+from skyreels_avatar.faces.occluder_mask import filter_mask, segment_augmented
 from skyreels_avatar.loading.checkpoints.load import load_module
 from skyreels_avatar.loading.tiers import load_tier
 from skyreels_avatar.models.occluder import OccluderNet

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from skyreels_avatar.faces.analyzer import Face
+from skyreels_avatar.faces.face import Face
 from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.pipeline.noise import noise_key, segment_generator
 

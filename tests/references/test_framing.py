@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from skyreels_avatar.camera import CameraMove
-from skyreels_avatar.faces.analyzer import Face
+from skyreels_avatar.faces.face import Face
 from skyreels_avatar.media.image import Portrait
 from skyreels_avatar.references.framing import frame, is_moving, shifted
 from skyreels_avatar.request.camera_spec import CameraKeyframe

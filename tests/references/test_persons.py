@@ -10,7 +10,8 @@ from PIL import Image
 import skyreels_avatar as sa
 from skyreels_avatar.camera import CameraMove, ReferenceVideo, build_scene, plan_path
 from skyreels_avatar.errors import FaceError, InputError
-from skyreels_avatar.faces.analyzer import Face, FaceAnalyzer
+from skyreels_avatar.faces.analyzer import FaceAnalyzer
+from skyreels_avatar.faces.face import Face
 from skyreels_avatar.faces.select import find_faces
 from skyreels_avatar.media.image import Portrait
 from skyreels_avatar.references.framing import frame as frame_picture

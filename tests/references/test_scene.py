@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from skyreels_avatar.camera import CameraMove
-from skyreels_avatar.faces.analyzer import Face
+from skyreels_avatar.faces.face import Face
 from skyreels_avatar.folders import MODELS_VARIABLE
 from skyreels_avatar.media.image import Portrait
 from skyreels_avatar.models.depth import DEPTH_ANYTHING_VARIABLE

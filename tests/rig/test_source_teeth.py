@@ -9,14 +9,16 @@ import torch
 
 from skyreels_avatar.faces.template import synthetic_landmarks
 from skyreels_avatar.rig.coefficients import GROUP_SIZE, MOTION_INDEX, MOTION_SCALE
+from skyreels_avatar.rig.constants import CONSTANTS
 from skyreels_avatar.rig.curves import refine
 from skyreels_avatar.rig.fields import FaceShape
 from skyreels_avatar.rig.geometry import INNER_LOWER, INNER_UPPER, FaceFrame
 from skyreels_avatar.rig.mouth import make_look
 from skyreels_avatar.rig.reference_clip import ReferenceClip, as_pixels
 from skyreels_avatar.rig.renderer import render, rest_motion
-from skyreels_avatar.rig.source_teeth import FADED, ShownTeeth, SourceTeeth, find_teeth
+from skyreels_avatar.rig.source_teeth import ShownTeeth, SourceTeeth, find_teeth
 
+FADED = CONSTANTS.source_teeth.faded
 ENAMEL, DARK, LIP, SKIN = (0.9, 0.85, 0.8), (0.15, 0.06, 0.06), (0.7, 0.4, 0.4), (0.8, 0.6, 0.5)
 SIZE = 400
 

@@ -13,7 +13,7 @@ from typing_extensions import assert_type
 import skyreels_avatar as sa
 from skyreels_avatar.api.doctor import MachineReport
 from skyreels_avatar.evaluation.report import Report
-from skyreels_avatar.film.preview import FilmPlan
+from skyreels_avatar.film.film_plan import FilmPlan
 from skyreels_avatar.media.speech import SpokenText, Voice
 from skyreels_avatar.pipeline.estimate import ShotEstimate
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import torch
 
-from skyreels_avatar.faces.occluder import CROP_PX, SIDE, extract_crop, picture_from_crop
+from skyreels_avatar.faces.face_crop import CROP_PX, SIDE, extract_crop, picture_from_crop
 from skyreels_avatar.rig.coefficients import MOTION_INDEX
 from skyreels_avatar.rig.mouth import make_look
 from skyreels_avatar.rig.reference_clip import ReferenceClip, as_pixels

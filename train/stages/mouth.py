@@ -1,15 +1,15 @@
 """Fit the numbers of the painted mouth to real smiles.
 
 An auto-decoder: the shape of the teeth and the fall of light are shared by all, style, light and
-the height of the teeth belong to each picture. The fitted numbers are written to fitted.json; they
-become the constants of rig/mouth.py and rig/mouth_paint.py by hand.
+the height of the teeth belong to each picture. The fitted constants are written to
+`skyreels_avatar/rig/constants.json`.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import math
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -17,9 +17,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from skyreels_avatar.errors import InputError
+from skyreels_avatar.rig.constants import CONSTANTS, CONSTANTS_FILE, store_fitted
 from skyreels_avatar.rig.mouth import NUM_STYLES, STYLE_SPREAD, MouthDecoder, MouthLook
-from skyreels_avatar.rig.mouth_light import MEAN_TEETH
-from skyreels_avatar.rig.mouth_paint import SHADING
 from train.config import TrainConfig
 from train.data.mouth import RealMouths, real_mouths
 from train.data.simulate.portraits import load_portraits
@@ -38,7 +37,8 @@ class Looks(nn.Module):
         number = len(mouths.teeth)
         gap = (mouths.lower - mouths.upper).amax(1)
         self.style = nn.Parameter(torch.zeros(number, NUM_STYLES))  # in spreads of the population
-        self.log_light = nn.Parameter((mouths.teeth / torch.tensor(MEAN_TEETH)).log())
+        usual = torch.tensor(CONSTANTS.light.mean_teeth)
+        self.log_light = nn.Parameter((mouths.teeth / usual).log())
         self.shift = nn.Parameter(torch.zeros(number))
         self.jaw = nn.Parameter((0.8 * (gap - 0.05)).clamp_min(0.004))
 
@@ -113,18 +113,20 @@ def run(config: TrainConfig) -> None:
     after = validate(decoder, pick(mouths, held), generator)
     logger.info("held out, colour and gradient error: %s before, %s after", before, after)
     style = looks.style.detach() * decoder.style_spread + decoder.style_mean
-    fitted = {
-        "teeth": decoder.teeth.tolist(),
-        "shading": dict(zip(SHADING, decoder.shading.tolist())),
-        "knob_means": style.mean(0).tolist(),
-        "knob_spreads": style.std(0).tolist(),
-        "before": before,
-        "after": after,
+    names = ("widths", "rises", "rounds", "lengths")
+    teeth = dict(zip(names, decoder.teeth.tolist()))
+    teeth |= {"knob_means": style.mean(0).tolist(), "knob_spreads": style.std(0).tolist()}
+    shading = dict(zip(asdict(CONSTANTS.shading), decoder.shading.tolist()))
+    store_fitted({"teeth": rounded(teeth), "shading": rounded(shading)})
+    logger.info("wrote %s", CONSTANTS_FILE)
+
+
+def rounded(values: dict[str, float | list[float]]) -> dict[str, float | list[float]]:
+    """Return constants with four decimals, a tenth of a thousandth of the face height."""
+    return {
+        name: [round(one, 4) for one in value] if isinstance(value, list) else round(value, 4)
+        for name, value in values.items()
     }
-    path = Path(config.run) / "fitted.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(fitted, indent=1))
-    logger.info("wrote %s", path)
 
 
 def fit(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from skyreels_avatar.rig.constants import CONSTANTS
 from skyreels_avatar.rig.mouth import MouthDecoder, MouthLook, patch_axes
-from skyreels_avatar.rig.mouth_light import MEAN_TEETH
 from train.config import TrainConfig
 from train.data.mouth import RealMouths
 from train.stages.mouth import Looks, fit
@@ -27,7 +27,7 @@ def painted_mouths(number: int) -> RealMouths:
     )
     colours = decoder(upper, lower, torch.zeros(number, 8), look)
     seen = (y[:, None] > upper[:, None]) & (y[:, None] < lower[:, None])
-    teeth = torch.tensor(MEAN_TEETH).expand(number, 3)
+    teeth = torch.tensor(CONSTANTS.light.mean_teeth).expand(number, 3)
     kept_out = torch.zeros(number, dtype=torch.bool)
     return RealMouths(
         colours, seen[:, None], upper, lower, teeth, look.half_width, look.teeth_edge, kept_out

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from skyreels_avatar.faces.matte import FACE_OVAL
+from skyreels_avatar.faces.face import FACE_OVAL
 
 OUTER_LIPS = [61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181]
 OUTER_LIPS += [91, 146]

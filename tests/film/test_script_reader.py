@@ -10,7 +10,7 @@ import yaml
 from skyreels_avatar import cli
 from skyreels_avatar.camera import CameraMove
 from skyreels_avatar.errors import ScriptError
-from skyreels_avatar.film.read import read_script
+from skyreels_avatar.film.script_reader import read_script
 from skyreels_avatar.film.sound import open_film
 from skyreels_avatar.request.camera_spec import CameraKeyframe
 from tests.samples import write_clicks, write_voice
