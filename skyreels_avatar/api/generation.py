@@ -71,7 +71,7 @@ def generate(
         fps: frames per second, 1 to 120.
         seed: the same seed gives the same frames on the same machine.
         steps: denoising steps, `num_inference_steps` of `SamplingParams`; None = the tier's.
-        guidance_scale, audio_guidance_scale: weight of prompt and voice; 1 is off, None = the tier's.
+        guidance_scale, audio_guidance_scale: of prompt and voice; 1 is off, None = the tier's.
         negative_prompt: what the video should not show.
         face: "auto", a face's number, a point "x,y", a box "x,y,w,h" or a photo: see `Shot`.
         speakers: who of several people speaks with which voice: see `Speaker`.
