@@ -71,22 +71,18 @@ def generate(
         fps: frames per second, 1 to 120.
         seed: the same seed gives the same frames on the same machine.
         steps: denoising steps, `num_inference_steps` of `SamplingParams`; None = the tier's.
-        guidance_scale, audio_guidance_scale: weight of the prompt and of the voice; 1 is off, None
-            takes the tier's.
+        guidance_scale, audio_guidance_scale: of prompt and voice; 1 is off, None = the tier's.
         negative_prompt: what the video should not show.
         face: "auto", a face's number, a point "x,y", a box "x,y,w,h" or a photo: see `Shot`.
         speakers: who of several people speaks with which voice: see `Speaker`.
-        audio_start, audio_end: the piece of the sound that is used, in seconds; `start_s` and
-            `end_s` of the `Shot`.
+        audio_start, audio_end: the piece of the sound that is used, in seconds.
         memory: GPU memory to use: "auto", "full" or a limit such as "24gb"; None = the tier's.
         on_progress: called with a `Progress` many times a second; returning False stops the run.
-        work: a folder that keeps finished windows: a run that was stopped resumes there when it
-            is started again, and its video has the same bytes. The folder stays; remove it when
-            the video is not to be made again.
+        work: a folder that keeps finished windows, and stays: a run that was stopped resumes there
+            when it is started again, and its video has the same bytes.
         windows: "overlap" or "keyframes", see `GenerationRequest`.
-        motion: a .json or .csv file of ARKit weights that is performed in place of what the
-            networks make of voice and prompt.
-        save_motion: where the performance is written as such a file.
+        motion, save_motion: a .json or .csv file of ARKit weights: performed in place of what voice
+            and prompt ask for; written.
 
     Raises:
         InputError: something given cannot be used; the message says what to do.

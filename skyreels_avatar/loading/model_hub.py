@@ -90,11 +90,11 @@ MODELS = (
     PublicModel(
         "kokoro", "onnx-community/Kokoro-82M-v1.0-ONNX",
         ("onnx/model_quantized.onnx", "voices/*.bin"), 0.1, "Apache-2.0",
-        "natural voices of six languages for --text",
+        "natural voices of six languages",
     ),
     PublicModel(
         "hibari-voices", "maureesewilliams/hibari", ("voices/*.onnx",), 0.04, "Apache-2.0",
-        "more English voices for --text",
+        "more English voices",
     ),
 )  # fmt: skip
 
