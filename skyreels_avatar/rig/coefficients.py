@@ -1,7 +1,7 @@
 """The rig coefficients of a talking head: their names, groups and units.
 
-A clip is described, frame by frame, by how the person differs from the reference picture:
-four groups of eight numbers. `rest` of every number but `lip_gap` is 0 = as in the reference.
+A clip is described, frame by frame, by how the person differs from the reference picture: four
+groups of eight coefficients. All but `lip_gap` are 0 at rest, which is the reference.
 H is the face height, the distance of face-mesh points 10 and 152.
 """
 
@@ -58,7 +58,7 @@ NUM_GROUPS = len(MOTION_GROUPS)
 GROUP_SIZE = 8
 NUM_MOTION = NUM_GROUPS * GROUP_SIZE
 
-# Plausible range of each number (about the 0.5 and 99.5 percentile of lively speech). Also the
+# Usual range of each coefficient (about the 0.5 and 99.5 percentile of lively speech). Also the
 # unit in which networks see them: normalised = value / scale, scale = max(|low|, |high|) / 2.
 MOTION_RANGE: dict[str, tuple[float, float]] = {
     "lip_gap": (0.0, 0.12),

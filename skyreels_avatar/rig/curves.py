@@ -1,4 +1,4 @@
-"""Small geometry of the decoder: curves, spans between curves, and boxes of pixels."""
+"""Smooth curves, coverage between two of them, and pixel boxes round landmarks."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def pixel_box(
 
 
 def box_pixels(box: Box, like: torch.Tensor) -> torch.Tensor:
-    """Return (1, h, w, 2) coordinates x, y of the pixel centres (+0.5) of a box."""
+    """Return (1, h, w, 2) coordinates x, y of the pixel centers (+0.5) of a box."""
     rows, columns = (
         torch.arange(side.start, side.stop, device=like.device) + 0.5 for side in box[2:]
     )

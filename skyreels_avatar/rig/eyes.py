@@ -84,7 +84,7 @@ def undo_eye(
         upper + (blink * LIDS.overlap * (new_lower - upper)) - wide * open_height * (1 - blink)
     )
 
-    # eyeball: the iris slides, strongest at its centre, nothing at the lids
+    # eyeball: the iris slides, strongest at its center, nothing at the lids
     iris = local(marks[:, list(IRISES[eye]), :2])
     center = iris[:, :1]
     radius = (iris[:, 1:] - center).norm(dim=-1).mean(1, keepdim=True).clamp_min(0.01)

@@ -1,9 +1,9 @@
-"""How rig coefficients move the points of a face: the structured part of the decoder.
+"""Displacement fields: how rig coefficients move the points of a face.
 
-Every function maps points in face coordinates (see `face_geometry`) to their displacement. The
-face is two layers, upper and lower, that slide apart along the line of the lips: each layer alone
-is smooth and can be inverted, so that an opening mouth never smears lip over lip.
-Amplitudes were set on GRID talker s1 (landmark statistics) and by eye on portraits.
+Every function maps points in face coordinates (see `geometry`) to their displacement. The face is
+two layers, upper and lower, that slide apart along the lip line: each layer alone is smooth and can
+be inverted, so that an opening mouth never smears one lip over the other. Lips take their shapes
+from `mouth_shapes`, all other amplitudes from `constants`.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ class MotionValues:
 
 
 def _bump(points: torch.Tensor, center: torch.Tensor, radius: float) -> torch.Tensor:
-    """Return (F, N) a Gaussian round (F, 2) centres."""
+    """Return (F, N) a Gaussian round (F, 2) centers."""
     x, y = (points - center[:, None]).unbind(-1)  # summed apart: an axis of two is slow to reduce
     return torch.exp(-(x**2 + y**2) / radius**2)
 
@@ -333,7 +333,7 @@ def move_points(
 ) -> torch.Tensor:
     """Return (F, 478, 2) where the landmarks go, in face coordinates (lids, irises left out).
 
-    The plain forward twin of what `face_warp` undoes.
+    The plain forward twin of what `warp` inverts.
 
     Args:
         edges: of `picture_edges`.

@@ -1,4 +1,4 @@
-"""From tracked landmarks to rig coefficients: the encoder of the reference-conditioned VAE."""
+"""The network that reads rig coefficients from tracked landmarks."""
 
 from __future__ import annotations
 

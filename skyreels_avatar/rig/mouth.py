@@ -1,7 +1,7 @@
 """The inside of an open mouth: what a portrait does not show, in the face's coordinates.
 
-A patch of 64 x 128 pixels is fixed to the head (`face_geometry.FaceFrame`). The decoder lays the
-teeth out from a style of eight numbers and paints them (`mouth_paint`). Colours are those of
+A patch of 64 x 128 pixels is fixed to the head (`geometry.FaceFrame`). The decoder lays the
+teeth out from a style of eight numbers and paints them (`mouth_paint`). Colors are those of
 neutral light; `MouthLook.light` brings them to the picture's.
 """
 
@@ -17,7 +17,7 @@ from torch import nn
 from skyreels_avatar.rig.constants import CONSTANTS
 from skyreels_avatar.rig.geometry import MOUTH_CORNERS, FaceFrame
 from skyreels_avatar.rig.mouth_light import (
-    MIN_COLOURS,
+    MIN_COLORS,
     estimate_light,
     match_tones,
     shown_teeth,
@@ -45,11 +45,11 @@ class MouthLook:
     Attributes:
         style: (N, 8) in [0, 1], the person's teeth: size, midline, bow of the edges, lower teeth,
             yellowness, gaps; the last two (and all, a little) shape the single teeth.
-        light: (N, 3) multiplies colours; 1 = the even light of an official portrait.
+        light: (N, 3) multiplies colors; 1 = the even light of an official portrait.
         half_width: (N,) half the mouth's width in H.
         teeth_edge: (N,) face y of the cutting edge of the upper central incisors, in H.
-        saturation: (N,) 0 = a monochrome picture, whose tone is then in `light`; 1 = in colour.
-        shade: (N, 3) in [0, 1], the colour of the darkest places; None is black.
+        saturation: (N,) 0 = a monochrome picture, whose tone is then in `light`; 1 = in color.
+        shade: (N, 3) in [0, 1], the color of the darkest places; None is black.
         teeth: what the picture shows, which is not painted then; None = nothing.
         nose: (N,) face y of the base of the nose, which teeth go with; None = with the lips.
     """
@@ -109,7 +109,7 @@ def make_look(
         frame: (3, h, w) in [0, 1].
         landmarks: (478, 3) in pixels.
         seed: decides the style.
-        inside: (K, 3) colours in [0, 1] seen between the lips in a video of the same person.
+        inside: (K, 3) colors in [0, 1] seen between the lips in a video of the same person.
 
     Returns:
         A look with N = 1, on the device of the frame; it is worked out on the CPU.
@@ -125,7 +125,7 @@ def make_look(
         enamel = torch.tensor(CONSTANTS.light.mean_teeth)
         light = shown / (saturation * enamel + (1 - saturation) * enamel.mean())
     shade = None
-    if inside is not None and len(inside) >= MIN_COLOURS:
+    if inside is not None and len(inside) >= MIN_COLORS:
         light, shade = match_tones(light, saturation, inside.cpu())
     teeth = None
     if inside is None and (shown is not None or float(points[14, 1] - points[13, 1]) > WIDE_OPEN):
@@ -195,12 +195,12 @@ class MouthDecoder(nn.Module):
         motion: torch.Tensor,
         look: MouthLook,
     ) -> torch.Tensor:
-        """Return the colours of a mouth.
+        """Return the colors of a mouth.
 
         Args:
             upper_edge: (N, 128) face y in H of the upper lip's inner edge at each column.
             lower_edge: (N, 128) of the lower lip's; equal to `upper_edge` where the mouth is shut.
-            motion: (N, 8) mouth coefficients, `motion.MOTION_GROUPS["mouth"]`.
+            motion: (N, 8) mouth coefficients, `coefficients.MOTION_GROUPS["mouth"]`.
             look: of N frames.
 
         Returns:
@@ -209,13 +209,13 @@ class MouthDecoder(nn.Module):
         x, y = patch_axes(upper_edge.device)
         first, last = visible_rows(upper_edge, lower_edge, y)
         mouth = self.lay_out(upper_edge, lower_edge, motion, look, x, y[first:last])
-        colour = paint(mouth)
-        colour = mix(luminance(colour, 1), colour, look.saturation[:, None, None, None])
-        colour = (colour * look.light[:, :, None, None]).clamp(0.0, 1.0)
+        color = paint(mouth)
+        color = mix(luminance(color, 1), color, look.saturation[:, None, None, None])
+        color = (color * look.light[:, :, None, None]).clamp(0.0, 1.0)
         if look.shade is not None:
             shade = look.shade[:, :, None, None]
-            colour = shade + (1 - shade) * colour
-        return F.pad(colour, (0, 0, first, MOUTH_PATCH[0] - last), mode="replicate")
+            color = shade + (1 - shade) * color
+        return F.pad(color, (0, 0, first, MOUTH_PATCH[0] - last), mode="replicate")
 
     def lay_out(
         self,
@@ -307,7 +307,7 @@ def find_tooth(
 
 @cache
 def fitted_decoder(device: torch.device) -> MouthDecoder:
-    """Return the decoder with the fitted numbers of this file."""
+    """Return the decoder with the fitted constants."""
     return MouthDecoder().to(device).requires_grad_(False)
 
 

@@ -13,7 +13,7 @@ EYE_RINGS = (
     (33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144, 163, 7),
     (263, 466, 388, 387, 386, 385, 384, 398, 362, 382, 381, 380, 374, 373, 390, 249),
 )
-MIN_COLOURS = 100  # seen between the lips of a video, before they count
+MIN_COLORS = 100  # seen between the lips of a video, before they count
 
 
 def estimate_light(
@@ -25,7 +25,7 @@ def estimate_light(
         frame: (3, h, w) in [0, 1].
         landmarks: (478, 3) in pixels.
     """
-    skin = colours_at(frame, landmarks[list(SKIN_POINTS), :2]).median(0).values
+    skin = colors_at(frame, landmarks[list(SKIN_POINTS), :2]).median(0).values
     white = eye_white(frame, landmarks, skin)
     face = torch.cat([skin, white]).clamp_min(0.02).log()
     teeth = (torch.tensor(LIGHT.teeth_from_face) @ face + torch.tensor(LIGHT.teeth_offset)).exp()
@@ -35,8 +35,8 @@ def estimate_light(
     return teeth / (saturation * usual + (1 - saturation) * usual.mean()), saturation
 
 
-def colours_at(frame: torch.Tensor, xy: torch.Tensor) -> torch.Tensor:
-    """Return (K, 3) colours of a blurred picture at (K, 2) pixels."""
+def colors_at(frame: torch.Tensor, xy: torch.Tensor) -> torch.Tensor:
+    """Return (K, 3) colors of a blurred picture at (K, 2) pixels."""
     height, width = frame.shape[-2:]
     radius = max(1, min(height, width) // 60)
     soft = frame[None]
@@ -48,17 +48,17 @@ def colours_at(frame: torch.Tensor, xy: torch.Tensor) -> torch.Tensor:
 
 
 def eye_white(frame: torch.Tensor, landmarks: torch.Tensor, skin: torch.Tensor) -> torch.Tensor:
-    """Return (3,) the brightest colour between the lids, or the skin's if the eyes are shut."""
+    """Return (3,) the brightest color between the lids, or the skin's if the eyes are shut."""
     found = []
     for ring in EYE_RINGS:
         xy = landmarks[list(ring), :2]
         middle = xy.mean(0)
         shares = torch.tensor([0.35, 0.55, 0.75])[:, None, None]
-        probes = colours_nearest(frame, (middle + shares * (xy - middle)).flatten(0, 1))
+        probes = colors_nearest(frame, (middle + shares * (xy - middle)).flatten(0, 1))
         order = probes.sum(-1).argsort(descending=True)
         found.append(probes[order[: len(order) // 5]].mean(0))
     opened = [eye_openness(landmarks, ring) > 0.12 for ring in EYE_RINGS]
-    found = [colour for colour, is_open in zip(found, opened) if is_open]
+    found = [color for color, is_open in zip(found, opened) if is_open]
     return torch.stack(found).mean(0) if found else skin
 
 
@@ -69,7 +69,7 @@ def eye_openness(landmarks: torch.Tensor, ring: tuple[int, ...]) -> float:
     return float(tall / wide)
 
 
-def colours_nearest(frame: torch.Tensor, xy: torch.Tensor) -> torch.Tensor:
+def colors_nearest(frame: torch.Tensor, xy: torch.Tensor) -> torch.Tensor:
     """Return (K, 3) the picture's pixels at (K, 2) positions."""
     height, width = frame.shape[-2:]
     column = xy[:, 0].long().clamp(0, width - 1)
@@ -96,7 +96,7 @@ def monochrome(frame: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 def shown_teeth(
     frame: torch.Tensor, landmarks: torch.Tensor, points: torch.Tensor
 ) -> torch.Tensor | None:
-    """Return (3,) the colour of the teeth in a picture, or None where it shows none.
+    """Return (3,) the color of the teeth in a picture, or None where it shows none.
 
     Args:
         frame: (3, h, w) in [0, 1].
@@ -110,11 +110,11 @@ def shown_teeth(
     for above, below in pairs:
         start, end = landmarks[above, :2], landmarks[below, :2]
         share = torch.linspace(0.2, 0.75, 7)[:, None]
-        probes.append(colours_nearest(frame, start + share * (end - start)))
+        probes.append(colors_nearest(frame, start + share * (end - start)))
     probes = torch.cat(probes)
     order = probes.sum(-1).argsort(descending=True)
     lit = probes[order[: len(order) // 2]].median(0).values
-    skin = colours_at(frame, landmarks[list(SKIN_POINTS), :2]).median(0).values
+    skin = colors_at(frame, landmarks[list(SKIN_POINTS), :2]).median(0).values
     red_share, red_skin = (float(c[0] / c.sum().clamp_min(1e-3)) for c in (lit, skin))
     is_teeth = red_share < max(0.44, red_skin - 0.015) and float(lit.mean()) > 0.7 * float(
         skin.mean()
@@ -130,7 +130,7 @@ def match_tones(
     Args:
         light: (3,) guessed; its hue stays where what was seen brightest is not enamel.
         saturation: () of the picture.
-        inside: (K, 3) colours in [0, 1] seen between the lips.
+        inside: (K, 3) colors in [0, 1] seen between the lips.
     """
     ranked = inside[inside.sum(-1).argsort()]
     tenth = max(1, len(ranked) // 10)

@@ -53,15 +53,15 @@ class Mouth:
 
 
 def paint(mouth: Mouth) -> torch.Tensor:
-    """Return (N, 3, R, W) colours in neutral light."""
+    """Return (N, 3, R, W) colors in neutral light."""
     along = (mouth.x.abs() / (0.15 * mouth.size)).clamp_max(1.25)
     opening = (mouth.lower - mouth.upper).amax(-1, keepdim=True)
     enters = 0.34 + 0.66 * ramp(0.0, 0.07, opening)
-    colour = paint_floor(mouth, opening, enters)
-    colour = paint_lower_teeth(colour, mouth, along, enters)
-    colour = paint_tip(colour, mouth)
-    colour = paint_upper_teeth(colour, mouth, along)
-    return colour * lip_shadow(mouth)[:, None]
+    color = paint_floor(mouth, opening, enters)
+    color = paint_lower_teeth(color, mouth, along, enters)
+    color = paint_tip(color, mouth)
+    color = paint_upper_teeth(color, mouth, along)
+    return color * lip_shadow(mouth)[:, None]
 
 
 def paint_floor(mouth: Mouth, opening: torch.Tensor, enters: torch.Tensor) -> torch.Tensor:
@@ -71,7 +71,7 @@ def paint_floor(mouth: Mouth, opening: torch.Tensor, enters: torch.Tensor) -> to
     depth = (above / (opening + 0.015)).clamp(0.0, 1.0)
     across = mouth.x / (0.115 * mouth.size)
     shade = enters * (1 - 0.75 * depth) * (1 - 0.5 * across.abs().clamp_max(1.2) ** 2)
-    colour = as_colour(COLORS.cavity, shade) * (0.35 + 0.95 * shade[:, None])
+    color = as_color(COLORS.cavity, shade) * (0.35 + 0.95 * shade[:, None])
     top = opening * (0.50 + 0.15 * mouth.raised) - 0.004 - 0.05 * across**2
     below = top - above  # how far under the back of the tongue
     inside = ramp(-0.012, 0.016, below) * ramp(1.05, 0.5, across.abs())
@@ -79,12 +79,12 @@ def paint_floor(mouth: Mouth, opening: torch.Tensor, enters: torch.Tensor) -> to
     groove = 1 - 0.14 * torch.exp(-((mouth.x / 0.010) ** 2)) * ramp(0.0, 0.05, below)
     lit = enters * (0.50 + 0.42 * crown + 0.16 * (1 - depth)) * groove
     lit = lit * (1 - 0.3 * across.abs().clamp_max(1.0) ** 2)
-    colour = mix(colour, as_colour(COLORS.tongue, lit) * lit[:, None], 0.94 * inside[:, None])
-    return colour + (0.05 * enters * crown**3)[:, None]
+    color = mix(color, as_color(COLORS.tongue, lit) * lit[:, None], 0.94 * inside[:, None])
+    return color + (0.05 * enters * crown**3)[:, None]
 
 
 def paint_lower_teeth(
-    colour: torch.Tensor, mouth: Mouth, along: torch.Tensor, enters: torch.Tensor
+    color: torch.Tensor, mouth: Mouth, along: torch.Tensor, enters: torch.Tensor
 ) -> torch.Tensor:
     """Paint the lower teeth, which ride on the jaw, dimmer than the upper."""
     below = mouth.y - mouth.low_edge
@@ -93,10 +93,10 @@ def paint_lower_teeth(
     column = 0.70 * side * (1 - 0.15 * mouth.low_across**2) * (1 - 0.22 * between) * enters
     fall = (1 - 0.22 * ramp(0.005, 0.0, below)) * (1 - 0.45 * ramp(0.006, 0.030, below))
     inside = ramp(-0.0022, 0.0030, below) * ramp(0.05, 0.35, side)
-    return mix(colour, as_colour(COLORS.enamel, fall) * (column * fall)[:, None], inside[:, None])
+    return mix(color, as_color(COLORS.enamel, fall) * (column * fall)[:, None], inside[:, None])
 
 
-def paint_tip(colour: torch.Tensor, mouth: Mouth) -> torch.Tensor:
+def paint_tip(color: torch.Tensor, mouth: Mouth) -> torch.Tensor:
     """Paint the tip of a raised tongue behind the upper and over the lower teeth."""
     top = mouth.edge.amax(-1, keepdim=True) - 0.012 + 0.03 * (1 - mouth.raised)
     across = mouth.x / (0.058 * mouth.size)
@@ -105,13 +105,13 @@ def paint_tip(colour: torch.Tensor, mouth: Mouth) -> torch.Tensor:
     inside = inside * ramp(0.075, 0.035, below)
     lit = 0.62 + 0.28 * torch.exp(-(((below - 0.014) / 0.010) ** 2)) - 0.25 * across**2
     return mix(
-        colour,
-        as_colour(COLORS.tongue, lit) * lit.clamp_min(0.2)[:, None],
+        color,
+        as_color(COLORS.tongue, lit) * lit.clamp_min(0.2)[:, None],
         inside[:, None],
     )
 
 
-def paint_upper_teeth(colour: torch.Tensor, mouth: Mouth, along: torch.Tensor) -> torch.Tensor:
+def paint_upper_teeth(color: torch.Tensor, mouth: Mouth, along: torch.Tensor) -> torch.Tensor:
     """Paint gum and upper teeth, which are fixed to the head."""
     s = mouth.shading
     above = mouth.edge - mouth.y  # N R W
@@ -123,14 +123,12 @@ def paint_upper_teeth(colour: torch.Tensor, mouth: Mouth, along: torch.Tensor) -
     deep = s["gap"] * between * (1 - 0.6 * ramp(0.005, 0.040, above))
     body = column * fall * (1 - deep)
     tone = mouth.yellow + 0.35 * ramp(0.01, 0.05, above)
-    enamel = as_colour(COLORS.enamel, tone) * (
-        1 - tone[:, None] * as_colour((0.0, 0.04, 0.12), tone)
-    )
-    teeth = enamel * (1 - deep[:, None] * as_colour((0.0, 0.20, 0.25), deep)) * body[:, None]
-    gum = as_colour(COLORS.gum, side) * (0.5 + 0.5 * side)[:, None]
+    enamel = as_color(COLORS.enamel, tone) * (1 - tone[:, None] * as_color((0.0, 0.04, 0.12), tone))
+    teeth = enamel * (1 - deep[:, None] * as_color((0.0, 0.20, 0.25), deep)) * body[:, None]
+    gum = as_color(COLORS.gum, side) * (0.5 + 0.5 * side)[:, None]
     teeth = mix(gum, teeth, ramp(-0.003, 0.003, mouth.y - mouth.gum)[:, None])
     inside = ramp(-0.0020, 0.0025, above) * ramp(1.22, 1.0, along)
-    return mix(colour, teeth, inside[:, None])
+    return mix(color, teeth, inside[:, None])
 
 
 def lip_shadow(mouth: Mouth) -> torch.Tensor:
@@ -144,15 +142,15 @@ def lip_shadow(mouth: Mouth) -> torch.Tensor:
     return slit * under * (1 - s["over_lip"] * torch.exp(-over / s["over_length"]))
 
 
-def luminance(colour: torch.Tensor, dim: int) -> torch.Tensor:
-    """Return the luminance of colours along `dim`, which is kept."""
-    red, green, blue = colour.unbind(dim)
+def luminance(color: torch.Tensor, dim: int) -> torch.Tensor:
+    """Return the luminance of colors along `dim`, which is kept."""
+    red, green, blue = color.unbind(dim)
     grey = LUMINANCE[0] * red + LUMINANCE[1] * green + LUMINANCE[2] * blue
     return grey.unsqueeze(dim)
 
 
-def as_colour(values: tuple[float, float, float], like: torch.Tensor) -> torch.Tensor:
-    """Return three numbers as a (1, 3, 1, 1) colour."""
+def as_color(values: tuple[float, float, float], like: torch.Tensor) -> torch.Tensor:
+    """Return three numbers as a (1, 3, 1, 1) color."""
     return torch.tensor(values, dtype=like.dtype, device=like.device).reshape(1, 3, 1, 1)
 
 

@@ -46,7 +46,7 @@ class ReferenceClip:
 
     Attributes:
         frames: (F, 4, h, w) pixels.
-        landmarks: (F, 478, 3) in pixels of the crop (centres at +0.5).
+        landmarks: (F, 478, 3) in pixels of the crop (centers at +0.5).
         positions: (F,) where each frame lies on the motion clock, in frames from the start of the
             latents it is decoded with; fractions are interpolated.
         look: the inside of this person's mouth, of `make_look`.
@@ -78,7 +78,7 @@ def as_pixels(pictures: torch.Tensor | np.ndarray) -> torch.Tensor:
 
 
 def sample_clip(clip: ReferenceClip, positions: torch.Tensor) -> torch.Tensor:
-    """Return the pixels (F, 4, h, w) of a clip at (F, 2, h, w) x, y (centres at +0.5)."""
+    """Return the pixels (F, 4, h, w) of a clip at (F, 2, h, w) x, y (centers at +0.5)."""
     if clip.detail is None:
         return sample_frames(clip.frames, positions, clip.lively)
     place, share = detail_place(clip.detail, positions)
@@ -146,7 +146,7 @@ def mix_detail(
 def sample_frames(
     frames: torch.Tensor, positions: torch.Tensor, cubic: bool = False
 ) -> torch.Tensor:
-    """Look (F or 1, 4, H, W) pixels up at (F, 2, h, w) x, y (centres at +0.5).
+    """Look (F or 1, 4, H, W) pixels up at (F, 2, h, w) x, y (centers at +0.5).
 
     Beyond the borders the frames are mirrored. On a CPU OpenCV does it, to 1/32 of a pixel.
 

@@ -18,7 +18,7 @@ from skyreels_avatar.models.light_encoder import Light
 
 _GAMMA = 2.2
 _LUMA = (0.2126, 0.7152, 0.0722)
-# Stops that warmth and tint give to red, green and blue; strong colours grow faster.
+# Stops that warmth and tint give to red, green and blue; strong colors grow faster.
 _WARM_STOPS, _TINT_STOPS, _STRONGER = (0.9, 0.0, -1.3), (0.55, -0.9, 0.55), 0.45
 _COLDER = 0.75  # eyes are quick to call a light blue
 _COLOR_STOPS, _COLOR_OVERLAP = 0.5, 0.5
@@ -203,7 +203,7 @@ def is_shaded(light: Light) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class Grade:
-    """What a light does to a colour wherever it is.
+    """What a light does to a color wherever it is.
 
     Attributes:
         saturation: 0 = grey, 1 = as it is.
@@ -232,12 +232,12 @@ class Grade:
         pairs = zip(_WARM_STOPS, _TINT_STOPS)
         stops = [stronger * (warmth * warm + light.tint * tint) for warm, tint in pairs]
         luminance = math.log2(sum(share * 2**stop for share, stop in zip(_LUMA, stops)))
-        # A little colour keeps the light as it is; in a strong one the brightest channel does.
+        # A little color keeps the light as it is; in a strong one the brightest channel does.
         strong = float(_smoothstep(np.float32(math.hypot(light.warmth, light.tint) - 0.5) / 0.6))
         level = light.exposure - (1 - strong) * luminance - strong * (max(stops) - _COLOR_STOPS)
         gains = tuple(2 ** ((stop + level) / _GAMMA) for stop in stops)
         saturation = 1 + light.saturation * (_VIVID if light.saturation > 0 else 1)
-        # Coloured lamps are no single wavelength: what they light keeps its shades.
+        # Colored lamps are no single wavelength: what they light keeps its shades.
         saturation *= 1 - _COLOR_OVERLAP * strong
         return cls(saturation, gains, peak, light.contrast, pivot)
 

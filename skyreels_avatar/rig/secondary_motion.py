@@ -1,4 +1,4 @@
-"""Hair and shoulders come after the head: they swing on when it stops.
+"""Secondary motion: hair and shoulders follow the head late and swing on when it stops.
 
 What hangs beside a face is a damped spring whose upper end the head holds. The answer of such a
 spring to the head's numbers of the last third of a second says where it is.
@@ -35,7 +35,7 @@ def delay_head(motion: torch.Tensor) -> torch.Tensor:
     """Return (B, F, 32) motion whose head is where hair would be; before its start, all rested.
 
     Args:
-        motion: (B, F, 32) numbers of neighbouring frames.
+        motion: (B, F, 32) numbers of neighboring frames.
     """
     head = motion[..., HEAD].transpose(1, 2)
     past = F.pad(head, (SPRING_FRAMES - 1, 0), mode="replicate")

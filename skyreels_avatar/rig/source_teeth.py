@@ -49,12 +49,12 @@ class ShownTeeth:
         return ShownTeeth(self.end.to(device), self.white.to(device), self.on_lip)
 
 
-def whiteness(colour: torch.Tensor, dim: int) -> torch.Tensor:
-    """Return how much colours (..., 3, ...) in [0, 1] are like enamel.
+def whiteness(color: torch.Tensor, dim: int) -> torch.Tensor:
+    """Return how much colors (..., 3, ...) in [0, 1] are like enamel.
 
-    Enamel has much of all colours alike; lips have little blue, and shadows little of all.
+    Enamel has much of all colors alike; lips have little blue, and shadows little of all.
     """
-    return colour.amin(dim) ** 2 / colour.amax(dim).clamp_min(1e-3)
+    return color.amin(dim) ** 2 / color.amax(dim).clamp_min(1e-3)
 
 
 def find_teeth(frame: torch.Tensor, landmarks: torch.Tensor) -> ShownTeeth:
@@ -164,13 +164,13 @@ class SourceTeeth:
         column = torch.minimum(torch.maximum(x, corners[0]), corners[1])
         return cls(torch.stack([column, row], -1), above * shown, below * shown)
 
-    def share(self, colour: torch.Tensor, teeth: ShownTeeth | None) -> torch.Tensor:
-        """Return (F, N) how far colours (F, 3, N) seen at `at` are taken; the rest is painted.
+    def share(self, color: torch.Tensor, teeth: ShownTeeth | None) -> torch.Tensor:
+        """Return (F, N) how far colors (F, 3, N) seen at `at` are taken; the rest is painted.
 
         The tips of teeth that rest on the lip do not come along with it.
         """
         below = self.below
         if teeth is not None and teeth.on_lip:
             low, high = (share * teeth.white for share in FOUND.tips)
-            below = below * ((high - whiteness(colour, 1)) / (high - low)).clamp(0.0, 1.0)
+            below = below * ((high - whiteness(color, 1)) / (high - low)).clamp(0.0, 1.0)
         return torch.maximum(self.above, below)

@@ -144,7 +144,7 @@ class PosedFace:
 
 
 def _lattice(height: int, width: int, spacing: int, like: torch.Tensor) -> torch.Tensor:
-    """Return (1, rows, columns, 2) pixels x, y: the centres of cells that overhang by one cell."""
+    """Return (1, rows, columns, 2) pixels x, y: the centers of cells that overhang by one cell."""
     y, x = torch.meshgrid(
         *(
             (torch.arange(-(-side // spacing) + 2, device=like.device) - 0.5) * spacing

@@ -19,7 +19,7 @@ def vae() -> FaceRig:
     return FaceRig(encoder_dim=16).eval()
 
 
-def test_fractional_positions_lie_between_their_neighbours(
+def test_fractional_positions_lie_between_their_neighbors(
     vae: FaceRig, landmarks: torch.Tensor
 ) -> None:
     motion = torch.zeros(1, 5, NUM_MOTION)

@@ -42,22 +42,22 @@ def paint_one(gap: float, jaw: float = 0.0, tongue: float = 0.0, **kwargs) -> to
     return mouth_interior(*opening(gap), motion, look(**kwargs))[0]
 
 
-def at(colour: torch.Tensor, x: float, y: float) -> torch.Tensor:
-    """Return the colour (3,) of a patch (3, 64, 128) at face coordinates."""
+def at(color: torch.Tensor, x: float, y: float) -> torch.Tensor:
+    """Return the color (3,) of a patch (3, 64, 128) at face coordinates."""
     columns, rows = patch_axes()
-    return colour[:, (rows - y).abs().argmin(), (columns - x).abs().argmin()]
+    return color[:, (rows - y).abs().argmin(), (columns - x).abs().argmin()]
 
 
 def seen_share_changed(a: torch.Tensor, b: torch.Tensor) -> float:
     return float((a - b).abs().mean())
 
 
-def test_a_patch_has_colours_between_black_and_white_everywhere():
+def test_a_patch_has_colors_between_black_and_white_everywhere():
     for gap in (0.0, 0.004, 0.03, 0.12):
-        colour = paint_one(gap, jaw=0.8 * gap, tongue=1.0)
-        assert colour.shape == (3, *MOUTH_PATCH)
-        assert torch.isfinite(colour).all()
-        assert colour.min() >= 0 and colour.max() <= 1
+        color = paint_one(gap, jaw=0.8 * gap, tongue=1.0)
+        assert color.shape == (3, *MOUTH_PATCH)
+        assert torch.isfinite(color).all()
+        assert color.min() >= 0 and color.max() <= 1
 
 
 def test_frames_are_painted_as_if_alone():
@@ -92,7 +92,7 @@ def test_a_slit_is_darker_than_an_open_mouth():
     assert at(slit, 0.018, 0.010).mean() < 0.8 * at(wide, 0.018, 0.012).mean()
 
 
-def test_light_scales_colours_and_a_grey_picture_gets_a_grey_mouth():
+def test_light_scales_colors_and_a_grey_picture_gets_a_grey_mouth():
     bright, dark = paint_one(0.06), paint_one(0.06, light=0.4)
     torch.testing.assert_close(dark, 0.4 * bright, atol=1e-6, rtol=0)
     grey = paint_one(0.06, saturation=0.0)
@@ -128,18 +128,18 @@ def test_the_decoder_learns_through_every_weight():
     assert style.grad.abs().sum() > 0
 
 
-def flat_face(colour: tuple[float, float, float]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return a picture of one colour, and landmarks spread over it with a shut mouth."""
+def flat_face(color: tuple[float, float, float]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return a picture of one color, and landmarks spread over it with a shut mouth."""
     generator = torch.Generator().manual_seed(3)
     landmarks = torch.rand(478, 3, generator=generator) * 60 + 20
     for index, spot in {10: (50, 10), 152: (50, 90), 61: (35, 70), 291: (65, 70)}.items():
         landmarks[index, :2] = torch.tensor(spot, dtype=torch.float32)
     landmarks[13], landmarks[14] = torch.tensor([50.0, 70, 0]), torch.tensor([50.0, 70, 0])
-    frame = torch.tensor(colour)[:, None, None].expand(3, 100, 100)
+    frame = torch.tensor(color)[:, None, None].expand(3, 100, 100)
     return frame.contiguous(), landmarks
 
 
-def test_a_dark_face_gets_a_dark_mouth_and_a_grey_one_no_colour():
+def test_a_dark_face_gets_a_dark_mouth_and_a_grey_one_no_color():
     bright = make_look(*flat_face((0.8, 0.6, 0.5)), seed=1)
     dark = make_look(*flat_face((0.25, 0.17, 0.14)), seed=1)
     assert dark.light.mean() < 0.6 * bright.light.mean()

@@ -68,7 +68,7 @@ def test_every_light_is_seen_and_stays_in_range(drawn, name):
     assert np.abs(lit - picture).mean() > 0.01
 
 
-def test_black_and_white_has_no_colour(drawn):
+def test_black_and_white_has_no_color(drawn):
     picture, matte, relief = drawn
     lit = relight(picture, Light(saturation=-1.0, contrast=0.6, spot=0.3), relief, matte)
     assert np.ptp(lit, axis=-1).max() < 1e-6

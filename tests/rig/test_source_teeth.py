@@ -35,16 +35,16 @@ def landmarks() -> torch.Tensor:
 
 
 def draw(landmarks: torch.Tensor, *layers: tuple[float, tuple[float, ...]]) -> torch.Tensor:
-    """Return (3, 400, 400): a mouth of layers (where each ends, its colour) in a face of skin."""
+    """Return (3, 400, 400): a mouth of layers (where each ends, its color) in a face of skin."""
     picture = torch.tensor(SKIN)[:, None, None].repeat(1, SIZE, SIZE)
     upper, lower = (refine(landmarks[list(i), :2].T).T for i in (INNER_UPPER, INNER_LOWER))
     for column in range(int(upper[0, 0]), int(upper[-1, 0]) + 1):
         nearest = int((upper[:, 0] - column).abs().argmin())
         top, bottom = float(upper[nearest, 1]), float(lower[nearest, 1])
         start = 0.0
-        for end, colour in layers:
+        for end, color in layers:
             rows = slice(round(top + start * (bottom - top)), round(top + end * (bottom - top)))
-            picture[:, rows, column] = torch.tensor(colour)[:, None]
+            picture[:, rows, column] = torch.tensor(color)[:, None]
             start = end
     return picture
 
@@ -147,8 +147,8 @@ def test_tips_of_teeth_that_rest_on_the_lip_do_not_come_with_it(landmarks: torch
     own = Lips.of(landmarks, dropped=0.05).own(0.8, on_lip=True)
     teeth = ShownTeeth(torch.full((41,), 0.8), torch.tensor(0.7), on_lip=True)
     moved = own.below[0] > 0.99
-    for colour, share in ((ENAMEL, 0.0), (LIP, 1.0)):
-        seen = torch.tensor(colour)[None, :, None].expand(1, 3, 101)
+    for color, share in ((ENAMEL, 0.0), (LIP, 1.0)):
+        seen = torch.tensor(color)[None, :, None].expand(1, 3, 101)
         assert float(own.share(seen, teeth)[0][moved].max()) == share
         assert float(own.share(seen, teeth)[0][own.above[0] > 0.99].min()) > 0.99
 
@@ -161,7 +161,7 @@ def test_other_mouths_are_painted_as_soon_as_anything_moves(landmarks: torch.Ten
     assert pursed.own(None).above.max() == 0
 
 
-def test_teeth_keep_their_place_and_colour_when_the_jaw_drops(landmarks: torch.Tensor) -> None:
+def test_teeth_keep_their_place_and_color_when_the_jaw_drops(landmarks: torch.Tensor) -> None:
     picture = draw(landmarks, (0.6, ENAMEL), (1.0, DARK))
     look = make_look(picture, landmarks)
     clip = ReferenceClip(as_pixels(picture[None]), landmarks[None], torch.zeros(1), look)

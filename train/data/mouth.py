@@ -15,7 +15,7 @@ from skyreels_avatar.rig.geometry import (
     interpolate_columns,
 )
 from skyreels_avatar.rig.mouth import MOUTH_PATCH, guess_teeth_edge, patch_axes
-from skyreels_avatar.rig.mouth_light import colours_nearest, monochrome, shown_teeth
+from skyreels_avatar.rig.mouth_light import colors_nearest, monochrome, shown_teeth
 from train.data.simulate.portraits import FacePicture
 
 LIP_POINTS = (11, 72, 302, 16, 85, 315, 73, 303, 86, 316)
@@ -27,16 +27,16 @@ EDGE = 0.0017  # half a patch pixel in H
 
 @dataclass(frozen=True)
 class RealMouths:
-    """M mouths: colours (M, 3, 64, 128), what of them is seen (M, 1, 64, 128) and where it lies.
+    """M mouths: colors (M, 3, 64, 128), what of them is seen (M, 1, 64, 128) and where it lies.
 
     Attributes:
-        upper, lower: (M, 128) lip edges as the colours show them.
-        teeth: (M, 3) colour of the lit teeth.
+        upper, lower: (M, 128) lip edges as the colors show them.
+        teeth: (M, 3) color of the lit teeth.
         half_width, teeth_edge: (M,) as in `MouthLook`.
         kept_out: (M,) bool, for validation only.
     """
 
-    colours: torch.Tensor
+    colors: torch.Tensor
     seen: torch.Tensor
     upper: torch.Tensor
     lower: torch.Tensor
@@ -47,7 +47,7 @@ class RealMouths:
 
 
 def real_mouths(faces: list[FacePicture]) -> RealMouths:
-    """Return the mouths of all pictures in colour whose teeth can be told from the lips."""
+    """Return the mouths of all pictures in color whose teeth can be told from the lips."""
     found = [mouth for face in faces if (mouth := _mouth_of(face)) is not None]
     return RealMouths(*(torch.stack(values) for values in zip(*found)))
 
@@ -62,10 +62,10 @@ def _mouth_of(face: FacePicture) -> tuple[torch.Tensor, ...] | None:
     teeth = shown_teeth(picture, landmarks, points)
     if teeth is None or float(monochrome(picture)[0]) < 0.9:
         return None
-    lips = colours_nearest(picture, landmarks[list(LIP_POINTS), :2]).median(0).values
+    lips = colors_nearest(picture, landmarks[list(LIP_POINTS), :2]).median(0).values
     if float(_redness(lips) - _redness(teeth)) < LIP_RED:
         return None
-    colours = _patch(picture, frame)
+    colors = _patch(picture, frame)
     x, y = patch_axes()
     edges = [
         interpolate_columns(x[None], points[list(row), 0][None], points[list(row), 1][None])[0]
@@ -74,7 +74,7 @@ def _mouth_of(face: FacePicture) -> tuple[torch.Tensor, ...] | None:
     inside = (y[:, None] > edges[0] - 0.004) & (y[:, None] < edges[1] + 0.004)
     inside &= (edges[1] - edges[0] > MIN_GAP / 4) & (x > points[78, 0]) & (x < points[308, 0])
     limit = (_redness(teeth) + _redness(lips)) / 2
-    lip_like = (_redness(colours) > limit) & (colours.mean(0) > 0.33 * teeth.mean())
+    lip_like = (_redness(colors) > limit) & (colors.mean(0) > 0.33 * teeth.mean())
     shown = inside & ~lip_like
     upper, lower = _edges(shown, y)
     seen = shown & (y[:, None] > upper + EDGE) & (y[:, None] < lower - EDGE)
@@ -83,7 +83,7 @@ def _mouth_of(face: FacePicture) -> tuple[torch.Tensor, ...] | None:
     half_width = (points[MOUTH_CORNERS[1], 0] - points[MOUTH_CORNERS[0], 0]).abs() / 2
     kept_out = torch.tensor(face.kept_out)
     edge = guess_teeth_edge(points)
-    return colours, seen[None], upper, lower, teeth, half_width, edge, kept_out
+    return colors, seen[None], upper, lower, teeth, half_width, edge, kept_out
 
 
 def _patch(picture: torch.Tensor, frame: FaceFrame) -> torch.Tensor:
@@ -98,9 +98,9 @@ def _patch(picture: torch.Tensor, frame: FaceFrame) -> torch.Tensor:
     return looked[0].clamp(0.0, 1.0)
 
 
-def _redness(colour: torch.Tensor) -> torch.Tensor:
-    """Return the share of red in colours (3, ...)."""
-    return colour[0] / (colour.sum(0) + 1e-3)
+def _redness(color: torch.Tensor) -> torch.Tensor:
+    """Return the share of red in colors (3, ...)."""
+    return color[0] / (color.sum(0) + 1e-3)
 
 
 def _edges(shown: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -54,18 +54,18 @@ class Looks(nn.Module):
             teeth_edge=mouths.teeth_edge[chosen] + self.shift[chosen],
             saturation=torch.ones(len(chosen)),
         )
-        colour = decoder(mouths.upper[chosen], mouths.lower[chosen], motion, look)
+        color = decoder(mouths.upper[chosen], mouths.lower[chosen], motion, look)
         kernel = torch.tensor([0.25, 0.5, 0.25])
         kernel = (kernel[:, None] * kernel).expand(3, 1, 3, 3)
-        return F.conv2d(F.pad(colour, (1, 1, 1, 1), mode="replicate"), kernel, groups=3)
+        return F.conv2d(F.pad(color, (1, 1, 1, 1), mode="replicate"), kernel, groups=3)
 
     def errors(
         self, decoder: MouthDecoder, chosen: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return mean absolute errors (K,) of colours and of their gradients, where seen."""
+        """Return mean absolute errors (K,) of colors and of their gradients, where seen."""
         seen = self.mouths.seen[chosen].float()
         light = self.log_light[chosen].detach().exp().mean(1)[:, None, None, None] + 0.05
-        error = (self.paint(decoder, chosen) - self.mouths.colours[chosen]) / light
+        error = (self.paint(decoder, chosen) - self.mouths.colors[chosen]) / light
         across = error.diff(dim=3).abs() * seen[..., 1:] * seen[..., :-1]
         down = error.diff(dim=2).abs() * seen[:, :, 1:] * seen[:, :, :-1]
         number = 3 * seen.sum((1, 2, 3))
@@ -111,7 +111,7 @@ def run(config: TrainConfig) -> None:
     looks.guess(decoder, generator)
     fit(decoder, looks, config, generator)
     after = validate(decoder, pick(mouths, held), generator)
-    logger.info("held out, colour and gradient error: %s before, %s after", before, after)
+    logger.info("held out, color and gradient error: %s before, %s after", before, after)
     style = looks.style.detach() * decoder.style_spread + decoder.style_mean
     names = ("widths", "rises", "rounds", "lengths")
     teeth = dict(zip(names, decoder.teeth.tolist()))
@@ -157,7 +157,7 @@ def fit(
 def validate(
     decoder: MouthDecoder, mouths: RealMouths, generator: torch.Generator
 ) -> tuple[float, float]:
-    """Return mean errors of colour and gradient when only a picture's own numbers are fitted."""
+    """Return mean errors of color and gradient when only a picture's own numbers are fitted."""
     looks = Looks(mouths)
     looks.guess(decoder, generator)
     optimizer = torch.optim.Adam(looks.groups(1.5))
@@ -167,8 +167,8 @@ def validate(
         _loss(decoder, looks, chosen).backward()
         optimizer.step()
     with torch.no_grad():
-        colour, gradient = looks.errors(decoder, chosen)
-    return round(colour.mean().item(), 4), round(gradient.mean().item(), 4)
+        color, gradient = looks.errors(decoder, chosen)
+    return round(color.mean().item(), 4), round(gradient.mean().item(), 4)
 
 
 def pick(mouths: RealMouths, chosen: torch.Tensor) -> RealMouths:
@@ -177,6 +177,6 @@ def pick(mouths: RealMouths, chosen: torch.Tensor) -> RealMouths:
 
 
 def _loss(decoder: MouthDecoder, looks: Looks, chosen: torch.Tensor) -> torch.Tensor:
-    colour, gradient = looks.errors(decoder, chosen)
+    color, gradient = looks.errors(decoder, chosen)
     usual = 4e-4 * (looks.style[chosen] ** 2).mean() + 2.0 * (looks.shift[chosen] ** 2).mean()
-    return colour.mean() + 1.5 * gradient.mean() + usual
+    return color.mean() + 1.5 * gradient.mean() + usual

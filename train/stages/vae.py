@@ -1,7 +1,7 @@
-"""Teach the VAE's encoder to read rig coefficients from tracked landmarks.
+"""Teach the rig's encoder to read rig coefficients from tracked landmarks.
 
-The decoder is structured: it says where every landmark of a face goes for given numbers. The
-encoder learns the way back, on faces of many portraits with the tracker's noise added.
+The rig's fields say where every landmark of a face goes for given coefficients. The encoder
+learns the way back, on faces of many portraits with the tracker's noise added.
 """
 
 from __future__ import annotations

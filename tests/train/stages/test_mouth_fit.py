@@ -25,12 +25,12 @@ def painted_mouths(number: int) -> RealMouths:
         torch.full((number,), 0.03),
         torch.ones(number),
     )
-    colours = decoder(upper, lower, torch.zeros(number, 8), look)
+    colors = decoder(upper, lower, torch.zeros(number, 8), look)
     seen = (y[:, None] > upper[:, None]) & (y[:, None] < lower[:, None])
     teeth = torch.tensor(CONSTANTS.light.mean_teeth).expand(number, 3)
     kept_out = torch.zeros(number, dtype=torch.bool)
     return RealMouths(
-        colours, seen[:, None], upper, lower, teeth, look.half_width, look.teeth_edge, kept_out
+        colors, seen[:, None], upper, lower, teeth, look.half_width, look.teeth_edge, kept_out
     )
 
 
