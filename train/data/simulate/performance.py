@@ -20,55 +20,56 @@ from train.data.simulate.eye_motion import blinks, saccades
 from train.data.simulate.style import Style, draw_style
 
 # What a full expression (intensity 1) adds to the motion numbers, and how the body changes:
-# "head" scales head motion, "mouth" scales the opening.
+# "head" scales head motion, "mouth" scales the opening, "gape" parts resting lips. Set by eye on
+# portraits that smile: sorrow takes the photo's smile back (smile below 0) before it shows.
 EMOTIONS: dict[str, dict[str, float]] = {
-    "smiling": {"smile": 1.05, "cheek": 0.7, "squint": 0.28, "brows": 0.005, "head": 1.1},
+    "smiling": {"smile": 1.2, "cheek": 0.9, "squint": 0.35, "brows": 0.005, "head": 1.1},
     "laughing": {
-        "smile": 1.3, "cheek": 1.2, "squint": 0.65, "brows": 0.010, "pitch": 0.05, "head": 1.4,
+        "smile": 1.35, "cheek": 1.2, "squint": 0.65, "brows": 0.010, "pitch": 0.05, "head": 1.4,
         "mouth": 1.25,
     },
     "angry": {
-        "furrow": 1.3, "frown": 0.6, "squint": 0.5, "brows": -0.018, "sneer": 0.55, "chin": 0.3,
-        "pitch": -0.07, "zoom": 0.02, "head": 1.3, "mouth": 1.2,
+        "furrow": 1.7, "frown": 0.8, "smile": -0.7, "squint": 0.55, "brows": -0.024, "sneer": 0.75,
+        "chin": 0.3, "pitch": -0.08, "zoom": 0.02, "head": 1.3, "mouth": 1.2,
     },
     "sad": {
-        "frown": 1.15, "furrow": 0.6, "brows": 0.014, "chin": 0.8, "pitch": -0.09, "roll": 0.05,
-        "gaze_y": 0.045, "squint": 0.1, "blink": 0.12, "head": 0.6, "mouth": 0.8,
+        "frown": 1.35, "smile": -0.6, "furrow": 0.85, "brows": 0.016, "chin": 0.9, "pitch": -0.10,
+        "roll": 0.06, "gaze_y": 0.05, "squint": 0.1, "blink": 0.14, "head": 0.6, "mouth": 0.8,
     },
     "surprised": {
-        "brows": 0.046, "squint": -0.65, "smile": 0.05, "pitch": 0.05, "zoom": -0.02, "mouth": 1.3,
-        "gape": 0.02,
+        "brows": 0.045, "squint": -0.95, "smile": -0.35, "pitch": 0.05, "zoom": -0.02,
+        "mouth": 1.3, "gape": 0.035,
     },
     "afraid": {
-        "brows": 0.034, "furrow": 0.85, "squint": -0.6, "frown": 0.6, "pitch": 0.05, "zoom": -0.03,
-        "gape": 0.012, "head": 0.9,
+        "brows": 0.036, "furrow": 1.2, "squint": -0.85, "frown": 0.9, "smile": -0.5, "pitch": 0.05,
+        "zoom": -0.03, "gape": 0.012, "head": 0.9,
     },
     "disgusted": {
-        "sneer": 1.3, "furrow": 0.7, "squint": 0.5, "frown": 0.6, "chin": 0.35, "pitch": 0.04,
-        "yaw": 0.05, "brows": -0.008,
+        "sneer": 1.75, "furrow": 1.0, "squint": 0.65, "frown": 0.85, "smile": -0.3, "chin": 0.5,
+        "pitch": 0.04, "yaw": 0.07, "brows": -0.010,
     },
     "contempt": {
-        "skew": 0.5, "corner_l": 0.022, "smile": 0.15, "squint": 0.3, "pitch": 0.08, "roll": -0.05,
-        "blink": 0.12, "sneer": 0.3, "head": 0.7, "mouth": 0.9,
+        "skew": 0.8, "corner_l": 0.026, "smile": -0.25, "squint": 0.38, "pitch": 0.10,
+        "roll": -0.06, "blink": 0.18, "sneer": 0.3, "head": 0.7, "mouth": 0.9,
     },
-    "serious": {"furrow": 0.55, "frown": 0.2, "head": 0.6, "brows": -0.006},
+    "serious": {"furrow": 0.7, "frown": 0.3, "smile": -0.4, "head": 0.6, "brows": -0.007},
     "calm": {"smile": 0.16, "cheek": 0.1, "head": 0.5, "mouth": 0.85},
     "tender": {
-        "smile": 0.6, "cheek": 0.4, "squint": 0.22, "roll": 0.09, "pitch": -0.03, "zoom": 0.02,
-        "brows": 0.006, "head": 0.75, "mouth": 0.85,
+        "smile": 0.6, "cheek": 0.4, "squint": 0.25, "roll": 0.10, "pitch": -0.03, "zoom": 0.02,
+        "brows": 0.008, "blink": 0.1, "head": 0.75, "mouth": 0.85,
     },
     "excited": {
-        "smile": 0.9, "cheek": 0.6, "brows": 0.026, "squint": -0.3, "zoom": 0.02, "head": 1.8,
+        "smile": 1.1, "cheek": 0.75, "brows": 0.030, "squint": -0.4, "zoom": 0.02, "head": 1.8,
         "mouth": 1.3,
     },
     "doubtful": {
-        "skew": 0.6, "furrow": 0.3, "squint": 0.3, "chin": 0.4, "roll": -0.07, "brow_r": 0.02,
-        "brow_l": -0.004,
+        "skew": 0.6, "furrow": 0.3, "squint": 0.3, "chin": 0.4, "smile": -0.2, "roll": -0.07,
+        "brow_r": 0.026, "brow_l": -0.006,
     },
     "proud": {"pitch": 0.09, "smile": 0.45, "chin": 0.15, "brows": 0.006, "head": 0.8},
     "tired": {
-        "blink": 0.4, "pitch": -0.08, "roll": 0.04, "head": 0.45, "mouth": 0.75, "brows": -0.005,
-        "gaze_y": 0.03, "frown": 0.2,
+        "blink": 0.45, "pitch": -0.10, "roll": 0.05, "head": 0.45, "mouth": 0.75, "brows": -0.005,
+        "gaze_y": 0.04, "frown": 0.45, "smile": -0.35,
     },
 }  # fmt: skip
 HEAD_ACTIONS = (
@@ -87,7 +88,11 @@ _EFFORT = {
 # What the decoder draws without folding: the usual range and three tenths of it on either side.
 _LOW, _HIGH = (np.array([MOTION_RANGE[name][side] for name in MOTION_NAMES]) for side in (0, 1))
 _LIMITS = (_LOW - 0.3 * (_HIGH - _LOW), _HIGH + 0.3 * (_HIGH - _LOW))
-_CLIPPED = {"smile": 1.35, "cheek": 1.3, "chin": 1.0, "furrow": 1.35, "frown": 1.3, "sneer": 1.35}
+for _name, _low, _high in (
+    ("smile", -0.8, 1.4), ("cheek", 0, 1.3), ("chin", 0, 1), ("furrow", 0, 1.9),
+    ("frown", 0, 1.6), ("sneer", 0, 1.9), ("squint", -1.1, 0.9), ("corner_l", -0.03, 0.035),
+):  # fmt: skip
+    _LIMITS[0][MOTION_INDEX[_name]], _LIMITS[1][MOTION_INDEX[_name]] = _low, _high
 
 
 @dataclass(frozen=True)
@@ -335,9 +340,6 @@ def _colour(motion, liveliness, clock_s, active, rng) -> None:
     motion[:, MOTION_INDEX["skew"]] += side * speaking
     motion[:, MOTION_INDEX["corner_r"]] -= 0.012 * side * speaking
     motion[:, MOTION_INDEX["corner_l"]] += 0.012 * side * speaking
-    for name, most in _CLIPPED.items():
-        column = MOTION_INDEX[name]
-        motion[:, column] = np.clip(motion[:, column], 0, most)
 
 
 def _express(motion, emotion: dict[str, float], strength: float, rng) -> None:
