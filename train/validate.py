@@ -41,12 +41,13 @@ class Sampling:
 def sample_motion(
     parts: Components, batch: WindowBatch, sampling: Sampling, generator: torch.Generator
 ) -> torch.Tensor:
-    """Return (B, F, 32) motion sampled as the pipeline samples one window."""
+    """Return (B, F, 32) motion on the CPU, sampled as the pipeline samples one window."""
     prepared = prepare(parts, batch, sampling.use_control)
-    noise = torch.randn(prepared.clean.shape, generator=generator)
-    sigmas = make_sigmas(sampling.num_steps, sampling.shift)
+    device = prepared.clean.device
+    noise = torch.randn(prepared.clean.shape, generator=generator).to(device)
+    sigmas = make_sigmas(sampling.num_steps, sampling.shift).to(device)
     latents = noise
-    scales = torch.tensor(sampling.guidance).expand(len(latents), -1)
+    scales = torch.tensor(sampling.guidance, device=device).expand(len(latents), -1)
     for index in range(sampling.num_steps):
         sigma = sigmas[index].expand(len(latents))
         if sampling.one_pass:
@@ -59,7 +60,7 @@ def sample_motion(
         latents = step(latents, velocity, sigma, sigmas[index + 1].expand(len(latents)))
         given = add_noise(prepared.known, noise, sigmas[index + 1])
         latents = torch.lerp(latents, given, prepared.mask[:, :1])
-    return parts.vae.decode_motion(latents)
+    return parts.vae.decode_motion(latents).cpu()
 
 
 class Validator:

@@ -1,6 +1,8 @@
 import json
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -24,6 +26,19 @@ def test_a_run_logs_saves_validates_and_exports(tiny_config):
     assert not list(folder.glob("*.part"))
 
 
+@pytest.mark.parametrize(("num_steps", "steps"), [(4, [2, 4]), (3, [2, 3])])
+def test_the_end_is_validated_once(tiny_config, num_steps, steps):
+    """The last validation ran twice where the plan ended on a step of validation."""
+    tiny_config.num_steps, tiny_config.validate_every = num_steps, 2
+    seen = []
+    run = Run(tiny_config)
+    run.train(
+        lambda parts, step: {"loss": run.weights[0].square().sum()},
+        lambda parts: seen.append(run.step) or {},
+    )
+    assert seen == steps
+
+
 def test_resuming_gives_the_same_weights(tiny_config, tmp_path):
     tiny_config.final_lr = 1.0  # the rate must not depend on where the run was meant to end
     results = []
@@ -45,6 +60,21 @@ def test_the_camera_stage_touches_only_the_controlnet(tiny_config, tmp_path):
     camera.run(tiny_config)
     exported = sorted(path.name for path in (tmp_path / "camera" / "export").iterdir())
     assert exported == ["controlnet.safetensors"]
+
+
+def test_camera_and_distill_validate_on_voices_that_they_never_hear(tiny_config, corpus, tmp_path):
+    """Their fixed windows were drawn from the training tracks."""
+    folder = tmp_path / "marked"
+    shutil.copytree(corpus, folder)
+    held = np.load(folder / "held-out-000.npz")
+    np.savez(folder / "held-out-000.npz", **{**held, "mel": held["mel"] + np.float16(50)})
+    tiny_config.data.cache = str(folder)
+    windows = camera.held_out_windows(tiny_config)
+    windows["distill"] = pretrain.held_out_sampler(tiny_config).batch(8, np.random.default_rng(0))
+    for kind, batch in windows.items():
+        loudest = batch.mel[:, 130:170].amax((1, 2))  # inside of the windows
+        silent_on_purpose = loudest < -1.5
+        assert ((loudest > 40) | silent_on_purpose).all() and (loudest > 40).any(), kind
 
 
 def test_a_checkpoint_of_other_networks_is_refused(tiny_config):

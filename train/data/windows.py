@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -56,13 +56,23 @@ class WindowBatch:
     active: torch.Tensor
     style: torch.Tensor
 
+    def to(self, device: torch.device) -> WindowBatch:
+        """Return the same windows with their tensors on a device."""
+        moved = {
+            field.name: value.to(device)
+            for field in fields(self)
+            if isinstance(value := getattr(self, field.name), torch.Tensor)
+        }
+        return replace(self, **moved)
+
 
 @dataclass(frozen=True)
 class WindowOptions:
-    """How windows are drawn: frames, shares of real speech, moving cameras, talking references."""
+    """How windows are drawn: frames, and shares of tracks, moving cameras, talking references."""
 
     num_frames: int = 49
     real_share: float = 0.3
+    natural_share: float = 0.0
     camera_share: float = 0.0
     retalk_share: float = 0.0
     silence_share: float = 0.04
@@ -70,10 +80,22 @@ class WindowOptions:
 
 
 class WindowSampler:
-    """Draw batches of windows from simulated and real tracks."""
+    """Draw batches of windows from simulated, real and natural tracks.
 
-    def __init__(self, synthetic: Tracks, real: Tracks | None, options: WindowOptions):
+    Args:
+        synthetic: what is drawn where the shares leave room; other takes are of it, too.
+        real: recordings with measured lips, `natural`: natural voices with simulated ones.
+    """
+
+    def __init__(
+        self,
+        synthetic: Tracks,
+        real: Tracks | None,
+        options: WindowOptions,
+        natural: Tracks | None = None,
+    ):
         self.synthetic, self.real, self.options = synthetic, real, options
+        self.natural = natural
 
     def batch(self, batch_size: int, rng: np.random.Generator) -> WindowBatch:
         """Return `batch_size` random windows."""
@@ -82,8 +104,7 @@ class WindowSampler:
 
     def _window(self, rng: np.random.Generator) -> dict:
         options = self.options
-        real = self.real is not None and rng.random() < options.real_share
-        tracks = self.real if real else self.synthetic
+        tracks = self._draw_tracks(rng)
         index = int(rng.integers(len(tracks)))
         first = int(rng.integers(0, TRACK_FRAMES - options.num_frames + 1))
         if rng.random() < 0.15:
@@ -105,6 +126,15 @@ class WindowSampler:
         self._set_reference(window, mode, rng)
         window["caption"] = _dropped(direction, rng)
         return window
+
+    def _draw_tracks(self, rng: np.random.Generator) -> Tracks:
+        """Return the tracks that a window is cut from, by the shares."""
+        if self.real is not None and rng.random() < self.options.real_share:
+            return self.real
+        natural = self.options.natural_share / max(1 - self.options.real_share, 1e-6)
+        if self.natural is not None and rng.random() < natural:
+            return self.natural
+        return self.synthetic
 
     def _set_known(self, window: dict, mode: str, rng: np.random.Generator) -> None:
         """Say which latent frames are given, and start from a photo where only one is."""

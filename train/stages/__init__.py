@@ -10,6 +10,7 @@ STAGES: dict[str, str] = {
     "eyes": "eye finder of the motion VAE: the large eyes of drawn faces",
     "occluder": "what stands before a face: portraits with things drawn before them",
     "mouth": "numbers of the painted mouth, fitted to smiles",
+    "voices": "utterances of natural voices with phoneme times, for corpus",
     "corpus": "speak and augment the tracks that the other stages learn from",
     "pretrain": "transformer, audio and text encoder: sound and words to motion",
     "camera": "ControlNet on a frozen transformer: moving cameras, videos that already talk",

@@ -16,17 +16,31 @@ from train.objective import loss_parts, make_text_head
 from train.validate import Validator
 
 
-def make_sampler(config: TrainConfig, **shares: float) -> WindowSampler:
-    """Return the source of training windows that a configuration asks for.
-
-    Args:
-        shares: further options of the windows, instead of the configuration's.
-    """
+def make_sampler(config: TrainConfig) -> WindowSampler:
+    """Return the source of training windows that a configuration asks for."""
     data, folder = config.data, Path(config.data.cache)
     real = read_shards(folder, "real") if data.real_share > 0 else None
+    natural = read_shards(folder, "natural") if data.natural_share > 0 else None
+    options = WindowOptions(
+        data.num_frames,
+        data.real_share,
+        data.natural_share,
+        camera_share=data.camera_share,
+        retalk_share=data.retalk_share,
+    )
+    return WindowSampler(read_shards(folder, "synthetic"), real, options, natural)
+
+
+def held_out_sampler(config: TrainConfig, **shares: float) -> WindowSampler:
+    """Return a source of windows of voices that are never trained on, for validation.
+
+    Args:
+        shares: options of the windows, instead of the configuration's.
+    """
+    data = config.data
     asked = {"camera_share": data.camera_share, "retalk_share": data.retalk_share, **shares}
-    options = WindowOptions(data.num_frames, data.real_share, **asked)
-    return WindowSampler(read_shards(folder, "synthetic"), real, options)
+    options = WindowOptions(data.num_frames, real_share=0.0, **asked)
+    return WindowSampler(read_shards(Path(data.cache), "held-out"), None, options)
 
 
 def run(config: TrainConfig) -> None:
