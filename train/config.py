@@ -26,6 +26,7 @@ class DataConfig:
         grid: folder of GRID talker s1; "" = simulated speech only.
         portraits: folder of portraits, for the encoder of the VAE.
         kokoro: folder of natural voices, for the stage `voices`.
+        readers: folder of recordings that only the closure gate hears.
         num_banks: banks of utterances of natural voices, about two minutes each.
         real_share: share of windows from real speech.
         natural_share: share of windows from natural voices.
@@ -39,6 +40,7 @@ class DataConfig:
     grid: str = ""
     portraits: str = ""
     kokoro: str = ""
+    readers: str = ""
     num_banks: int = 50
     real_share: float = 0.3
     natural_share: float = 0.0
@@ -145,7 +147,7 @@ def load_config(stage: str, overrides: list[str]) -> TrainConfig:
     Raises:
         InputError: an unknown stage, an unknown key, or a value of the wrong type.
     """
-    path = CONFIG_FOLDER / f"{stage}.yaml"
+    path = CONFIG_FOLDER / f"{stage.replace(' ', '_')}.yaml"
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in CONFIG_FOLDER.glob("*.yaml")))
         raise InputError(f"there is no stage {stage!r}; stages are {known}")

@@ -27,7 +27,7 @@ _SETTLED_SIGMA = 0.35
 _JOIN_WEIGHT = 4.0
 _FIRST_SMOOTH = 10  # after the mouth and the blinks
 # lip_gap, jaw_drop, width, pucker, upper_raise, press, tuck, tongue
-_MOUTH_WEIGHTS = torch.tensor([3.0, 1.5, 1.0, 1.0, 1.0, 1.0, 1.0, 0.5])
+MOUTH_WEIGHTS = torch.tensor([3.0, 1.5, 1.0, 1.0, 1.0, 1.0, 1.0, 0.5])
 
 
 @dataclass(frozen=True)
@@ -192,7 +192,7 @@ def _mouth_terms(parts, estimate, batch, mask) -> tuple[torch.Tensor, torch.Tens
     true = batch.motion[..., :8] / scale
     phases = 1 - mask[:, :, :, 0, _MOUTH_GROUP]  # (B, 4, T)
     unknown = phases.transpose(1, 2).flatten(1)[:, 3:, None]
-    unknown = unknown * _MOUTH_WEIGHTS.to(mask.device)  # (B, F, 8)
+    unknown = unknown * MOUTH_WEIGHTS.to(mask.device)  # (B, F, 8)
     position = F.smooth_l1_loss(made, true, reduction="none", beta=0.5)
     change = F.smooth_l1_loss(made.diff(dim=1), true.diff(dim=1), reduction="none", beta=0.5)
     return _mean(position, unknown), _mean(change, unknown[:, 1:])
@@ -221,7 +221,7 @@ def _viseme_term(visemes: torch.Tensor, batch: WindowBatch) -> torch.Tensor:
     num_frames = batch.motion.shape[1]
     heard = visemes[:, BESIDE : BESIDE + num_frames].float()
     error = F.smooth_l1_loss(heard, batch.motion[..., :8] / scale, reduction="none", beta=0.2)
-    return (error * _MOUTH_WEIGHTS.to(error.device)).mean()
+    return (error * MOUTH_WEIGHTS.to(error.device)).mean()
 
 
 def _spread(like: torch.Tensor) -> torch.Tensor:

@@ -18,6 +18,7 @@ from skyreels_avatar.pipeline.denoise import Sampling, denoise
 from skyreels_avatar.pipeline.noise import segment_generator
 from skyreels_avatar.pipeline.plan import plan_shot
 from skyreels_avatar.pipeline.shot_sound import ShotSound
+from skyreels_avatar.script import SamplingParams
 from skyreels_avatar.shapes import latent_frames
 
 
@@ -43,13 +44,15 @@ def roll_out(
     """Return the motion of a still camera's shot at 25 fps, without control.
 
     Args:
+        sampling: None = as the tier samples.
         photo_gap: how far the mouth of the picture is open, / H.
         key: of portrait and voice, as the pipeline's `noise_key`.
         style: (1, 5) of the talker; None = the median one.
     """
     tier = parts.tier
     if sampling is None:
-        sampling = Sampling(tier.num_inference_steps, shift=tier.shift)
+        one_pass = parts.transformer.config.distilled
+        sampling = Sampling.of(SamplingParams(), tier, one_pass)
     plan = plan_shot(audio.duration_s, tier.fps, tier.fps, tier.window, tier.overlap)
     sound = ShotSound(audio, parts.audio_encoder)
     prompt_embeds, null = parts.text_encoder([prompt, ""], style).split(1)
