@@ -18,6 +18,7 @@ STAGES: dict[str, str] = {
     "light": "reader of light and colour: sentences to the numbers of a light",
     "distill": "transformer: guidance in one pass instead of three",
     "validate closures": "lips on p, b, m of voices never trained on: the closure gate's table",
+    "validate acting": "ranges, blinks, heads and prompts of the motion of those voices",
 }
 
 
