@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy.ndimage import gaussian_filter1d
 
 from skyreels_avatar.components import Components
 from skyreels_avatar.evaluation.performance import num_swings
@@ -158,7 +159,9 @@ def rhythm_rows(takes: list[Take]) -> dict[str, float]:
         "quiet ratio, head": float(np.median(heads)) if heads else float("nan"),
         "sync r0": float(np.median([t.made.sync.sync_r0 for t in takes])),
         "r of head speed with stress": float(
-            np.median([_pearson(_head_speed(t.made.motion), t.stress[1:]) for t in takes])
+            np.median(
+                [_pearson(_slow(_head_speed(t.made.motion)), _slow(t.stress[1:])) for t in takes]
+            )
         ),
         **{
             f"first blink, {share} %, s": float(np.percentile(first, share))
@@ -258,6 +261,10 @@ def _expression(name: str) -> np.ndarray:
 
 def _head_speed(motion: np.ndarray) -> np.ndarray:
     return np.linalg.norm([np.diff(column(motion, name)) for name in HEAD], axis=0)
+
+
+def _slow(curve: np.ndarray) -> np.ndarray:
+    return gaussian_filter1d(curve, 5.0, mode="nearest")
 
 
 def _quiet_head(motion: np.ndarray, active: np.ndarray) -> float | None:

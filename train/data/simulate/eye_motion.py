@@ -8,7 +8,7 @@ from scipy.ndimage import gaussian_filter1d
 from train.data.simulate.articulation import FPS
 
 FIRST_BLINK_S = (0.3, 6.0)  # of a performance that begins with the window, uniform
-MEAN_INTERVAL_S = 4.4
+MEAN_INTERVAL_S = 3.9
 DOUBLE_SHARE, HALF_SHARE = 0.12, 0.16  # of the blinks
 BORDER_REACH_S = 0.6  # a blink waits for, or hurries to, the border of a phrase so far away
 
@@ -33,10 +33,10 @@ def saccades(
         hold = int(rng.exponential(0.9) * FPS) + 6
         silent = active[min(max(frame, 0), num_frames - 1)] < 0.5
         place = rng.normal(0, [0.016, 0.010])
-        if rng.random() < (0.18 if silent else 0.08) * roam:
+        if rng.random() < (0.28 if silent else 0.11) * roam:
             side = rng.choice([-1.0, 1.0])
-            place = np.array([side * rng.uniform(0.06, 0.13), rng.normal(0.0, 0.045)])
-            hold = int(rng.uniform(0.4, 1.3) * FPS)
+            place = np.array([side * rng.uniform(0.08, 0.15), rng.normal(0.0, 0.045)])
+            hold = int(rng.uniform(0.5, 1.4) * FPS)
             leaving.append(max(frame, 0))
         targets[max(frame, 0) : max(frame + hold, 0)] = place * min(roam, 1.3)
         frame += hold
@@ -55,7 +55,7 @@ def blinks(
     Args:
         active: (F,) 1 where the voice sounds; blinks are drawn to its borders.
         leaving: frames where the eyes leave the camera, often with a blink.
-        rate: 1 = 16 blinks a minute.
+        rate: 1 = 17 blinks a minute.
         from_start: the window begins a performance: its first blink is uniform in FIRST_BLINK_S.
     """
     num_frames = len(active)

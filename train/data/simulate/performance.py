@@ -207,12 +207,12 @@ def _head(motion, direction, energy, stress, clock, rng) -> None:
         return wave
 
     yaw, pitch, roll = (
-        0.070 * wander(0.55) * level,
-        0.034 * wander(0.65) * level,
-        0.035 * wander(0.5) * level,
+        0.062 * wander(0.85) * level,
+        0.040 * wander(0.85) * level,
+        0.037 * wander(0.75) * level,
     )
     beats = gaussian_filter1d(stress, 2.6, mode="nearest") * np.clip(
-        rng.uniform(0.5, 1.3) + 0.5 * _noise(seconds, 0.8, rng), 0.2, 2.2
+        rng.uniform(0.8, 1.3) + 0.3 * _noise(seconds, 0.8, rng), 0.3, 2.0
     )
     pitch = pitch - 0.24 * beats * min(energy, 1.8)
     roll = roll + 0.05 * beats * min(energy, 1.8) * np.sign(roll)
@@ -300,13 +300,13 @@ def _brows(motion, direction, liveliness, stress, active, rng) -> None:
     pulses = gaussian_filter1d(stress, 1.0, mode="nearest")
     peaks = np.flatnonzero((pulses[1:-1] >= pulses[:-2]) & (pulses[1:-1] > pulses[2:])) + 1
     for frame in peaks[pulses[peaks] > 0.04] if len(peaks) else ():
-        if rng.random() > 0.45:
+        if rng.random() > 0.6:
             continue
         length_s = rng.uniform(0.2, 1.1)
         since_s = seconds - seconds[frame] + 0.12
         rise = np.clip(since_s / 0.16, 0, 1) * np.clip((length_s + 0.3 - since_s) / 0.3, 0, 1)
-        if rng.random() < 0.75:
-            raised = np.maximum(raised, rng.lognormal(np.log(0.030), 0.35) * rise)
+        if rng.random() < 0.8:
+            raised = np.maximum(raised, rng.lognormal(np.log(0.034), 0.30) * rise)
         else:
             knit = np.maximum(knit, rng.uniform(0.25, 0.7) * rise)
     quiet = 0.3 + 0.7 * gaussian_filter1d(active.astype(float), 6, mode="nearest")

@@ -17,7 +17,7 @@ class Style:
     Attributes:
         mouth: of opening, rounding and spreading. head: of turns, tilts and nods.
         face: of brows, smiles and the rest of the face while speaking.
-        gaze: how often the eyes leave the camera. blink: blinks a minute over 16.
+        gaze: how often the eyes leave the camera. blink: blinks a minute over 17.
     """
 
     mouth: float = 1.0

@@ -45,7 +45,7 @@ def mean_of(name: str, direction: Direction) -> float:
 )  # fmt: skip
 def test_an_emotion_shows_where_it_should(emotion, name, at_least):
     assert mean_of(name, Direction(emotion=emotion)) > at_least
-    assert abs(mean_of(name, Direction())) < 0.3 * at_least  # the median talker's own is 0.2
+    assert abs(mean_of(name, Direction())) < 0.35 * at_least  # stress every half second lifts brows
 
 
 def test_intensity_scales_an_emotion():
