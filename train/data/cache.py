@@ -70,7 +70,7 @@ def natural_track(
 def _spoken_track(
     speech: Speech, rng: np.random.Generator, degrade: bool = True
 ) -> dict[str, np.ndarray]:
-    strength = float(np.clip(np.exp(rng.normal(np.log(1.25), 0.15)), 0.9, 1.8))
+    strength = float(np.clip(np.exp(rng.normal(0, 0.12)), 0.75, 1.4))
     mouth = mouth_numbers(speech.phones, TRACK_FRAMES, rng, strength)
     pulses = accents(speech.phones, TRACK_FRAMES)
     return {
@@ -98,7 +98,7 @@ def real_track(
         mouth.append(moved[:, 2:])
     track_mouth = np.concatenate(mouth)[:TRACK_FRAMES]
     if degrade:
-        track_mouth[:, [0, 1, 4]] *= rng.uniform(1.0, 1.3)
+        track_mouth[:, [0, 1, 4]] *= rng.uniform(0.9, 1.1)
     sound = np.concatenate(samples)[: int(TRACK_FRAMES / FPS * SAMPLE_RATE)]
     both = np.concatenate(pulses)[:TRACK_FRAMES]
     return {
