@@ -39,6 +39,7 @@ class Prepared:
     mask: torch.Tensor
     audio_embeds: torch.Tensor
     prompt_embeds: torch.Tensor
+    style: torch.Tensor
     visemes: torch.Tensor
     control: torch.Tensor | None
 
@@ -61,7 +62,8 @@ def prepare(parts: Components, batch: WindowBatch, use_control: bool) -> Prepare
         known=clean * mask[:, :1],
         mask=mask,
         audio_embeds=audio_windows(tokens, BESIDE, num_latent_frames),
-        prompt_embeds=parts.text_encoder(batch.captions),
+        prompt_embeds=parts.text_encoder(batch.captions, batch.style),
+        style=batch.style,
         visemes=parts.audio_encoder.viseme_head(tokens),
         control=control,
     )
@@ -105,7 +107,7 @@ def guided(
 
     The formula is that of `pipeline.denoise`; what is not wanted is the empty prompt.
     """
-    empty = parts.text_encoder([""]).expand_as(prepared.prompt_embeds)
+    empty = parts.text_encoder([""], prepared.style).expand_as(prepared.prompt_embeds)
     no_text = replace(prepared, prompt_embeds=empty)
     neither = replace(no_text, audio_embeds=torch.zeros_like(prepared.audio_embeds))
     full, unprompted, unheard = (

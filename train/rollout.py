@@ -38,12 +38,16 @@ def roll_out(
     sampling: Sampling | None = None,
     photo_gap: float = 0.0,
     seed: int = 0,
+    key: int = 0,
+    style: torch.Tensor | None = None,
 ) -> Rollout:
     """Return the motion of a still camera's shot at 25 fps, without control.
 
     Args:
         sampling: None = as the tier samples.
         photo_gap: how far the mouth of the picture is open, / H.
+        key: of portrait and voice, as the pipeline's `noise_key`.
+        style: (1, 5) of the talker; None = the median one.
     """
     tier = parts.tier
     if sampling is None:
@@ -51,7 +55,7 @@ def roll_out(
         sampling = Sampling.of(SamplingParams(), tier, one_pass)
     plan = plan_shot(audio.duration_s, tier.fps, tier.fps, tier.window, tier.overlap)
     sound = ShotSound(audio, parts.audio_encoder)
-    prompt_embeds, null = parts.text_encoder([prompt, ""]).split(1)
+    prompt_embeds, null = parts.text_encoder([prompt, ""], style).split(1)
     photo = torch.zeros(1, 1, NUM_MOTION)
     photo[..., 0] = photo_gap
     known, motion = parts.vae.encode_motion(photo), torch.zeros(0, NUM_MOTION)
@@ -67,7 +71,7 @@ def roll_out(
             known_latents=beginning,
             known_mask=known_mask(num_latents, known.shape[2], *known.shape[3:]),
         )
-        generator = segment_generator(seed, segment.index)
+        generator = segment_generator(seed, segment.index, key)
         latents = denoise(parts.transformer, None, conditions, sampling, generator)
         latents = parts.vae.joined(parts.vae.steadied(latents, num_known), num_known)
         num_known = tier.overlap

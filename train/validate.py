@@ -15,6 +15,7 @@ from train.config import DataConfig
 from train.data.cache import Tracks, read_shards, real_track
 from train.data.clips import load_grid
 from train.data.simulate.performance import Direction
+from train.data.simulate.style import Style
 from train.data.windows import WindowBatch, act, cut_track, ease_from_photo, stack_windows
 from train.objective import guided, predict, prepare
 
@@ -149,7 +150,7 @@ def _photo_batch(tracks: Tracks, count: int, num_frames: int, rng) -> WindowBatc
     for index in range(count):
         first = int(rng.integers(0, tracks.mel.shape[1] // 4 - num_frames))
         window = cut_track(tracks, index % len(tracks), first, num_frames)
-        window["motion"] = act(window, Direction(), np.random.default_rng(index))
+        window["motion"] = act(window, Direction(), np.random.default_rng(index), style=Style())
         window["motion"][:, :8] = window["mouth"]
         ease_from_photo(window["motion"], np.zeros(32), (0.12, 0.25, 0.7, 0.5))
         window["known"] = np.eye(1 + (num_frames - 1) // 4)[0]

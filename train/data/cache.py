@@ -70,7 +70,7 @@ def natural_track(
 def _spoken_track(
     speech: Speech, rng: np.random.Generator, degrade: bool = True
 ) -> dict[str, np.ndarray]:
-    strength = float(np.clip(np.exp(rng.normal(0, 0.12)), 0.75, 1.4))
+    strength = float(np.clip(np.exp(rng.normal(0, 0.08)), 0.85, 1.2))  # style.py does the rest
     mouth = mouth_numbers(speech.phones, TRACK_FRAMES, rng, strength)
     pulses = accents(speech.phones, TRACK_FRAMES)
     return {

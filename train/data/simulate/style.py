@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-_SPREADS = (0.20, 0.35, 0.35, 0.40, 0.40)  # of the logarithm of each factor
+_SPREADS = (0.25, 0.40, 0.40, 0.40, 0.40)  # of the logarithm of each factor
 _SHARED = 0.6  # of what is common to mouth, head and face: lively people are lively all over
 
 
