@@ -19,6 +19,7 @@ from skyreels_avatar.tiers import load_tier
 from train.closures import SHUT_GAP
 from train.config import TrainConfig
 from train.data.cache import Tracks, read_shards
+from train.data.mel_variation import vary_mel
 from train.loop import Run, start_from
 from train.objective import MOUTH_WEIGHTS
 
@@ -48,6 +49,8 @@ def run(config: TrainConfig) -> None:
         losses = {}
         for kind, some in tracks.items():
             batch = pick(some, rng.integers(len(some), size=max(counts[kind], 1)))
+            generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
+            batch["mel"] = vary_mel(batch["mel"], generator)
             tokens = parts.audio_encoder(batch["mel"])
             losses[kind] = mouth_error(parts.audio_encoder.viseme_head(tokens), batch)
             if kind == "synthetic":
