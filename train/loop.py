@@ -8,7 +8,7 @@ import math
 import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
@@ -213,6 +213,21 @@ def start_from(parts: Components, folder: Path) -> None:
             fresh = {key: value for key, value in module.state_dict().items() if key not in found}
             fill_module(module, {**found, **fresh}, str(path))
             logger.info("%s starts from %s, without %d tensors", name, path, len(fresh))
+
+
+def with_weights(parts: Components, folder: Path) -> Components:
+    """Return parts with the networks of a folder in the place of their own, whatever their sizes.
+
+    Raises:
+        CheckpointError: a file of another class, or damaged.
+    """
+    paths = {name: folder / f"{name}.safetensors" for name in part_classes()}
+    found = {
+        name: load_module(part_classes()[name], path)
+        for name, path in paths.items()
+        if path.is_file()
+    }
+    return replace(parts, **found)
 
 
 def _attention_of(device_type: str):

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from skyreels_avatar.checkpoints.load import load_module
+from skyreels_avatar.checkpoints.load import load_module, save_module
 from skyreels_avatar.errors import InputError
+from skyreels_avatar.models.text_encoder import TextEncoder
 from skyreels_avatar.models.transformer import AvatarTransformer3DModel
-from train.loop import Run, rate_at
+from train.loop import Run, rate_at, with_weights
 from train.stages import camera, pretrain
 
 
@@ -103,3 +104,10 @@ def test_the_rate_rises_then_falls_to_its_end(tiny_config):
     rates = [rate_at(step, tiny_config) for step in range(101)]
     assert rates[9] == pytest.approx(1) and rates[100] == pytest.approx(0.1)
     assert max(rates) <= 1 and rates[10:] == sorted(rates[10:], reverse=True)
+
+
+def test_weights_take_a_network_s_place_whatever_its_sizes(tiny_parts, tmp_path):
+    save_module(TextEncoder(8, 6, 32, 1, 2), tmp_path / "text_encoder.safetensors")
+    parts = with_weights(tiny_parts, tmp_path)
+    assert parts.text_encoder(["a"]).shape == (1, 6, 8)
+    assert parts.transformer is tiny_parts.transformer

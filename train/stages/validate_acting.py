@@ -16,7 +16,7 @@ from train.config import TrainConfig
 from train.data.simulate.speech import HELD_OUT_VOICES, Speech, make_speech
 from train.data.simulate.style import Style
 from train.data.spoken import join_utterances, read_banks
-from train.loop import start_from
+from train.loop import with_weights
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ def run(config: TrainConfig) -> None:
     torch.set_num_threads(config.threads)
     parts = load_components(config.tier)
     if config.start_from:
-        start_from(parts, Path(config.start_from))
+        parts = with_weights(parts, Path(config.start_from))
     speeches = held_back_speech(Path(config.data.cache))
     takes = make_takes(parts, speeches, KEYS)
     columns = {"default": {**range_rows(takes), **rhythm_rows(takes), **likeness_rows(takes)}}

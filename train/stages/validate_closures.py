@@ -14,7 +14,7 @@ from train.closures import judge_voice, table
 from train.config import TrainConfig
 from train.data.held_back import make_held_back
 from train.data.spoken import read_banks
-from train.loop import start_from
+from train.loop import with_weights
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ def run(config: TrainConfig) -> None:
     data, folder = config.data, Path(config.data.cache)
     parts = load_components(config.tier)
     if config.start_from:
-        start_from(parts, Path(config.start_from))
+        parts = with_weights(parts, Path(config.start_from))
     judged = {}
     for name in make_held_back(folder, data.kokoro, data.readers):
         judged[name] = judge_voice(parts, read_banks(folder, f"judged-{name}"))
