@@ -35,13 +35,14 @@ def run(config: TrainConfig) -> None:
         parts = with_weights(parts, Path(config.start_from))
     speeches = held_back_speech(Path(config.data.cache))
     takes = make_takes(parts, speeches, KEYS)
-    columns = {"default": {**range_rows(takes), **rhythm_rows(takes), **likeness_rows(takes)}}
+    few = dict(list(speeches.items())[:: -(-len(speeches) // NUM_PROMPTED)])
+    alike = likeness_rows(takes, make_takes(parts, few, KEYS[:1], one_noise=True))
+    columns = {"default": {**range_rows(takes), **rhythm_rows(takes), **alike}}
     if getattr(parts.text_encoder, "style_embedding", None) is not None:
         for name, style in STYLES.items():
             styled = make_takes(parts, speeches, KEYS[:1], style)
             columns[f"style {name}"] = {**range_rows(styled), **rhythm_rows(styled)}
     print(table(columns))
-    few = dict(list(speeches.items())[:: -(-len(speeches) // NUM_PROMPTED)])
     columns["prompts"] = prompt_rows(parts, few)
     print("\n" + table({"recognised": columns["prompts"]}))
     path = Path(config.run) / "acting.json"
