@@ -158,6 +158,11 @@ def rhythm_rows(takes: list[Take]) -> dict[str, float]:
     """Return how motion goes with the voice, and when people blink first."""
     quiet = [t.made.sync.quiet_ratio for t in takes if t.made.sync.quiet_ratio is not None]
     heads = [ratio for t in takes if (ratio := _quiet_head(t.made.motion, t.active)) is not None]
+    beats = [  # of voices whose phonemes have stress marks; those of pocketsphinx have none
+        _pearson(_slow(_head_speed(t.made.motion)), _slow(t.stress[1:]))
+        for t in takes
+        if t.stress.any()
+    ]
     first = [
         min(starts[0] / FPS, FIRST_BLINK_LIMIT_S) if len(starts) else FIRST_BLINK_LIMIT_S
         for starts in (blink_starts(t.made.motion) for t in takes)
@@ -166,11 +171,7 @@ def rhythm_rows(takes: list[Take]) -> dict[str, float]:
         "quiet ratio, lips": float(np.median(quiet)) if quiet else float("nan"),
         "quiet ratio, head": float(np.median(heads)) if heads else float("nan"),
         "sync r0": float(np.median([t.made.sync.sync_r0 for t in takes])),
-        "r of head speed with stress": float(
-            np.median(
-                [_pearson(_slow(_head_speed(t.made.motion)), _slow(t.stress[1:])) for t in takes]
-            )
-        ),
+        "r of head speed with stress": float(np.median(beats)) if beats else float("nan"),
         **{
             f"first blink, {share} %, s": float(np.percentile(first, share))
             for share in (10, 50, 90)

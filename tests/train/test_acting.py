@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -119,3 +121,13 @@ def test_a_style_changes_what_a_network_that_knows_styles_makes(tiny_parts):
         for style in (None, Style(), Style(head=2.0))
     )
     assert np.array_equal(plain, same) and not np.allclose(plain, lively)
+
+
+def test_voices_without_stress_marks_say_nothing_about_stress():
+    """They counted as r = 0 and drew the median to exactly 0."""
+    marked = replace(take("a", 1, 0), stress=np.sin(np.arange(NUM_FRAMES) / 9).clip(0))
+    unmarked = replace(marked, stress=np.zeros(NUM_FRAMES))
+    key = "r of head speed with stress"
+    alone = rhythm_rows([marked])[key]
+    assert alone != 0 and rhythm_rows([marked, unmarked, unmarked])[key] == alone
+    assert np.isnan(rhythm_rows([unmarked])[key])
