@@ -10,7 +10,7 @@ from train.config import load_config
 from train.stages import STAGES, stage_function
 
 _USAGE = "usage: python -m train <stage> [key=value ...]\n\nstages:\n" + "\n".join(
-    f"  {name:10s} {what}" for name, what in STAGES.items()
+    f"  {name:17s} {what}" for name, what in STAGES.items()
 )
 
 
@@ -19,7 +19,8 @@ def main(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_USAGE)
         return 0 if arguments else 2
-    stage, overrides = arguments[0], arguments[1:]
+    words = 2 if " ".join(arguments[:2]) in STAGES else 1
+    stage, overrides = " ".join(arguments[:words]), arguments[words:]
     if stage not in STAGES:
         print(f"unknown stage {stage!r}\n\n{_USAGE}", file=sys.stderr)
         return 2

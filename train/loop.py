@@ -1,4 +1,4 @@
-"""The one training loop: bf16, EMA, a resumable checkpoint, a log that says when it will end."""
+"""The one training loop: EMA, a resumable checkpoint, a log that says when it will end."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import math
 import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
@@ -22,6 +22,8 @@ from skyreels_avatar.loading.tiers import load_tier
 from train.config import TrainConfig
 
 logger = logging.getLogger(__name__)
+
+CHECKPOINT = "checkpoint.pt"
 
 LossFunction = Callable[[Components, int], dict[str, torch.Tensor]]
 ValidateFunction = Callable[[Components], dict[str, float]]
@@ -49,7 +51,8 @@ class Run:
         self.learners = {name: getattr(self.parts, name) for name in config.train}
         for name in part_classes():
             getattr(self.parts, name).requires_grad_(name in self.learners)
-        self.trained = {**self.learners, **(heads or {})}
+        placed = {name: head.to(config.device) for name, head in (heads or {}).items()}
+        self.trained = {**self.learners, **placed}
         self.weights = [p for net in self.trained.values() for p in net.parameters()]
         self.average = [p.detach().clone() for p in self.weights]
         decayed = [p for p in self.weights if p.dim() >= 2]
@@ -69,7 +72,7 @@ class Run:
             "%d weights in %s", sum(p.numel() for p in self.weights), ", ".join(self.learners)
         )
         (self.folder / "config.json").write_text(json.dumps(asdict(config), indent=1))
-        start, first = time.monotonic(), self.step
+        start, first, validated = time.monotonic(), self.step, -1
         sums: dict[str, float] = {}
         while self.step < config.num_steps:
             for name, value in self.take_step(loss_function).items():
@@ -83,11 +86,13 @@ class Run:
                 self.save()
             if self.step % config.validate_every == 0:
                 self._validate(validate)
+                validated = self.step
             if config.max_minutes and elapsed_s > 60 * config.max_minutes:
                 logger.info("stopped after %.0f minutes", elapsed_s / 60)
                 break
         self.save()
-        self._validate(validate)
+        if validated != self.step:
+            self._validate(validate)
 
     def take_step(self, loss_function: LossFunction) -> dict[str, float]:
         """Update the weights and their average once, and return the parts of the loss."""
@@ -95,7 +100,10 @@ class Run:
         for group in self.optimizer.param_groups:
             group["lr"] = config.lr * rate_at(self.step, config)
         device_type = torch.device(config.device).type
-        with _attention_of(device_type), torch.autocast(device_type, torch.bfloat16, config.bf16):
+        with (
+            _attention_of(device_type),
+            torch.autocast(device_type, torch.bfloat16, config.use_bf16),
+        ):
             losses = loss_function(self.parts, self.step)
         losses["loss"].backward()
         norm = torch.nn.utils.clip_grad_norm_(self.weights, config.clip_norm)
@@ -114,34 +122,31 @@ class Run:
         }
 
     def save(self) -> None:
-        """Write everything needed to continue; the old file stays until the new one is whole."""
+        """Write everything that is needed to continue."""
         state = {
             "step": self.step,
             "networks": {name: net.state_dict() for name, net in self.trained.items()},
             "average": self.average,
             "optimizer": self.optimizer.state_dict(),
         }
-        partial = self.folder / "checkpoint.part"
-        torch.save(state, partial)
-        os.replace(partial, self.folder / "checkpoint.pt")
+        write_checkpoint(self.folder, state)
 
     def resume(self) -> None:
         """Continue from the folder's checkpoint if there is one."""
-        path = self.folder / "checkpoint.pt"
-        if not path.is_file():
+        state = read_checkpoint(self.folder, self.config.device)
+        if state is None:
             return
-        state = torch.load(path, weights_only=True, map_location=self.config.device)
         if set(state["networks"]) != set(self.trained):
             raise InputError(
-                f"{path} trains {sorted(state['networks'])}, asked for {sorted(self.trained)}; "
-                "give another run=FOLDER"
+                f"{self.folder / CHECKPOINT} trains {sorted(state['networks'])}, "
+                f"asked for {sorted(self.trained)}; give another run=FOLDER"
             )
         for name, net in self.trained.items():
             net.load_state_dict(state["networks"][name])
         self.average = state["average"]
         self.optimizer.load_state_dict(state["optimizer"])
         self.step = state["step"]
-        logger.info("continuing %s at step %d", path, self.step)
+        logger.info("continuing %s at step %d", self.folder, self.step)
 
     def export(self) -> Path:
         """Write the averaged weights of the trained networks as the tier's files."""
@@ -180,6 +185,21 @@ class Run:
         )  # fmt: skip
 
 
+def write_checkpoint(folder: Path, state: dict) -> None:
+    """Write what a run needs to continue; the old file stays until the new one is whole."""
+    partial = folder / "checkpoint.part"
+    torch.save(state, partial)
+    os.replace(partial, folder / CHECKPOINT)
+
+
+def read_checkpoint(folder: Path, device: str) -> dict | None:
+    """Return what `write_checkpoint` wrote into a folder, or None where a run begins."""
+    path = folder / CHECKPOINT
+    if not path.is_file():
+        return None
+    return torch.load(path, weights_only=True, map_location=device)
+
+
 def start_from(parts: Components, folder: Path) -> None:
     """Fill the networks that have a weight file in a folder; what a file lacks stays as it is.
 
@@ -194,6 +214,21 @@ def start_from(parts: Components, folder: Path) -> None:
             fresh = {key: value for key, value in module.state_dict().items() if key not in found}
             fill_module(module, {**found, **fresh}, str(path))
             logger.info("%s starts from %s, without %d tensors", name, path, len(fresh))
+
+
+def with_weights(parts: Components, folder: Path) -> Components:
+    """Return parts with the networks of a folder in the place of their own, whatever their sizes.
+
+    Raises:
+        CheckpointError: a file of another class, or damaged.
+    """
+    paths = {name: folder / f"{name}.safetensors" for name in part_classes()}
+    found = {
+        name: load_module(part_classes()[name], path)
+        for name, path in paths.items()
+        if path.is_file()
+    }
+    return replace(parts, **found)
 
 
 def _attention_of(device_type: str):

@@ -27,7 +27,7 @@ _SETTLED_SIGMA = 0.35
 _JOIN_WEIGHT = 4.0
 _FIRST_SMOOTH = 10  # after the mouth and the blinks
 # lip_gap, jaw_drop, width, pucker, upper_raise, press, tuck, tongue
-_MOUTH_WEIGHTS = torch.tensor([3.0, 1.5, 1.0, 1.0, 1.0, 1.0, 1.0, 0.5])
+MOUTH_WEIGHTS = torch.tensor([3.0, 1.5, 1.0, 1.0, 1.0, 1.0, 1.0, 0.5])
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,14 @@ class Prepared:
     mask: torch.Tensor
     audio_embeds: torch.Tensor
     prompt_embeds: torch.Tensor
+    style: torch.Tensor
     visemes: torch.Tensor
     control: torch.Tensor | None
 
 
 def prepare(parts: Components, batch: WindowBatch, use_control: bool) -> Prepared:
-    """Encode sound, words and known frames of a batch."""
+    """Encode sound, words and known frames of a batch, on the device of the networks."""
+    batch = batch.to(parts.vae.motion_std.device)
     clean = parts.vae.pack(batch.motion)
     num_latent_frames = clean.shape[2]
     mask = batch.known[:, None, :, None, None].expand(-1, 4, -1, 1, clean.shape[4])
@@ -60,7 +62,8 @@ def prepare(parts: Components, batch: WindowBatch, use_control: bool) -> Prepare
         known=clean * mask[:, :1],
         mask=mask,
         audio_embeds=audio_windows(tokens, BESIDE, num_latent_frames),
-        prompt_embeds=parts.text_encoder(batch.captions),
+        prompt_embeds=parts.text_encoder(batch.captions, batch.style),
+        style=batch.style,
         visemes=parts.audio_encoder.viseme_head(tokens),
         control=control,
     )
@@ -104,7 +107,7 @@ def guided(
 
     The formula is that of `pipeline.denoise`; what is not wanted is the empty prompt.
     """
-    empty = parts.text_encoder([""]).expand_as(prepared.prompt_embeds)
+    empty = parts.text_encoder([""], prepared.style).expand_as(prepared.prompt_embeds)
     no_text = replace(prepared, prompt_embeds=empty)
     neither = replace(no_text, audio_embeds=torch.zeros_like(prepared.audio_embeds))
     full, unprompted, unheard = (
@@ -128,12 +131,14 @@ def loss_parts(
         text_head: of `make_text_head`, where the text encoder learns.
     """
     prepared = prepare(parts, batch, use_control)
-    batch_size = prepared.clean.shape[0]
-    heard = torch.rand(batch_size, generator=generator) >= loss.audio_dropout
+    batch_size, device = prepared.clean.shape[0], prepared.clean.device
+    batch = batch.to(device)
+    heard = (torch.rand(batch_size, generator=generator) >= loss.audio_dropout).to(device)
     prepared = replace(prepared, audio_embeds=prepared.audio_embeds * heard[:, None, None, None])
 
-    sigma = draw_sigmas(batch_size, loss.sigma_shift, generator)
-    noise = torch.randn(prepared.clean.shape, generator=generator)
+    # Drawn on the CPU, so that a run depends on its seed and not on the device.
+    sigma = draw_sigmas(batch_size, loss.sigma_shift, generator).to(device)
+    noise = torch.randn(prepared.clean.shape, generator=generator).to(device)
     noisy = add_noise(prepared.clean, noise, sigma)
     predicted = predict(parts, prepared, noisy, sigma).float()
 
@@ -175,18 +180,19 @@ def make_text_head(text_dim: int) -> torch.nn.Module:
 
 def _text_term(text_head, prompt_embeds, batch) -> torch.Tensor:
     late = batch.motion[:, batch.motion.shape[1] // 2 :, 8:]
-    late = late / (torch.tensor(MOTION_SCALE)[8:] * LATENT_STD)
+    late = late / _spread(late)[8:]
     true = torch.cat([late.mean(1), 2 * late.std(1)], dim=1)
     return F.smooth_l1_loss(text_head(prompt_embeds.mean(1)).float(), true)
 
 
 def _mouth_terms(parts, estimate, batch, mask) -> tuple[torch.Tensor, torch.Tensor]:
     """Return smooth L1 of the mouth coefficients and of their change from frame to frame."""
-    scale = torch.tensor(MOTION_SCALE)[:8] * LATENT_STD
+    scale = _spread(estimate)[:8]
     made = parts.vae.unpack(estimate)[..., :8] / scale
     true = batch.motion[..., :8] / scale
     phases = 1 - mask[:, :, :, 0, _MOUTH_GROUP]  # (B, 4, T)
-    unknown = phases.transpose(1, 2).flatten(1)[:, 3:, None] * _MOUTH_WEIGHTS  # (B, F, 8)
+    unknown = phases.transpose(1, 2).flatten(1)[:, 3:, None]
+    unknown = unknown * MOUTH_WEIGHTS.to(mask.device)  # (B, F, 8)
     position = F.smooth_l1_loss(made, true, reduction="none", beta=0.5)
     change = F.smooth_l1_loss(made.diff(dim=1), true.diff(dim=1), reduction="none", beta=0.5)
     return _mean(position, unknown), _mean(change, unknown[:, 1:])
@@ -198,7 +204,7 @@ def _smooth_term(parts, estimate, batch, mask, sigma) -> torch.Tensor:
     Sampled motion otherwise keeps a floor of noise, 0.015 of each scale, which shows as a shiver.
     Only little noise counts: where the phase of a nod is still open, L1 would draw it to no nod.
     """
-    scale = torch.tensor(MOTION_SCALE)[_FIRST_SMOOTH:] * LATENT_STD
+    scale = _spread(estimate)[_FIRST_SMOOTH:]
     made = parts.vae.unpack(estimate)[..., _FIRST_SMOOTH:] / scale
     true = batch.motion[..., _FIRST_SMOOTH:] / scale
     error = (made.diff(n=2, dim=1) - true.diff(n=2, dim=1)).abs()
@@ -211,11 +217,16 @@ def _smooth_term(parts, estimate, batch, mask, sigma) -> torch.Tensor:
 
 
 def _viseme_term(visemes: torch.Tensor, batch: WindowBatch) -> torch.Tensor:
-    scale = torch.tensor(MOTION_SCALE)[:8]
+    scale = torch.tensor(MOTION_SCALE, device=visemes.device)[:8]
     num_frames = batch.motion.shape[1]
     heard = visemes[:, BESIDE : BESIDE + num_frames].float()
     error = F.smooth_l1_loss(heard, batch.motion[..., :8] / scale, reduction="none", beta=0.2)
-    return (error * _MOUTH_WEIGHTS).mean()
+    return (error * MOUTH_WEIGHTS.to(error.device)).mean()
+
+
+def _spread(like: torch.Tensor) -> torch.Tensor:
+    """Return (32,) the usual standard deviation of each motion number, on the device of `like`."""
+    return torch.tensor(MOTION_SCALE, device=like.device) * LATENT_STD
 
 
 def _mean(values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:

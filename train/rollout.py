@@ -16,6 +16,7 @@ from skyreels_avatar.pipeline.denoise import Sampling, denoise
 from skyreels_avatar.pipeline.noise import segment_generator
 from skyreels_avatar.pipeline.shot_sound import ShotSound
 from skyreels_avatar.planning.segments import plan_shot
+from skyreels_avatar.request.sampling import SamplingParams
 from skyreels_avatar.rig.coefficients import NUM_MOTION
 from skyreels_avatar.spaces.known import known_mask
 from skyreels_avatar.spaces.rig_decoder import known_latents
@@ -37,19 +38,25 @@ def roll_out(
     sampling: Sampling | None = None,
     photo_gap: float = 0.0,
     seed: int = 0,
+    key: int = 0,
+    style: torch.Tensor | None = None,
 ) -> Rollout:
     """Return the motion of a still camera's shot at 25 fps, without control.
 
     Args:
+        sampling: None = as the tier samples.
         photo_gap: how far the mouth of the picture is open, / H.
+        key: of portrait and voice, as the pipeline's `noise_key`.
+        style: (1, 5) of the talker; None = the median one.
     """
     tier = parts.tier
     if sampling is None:
-        sampling = Sampling(tier.num_inference_steps, shift=tier.shift)
+        one_pass = parts.transformer.config.distilled
+        sampling = Sampling.of(SamplingParams(), tier, one_pass)
     windows = tier.fps, tier.window, tier.overlap, time_factor(tier)
     plan = plan_shot(audio.duration_s, tier.fps, *windows)
     sound = ShotSound([audio], parts.audio_encoder, separate=True)
-    prompt_embeds, null = parts.text_encoder([prompt, ""]).split(1)
+    prompt_embeds, null = parts.text_encoder([prompt, ""], style).split(1)
     photo = torch.zeros(1, 1, NUM_MOTION)
     photo[..., 0] = photo_gap
     known, motion = parts.vae.pack(photo), torch.zeros(0, NUM_MOTION)
@@ -65,7 +72,7 @@ def roll_out(
             known_latents=beginning,
             known_mask=known_mask(num_latents, known.shape[2], *known.shape[3:]),
         )
-        generator = segment_generator(seed, segment.index)
+        generator = segment_generator(seed, segment.index, key)
         latents = denoise(parts.transformer, None, conditions, sampling, generator)
         latents = parts.vae.blend_at_joins(parts.vae.smooth(latents, num_known), num_known)
         num_known = tier.overlap

@@ -15,6 +15,7 @@ from train.config import DataConfig
 from train.data.cache import Tracks, read_shards, real_track
 from train.data.clips import load_grid
 from train.data.simulate.performance import Direction
+from train.data.simulate.style import Style
 from train.data.windows import WindowBatch, act, cut_track, ease_from_photo, stack_windows
 from train.objective import guided, predict, prepare
 
@@ -41,12 +42,13 @@ class Sampling:
 def sample_motion(
     parts: Components, batch: WindowBatch, sampling: Sampling, generator: torch.Generator
 ) -> torch.Tensor:
-    """Return (B, F, 32) motion sampled as the pipeline samples one window."""
+    """Return (B, F, 32) motion on the CPU, sampled as the pipeline samples one window."""
     prepared = prepare(parts, batch, sampling.use_control)
-    noise = torch.randn(prepared.clean.shape, generator=generator)
-    sigmas = make_sigmas(sampling.num_steps, sampling.shift)
+    device = prepared.clean.device
+    noise = torch.randn(prepared.clean.shape, generator=generator).to(device)
+    sigmas = make_sigmas(sampling.num_steps, sampling.shift).to(device)
     latents = noise
-    scales = torch.tensor(sampling.guidance).expand(len(latents), -1)
+    scales = torch.tensor(sampling.guidance, device=device).expand(len(latents), -1)
     for index in range(sampling.num_steps):
         sigma = sigmas[index].expand(len(latents))
         if sampling.one_pass:
@@ -59,7 +61,7 @@ def sample_motion(
         latents = step(latents, velocity, sigma, sigmas[index + 1].expand(len(latents)))
         given = add_noise(prepared.known, noise, sigmas[index + 1])
         latents = torch.lerp(latents, given, prepared.mask[:, :1])
-    return parts.vae.unpack(latents)
+    return parts.vae.unpack(latents).cpu()
 
 
 class Validator:
@@ -148,7 +150,7 @@ def _photo_batch(tracks: Tracks, count: int, num_frames: int, rng) -> WindowBatc
     for index in range(count):
         first = int(rng.integers(0, tracks.mel.shape[1] // 4 - num_frames))
         window = cut_track(tracks, index % len(tracks), first, num_frames)
-        window["motion"] = act(window, Direction(), np.random.default_rng(index))
+        window["motion"] = act(window, Direction(), np.random.default_rng(index), style=Style())
         window["motion"][:, :8] = window["mouth"]
         ease_from_photo(window["motion"], np.zeros(32), (0.12, 0.25, 0.7, 0.5))
         window["known"] = np.eye(1 + (num_frames - 1) // 4)[0]

@@ -44,6 +44,7 @@ class TextEncoder(ModelMixin, ConfigMixin):
         num_buckets: size of the hash table.
         num_layers: transformer layers over the tokens.
         num_heads: heads of each.
+        style_dim: numbers that say what kind of talker performs, 0 = the median one; None = none.
     """
 
     @register_to_config
@@ -54,6 +55,7 @@ class TextEncoder(ModelMixin, ConfigMixin):
         num_buckets: int = 4096,
         num_layers: int = 2,
         num_heads: int = 4,
+        style_dim: int | None = None,
     ):
         super().__init__()
         # Two rows behind the hash buckets: padding, and the empty prompt.
@@ -67,14 +69,23 @@ class TextEncoder(ModelMixin, ConfigMixin):
             for _ in range(num_layers)
         )  # fmt: skip
         self.norm_out = nn.LayerNorm(dim)
+        self.style_embedding = None
+        if style_dim is not None:
+            self.style_embedding = nn.Linear(style_dim, dim, bias=False)
+            nn.init.zeros_(self.style_embedding.weight)
 
     @property
     def token_dim(self) -> int:
         """Width of a text token."""
         return self.config.dim
 
-    def forward(self, prompts: list[str]) -> torch.Tensor:
-        """Return (B, L, D), one row of tokens per prompt."""
+    def forward(self, prompts: list[str], style: torch.Tensor | None = None) -> torch.Tensor:
+        """Return (B, L, D), one row of tokens per prompt.
+
+        Args:
+            style: (B, style_dim) or (1, style_dim), in about unit variance; None = zeros. Added
+                to every token, also of an empty prompt, so that guidance does not strengthen it.
+        """
         bags = [bag for prompt in prompts for bag in self.tokenize(prompt)]
         device = self.position_embedding.device
         features = torch.tensor([bucket for bag in bags for bucket in bag], device=device)
@@ -83,7 +94,10 @@ class TextEncoder(ModelMixin, ConfigMixin):
         hidden_states = words.view(len(prompts), -1, words.shape[-1]) + self.position_embedding
         for layer in self.layers:
             hidden_states = layer(hidden_states)
-        return self.norm_out(hidden_states)
+        hidden_states = self.norm_out(hidden_states)
+        if style is not None and self.style_embedding is not None:
+            hidden_states = hidden_states + self.style_embedding(style)[:, None]
+        return hidden_states
 
     def tokenize(self, prompt: str) -> list[list[int]]:
         """Return the rows of the embedding table that each of the L tokens averages."""

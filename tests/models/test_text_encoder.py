@@ -73,3 +73,19 @@ def test_prompts_of_a_batch_do_not_see_each_other(encoder: TextEncoder) -> None:
     together = encoder(prompts)
     for index, prompt in enumerate(prompts):
         torch.testing.assert_close(encoder([prompt])[0], together[index], atol=1e-6, rtol=1e-5)
+
+
+def test_style_starts_at_nothing_and_reaches_every_token_once_learnt() -> None:
+    encoder = TextEncoder(dim=16, num_tokens=6, num_buckets=64, num_layers=1, style_dim=5)
+    style = torch.ones(3, 5)
+    plain = encoder(["a", "", "he nods"])
+    assert torch.equal(encoder(["a", "", "he nods"], style), plain)
+    torch.nn.init.normal_(encoder.style_embedding.weight)
+    moved = encoder(["a", "", "he nods"], style) - plain
+    assert moved.abs().sum(-1).min() > 0
+    torch.testing.assert_close(moved[0, 0], moved[1, 5], atol=1e-5, rtol=1e-4)
+    assert encoder([""], style).shape == (3, 6, 16)
+
+
+def test_a_network_without_styles_takes_no_notice_of_them(encoder: TextEncoder) -> None:
+    assert torch.equal(encoder(["a"], torch.ones(1, 5)), encoder(["a"]))

@@ -48,7 +48,7 @@ sizes:
     dim: 12, num_attention_heads: 1, ffn_dim: 16, num_layers: 2, time_embed_dim: 16,
     num_width_positions: 4}
   audio_encoder: {dim: 16, hidden_dim: 16, num_layers: 1}
-  text_encoder: {dim: 16, num_tokens: 6, num_buckets: 64, num_layers: 1, num_heads: 2}
+  text_encoder: {dim: 16, num_tokens: 6, num_buckets: 64, num_layers: 1, num_heads: 2, style_dim: 5}
 """
     )
     return path

@@ -11,7 +11,8 @@ def test_every_stage_has_a_configuration_that_loads(stage):
 
 
 def test_every_configuration_belongs_to_a_stage():
-    assert {path.stem for path in CONFIG_FOLDER.glob("*.yaml")} == set(STAGES)
+    files = {path.stem for path in CONFIG_FOLDER.glob("*.yaml")}
+    assert files == {stage.replace(" ", "_") for stage in STAGES}
 
 
 def test_an_override_reaches_nested_values():
@@ -33,3 +34,17 @@ def test_an_unknown_stage_names_the_known_ones():
 def test_a_window_that_does_not_pack_is_refused():
     with pytest.raises(InputError, match="1 \\+ 4k"):
         load_config("pretrain", ["data.num_frames=50"])
+
+
+@pytest.mark.parametrize(
+    ("options", "used"),
+    [
+        ([], False),
+        (["device=cuda"], True),
+        (["device=cuda:1"], True),
+        (["device=cuda", "bf16=false"], False),
+        (["bf16=true"], True),
+    ],
+)
+def test_a_cpu_computes_in_float32_unless_told_otherwise(options, used):
+    assert load_config("pretrain", options).use_bf16 is used

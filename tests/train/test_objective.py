@@ -55,6 +55,25 @@ def test_an_untrained_controlnet_changes_nothing(tiny_parts, batch):
     assert controlled["loss"].item() == pytest.approx(plain["loss"].item(), abs=1e-6)
 
 
+def on_another_device(parts):
+    """Return networks on the device "meta", where a tensor left on the CPU is an error."""
+    for name in ("vae", "transformer", "controlnet", "audio_encoder", "text_encoder"):
+        getattr(parts, name).to("meta")
+    return parts
+
+
+def test_a_loss_stays_on_the_device_of_the_networks(tiny_parts, batch):
+    """Motion stayed on the CPU in `prepare`, so that device=cuda failed."""
+    head = objective.make_text_head(16).to("meta")
+    parts = on_another_device(tiny_parts)
+    losses = objective.loss_parts(
+        parts, batch, LossConfig(), generator(), use_control=True, text_head=head
+    )
+    assert {name: value.device.type for name, value in losses.items()} == dict.fromkeys(
+        losses, "meta"
+    )
+
+
 def test_known_frames_do_not_count(tiny_parts, batch, monkeypatch):
     def wrong_where_known(parts, prepared, noisy, sigma):
         return truth["velocity"] + 100 * prepared.mask[:, :1]

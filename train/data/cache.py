@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +21,8 @@ from skyreels_avatar.models.audio_encoder import log_mel
 from train.data.clips import GridClip
 from train.data.simulate.articulation import FPS, accents, mouth_numbers
 from train.data.simulate.augment import augment
-from train.data.simulate.speech import SAMPLE_RATE, make_speech
+from train.data.simulate.speech import SAMPLE_RATE, Speech, make_speech
+from train.data.spoken import Utterance, join_utterances
 
 logger = logging.getLogger(__name__)
 
@@ -49,13 +51,30 @@ class Tracks:
 
 def synthetic_track(rng: np.random.Generator, voices: tuple[str, ...]) -> dict[str, np.ndarray]:
     """Return the arrays of one simulated track."""
-    duration_s = TRACK_FRAMES / FPS
-    speech = make_speech(duration_s, rng, voices)
-    strength = float(np.clip(np.exp(rng.normal(np.log(1.25), 0.15)), 0.9, 1.8))
+    return _spoken_track(make_speech(TRACK_FRAMES / FPS, rng, voices), rng)
+
+
+def natural_track(
+    rng: np.random.Generator, speakers: dict[str, list[Utterance]], degrade: bool = True
+) -> dict[str, np.ndarray]:
+    """Return the arrays of one track of a natural voice; `degrade` adds rooms, noise and music.
+
+    Args:
+        speakers: utterances by speaker and language, see `by_speaker`.
+    """
+    names = sorted(speakers)
+    said = speakers[names[rng.integers(len(names))]]
+    return _spoken_track(join_utterances(said, TRACK_FRAMES / FPS, rng), rng, degrade)
+
+
+def _spoken_track(
+    speech: Speech, rng: np.random.Generator, degrade: bool = True
+) -> dict[str, np.ndarray]:
+    strength = float(np.clip(np.exp(rng.normal(0, 0.08)), 0.85, 1.2))  # style.py does the rest
     mouth = mouth_numbers(speech.phones, TRACK_FRAMES, rng, strength)
     pulses = accents(speech.phones, TRACK_FRAMES)
     return {
-        "mel": _hear(augment(speech.samples, rng)),
+        "mel": _hear(augment(speech.samples, rng) if degrade else speech.samples),
         "mouth": mouth,
         "stress": pulses[:, 0],
         "active": pulses[:, 1],
@@ -79,7 +98,7 @@ def real_track(
         mouth.append(moved[:, 2:])
     track_mouth = np.concatenate(mouth)[:TRACK_FRAMES]
     if degrade:
-        track_mouth[:, [0, 1, 4]] *= rng.uniform(1.0, 1.3)
+        track_mouth[:, [0, 1, 4]] *= rng.uniform(0.9, 1.1)
     sound = np.concatenate(samples)[: int(TRACK_FRAMES / FPS * SAMPLE_RATE)]
     both = np.concatenate(pulses)[:TRACK_FRAMES]
     return {
@@ -120,10 +139,9 @@ def make_shards(
     num_shards: int,
     tracks_per_shard: int,
     seed: int,
-    voices: tuple[str, ...],
-    clips: list[GridClip] | None = None,
+    make_track: Callable[[np.random.Generator], dict[str, np.ndarray]],
 ) -> None:
-    """Make the shards that are still missing; simulated ones, or real ones where clips are given.
+    """Make the shards that are still missing, track by track.
 
     Shard i depends on (seed, prefix, i) alone, so a killed run continues where it was.
     """
@@ -133,10 +151,7 @@ def make_shards(
             continue
         start = time.monotonic()
         rng = np.random.default_rng([seed, index, sum(prefix.encode())])
-        tracks = [
-            real_track(clips, rng) if clips else synthetic_track(rng, voices)
-            for _ in range(tracks_per_shard)
-        ]
+        tracks = [make_track(rng) for _ in range(tracks_per_shard)]
         write_shard(path, tracks)
         logger.info("%s: %d tracks in %.0f s", path, len(tracks), time.monotonic() - start)
 

@@ -19,6 +19,8 @@ from train.data.simulate.articulation import accents, mouth_numbers, own_width
 NUM_TRAINING_CLIPS = 900
 WORD_TIMES_LATE_S = 0.018  # word times of GRID run early by 15 to 20 ms against its sound
 _REST_JAW, _REST_GAP = 0.509, 0.0012  # face at rest: nose to chin / H; mediapipe's gap bias
+# To the amplitudes of expressive talkers, see simulate/articulation.py; the shapes stay measured.
+_OPENING_SCALE, _WIDTH_SCALE = 1.5, 2.6
 _LETTERS = {
     "a": "ay", "b": "bee", "c": "see", "d": "dee", "e": "ee", "f": "eff", "g": "jee", "h": "aitch",
     "i": "eye", "j": "jay", "k": "kay", "l": "ell", "m": "em", "n": "en", "o": "oh", "p": "pee",
@@ -33,7 +35,8 @@ class GridClip:
 
     Args:
         samples: (48000,) float32 at 16 kHz.
-        mouth: (75, 8) mouth coefficients: measured where the camera saw them, else by phoneme.
+        mouth: (75, 8) mouth coefficients: measured where the camera saw them, else by phoneme; with
+            the amplitudes of expressive talkers.
         stress, active: (75,) syllable pulses, and 1 where he speaks.
         lip_gap: (75,) the measured inner-lip gap / H, nothing done to it.
         index: of the clip, 0 to 999.
@@ -115,11 +118,12 @@ def _mouth(row: dict[str, np.ndarray], phones: list[Phone], seed: int) -> np.nda
     """Join what was measured with what only the phonemes tell (pucker, press, tuck, tongue)."""
     mouth = mouth_numbers(phones, 75, np.random.default_rng(seed))
     gap = np.maximum(row["mouth_open"] - _REST_GAP, 0)
-    mouth[:, 0] = np.where(gap < 0.002, 0, gap)
+    mouth[:, 0] = np.where(gap < 0.002, 0, _OPENING_SCALE * gap)
     jaw = row["jaw_drop"] - min(_REST_JAW, np.percentile(row["jaw_drop"], 12))
-    mouth[:, 1] = np.maximum(jaw, 0)
-    mouth[:, 2] = own_width(row["mouth_width"] - 1, mouth[:, 0], mouth[:, 3])
+    mouth[:, 1] = _OPENING_SCALE * np.maximum(jaw, 0)
+    seen_width = _WIDTH_SCALE * (row["mouth_width"] - 1)
+    mouth[:, 2] = own_width(seen_width, mouth[:, 0], mouth[:, 3])
     mouth[:, 4] = np.clip(row["upper_lip"], -0.02, 0.03)
-    mouth[:, 5] *= mouth[:, 0] < 0.008  # pressed only when the camera saw the lips meet
-    mouth[:, 6] *= mouth[:, 0] < 0.03
+    mouth[:, 5] *= gap < 0.008  # pressed only when the camera saw the lips meet
+    mouth[:, 6] *= gap < 0.03
     return mouth

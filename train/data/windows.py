@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -16,7 +16,14 @@ from train.data.simulate.articulation import FPS
 from train.data.simulate.camera_motion import follow_camera, plan_apparent_motion
 from train.data.simulate.captions import caption
 from train.data.simulate.other_take import perform_over
-from train.data.simulate.performance import Direction, draw_direction, mouth_strength, perform
+from train.data.simulate.performance import (
+    Direction,
+    draw_direction,
+    mouth_strength,
+    perform,
+    rest_gap,
+)
+from train.data.simulate.style import Style, draw_style
 
 BESIDE = 16  # frames of sound on either side of a window: audio window + context of the encoder
 KNOWN_MODES = ("photo", "overlap", "ends", "none")
@@ -37,6 +44,7 @@ class WindowBatch:
             sees it, of the whole face where the video already talks, zeros for a still picture.
         seen: (B, F) share of the reference video that is real.
         active: (B, F) 1 where someone speaks.
+        style: (B, 5) `Style.numbers` of the talker.
     """
 
     mel: torch.Tensor
@@ -46,24 +54,48 @@ class WindowBatch:
     apparent: torch.Tensor
     seen: torch.Tensor
     active: torch.Tensor
+    style: torch.Tensor
+
+    def to(self, device: torch.device) -> WindowBatch:
+        """Return the same windows with their tensors on a device."""
+        moved = {
+            field.name: value.to(device)
+            for field in fields(self)
+            if isinstance(value := getattr(self, field.name), torch.Tensor)
+        }
+        return replace(self, **moved)
 
 
 @dataclass(frozen=True)
 class WindowOptions:
-    """How windows are drawn: frames, shares of real speech, moving cameras, talking references."""
+    """How windows are drawn: frames, and shares of tracks, moving cameras, talking references."""
 
     num_frames: int = 49
     real_share: float = 0.3
+    natural_share: float = 0.0
     camera_share: float = 0.0
     retalk_share: float = 0.0
     silence_share: float = 0.04
+    turn_share: float = 0.3  # of windows that go on: what is known was asked for otherwise
 
 
 class WindowSampler:
-    """Draw batches of windows from simulated and real tracks."""
+    """Draw batches of windows from simulated, real and natural tracks.
 
-    def __init__(self, synthetic: Tracks, real: Tracks | None, options: WindowOptions):
+    Args:
+        synthetic: what is drawn where the shares leave room; other takes are of it, too.
+        real: recordings with measured lips, `natural`: natural voices with simulated ones.
+    """
+
+    def __init__(
+        self,
+        synthetic: Tracks,
+        real: Tracks | None,
+        options: WindowOptions,
+        natural: Tracks | None = None,
+    ):
         self.synthetic, self.real, self.options = synthetic, real, options
+        self.natural = natural
 
     def batch(self, batch_size: int, rng: np.random.Generator) -> WindowBatch:
         """Return `batch_size` random windows."""
@@ -72,8 +104,7 @@ class WindowSampler:
 
     def _window(self, rng: np.random.Generator) -> dict:
         options = self.options
-        real = self.real is not None and rng.random() < options.real_share
-        tracks = self.real if real else self.synthetic
+        tracks = self._draw_tracks(rng)
         index = int(rng.integers(len(tracks)))
         first = int(rng.integers(0, TRACK_FRAMES - options.num_frames + 1))
         if rng.random() < 0.15:
@@ -85,11 +116,25 @@ class WindowSampler:
             for key in ("mouth", "stress", "active"):
                 window[key][:] = 0
         mode = str(rng.choice(KNOWN_MODES, p=_KNOWN_SHARES))
-        window["motion"] = act(window, direction, rng, from_start=mode == "photo")
+        style = draw_style(rng)
+        window["style"] = style.numbers()
+        window["motion"] = act(window, direction, rng, mode == "photo", style)
+        if mode == "overlap" and rng.random() < options.turn_share:
+            before = act(window, draw_direction(rng), rng, style=style)
+            turn_from(window["motion"], before, rng)
         self._set_known(window, mode, rng)
         self._set_reference(window, mode, rng)
         window["caption"] = _dropped(direction, rng)
         return window
+
+    def _draw_tracks(self, rng: np.random.Generator) -> Tracks:
+        """Return the tracks that a window is cut from, by the shares."""
+        if self.real is not None and rng.random() < self.options.real_share:
+            return self.real
+        natural = self.options.natural_share / max(1 - self.options.real_share, 1e-6)
+        if self.natural is not None and rng.random() < natural:
+            return self.natural
+        return self.synthetic
 
     def _set_known(self, window: dict, mode: str, rng: np.random.Generator) -> None:
         """Say which latent frames are given, and start from a photo where only one is."""
@@ -148,21 +193,35 @@ def cut_track(tracks: Tracks, index: int, first: int, num_frames: int) -> dict[s
         key: getattr(tracks, key)[index, first : first + num_frames].astype(np.float64)
         for key in ("mouth", "stress", "active")
     }
-    return {"mel": mel, **window}
+    return {"mel": mel, "style": np.zeros(5), **window}
 
 
 def act(
-    window: dict, direction: Direction, rng: np.random.Generator, from_start: bool = False
+    window: dict,
+    direction: Direction,
+    rng: np.random.Generator,
+    from_start: bool = False,
+    style: Style | None = None,
 ) -> np.ndarray:
-    """Return (F, 32): the mouth of a window and a performance of the direction to go with it."""
-    motion = perform(direction, window["stress"], window["active"], rng, from_start)
+    """Return (F, 32): the mouth of a window and a performance of the direction to go with it.
+
+    Args:
+        style: of the talker; None = drawn.
+    """
+    style = style or draw_style(rng)
+    motion = perform(direction, window["stress"], window["active"], rng, from_start, style)
     motion = motion.astype(np.float64)
     mouth = window["mouth"].copy()
-    mouth[:, [0, 1, 4]] *= mouth_strength(direction) * np.exp(rng.normal(0, 0.06))
-    if rng.random() < 0.12:
-        hold_open(mouth, window["active"], rng.uniform(0.004, 0.03))
-    smile = motion[:, MOTION_INDEX["smile"]]
-    motion[:, MOTION_INDEX["smile"]] = smile * (1 - 0.35 * mouth[:, 3])  # rounding undoes a smile
+    strength = mouth_strength(direction) * style.mouth
+    mouth[:, [0, 1, 4]] *= strength
+    mouth[:, [2, 3]] *= min(strength, 1.4)
+    mouth[:, 3] = mouth[:, 3].clip(0, 1)
+    parted = rng.uniform(0.004, 0.03) if rng.random() < 0.12 else 0.0
+    parted = max(parted, rest_gap(direction))
+    if parted:
+        hold_open(mouth, window["active"], parted)
+    rounded = 1 - 0.5 * mouth[:, 3].clip(0, 1)  # rounding undoes a smile
+    motion[:, MOTION_INDEX["smile"]] *= rounded
     motion[:, :8] = mouth
     return motion
 
@@ -197,6 +256,18 @@ def ease_from_photo(motion: np.ndarray, photo: np.ndarray, seconds: Sequence[flo
     share = np.arange(len(motion))[:, None] / FPS / np.repeat(np.asarray(seconds), 8)
     share = np.clip(share, 0, 1)
     motion[:] = photo + share * share * (3 - 2 * share) * (motion - photo)
+
+
+def turn_from(motion: np.ndarray, before: np.ndarray, rng: np.random.Generator) -> None:
+    """Let (F, 32) motion begin as `before` and change over after the known frames; in place.
+
+    So a prompt that changes in mid-speech is answered. The mouth, which says the same, changes
+    with the rest.
+    """
+    first = 4 * (OVERLAP_LATENTS - 1) + 1
+    span = rng.uniform(0.35, 0.9) * FPS
+    share = np.clip((np.arange(len(motion))[:, None] - first + 1) / span, 0, 1)
+    motion[:] = before + share * share * (3 - 2 * share) * (motion - before)
 
 
 def _dropped(direction: Direction, rng: np.random.Generator) -> str:

@@ -11,14 +11,18 @@ STAGES: dict[str, str] = {
     "occluder": "what stands before a face: portraits with things drawn before them",
     "mouth": "numbers of the painted mouth, fitted to smiles",
     "shapes": "how mouth coefficients move lips and skin, from a head with expressions",
+    "voices": "utterances of natural voices with phoneme times, for corpus",
     "corpus": "speak and augment the tracks that the other stages learn from",
+    "listen": "audio encoder alone: sound to mouth coefficients, for new kinds of voices",
     "pretrain": "transformer, audio and text encoder: sound and words to motion",
     "camera": "ControlNet on a frozen transformer: moving cameras, videos that already talk",
     "light": "reader of light and colour: sentences to the numbers of a light",
     "distill": "transformer: guidance in one pass instead of three",
+    "validate closures": "lips on p, b, m of voices never trained on: the closure gate's table",
+    "validate acting": "ranges, blinks, heads and prompts of the motion of those voices",
 }
 
 
 def stage_function(name: str) -> Callable:
     """Return `run(config)` of a stage."""
-    return import_module(f"train.stages.{name}").run
+    return import_module(f"train.stages.{name.replace(' ', '_')}").run

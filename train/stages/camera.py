@@ -15,7 +15,7 @@ from train.config import TrainConfig
 from train.data.windows import WindowBatch
 from train.loop import Run
 from train.objective import loss_parts
-from train.stages.pretrain import make_sampler
+from train.stages.pretrain import held_out_sampler, make_sampler
 from train.validate import Sampling, sample_motion
 
 _NUM_VALIDATION_WINDOWS = 48
@@ -43,10 +43,10 @@ def run(config: TrainConfig) -> None:
 
 
 def held_out_windows(config: TrainConfig) -> dict[str, WindowBatch]:
-    """Return fixed windows under moving cameras and over videos that already talk."""
+    """Return fixed windows of held-out voices under moving cameras and over talking videos."""
     windows = {}
     for number, (kind, camera, retalk) in enumerate((("camera", 1, 0), ("retalk", 0, 1))):
-        sampler = make_sampler(config, camera_share=camera, retalk_share=retalk)
+        sampler = held_out_sampler(config, camera_share=camera, retalk_share=retalk)
         rng = np.random.default_rng([config.seed, 77, 1, number])
         windows[kind] = sampler.batch(_NUM_VALIDATION_WINDOWS, rng)
     return windows

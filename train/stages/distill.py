@@ -23,7 +23,7 @@ from train.config import DistillConfig, TrainConfig
 from train.data.windows import WindowBatch
 from train.loop import Run, start_from
 from train.objective import Prepared, draw_sigmas, guided, predict, prepare
-from train.stages.pretrain import make_sampler
+from train.stages.pretrain import held_out_sampler, make_sampler
 from train.validate import Sampling, Validator, sample_motion
 
 _TEACHING = ("transformer", "controlnet", "audio_encoder", "text_encoder")
@@ -48,6 +48,11 @@ class Steps:
     end: torch.Tensor
     finest: bool
 
+    def to(self, device: torch.device) -> Steps:
+        """Return the same steps on a device."""
+        sigmas = (sigma.to(device) for sigma in (self.sigma, self.middle, self.end))
+        return Steps(*sigmas, self.finest)
+
 
 def run(config: TrainConfig) -> None:
     """Train the transformer of `start_from` to guide itself."""
@@ -60,7 +65,8 @@ def run(config: TrainConfig) -> None:
     teacher = build_components(load_tier(config.tier), config.device)
     start_from(teacher, Path(config.start_from))
     sampler, validator = make_sampler(config), Validator(config.data)
-    held_out = sampler.batch(_NUM_VALIDATION_WINDOWS, np.random.default_rng([config.seed, 78, 1]))
+    rng = np.random.default_rng([config.seed, 78, 1])
+    held_out = held_out_sampler(config).batch(_NUM_VALIDATION_WINDOWS, rng)
 
     def step_loss(student: Components, number: int) -> dict[str, torch.Tensor]:
         seed = [config.seed, 78, number + 2]
@@ -90,12 +96,12 @@ def distill_loss(
         prepared = prepare(teacher, batch, use_control=True)
         if torch.rand((), generator=generator) < 0.2:
             prepared = replace(prepared, control=None)
-        count = prepared.clean.shape[0]
+        count, device = prepared.clean.shape[0], prepared.clean.device
         num_long = round(config.distill.long_share * count)
         long, short = slice(0, num_long), slice(num_long, count)
-        guidance = draw_guidance(count, config.distill, generator)
-        steps = draw_steps(count, num_long, config, generator)
-        noise = torch.randn(prepared.clean.shape, generator=generator)
+        guidance = draw_guidance(count, config.distill, generator).to(device)
+        steps = draw_steps(count, num_long, config, generator).to(device)
+        noise = torch.randn(prepared.clean.shape, generator=generator).to(device)
         noisy = add_noise(prepared.clean, noise, steps.sigma)
         target = torch.empty_like(noisy)
         if num_long:
@@ -104,7 +110,7 @@ def distill_loss(
             rows = _rows(short, prepared, noisy, steps.sigma, guidance)
             target[short] = guided(teacher, *rows)
     made = _told(student, prepared, noisy, steps.sigma, steps.end, guidance)
-    weights = _weights(config.distill) * (1 - prepared.mask[:, :1])
+    weights = _weights(config.distill).to(made.device) * (1 - prepared.mask[:, :1])
     missed = made - target
     error = missed.square() * weights
     losses = {

@@ -22,6 +22,7 @@ from skyreels_avatar.rig.mouth import NUM_STYLES, STYLE_SPREAD, MouthDecoder, Mo
 from train.config import TrainConfig
 from train.data.mouth import RealMouths, real_mouths
 from train.data.simulate.portraits import load_portraits
+from train.loop import read_checkpoint, write_checkpoint
 
 logger = logging.getLogger(__name__)
 GUESSES = 40  # of size, midline and bow, before the fit: teeth are periodic
@@ -109,7 +110,7 @@ def run(config: TrainConfig) -> None:
     before = validate(decoder, pick(mouths, held), generator)
     looks = Looks(pick(mouths, train))
     looks.guess(decoder, generator)
-    fit(decoder, looks, config, generator)
+    fit(decoder, looks, config, generator, Path(config.run))
     after = validate(decoder, pick(mouths, held), generator)
     logger.info("held out, color and gradient error: %s before, %s after", before, after)
     style = looks.style.detach() * decoder.style_spread + decoder.style_mean
@@ -130,9 +131,17 @@ def rounded(values: dict[str, float | list[float]]) -> dict[str, float | list[fl
 
 
 def fit(
-    decoder: MouthDecoder, looks: Looks, config: TrainConfig, generator: torch.Generator
+    decoder: MouthDecoder,
+    looks: Looks,
+    config: TrainConfig,
+    generator: torch.Generator,
+    folder: Path | None = None,
 ) -> None:
-    """Take the planned steps on the shared numbers and on each picture's own."""
+    """Take the planned steps on the shared numbers and on each picture's own.
+
+    Args:
+        folder: where a checkpoint is kept, from which the fit goes on; None = it keeps none.
+    """
     shared = [
         {"params": [decoder.teeth], "lr": 2e-5},
         {"params": [decoder.shading], "lr": 4e-4},
@@ -140,7 +149,9 @@ def fit(
     ]
     optimizer = torch.optim.Adam(shared + looks.groups())
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, config.num_steps)
-    for step in range(1, config.num_steps + 1):
+    parts = {"decoder": decoder, "looks": looks, "optimizer": optimizer, "schedule": schedule}
+    first = _resume(folder, parts, generator) if folder else 0
+    for step in range(first + 1, config.num_steps + 1):
         chosen = torch.randint(len(looks.style), (config.batch_size,), generator=generator)
         loss = _loss(decoder, looks, chosen)
         optimizer.zero_grad()
@@ -152,6 +163,23 @@ def fit(
             decoder.shading.clamp_(0.0015, 0.9)
         if step % config.log_every == 0:
             logger.info("step %d of %d, loss %.4f", step, config.num_steps, loss.item())
+        if folder and (step % config.save_every == 0 or step == config.num_steps):
+            states = {name: part.state_dict() for name, part in parts.items()}
+            drawn = generator.get_state()
+            write_checkpoint(folder, {"step": step, "generator": drawn, **states})
+
+
+def _resume(folder: Path, parts: dict, generator: torch.Generator) -> int:
+    """Load the checkpoint of a folder into the parts of a fit and return the steps taken."""
+    folder.mkdir(parents=True, exist_ok=True)
+    state = read_checkpoint(folder, "cpu")
+    if state is None:
+        return 0
+    for name, part in parts.items():
+        part.load_state_dict(state[name])
+    generator.set_state(state["generator"])
+    logger.info("continuing %s at step %d", folder, state["step"])
+    return state["step"]
 
 
 def validate(

@@ -18,6 +18,7 @@ from skyreels_avatar.models.occluder import OccluderNet
 from train.config import TrainConfig
 from train.data.occlusion import OccludedFaces, face_crops
 from train.data.simulate.portraits import load_portraits
+from train.loop import read_checkpoint, write_checkpoint
 
 logger = logging.getLogger(__name__)
 NAME = "occluder.safetensors"
@@ -36,13 +37,15 @@ def run(config: TrainConfig) -> None:
     faces = load_portraits(Path(config.data.portraits), Path(config.data.cache) / "portraits.npz")
     crops = face_crops(faces, folder / "crops.npz")
     held = OccludedFaces(crops.part(crops.kept_out), config.seed + 1, 1.0).batch(NUM_VALIDATION)
-    samples = OccludedFaces(crops.part(~crops.kept_out), config.seed)
     network = _network(config).to(config.device, memory_format=torch.channels_last)
     average = copy.deepcopy(network).eval()
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=config.lr, weight_decay=config.weight_decay
     )
-    start, step = time.monotonic(), 0
+    step, passed_s = _resume(folder, network, average, optimizer, config)
+    # Samples are drawn one after the other: a run that goes on draws others than it would have.
+    samples = OccludedFaces(crops.part(~crops.kept_out), config.seed + 1000 * step)
+    start, validated = time.monotonic() - passed_s, -1
     while step < config.num_steps and not _over(start, config):
         step += 1
         for group in optimizer.param_groups:
@@ -51,9 +54,14 @@ def run(config: TrainConfig) -> None:
         _follow(average, network, min(config.ema_decay, step / (step + 10)))
         if step % config.log_every == 0:
             logger.info("step %d, loss %.4f, %.0f s", step, loss, time.monotonic() - start)
+        if step % config.save_every == 0:
+            _save(folder, network, average, optimizer, step, time.monotonic() - start)
         if step % config.validate_every == 0:
             _report(average, held, step, folder)
-    _report(average, held, step, folder)
+            validated = step
+    _save(folder, network, average, optimizer, step, time.monotonic() - start)
+    if validated != step:
+        _report(average, held, step, folder)
 
 
 def _network(config: TrainConfig) -> OccluderNet:
@@ -62,6 +70,42 @@ def _network(config: TrainConfig) -> OccluderNet:
         return OccluderNet()
     started = load_module(OccluderNet, Path(config.start_from) / NAME)
     return started.requires_grad_(True)
+
+
+def _resume(
+    folder: Path,
+    network: OccluderNet,
+    average: OccluderNet,
+    optimizer: torch.optim.Optimizer,
+    config: TrainConfig,
+) -> tuple[int, float]:
+    """Return the steps taken and the seconds spent by the checkpoint in a folder, and load it."""
+    state = read_checkpoint(folder, config.device)
+    if state is None:
+        return 0, 0.0
+    network.load_state_dict(state["network"])
+    average.load_state_dict(state["average"])
+    optimizer.load_state_dict(state["optimizer"])
+    logger.info("continuing %s at step %d", folder, state["step"])
+    return state["step"], state["passed_s"]
+
+
+def _save(
+    folder: Path,
+    network: OccluderNet,
+    average: OccluderNet,
+    optimizer: torch.optim.Optimizer,
+    step: int,
+    passed_s: float,
+) -> None:
+    state = {
+        "step": step,
+        "passed_s": passed_s,
+        "network": network.state_dict(),
+        "average": average.state_dict(),
+        "optimizer": optimizer.state_dict(),
+    }
+    write_checkpoint(folder, state)
 
 
 def mask_loss(logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
@@ -106,7 +150,7 @@ def _train_step(
     network.train()
     faces, masks = (part.to(config.device) for part in samples.batch(config.batch_size))
     faces = faces.contiguous(memory_format=torch.channels_last)
-    with torch.autocast(torch.device(config.device).type, torch.bfloat16, enabled=config.bf16):
+    with torch.autocast(torch.device(config.device).type, torch.bfloat16, enabled=config.use_bf16):
         logits = network(faces)
     loss = mask_loss(logits.float(), masks)
     optimizer.zero_grad()

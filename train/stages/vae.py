@@ -12,7 +12,7 @@ import torch
 
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.loading.components import Components
-from skyreels_avatar.rig.coefficients import MOTION_GROUPS, MOTION_INDEX, MOTION_SCALE
+from skyreels_avatar.rig.coefficients import MOTION_GROUPS, MOTION_INDEX
 from skyreels_avatar.rig.geometry import FaceFrame
 from train.config import TrainConfig
 from train.data.simulate.landmarks import random_motion, simulate_landmarks
@@ -58,5 +58,7 @@ def _errors(
     chosen = torch.randint(len(faces), (number,), generator=generator)
     rest = faces[chosen] * (1 + 0.06 * torch.randn(number, 1, 3, generator=generator))
     motion = random_motion(number, generator)
-    points = simulate_landmarks(rest, motion, generator)
-    return parts.vae.encoder(points, rest[..., :2]).float() - motion / torch.tensor(MOTION_SCALE)
+    device = parts.vae.motion_std.device
+    points = simulate_landmarks(rest, motion, generator).to(device)
+    rest, motion = rest.to(device), motion.to(device)
+    return parts.vae.encoder(points, rest[..., :2]).float() - motion / parts.vae.motion_std

@@ -25,7 +25,8 @@ def test_measured_lips_reach_the_mouth_numbers(clips):
 
 def test_lips_are_pressed_only_where_the_camera_saw_them_meet(clips):
     mouth = np.concatenate([clip.mouth for clip in clips])
-    assert mouth[mouth[:, 5] > 0.05, 0].max() < 0.0081
+    seen = np.concatenate([clip.lip_gap for clip in clips])
+    assert seen[mouth[:, 5] > 0.05].max() < 0.0081 + 0.0012  # mediapipe's gap bias
 
 
 def test_syllables_lie_where_he_speaks(clips):

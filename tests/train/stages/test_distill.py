@@ -92,6 +92,13 @@ def test_guidance_of_one_is_the_plain_velocity(parts, batch):
     torch.testing.assert_close(same, plain, atol=1e-5, rtol=1e-5)
 
 
+def test_distillation_stays_on_the_device_of_the_networks(parts, batch, tiny_config):
+    for name in ("vae", "transformer", "controlnet", "audio_encoder", "text_encoder"):
+        getattr(parts, name).to("meta")
+    losses = distill.distill_loss(parts, parts, batch, tiny_config, generator())
+    assert {value.device.type for value in losses.values()} == {"meta"}
+
+
 def test_a_whole_teacher_must_be_named(tiny_config, tmp_path):
     for folder in ("", str(tmp_path)):
         tiny_config.start_from = folder

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+
+import pytest
 import torch
 
 from skyreels_avatar.rig.constants import CONSTANTS
 from skyreels_avatar.rig.mouth import MouthDecoder, MouthLook, patch_axes
 from train.config import TrainConfig
 from train.data.mouth import RealMouths
+from train.stages import mouth
 from train.stages.mouth import Looks, fit
 
 
@@ -43,3 +47,38 @@ def test_the_fit_finds_how_light_falls_off():
     after = sum(looks.errors(decoder, everything)).mean()
     assert after < 0.8 * before
     assert decoder.shading[1] > MouthDecoder().shading[1]
+
+
+def test_a_fit_that_was_stopped_ends_where_a_whole_one_ends(tmp_path):
+    config = TrainConfig(num_steps=4, batch_size=2, lr=2e-3, save_every=2)
+    ends = []
+    for name, stops in (("whole", (4,)), ("cut", (2, 4))):
+        for stop in stops:
+            # The rate falls as a cosine over the whole plan, so a stop is an interruption here.
+            looks, decoder = Looks(painted_mouths(3)), MouthDecoder()
+            generator = torch.Generator().manual_seed(0)
+            interrupt = stop < config.num_steps
+            try:
+                with _stopped_after(stop if interrupt else None):
+                    fit(decoder, looks, config, generator, tmp_path / name)
+            except KeyboardInterrupt:
+                assert interrupt
+        ends.append(torch.cat([p.detach().flatten() for p in [*looks.parameters()]]))
+    assert torch.equal(*ends)
+
+
+@contextlib.contextmanager
+def _stopped_after(steps: int | None):
+    """Raise KeyboardInterrupt in the step after so many."""
+    taken, loss = 0, mouth._loss
+
+    def counted(*arguments):
+        nonlocal taken
+        taken += 1
+        if steps is not None and taken > steps:
+            raise KeyboardInterrupt
+        return loss(*arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mouth, "_loss", counted)
+        yield

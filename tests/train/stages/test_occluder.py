@@ -47,6 +47,25 @@ def test_a_run_writes_weights_that_a_second_run_starts_from(tmp_path, monkeypatc
     assert np.isfinite(moved).all()
 
 
+def test_a_run_that_was_stopped_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(occluder, "NUM_VALIDATION", 6)
+    write_people(tmp_path / "people")
+    how = [
+        f"data.portraits={tmp_path / 'people'}", f"data.cache={tmp_path}", "batch_size=2",
+        f"run={tmp_path / 'run'}",
+    ]  # fmt: skip
+    taken = []
+    step = occluder._train_step
+    monkeypatch.setattr(
+        occluder, "_train_step", lambda *given: taken.append(len(taken)) or step(*given)
+    )
+    for num_steps in (2, 3):
+        occluder.run(load_config("occluder", [*how, f"num_steps={num_steps}"]))
+    assert len(taken) == 3  # two, and one more
+    lines = (tmp_path / "run" / "validation.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [2, 3]
+
+
 def test_without_portraits_it_says_what_is_missing():
     with pytest.raises(InputError, match="portraits"):
         occluder.run(load_config("occluder", []))

@@ -54,11 +54,17 @@ _EMOTION_WORDS: dict[str, tuple[str, ...]] = {
     ),
     "afraid": (
         "afraid", "scared", "frightened", "in fear", "terrified", "anxious", "nervous", "worried",
-        "fearful", "with fear", "looks worried", "nervously", "panicking",
+        "fearful", "with fear", "looks worried", "nervously", "panicking", "is afraid", "horrified",
+        "in panic", "looks scared", "full of fear", "anxiously",
     ),
     "disgusted": (
         "disgusted", "in disgust", "with disgust", "looks disgusted", "grossed out", "repulsed",
-        "contempt", "with contempt", "disdainful",
+        "sickened", "revolted", "wrinkles the nose", "a disgusted expression", "is disgusted",
+    ),
+    "contempt": (
+        "contempt", "with contempt", "disdainful", "disdainfully", "contemptuous", "scornful",
+        "scornfully", "with scorn", "condescending", "arrogant", "sneers", "sneering",
+        "looks down on us", "with disdain", "mocking", "haughty", "dismissive",
     ),
     "serious": (
         "serious", "seriously", "looks serious", "with a serious expression", "stern", "focused",
@@ -81,7 +87,8 @@ _EMOTION_WORDS: dict[str, tuple[str, ...]] = {
         "unsure", "hesitant", "smirks", "smirking",
     ),
     "proud": ("proud", "proudly", "confident", "confidently", "with confidence", "self-assured"),
-    "tired": ("tired", "sleepy", "exhausted", "bored", "drowsy", "weary", "with tired eyes"),
+    "tired": ("tired", "sleepy", "exhausted", "bored", "drowsy", "weary", "with tired eyes",
+              "is tired", "looks tired", "wearily", "half asleep", "worn out"),
 }  # fmt: skip
 _HEAD_WORDS: dict[str, tuple[str, ...]] = {
     "nodding": (
@@ -111,6 +118,10 @@ _HEAD_WORDS: dict[str, tuple[str, ...]] = {
         "turns the head to the right", "turning right", "turns her head right",
         "turns his head to the right", "turns right", "faces right",
     ),
+    "shrugging": (
+        "shrugs", "shrugging", "shrugs the shoulders", "shrugs her shoulders", "with a shrug",
+        "shrugs his shoulders", "raises the shoulders", "shrugging it off", "gives a shrug",
+    ),
 }  # fmt: skip
 _GAZE_WORDS: dict[str, tuple[str, ...]] = {
     "left": ("looks left", "looking left", "looks to the left", "glances left", "gazes to the left",
@@ -139,9 +150,11 @@ _ENERGY_WORDS: dict[str, tuple[str, ...]] = {
     "still": ("still", "barely moves", "keeps the head still", "motionless", "without moving",
               "stays still", "standing still", "keeps still", "no head movement"),
     "loud": ("loudly", "speaks loudly", "shouts", "shouting", "yells", "with a loud voice",
-             "screams", "at the top of the voice"),
+             "screams", "at the top of the voice", "is shouting", "yelling", "screaming",
+             "calls out loud", "roars"),
     "quiet": ("whispers", "whispering", "quietly", "softly", "mumbles", "in a low voice",
-              "speaks softly", "murmurs"),
+              "speaks softly", "murmurs", "is whispering", "in a whisper", "whispers softly",
+              "under the breath", "hushed"),
 }  # fmt: skip
 _NEUTRAL_WORDS = (
     "neutral", "with a neutral expression", "naturally", "normal", "", "", "", "", "",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,9 +108,7 @@ def make_speech(
     sung = rng.random() < 0.07
     samples = np.zeros(int(duration_s * SAMPLE_RATE), np.float32)
     phones: list[Phone] = []
-    time_s = float(
-        rng.choice([0.0, rng.uniform(0, 0.4), rng.uniform(0.4, 1.6)], p=[0.4, 0.35, 0.25])
-    )
+    time_s = draw_start(rng)
     while time_s < duration_s - 0.3:
         text = make_text(language, rng)
         if sung:
@@ -121,12 +120,20 @@ def make_speech(
         gain = rng.uniform(0.6, 1.3)
         samples[start:stop] += gain * spoken[: stop - start]
         phones += [Phone(p.ipa, p.start_s + time_s, p.end_s + time_s) for p in spoken_phones]
-        gap_s = rng.choice(
-            [0.0, rng.uniform(0.1, 0.5), rng.uniform(0.5, 2.5)], p=[0.25, 0.42, 0.33]
-        )
-        time_s += len(spoken) / SAMPLE_RATE + float(gap_s)
+        time_s += len(spoken) / SAMPLE_RATE + draw_pause(rng)
     kept = tuple(phone for phone in phones if phone.start_s < duration_s)
     return Speech(samples, kept, language, voice)
+
+
+def draw_start(rng: np.random.Generator) -> float:
+    """Return the seconds before the first word of a track."""
+    return float(rng.choice([0.0, rng.uniform(0, 0.4), rng.uniform(0.4, 1.6)], p=[0.4, 0.35, 0.25]))
+
+
+def draw_pause(rng: np.random.Generator) -> float:
+    """Return the seconds between two utterances of a track."""
+    lengths_s = [0.0, rng.uniform(0.1, 0.5), rng.uniform(0.5, 2.5)]
+    return float(rng.choice(lengths_s, p=[0.25, 0.42, 0.33]))
 
 
 def _say(text, voice, manner, rng) -> tuple[np.ndarray, list[Phone]]:
@@ -148,6 +155,13 @@ def _stretch(samples, phones, factor: float) -> tuple[np.ndarray, list[Phone]]:
     if not len(samples):
         return samples, []
     at_16k = resample_poly(samples, 320, 441) if espeak().sample_rate == 22050 else samples
+    return stretch(at_16k, phones, factor)
+
+
+def stretch(
+    at_16k: np.ndarray, phones: Sequence[Phone], factor: float
+) -> tuple[np.ndarray, list[Phone]]:
+    """Return samples at 16 kHz played slower by a factor, and the times: a lower, larger voice."""
     length = int(len(at_16k) * factor)
     # resample works on whole spectra; a length with small prime factors keeps it fast
     length -= length % 256
