@@ -147,7 +147,7 @@ def _say_joe(text: str) -> np.ndarray:
     if "joe" not in _loaded:
         _loaded["joe"] = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     numbers = config["phoneme_id_map"]
-    said = espeak().say_afresh(text, "en-us", 160, 50)
+    said = espeak().say_in_new_process(text, "en-us", 160, 50)
     starts = [phone.start_s for phone in said.phonemes]
     words = {int(np.argmin(np.abs(np.array(starts) - word.start_s))) for word in said.words[1:]}
     spelt = ["^"]

@@ -126,7 +126,7 @@ def tokens_of(text: str, language: str, rng: np.random.Generator) -> list[tuple[
 
     Tones of Mandarin are drawn: espeak-ng does not report them, and lips do not show them.
     """
-    said = espeak().say_afresh(text, language, 160, 50)
+    said = espeak().say_in_new_process(text, language, 160, 50)
     starts_s = np.array([phone.start_s for phone in said.phonemes])
     words = {int(np.argmin(np.abs(starts_s - word.start_s))) for word in said.words}
     pieces: list[tuple[str, str]] = []
