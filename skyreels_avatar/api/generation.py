@@ -48,12 +48,12 @@ def generate(
     on_progress: OnProgress | None = None,
     work: str | Path | None = None,
     windows: str = "overlap",
+    style: str = "natural",
+    expressiveness: float = 100.0,
     motion: str | Path | None = None,
     save_motion: str | Path | None = None,
 ) -> GenerationResult:
-    """Make a talking video of a portrait, and return where it is and how it was made.
-
-    The arguments have the names of the options of `skyreels-avatar generate`.
+    """Make a talking video of a portrait; the arguments are the options of `generate`.
 
     Args:
         image: the portrait: photo, painting, drawing.
@@ -62,9 +62,8 @@ def generate(
         subtitles: a file for the text, such as out.srt; "srt" alone names it after the video.
         vocals, gate: what drives the mouth, and where it rests; see `Shot`.
         prompt: how the person performs, and in what light: "a woman smiles in evening light".
-        camera: "push_in:60" (a move of `MOVES` and its strength in percent), "static", a
-            `CameraMove`, or a list of keyframes: `CameraKeyframe`, (time_s, move) or
-            (time_s, move, strength 0 to 1).
+        camera: "push_in:60" (a move of `MOVES`, strength in percent), "static", a `CameraMove`, or
+            keyframes: a list of `CameraKeyframe` or of (time_s, move, strength 0 to 1).
         output: an .mp4 file; it appears when it is complete, and not before.
         tier: the name of a file in configs/, or the path of a YAML file.
         size: "512x512" (WIDTHxHEIGHT), "480p", "720p"; None keeps the picture's aspect ratio.
@@ -78,9 +77,9 @@ def generate(
         audio_start, audio_end: the piece of the sound that is used, in seconds.
         memory: GPU memory to use: "auto", "full" or a limit such as "24gb"; None = the tier's.
         on_progress: called with a `Progress` many times a second; returning False stops the run.
-        work: a folder that keeps finished windows, and stays: a run that was stopped resumes there
-            when it is started again, and its video has the same bytes.
+        work: a folder that keeps finished windows: a run that was stopped resumes there.
         windows: "overlap" or "keyframes", see `GenerationRequest`.
+        style, expressiveness: "calm", "natural" or "lively"; 0 to 200 percent: see `Shot`.
         motion, save_motion: a .json or .csv file of ARKit weights: performed in place of what voice
             and prompt ask for; written.
 
@@ -92,7 +91,7 @@ def generate(
     shot = Shot(
         image, audio=audio, prompt=prompt, camera=camera, start_s=audio_start, end_s=audio_end,
         face=face, negative_prompt=negative_prompt, text=text, voice=voice, vocals=vocals,
-        gate=gate, speakers=speakers, motion=motion,
+        gate=gate, speakers=speakers, motion=motion, style=style, expressiveness=expressiveness,
     )  # fmt: skip
     sampling = SamplingParams(steps, guidance_scale, audio_guidance_scale, seed)
     request = GenerationRequest(

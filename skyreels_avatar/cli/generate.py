@@ -17,6 +17,7 @@ from skyreels_avatar.cli.options import (
     Camera,
     End,
     Engine,
+    Expressiveness,
     Face,
     Fps,
     Gate,
@@ -34,6 +35,7 @@ from skyreels_avatar.cli.options import (
     SpokenText,
     Start,
     Steps,
+    Style,
     Subtitles,
     TextScale,
     Tier,
@@ -82,6 +84,8 @@ def generate_command(
     engine: Engine = None,
     workers: Workers = None,
     address: Address = None,
+    style: Style = "natural",
+    expressiveness: Expressiveness = 100.0,
     motion: Motion = None,
     save_motion: SaveMotion = None,
     overwrite: Overwrite = False,
@@ -96,7 +100,7 @@ def generate_command(
         image, audio=audio, prompt=prompt, camera=camera, start_s=audio_start, end_s=audio_end,
         face=face, negative_prompt=negative_prompt, text=text_or_stdin(text), voice=voice,
         vocals=vocals, gate=gate, speakers=parse_speakers(speaker),
-        motion=motion,
+        motion=motion, style=style, expressiveness=expressiveness,
     )  # fmt: skip
     sampling = SamplingParams(steps, guidance_scale, audio_guidance_scale, seed)
     request = GenerationRequest(

@@ -67,6 +67,18 @@ Face = Annotated[
         rich_help_panel=PICTURE,
     ),
 ]
+Style = Annotated[
+    str,
+    typer.Option(
+        help="What kind of talker performs: calm, natural or lively.", rich_help_panel=PICTURE
+    ),
+]
+Expressiveness = Annotated[
+    float,
+    typer.Option(
+        help="How far mouth, head and face move, 0 to 200 percent.", rich_help_panel=PICTURE
+    ),
+]
 Negative = Annotated[
     str, typer.Option(help="What the video should not show.", rich_help_panel=PICTURE)
 ]

@@ -79,6 +79,11 @@ class TextEncoder(ModelMixin, ConfigMixin):
         """Width of a text token."""
         return self.config.dim
 
+    @property
+    def takes_style(self) -> bool:
+        """Whether `forward` can be told what kind of talker performs."""
+        return self.style_embedding is not None
+
     def forward(self, prompts: list[str], style: torch.Tensor | None = None) -> torch.Tensor:
         """Return (B, L, D), one row of tokens per prompt.
 

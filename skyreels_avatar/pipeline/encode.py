@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 
 import torch
@@ -11,11 +12,15 @@ from skyreels_avatar.pipeline.conditions import Conditions
 from skyreels_avatar.pipeline.denoise import Sampling
 from skyreels_avatar.pipeline.motion import read_motion
 from skyreels_avatar.pipeline.open import OpenShot
+from skyreels_avatar.pipeline.talker_style import style_numbers
 from skyreels_avatar.planning.segments import Segment
 from skyreels_avatar.references.persons import PersonMasks, person_mattes
 from skyreels_avatar.references.scene import build_references
 from skyreels_avatar.request.generation_request import GenerationRequest
+from skyreels_avatar.request.shot import Shot
 from skyreels_avatar.spaces.table import open_space
+
+logger = logging.getLogger(__name__)
 
 
 class EncodedShot:
@@ -34,8 +39,9 @@ class EncodedShot:
         if components.light is not None and not opened.references:
             light = components.light.light_of(prompt)
             prompt = prompt if light is None else components.light.without_light(prompt)
-        self.prompt_embeds, self.negative_embeds = components.text_encoder(
-            [prompt, shot.negative_prompt]
+        prompts = [prompt, shot.negative_prompt]
+        self.prompt_embeds, self.negative_embeds = self._text_embeds(
+            components.text_encoder, prompts, shot
         ).split(1)
         self.image_embeds = None
         if components.image_encoder is not None:
@@ -51,6 +57,19 @@ class EncodedShot:
         if len(framing.faces) > 1 and not self.space.separates_persons:
             mattes = person_mattes(framing.picture.pixels, framing.faces)
             self.persons = PersonMasks(mattes, framing.faces, self.reference)
+
+    def _text_embeds(
+        self, encoder: torch.nn.Module, prompts: list[str], shot: Shot
+    ) -> torch.Tensor:
+        """Return text tokens (N, L, D), which also say what kind of talker performs."""
+        if getattr(encoder, "takes_style", False):
+            talker = shot.style, shot.expressiveness, self.seed, self.noise_key
+            return encoder(prompts, style_numbers(*talker).to(encoder.device))
+        if shot.style != "natural" or shot.expressiveness != 100:
+            logger.warning(
+                "the text encoder knows no styles; style and expressiveness change nothing"
+            )
+        return encoder(prompts)
 
     def conditions(self, segment: Segment, finished: Mapping[int, torch.Tensor]) -> Conditions:
         """Return what the transformer is told about a window.

@@ -27,6 +27,8 @@ KEEPS = {
     "face": "the face may change, the head stays",
     "none": "head and shoulders may move, too",
 }
+STYLES = ("calm", "natural", "lively")
+MAX_EXPRESSIVENESS = 200.0  # percent
 GATES = ("auto", "off")
 MAX_FADE_S = 10.0
 
@@ -62,6 +64,9 @@ class Shot:
         speakers: who speaks with which voice, in place of `face`; () = one person with `audio`.
         motion: a .json or .csv file of ARKit weights that is performed in place of what the
             networks make of voice and prompt; for a picture with one speaker.
+        style: what kind of talker performs: "calm", "natural" or "lively"; seed, picture and voice
+            draw one of that kind.
+        expressiveness: 0 to 200 percent: how far mouth, head and face move.
     """
 
     image: str | Path | None = None
@@ -83,6 +88,8 @@ class Shot:
     fade_s: float = 0.0
     speakers: Sequence[Speaker] = ()
     motion: str | Path | None = None
+    style: str = "natural"
+    expressiveness: float = 100.0
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -91,6 +98,8 @@ class Shot:
             set_path(self, name)
         _check_motion(self)
         check_choice("keep", self.keep, tuple(KEEPS))
+        check_choice("style", self.style, STYLES)
+        check_number("expressiveness", self.expressiveness, 0, MAX_EXPRESSIVENESS)
         check_choice("length", self.length, LENGTHS)
         if (self.image is None) == (self.video is None):
             raise InputError("a shot needs either an image or a video to start from, and not both")

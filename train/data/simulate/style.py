@@ -6,7 +6,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-_SPREADS = (0.25, 0.40, 0.40, 0.40, 0.40)  # of the logarithm of each factor
+from skyreels_avatar.pipeline.talker_style import SPREADS
+
 _SHARED = 0.6  # of what is common to mouth, head and face: lively people are lively all over
 
 
@@ -29,11 +30,11 @@ class Style:
     def numbers(self) -> np.ndarray:
         """Return (5,) in about unit variance: how networks are told."""
         values = np.array([getattr(self, item.name) for item in fields(self)])
-        return np.log(values) / np.array(_SPREADS)
+        return np.log(values) / np.array(SPREADS)
 
 
 def draw_style(rng: np.random.Generator) -> Style:
     """Return a random talker."""
     own = rng.standard_normal(5)
     own[:3] = _SHARED * rng.standard_normal() + np.sqrt(1 - _SHARED**2) * own[:3]
-    return Style(*np.exp(np.array(_SPREADS) * own.clip(-2.2, 2.2)))
+    return Style(*np.exp(np.array(SPREADS) * own.clip(-2.2, 2.2)))

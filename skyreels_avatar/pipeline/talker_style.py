@@ -1,0 +1,50 @@
+"""What kind of talker performs a shot: five numbers that a text encoder takes beside the prompt.
+
+People differ in how wide they open the mouth, how much they move the head and the face, how often
+they look away and blink. Each of the five is a factor round the median of expressive talkers.
+Networks are told its logarithm in units of its spread over talkers (`SPREADS`).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from skyreels_avatar.pipeline.noise import segment_generator
+
+FACTORS = ("mouth", "head", "face", "gaze", "blink")
+SPREADS = (0.25, 0.40, 0.40, 0.40, 0.40)
+"""Standard deviation of the logarithm of each factor over the talkers of the training."""
+
+STYLE_FACTORS: dict[str, tuple[float, ...]] = {
+    "calm": (0.90, 0.60, 0.70, 0.80, 0.85),
+    "natural": (1.0, 1.0, 1.0, 1.0, 1.0),
+    "lively": (1.10, 1.50, 1.40, 1.30, 1.15),
+}
+"""The factors of the styles that `request.shot.STYLES` names."""
+
+_MEDIAN = (0.88, 1.0, 1.0, 1.0, 1.0)  # mouths open to 0.106 of the face height, not 0.120
+_EXPRESSED = (0.8, 1.0, 1.0, 0.5, 0.0)  # shares of expressiveness; blinks are no expression
+_DRAWN = (0.3, 0.5, 0.5, 0.5, 0.5)  # of a spread, by which talkers of one style differ
+_SHARED = 0.6  # of what is drawn for mouth, head and face: lively people are lively all over
+_FURTHEST = 2.2  # spreads, as in training
+_LEAST = 5.0  # percent; the logarithm of 0 is further than networks have seen anyway
+_STREAM = -1  # of the random numbers, beside those of the windows
+
+
+def style_numbers(style: str, expressiveness: float, seed: int, noise_key: int) -> torch.Tensor:
+    """Return (1, 5), the talker of a shot; `seed` and `noise_key` draw one of the style.
+
+    Args:
+        style: a name of `STYLE_FACTORS`.
+        expressiveness: percent; 100 is the style as it is.
+    """
+    drawn = torch.randn(len(FACTORS) + 1, generator=segment_generator(seed, _STREAM, noise_key))
+    drawn, common = drawn[:-1], drawn[-1]
+    drawn[:3] = _SHARED * common + math.sqrt(1 - _SHARED**2) * drawn[:3]
+    percent = math.log(max(expressiveness, _LEAST) / 100)
+    spreads, shares = torch.tensor(SPREADS), torch.tensor(_EXPRESSED)
+    factors = torch.tensor(STYLE_FACTORS[style]) * torch.tensor(_MEDIAN)
+    numbers = (factors.log() + shares * percent) / spreads + torch.tensor(_DRAWN) * drawn
+    return numbers.clamp(-_FURTHEST, _FURTHEST)[None]

@@ -1,0 +1,75 @@
+"""Who performs: styles differ, people of one style differ, and the same inputs are the same."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+import skyreels_avatar as sa
+from skyreels_avatar.errors import InputError
+from skyreels_avatar.loading.components import build_components
+from skyreels_avatar.loading.tiers import load_tier
+from skyreels_avatar.models.text_encoder import TextEncoder
+from skyreels_avatar.pipeline.talker_style import FACTORS, STYLE_FACTORS, style_numbers
+from skyreels_avatar.request.shot import STYLES, Shot
+from tests.samples import write_portrait, write_voice
+from tests.tiny import write_tier
+
+
+def drawn(style: str = "natural", expressiveness: float = 100.0) -> np.ndarray:
+    return torch.cat([style_numbers(style, expressiveness, 0, key) for key in range(400)]).numpy()
+
+
+def test_the_styles_are_those_that_can_be_asked_for():
+    assert set(STYLE_FACTORS) == set(STYLES)
+    assert all(len(factors) == len(FACTORS) for factors in STYLE_FACTORS.values())
+
+
+def test_nobody_is_everybody():
+    numbers = drawn()
+    assert (numbers.std(0) > 0.25).all() and (np.abs(numbers) <= 2.2).all()
+    assert abs(np.corrcoef(numbers[:, 1], numbers[:, 2])[0, 1]) > 0.2  # lively all over
+    again = style_numbers("natural", 100, 0, 7)
+    assert torch.equal(again, style_numbers("natural", 100, 0, 7))
+    assert not torch.equal(again, style_numbers("natural", 100, 1, 7))
+
+
+def test_calm_people_move_less_than_lively_ones():
+    calm, natural, lively = (drawn(style).mean(0) for style in ("calm", "natural", "lively"))
+    assert (calm < natural).all() and (natural < lively).all()
+
+
+@pytest.mark.parametrize("index", range(3))
+def test_more_expressiveness_is_more_movement(index):
+    means = [drawn(expressiveness=percent).mean(0)[index] for percent in (0, 50, 100, 150, 200)]
+    assert (np.diff(means) > 0).all()
+
+
+def test_blinks_are_no_expression():
+    assert np.allclose(drawn(expressiveness=200)[:, 4], drawn()[:, 4])
+
+
+def test_text_tokens_carry_the_style():
+    encoder = TextEncoder(16, 4, 64, 1, 1, style_dim=5)
+    torch.nn.init.normal_(encoder.style_embedding.weight)
+    assert encoder.takes_style and not TextEncoder(16, 4, 64, 1, 1).takes_style
+    calm, lively = (encoder(["a man"], style_numbers(s, 100, 0, 0)) for s in ("calm", "lively"))
+    assert not torch.allclose(calm, lively)
+
+
+def test_the_default_tier_is_trained_with_styles():
+    assert build_components(load_tier("nano")).text_encoder.takes_style
+
+
+def test_a_tier_without_styles_says_so(tmp_path, caplog):
+    tier = write_tier(tmp_path)
+    inputs = write_portrait(tmp_path), write_voice(tmp_path, 0.5)
+    sa.generate(*inputs, tier=tier, output=tmp_path / "o.mp4", style="lively")
+    assert "knows no styles" in caplog.text
+
+
+@pytest.mark.parametrize("asked", [{"style": "wild"}, {"expressiveness": 300}])
+def test_other_styles_are_refused(asked):
+    with pytest.raises(InputError, match=r"calm|200"):
+        Shot("a.png", audio="a.wav", **asked)
