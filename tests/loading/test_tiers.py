@@ -48,16 +48,6 @@ def test_configs_and_assets_are_found_in_a_checkout(root: Path) -> None:
     assert asset_path("nano/vae.safetensors") == root / "assets" / "nano" / "vae.safetensors"
 
 
-def test_configs_and_assets_are_found_in_a_wheel(tmp_path: Path, monkeypatch) -> None:
-    package = tmp_path / "site-packages" / "skyreels_avatar"
-    (package / "_configs").mkdir(parents=True)
-    (package / "_assets").mkdir()
-    (package.parent / "configs").mkdir()  # of another package
-    monkeypatch.setattr("skyreels_avatar.loading.tiers._PACKAGE", package)
-    assert config_path("nano.yaml") == package / "_configs" / "nano.yaml"
-    assert asset_path("nano/a") == package / "_assets" / "nano" / "a"
-
-
 def test_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(InputError, match=r"unknown tier 'giant'; known are .*nano"):
         load_tier("giant")
