@@ -91,11 +91,11 @@ class FaceRig(ModelMixin, ConfigMixin):
         Returns:
             (F, 32), and the same with the head where hair that trails behind it would be.
         """
-        motion = self.unpack(latents)
+        motion = smoothing.complete_blinks(self.unpack(latents))
         at = positions.clamp(0, motion.shape[1] - 1)
         low = at.floor().long().clamp_max(max(motion.shape[1] - 2, 0))
         high = (low + 1).clamp_max(motion.shape[1] - 1)
         share = (at - low)[:, None]
         both = torch.cat([motion, delay_head(motion)])
         here, late = (1 - share) * both[:, low] + share * both[:, high]
-        return smoothing.complete_blinks(here), late
+        return here, late

@@ -7,6 +7,7 @@ Motion is (B, F, 32) rig coefficients of a window, of which the first `num_known
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 
 from skyreels_avatar.rig.coefficients import MOTION_INDEX
 from skyreels_avatar.rig.geometry import smoothstep
@@ -15,6 +16,7 @@ LIDS = slice(MOTION_INDEX["blink_r"], MOTION_INDEX["blink_l"] + 1)
 FIRST_SLOW = LIDS.stop  # coefficients after the mouth and the lids move without jerks
 FIRST_STEADY = MOTION_INDEX["brow_r"]  # and from here on without sudden changes
 BLEND_FRAMES = 24
+BLINK_FRAMES = 13  # lids that are lowered for longer do not blink
 
 
 def blend_at_joins(motion: torch.Tensor, num_known: int, num_last: int = 0) -> torch.Tensor:
@@ -55,13 +57,21 @@ def smooth(motion: torch.Tensor, num_known: int, num_last: int = 0) -> torch.Ten
 
 
 def complete_blinks(motion: torch.Tensor) -> torch.Tensor:
-    """Return (F, 32) sampled motion whose blinks close the eyes.
+    """Return (B, F, 32) sampled motion whose blinks close the eyes.
 
-    At the height of a blink, which lasts for a frame or two, samplers reach 0.8: an eye that never
-    quite shuts. Eyes that are open or shut stay as they are.
+    At the height of a blink, which lasts for a frame or two, samplers reach 0.4 to 0.8: an eye that
+    never quite shuts. Lids that are lowered for longer, of tired people, stay about where they are.
     """
-    lids = smoothstep(0.03, 0.75, motion[:, LIDS])
-    return torch.cat([motion[:, : LIDS.start], lids, motion[:, LIDS.stop :]], 1)
+    lids = motion[..., LIDS].transpose(1, 2)  # B 2 F
+    lowered = _moving_max(-_moving_max(-lids, BLINK_FRAMES), BLINK_FRAMES)
+    held = smoothstep(0.03, 0.75, lowered)
+    shut = held + (1 - held) * smoothstep(0.06, 0.45, lids - lowered)
+    shut = shut.transpose(1, 2)
+    return torch.cat([motion[..., : LIDS.start], shut, motion[..., LIDS.stop :]], -1)
+
+
+def _moving_max(values: torch.Tensor, size: int) -> torch.Tensor:
+    return F.max_pool1d(values, size, stride=1, padding=size // 2)
 
 
 def _extrapolation_error(known: torch.Tensor, new: torch.Tensor) -> torch.Tensor:

@@ -44,13 +44,17 @@ def test_tremor_is_taken_out_and_nods_stay() -> None:
     assert steady[:, 9:, 12:].amax() > 0.09
 
 
-def test_a_sampled_blink_shuts_the_eyes_and_nothing_else_changes() -> None:
-    motion = torch.zeros(4, NUM_MOTION)
-    motion[:, 8:10] = torch.tensor([0.0, 0.3, 0.8, 1.0])[:, None]
-    motion[:, 0] = 0.05
+def test_blinks_close_and_lowered_lids_stay_lowered() -> None:
+    """A blink that a sampler leaves at half its height shuts the eye; a tired look is no blink."""
+    motion = 0.1 * torch.randn(1, 49, NUM_MOTION, generator=torch.Generator().manual_seed(0))
+    lids = motion[..., 8:10] = torch.zeros(1, 49, 2)
+    lids[0, 9:14, 0] = torch.tensor([0.2, 0.5, 0.8, 0.5, 0.2])
+    lids[0, 30:35, 0] = torch.tensor([0.1, 0.3, 0.45, 0.3, 0.1])
+    lids[0, :, 1] = 0.4
+    motion[..., 8:10] = lids
     shut = complete_blinks(motion)
-    torch.testing.assert_close(shut[:, 8], shut[:, 9])
-    assert shut[0, 8] == 0 and shut[2, 8] == 1 and shut[3, 8] == 1
-    assert 0.2 < float(shut[1, 8]) < 0.4
+    assert shut[0, 11, 8] == 1 and shut[0, 32, 8] > 0.98
+    assert shut[0, [0, 20, 48], 8].max() == 0
+    assert (shut[0, :, 9] - 0.52).abs().max() < 0.05
     others = [i for i in range(NUM_MOTION) if i not in (8, 9)]
-    torch.testing.assert_close(shut[:, others], motion[:, others])
+    torch.testing.assert_close(shut[..., others], motion[..., others])
