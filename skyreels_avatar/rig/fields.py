@@ -144,6 +144,14 @@ def lip_edges(
     return upper, lower, upper_move, upper_move + gap - rest
 
 
+def added_smile(shape: FaceShape, values: MotionValues) -> torch.Tensor:
+    """Return (F, 1) the smile, held below what a face has left: a grin cannot grin once more."""
+    room = 1.25 - 0.9 * shape.smile[:, None]
+    wanted = values.smile.clamp_min(0)
+    held = wanted / (1 + (wanted / room) ** 3) ** (1 / 3)
+    return torch.where(values.smile > 0, held, values.smile)
+
+
 def relaxed_smile(shape: FaceShape, values: MotionValues) -> torch.Tensor:
     """Return (F, 1) how much of the smile at rest rounded, shut and biting lips undo."""
     rounded, shut, bite = (
@@ -175,7 +183,7 @@ def mouth_field(
     weights = {
         "pucker": values.pucker,
         "width": values.width - LIPS.narrowing * opening,
-        "smile": values.smile - relaxed_smile(shape, values),
+        "smile": added_smile(shape, values) - relaxed_smile(shape, values),
         "frown": values.frown,
         "press": values.press * rolled,
         "tuck": values.tuck * rolled,

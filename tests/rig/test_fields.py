@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -10,6 +12,7 @@ from skyreels_avatar.rig.fields import (
     UPPER,
     FaceShape,
     MotionValues,
+    added_smile,
     face_field,
     head_depth,
     head_field,
@@ -49,3 +52,13 @@ def test_no_field_folds_over(shape: FaceShape, layer: int) -> None:
     # each layer counts on its own side of the lips only
     own = (y < 0.02) if layer == UPPER else (y > -0.02)
     assert float((area / cell)[:, own[:-1, :-1]].min()) > 0.05
+
+
+def test_a_grin_cannot_grin_once_more(shape: FaceShape) -> None:
+    """A prompt's smile on top of a photo's grin tore the corners of the mouth to the ears."""
+    asked = torch.cat([motion_of(smile=value) for value in (-0.6, 0.0, 0.4, 2.0)])
+    calm = replace(shape, smile=torch.zeros(1))
+    added = added_smile(calm, MotionValues(asked))[:, 0]
+    assert added[:2].tolist() == pytest.approx([-0.6, 0.0]) and added[2] > 0.35 and added[3] < 1.25
+    grins = added_smile(replace(shape, smile=torch.ones(1)), MotionValues(asked))[:, 0]
+    assert grins[3] <= 0.35 and (grins.diff() > 0).all()
