@@ -9,13 +9,12 @@ from pathlib import Path
 
 import torch
 
-from skyreels_avatar.folders import asset_path
-from skyreels_avatar.loading.components import Components, build_components, load_components
-from skyreels_avatar.loading.tiers import load_tier
+from skyreels_avatar.loading.components import load_components
 from train.closures import judge_voice, table
 from train.config import TrainConfig
 from train.data.held_back import make_held_back
 from train.data.spoken import read_banks
+from train.loop import with_weights
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +23,9 @@ def run(config: TrainConfig) -> None:
     """Judge `start_from` (what it lacks is as it ships); write closures.json into `run`."""
     torch.set_num_threads(config.threads)
     data, folder = config.data, Path(config.data.cache)
-    parts = shipped_or(config)
+    parts = load_components(config.tier)
+    if config.start_from:
+        parts = with_weights(parts, Path(config.start_from))
     judged = {}
     for name in make_held_back(folder, data.kokoro, data.readers):
         judged[name] = judge_voice(parts, read_banks(folder, f"judged-{name}"))
@@ -33,14 +34,3 @@ def run(config: TrainConfig) -> None:
     path = Path(config.run) / "closures.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({name: asdict(one) for name, one in judged.items()}, indent=1))
-
-
-def shipped_or(config: TrainConfig) -> Components:
-    """Return the networks of `start_from`, and what it lacks as it ships."""
-    if not config.start_from:
-        return load_components(config.tier)
-    tier = load_tier(config.tier)
-    parts = build_components(tier, config.device)
-    start_from(parts, asset_path(tier.weights.transformer).parent)
-    start_from(parts, Path(config.start_from))
-    return parts
