@@ -44,7 +44,7 @@ def test_the_same_person_nearer_and_mirrored_goes_on_after_a_cut(analyzer):
 def test_who_is_only_seen_from_the_side_is_not_taken_for_the_next(analyzer, monkeypatch):
     """Nothing could be learned of the person, and the number chose anew after the cut."""
     for module in ("chooser", "identity_check"):
-        name = f"skyreels_avatar.faces.{module}.recognizable"
+        name = f"skyreels_avatar.faces.{module}.is_recognizable"
         monkeypatch.setattr(name, lambda landmarks: False)
     assert reasons(watched(shot(ANN, 12) + shot(BEN, 12), "0", analyzer)) == [("", 12), (OTHER, 12)]
 

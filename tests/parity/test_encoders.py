@@ -21,7 +21,7 @@ from transformers import (
     Wav2Vec2Model,
 )
 
-from skyreels_avatar.loading.checkpoints import wan
+from skyreels_avatar.loading.checkpoints import wan, wav2vec
 from skyreels_avatar.loading.checkpoints.keymap import convert
 from skyreels_avatar.loading.checkpoints.load import fill_module
 from skyreels_avatar.loading.checkpoints.skyreels_v3 import AUDIO_PROJECTOR
@@ -106,7 +106,7 @@ def test_speech_features(folder: Path, normalize: bool) -> None:
         case = load_file(path)
         config = json.loads(Path(str(path).replace(".safetensors", "_config.json")).read_text())
         encoder = SpeechEncoder(Wav2Vec2Model(Wav2Vec2Config(**config)), normalize=normalize).eval()
-        tensors = wan.convert_speech_encoder(under(case, "sd."), path.name)
+        tensors = wav2vec.convert_speech_encoder(under(case, "sd."), path.name)
         fill_module(encoder.model, tensors, path.name)
         wave = case["mid.wave_loudness_normalised"]
         expected = case["out.embedding" if normalize else "out.embedding_do_normalize_false"]
