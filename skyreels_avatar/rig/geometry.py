@@ -101,7 +101,7 @@ def _affine(xy: torch.Tensor, matrix: torch.Tensor, offset: torch.Tensor) -> tor
     frames = max(xy.shape[0], matrix.shape[0])
     flat = xy.reshape(xy.shape[0], -1, 2).expand(frames, -1, -1)
     matrix, offset = matrix.expand(frames, -1, -1), offset.expand(frames, -1, -1)
-    return torch.baddbmm(offset, flat, matrix).reshape(-1, *xy.shape[1:])
+    return torch.baddbmm(offset, flat, matrix).reshape(frames, *xy.shape[1:])
 
 
 def lip_gap(points: torch.Tensor) -> torch.Tensor:

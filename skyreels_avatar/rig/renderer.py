@@ -73,7 +73,20 @@ def render(
         color, alpha = open_mouth(points, face, clip)
         skin = frames[lips][:, :3]
         skin.copy_(skin.float().lerp_(255 * color, alpha).add_(0.5).clamp_(0, 255.4))
-    return frames, layers.window > MATTE_LEVEL
+    matte = layers.window > MATTE_LEVEL
+    if clip.region is not None:  # not a pixel beyond it may change
+        matte &= _inside(clip.region, frame, height, width)
+    return frames, matte
+
+
+def _inside(
+    region: tuple[float, float, float, float], frame: FaceFrame, height: int, width: int
+) -> torch.Tensor:
+    """Return (F, 1, height, width) bool: the pixels whose centers lie in a region of the face."""
+    everywhere = (slice(None), slice(None), slice(0, height), slice(0, width))
+    points = frame.from_pixels(box_pixels(everywhere, frame.points))
+    low, high = points.new_tensor(region[:2]), points.new_tensor(region[2:])
+    return ((points > low) & (points < high)).all(-1)[:, None]
 
 
 def _set_source(clip: ReferenceClip, layers: Lookup, box: Box, positions: torch.Tensor) -> None:
