@@ -42,6 +42,12 @@ def made(folder, name: str, work=None, save_motion=None, **shot) -> np.ndarray:
     return frames(folder / name)
 
 
+def made_of_other_seed(folder):
+    if not (folder / "other.mp4").exists():
+        made(folder, "other.mp4", seed=7)
+    return folder / "other.mp4"
+
+
 def frames(path) -> np.ndarray:
     return np.stack(list(VideoReader(path))).astype(int)
 
@@ -55,9 +61,11 @@ def test_a_saved_performance_gives_the_same_pictures(folder, kind):
     first = frames(folder / "first.mp4")
     assert again.shape == first.shape
     away = np.abs(again - first).mean((1, 2, 3))  # of 255
-    assert away[:24].max() < 0.02  # rounding of the file
+    assert away[:24].max() < 0.4  # H.264 makes more of the file's rounding than it is
     # The last window reaches beyond the end of the file, and hair follows what comes there.
-    assert away.mean() < 0.15
+    assert away.mean() < 0.2
+    other = frames(made_of_other_seed(folder))
+    assert np.abs(other - first).mean() > 1
 
 
 def test_an_edited_performance_is_shown(folder):
