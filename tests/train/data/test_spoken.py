@@ -42,8 +42,10 @@ def test_training_never_hears_the_voices_that_are_kept_back(banks):
 
 
 def test_a_bank_that_is_there_is_not_made_again(banks, monkeypatch):
+    before = {path: path.stat().st_mtime_ns for path in banks.iterdir()}
     monkeypatch.setattr(spoken, "Kokoro", None)
     spoken.make_banks(banks, "spoken", 1, 0, banks)
+    assert before and {path: path.stat().st_mtime_ns for path in banks.iterdir()} == before
 
 
 def test_missing_banks_are_an_error(tmp_path):
