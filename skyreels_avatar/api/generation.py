@@ -52,6 +52,8 @@ def generate(
     expressiveness: float = 100.0,
     motion: str | Path | None = None,
     save_motion: str | Path | None = None,
+    watermark: bool = True,
+    label: str | None = None,
 ) -> GenerationResult:
     """Make a talking video of a portrait; the arguments are the options of `generate`.
 
@@ -66,22 +68,20 @@ def generate(
             keyframes: a list of `CameraKeyframe` or of (time_s, move, strength 0 to 1).
         output: an .mp4 file; it appears when it is complete, and not before.
         tier: the name of a file in configs/, or the path of a YAML file.
-        size: "512x512" (WIDTHxHEIGHT), "480p", "720p"; None keeps the picture's aspect ratio.
-        fps: frames per second, 1 to 120.
+        size, fps: "512x512", "480p", "720p" or None, the picture's own aspect ratio; 1 to 120.
         seed: the same seed gives the same frames on the same machine.
-        steps: denoising steps, `num_inference_steps` of `SamplingParams`; None = the tier's.
+        steps: of denoising; None = the tier's.
         guidance_scale, audio_guidance_scale: of prompt and voice; 1 is off, None = the tier's.
         negative_prompt: what the video should not show.
-        face: "auto", a face's number, a point "x,y", a box "x,y,w,h" or a photo: see `Shot`.
-        speakers: who of several people speaks with which voice: see `Speaker`.
+        face, speakers: whose mouth moves; who of several speaks with which voice: see `Shot`.
         audio_start, audio_end: the piece of the sound that is used, in seconds.
         memory: GPU memory to use: "auto", "full" or a limit such as "24gb"; None = the tier's.
         on_progress: called with a `Progress` many times a second; returning False stops the run.
         work: a folder that keeps finished windows: a run that was stopped resumes there.
         windows: "overlap" or "keyframes", see `GenerationRequest`.
         style, expressiveness: "calm", "natural" or "lively"; 0 to 200 percent: see `Shot`.
-        motion, save_motion: a .json or .csv file of ARKit weights: performed in place of what voice
-            and prompt ask for; written.
+        motion, save_motion: .json or .csv files of ARKit weights: performed; written; see `Shot`.
+        watermark, label: an invisible mark in the pixels; words in a corner: see `Shot`.
 
     Raises:
         InputError: something given cannot be used; the message says what to do.
@@ -92,10 +92,11 @@ def generate(
         image, audio=audio, prompt=prompt, camera=camera, start_s=audio_start, end_s=audio_end,
         face=face, negative_prompt=negative_prompt, text=text, voice=voice, vocals=vocals,
         gate=gate, speakers=speakers, motion=motion, style=style, expressiveness=expressiveness,
+        watermark=watermark, label=label,
     )  # fmt: skip
-    sampling = SamplingParams(steps, guidance_scale, audio_guidance_scale, seed)
     request = GenerationRequest(
-        shot, output, tier, size, fps, sampling,
+        shot, output, tier, size, fps,
+        SamplingParams(steps, guidance_scale, audio_guidance_scale, seed),
         subtitles=subtitles, windows=windows, memory=memory, save_motion=save_motion,
     )  # fmt: skip
     return generate_request(request, on_progress, work_folder=work)

@@ -40,6 +40,7 @@ def retalk(
     steps: int | None = None,
     audio_start: float | None = None,
     audio_end: float | None = None,
+    label: str | None = None,
     on_progress: OnProgress | None = None,
 ) -> GenerationResult:
     """Let the person in a video say something else, and return where the new video is.
@@ -68,6 +69,7 @@ def retalk(
             "x,y,w,h" in the first frame, or the file of a photo of the person.
         steps: of denoising; None takes the tier's own.
         audio_start, audio_end: the piece of the sound that is used, in seconds.
+        label: words in a corner of the picture, such as "AI-generated".
         on_progress: as in `generate`.
 
     Raises:
@@ -78,7 +80,7 @@ def retalk(
     shot = Shot(
         video=video, audio=audio, prompt=prompt, start_s=audio_start, end_s=audio_end, face=face,
         keep=keep, length=length, speakers=speakers, text=text, voice=voice, vocals=vocals,
-        gate=gate,
+        gate=gate, label=label,
     )  # fmt: skip
     sampling = SamplingParams(steps, seed=seed)
     request = footage_request(shot, output, tier, fps, sampling, subtitles)

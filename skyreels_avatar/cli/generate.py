@@ -22,6 +22,7 @@ from skyreels_avatar.cli.options import (
     Fps,
     Gate,
     Image,
+    Label,
     Memory,
     Motion,
     Negative,
@@ -41,6 +42,7 @@ from skyreels_avatar.cli.options import (
     Tier,
     Vocals,
     VoiceName,
+    Watermark,
     Windows,
     Work,
     Workers,
@@ -88,6 +90,8 @@ def generate_command(
     expressiveness: Expressiveness = 100.0,
     motion: Motion = None,
     save_motion: SaveMotion = None,
+    watermark: Watermark = True,
+    label: Label = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
@@ -101,6 +105,7 @@ def generate_command(
         face=face, negative_prompt=negative_prompt, text=text_or_stdin(text), voice=voice,
         vocals=vocals, gate=gate, speakers=parse_speakers(speaker),
         motion=motion, style=style, expressiveness=expressiveness,
+        watermark=watermark, label=label,
     )  # fmt: skip
     sampling = SamplingParams(steps, guidance_scale, audio_guidance_scale, seed)
     request = GenerationRequest(

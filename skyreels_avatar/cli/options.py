@@ -182,6 +182,21 @@ Overwrite = Annotated[
         rich_help_panel=OUTPUT,
     ),
 ]
+Watermark = Annotated[
+    bool,
+    typer.Option(
+        "--watermark/--no-watermark",
+        help="An invisible watermark in the pixels, which `verify` finds after the video was "
+        "encoded again, scaled or cropped.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+Label = Annotated[
+    str | None,
+    typer.Option(
+        help="Words in a corner of the picture, such as 'AI-generated'.", rich_help_panel=OUTPUT
+    ),
+]
 AsJson = Annotated[
     bool,
     typer.Option("--json", help="Print the result as JSON.", rich_help_panel=OUTPUT),

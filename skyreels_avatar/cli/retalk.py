@@ -18,6 +18,7 @@ from skyreels_avatar.cli.options import (
     AsJson,
     End,
     Gate,
+    Label,
     Overwrite,
     Prompt,
     Seed,
@@ -114,6 +115,7 @@ def retalk_command(
     steps: Steps = None,
     audio_start: Start = None,
     audio_end: End = None,
+    label: Label = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
@@ -130,7 +132,7 @@ def retalk_command(
     shot = Shot(
         video=video, audio=voices[0] if voices else None, prompt=prompt, start_s=audio_start,
         end_s=audio_end, face=face, keep=keep, length=length, text=text_or_stdin(text),
-        voice=voice, vocals=vocals, gate=gate, speakers=parse_speakers(speaker),
+        voice=voice, vocals=vocals, gate=gate, speakers=parse_speakers(speaker), label=label,
     )  # fmt: skip
     shots = [replace(shot, audio=path) for path in voices] or [shot]
     sampling = SamplingParams(steps, seed=seed)

@@ -8,7 +8,7 @@ import shutil
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -136,7 +136,7 @@ def render(
     jobs = film_jobs(film, sampling, tier, work_folder)
     chosen = _chosen(only, len(jobs))
     todo = [job for job in jobs if job.number in chosen and not (resume and job.is_done())]
-    signing = make_signer(jobs[0].request, path, whole)
+    signing = make_signer(jobs[0].request, path, _seeded(whole, jobs))
     progress = FilmReporter(on_progress, todo, time.perf_counter())
     with exclusive():
         warnings = _make(film, todo, progress, resume, make_windows) if todo else []
@@ -162,6 +162,13 @@ def render(
         seconds=time.perf_counter() - start,
         warnings=tuple(warnings),
     )
+
+
+def _seeded(script: Script, jobs: Sequence[Job]) -> Script:
+    """Return a script in which each shot names the seed that it is made with."""
+    seeds = {job.number: job.request.seed for job in jobs}
+    shots = [replace(shot, seed=seeds[n]) for n, shot in enumerate(script.shots, start=1)]
+    return replace(script, shots=shots)
 
 
 def _check_work(work: Path, read: object) -> None:

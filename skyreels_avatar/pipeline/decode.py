@@ -15,7 +15,7 @@ from skyreels_avatar.progress import Reporter
 def decode(
     shot: EncodedShot, segment: Segment, latents: torch.Tensor, reporter: Reporter
 ) -> Iterator[np.ndarray]:
-    """Yield the frames (F, H, W, 3) uint8 of a window in their light, a few at a time.
+    """Yield the frames (F, H, W, 3) uint8 of a window, lit and marked, a few at a time.
 
     Args:
         latents: (1, C, T, h, w) of the window, finished.
@@ -26,6 +26,8 @@ def decode(
     while True:
         with reporter.stage("decode"):
             frames = next(chunks, None)
+            if frames is not None:
+                frames = shot.marks.apply(frames)
         if frames is None:
             return
         yield frames

@@ -10,6 +10,7 @@ import torch
 from skyreels_avatar.loading.components import Components
 from skyreels_avatar.pipeline.conditions import Conditions
 from skyreels_avatar.pipeline.denoise import Sampling
+from skyreels_avatar.pipeline.marking import FrameMarks
 from skyreels_avatar.pipeline.motion import read_motion
 from skyreels_avatar.pipeline.open import OpenShot
 from skyreels_avatar.pipeline.talker_style import style_numbers
@@ -51,6 +52,7 @@ class EncodedShot:
             framing, shot.camera, self.plan, light, self.seed, components.occluder
         )
         self.reference = references[0]
+        self.marks = FrameMarks(request)
         self.motion = None if shot.motion is None else read_motion(shot.motion, self.plan)
         self.space = open_space(components.vae, self.plan, references, self.seed)
         self.persons = None

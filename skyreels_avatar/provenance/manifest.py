@@ -14,6 +14,7 @@ from typing import Any
 from skyreels_avatar import __version__
 from skyreels_avatar.media.files import partial_path
 from skyreels_avatar.provenance.signing_key import SigningKey, load_signing_key
+from skyreels_avatar.provenance.watermark import NUM_BITS
 from skyreels_avatar.request.generation_request import GenerationRequest
 from skyreels_avatar.request.script import Script
 from skyreels_avatar.request.shot import Shot
@@ -87,9 +88,12 @@ def build_manifest(request: GenerationRequest, script: Script | None = None) -> 
         ingredients = [{"title": "video", "relationship": "parentOf", "label": "video"}]
         opened = {"action": "c2pa.opened", "parameters": {"ingredientIds": ["video"]}}
         actions = [opened, {**action, "action": "c2pa.edited"}]
+    seeds = [request.seed if shot.seed is None else shot.seed for shot in shots]
+    numbers = [watermark_number(shot, seed) for shot, seed in zip(shots, seeds)]
     made_of = {
         "tier": _tier_name(request.tier),
         "seed": request.seed,
+        "watermarks": sorted({f"{number:06x}" for number in numbers if number is not None}),
         "inputs": _inputs(shots, None if script is None else script.soundtrack),
     }
     return {
@@ -101,6 +105,15 @@ def build_manifest(request: GenerationRequest, script: Script | None = None) -> 
             {"label": ASSERTION, "data": made_of},
         ],
     }
+
+
+def watermark_number(shot: Shot, seed: int) -> int | None:
+    """Return the number that the watermark of a shot spells, of its picture and seed; or None."""
+    if not shot.watermark or shot.image is None:
+        return None
+    portrait = _sha256(Path(shot.image).expanduser())
+    digest = hashlib.sha256(f"{portrait} {seed}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> (64 - NUM_BITS)
 
 
 def _inputs(shots: Sequence[Shot], soundtrack: str | Path | None) -> list[dict[str, str]]:

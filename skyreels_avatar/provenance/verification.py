@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from skyreels_avatar.errors import InputError, MissingExtraError
+import numpy as np
+
+from skyreels_avatar.errors import InputError, MediaError, MissingExtraError
 from skyreels_avatar.media.files import existing_file, open_container
+from skyreels_avatar.media.video_reader import VideoReader
 from skyreels_avatar.provenance.manifest import ASSERTION
+from skyreels_avatar.provenance.watermark import Watermark, find_watermark
 
 _MANIFEST_BOX = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")  # C2PA's box in an MP4 file
 _SEARCHED = 2**20  # bytes; the box stands near the beginning
 _UNTRUSTED = "signingCredential.untrusted"
+_MOST_PARTS, _LEAST_FRAMES, _FRAMES_OF_PART = 8, 60, 32  # of a video, to look for a watermark
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -34,6 +42,8 @@ class VerificationResult:
         inputs: what it was made of, each with "role" and "sha256"; of our videos alone.
         tier, seed: how it was made; of our videos alone.
         problems: what does not fit, in C2PA's codes.
+        watermark: what the pixels carry where the manifest does not hold any more: None = nothing,
+            or not looked for.
     """
 
     path: Path
@@ -47,6 +57,7 @@ class VerificationResult:
     tier: str | None = None
     seed: int | None = None
     problems: tuple[str, ...] = ()
+    watermark: Watermark | None = None
 
     @property
     def ok(self) -> bool:
@@ -60,6 +71,8 @@ class VerificationResult:
 
 def verify(video: str | Path, *, trust: str | Path | None = None) -> VerificationResult:
     """Return who made a video from what, and whether it is unchanged; nothing is fetched.
+
+    In a video that is not intact the pixels are searched for our watermark, which takes seconds.
 
     Anybody with a certificate can sign anything: the name is verified only where `trusted`.
 
@@ -87,10 +100,32 @@ def verify(video: str | Path, *, trust: str | Path | None = None) -> Verificatio
         with path.open("rb") as file:
             is_signed = _MANIFEST_BOX in file.read(_SEARCHED)
         if is_signed:
-            return VerificationResult(path, "tampered", problems=(str(error),))
-        open_container(path, "video").close()
-        return VerificationResult(path, "unsigned")
-    return _result(path, store)
+            result = VerificationResult(path, "tampered", problems=(str(error),))
+        else:
+            open_container(path, "video").close()
+            result = VerificationResult(path, "unsigned")
+    else:
+        result = _result(path, store)
+    return result if result.ok else replace(result, watermark=watermark_of(path))
+
+
+def watermark_of(video: Path) -> Watermark | None:
+    """Return the watermark that the pixels of a video carry, or None."""
+    try:
+        reader = VideoReader(video)
+        num_parts = min(_MOST_PARTS, max(1, reader.num_frames // _LEAST_FRAMES))
+        edges = np.linspace(0, reader.num_frames, num_parts + 1).astype(int)
+        return find_watermark(_spread(reader, *edge) for edge in pairwise(edges.tolist()))
+    except MediaError as error:
+        logger.warning("%s: its pixels cannot be searched: %s", video.name, error)
+        return None
+
+
+def _spread(reader: VideoReader, start: int, stop: int) -> Iterator[np.ndarray]:
+    """Yield some frames of a range, evenly spread."""
+    count = min(stop - start, _FRAMES_OF_PART)
+    for index in np.linspace(start, stop - 1, count).round().astype(int).tolist():
+        yield reader.read(index, index + 1)[0]
 
 
 def _anchors(path: str | Path) -> str:

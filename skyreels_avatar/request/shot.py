@@ -16,6 +16,7 @@ from skyreels_avatar.checks import (
     set_path,
 )
 from skyreels_avatar.errors import InputError
+from skyreels_avatar.media.label import check_label
 from skyreels_avatar.request.camera_move import CameraMove
 from skyreels_avatar.request.camera_spec import CameraLike, parse_camera
 from skyreels_avatar.request.motion_track import motion_path
@@ -67,6 +68,9 @@ class Shot:
         style: what kind of talker performs: "calm", "natural" or "lively"; seed, picture and voice
             draw one of that kind.
         expressiveness: 0 to 200 percent: how far mouth, head and face move.
+        watermark: whether the pixels carry an invisible watermark, which `verify` finds; a video
+            has none: what may change of it is too small to hold one.
+        label: words in a corner of the picture, such as "AI-generated"; None = none.
     """
 
     image: str | Path | None = None
@@ -90,6 +94,8 @@ class Shot:
     motion: str | Path | None = None
     style: str = "natural"
     expressiveness: float = 100.0
+    watermark: bool = True
+    label: str | None = None
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -103,6 +109,8 @@ class Shot:
         check_choice("length", self.length, LENGTHS)
         if (self.image is None) == (self.video is None):
             raise InputError("a shot needs either an image or a video to start from, and not both")
+        if self.label is not None:
+            check_label(self.label)
         check_face(self.face)
         object.__setattr__(self, "speakers", parse_speakers(self.speakers, self.face))
         object.__setattr__(self, "camera", parse_camera(self.camera))

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 
+import cv2
+import numpy as np
 import pytest
 
 import skyreels_avatar as sa
 from skyreels_avatar import cli
 from skyreels_avatar.errors import MediaError
+from skyreels_avatar.media.video import VideoWriter
 from skyreels_avatar.provenance.signing_key import SELF_SIGNED
+from skyreels_avatar.provenance.watermark import mark_frames
 from tests.provenance.conftest import written
 
 
@@ -59,3 +63,18 @@ def test_verify_prints_and_ends_with_a_code_for_scripts(signed, tmp_path, capsys
     states = [one["state"] for one in json.loads(capsys.readouterr().out)]
     assert states == ["intact", "unsigned"]
     assert cli.run(["verify", str(tmp_path / "absent.mp4")]) == 2
+
+
+def test_pixels_are_searched_where_the_manifest_is_gone(tmp_path, root, capsys):
+    """Frames that were encoded again have lost the manifest and kept the watermark."""
+    pytest.importorskip("c2pa", reason="the extra provenance is not installed")
+    picture = cv2.imread(str(root / "assets/examples/portrait.png"))
+    picture = cv2.resize(picture, (384, 384), interpolation=cv2.INTER_AREA)[..., ::-1]
+    path = tmp_path / "again.mp4"
+    with VideoWriter(path, *picture.shape[:2], 25, crf=23) as writer:
+        writer.write(mark_frames(np.stack([picture] * 3), 0xABC))
+    result = sa.verify(path)
+    assert result.state == "unsigned" and result.watermark.numbers == (0xABC,)
+    assert cli.run(["verify", str(path)]) == 1
+    assert "number 000abc" in capsys.readouterr().out
+    assert json.loads(json.dumps(result.to_dict()))["watermark"]["numbers"] == [0xABC]
