@@ -31,6 +31,10 @@ ALONE = {
 NOT_FOR_TRAINING = {"film", "api", "cli", "workers"}
 # A reader should see a file in one sitting and a function on one screen.
 MAX_FILE_LINES, MAX_FUNCTION_LINES = 400, 80
+# Functions with more parameters should take a dataclass. Verbs and commands are exempt, whose
+# options users name, and so are sizes of networks (`register_to_config`), which files carry.
+MAX_PARAMETERS = 6
+NUM_WITH_MORE_PARAMETERS = 10  # this number only falls
 
 # Sources with more lines of code than this have a test of their own: tests/ROOM/test_FILE.py.
 MAX_UNTESTED_LINES = 30
@@ -275,6 +279,22 @@ def test_files_and_functions_are_of_readable_size(path):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             lines = node.end_lineno - node.lineno + 1
             assert lines <= MAX_FUNCTION_LINES, f"{node.name} has {lines} lines"
+
+
+def test_functions_with_many_parameters_get_fewer():
+    found = []
+    for path in CODE:
+        if _room(_module(path)) in ("api", "cli"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.FunctionDef):
+                continue
+            if any(getattr(one, "id", "") == "register_to_config" for one in node.decorator_list):
+                continue
+            given = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+            if len([one for one in given if one.arg not in ("self", "cls")]) > MAX_PARAMETERS:
+                found.append(f"{_name(path)}: {node.name}")
+    assert len(found) <= NUM_WITH_MORE_PARAMETERS, "\n".join(found)
 
 
 @every_file(CODE)
