@@ -16,12 +16,12 @@ if TYPE_CHECKING:  # the same names as in _HOMES, for type checkers and editors
     from skyreels_avatar.api.evaluation import evaluate
     from skyreels_avatar.api.generation import generate
     from skyreels_avatar.api.planning import plan
-    from skyreels_avatar.api.rendering import render
+    from skyreels_avatar.api.rendering import frames, render
     from skyreels_avatar.api.retalking import retalk
     from skyreels_avatar.api.text_to_speech import speak, voices
     from skyreels_avatar.camera.moves import MOVES
     from skyreels_avatar.errors import AvatarError, Cancelled, InputError
-    from skyreels_avatar.film.render import FilmResult, frames
+    from skyreels_avatar.film.render import FilmResult
     from skyreels_avatar.film.script_reader import read_script
     from skyreels_avatar.media import AudioTrack, Portrait, VideoReader, VideoWriter
     from skyreels_avatar.pipeline.examine import examine_picture
@@ -94,7 +94,7 @@ _HOMES = {
     "doctor": "skyreels_avatar.api.doctor",
     "evaluate": "skyreels_avatar.api.evaluation",
     "examine_picture": "skyreels_avatar.pipeline.examine",
-    "frames": "skyreels_avatar.film.render",
+    "frames": "skyreels_avatar.api.rendering",
     "generate": "skyreels_avatar.api.generation",
     "plan": "skyreels_avatar.api.planning",
     "read_script": "skyreels_avatar.film.script_reader",

@@ -1,18 +1,28 @@
-"""The public verb `render`: a script becomes a film."""
+"""The public verbs `render` and `frames`: a script becomes a film."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skyreels_avatar.deprecation import renamed_parameters
-from skyreels_avatar.film.render import FilmResult, MakeWindows
-from skyreels_avatar.film.render import render as render_here
+from skyreels_avatar.film.assemble import film_frames
+from skyreels_avatar.film.render import (
+    FilmResult,
+    MakeWindows,
+    RenderSettings,
+    made_folder,
+    make_film,
+)
+from skyreels_avatar.film.script_reader import read_script
+from skyreels_avatar.request.sampling import SamplingParams
+from skyreels_avatar.request.script import Script
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from skyreels_avatar.film.progress import OnFilmProgress
-    from skyreels_avatar.request.script import Script
 
 
 @renamed_parameters(num_inference_steps="steps")
@@ -67,11 +77,48 @@ def render(
     make = None
     if engine is not None or workers is not None:
         make = _in_parallel(engine or "local", workers, address)
-    return render_here(
-        script, output, tier=tier, seed=seed, steps=steps, guidance_scale=guidance_scale,
-        audio_guidance_scale=audio_guidance_scale, only=only, resume=resume, work=work,
-        on_progress=on_progress, make_windows=make,
-    )  # fmt: skip
+    sampling = SamplingParams(steps, guidance_scale, audio_guidance_scale, seed)
+    settings = RenderSettings(tier, sampling, only, resume, work)
+    return make_film(script, output, settings, on_progress, make)
+
+
+@renamed_parameters(num_inference_steps="steps")
+def frames(
+    script: Script | str | Path,
+    work: str | Path,
+    *,
+    tier: str | None = None,
+    seed: int = 0,
+    steps: int | None = None,
+    guidance_scale: float | None = None,
+    audio_guidance_scale: float | None = None,
+    resume: bool = True,
+    on_progress: OnFilmProgress | None = None,
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield (shot's number, picture (H, W, 3) uint8) of a film, for those who cut elsewhere.
+
+    Shots are made one after the other as `render` would, and kept in `work`. Pictures of a
+    cross-fade come twice, unblended: at the end of one shot and at the beginning of the next.
+
+    Args:
+        script: a `Script`, or the path of a YAML file.
+        work: the folder that keeps finished shots.
+        tier, seed, steps, guidance_scale, audio_guidance_scale, resume: as in `render`.
+        on_progress: as in `render`, for one shot after the other.
+
+    Raises:
+        ScriptError: the script has problems; all that were found.
+        InputError: something else that was given cannot be used.
+        CheckpointError: weights of the tier are missing or damaged.
+        Cancelled: `on_progress` returned False. Finished shots are kept.
+    """
+    sampling = SamplingParams(steps, guidance_scale, audio_guidance_scale, seed)
+    whole = script if isinstance(script, Script) else read_script(script)
+    folder = made_folder(Path(work))
+    for number in range(1, len(whole.shots) + 1):
+        settings = RenderSettings(tier, sampling, [number], resume, folder)
+        result = make_film(whole, folder / "film.mp4", settings, on_progress)
+        yield from film_frames([shot for shot in result.shots if shot.number == number])
 
 
 def _in_parallel(engine: str, workers: int | None, address: str | None) -> MakeWindows:

@@ -7,21 +7,21 @@ from typing import Annotated
 
 import typer
 
+from skyreels_avatar.cli import options as opt
 from skyreels_avatar.cli.console import confirm_overwriting, print_json, print_result
-from skyreels_avatar.cli.options import AsJson, Face, Fps, Image, Move, Output, Overwrite, Size
 from skyreels_avatar.cli.progress_bar import progress_bar
 
 
 def camera_command(
-    image: Image,
-    move: Move,
+    image: opt.Image,
+    move: opt.Move,
     seconds: Annotated[float, typer.Option(help="Length of the video.")] = 4.0,
-    output: Output = Path("reference.mp4"),
-    size: Size = None,
-    fps: Fps = 25.0,
-    face: Face = "auto",
-    overwrite: Overwrite = False,
-    as_json: AsJson = False,
+    output: opt.Output = Path("reference.mp4"),
+    size: opt.Size = None,
+    fps: opt.Fps = 25.0,
+    face: opt.Face = "auto",
+    overwrite: opt.Overwrite = False,
+    as_json: opt.AsJson = False,
 ) -> None:
     """Write the reference video: the still picture seen through a camera move."""
     confirm_overwriting([output], overwrite)

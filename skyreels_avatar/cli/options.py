@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,231 +20,169 @@ MOVES = "static, push_in, push_out, pan_left, pan_right, crane_up, crane_down, s
 OUTPUT, PICTURE, VOICE, MODEL, WORKERS = (
     "Output", "Picture and camera", "Voice", "Model", "Long videos and workers",
 )  # fmt: skip
+output_option = partial(typer.Option, rich_help_panel=OUTPUT)
+picture_option = partial(typer.Option, rich_help_panel=PICTURE)
+voice_option = partial(typer.Option, rich_help_panel=VOICE)
+model_option = partial(typer.Option, rich_help_panel=MODEL)
+workers_option = partial(typer.Option, rich_help_panel=WORKERS)
 
 # Picture and camera
 
-Image = Annotated[
-    Path,
-    typer.Option(help="The portrait: photo, painting or drawing.", rich_help_panel=PICTURE),
-]
+Image = Annotated[Path, picture_option(help="The portrait: photo, painting or drawing.")]
 Prompt = Annotated[
     str,
-    typer.Option(
+    picture_option(
         help="How the person performs, in English, and the light: 'she smiles in warm evening "
-        "light', 'black and white', 'it gets dark'.",
-        rich_help_panel=PICTURE,
+        "light', 'black and white', 'it gets dark'."
     ),
 ]
 Camera = Annotated[
     str,
-    typer.Option(
+    picture_option(
         metavar="MOVE[:PERCENT]",
         help=f"A camera move and its strength, such as push_in:60. Moves: {MOVES}.",
-        rich_help_panel=PICTURE,
     ),
 ]
 Move = Annotated[
     str,
-    typer.Option(
+    picture_option(
         metavar="MOVE[:PERCENT]",
         help=f"A camera move and its strength, such as pan_left:50. Moves: {MOVES}.",
-        rich_help_panel=PICTURE,
     ),
 ]
 Size = Annotated[
     str | None,
-    typer.Option(
-        help="512x512 (WIDTHxHEIGHT), 480p or 720p.",
-        show_default="the aspect ratio of the picture",
-        rich_help_panel=PICTURE,
+    picture_option(
+        help="512x512 (WIDTHxHEIGHT), 480p or 720p.", show_default="the aspect ratio of the picture"
     ),
 ]
-Fps = Annotated[float, typer.Option(help="Frames per second, 1 to 120.", rich_help_panel=PICTURE)]
+Fps = Annotated[float, picture_option(help="Frames per second, 1 to 120.")]
 Face = Annotated[
     str,
-    typer.Option(
+    picture_option(
         help="Which face: auto, a number (0 is the largest), a point x,y, a box x,y,w,h, or a "
-        "photo of the person.",
-        rich_help_panel=PICTURE,
+        "photo of the person."
     ),
 ]
 Style = Annotated[
-    str,
-    typer.Option(
-        help="What kind of talker performs: calm, natural or lively.", rich_help_panel=PICTURE
-    ),
+    str, picture_option(help="What kind of talker performs: calm, natural or lively.")
 ]
 Expressiveness = Annotated[
-    float,
-    typer.Option(
-        help="How far mouth, head and face move, 0 to 200 percent.", rich_help_panel=PICTURE
-    ),
+    float, picture_option(help="How far mouth, head and face move, 0 to 200 percent.")
 ]
-Negative = Annotated[
-    str, typer.Option(help="What the video should not show.", rich_help_panel=PICTURE)
-]
+Negative = Annotated[str, picture_option(help="What the video should not show.")]
 
 # Voice
 
 Audio = Annotated[
     Path | None,
-    typer.Option(
+    voice_option(
         help="The voice: WAV, MP3, FLAC, M4A or the sound of a video. With --speaker: the sound "
-        "track of the video, in place of their voices mixed.",
-        rich_help_panel=VOICE,
+        "track of the video, in place of their voices mixed."
     ),
 ]
 Speakers = Annotated[
     list[str] | None,
-    typer.Option(
+    voice_option(
         metavar="NAME=FACE,AUDIO",
         help="One of several people who speak; repeatable. FACE is a number (0 is the largest) or "
         "a box x,y,w,h; AUDIO is what follows the last comma, nothing for silence.",
-        rich_help_panel=VOICE,
     ),
 ]
-Start = Annotated[
-    float | None,
-    typer.Option(help="Where in the sound to start, in seconds.", rich_help_panel=VOICE),
-]
+Start = Annotated[float | None, voice_option(help="Where in the sound to start, in seconds.")]
 End = Annotated[
     float | None,
-    typer.Option(
-        help="Where in the sound to stop, in seconds; beyond its end means its end.",
-        rich_help_panel=VOICE,
-    ),
+    voice_option(help="Where in the sound to stop, in seconds; beyond its end means its end."),
 ]
 SpokenText = Annotated[
     str | None,
-    typer.Option(
-        help="Speak this text instead of --audio; - reads it from standard input.",
-        rich_help_panel=VOICE,
-    ),
+    voice_option(help="Speak this text instead of --audio; - reads it from standard input."),
 ]
 VoiceName = Annotated[
     str | None,
-    typer.Option(
-        help="The voice of --text: a name that `voices` lists.",
-        show_default="en-us",
-        rich_help_panel=VOICE,
-    ),
+    voice_option(help="The voice of --text: a name that `voices` lists.", show_default="en-us"),
 ]
 Subtitles = Annotated[
     str | None,
-    typer.Option(
+    voice_option(
         help="Write the subtitles of --text: a .srt, .vtt, .lrc or .json file; srt alone names it "
-        "after the video.",
-        rich_help_panel=VOICE,
+        "after the video."
     ),
 ]
 Motion = Annotated[
     Path | None,
-    typer.Option(
+    picture_option(
         help="Perform this .json or .csv file of ARKit weights in place of what voice and prompt "
-        "ask for.",
-        rich_help_panel=PICTURE,
+        "ask for."
     ),
 ]
 SaveMotion = Annotated[
     Path | None,
-    typer.Option(
+    output_option(
         help="Write the performance as ARKit weights, a .json or .csv file to edit and give to "
-        "--motion.",
-        rich_help_panel=OUTPUT,
+        "--motion."
     ),
 ]
 Vocals = Annotated[
     Path | None,
-    typer.Option(
-        help="The voice alone, as long as --audio: it drives the mouth, and --audio is heard.",
-        rich_help_panel=VOICE,
+    voice_option(
+        help="The voice alone, as long as --audio: it drives the mouth, and --audio is heard."
     ),
 ]
 Gate = Annotated[
     str,
-    typer.Option(
-        help="auto keeps the mouth at rest where there is music without a voice; or off.",
-        rich_help_panel=VOICE,
-    ),
+    voice_option(help="auto keeps the mouth at rest where there is music without a voice; or off."),
 ]
 
 # Output
 
-Output = Annotated[
-    Path,
-    typer.Option("--output", "-o", help="The video, an .mp4 file.", rich_help_panel=OUTPUT),
-]
+Output = Annotated[Path, output_option("--output", "-o", help="The video, an .mp4 file.")]
 Overwrite = Annotated[
     bool,
-    typer.Option(
+    output_option(
         "--overwrite",
         help="Replace existing files. Without it a terminal is asked, and a script ends with exit "
         "code 2.",
-        rich_help_panel=OUTPUT,
     ),
 ]
 Watermark = Annotated[
     bool,
-    typer.Option(
+    output_option(
         "--watermark/--no-watermark",
         help="An invisible watermark in the pixels, which `verify` finds after the video was "
         "encoded again, scaled or cropped.",
-        rich_help_panel=OUTPUT,
     ),
 ]
 Label = Annotated[
-    str | None,
-    typer.Option(
-        help="Words in a corner of the picture, such as 'AI-generated'.", rich_help_panel=OUTPUT
-    ),
+    str | None, output_option(help="Words in a corner of the picture, such as 'AI-generated'.")
 ]
-AsJson = Annotated[
-    bool,
-    typer.Option("--json", help="Print the result as JSON.", rich_help_panel=OUTPUT),
-]
+AsJson = Annotated[bool, output_option("--json", help="Print the result as JSON.")]
 
 # Model
 
 Tier = Annotated[
     str,
-    typer.Option(
-        help="The networks: the name of a file in configs/, or the path of a YAML file.",
-        rich_help_panel=MODEL,
-    ),
+    model_option(help="The networks: the name of a file in configs/, or the path of a YAML file."),
 ]
 AnyTier = Annotated[
     str | None,
-    typer.Option(
+    model_option(
         help="The networks: the name of a file in configs/, or the path of a YAML file.",
         show_default=DEFAULT_TIER,
-        rich_help_panel=MODEL,
     ),
 ]
-Seed = Annotated[
-    int, typer.Option(help="The same seed gives the same frames.", rich_help_panel=MODEL)
-]
-Steps = Annotated[
-    int | None,
-    typer.Option(help="Denoising steps.", show_default="the tier's", rich_help_panel=MODEL),
-]
+Seed = Annotated[int, model_option(help="The same seed gives the same frames.")]
+Steps = Annotated[int | None, model_option(help="Denoising steps.", show_default="the tier's")]
 TextScale = Annotated[
-    float | None,
-    typer.Option(
-        help="Weight of the prompt; 1 is off.", show_default="the tier's", rich_help_panel=MODEL
-    ),
+    float | None, model_option(help="Weight of the prompt; 1 is off.", show_default="the tier's")
 ]
 AudioScale = Annotated[
-    float | None,
-    typer.Option(
-        help="Weight of the voice; 1 is off.", show_default="the tier's", rich_help_panel=MODEL
-    ),
+    float | None, model_option(help="Weight of the voice; 1 is off.", show_default="the tier's")
 ]
 Memory = Annotated[
     str | None,
-    typer.Option(
-        help="GPU memory to use: auto, full, or a limit such as 24gb.",
-        show_default="the tier's",
-        rich_help_panel=MODEL,
+    model_option(
+        help="GPU memory to use: auto, full, or a limit such as 24gb.", show_default="the tier's"
     ),
 ]
 
@@ -251,33 +190,22 @@ Memory = Annotated[
 
 Windows = Annotated[
     str,
-    typer.Option(
-        help="overlap: each window continues the one before; keyframes: windows are independent.",
-        rich_help_panel=WORKERS,
+    workers_option(
+        help="overlap: each window continues the one before; keyframes: windows are independent."
     ),
 ]
 Work = Annotated[
     Path | None,
-    typer.Option(
-        help="Keep finished windows in this folder; the same command resumes there.",
-        rich_help_panel=WORKERS,
-    ),
+    workers_option(help="Keep finished windows in this folder; the same command resumes there."),
 ]
 Engine = Annotated[
     str | None,
-    typer.Option(
-        help="Make windows in parallel: local for processes on this machine, ray for a cluster.",
-        rich_help_panel=WORKERS,
+    workers_option(
+        help="Make windows in parallel: local for processes on this machine, ray for a cluster."
     ),
 ]
-Workers = Annotated[
-    int | None,
-    typer.Option(help="How many workers make windows in parallel.", rich_help_panel=WORKERS),
-]
-Address = Annotated[
-    str | None,
-    typer.Option(help="The address of a running Ray cluster.", rich_help_panel=WORKERS),
-]
+Workers = Annotated[int | None, workers_option(help="How many workers make windows in parallel.")]
+Address = Annotated[str | None, workers_option(help="The address of a running Ray cluster.")]
 
 
 def parse_speakers(texts: Sequence[str] | None) -> tuple[Speaker, ...]:

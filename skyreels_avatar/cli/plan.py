@@ -8,32 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
+from skyreels_avatar.cli import options as opt
 from skyreels_avatar.cli.console import confirm_overwriting, print_json, print_output, say
-from skyreels_avatar.cli.options import (
-    DEFAULT_TIER,
-    OUTPUT,
-    PICTURE,
-    AsJson,
-    Audio,
-    AudioScale,
-    Camera,
-    End,
-    Fps,
-    Negative,
-    Overwrite,
-    Size,
-    Speakers,
-    SpokenText,
-    Start,
-    Steps,
-    TextScale,
-    Tier,
-    VoiceName,
-    Windows,
-    Workers,
-    parse_speakers,
-    text_or_stdin,
-)
 from skyreels_avatar.cli.progress_bar import progress_bar
 
 if TYPE_CHECKING:
@@ -46,33 +22,30 @@ def plan_command(
         Path | None,
         typer.Argument(metavar="FILM", help="A script; or give --image and --audio or --text."),
     ] = None,
-    image: Annotated[
-        Path | None, typer.Option(help="The portrait of a shot.", rich_help_panel=PICTURE)
-    ] = None,
-    audio: Audio = None,
-    camera: Camera = "static",
-    tier: Tier = DEFAULT_TIER,
-    size: Size = None,
-    fps: Fps = 25.0,
-    steps: Steps = None,
-    guidance_scale: TextScale = None,
-    audio_guidance_scale: AudioScale = None,
-    negative_prompt: Negative = "",
-    speaker: Speakers = None,
-    audio_start: Start = None,
-    audio_end: End = None,
-    text: SpokenText = None,
-    voice: VoiceName = None,
-    windows: Windows = "overlap",
-    workers: Workers = None,
-    as_json: AsJson = False,
-    overwrite: Overwrite = False,
+    image: Annotated[Path | None, opt.picture_option(help="The portrait of a shot.")] = None,
+    audio: opt.Audio = None,
+    camera: opt.Camera = "static",
+    tier: opt.Tier = opt.DEFAULT_TIER,
+    size: opt.Size = None,
+    fps: opt.Fps = 25.0,
+    steps: opt.Steps = None,
+    guidance_scale: opt.TextScale = None,
+    audio_guidance_scale: opt.AudioScale = None,
+    negative_prompt: opt.Negative = "",
+    speaker: opt.Speakers = None,
+    audio_start: opt.Start = None,
+    audio_end: opt.End = None,
+    text: opt.SpokenText = None,
+    voice: opt.VoiceName = None,
+    windows: opt.Windows = "overlap",
+    workers: opt.Workers = None,
+    as_json: opt.AsJson = False,
+    overwrite: opt.Overwrite = False,
     animatic: Annotated[
         Path | None,
-        typer.Option(
+        opt.output_option(
             help="Of a script: also write its still pictures, moving and cut like the film, to "
-            "this .mp4 file.",
-            rich_help_panel=OUTPUT,
+            "this .mp4 file."
         ),
     ] = None,
 ) -> None:
@@ -90,8 +63,8 @@ def plan_command(
 
     shot = Shot(
         image, audio=audio, camera=camera, start_s=audio_start, end_s=audio_end,
-        negative_prompt=negative_prompt, text=text_or_stdin(text), voice=voice,
-        speakers=parse_speakers(speaker),
+        negative_prompt=negative_prompt, text=opt.text_or_stdin(text), voice=voice,
+        speakers=opt.parse_speakers(speaker),
     )  # fmt: skip
     sampling = SamplingParams(steps, guidance_scale, audio_guidance_scale)
     request = GenerationRequest(shot, "output.mp4", tier, size, fps, sampling, windows=windows)

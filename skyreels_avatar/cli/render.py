@@ -7,21 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from skyreels_avatar.cli import options as opt
 from skyreels_avatar.cli.console import confirm_overwriting, print_json, print_result, say
-from skyreels_avatar.cli.options import (
-    OUTPUT,
-    WORKERS,
-    Address,
-    AnyTier,
-    AsJson,
-    AudioScale,
-    Engine,
-    Overwrite,
-    Seed,
-    Steps,
-    TextScale,
-    Workers,
-)
 from skyreels_avatar.cli.progress_bar import progress_bar
 from skyreels_avatar.errors import Cancelled, InputError
 
@@ -34,45 +21,33 @@ _MOST_NUMBERS = 10_000
 def render_command(
     film: Annotated[Path, typer.Argument(metavar="FILM", help="The script, a YAML file.")],
     output: Annotated[
-        Path,
-        typer.Option("--output", "-o", help="The film, an .mp4 file.", rich_help_panel=OUTPUT),
+        Path, opt.output_option("--output", "-o", help="The film, an .mp4 file.")
     ] = Path("film.mp4"),
-    tier: AnyTier = None,
-    seed: Seed = 0,
-    steps: Steps = None,
-    guidance_scale: TextScale = None,
-    audio_guidance_scale: AudioScale = None,
-    only: Annotated[
-        str,
-        typer.Option(help="Make only these shots, like 3,5 or 2-4.", rich_help_panel=OUTPUT),
-    ] = "",
+    tier: opt.AnyTier = None,
+    seed: opt.Seed = 0,
+    steps: opt.Steps = None,
+    guidance_scale: opt.TextScale = None,
+    audio_guidance_scale: opt.AudioScale = None,
+    only: Annotated[str, opt.output_option(help="Make only these shots, like 3,5 or 2-4.")] = "",
     resume: Annotated[
         bool,
-        typer.Option(
-            "--resume/--no-resume",
-            help="Keep the shots that an earlier run has made.",
-            rich_help_panel=OUTPUT,
+        opt.output_option(
+            "--resume/--no-resume", help="Keep the shots that an earlier run has made."
         ),
     ] = True,
     work: Annotated[
         Path | None,
-        typer.Option(
-            help="Where finished shots are kept.",
-            show_default="OUTPUT.work",
-            rich_help_panel=WORKERS,
-        ),
+        opt.workers_option(help="Where finished shots are kept.", show_default="OUTPUT.work"),
     ] = None,
     otio: Annotated[
         Path | None,
-        typer.Option(
-            help="Also write the edit for editing programs, an .otio file.", rich_help_panel=OUTPUT
-        ),
+        opt.output_option(help="Also write the edit for editing programs, an .otio file."),
     ] = None,
-    engine: Engine = None,
-    workers: Workers = None,
-    address: Address = None,
-    overwrite: Overwrite = False,
-    as_json: AsJson = False,
+    engine: opt.Engine = None,
+    workers: opt.Workers = None,
+    address: opt.Address = None,
+    overwrite: opt.Overwrite = False,
+    as_json: opt.AsJson = False,
 ) -> None:
     """Make a film of the shots in a script; unchanged shots are not made again.
 

@@ -6,72 +6,44 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
+from skyreels_avatar.cli import options as opt
 from skyreels_avatar.cli.console import confirm_overwriting, print_json, print_result, say
 from skyreels_avatar.cli.generate import video_line
-from skyreels_avatar.cli.options import (
-    OUTPUT,
-    PICTURE,
-    VOICE,
-    AnyTier,
-    AsJson,
-    End,
-    Gate,
-    Label,
-    Overwrite,
-    Prompt,
-    Seed,
-    SpokenText,
-    Start,
-    Steps,
-    Subtitles,
-    Vocals,
-    VoiceName,
-    parse_speakers,
-    text_or_stdin,
-)
 from skyreels_avatar.cli.progress_bar import progress_bar
 
 Keep = Annotated[
     str,
-    typer.Option(
+    opt.picture_option(
         help="How much may change. lips: mouth and jaw; face: the face; none: head and shoulders, "
-        "too.",
-        rich_help_panel=PICTURE,
+        "too."
     ),
 ]
 Length = Annotated[
     str,
-    typer.Option(
+    opt.picture_option(
         help="When lengths differ. audio: as long as the sound; video: as long as the video; loop, "
-        "bounce or remap the video to the sound; silence: as long as the longer of both.",
-        rich_help_panel=PICTURE,
+        "bounce or remap the video to the sound; silence: as long as the longer of both."
     ),
 ]
 FootageFace = Annotated[
     str,
-    typer.Option(
+    opt.picture_option(
         help="Whose mouth: auto (who speaks, otherwise the largest face), a number, a point x,y or "
-        "a box x,y,w,h in the first frame, or a photo of the person.",
-        rich_help_panel=PICTURE,
+        "a box x,y,w,h in the first frame, or a photo of the person."
     ),
 ]
 Voices = Annotated[
     list[Path] | None,
-    typer.Option(
-        metavar="FILE",
-        help="The new voice. Repeatable, for dubbing: one video for each.",
-        rich_help_panel=VOICE,
+    opt.voice_option(
+        metavar="FILE", help="The new voice. Repeatable, for dubbing: one video for each."
     ),
 ]
 FootageSpeakers = Annotated[
     list[str] | None,
-    typer.Option(
+    opt.voice_option(
         metavar="NAME=FACE,AUDIO",
         help="One of several people who speak; repeatable. FACE as in --face; AUDIO is the new "
         "voice, nothing to leave this person as in the video.",
-        rich_help_panel=VOICE,
     ),
 ]
 
@@ -79,45 +51,40 @@ FootageSpeakers = Annotated[
 def retalk_command(
     video: Annotated[
         Path,
-        typer.Option(help="The footage; the person may speak in it.", rich_help_panel=PICTURE),
+        opt.picture_option(help="The footage; the person may speak in it."),
     ],
     audio: Voices = None,
     speaker: FootageSpeakers = None,
-    text: SpokenText = None,
-    voice: VoiceName = None,
-    subtitles: Subtitles = None,
-    vocals: Vocals = None,
-    gate: Gate = "auto",
-    prompt: Prompt = "",
+    text: opt.SpokenText = None,
+    voice: opt.VoiceName = None,
+    subtitles: opt.Subtitles = None,
+    vocals: opt.Vocals = None,
+    gate: opt.Gate = "auto",
+    prompt: opt.Prompt = "",
     keep: Keep = "face",
     length: Length = "audio",
     face: FootageFace = "auto",
     output: Annotated[
         Path,
-        typer.Option(
+        opt.output_option(
             "--output",
             "-o",
             help="The video, an .mp4 file; with several voices the name of each is added. Spans in "
             "which no mouth is visible are listed in NAME.unseen.json.",
-            rich_help_panel=OUTPUT,
         ),
     ] = Path("output.mp4"),
-    tier: AnyTier = None,
+    tier: opt.AnyTier = None,
     fps: Annotated[
         float | None,
-        typer.Option(
-            help="Frames per second, 1 to 120.",
-            show_default="those of the video",
-            rich_help_panel=PICTURE,
-        ),
+        opt.picture_option(help="Frames per second, 1 to 120.", show_default="those of the video"),
     ] = None,
-    seed: Seed = 0,
-    steps: Steps = None,
-    audio_start: Start = None,
-    audio_end: End = None,
-    label: Label = None,
-    overwrite: Overwrite = False,
-    as_json: AsJson = False,
+    seed: opt.Seed = 0,
+    steps: opt.Steps = None,
+    audio_start: opt.Start = None,
+    audio_end: opt.End = None,
+    label: opt.Label = None,
+    overwrite: opt.Overwrite = False,
+    as_json: opt.AsJson = False,
 ) -> None:
     """Give the person in a video new words; the rest of the video stays as it is.
 
@@ -131,8 +98,8 @@ def retalk_command(
     voices = audio or []
     shot = Shot(
         video=video, audio=voices[0] if voices else None, prompt=prompt, start_s=audio_start,
-        end_s=audio_end, face=face, keep=keep, length=length, text=text_or_stdin(text),
-        voice=voice, vocals=vocals, gate=gate, speakers=parse_speakers(speaker), label=label,
+        end_s=audio_end, face=face, keep=keep, length=length, text=opt.text_or_stdin(text),
+        voice=voice, vocals=vocals, gate=gate, speakers=opt.parse_speakers(speaker), label=label,
     )  # fmt: skip
     shots = [replace(shot, audio=path) for path in voices] or [shot]
     sampling = SamplingParams(steps, seed=seed)

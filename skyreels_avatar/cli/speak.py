@@ -8,13 +8,13 @@ from typing import Annotated
 
 import typer
 
+from skyreels_avatar.cli import options as opt
 from skyreels_avatar.cli.console import (
     confirm_overwriting,
     print_json,
     print_output,
     print_result,
 )
-from skyreels_avatar.cli.options import OUTPUT, AsJson, Overwrite, text_or_stdin
 from skyreels_avatar.errors import InputError
 
 
@@ -27,27 +27,20 @@ def speak_command(
         str, typer.Option(help="A name that `voices` lists, or a language.")
     ] = "en-us",
     output: Annotated[
-        Path,
-        typer.Option(
-            "--output",
-            "-o",
-            help="The sound, a .wav, .flac or .ogg file.",
-            rich_help_panel=OUTPUT,
-        ),
+        Path, opt.output_option("--output", "-o", help="The sound, a .wav, .flac or .ogg file.")
     ] = Path("speech.wav"),
-    overwrite: Overwrite = False,
+    overwrite: opt.Overwrite = False,
     file: Annotated[Path | None, typer.Option(help="Read the text from this file.")] = None,
     speed: Annotated[float, typer.Option(help="0.5 to 2.5; 1 is the voice's own speed.")] = 1.0,
     pitch: Annotated[float, typer.Option(help="0 (low) to 100 (high).")] = 50.0,
     subtitles: Annotated[
         str | None,
-        typer.Option(
+        opt.output_option(
             help="Also write subtitles: a .srt, .vtt, .lrc or .json file; srt alone names it after "
-            "the sound.",
-            rich_help_panel=OUTPUT,
+            "the sound."
         ),
     ] = None,
-    as_json: AsJson = False,
+    as_json: opt.AsJson = False,
 ) -> None:
     """Speak a text into a sound file, offline, with subtitles on request."""
     from skyreels_avatar.api.text_to_speech import read_text, speak, subtitle_path
@@ -56,7 +49,7 @@ def speak_command(
     confirm_overwriting([output, subtitle_file], overwrite)
     if (text is None) == (file is None):
         raise InputError('give either the text, as in speak "hello", or --file, and not both')
-    words = read_text(file) if text is None else text_or_stdin(text)
+    words = read_text(file) if text is None else opt.text_or_stdin(text)
     spoken = speak(words, output, voice, speed=speed, pitch=pitch, subtitles=subtitles)
     duration_s = spoken.audio.duration_s
     if as_json:
@@ -70,7 +63,7 @@ def voices_command(
     language: Annotated[
         str | None, typer.Option(help="Only voices of a language, such as de or pt-br.")
     ] = None,
-    as_json: AsJson = False,
+    as_json: opt.AsJson = False,
 ) -> None:
     """List the voices of `speak` and `generate --text`, and what adds those not installed.
 

@@ -8,17 +8,13 @@ import shutil
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-
-from skyreels_avatar.deprecation import renamed_parameters
 from skyreels_avatar.errors import InputError, MediaError, ScriptError
 from skyreels_avatar.faces.start import face_analyzer
 from skyreels_avatar.film.assemble import (
     RenderedShot,
-    film_frames,
     film_pieces,
     is_manifest,
     remove_pieces,
@@ -85,56 +81,45 @@ class FilmResult:
         )
 
 
-def render(
+@dataclass(frozen=True)
+class RenderSettings:
+    """How a film is made; see `api.rendering.render`.
+
+    Attributes:
+        tier: None = the default one. sampling: of the shots that have no seed of their own.
+        only: numbers of the shots to make. resume: keep what is made.
+        work: the work folder; None = the output's name with `WORK_SUFFIX`.
+    """
+
+    tier: str | None = None
+    sampling: SamplingParams = field(default_factory=SamplingParams)
+    only: Collection[int] = ()
+    resume: bool = True
+    work: str | Path | None = None
+
+
+def make_film(
     script: Script | str | Path,
-    output: str | Path = "film.mp4",
-    *,
-    tier: str | None = None,
-    seed: int = 0,
-    steps: int | None = None,
-    guidance_scale: float | None = None,
-    audio_guidance_scale: float | None = None,
-    only: Collection[int] = (),
-    resume: bool = True,
-    work: str | Path | None = None,
+    output: str | Path,
+    settings: RenderSettings,
     on_progress: OnFilmProgress | None = None,
     make_windows: MakeWindows | None = None,
 ) -> FilmResult:
-    """Make a film; what an earlier run of the same film has made is not made again.
-
-    Each shot's video is kept in the work folder under a hash of everything that determines it. A
-    change of one shot costs that shot; the others' packets stay as they are. A run that is stopped
-    or killed goes on where it was when it is started again. The folder may be deleted at any time.
+    """Make a film; arguments and errors as of `api.rendering.render`.
 
     Args:
-        script: a Script, or the path of a YAML file; see `read_script`.
-        output: an .mp4 file; it appears when it is complete.
-        tier: the name of a file in configs/, or the path of a yaml file; None is the usual one.
-        seed: of the shots that have none of their own.
-        steps, guidance_scale, audio_guidance_scale: None takes the tier's default.
-        only: numbers of shots, from 1; the others are not made, even if they are missing.
-        resume: False makes all shots again.
-        work: the work folder; None is the output's name with ".work" at its end.
-        on_progress: called with a `FilmProgress` many times a second; returning False stops.
         make_windows: makes windows of all shots side by side in a folder, as `farm.make_windows`
             does, before the shots are joined; None makes them one after the other.
-
-    Raises:
-        ScriptError: the script has problems; all that were found.
-        InputError: something else that was given cannot be used.
-        CheckpointError: weights of the tier are missing or damaged.
-        Cancelled: `on_progress` returned False. Finished shots are kept.
     """
     start = time.perf_counter()
     path = check_output(output)
     whole = script if isinstance(script, Script) else read_script(script)
-    check_outputs({"output": path}, [whole, work, "" if script is whole else script])
+    check_outputs({"output": path}, [whole, settings.work, "" if script is whole else script])
     film = open_film(whole)
-    sampling = SamplingParams(steps, guidance_scale, audio_guidance_scale, seed)
-    work_folder = Path(work) if work is not None else path.with_name(path.name + WORK_SUFFIX)
+    work_folder = Path(settings.work or path.with_name(path.name + WORK_SUFFIX))
     _check_work(work_folder, [whole, "" if script is whole else script])
-    jobs = film_jobs(film, sampling, tier, work_folder)
-    chosen = _chosen(only, len(jobs))
+    jobs = film_jobs(film, settings.sampling, settings.tier, work_folder)
+    chosen, resume = _chosen(settings.only, len(jobs)), settings.resume
     todo = [job for job in jobs if job.number in chosen and not (resume and job.is_done())]
     signing = make_signer(jobs[0].request, path, _seeded(whole, jobs))
     progress = FilmReporter(on_progress, todo, time.perf_counter())
@@ -191,55 +176,6 @@ def _check_work(work: Path, read: object) -> None:
             )
 
 
-@renamed_parameters(num_inference_steps="steps")
-def frames(
-    script: Script | str | Path,
-    work: str | Path,
-    *,
-    tier: str | None = None,
-    seed: int = 0,
-    steps: int | None = None,
-    guidance_scale: float | None = None,
-    audio_guidance_scale: float | None = None,
-    resume: bool = True,
-    on_progress: OnFilmProgress | None = None,
-) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield (shot's number, picture (H, W, 3) uint8) of a film, for those who cut elsewhere.
-
-    Shots are made one after the other as `render` would, and kept in `work`. Pictures of a
-    cross-fade come twice, unblended: at the end of one shot and at the beginning of the next.
-
-    Args:
-        script: a `Script`, or the path of a YAML file.
-        work: the folder that keeps finished shots.
-        tier, seed, steps, guidance_scale, audio_guidance_scale, resume: as in `render`.
-        on_progress: as in `render`, for one shot after the other.
-
-    Raises:
-        ScriptError: the script has problems; all that were found.
-        InputError: something else that was given cannot be used.
-        CheckpointError: weights of the tier are missing or damaged.
-        Cancelled: `on_progress` returned False. Finished shots are kept.
-    """
-    whole = script if isinstance(script, Script) else read_script(script)
-    folder = _made_folder(Path(work))
-    for number in range(1, len(whole.shots) + 1):
-        result = render(
-            whole,
-            folder / "film.mp4",
-            tier=tier,
-            seed=seed,
-            steps=steps,
-            guidance_scale=guidance_scale,
-            audio_guidance_scale=audio_guidance_scale,
-            only=[number],
-            resume=resume,
-            work=folder,
-            on_progress=on_progress,
-        )
-        yield from film_frames([shot for shot in result.shots if shot.number == number])
-
-
 def _chosen(only: Collection[int], num_shots: int) -> set[int]:
     for number in only:
         if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= num_shots:
@@ -258,7 +194,7 @@ def _make(
     folder = todo[0].request.output.parent
     windows = folder.with_name(WINDOWS)
     added = [place for place in (folder, *folder.parents) if not place.exists()]
-    _made_folder(folder)
+    made_folder(folder)
     warnings: list[str] = []
     try:
         for job in todo:
@@ -356,7 +292,12 @@ def _prefixed(job: Job, error: InputError) -> list[str]:
     return [f"shot {job.number}: {error}"]
 
 
-def _made_folder(folder: Path) -> Path:
+def made_folder(folder: Path) -> Path:
+    """Make a work folder and return it.
+
+    Raises:
+        MediaError: it cannot be made.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -16,7 +16,7 @@ import numpy as np
 from skyreels_avatar.errors import AvatarError, InputError, MissingExtraError
 from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.espeak_library import EspeakLibrary, Utterance
-from skyreels_avatar.media.phoneme_network import PronouncedWord
+from skyreels_avatar.media.phoneme_network import KOKORO_LETTERS, PronouncedWord
 from skyreels_avatar.media.spoken_text import Phone, SpokenText
 from skyreels_avatar.media.voice import Voice, near_voices
 from skyreels_avatar.media.words import word_times
@@ -24,12 +24,6 @@ from skyreels_avatar.media.writing import check_script
 
 _OWN_RATE = 170  # words a minute at speed 1
 _OWN_PITCH = 50
-# Kokoro's letters for the phonemes that take several in IPA.
-_KOKORO_LETTERS = {
-    "a\u026a": "I", "a\u028a": "W", "e\u026a": "A", "o\u028a": "O", "\u0259\u028a": "Q",
-    "\u0254\u026a": "Y", "d\u0292": "\u02a4", "t\u0283": "\u02a7", "ts": "\u02a6",
-    "dz": "\u02a3", "ss": "S",
-}  # fmt: skip
 _KOKORO_MARKS = ";:,.!?\u2014\u2026"
 
 
@@ -183,7 +177,7 @@ class EspeakEngine:
 
 def _in_kokoro_letters(ipa: str) -> str:
     bare = ipa.lstrip("\u02c8\u02cc")
-    return ipa[: len(ipa) - len(bare)] + _KOKORO_LETTERS.get(bare, bare).replace("-", "")
+    return ipa[: len(ipa) - len(bare)] + KOKORO_LETTERS.get(bare, bare).replace("-", "")
 
 
 def _punctuation(word: str) -> str:

@@ -22,10 +22,10 @@ from skyreels_avatar.media.spoken_text import Phone, SpokenText
 from skyreels_avatar.media.words import word_times
 
 SAMPLE_RATE = 24_000
-_UNIT_S = 0.025  # the unit of a duration
+UNIT_S = 0.025  # the unit of a duration
 # How much later than in the sound a phoneme is by its durations: p, b and m of 20 sentences beside
 # pocketsphinx's alignment, median of both networks, quartiles 50 and 68 ms.
-_LATE_S = 0.060
+LATE_S = 0.060
 _SHORT_SPACE_S = 0.1  # longer ones between words are pauses
 _MAX_PHONEMES = 400  # of a piece; Kokoro reads 510
 _STRESS = "\u02c8\u02cc"
@@ -37,6 +37,8 @@ _IPA = {
     "Y": "\u0254\u026a", "T": "\u027e", "S": "ss", "\u02a4": "d\u0292", "\u02a7": "t\u0283",
     "\u02a6": "ts", "\u02a3": "dz", "\u1d4a": "\u0259", "\u1d7b": "\u026a",
 }  # fmt: skip
+KOKORO_LETTERS = {ipa: letter for letter, ipa in _IPA.items() if len(ipa) > 1}
+"""The letters for phonemes that take several in IPA."""
 
 
 class PronouncedWord(NamedTuple):
@@ -153,8 +155,8 @@ def speak_words(
             if not any(letter.isalpha() for letter, _ in letters):
                 continue
             samples, durations = say([0, *(numbers[letter] for letter, _ in letters), 0])
-            passed_s = np.cumsum(durations, dtype=np.float64) * _UNIT_S
-            ends_s = begin_s + np.maximum(passed_s - _LATE_S, 0.0)
+            passed_s = np.cumsum(durations, dtype=np.float64) * UNIT_S
+            ends_s = begin_s + np.maximum(passed_s - LATE_S, 0.0)
             ends_s[-1] = begin_s + len(samples) / SAMPLE_RATE
             starts_s = np.concatenate([[begin_s], ends_s[:-1]])
             begin_s = _add_phones(phones, [letter for letter, _ in letters], starts_s, ends_s)

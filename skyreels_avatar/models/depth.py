@@ -49,7 +49,6 @@ def estimate_depth(
     person_mask: np.ndarray,
     backend: str = "relief",
     hfov_deg: float = 45.0,
-    allow_download: bool = False,
     weights: str | None = None,
 ) -> DepthMap:
     """Estimate the depth of a picture of a person.
@@ -61,7 +60,6 @@ def estimate_depth(
         backend: "relief" builds the depth from face points and mask; "depth_anything" runs
             Depth Anything V2 Small; "auto" runs it where it is on disk, else builds a relief.
         hfov_deg: horizontal field of view of the camera that will look at the result.
-        allow_download: fetch the network's weights when they are not on disk.
         weights: folder of the network's weights; None = where the hub keeps them.
 
     Raises:
@@ -77,7 +75,7 @@ def estimate_depth(
         )
     if backend != "relief":
         try:
-            network = _load_network(weights, allow_download)
+            network = _load_network(weights)
         except (MissingExtraError, CheckpointError) as error:
             if backend == "depth_anything":
                 raise
@@ -214,12 +212,12 @@ def _background(person: np.ndarray) -> np.ndarray:
 # --- Depth Anything ---------------------------------------------------------------------------
 
 
-def _load_network(weights: str | None, allow_download: bool) -> Any:
+def _load_network(weights: str | None) -> Any:
     name = os.environ.get(DEPTH_ANYTHING_VARIABLE) or weights or DEPTH_ANYTHING
-    if not allow_download and find_weights(weights) is None:
+    if find_weights(weights) is None:
         # Said before transformers is imported: that alone takes two seconds.
         raise CheckpointError(_absent(name, "it is not on disk"))
-    return _cached_network(name, allow_download)
+    return _cached_network(name)
 
 
 def find_weights(weights: str | None) -> str | None:
@@ -251,14 +249,14 @@ def _absent(name: str, reason: object) -> str:
 
 
 @lru_cache(maxsize=1)
-def _cached_network(name: str, allow_download: bool) -> Any:
+def _cached_network(name: str) -> Any:
     try:
         from transformers import DepthAnythingForDepthEstimation
     except ImportError as error:
         raise MissingExtraError("transformers", "studio") from error
     try:
         network = DepthAnythingForDepthEstimation.from_pretrained(
-            name, local_files_only=not allow_download, use_safetensors=True
+            name, local_files_only=True, use_safetensors=True
         )
     except (OSError, ValueError) as error:
         raise CheckpointError(_absent(name, error)) from error

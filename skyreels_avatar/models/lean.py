@@ -25,7 +25,7 @@ def import_diffusers() -> None:
     """Load what is used of diffusers, so that later imports find it.
 
     The imports that cost are diffusers' own, at the top of its modules, so none of ours can put
-    them off. What is loaded already stays as it is. Measured on two cores of an AMD EPYC (Zen 4),
+    them off. What is loaded already stays as it is. Measured on two cores of an AMD EPYC with AVX-512,
     CPU time and peak memory after `import torch`: 3.7 s and 388 MB as diffusers does it, 1.9 s and
     315 MB without transformers and peft, 0.6 s and 245 MB without the compiler as well.
     """

@@ -18,7 +18,7 @@ from skyreels_avatar.request.generation_request import GenerationRequest
 from skyreels_avatar.shapes import BUCKET_STEP_PX, latent_frames
 from skyreels_avatar.spaces.table import space_type_of
 
-# Wall-clock seconds of whole runs at 256, 512 and 1024 px, two cores of an AMD EPYC (Zen 4),
+# Wall-clock seconds of whole runs at 256, 512 and 1024 px, two cores of an AMD EPYC with AVX-512,
 # push_in:60, rounded up. Memory is the peak of the same runs.
 _START_S, _START_MEGAPIXEL_S = 3.0, 3.0
 _FRAME_S, _FRAME_MEGAPIXEL_S = 0.006, 0.046

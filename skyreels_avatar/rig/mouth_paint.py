@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 
 from skyreels_avatar.rig.constants import CONSTANTS
+from skyreels_avatar.rig.geometry import smoothstep
 
 COLORS = CONSTANTS.colors
 LUMINANCE = (0.299, 0.587, 0.114)
@@ -56,7 +57,7 @@ def paint(mouth: Mouth) -> torch.Tensor:
     """Return (N, 3, R, W) colors in neutral light."""
     along = (mouth.x.abs() / (0.15 * mouth.size)).clamp_max(1.25)
     opening = (mouth.lower - mouth.upper).amax(-1, keepdim=True)
-    enters = 0.34 + 0.66 * ramp(0.0, 0.07, opening)
+    enters = 0.34 + 0.66 * smoothstep(0.0, 0.07, opening)
     color = paint_floor(mouth, opening, enters)
     color = paint_lower_teeth(color, mouth, along, enters)
     color = paint_tip(color, mouth)
@@ -74,9 +75,9 @@ def paint_floor(mouth: Mouth, opening: torch.Tensor, enters: torch.Tensor) -> to
     color = as_color(COLORS.cavity, shade) * (0.35 + 0.95 * shade[:, None])
     top = opening * (0.50 + 0.15 * mouth.raised) - 0.004 - 0.05 * across**2
     below = top - above  # how far under the back of the tongue
-    inside = ramp(-0.012, 0.016, below) * ramp(1.05, 0.5, across.abs())
+    inside = smoothstep(-0.012, 0.016, below) * smoothstep(1.05, 0.5, across.abs())
     crown = torch.exp(-(((below - 0.014) / 0.013) ** 2)) * torch.exp(-((across / 0.6) ** 2))
-    groove = 1 - 0.14 * torch.exp(-((mouth.x / 0.010) ** 2)) * ramp(0.0, 0.05, below)
+    groove = 1 - 0.14 * torch.exp(-((mouth.x / 0.010) ** 2)) * smoothstep(0.0, 0.05, below)
     lit = enters * (0.50 + 0.42 * crown + 0.16 * (1 - depth)) * groove
     lit = lit * (1 - 0.3 * across.abs().clamp_max(1.0) ** 2)
     color = mix(color, as_color(COLORS.tongue, lit) * lit[:, None], 0.94 * inside[:, None])
@@ -91,8 +92,8 @@ def paint_lower_teeth(
     side = (1 - 0.75 * along**1.6).clamp_min(0.0)
     between = torch.exp(-((mouth.low_gap / 0.0022) ** 2))
     column = 0.70 * side * (1 - 0.15 * mouth.low_across**2) * (1 - 0.22 * between) * enters
-    fall = (1 - 0.22 * ramp(0.005, 0.0, below)) * (1 - 0.45 * ramp(0.006, 0.030, below))
-    inside = ramp(-0.0022, 0.0030, below) * ramp(0.05, 0.35, side)
+    fall = (1 - 0.22 * smoothstep(0.005, 0.0, below)) * (1 - 0.45 * smoothstep(0.006, 0.030, below))
+    inside = smoothstep(-0.0022, 0.0030, below) * smoothstep(0.05, 0.35, side)
     return mix(color, as_color(COLORS.enamel, fall) * (column * fall)[:, None], inside[:, None])
 
 
@@ -101,8 +102,8 @@ def paint_tip(color: torch.Tensor, mouth: Mouth) -> torch.Tensor:
     top = mouth.edge.amax(-1, keepdim=True) - 0.012 + 0.03 * (1 - mouth.raised)
     across = mouth.x / (0.058 * mouth.size)
     below = mouth.y - top - 0.030 * across**2
-    inside = mouth.raised * ramp(-0.004, 0.007, below) * ramp(1.25, 0.8, across.abs())
-    inside = inside * ramp(0.075, 0.035, below)
+    inside = mouth.raised * smoothstep(-0.004, 0.007, below) * smoothstep(1.25, 0.8, across.abs())
+    inside = inside * smoothstep(0.075, 0.035, below)
     lit = 0.62 + 0.28 * torch.exp(-(((below - 0.014) / 0.010) ** 2)) - 0.25 * across**2
     return mix(
         color,
@@ -119,15 +120,15 @@ def paint_upper_teeth(color: torch.Tensor, mouth: Mouth, along: torch.Tensor) ->
     between = torch.exp(-((mouth.gap / s["gap_width"]) ** 2))
     column = side * (1 - s["tooth_side"] * mouth.across**2)
     fall = 1 - s["cutting_edge"] * torch.exp(-above.clamp_min(0.0) / s["cutting_length"])
-    fall = fall - s["neck"] * ramp(0.02, 0.05, above)
-    deep = s["gap"] * between * (1 - 0.6 * ramp(0.005, 0.040, above))
+    fall = fall - s["neck"] * smoothstep(0.02, 0.05, above)
+    deep = s["gap"] * between * (1 - 0.6 * smoothstep(0.005, 0.040, above))
     body = column * fall * (1 - deep)
-    tone = mouth.yellow + 0.35 * ramp(0.01, 0.05, above)
+    tone = mouth.yellow + 0.35 * smoothstep(0.01, 0.05, above)
     enamel = as_color(COLORS.enamel, tone) * (1 - tone[:, None] * as_color((0.0, 0.04, 0.12), tone))
     teeth = enamel * (1 - deep[:, None] * as_color((0.0, 0.20, 0.25), deep)) * body[:, None]
     gum = as_color(COLORS.gum, side) * (0.5 + 0.5 * side)[:, None]
-    teeth = mix(gum, teeth, ramp(-0.003, 0.003, mouth.y - mouth.gum)[:, None])
-    inside = ramp(-0.0020, 0.0025, above) * ramp(1.22, 1.0, along)
+    teeth = mix(gum, teeth, smoothstep(-0.003, 0.003, mouth.y - mouth.gum)[:, None])
+    inside = smoothstep(-0.0020, 0.0025, above) * smoothstep(1.22, 1.0, along)
     return mix(color, teeth, inside[:, None])
 
 
@@ -157,9 +158,3 @@ def as_color(values: tuple[float, float, float], like: torch.Tensor) -> torch.Te
 def mix(below: torch.Tensor, above: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
     """Lay `above` over `below` where `share` is 1."""
     return below + share * (above - below)
-
-
-def ramp(low: float, high: float, value: torch.Tensor) -> torch.Tensor:
-    """Return a smooth step from 0 at `low` to 1 at `high`; falling if high < low."""
-    share = ((value - low) / (high - low)).clamp(0.0, 1.0)
-    return share * share * (3 - 2 * share)

@@ -16,9 +16,12 @@ PORTRAIT = Path(__file__).resolve().parents[2] / "assets" / "examples" / "portra
 
 @pytest.fixture(scope="module")
 def pushed(tmp_path_factory) -> Path:
-    """The portrait seen through a push in at 60 %, half a second long, nobody speaking."""
+    """The portrait seen through a push in at 60 %, half a second long, nobody speaking.
+
+    At 256 px 33 points are tracked, and what they say differs by 6 % with the background.
+    """
     path = tmp_path_factory.mktemp("videos") / "pushed.mp4"
-    write_reference(PORTRAIT, "push_in:60", path, 0.5, size="256x256")
+    write_reference(PORTRAIT, "push_in:60", path, 0.5, size="384x384")
     return path
 
 

@@ -7,9 +7,9 @@ import sys
 import pytest
 
 from skyreels_avatar import cli
+from skyreels_avatar.api.rendering import render
 from skyreels_avatar.errors import InputError, MissingExtraError
 from skyreels_avatar.film.edit_list import check_edit_list, write_edit_list
-from skyreels_avatar.film.render import render
 
 
 def test_an_edit_list_has_the_shots_as_clips_of_their_own_videos(kit, tmp_path):

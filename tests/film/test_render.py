@@ -19,9 +19,9 @@ import yaml
 
 import skyreels_avatar as sa
 from skyreels_avatar import cli
+from skyreels_avatar.api.rendering import frames, render
 from skyreels_avatar.errors import Cancelled, InputError, ScriptError
 from skyreels_avatar.film.assemble import is_manifest
-from skyreels_avatar.film.render import frames, render
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -178,7 +178,7 @@ def test_the_disparity_equals_the_published_preprocessing(tiny_folder, rng):
         image_mean=[0.485, 0.456, 0.406],
         image_std=[0.229, 0.224, 0.225],
     )
-    network = depth_module._cached_network(str(tiny_folder), False)
+    network = depth_module._cached_network(str(tiny_folder))
     batch = processor(images=pixels, return_tensors="pt")["pixel_values"]
     assert batch.shape == (1, 3, 56, 84)
     with torch.inference_mode():

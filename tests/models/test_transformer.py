@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from skyreels_avatar.loading.checkpoints.load import place_module
-from skyreels_avatar.models.layers import RotaryPositions, apply_rotary, sinusoid
 from skyreels_avatar.models.transformer import AvatarTransformer3DModel
 
 TINY = {
@@ -189,21 +188,3 @@ def test_wan_weights_give_wan_numbers() -> None:
     expected = theirs(latents, timestep, text, return_dict=False)[0]
     actual = ours(latents, timestep, text, torch.randn(1, 2, 3, 7))
     torch.testing.assert_close(actual, expected, atol=1e-4, rtol=1e-4)
-
-
-def test_rotary_scores_depend_on_distance_alone() -> None:
-    rope = RotaryPositions(12, (1, 1, 1))
-    cosine, sine = rope(torch.zeros(1, 1, 6, 1, 1))
-    query, key = torch.randn(2, 1, 1, 1, 12, generator=torch.Generator().manual_seed(0))
-    queries = apply_rotary(query.expand(1, 6, 1, 12), cosine, sine)
-    keys = apply_rotary(key.expand(1, 6, 1, 12), cosine, sine)
-    scores = torch.einsum("bqnd,bknd->qk", queries, keys)
-    for lag in range(-3, 4):
-        diagonal = scores.diagonal(lag)
-        torch.testing.assert_close(diagonal, diagonal[:1].expand_as(diagonal), atol=1e-5, rtol=0)
-
-
-def test_sinusoid_tells_neighbouring_timesteps_apart() -> None:
-    values = sinusoid(torch.tensor([0.0, 999.0, 999.25]), 16)
-    assert torch.equal(values[0], torch.cat((torch.ones(8), torch.zeros(8))))
-    assert (values[1] - values[2]).abs().max() > 0.1

@@ -16,7 +16,6 @@ from skyreels_avatar.rig.mouth import (
     mouth_interior,
     patch_axes,
 )
-from skyreels_avatar.rig.mouth_light import EYE_RINGS, SKIN_POINTS
 
 
 def look(light: float = 1.0, saturation: float = 1.0, style: float = 0.5) -> MouthLook:
@@ -156,7 +155,3 @@ def test_the_teeth_end_at_the_lower_lip_of_a_smile_and_near_the_upper_lip_of_a_s
     assert guess_teeth_edge(points).item() == pytest.approx(0.046)
     points[14, 1] = 0.12
     assert guess_teeth_edge(points).item() == pytest.approx(0.055)
-
-
-def test_the_points_light_is_read_from_exist():
-    assert max(*SKIN_POINTS, *(index for ring in EYE_RINGS for index in ring)) < 468

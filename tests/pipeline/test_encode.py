@@ -1,0 +1,66 @@
+"""What the windows of a shot share, and what each is told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+import skyreels_avatar as sa
+from skyreels_avatar.loading.components import load_components
+from skyreels_avatar.pipeline.encode import EncodedShot
+from skyreels_avatar.pipeline.open import open_shot
+from skyreels_avatar.pipeline.read import read_files
+from tests.samples import write_portrait, write_voice
+from tests.tiny import write_tier
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory):
+    """A request of two windows, opened with tiny networks."""
+    folder = tmp_path_factory.mktemp("files")
+    shot = sa.Shot(
+        image=write_portrait(folder), audio=write_voice(folder, 1.8), prompt="she smiles"
+    )
+    request = sa.GenerationRequest(shot, folder / "a.mp4", write_tier(folder), "64x64", 25.0)
+    components = load_components(request.tier)
+    return components, request, open_shot(request, read_files(request), components)
+
+
+def encoded(opened, **changes) -> EncodedShot:
+    components, request, shot = opened
+    with torch.no_grad():
+        return EncodedShot(
+            components, replace(request, shot=replace(request.shot, **changes)), shot
+        )
+
+
+def test_a_window_is_told_its_own_piece_of_the_sound_and_what_came_before(opened):
+    shot = encoded(opened)
+    first, second = shot.plan.segments
+    one = shot.conditions(first, {})
+    latents = torch.randn(one.known_latents.shape, generator=torch.Generator().manual_seed(0))
+    two = shot.conditions(second, {first.index: latents})
+    assert one.known_mask[0, 0].any((1, 2)).sum() == 1  # the picture
+    assert two.known_mask[0, 0].any((1, 2)).sum() == 3  # nine frames
+    torch.testing.assert_close(
+        two.known_latents[:, :, :3], shot.space.carry_over(latents, opened[0].tier.overlap)
+    )
+    assert not torch.equal(one.audio_embeds[:, :3], two.audio_embeds[:, :3])
+    assert torch.equal(one.prompt_embeds, two.prompt_embeds)
+
+
+def test_words_of_light_light_the_frames_and_do_not_reach_the_transformer(opened):
+    plain, lit = encoded(opened), encoded(opened, prompt="she smiles in black and white")
+    spread = [np.ptp(one.reference.frames(0, 1), axis=-1).mean() for one in (plain, lit)]
+    assert spread[1] < 0.2 * spread[0]  # the picture is relit before it talks
+    torch.testing.assert_close(lit.prompt_embeds, plain.prompt_embeds)
+
+
+def test_a_style_reaches_the_text_encoder_and_is_missed_where_it_knows_none(opened, caplog):
+    calm, lively = (encoded(opened, style=style) for style in ("calm", "lively"))
+    takes_style = getattr(opened[0].text_encoder, "takes_style", False)
+    assert torch.equal(calm.prompt_embeds, lively.prompt_embeds) != takes_style
+    assert ("style and expressiveness change nothing" in caplog.text) != takes_style
