@@ -31,6 +31,12 @@ def import_diffusers() -> None:
     """
     if "diffusers" in sys.modules:
         return
+    if "transformers" in sys.modules:
+        # It loads its modules when they are first used, so diffusers would load more of them here,
+        # and they need the compiler and keep what they find. Most of the cost is paid already.
+        for used in _USED:
+            importlib.import_module(f"diffusers.{used}")
+        return
     with _without_compiler():
         utils = importlib.import_module("diffusers.utils.import_utils")
         with _without(("transformers", "peft"), utils):
