@@ -128,18 +128,18 @@ def video_file(video: object, folder: Path) -> Path:
 
     The file of a VIDEO is taken as it is, unless the VIDEO is only a part of it.
     """
+    if not isinstance(video, InputImpl.VideoFromFile):
+        parts = video.get_components()
+        return save_frames(parts.images, float(parts.frame_rate), parts.audio, folder)
     source = video.get_stream_source()
-    if isinstance(source, (str, Path)) and Path(source).is_file():
+    if isinstance(source, (str, Path)):
         original = InputImpl.VideoFromFile(str(source))
         same_size = original.get_dimensions() == video.get_dimensions()
         if same_size and abs(original.get_duration() - video.get_duration()) < 1e-3:
             return Path(source)
-    if isinstance(video, InputImpl.VideoFromFile):
-        path = folder / "source.mp4"
-        video.save_to(str(path))
-        return path
-    parts = video.get_components()
-    return save_frames(parts.images, float(parts.frame_rate), parts.audio, folder)
+    path = folder / "source.mp4"
+    video.save_to(str(path))
+    return path
 
 
 def results(path: Path, decode_frames: bool) -> tuple:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import importlib.util
+import os
 import shutil
 import sys
 import tempfile
@@ -214,6 +215,65 @@ async def check_film(comfy: ComfyUI) -> dict:
     return {**found, "frames_made": totals}
 
 
+async def check_script(comfy: ComfyUI) -> dict:
+    """A film is made of a script, whose files lie in the input folder and are watched."""
+    for name in ("portrait.png", "speech.wav"):
+        shutil.copy(sa.example_path(name), comfy.folder / "input")
+    prompt = small(comfy, "4_film", 0.0)
+    node = node_of(prompt, "SkyReelsAvatarFilm")
+    inputs = prompt[node]["inputs"]
+    del inputs["shots"]
+    inputs["script"] = (
+        f"size: {SIDE_PX}x{SIDE_PX}\nshots:\n"
+        "  - {image: portrait.png, audio: speech.wav, end_s: 0.6, camera: push_in:60}\n"
+        "  - {image: portrait.png, audio: speech.wav, start_s: 1, end_s: 1.6}\n"
+    )
+    first = await comfy.run(prompt)
+    found = check_video(first, first.files[-1], 30)
+    assert node in (await comfy.run(prompt)).cached
+    os.utime(comfy.folder / "input" / "speech.wav", (1, 1))
+    assert node not in (await comfy.run(prompt)).cached
+    inputs["script"] = inputs["script"].replace("portrait.png", "/etc/hostname")
+    outside = await comfy.run(prompt)
+    assert "only files in ComfyUI's input folder" in outside.message, outside
+    return found
+
+
+async def check_other_nodes(comfy: ComfyUI) -> dict:
+    """ComfyUI's own nodes give what ours take, and take what ours give."""
+    prompt = small(comfy, "3_retalk", 0.6)
+    made, retalk = node_of(prompt, GENERATE), node_of(prompt, "SkyReelsAvatarRetalk")
+    prompt[made]["inputs"]["decode_frames"] = True
+    parts = {"images": [made, 0], "audio": [made, 1], "fps": [made, 3]}
+    prompt |= {
+        "created": {"class_type": "CreateVideo", "inputs": parts},
+        "picture": {"class_type": "PreviewImage", "inputs": {"images": [retalk, 0]}},
+        "sound": {
+            "class_type": "SaveAudio",
+            "inputs": {"audio": [retalk, 1], "filename_prefix": "sound"},
+        },
+        "again": {
+            "class_type": "SaveVideo",
+            "inputs": {
+                **{"video": [retalk, 2], "filename_prefix": "again"},
+                **{"format": "auto", "codec": "auto"},
+            },
+        },
+    }
+    prompt[retalk]["inputs"]["video"] = ["created", 0]
+    run = await comfy.run(prompt)
+    assert run.end == "execution_success", run.message
+    (again,) = (path for path in run.files if path.name.startswith("again"))
+    (signed,) = (path for path in run.files if path.name.startswith("retalk"))
+    assert probe(again) == probe(signed)
+    pictures = [path for path in run.files if path.suffix == ".png"]
+    assert len(pictures) == probe(signed)["frames"] and list(comfy.folder.rglob("sound*.flac"))
+    prompt[retalk]["inputs"]["decode_frames"] = False
+    run = await comfy.run(prompt)
+    assert run.end == "execution_error" and "switch decode_frames on" in run.message, run
+    return {"pictures": len(pictures)}
+
+
 CHECKS = {
     "generate": check_generate,
     "interrupt": check_interrupt,
@@ -222,6 +282,8 @@ CHECKS = {
     "camera": check_camera,
     "retalk": check_retalk,
     "film": check_film,
+    "script": check_script,
+    "other_nodes": check_other_nodes,
 }
 
 
