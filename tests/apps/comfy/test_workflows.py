@@ -67,7 +67,7 @@ def test_without_the_package_comfyui_is_told_what_to_run():
 
 @pytest.mark.skipif("COMFYUI_DIR" not in os.environ, reason="COMFYUI_DIR names no ComfyUI")
 def test_workflows_run_in_comfyui():
-    """Every check of `run_workflow.py`, in one ComfyUI; it takes two minutes."""
+    """Every check of `run_workflow.py`, in one ComfyUI; it takes minutes."""
     script = Path(__file__).with_name("run_workflow.py")
     python = os.environ.get("COMFYUI_PYTHON", sys.executable)
     command = [python, str(script), "--comfyui", os.environ["COMFYUI_DIR"]]
