@@ -12,13 +12,16 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the same names as in _HOMES, for type checkers and editors
+    from skyreels_avatar.api.camera_preview import preview_camera
     from skyreels_avatar.api.doctor import doctor
     from skyreels_avatar.api.evaluation import evaluate
+    from skyreels_avatar.api.examples import example_path
     from skyreels_avatar.api.generation import generate
     from skyreels_avatar.api.planning import plan
     from skyreels_avatar.api.rendering import frames, render
     from skyreels_avatar.api.retalking import retalk
     from skyreels_avatar.api.text_to_speech import speak, voices
+    from skyreels_avatar.api.unloading import unload
     from skyreels_avatar.camera.moves import MOVES
     from skyreels_avatar.errors import AvatarError, Cancelled, InputError
     from skyreels_avatar.film.render import FilmResult
@@ -61,13 +64,16 @@ __all__ = [
     "doctor",
     "evaluate",
     "examine_picture",
+    "example_path",
     "frames",
     "generate",
     "plan",
+    "preview_camera",
     "read_script",
     "render",
     "retalk",
     "speak",
+    "unload",
     "verify",
     "voices",
 ]
@@ -94,13 +100,16 @@ _HOMES = {
     "doctor": "skyreels_avatar.api.doctor",
     "evaluate": "skyreels_avatar.api.evaluation",
     "examine_picture": "skyreels_avatar.pipeline.examine",
+    "example_path": "skyreels_avatar.api.examples",
     "frames": "skyreels_avatar.api.rendering",
     "generate": "skyreels_avatar.api.generation",
     "plan": "skyreels_avatar.api.planning",
+    "preview_camera": "skyreels_avatar.api.camera_preview",
     "read_script": "skyreels_avatar.film.script_reader",
     "render": "skyreels_avatar.api.rendering",
     "retalk": "skyreels_avatar.api.retalking",
     "speak": "skyreels_avatar.api.text_to_speech",
+    "unload": "skyreels_avatar.api.unloading",
     "verify": "skyreels_avatar.provenance.verification",
     "voices": "skyreels_avatar.api.text_to_speech",
 }

@@ -152,6 +152,11 @@ def build_components(tier: Tier, device: str = "cpu") -> Components:
     return components
 
 
+def unload_components() -> None:
+    """Forget the networks that `load_components` keeps in memory."""
+    _load.cache_clear()
+
+
 @lru_cache(maxsize=2)
 def _load(
     tier_name: str, device: str | None, dtype: torch.dtype | None, policy: MemoryPolicy

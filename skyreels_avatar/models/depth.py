@@ -248,6 +248,11 @@ def _absent(name: str, reason: object) -> str:
     )
 
 
+def unload_depth() -> None:
+    """Forget the depth network that was loaded last."""
+    _cached_network.cache_clear()
+
+
 @lru_cache(maxsize=1)
 def _cached_network(name: str) -> Any:
     try:

@@ -25,11 +25,17 @@ def import_diffusers() -> None:
     """Load what is used of diffusers, so that later imports find it.
 
     The imports that cost are diffusers' own, at the top of its modules, so none of ours can put
-    them off. What is loaded already stays as it is. Measured on two cores of an AMD EPYC with AVX-512,
-    CPU time and peak memory after `import torch`: 3.7 s and 388 MB as diffusers does it, 1.9 s and
+    them off. What is loaded already stays as it is. Measured on an AMD EPYC with AVX-512, CPU time
+    and peak memory after `import torch`: 3.7 s and 388 MB as diffusers does it, 1.9 s and
     315 MB without transformers and peft, 0.6 s and 245 MB without the compiler as well.
     """
     if "diffusers" in sys.modules:
+        return
+    if "transformers" in sys.modules:
+        # It loads its modules when they are first used, so diffusers would load more of them here,
+        # and they need the compiler and keep what they find. Most of the cost is paid already.
+        for used in _USED:
+            importlib.import_module(f"diffusers.{used}")
         return
     with _without_compiler():
         utils = importlib.import_module("diffusers.utils.import_utils")
