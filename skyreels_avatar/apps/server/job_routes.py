@@ -39,7 +39,7 @@ def post_job(
         form.kind,
         checked_input(form.kind, form.input),
         consent=None if form.consent is None else form.consent.model_dump(),
-        webhook=None if form.webhook is None else form.webhook.model_dump(),
+        webhook=_webhook(form, state.base_url(request)),
         idempotency_key=idempotency_key,
     )
     job, is_new = submit(state, new)
@@ -47,6 +47,10 @@ def post_job(
     base_url = state.base_url(request)
     response.headers["Location"] = f"{base_url}/v1/jobs/{job.id}"
     return job_json(state, job, base_url)
+
+
+def _webhook(form: JobForm, base_url: str) -> dict[str, Any] | None:
+    return None if form.webhook is None else {**form.webhook.model_dump(), "base_url": base_url}
 
 
 def submit(state: ServerState, new: NewJob) -> tuple[Any, bool]:

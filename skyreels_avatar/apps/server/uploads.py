@@ -7,6 +7,7 @@ import re
 import secrets
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ async def post_upload(
                 raise RequestError(
                     "no_file", "the form has no file", "send the file in the field `file`", 422
                 )
-            upload = await keep(state, user, name or field.filename or "", _blocks(field))
+            upload = await keep(state, user, name or field.filename or "", form_blocks(field))
     else:
         upload = await keep(state, user, name, request.stream())
     return upload_json(upload, _url(state, request, upload))
@@ -74,13 +75,23 @@ def _url(state: ServerState, request: Request, upload: Upload) -> str:
     return state.file_url(state.base_url(request), upload.id, f"{upload.id}{upload.suffix}")
 
 
-async def _blocks(field: Any) -> AsyncIterator[bytes]:
+async def form_blocks(field: Any) -> AsyncIterator[bytes]:
+    """Yield a file of a form in blocks."""
     while block := await field.read(_BLOCK_BYTES):
         yield block
 
 
-async def keep(state: ServerState, user: str, name: str, blocks: AsyncIterator[bytes]) -> Upload:
+async def keep(
+    state: ServerState,
+    user: str,
+    name: str,
+    blocks: AsyncIterator[bytes],
+    upload_id: str | None = None,
+) -> Upload:
     """Write a file to disk as it comes, look at it, and keep it.
+
+    Args:
+        upload_id: the id that it gets; None = a new one.
 
     Raises:
         RequestError: it is too large, the user has too many, or it is nothing that can be used.
@@ -92,6 +103,7 @@ async def keep(state: ServerState, user: str, name: str, blocks: AsyncIterator[b
     try:
         num_bytes, digest = await _write(blocks, incoming, limits.upload_mb * MEGABYTE, room)
         upload = await run_in_threadpool(_checked, state, user, name, incoming, num_bytes, digest)
+        upload = replace(upload, id=upload_id or upload.id)
         await run_in_threadpool(storage.add, upload, incoming)
     finally:
         incoming.unlink(missing_ok=True)
