@@ -20,7 +20,7 @@ from skyreels_avatar.apps.jobs.records import RequestError
 from skyreels_avatar.errors import AvatarError, InputError
 
 _TIMEOUT_S = 60.0
-PREVIEW_S, PREVIEW_FPS, PREVIEW_SIDE_PX = 2.0, 12.5, 320
+PREVIEW_S, PREVIEW_FPS, PREVIEW_SIDE_PX = 2.0, 12.5, 288
 _THUMBNAIL_PX = 640
 
 
@@ -106,7 +106,7 @@ def _guarded(function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def _load() -> None:
-    import skyreels_avatar.pipeline.reference_video  # noqa: F401
+    import skyreels_avatar.pipeline.camera_preview  # noqa: F401
     from skyreels_avatar.faces.start import face_analyzer
 
     face_analyzer()
@@ -191,10 +191,10 @@ def write_preview(path: Path, camera: str, size: str | None, output: Path) -> No
     Raises:
         InputError: the move or the size cannot be used, or there is no face.
     """
-    from skyreels_avatar.pipeline.reference_video import write_reference
+    from skyreels_avatar.pipeline.camera_preview import write_camera_preview
 
     small = size or _small_size(path)
-    write_reference(path, camera, output, PREVIEW_S, size=small, fps=PREVIEW_FPS)
+    write_camera_preview(path, camera, output, PREVIEW_S, PREVIEW_FPS, small)
 
 
 @lru_cache(maxsize=64)

@@ -21,6 +21,7 @@ except ImportError as error:
     raise MissingExtraError("fastapi", "serve") from error
 
 from skyreels_avatar.apps.jobs.database import Database
+from skyreels_avatar.apps.jobs.inputs import form_error
 from skyreels_avatar.apps.jobs.interactive import Interactive
 from skyreels_avatar.apps.jobs.queue import JobQueue
 from skyreels_avatar.apps.jobs.records import RequestError
@@ -37,7 +38,6 @@ from skyreels_avatar.apps.server import (
 )
 from skyreels_avatar.apps.server.docs_page import docs_page
 from skyreels_avatar.apps.server.guard import Guard
-from skyreels_avatar.apps.server.job_routes import form_error
 from skyreels_avatar.apps.server.rates import RateLimiter
 from skyreels_avatar.apps.server.settings import ServerSettings
 from skyreels_avatar.apps.server.state import ServerState

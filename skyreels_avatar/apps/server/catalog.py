@@ -12,25 +12,17 @@ from fastapi.responses import FileResponse
 from starlette.background import BackgroundTask
 
 from skyreels_avatar import __version__
+from skyreels_avatar.apps.jobs.inputs import Gate, Keep, Length, Style, checked_input
 from skyreels_avatar.apps.jobs.interactive import (
     find_faces,
     plan_job,
     write_preview,
 )
 from skyreels_avatar.apps.jobs.prepare import Preparer
-from skyreels_avatar.apps.jobs.records import NewJob, RequestError
+from skyreels_avatar.apps.jobs.records import NewJob, RequestError, without_folders
 from skyreels_avatar.apps.jobs.run import with_paths
-from skyreels_avatar.apps.server.forms import (
-    FacesForm,
-    Gate,
-    Keep,
-    Length,
-    PlanForm,
-    PreviewForm,
-    SessionForm,
-    Style,
-)
-from skyreels_avatar.apps.server.job_routes import CONSENT_TEXT, checked_input
+from skyreels_avatar.apps.server.forms import FacesForm, PlanForm, PreviewForm, SessionForm
+from skyreels_avatar.apps.server.job_routes import CONSENT_TEXT
 from skyreels_avatar.apps.server.present import timestamp
 from skyreels_avatar.apps.server.state import (
     SESSION_COOKIE,
@@ -149,10 +141,8 @@ def call(request: Request, function: Any, *arguments: Any) -> Any:
     try:
         return state.interactive.call(function, *arguments)
     except InputError as error:
-        message = str(error)
-        for place in ("jobs", "uploads", "incoming"):
-            message = message.replace(f"{state.storage.root / place}/", "")
         fix = f"change {error.parameter}" if error.parameter else "change the input"
+        message = without_folders(str(error))
         raise RequestError("invalid_input", message, fix, 422) from error
 
 

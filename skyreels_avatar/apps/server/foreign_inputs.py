@@ -15,10 +15,10 @@ from urllib.parse import parse_qs, unquote_to_bytes, urlsplit
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
+from skyreels_avatar.apps.jobs.inputs import INPUTS, checked_input
 from skyreels_avatar.apps.jobs.records import Job, NewJob, RequestError
 from skyreels_avatar.apps.jobs.run import FILE_FIELDS
-from skyreels_avatar.apps.server.forms import INPUTS
-from skyreels_avatar.apps.server.job_routes import checked_input, submit
+from skyreels_avatar.apps.server.job_routes import submit
 from skyreels_avatar.apps.server.outbound import open_url
 from skyreels_avatar.apps.server.present import file_path
 from skyreels_avatar.apps.server.state import ServerState, state_of

@@ -13,9 +13,9 @@ from fastapi import APIRouter, Body, Depends, Header, Query, Request
 from starlette.concurrency import run_in_threadpool
 
 from skyreels_avatar import __version__
+from skyreels_avatar.apps.jobs.inputs import INPUTS
 from skyreels_avatar.apps.jobs.records import QUEUED, RUNNING, Job, RequestError, Upload
 from skyreels_avatar.apps.server.foreign_inputs import submit_foreign, wait_for_end
-from skyreels_avatar.apps.server.forms import INPUTS
 from skyreels_avatar.apps.server.present import timestamp
 from skyreels_avatar.apps.server.state import ServerState, current_user, state_of
 from skyreels_avatar.apps.server.uploads import form_blocks, keep

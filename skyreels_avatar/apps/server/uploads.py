@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import secrets
-import time
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.concurrency import run_in_threadpool
 
+from skyreels_avatar.apps.jobs.intake import FileFacts, keep_file
 from skyreels_avatar.apps.jobs.limits import MEGABYTE
-from skyreels_avatar.apps.jobs.probe import probe_file
-from skyreels_avatar.apps.jobs.records import RequestError, Upload, new_id
+from skyreels_avatar.apps.jobs.records import RequestError, Upload
 from skyreels_avatar.apps.server.present import upload_json
 from skyreels_avatar.apps.server.state import ServerState, current_user, state_of
 
@@ -102,12 +99,10 @@ async def keep(
     incoming = storage.incoming / secrets.token_hex(16)
     try:
         num_bytes, digest = await _write(blocks, incoming, limits.upload_mb * MEGABYTE, room)
-        upload = await run_in_threadpool(_checked, state, user, name, incoming, num_bytes, digest)
-        upload = replace(upload, id=upload_id or upload.id)
-        await run_in_threadpool(storage.add, upload, incoming)
+        facts = FileFacts(user, name, num_bytes, digest, upload_id)
+        return await run_in_threadpool(keep_file, storage, limits, incoming, facts)
     finally:
         incoming.unlink(missing_ok=True)
-    return upload
 
 
 async def _write(
@@ -132,25 +127,6 @@ async def _write(
     if num_bytes == 0:
         raise RequestError("empty_file", "the file is empty", "send the file as the body", 422)
     return num_bytes, digest.hexdigest()
-
-
-def _checked(
-    state: ServerState, user: str, name: str, path: Path, num_bytes: int, digest: str
-) -> Upload:
-    limits = state.settings.limits
-    facts = probe_file(path, limits)
-    now = time.time()
-    return Upload(
-        new_id("file"), user, facts.kind, _plain_name(name, facts.suffix), facts.suffix,
-        facts.content_type, num_bytes, digest, facts.width, facts.height, facts.duration_s, now,
-        now + limits.upload_keep_s,
-    )  # fmt: skip
-
-
-def _plain_name(name: str, suffix: str) -> str:
-    """Return a name without folders and control characters."""
-    last = re.split(r"[/\\]", name)[-1]
-    return re.sub(r"[\x00-\x1f\x7f]", "", last).strip()[:255] or f"upload{suffix}"
 
 
 def _too_large(limit: float) -> RequestError:
