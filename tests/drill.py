@@ -139,10 +139,14 @@ def upload(server: Server, folder: Path) -> dict[str, str]:
 
 
 def disturb(server: Server, num_kills: int, rng: random.Random, pause_s: float) -> dict[str, int]:
-    """Kill a worker or the server at random moments; return how often which."""
+    """Kill a worker or the server at random moments of a job; return how often which."""
     killed = {"worker": 0, "server": 0}
     for number in range(num_kills):
-        time.sleep(rng.uniform(0.2, pause_s))
+        while not call(server, "/v1/jobs?status=running")["jobs"]:
+            if not call(server, "/v1/jobs?status=queued")["jobs"]:
+                return killed
+            time.sleep(0.05)
+        time.sleep(rng.uniform(0.0, pause_s))
         workers = server.workers_now()
         if rng.random() < 0.3 or not workers:
             server.kill()
@@ -161,7 +165,9 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=8)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--pause", type=float, default=6.0, help="longest, between two kills")
+    parser.add_argument(
+        "--pause", type=float, default=4.0, help="longest, from a job's start to a kill"
+    )
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -196,7 +202,7 @@ def run(given: argparse.Namespace, folder: Path) -> int:
         claims = dict(database.execute("SELECT id, num_claims FROM jobs"))
     problems += [f"{one}: ended {ended.get(one, 0)} times" for one in ids if ended.get(one) != 1]
     server.stop()
-    print(f"{given.jobs} jobs, {given.kills} kills {killed}, {took_s:.0f} s; claims of each job: "
+    print(f"{given.jobs} jobs, {sum(killed.values())} kills {killed}, {took_s:.0f} s; claims of each job: "
           f"{[claims[one] for one in ids]}")  # fmt: skip
     print("\n".join(problems) or "nothing lost, nothing doubled, the same bytes")
     return 1 if problems else 0
