@@ -32,7 +32,7 @@ from skyreels_avatar.apps.server.state import (
     state_of,
 )
 from skyreels_avatar.camera.moves import MOVES
-from skyreels_avatar.errors import InputError
+from skyreels_avatar.errors import AvatarError
 
 router = APIRouter(tags=["catalog"])
 SIZES = ("256x256", "512x512", "480p", "720p")
@@ -124,7 +124,7 @@ def post_plan(
     state = state_of(request)
     new = NewJob(user, form.kind, checked_input(form.kind, form.input))
     try:
-        files = Preparer(state.queue, state.storage, state.interactive).link(new)
+        files = Preparer(state.queue, state.storage, state.interactive).copy_files(new)
         folder = state.storage.job_folder(new.id)
         return call(request, plan_job, form.kind, with_paths(new.input, files, folder), folder)
     finally:
@@ -140,8 +140,11 @@ def call(request: Request, function: Any, *arguments: Any) -> Any:
     state = state_of(request)
     try:
         return state.interactive.call(function, *arguments)
-    except InputError as error:
-        fix = f"change {error.parameter}" if error.parameter else "change the input"
+    except RequestError:
+        raise
+    except AvatarError as error:
+        parameter = getattr(error, "parameter", None)
+        fix = f"change {parameter}" if parameter else "change the input"
         message = without_folders(str(error))
         raise RequestError("invalid_input", message, fix, 422) from error
 
