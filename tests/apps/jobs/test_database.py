@@ -7,7 +7,9 @@ import threading
 
 import pytest
 
-sql = pytest.importorskip("sqlalchemy", reason="needs the extra serve")
+pytest.importorskip("sqlalchemy", reason="needs the extra serve")
+
+import sqlalchemy as sql
 
 from skyreels_avatar.apps.jobs.database import Database, turns
 from skyreels_avatar.errors import InputError

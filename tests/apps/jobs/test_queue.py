@@ -7,7 +7,9 @@ import time
 
 import pytest
 
-sql = pytest.importorskip("sqlalchemy", reason="needs the extra serve")
+pytest.importorskip("sqlalchemy", reason="needs the extra serve")
+
+import sqlalchemy as sql
 
 from skyreels_avatar.apps.jobs import queue as queue_module
 from skyreels_avatar.apps.jobs.database import Database, deliveries, jobs
