@@ -112,6 +112,13 @@ def _load() -> None:
     face_analyzer()
 
 
+def camera_moves() -> list[str]:
+    """Return the names of the camera moves."""
+    from skyreels_avatar.camera.moves import MOVES
+
+    return list(MOVES)
+
+
 def check_input(kind: str, values: Mapping[str, Any], folder: Path) -> None:
     """Check the values of a job as the job itself will.
 
