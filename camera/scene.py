@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skyreels_avatar.camera.fill import inpaint, spread
+from skyreels_avatar.camera.fill import spread
 from skyreels_avatar.camera.geometry import intrinsics_from_hfov, unproject
+from skyreels_avatar.camera.patch_match import complete
 
 MATTE_GROWTH = 0.0025
 """The matte grows by this share of the long side: a thin rim of true background that moves with
@@ -58,7 +59,7 @@ class Plate:
         """Background (3, h, w) and person (4, h, w): see `Scene`."""
         picture, matte = _array(self.image), _grown_matte(_decided(self.person_mask.numpy()))
         known = _known_background(matte)
-        filled = inpaint(picture, ~known)
+        filled = complete(picture, ~known, known)
         background = _possible_background(picture, filled, matte, known)
         covered = 1 - matte[..., None]
         person = np.concatenate([picture - covered * background, matte[..., None]], axis=-1)

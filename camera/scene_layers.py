@@ -9,12 +9,18 @@ import numpy as np
 from torch import Tensor
 
 from skyreels_avatar.camera.extrude import extrude
-from skyreels_avatar.camera.fill import inpaint, spread
+from skyreels_avatar.camera.fill import spread
+from skyreels_avatar.camera.patch_match import complete
 from skyreels_avatar.camera.scene import SURE_MATTE, Scene
 
 CONTOUR_SHARE = 0.06
 """The person's outline goes on beyond the border in the direction of its last part, this share of
 the picture's long side."""
+
+RIM_MATTE, RIM_SHARE = 0.03, 0.03
+LEAST_SOURCE = 0.04
+"""The background goes on by patches from further than this share of the long side from the person,
+unless that would be less than this share of the canvas."""
 
 DEFOCUS = 0.12
 """Blur (sigma) of the continued person per pixel of distance: repeated buttons lose their edge."""
@@ -45,17 +51,22 @@ class Layer:
 
 
 def background_layer(scene: Scene, margin: int) -> Layer:
-    """Return the filled background, extrapolated beyond the border."""
+    """Return the filled background, extrapolated by its own patches beyond the border."""
     background, person = scene.plate_layers
     place = _Placement(scene, margin)
     picture = np.ascontiguousarray(place.cut(background.permute(1, 2, 0).numpy()))
     coverage = place.cut(person[3].numpy())
     seen = coverage < 0.5
     outside = place.put(np.zeros(seen.shape, np.uint8), cv2.BORDER_CONSTANT, 1) > 0
+    # Beside a person the background has a breath of hair and clothes, and behind it is invented.
+    person_and_rim = _reached(coverage > RIM_MATTE, RIM_SHARE)
+    source = place.put((~person_and_rim).astype(np.uint8), cv2.BORDER_CONSTANT) > 0
+    if source.mean() < LEAST_SOURCE:
+        source = ~outside
     lined, certain = extrude(picture, place.pads)
     distance = cv2.distanceTransform(outside.astype(np.uint8), cv2.DIST_L2, 5)
     lined = _defocused(lined, np.maximum(distance - SOFTNESS_REACH_PX, 0.0))
-    values = inpaint(lined, outside)
+    values = complete(lined, outside, source)
     return Layer(
         values + certain[..., None] * (lined - values),
         place.put(seen.astype(np.uint8) * 255, cv2.BORDER_CONSTANT),
@@ -149,6 +160,13 @@ def _defocused(picture: np.ndarray, distance: np.ndarray) -> np.ndarray:
         result = np.where(sigma[..., None] > lower, between, result)
         blurred, lower, upper = softer, upper, 2 * upper
     return result.astype(np.float32)
+
+
+def _reached(mask: np.ndarray, share: float) -> np.ndarray:
+    """Return what lies within a share of the long side from a mask, (H, W) bool."""
+    reach = 2 * round(share * max(mask.shape)) + 1
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
+    return cv2.dilate(mask.astype(np.uint8), disc) > 0
 
 
 def _signed_distance(matte: np.ndarray) -> np.ndarray:

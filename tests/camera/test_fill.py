@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from skyreels_avatar.camera.fill import inpaint, spread
+from skyreels_avatar.camera.fill import smooth_color, spread
 
 
 def test_known_values_stay_and_the_rest_lies_between_them(rng: np.random.Generator):
@@ -29,22 +29,9 @@ def test_nothing_known_gives_finite_values():
     assert np.isfinite(filled).all()
 
 
-def test_a_plain_wall_stays_plain_beyond_its_border():
-    wall = np.full((64, 300, 3), 0.4, np.float32)
-    target = np.zeros((64, 300), bool)
-    target[:, 200:] = True
-    holed = np.where(target[..., None], 1, wall).astype(np.float32)
-    np.testing.assert_allclose(inpaint(holed, target), wall, atol=0.005)
-
-
-def test_inpainting_changes_only_the_target_and_goes_on_along_an_edge(rng: np.random.Generator):
-    picture = np.zeros((96, 128, 3), np.float32)
-    picture[:, 60:] = 0.8
-    target = np.zeros((96, 128), bool)
-    target[30:60, 40:80] = True
-    holed = np.where(target[..., None], rng.random(picture.shape), picture).astype(np.float32)
-    filled = inpaint(holed, target)
-    assert np.array_equal(filled[~target], picture[~target])
-    assert filled[45, 42, 0] < 0.2 and filled[45, 77, 0] > 0.6
-    nothing = np.zeros_like(target)
-    assert inpaint(picture, nothing) is picture and inpaint(picture, ~nothing) is picture
+def test_the_smooth_color_of_one_color_is_that_color():
+    picture = np.full((60, 80, 3), 0.3, np.float32)
+    known = np.ones((60, 80), bool)
+    known[20:50, 30:] = False
+    picture[~known] = 1.0
+    np.testing.assert_allclose(smooth_color(picture, known), 0.3, atol=1e-3)
