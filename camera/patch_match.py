@@ -5,7 +5,8 @@ al. 2009) and coherent votes from coarse to fine (Space-Time Video Completion, W
 Differs from both: all pixels are searched at once in numpy, and the finest search runs on a small
 copy whose offsets then copy pixels at full resolution.
 Not cv2.inpaint (Telea): on nine hidden parts of backgrounds at 512 px it takes an eighth of the
-time, but smears: of textured ones it keeps 0.1 to 0.4 of the contrast, this keeps 0.8 to 1.2.
+time, and its median RMS error is the smaller one (0.049 against 0.075); but it smears: of textured
+ones it keeps 0.1 to 0.4 of the contrast, this keeps 0.8 to 1.2. Eyes prefer texture to low error.
 """
 
 from __future__ import annotations
