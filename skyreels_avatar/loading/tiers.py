@@ -66,6 +66,7 @@ class Tier:
     Attributes:
         name: of the tier; the file's name unless it says otherwise.
         weights: the weight file of each part.
+        needs: published models, by their names in `models list`, that it uses beside its weights.
         sizes: per part, the arguments that differ from its class's defaults; for training. A
             weight file carries its own sizes.
         fps: motion frames per second, the clock of the networks.
@@ -106,6 +107,7 @@ class Tier:
 
     name: str = MISSING
     weights: WeightFiles = field(default_factory=WeightFiles)
+    needs: list[str] = field(default_factory=list)
     sizes: dict[str, dict[str, Any]] = field(default_factory=dict)
     fps: float = 25.0
     window: int = 49
