@@ -71,6 +71,11 @@ class ReferenceVideo:
         return self.path.num_frames
 
     @property
+    def is_still(self) -> bool:
+        """Whether every frame is the picture itself."""
+        return bool(self._at_source.all())
+
+    @property
     def fps(self) -> float:
         return self.path.fps
 

@@ -21,6 +21,7 @@ class Conditions:
         known_latents: (1, C, T, h, w), zeros where `known_mask` is 0.
         known_mask: (1, 4, T, h, w) 1 where the four frames of a latent frame are given.
         control_latents: (1, C + 4, T, h, w) of the reference video, or None.
+        control_rays: (1, 7, F, H, W) holes of the same frames and the ray of each pixel, or None.
         image_embeds: (1, L, D) what the picture shows, for networks that look at it, or None.
         person_masks: (P + 1, h', w') tokens of the first latent frame that show each of several
             persons and, last, the background; None = one person.
@@ -33,6 +34,7 @@ class Conditions:
     known_latents: torch.Tensor
     known_mask: torch.Tensor
     control_latents: torch.Tensor | None = None
+    control_rays: torch.Tensor | None = None
     image_embeds: torch.Tensor | None = None
     person_masks: torch.Tensor | None = None
 

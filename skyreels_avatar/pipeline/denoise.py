@@ -177,7 +177,7 @@ class _Guidance:
         for one in self.passes:
             residuals = None
             if controlnet is not None and known.control_latents is not None and control_scale:
-                seen = known.control_latents, timestep, control_scale
+                seen = known.control_latents, timestep, control_scale, known.control_rays
                 residuals = controlnet(hidden_states, *seen)
             with feature_cache(transformer, one.name):
                 velocity = transformer(

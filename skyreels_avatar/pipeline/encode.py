@@ -38,6 +38,7 @@ class EncodedShot:
         negative_prompt = shot.negative_prompt or tier.negative_prompt
         one_pass = components.transformer.config.distilled and not negative_prompt
         self._sampling = Sampling.of(request.sampling, tier, one_pass)
+        self._sees_rays = components.controlnet.config.ray_channels is not None
         self._injections = tier.inject_picture, tier.inject_carried
         light, prompt = None, shot.prompt
         if components.light is not None and not opened.references:
@@ -106,6 +107,7 @@ class EncodedShot:
             known_latents=known,
             known_mask=mask,
             control_latents=self.space.control(segment),
+            control_rays=self.space.control_rays(segment) if self._sees_rays else None,
             image_embeds=self.image_embeds,
             person_masks=None if self.persons is None else self.persons.at(first_frame),
         )

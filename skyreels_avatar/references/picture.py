@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from skyreels_avatar.camera import ReferenceVideo
+from skyreels_avatar.camera.rays import pluecker_map
 from skyreels_avatar.faces.inpainting import inpaint_crops, occluded_area
 from skyreels_avatar.references.lighting import FrameLight, PictureLight
 from skyreels_avatar.references.reference import frames_per_chunk, split_range, talking_box
@@ -83,6 +84,22 @@ class PictureReference:
     def frames(self, start: int, stop: int) -> np.ndarray:
         """See `Reference`."""
         return self.video.pictures(start, stop)
+
+    @property
+    def is_still(self) -> bool:
+        """Whether the camera rests all the time."""
+        return self.video.is_still
+
+    def rays(self, at: np.ndarray) -> torch.Tensor:
+        """Return (7, F, H, W) for frames: 1 where the picture shows nothing, and Pluecker maps.
+
+        Args:
+            at: (F,) rising frames, of which the first is where the path of the maps begins.
+        """
+        seen = self.video.seen(int(at[0]), int(at[-1]) + 1)[at - at[0]]
+        path = self.video.path
+        maps = pluecker_map(path.intrinsics[at], path.extrinsics[at], *self.size)
+        return torch.cat([1 - torch.from_numpy(seen)[None].float(), maps])
 
     def seen_share(self, start: int, stop: int) -> torch.Tensor:
         """Return (F,) the share of the talking region that the picture really shows."""

@@ -61,8 +61,16 @@ class LatentSpace(Protocol):
             ends: the key frames that it needs with their finished latents, the earlier one first.
         """
 
-    def control(self, segment: Segment) -> torch.Tensor:
-        """Return the control latents (B, C', T, h, w) of a window, held at the shot's end."""
+    def control(self, segment: Segment) -> torch.Tensor | None:
+        """Return the control latents (B, C', T, h, w) of a window, held at the shot's end.
+
+        None: the ControlNet is not asked.
+        """
+
+    def control_rays(self, segment: Segment) -> torch.Tensor | None:
+        """Return (B, 7, F, H, W) holes and rays of the same frames, for a ControlNet that sees
+        pixels; None: there are none.
+        """
 
     def finish(self, latents: torch.Tensor, segment: Segment) -> torch.Tensor:
         """Return sampled latents (B, C, T, h, w) as its pictures and its neighbors take them."""

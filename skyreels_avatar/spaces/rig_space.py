@@ -91,6 +91,9 @@ class RigSpace:
         latents = self._vae.pack(motion[None].to(self._vae.device))
         return control_latents(latents, seen, self._plan.time_factor)
 
+    def control_rays(self, segment: Segment) -> None:
+        """Return None: the mask is in the control latents."""
+
     def finish(self, latents: torch.Tensor, segment: Segment) -> torch.Tensor:
         """Return sampled latents without tremor, and without a jerk where the window begins."""
         if segment.role == "keyframe":
@@ -149,6 +152,9 @@ class RigGroupSpace:
     def control(self, segment: Segment) -> torch.Tensor:
         """Return the control latents (P, C + 4, T, h, w)."""
         return torch.cat([space.control(segment) for space in self._spaces])
+
+    def control_rays(self, segment: Segment) -> None:
+        """Return None: the mask is in the control latents."""
 
     def finish(self, latents: torch.Tensor, segment: Segment) -> torch.Tensor:
         """Return sampled latents (P, C, T, h, w) without tremor and jerks."""

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from skyreels_avatar.planning.segments import Segment, ShotPlan
-from skyreels_avatar.references.reference import Reference
+from skyreels_avatar.references.picture import PictureReference
 from skyreels_avatar.spaces.colour import match_colour
 from skyreels_avatar.spaces.known import known_frames_mask
 
@@ -32,7 +32,9 @@ class VideoSpace:
 
     moves_reference = separates_persons = False
 
-    def __init__(self, vae: torch.nn.Module, plan: ShotPlan, reference: Reference, seed: int):
+    def __init__(
+        self, vae: torch.nn.Module, plan: ShotPlan, reference: PictureReference, seed: int
+    ):
         self._vae, self._reference, self._plan = vae, reference, plan
         config = vae.config
         shape = (1, -1, 1, 1, 1)
@@ -43,7 +45,7 @@ class VideoSpace:
 
     @classmethod
     def open(
-        cls, vae: torch.nn.Module, plan: ShotPlan, references: Sequence[Reference], seed: int
+        cls, vae: torch.nn.Module, plan: ShotPlan, references: Sequence[PictureReference], seed: int
     ) -> VideoSpace:
         """Return the space of a shot; persons share its pictures."""
         return cls(vae, plan, references[0], seed)
@@ -72,9 +74,23 @@ class VideoSpace:
         mask = known_frames_mask(is_given, self._plan.time_factor)
         return latents, mask.expand(-1, -1, -1, *latents.shape[3:])
 
-    def control(self, segment: Segment) -> torch.Tensor:
-        """Return latents (1, C, T, h, w) of the reference video, held at the shot's end."""
-        return self._encode(self._seen(segment))
+    def control(self, segment: Segment) -> torch.Tensor | None:
+        """Return latents (1, C, T, h, w) of the reference video, held at the shot's end.
+
+        None where the camera rests: Uni3C's ControlNet was trained on cameras that move. As
+        trained: mid grey where the picture shows nothing, which networks fill better.
+        """
+        if self._reference.is_still:
+            return None
+        holes = self._rays(segment)[:1].transpose(0, 1)  # (F, 1, H, W)
+        return self._encode(self._seen(segment) * (1 - holes))
+
+    def control_rays(self, segment: Segment) -> torch.Tensor | None:
+        """Return holes and Pluecker maps (1, 7, F, H, W) of the reference video; None as above."""
+        return None if self._reference.is_still else self._rays(segment)[None]
+
+    def _rays(self, segment: Segment) -> torch.Tensor:
+        return self._reference.rays(self._pictures(segment))
 
     def finish(self, latents: torch.Tensor, segment: Segment) -> torch.Tensor:
         """Decode a window, and return the latents as they are."""
@@ -125,10 +141,14 @@ class VideoSpace:
 
     def _seen(self, segment: Segment, start: int = 0, stop: int | None = None) -> torch.Tensor:
         """Return what the camera sees at motion frames of a window: (F, 3, H, W) in -1..1."""
-        frames = range(segment.first_frame, segment.stop)[start:stop]
-        at = [round(self._plan.video_position(frame)) for frame in frames]
-        seen = self._reference.frames(at[0], at[-1] + 1)[np.array(at) - at[0]]
+        at = self._pictures(segment)[start:stop]
+        seen = self._reference.frames(int(at[0]), int(at[-1]) + 1)[at - at[0]]
         return torch.from_numpy(seen).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+    def _pictures(self, segment: Segment) -> np.ndarray:
+        """Return which picture of the video is that of each motion frame of a window: (F,)."""
+        frames = range(segment.first_frame, segment.stop)
+        return np.array([round(self._plan.video_position(frame)) for frame in frames])
 
     def _encode(self, video: torch.Tensor) -> torch.Tensor:
         """Return normalised latents (1, C, T, h, w) of frames (F, 3, H, W) in -1..1."""

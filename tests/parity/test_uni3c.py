@@ -9,12 +9,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from skyreels_avatar.camera.rays import pluecker_map
 from skyreels_avatar.loading.checkpoints.keymap import convert
 from skyreels_avatar.loading.checkpoints.load import fill_module
 from skyreels_avatar.loading.checkpoints.uni3c import CONTROLNET, TIME_EMBEDDER
 from skyreels_avatar.models.camera_controlnet import CameraControlNet
 from skyreels_avatar.models.transformer import AvatarTransformer3DModel
-from tests.parity.rays import pluecker_map
 
 BOUND = 1e-5  # of the largest value, as the golden case asks
 

@@ -10,6 +10,7 @@ import torch
 
 from skyreels_avatar.flow import make_sigmas
 from skyreels_avatar.models.acceleration import cache_first_block
+from skyreels_avatar.models.camera_controlnet import CameraControlNet
 from skyreels_avatar.models.transformer import AvatarTransformer3DModel
 from skyreels_avatar.pipeline.conditions import Conditions
 from skyreels_avatar.pipeline.denoise import Sampling, _Guidance, denoise
@@ -230,3 +231,19 @@ def test_latents_stay_in_float32_whatever_the_weights_are():
     assert conditions.prompt_embeds.dtype == conditions.audio_embeds.dtype == torch.bfloat16
     for latents in (conditions.known_latents, conditions.known_mask, conditions.control_latents):
         assert latents.dtype == torch.float32
+
+
+def test_holes_and_rays_reach_the_controlnet(transformer):
+    """No part of the pipeline passed them."""
+    controlnet = CameraControlNet(
+        (1, 1, 1), 36, 36, 16, 16, 1, 32, num_layers=1, time_embed_dim=16, freq_dim=16,
+        ray_channels=7, ray_dim=8,
+    )  # fmt: skip
+    with torch.no_grad():
+        for values in controlnet.parameters():
+            values += 0.1 * torch.randn(values.shape, generator=torch.Generator().manual_seed(4))
+    rays = torch.randn(1, 7, 17, 16, 64)
+    conditions = replace(make_conditions(), control_rays=rays)
+    other = replace(conditions, control_rays=rays.flip(-1))
+    made = [sample(transformer, controlnet, one) for one in (conditions, other)]
+    assert not torch.allclose(*made, atol=1e-6)

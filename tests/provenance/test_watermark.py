@@ -76,3 +76,9 @@ def test_a_picture_without_it_has_none(frames, rng):
     assert find_watermark([frames]) is None
     noise = rng.integers(0, 256, (4, 256, 256, 3), dtype=np.uint8)
     assert find_watermark([noise]) is None
+
+
+def test_frames_may_lie_in_memory_in_any_order(frames, marked):
+    """Those of a video VAE are transposed, and OpenCV refused to write into such."""
+    planes = np.ascontiguousarray(frames.transpose(0, 3, 1, 2)).transpose(0, 2, 3, 1)
+    assert (mark_frames(planes, NUMBER) == marked).all()

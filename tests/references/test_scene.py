@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from skyreels_avatar.camera import CameraMove
 from skyreels_avatar.faces.face import Face
@@ -64,3 +65,17 @@ def test_depth_weights_are_looked_up_where_models_are_kept(tmp_path, monkeypatch
     assert depth_weights() == str(folder)
     monkeypatch.setenv(DEPTH_ANYTHING_VARIABLE, str(tmp_path))
     assert depth_weights() == str(tmp_path)
+
+
+def test_holes_and_rays_are_those_of_the_frames_that_are_asked_for(drawn):
+    (resting,) = _references(drawn, CameraMove("static"))
+    (moving,) = _references(drawn, CameraMove("pan_left", 1.0))
+    assert resting.is_still and not moving.is_still
+    at = np.array([0, 3, 3, 9])
+    rays = moving.rays(at)
+    assert rays.shape == (7, 4, 128, 144)
+    assert rays[0, 0].max() == 0 and 0 < rays[0, 3].mean() < 0.9
+    seen = moving.video.seen(0, 10)[at]
+    assert (rays[0].numpy() == ~seen).all()
+    torch.testing.assert_close(rays[1:4].norm(dim=0), torch.ones(4, 128, 144))
+    assert torch.equal(rays[:, 1], rays[:, 2]) and not torch.equal(rays[1:, 0], rays[1:, 3])

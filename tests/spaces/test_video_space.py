@@ -38,7 +38,19 @@ class WholeFrames(torch.nn.Module):
 
 
 class Counting:
-    """A reference video whose frame i has the value i, on a ramp so that colours have a spread."""
+    """A reference video whose frame i has the value i, on a ramp so that colours have a spread.
+
+    Of frame i the first i columns show nothing.
+    """
+
+    is_still = False
+
+    def rays(self, at: np.ndarray) -> torch.Tensor:
+        rays = torch.zeros(7, len(at), HEIGHT, WIDTH)
+        for index, picture in enumerate(at):
+            rays[0, index, :, :picture] = 1
+        rays[1:] = torch.from_numpy(at)[:, None, None]
+        return rays
 
     def frames(self, start: int, stop: int) -> np.ndarray:
         ramp = np.linspace(0, 80, WIDTH).astype(np.uint8)
@@ -63,7 +75,8 @@ def test_every_window_is_shown_its_own_piece_of_the_camera_move(space, plan):
         shown = space._vae.seen[-1]
         expected = Counting().frames(segment.first_frame, segment.stop)
         expected = torch.from_numpy(expected).permute(0, 3, 1, 2).float() / 127.5 - 1
-        torch.testing.assert_close(shown, expected)
+        holes = Counting().rays(np.arange(segment.first_frame, segment.stop))[0]
+        torch.testing.assert_close(shown, expected * (1 - holes[:, None]))
         assert control.shape == (1, CHANNELS, 5, HEIGHT // 8, WIDTH // 8)
 
 
@@ -129,3 +142,27 @@ def test_only_the_frames_handed_over_are_held_before_the_next_window(space, plan
     assert sum(held) == 5
     assert sum(len(chunk) for chunk in space.frames(None, plan.segments[0])) == 17
     assert sum(held) == 5 + 17
+
+
+def test_the_controlnet_is_shown_grey_holes_their_mask_and_rays(space, plan):
+    """As it was trained. It was shown filled holes, and neither mask nor rays."""
+    segment = plan.segments[1]
+    first, stop = segment.first_frame, segment.stop
+    space.control(segment)
+    shown, rays = space._vae.seen[-1], space.control_rays(segment)
+    assert rays.shape == (1, 7, segment.num_frames, HEIGHT, WIDTH)
+    for index, picture in enumerate(range(first, stop)):
+        picture = min(picture, plan.num_frames - 1)
+        assert rays[0, 0, index, 0].sum() == picture and rays[0, 1, index].min() == picture
+        assert shown[index, :, :, :picture].abs().max() == 0
+        whole = Counting().frames(picture, picture + 1)[0, :, picture:].transpose(2, 0, 1)
+        expected = torch.from_numpy(whole).float() / 127.5 - 1
+        torch.testing.assert_close(shown[index, :, :, picture:], expected)
+
+
+def test_the_controlnet_is_not_asked_where_the_camera_rests(space, plan):
+    """It was, for the default camera, which nobody trained it for."""
+    space._reference.is_still = True
+    assert space.control(plan.segments[0]) is None
+    assert space.control_rays(plan.segments[0]) is None
+    assert not space._vae.seen

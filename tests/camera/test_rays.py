@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from skyreels_avatar.camera.geometry import intrinsics_from_hfov, invert, pose, yaw
-from tests.parity.rays import pluecker_map
+from skyreels_avatar.camera.rays import pluecker_map
 
 HEIGHT, WIDTH = 6, 10
 

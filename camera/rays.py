@@ -1,4 +1,4 @@
-"""Pluecker maps of a camera path, until a tier shows them to its ControlNet: each pixel's ray.
+"""Pluecker maps of a camera path: the ray of each pixel.
 
 As Uni3C (arXiv 2504.14899) shows them to its ControlNet, with its order of operations and half
 pixels kept: weights that were trained on these numbers want exactly them.
