@@ -21,15 +21,19 @@ STEPS, SHIFT = 4, 11.0
 BFLOAT16_BOUNDS = {(1.0, 1.0): 0.008, (1.0, 2.0): 0.014, (3.0, 1.0): 0.02, (5.0, 4.0): 0.06}
 
 
-@pytest.fixture(scope="module")
-def case(golden_dir: Path) -> Case:
+def load_case(golden_dir: Path, values: str) -> Case:
     folder = golden_dir / "skyreels_v3_a2v"
-    names = "case2_config.json", "case2_weights.safetensors", "case6_guidance_loop.safetensors"
+    names = "case2_config.json", "case2_weights.safetensors", values
     missing = [name for name in names if not (folder / name).is_file()]
     if missing:
         pytest.skip(f"no {', '.join(missing)} in {folder}")
     config, weights, values = (folder / name for name in names)
     return Case(json.loads(config.read_text()), load_file(weights), load_file(values))
+
+
+@pytest.fixture(scope="module")
+def case(golden_dir: Path) -> Case:
+    return load_case(golden_dir, "case6_guidance_loop.safetensors")
 
 
 def make_conditions(case: Case) -> Conditions:
@@ -98,3 +102,24 @@ def test_weights_in_bfloat16_leave_latents_and_time_in_float32(case: Case, monke
         assert made.dtype == torch.float32
         error = (made[0] - expected).square().mean().sqrt() / expected.square().mean().sqrt()
         assert error < BFLOAT16_BOUNDS[scales], scales
+
+
+@pytest.mark.parametrize(("number", "prompt"), [(0, "in.text_prompt"), (1, "in.text_connection")])
+def test_clips_of_a_long_video(golden_dir: Path, number: int, prompt: str, monkeypatch) -> None:
+    """The storyboard and the first clip, which is given a key frame at its end.
+
+    Not the second: there the published loop draws fresh noise after every step.
+    """
+    case = load_case(golden_dir, "case14_long_video.safetensors")
+    found = case.values
+    values = {
+        "in.audio_raw": found["in.audio_raw"],
+        "in.text_prompt": found[prompt],
+        "in.text_negative": found["in.text_negative"],
+        "in.clip_fea": found["in.clip_fea"][number : number + 1],
+        "noise": found[f"pass{number}.noise"],
+        "y": found[f"pass{number}.y"],
+    }
+    one = Case(case.config, case.weights, values)
+    made = sample(one, (1.0, 1.0), torch.float32, False, monkeypatch)
+    assert (made[0] - found[f"pass{number}.latents"][-1]).abs().max() <= 1e-4
