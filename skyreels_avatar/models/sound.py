@@ -32,7 +32,10 @@ class EncodedSound(Protocol):
         """
 
     def no_audio(self, num_latent_frames: int) -> torch.Tensor:
-        """Return the tokens (1, T, N, D) that stand for "nothing is heard", for guidance."""
+        """Return the tokens (1, T, N, D) that stand for "nothing is heard", for guidance.
+
+        May be left out where zeros do.
+        """
 
 
 class SoundEncoder(Protocol):

@@ -10,7 +10,7 @@ import torch
 from skyreels_avatar.media.audio import AudioTrack, speech_block_size, speech_gain
 from skyreels_avatar.media.audio_stream import SpooledAudio
 from skyreels_avatar.media.loudness import normalize_loudness
-from skyreels_avatar.models.sound import Sound, SoundEncoder
+from skyreels_avatar.models.sound import EncodedSound, Sound, SoundEncoder
 from skyreels_avatar.planning.segments import Segment
 
 
@@ -41,8 +41,15 @@ class ShotSound:
 
     def no_audio(self, num_latent_frames: int) -> torch.Tensor:
         """Return the tokens, as of `window`, that stand for "nothing is heard"."""
-        silent = [sound.no_audio(num_latent_frames) for sound in self._sounds]
+        silent = [_no_audio(sound, num_latent_frames) for sound in self._sounds]
         return torch.cat(silent, dim=self._axis)
+
+
+def _no_audio(sound: EncodedSound, num_latent_frames: int) -> torch.Tensor:
+    """Return what stands for "nothing is heard": zeros unless a sound says something else."""
+    if hasattr(sound, "no_audio"):
+        return sound.no_audio(num_latent_frames)
+    return torch.zeros_like(sound.tokens(0, num_latent_frames))
 
 
 class _SpooledSpeech:

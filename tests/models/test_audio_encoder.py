@@ -123,3 +123,11 @@ def test_windows_repeat_the_edge_beyond_the_track() -> None:
     windows = audio_windows(torch.arange(10.0).view(1, 10, 1), 0, 4)[0, :, :, 0]
     assert windows[0].tolist() == [0] * 7 + [0, 1, 2, 3, 4]
     assert windows[3].tolist() == [5, 6, 7, 8] + [9] * 8
+
+
+def test_no_audio_is_zeros_in_the_shape_of_the_tokens():
+    encoder = AudioEncoder(8, 8, 1)
+    sound = encoder.encode_sound(Samples(np.zeros(16_000, np.float32)))
+    with torch.no_grad():
+        assert sound.no_audio(5).shape == sound.tokens(0, 5).shape
+    assert torch.count_nonzero(sound.no_audio(5)) == 0
