@@ -55,16 +55,16 @@ class SpeechEncoder(nn.Module):
         chunk, context = (round(s * self.fps) for s in (CHUNK_S, CONTEXT_S))
         num_rows, step = self.num_rows(len(wave)), round(SAMPLE_RATE / self.fps)
         if num_rows <= chunk + context:
-            return self._heard(wave, num_rows)
+            return self._encode(wave, num_rows)
         pieces = []
         for start in range(0, num_rows, chunk):
             stop = min(start + chunk, num_rows)
             first, last = max(0, start - context), min(num_rows, stop + context)
-            piece = self._heard(wave[first * step : last * step], last - first)
+            piece = self._encode(wave[first * step : last * step], last - first)
             pieces.append(piece[start - first : stop - first])
         return torch.cat(pieces)
 
-    def _heard(self, wave: torch.Tensor, num_rows: int) -> torch.Tensor:
+    def _encode(self, wave: torch.Tensor, num_rows: int) -> torch.Tensor:
         """Return (num_rows, layers, channels) of a normalised signal (N,)."""
         wave = wave[None].to(next(self.model.parameters()).device)
         features = self.model.feature_extractor(wave)  # (1, C, about 50 a second)

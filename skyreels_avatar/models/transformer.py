@@ -116,7 +116,7 @@ class AvatarTransformerBlock(nn.Module):
                 raise ValueError("where several persons talk, tokens cannot be split over devices")
             start = int(token_index[0, 0])
             normed, voices, outside = whole_frames(normed, voices, start, tokens_per_frame)
-        heard = self._listen(normed, voices, to_persons, audio_cache)
+        heard = self._attend_audio(normed, voices, to_persons, audio_cache)
         hidden_states = hidden_states + heard[:, outside : outside + hidden_states.shape[1]]
 
         normed = modulate(hidden_states, self.norm3, ffn_shift, ffn_scale)
@@ -128,7 +128,7 @@ class AvatarTransformerBlock(nn.Module):
             hidden_states = hidden_states + control_residual.type_as(hidden_states)
         return hidden_states
 
-    def _listen(
+    def _attend_audio(
         self,
         normed: torch.Tensor,
         audio_embeds: torch.Tensor,
