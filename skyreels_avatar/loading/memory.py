@@ -1,4 +1,4 @@
-"""How the networks of a tier are made to fit into the memory of a device: pure arithmetic.
+"""Fit the networks of a tier into the memory of a device: pure arithmetic.
 
 What costs least comes first: all resident; encoders of text and picture on the host; the VAE in
 tiles; blocks of the transformer streamed from the host; its weights kept in 8 bits.
@@ -21,7 +21,7 @@ _PASS_BYTES, _DECODE_BYTES, _TILE_BYTES = 12 * GB, 20 * GB, 2 * GB
 
 @dataclass(frozen=True)
 class MemoryPolicy:
-    """What is done so that a tier fits.
+    """The measures that make a tier fit.
 
     Attributes:
         encoders_on_host: text and picture are encoded on the host, and the text encoder is dropped
@@ -105,7 +105,7 @@ def memory_policy(
 
 
 def peak_bytes(policy: MemoryPolicy, model: ModelBytes, num_pixels: int) -> float:
-    """Return about what a policy takes of the device at its height."""
+    """Estimate the peak memory of a policy on the device."""
     weights = model.transformer / (2 if policy.weights_in_8_bits else 1)
     if policy.stream_blocks:
         weights *= min(1.0, _STREAMED_BLOCKS / model.num_blocks)
@@ -120,7 +120,7 @@ def peak_bytes(policy: MemoryPolicy, model: ModelBytes, num_pixels: int) -> floa
 
 
 def on_host(policy: MemoryPolicy, model: ModelBytes) -> float:
-    """Return about what a policy needs of the host's memory while it loads and encodes."""
+    """Estimate the memory of a policy on the host while it loads and encodes."""
     streamed = model.transformer if policy.stream_blocks else 0
     return streamed + (model.encoders if policy.encoders_on_host else 0)
 

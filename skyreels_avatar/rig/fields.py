@@ -94,7 +94,7 @@ def _rest_smile(points: torch.Tensor) -> torch.Tensor:
 
 
 class MotionValues:
-    """Read named numbers of (F, 32) motion as (F, 1) columns: `values.lip_gap`."""
+    """Access coefficients of (F, 32) motion by name, as (F, 1) columns: `values.lip_gap`."""
 
     def __init__(self, motion: torch.Tensor):
         self.motion = motion
@@ -145,7 +145,7 @@ def lip_edges(
 
 
 def added_smile(shape: FaceShape, values: MotionValues) -> torch.Tensor:
-    """Return (F, 1) the smile, held below what a face has left: a grin cannot grin once more."""
+    """Return (F, 1) the smile, held below what a face has left: a grin has less room."""
     room = 1.25 - 0.9 * shape.smile[:, None]
     wanted = values.smile.clamp_min(0)
     held = wanted / (1 + (wanted / room) ** 3) ** (1 / 3)

@@ -1,4 +1,4 @@
-"""Where things are on a face mesh: landmark tables and the face's own coordinates.
+"""Landmark tables of the face mesh, and face coordinates.
 
 Indices are those of the 478-point face mesh (mediapipe). "Right" and "left" are the person's own:
 the right eye is on the left of the picture. Face coordinates have their origin at the midpoint of
@@ -51,7 +51,7 @@ LARGE_EYE = 0.11
 
 @dataclass(frozen=True)
 class FaceFrame:
-    """The face's own coordinates in each of F pictures.
+    """Face coordinates in each of F pictures.
 
     Attributes:
         points: (F, 478, 3) landmarks in face coordinates.
@@ -92,7 +92,7 @@ class FaceFrame:
         return _affine(xy, matrix, offset)
 
     def to_pixels(self, points: torch.Tensor) -> torch.Tensor:
-        """Return (F, ..., 2) pixels of (F, ..., 2) face coordinates: undoes `from_pixels`."""
+        """Return (F, ..., 2) pixels of (F, ..., 2) face coordinates: inverse of `from_pixels`."""
         return _affine(points, self.axes * self.height_px[:, None, None], self.origin[:, None])
 
 
@@ -129,7 +129,7 @@ def interpolate_columns(
 def interpolate_curves(
     query: torch.Tensor, positions: torch.Tensor, *curves: torch.Tensor
 ) -> list[torch.Tensor]:
-    """Do `interpolate_columns` for several polylines of the same columns, with one search."""
+    """Interpolate several polylines of the same columns with one search."""
     if positions.shape[0] != query.shape[0]:
         frames = max(positions.shape[0], query.shape[0])
         query, positions = query.expand(frames, -1), positions.expand(frames, -1)

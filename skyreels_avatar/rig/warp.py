@@ -135,7 +135,7 @@ class PosedFace:
             trail: of `delay_head`; None leaves hair and shoulders with the head.
         """
         frame = FaceFrame.of(clip.landmarks)
-        shape = FaceShape.of(frame.points if clip.lively else frame.averaged_if_still())
+        shape = FaceShape.of(frame.points if clip.has_own_motion else frame.averaged_if_still())
         values = MotionValues(clamp_coefficients(motion))
         late = None if trail is None else MotionValues(clamp_coefficients(trail))
         lips = LipOutline.of(shape, values)
