@@ -17,7 +17,8 @@ ROOT = Path(__file__).resolve().parents[1]
 ROOMS = (
     "errors", "deprecation", "folders", "flow", "documents", "checks", "shapes", "parallel",
     "progress", "camera", "media", "models", "rig", "loading", "faces", "request", "planning",
-    "provenance", "references", "spaces", "evaluation", "pipeline", "workers", "film", "api", "cli",
+    "provenance", "references", "spaces", "evaluation", "pipeline", "workers", "film", "api", "apps",
+    "cli",
 )  # fmt: skip
 # Rooms that stand alone: `camera` would work without the rest of the house, and so would a network.
 ALONE = {
@@ -28,7 +29,7 @@ ALONE = {
     "evaluation": {"errors", "deprecation", "media", "faces", "camera", "models"},
 }
 # Training uses the parts, and no verb that makes a whole video.
-NOT_FOR_TRAINING = {"film", "api", "cli", "workers"}
+NOT_FOR_TRAINING = {"film", "api", "apps", "cli", "workers"}
 # A reader should see a file in one sitting and a function on one screen.
 MAX_FILE_LINES, MAX_FUNCTION_LINES = 400, 80
 

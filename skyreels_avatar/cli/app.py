@@ -19,6 +19,7 @@ from skyreels_avatar.cli.models import models_app
 from skyreels_avatar.cli.plan import plan_command
 from skyreels_avatar.cli.render import render_command
 from skyreels_avatar.cli.retalk import retalk_command
+from skyreels_avatar.cli.serve import serve_command, token_command
 from skyreels_avatar.cli.speak import speak_command, voices_command
 from skyreels_avatar.cli.verify import verify_command
 
@@ -34,6 +35,8 @@ _COMMANDS = (
     ("voices", voices_command, "--language de"),
     ("evaluate", evaluate_command, "talk.mp4 --reference me.jpg --json"),
     ("verify", verify_command, "talk.mp4"),
+    ("serve", serve_command, "--port 8080"),
+    ("token", token_command, "anna --tokens tokens.txt"),
     ("doctor", doctor_command, "--image me.jpg"),
 )
 

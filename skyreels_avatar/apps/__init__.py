@@ -1,0 +1,1 @@
+"""Programs around the package: a durable queue of jobs, a server, and what stands on them."""

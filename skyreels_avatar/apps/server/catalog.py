@@ -1,0 +1,184 @@
+"""What a client may choose from, and answers that do not wait in the queue."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from functools import lru_cache
+from typing import Any, get_args
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import FileResponse
+from starlette.background import BackgroundTask
+
+from skyreels_avatar import __version__
+from skyreels_avatar.apps.jobs.interactive import (
+    find_faces,
+    plan_job,
+    write_preview,
+)
+from skyreels_avatar.apps.jobs.prepare import Preparer
+from skyreels_avatar.apps.jobs.records import NewJob, RequestError
+from skyreels_avatar.apps.jobs.run import with_paths
+from skyreels_avatar.apps.server.forms import (
+    FacesForm,
+    Gate,
+    Keep,
+    Length,
+    PlanForm,
+    PreviewForm,
+    SessionForm,
+    Style,
+)
+from skyreels_avatar.apps.server.job_routes import CONSENT_TEXT, checked_input
+from skyreels_avatar.apps.server.present import timestamp
+from skyreels_avatar.apps.server.state import (
+    SESSION_COOKIE,
+    SESSION_S,
+    current_user,
+    make_session,
+    state_of,
+)
+from skyreels_avatar.camera.moves import MOVES
+from skyreels_avatar.errors import InputError
+
+router = APIRouter(tags=["catalog"])
+SIZES = ("256x256", "512x512", "480p", "720p")
+
+
+@router.get("/v1/options")
+def get_options(request: Request, user: str = Depends(current_user)) -> dict[str, Any]:
+    """Return what can be chosen: tiers, voices, moves, styles, sizes; and the limits."""
+    state = state_of(request)
+    return {
+        "version": __version__,
+        "user": user,
+        "tiers": list(_tiers()),
+        "voices": list(_voices()),
+        "moves": list(MOVES),
+        "styles": list(get_args(Style)),
+        "sizes": list(SIZES),
+        "keeps": list(get_args(Keep)),
+        "lengths": list(get_args(Length)),
+        "gates": list(get_args(Gate)),
+        "limits": vars(state.settings.limits),
+        "consent_required": state.settings.needs_consent,
+        "consent_text": CONSENT_TEXT,
+    }
+
+
+@lru_cache(maxsize=1)
+def _tiers() -> tuple[str, ...]:
+    from skyreels_avatar.folders import config_path
+
+    return tuple(sorted(path.stem for path in config_path("").glob("*.yaml")))
+
+
+@lru_cache(maxsize=1)
+def _voices() -> tuple[dict[str, Any], ...]:
+    from skyreels_avatar.errors import MissingExtraError
+    from skyreels_avatar.media.speech import list_voices
+
+    try:
+        found = list_voices(None)
+    except MissingExtraError:
+        return ()
+    return tuple(
+        {
+            "name": voice.name, "languages": voice.languages, "title": voice.title,
+            "sex": voice.sex, "engine": voice.engine, "mos": voice.mos,
+        }
+        for voice in found if voice.installed
+    )  # fmt: skip
+
+
+@router.post("/v1/faces")
+def post_faces(
+    form: FacesForm, request: Request, user: str = Depends(current_user)
+) -> dict[str, Any]:
+    """Return the faces of a picture or of a video's first frame, the largest first."""
+    state = state_of(request)
+    upload = state.storage.upload(user, form.image or form.video or "")
+    wanted = "image" if form.image else "video"
+    if upload.kind != wanted:
+        raise RequestError(
+            "invalid_input", f"upload {upload.id} is no {wanted}", "give its id as what it is", 422
+        )
+    name, path = f"{upload.id}_faces.jpg", state.storage.upload_path(upload)
+    found = call(request, find_faces, path, upload.kind, path.with_name(name))
+    return found | {"thumbnail": state.file_url(state.base_url(request), upload.id, name)}
+
+
+@router.post("/v1/preview", response_class=FileResponse)
+def post_preview(
+    form: PreviewForm, request: Request, user: str = Depends(current_user)
+) -> FileResponse:
+    """Return two silent seconds of what a camera move shows of a picture."""
+    state = state_of(request)
+    upload = state.storage.upload(user, form.image)
+    output = state.storage.incoming / f"preview-{secrets.token_hex(16)}.mp4"
+    path = state.storage.upload_path(upload)
+    call(request, write_preview, path, form.camera, form.size, output)
+    remove = BackgroundTask(output.unlink, missing_ok=True)
+    headers = {"Cache-Control": "no-store"}
+    return FileResponse(output, media_type="video/mp4", headers=headers, background=remove)
+
+
+@router.post("/v1/plan")
+def post_plan(
+    form: PlanForm, request: Request, user: str = Depends(current_user)
+) -> dict[str, Any]:
+    """Return what a job would take: length, windows, seconds, memory."""
+    state = state_of(request)
+    new = NewJob(user, form.kind, checked_input(form.kind, form.input))
+    try:
+        files = Preparer(state.queue, state.storage, state.interactive).link(new)
+        folder = state.storage.job_folder(new.id)
+        return call(request, plan_job, form.kind, with_paths(new.input, files, folder), folder)
+    finally:
+        state.storage.remove_job(new.id)
+
+
+def call(request: Request, function: Any, *arguments: Any) -> Any:
+    """Return what the interactive process answers.
+
+    Raises:
+        RequestError: something given cannot be used.
+    """
+    state = state_of(request)
+    try:
+        return state.interactive.call(function, *arguments)
+    except InputError as error:
+        message = str(error)
+        for place in ("jobs", "uploads", "incoming"):
+            message = message.replace(f"{state.storage.root / place}/", "")
+        fix = f"change {error.parameter}" if error.parameter else "change the input"
+        raise RequestError("invalid_input", message, fix, 422) from error
+
+
+@router.post("/v1/session")
+def post_session(form: SessionForm, request: Request, response: Response) -> dict[str, Any]:
+    """Exchange a token for a cookie that a page of this server can use."""
+    state = state_of(request)
+    if state.tokens is None:
+        return {"user": current_user(request)}
+    client = request.client.host if request.client else "?"
+    state.rates.check_failures(client)
+    user = state.tokens.user_of(form.token.strip())
+    if user is None:
+        state.rates.count_failure(client)
+        raise RequestError(
+            "unauthorized", "this is no token of this server", "ask the operator for one", 401
+        )
+    is_secure = state.base_url(request).startswith("https://")
+    response.set_cookie(
+        SESSION_COOKIE, make_session(state, user), max_age=SESSION_S, httponly=True,
+        secure=is_secure, samesite="strict", path="/",
+    )  # fmt: skip
+    return {"user": user, "expires_at": timestamp(time.time() + SESSION_S)}
+
+
+@router.delete("/v1/session", status_code=204)
+def delete_session(response: Response) -> None:
+    """Forget the cookie."""
+    response.delete_cookie(SESSION_COOKIE, path="/", httponly=True, samesite="strict")

@@ -1,0 +1,170 @@
+"""`skyreels-avatar serve` and `token`: the HTTP server, and tokens of its users."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from skyreels_avatar.cli.console import print_result, say
+
+if TYPE_CHECKING:
+    from skyreels_avatar.apps.server.settings import ServerSettings
+
+_ACCESS, _WORK, _LIMITS = "Who may use it", "Jobs and workers", "Limits"
+
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of the queue, uploads and results.",
+        show_default="~/.local/share/skyreels-avatar/server",
+        rich_help_panel=_WORK,
+    ),
+]
+Host = Annotated[str, typer.Option(help="Address to listen on.", rich_help_panel=_ACCESS)]
+Port = Annotated[int, typer.Option(help="Port; 0 takes a free one.", rich_help_panel=_ACCESS)]
+Tokens = Annotated[
+    Path | None,
+    typer.Option(
+        help="File of users and hashes of their tokens; `skyreels-avatar token` adds to it. "
+        "Without one there is one user, on this machine alone.",
+        rich_help_panel=_ACCESS,
+    ),
+]
+PublicUrl = Annotated[
+    str | None,
+    typer.Option(
+        help="How clients reach the server, where a proxy stands before it.",
+        rich_help_panel=_ACCESS,
+    ),
+]
+ConsentOption = Annotated[
+    str,
+    typer.Option(
+        "--consent",
+        help="Whether jobs that show a person need a statement of consent: yes, no, or auto = "
+        "with --tokens.",
+        rich_help_panel=_ACCESS,
+    ),
+]
+FetchUrls = Annotated[
+    bool,
+    typer.Option(
+        "--fetch-urls",
+        help="Inputs of the Replicate and fal protocols may be http addresses.",
+        rich_help_panel=_ACCESS,
+    ),
+]
+PrivateAddresses = Annotated[
+    bool,
+    typer.Option(
+        "--private-addresses",
+        help="Webhooks and fetched inputs may lead into private networks.",
+        rich_help_panel=_ACCESS,
+    ),
+]
+DatabaseOption = Annotated[
+    str | None,
+    typer.Option(
+        "--database",
+        help="Address of the queue, such as postgresql+psycopg://user@host/name.",
+        show_default="SQLite in the data folder",
+        rich_help_panel=_WORK,
+    ),
+]
+NumWorkers = Annotated[
+    int,
+    typer.Option(
+        "--workers",
+        help="Worker processes; each does one job at a time. 0 = workers elsewhere.",
+        rich_help_panel=_WORK,
+    ),
+]
+EngineName = Annotated[
+    str | None,
+    typer.Option("--engine", help="ray: windows on a Ray cluster.", rich_help_panel=_WORK),
+]
+EngineAddress = Annotated[
+    str | None, typer.Option("--address", help="Of a Ray cluster.", rich_help_panel=_WORK)
+]
+Keep = Annotated[
+    float, typer.Option("--keep-hours", help="How long results stay.", rich_help_panel=_LIMITS)
+]
+UploadMb = Annotated[
+    float, typer.Option("--upload-mb", help="Largest upload, in MB.", rich_help_panel=_LIMITS)
+]
+MaxQueued = Annotated[
+    int,
+    typer.Option(
+        "--max-queued", help="Jobs of one user that may wait or run.", rich_help_panel=_LIMITS
+    ),
+]
+MaxSeconds = Annotated[
+    float,
+    typer.Option(
+        "--max-seconds", help="Longest sound or video, in seconds.", rich_help_panel=_LIMITS
+    ),
+]
+
+
+def serve_command(
+    host: Host = "127.0.0.1",
+    port: Port = 8080,
+    tokens: Tokens = None,
+    public_url: PublicUrl = None,
+    consent: ConsentOption = "auto",
+    fetch_urls: FetchUrls = False,
+    private_addresses: PrivateAddresses = False,
+    data: Data = None,
+    database: DatabaseOption = None,
+    workers: NumWorkers = 1,
+    engine: EngineName = None,
+    address: EngineAddress = None,
+    keep_hours: Keep = 168.0,
+    upload_mb: UploadMb = 512.0,
+    max_queued: MaxQueued = 100,
+    max_seconds: MaxSeconds = 600.0,
+) -> None:
+    """Serve jobs over HTTP: a durable queue, its workers, and an API."""
+    from skyreels_avatar.apps.jobs.limits import Limits
+    from skyreels_avatar.apps.jobs.run import Engine
+    from skyreels_avatar.apps.jobs.storage import default_data_folder
+    from skyreels_avatar.apps.server.settings import ServerSettings
+    from skyreels_avatar.checks import check_choice, check_number, user_path
+
+    check_choice("consent", consent, ("auto", "yes", "no"))
+    for name, value in (("keep-hours", keep_hours), ("upload-mb", upload_mb),
+                        ("max-queued", max_queued), ("max-seconds", max_seconds)):  # fmt: skip
+        check_number(name, value, 0.001, 1e6)
+    limits = Limits(
+        upload_mb=upload_mb, queued_per_user=max_queued, audio_s=max_seconds, video_s=max_seconds,
+        keep_s=keep_hours * 3600,
+    )  # fmt: skip
+    settings = ServerSettings(
+        data=default_data_folder() if data is None else user_path(data).absolute(),
+        host=host, port=port, tokens=None if tokens is None else user_path(tokens),
+        database=database, workers=workers, engine=Engine(engine, None, address), limits=limits,
+        public_url=public_url, consent={"auto": None, "yes": True, "no": False}[consent],
+        fetch_urls=fetch_urls, private_addresses=private_addresses,
+    )  # fmt: skip
+    run_server(settings)
+
+
+def run_server(settings: ServerSettings) -> None:
+    """Serve until the process is asked to stop."""
+    from skyreels_avatar.apps.server.run import serve
+
+    serve(settings, lambda url: say(f"SkyReels Avatar is at {url}, its API at {url}/docs"))
+    say("stopped; jobs that were running go on when the server starts again")
+
+
+def token_command(
+    name: Annotated[str, typer.Argument(help="Of the user, such as anna.")],
+    tokens: Annotated[Path, typer.Option(help="The file; it is made if it is not there.")],
+) -> None:
+    """Make a token for a user of a server, and print it: it is shown this once."""
+    from skyreels_avatar.apps.server.tokens import add_token
+    from skyreels_avatar.checks import user_path
+
+    print_result(add_token(user_path(tokens), name))
