@@ -135,10 +135,13 @@ class ReadFiles:
                 raise InputError(f"{path} was changed while it was in use; start again")
 
 
-def _state(path: Path) -> tuple[int, int, int, int]:
-    """Return what changes whenever a file is written or replaced."""
+def _state(path: Path) -> tuple[int, int, int]:
+    """Return what changes whenever a file is written or replaced.
+
+    Not the ctime: it changes when another name is linked to the file, too.
+    """
     stat = path.stat()
-    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
+    return stat.st_size, stat.st_mtime_ns, stat.st_ino
 
 
 def _plain(value: Any, contents: Mapping[str, str]) -> Any:

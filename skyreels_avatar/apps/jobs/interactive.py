@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from concurrent.futures.process import BrokenProcessPool
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,6 @@ from skyreels_avatar.apps.jobs.records import RequestError
 from skyreels_avatar.errors import AvatarError, InputError
 
 _TIMEOUT_S = 60.0
-PREVIEW_S, PREVIEW_FPS, PREVIEW_SIDE_PX = 2.0, 12.5, 320
 _THUMBNAIL_PX = 640
 
 
@@ -183,26 +181,3 @@ def _pixels(path: Path, kind: str) -> Any:
     from skyreels_avatar.media.video_reader import VideoReader
 
     return next(iter(VideoReader(path)))
-
-
-def write_preview(path: Path, camera: str, size: str | None, output: Path) -> None:
-    """Write a short video of what a camera move shows of a picture.
-
-    Raises:
-        InputError: the move or the size cannot be used, or there is no face.
-    """
-    from skyreels_avatar.pipeline.reference_video import write_reference
-
-    small = size or _small_size(path)
-    write_reference(path, camera, output, PREVIEW_S, size=small, fps=PREVIEW_FPS)
-
-
-@lru_cache(maxsize=64)
-def _small_size(path: Path) -> str:
-    from skyreels_avatar.media.image import Portrait
-
-    picture = Portrait.load(path)
-    scale = min(1.0, PREVIEW_SIDE_PX / max(picture.width, picture.height))
-    width, height = (max(64, round(side * scale / 2) * 2) for side in (
-        picture.width, picture.height))  # fmt: skip
-    return f"{width}x{height}"

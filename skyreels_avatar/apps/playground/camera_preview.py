@@ -21,9 +21,9 @@ from skyreels_avatar.progress import Reporter
 from skyreels_avatar.request.camera_move import CameraMove
 from skyreels_avatar.request.camera_spec import Camera, parse_camera
 
-LONG_SIDE_PX, FPS = 320, 15.0
+LONG_SIDE_PX, FPS = 320, 12.5
 DEFAULT_S, SHORTEST_S, LONGEST_S = 2.0, 0.2, 30.0
-_CRF = 24
+_CRF, _PRESET = 26, "ultrafast"
 _KEPT_SCENES = 8
 _KEPT_VIDEOS = 48
 _SMALLEST_SIDE_PX = 64
@@ -94,7 +94,7 @@ class CameraPreviews:
                 raise InputError(str(error)) from error
             video = ReferenceVideo(filmed.scene, path, layers=filmed.layers)
             output = Path(folder) / "preview.mp4"
-            with VideoWriter(output, height, width, FPS, crf=_CRF) as writer:
+            with VideoWriter(output, height, width, FPS, crf=_CRF, preset=_PRESET) as writer:
                 for start in range(0, num_frames, 8):
                     writer.write(video.pictures(start, min(start + 8, num_frames)))
             return output.read_bytes()

@@ -1,7 +1,7 @@
 """The pages: HTML put together of its parts, in the language and the theme of whoever asks.
 
-`{{name}}` stands for a phrase of `strings.json` and `{{>name}}` for a part, a file of `pages/`. What
-users type never gets into these pages: it is set as text by their scripts.
+`{{name}}` stands for a phrase of `strings.json` and `{{>name}}` for a part, a file of `pages/`.
+What users type never gets into these pages: it is set as text by their scripts.
 """
 
 from __future__ import annotations

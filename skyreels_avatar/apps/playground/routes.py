@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from skyreels_avatar.apps.jobs.records import RequestError, not_found
 from skyreels_avatar.apps.playground import pages
-from skyreels_avatar.apps.playground.peaks import MOST, find_peaks
-from skyreels_avatar.apps.playground.script_text import (
-    MAX_TEXT_CHARS,
+from skyreels_avatar.apps.playground.answers import (
+    draw_preview,
+    find_peaks,
     missing_files,
     read_film,
     write_script,
@@ -33,17 +33,30 @@ class _Form(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class PreviewForm(_Form):
+    """A camera move over a picture."""
+
+    image: UploadId
+    camera: str | dict[str, Any] | list[Any] = Field(
+        "static", description="a move and its strength, or keyframes", examples=["push_in:60"]
+    )
+    size: str | None = Field(
+        None, max_length=20, description="of the video that it is a preview of"
+    )
+    seconds: float = Field(2.0, ge=0.2, le=30)
+
+
 class PeaksForm(_Form):
     """A sound whose waveform is asked for."""
 
     audio: UploadId
-    count: int = Field(1000, ge=1, le=MOST)
+    count: int = Field(1000, ge=1, le=4000)
 
 
 class ScriptReadForm(_Form):
     """A script in YAML, and the files that it names."""
 
-    script: str = Field(max_length=MAX_TEXT_CHARS)
+    script: str = Field(max_length=200_000)
     texts: dict[str, str] = Field({}, description="contents of transcripts by their names")
     files: dict[str, UploadId] = Field({}, description="uploads by the names of files")
 
@@ -53,6 +66,23 @@ class ScriptWriteForm(_Form):
 
     script: dict[str, Any]
     names: dict[UploadId, str] = {}
+
+
+@router.post("/v1/preview", response_class=Response)
+def post_preview(
+    form: PreviewForm, request: Request, user: str = Depends(current_user)
+) -> Response:
+    """Return a camera move over a picture as a small silent video; nobody talks in it."""
+    storage = state_of(request).storage
+    upload = storage.upload(user, form.image)
+    if upload.kind != "image":
+        raise RequestError(
+            "invalid_input", f"a camera moves over a picture; upload {upload.id} is {upload.kind}",
+            "give the id of a picture", 422, field="image",
+        )  # fmt: skip
+    path = storage.upload_path(upload)
+    video = call(request, draw_preview, path, form.camera, form.size, form.seconds)
+    return Response(video, media_type="video/mp4", headers={"Cache-Control": "no-store"})
 
 
 @router.post("/v1/peaks")

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from functools import lru_cache
 from typing import Any, get_args
 
 from fastapi import APIRouter, Depends, Request, Response
-from fastapi.responses import FileResponse
-from starlette.background import BackgroundTask
 
 from skyreels_avatar import __version__
-from skyreels_avatar.apps.jobs.interactive import (
-    find_faces,
-    plan_job,
-    write_preview,
-)
+from skyreels_avatar.apps.jobs.interactive import find_faces, plan_job
 from skyreels_avatar.apps.jobs.prepare import Preparer
 from skyreels_avatar.apps.jobs.records import NewJob, RequestError
 from skyreels_avatar.apps.jobs.run import with_paths
@@ -26,7 +19,6 @@ from skyreels_avatar.apps.server.forms import (
     Keep,
     Length,
     PlanForm,
-    PreviewForm,
     SessionForm,
     Style,
 )
@@ -109,21 +101,6 @@ def post_faces(
     return found | {"thumbnail": state.file_url(state.base_url(request), upload.id, name)}
 
 
-@router.post("/v1/preview", response_class=FileResponse)
-def post_preview(
-    form: PreviewForm, request: Request, user: str = Depends(current_user)
-) -> FileResponse:
-    """Return two silent seconds of what a camera move shows of a picture."""
-    state = state_of(request)
-    upload = state.storage.upload(user, form.image)
-    output = state.storage.incoming / f"preview-{secrets.token_hex(16)}.mp4"
-    path = state.storage.upload_path(upload)
-    call(request, write_preview, path, form.camera, form.size, output)
-    remove = BackgroundTask(output.unlink, missing_ok=True)
-    headers = {"Cache-Control": "no-store"}
-    return FileResponse(output, media_type="video/mp4", headers=headers, background=remove)
-
-
 @router.post("/v1/plan")
 def post_plan(
     form: PlanForm, request: Request, user: str = Depends(current_user)
@@ -153,7 +130,7 @@ def call(request: Request, function: Any, *arguments: Any) -> Any:
         for place in ("jobs", "uploads", "incoming"):
             message = message.replace(f"{state.storage.root / place}/", "")
         fix = f"change {error.parameter}" if error.parameter else "change the input"
-        raise RequestError("invalid_input", message, fix, 422) from error
+        raise RequestError("invalid_input", message, fix, 422, field=error.parameter) from error
 
 
 @router.post("/v1/session")

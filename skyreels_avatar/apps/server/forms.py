@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+JobId = Annotated[str, Field(pattern=r"^job_[0-9a-f]{32}$", description="id of a job")]
 UploadId = Annotated[str, Field(pattern=r"^file_[0-9a-f]{32}$", description="id of an upload")]
 TierName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}$", description="name of a tier")]
 Prompt = Annotated[str, Field(max_length=5000)]
@@ -85,6 +86,9 @@ class FilmInput(_Form):
     )
     tier: TierName | None = None
     seed: int = Field(0, ge=0, lt=2**32)
+    reuse: JobId | None = Field(
+        None, description="an earlier film of yours: shots that are the same are taken from it"
+    )
 
 
 class SpeakInput(_Form):
@@ -144,14 +148,6 @@ class FacesForm(_Form):
         if (self.image is None) == (self.video is None):
             raise ValueError("give image or video, the id of an upload, one of both")
         return self
-
-
-class PreviewForm(_Form):
-    """A camera move over a picture."""
-
-    image: UploadId
-    camera: str = Field(max_length=80, examples=["push_in:60"])
-    size: str | None = Field(None, pattern=r"^[0-9]{2,3}x[0-9]{2,3}$", examples=["320x320"])
 
 
 class SessionForm(_Form):

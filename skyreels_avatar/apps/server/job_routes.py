@@ -86,7 +86,9 @@ def form_error(problems: Any, form: type[BaseModel] | None = None) -> RequestErr
     fix = "see /docs for what may be sent"
     if form is not None:
         fix = f"fields are {', '.join(form.model_fields)}; see /docs"
-    return RequestError("invalid_input", f"{place}: {message}" if place else message, fix, 422)
+    whole = f"{place}: {message}" if place else message
+    field = place.partition(".")[0] or None
+    return RequestError("invalid_input", whole, fix, 422, field=field)
 
 
 @router.get("/v1/jobs")

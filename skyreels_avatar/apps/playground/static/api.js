@@ -68,13 +68,7 @@ export function upload(file, name, onProgress = () => {}) {
 export const contentOf = (uploadId) => `/playground/uploads/${encodeURIComponent(uploadId)}`;
 
 /** Return whether an upload is still there. */
-export async function isThere(uploadId) {
-  try {
-    return (await fetch(contentOf(uploadId), { method: "HEAD", credentials: "same-origin" })).ok;
-  } catch {
-    return false;
-  }
-}
+export const isThere = (uploadId) => get(`/v1/uploads/${encodeURIComponent(uploadId)}`).then(() => true, (problem) => problem.status === 0);
 
 let options;
 export const readOptions = () => (options ??= get("/v1/options"));
