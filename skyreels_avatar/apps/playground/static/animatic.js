@@ -5,8 +5,11 @@ import { contentOf, post } from "./api.js";
 
 const LONGEST_S = 30, SHORTEST_S = 0.2, DRIFT_S = 0.12;
 
-/** Return functions that refresh the shots' screens and show a time; `onFail` gets (index, error). */
-export function animatic(model, onFail) {
+/**
+ * Return functions that refresh the shots' screens and show a time. `onFail` gets (index, error or
+ * null), `onReady` is called when other screens are there.
+ */
+export function animatic(model, { onFail, onReady }) {
   const clips = new Map(); // by what determines them: the address of the video
   let wanted = [], running = false;
 
@@ -34,7 +37,9 @@ export function animatic(model, onFail) {
       if (clip) made.muted = true;
       if (still) still.replaceWith(made);
       else screens.append(made);
+      made.addEventListener("loadeddata", onReady, { once: true });
     });
+    onReady();
     fetchNext();
   }
 

@@ -17,10 +17,13 @@ const store = memory("film");
 let selected = store.values.selected ?? 0, time = 0, filling = false, job = null, stopFollowing = () => {};
 
 const model = filmModel(store.values.film, () => refresh());
-const screens = animatic(model, (index, problem) => {
-  if (index !== selected) return;
-  if (problem) showError("image", problem);
-  else clearError("image");
+const screens = animatic(model, {
+  onFail(index, problem) {
+    if (index !== selected) return;
+    if (problem) showError("image", problem);
+    else clearError("image");
+  },
+  onReady: () => model.film && draw(),
 });
 const track = timeline(model, {
   select,
@@ -290,7 +293,7 @@ $("form").addEventListener("submit", async (event) => {
 function watchJob(started) {
   stopFollowing();
   store.keep({ job: started.id });
-  show({ working: true, result: false, "result-tools": false });
+  show({ working: true, result: false, "result-tools": false, transport: true });
   stopFollowing = follow(started.id, ended);
 }
 
@@ -303,7 +306,9 @@ function ended(final) {
     if (final.result.picture) $("result").poster = final.result.picture.url;
     $("download").href = final.result.video.url;
     $("download").download = fileName(final);
-    show({ result: true, "result-tools": true, tag: false });
+    show({ result: true, "result-tools": true, transport: false });
+    const { shots, shots_made: made } = final.result;
+    if (made != null && made < shots) toast(t("shots_made", { made, kept: shots - made }));
     $("result").play().catch(() => {});
     return;
   }
@@ -317,7 +322,7 @@ function ended(final) {
 
 function showAnimatic() {
   $("result").pause();
-  show({ result: false, "result-tools": false });
+  show({ result: false, "result-tools": false, transport: true });
   if (job && isFinal(job)) store.keep({ job: null });
 }
 $("back-to-animatic").addEventListener("click", showAnimatic);

@@ -77,7 +77,9 @@ function card(job) {
   const when = el("time", { datetime: time.toISOString(), text: time.toLocaleString(language, { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" }) });
   const facts = el("div", { class: "facts" }, el("h2", {}, el("span", { text: t(`kind_${job.kind}`) }), when));
   const said = job.input.text || job.input.prompt;
-  facts.append(el("p", { class: "said", text: said || "" }), el("p", { class: "hint", text: factsOf(job) }), actionsOf(job));
+  facts.append(el("p", { class: "said", text: said || "" }), el("p", { class: "hint", text: factsOf(job) }));
+  if (isFinal(job) && job.kind !== "film") facts.append(el("button", { type: "button", class: "plain", on: { click: (event) => again(job, event.currentTarget) } }, icon("dice"), el("span", { text: t("again_seed") })));
+  facts.append(actionsOf(job));
   made.append(poster, facts);
   return made;
 }
@@ -118,16 +120,15 @@ function cameraText(camera) {
 }
 
 function actionsOf(job) {
-  const button = (name, label, run, extra = {}) => el("button", { type: "button", class: "quiet", on: { click: run }, ...extra }, icon(name), el("span", { text: label }));
+  const button = (name, label, run) => el("button", { type: "button", class: "quiet icon", title: label, "aria-label": label, on: { click: run } }, icon(name));
   const row = el("div", { class: "actions" });
   if (job.status === "succeeded") {
     row.append(
-      el("a", { class: "quiet", href: job.result.video.url, download: fileName(job) }, icon("download"), el("span", { text: t("download") })),
+      el("a", { class: "quiet icon", href: job.result.video.url, download: fileName(job), title: t("download"), "aria-label": t("download") }, icon("download")),
       button("link", t("copy_link"), () => copyLink(job)),
     );
   }
   if (isFinal(job)) {
-    if (job.kind !== "film") row.append(button("dice", t("another_seed"), (event) => again(job, event.currentTarget)));
     if (job.kind === "generate") row.append(button("photo", t("use_settings", { page: t("talk") }), () => openInTalk(job)));
     row.append(deleteButton(job));
   } else row.append(button("close", t("cancel"), (event) => { event.currentTarget.disabled = true; post(`/v1/jobs/${job.id}/cancel`).catch((problem) => showError("form", problem)); }));
@@ -140,15 +141,21 @@ function actionsOf(job) {
 }
 
 function deleteButton(job) {
-  const label = el("span", { text: t("delete") });
+  const label = el("span");
   let sure = false, timer;
-  const made = el("button", { type: "button", class: "quiet" }, icon("trash"), label);
+  label.hidden = true;
+  const made = el("button", { type: "button", class: "quiet", title: t("delete"), "aria-label": t("delete") }, icon("trash"), label);
+  const ask = (asks) => {
+    sure = asks;
+    label.textContent = asks ? t("delete_sure") : "";
+    label.hidden = !asks;
+    made.classList.toggle("danger", asks);
+    made.setAttribute("aria-label", t(asks ? "delete_sure" : "delete"));
+  };
   made.addEventListener("click", async () => {
     if (!sure) { // asked in place: a second click deletes
-      sure = true;
-      label.textContent = t("delete_sure");
-      made.classList.add("danger");
-      timer = setTimeout(() => { sure = false; label.textContent = t("delete"); made.classList.remove("danger"); }, 4000);
+      ask(true);
+      timer = setTimeout(() => ask(false), 4000);
       return;
     }
     clearTimeout(timer);

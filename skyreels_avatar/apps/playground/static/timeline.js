@@ -30,16 +30,14 @@ export function timeline(model, on) {
       button.setAttribute("aria-pressed", String(index === selected));
       const move = t(`move_${simpleCamera(shot.camera).split(":")[0]}`);
       button.setAttribute("aria-label", t("shot_label", { n: index + 1, start: clock(shot.start_s, 1), end: clock(end, 1), move }));
-      const picture = button.querySelector("img");
-      picture.hidden = !shot.image;
-      if (shot.image && picture.getAttribute("src") !== contentOf(shot.image.id)) picture.src = contentOf(shot.image.id);
+      button.style.backgroundImage = shot.image ? `url("${contentOf(shot.image.id)}")` : "";
       button.querySelector("span").textContent = `${index + 1} ${move}`;
       if (index) placeCut($("cuts").children[index - 1] ?? $("cuts").appendChild(makeCut(index)), index);
     });
   }
 
   function makeShot(index) {
-    const button = el("button", { type: "button", class: "shot" }, el("img", { alt: "" }), el("span"));
+    const button = el("button", { type: "button", class: "shot" }, el("span"));
     button.addEventListener("click", (event) => {
       on.select(index);
       if (event.detail) on.seek(timeAt(event.clientX)); // a click of a mouse has a place, a key has none
