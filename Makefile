@@ -1,5 +1,7 @@
 # make demo      a talking video in output/demo.mp4; IMAGE= AUDIO= PROMPT= CAMERA= OUTPUT= take yours
 # make demo-film a film of three shots over one soundtrack in output/film.mp4; FILM= takes yours
+# make playground  pages in the browser: talk, retalk, film, results; PORT= takes another port
+# make serve     a server of jobs at http://127.0.0.1:8080; PORT= and SERVE= (more options) change it
 # make test      the tests
 # make lint      style
 # make bench     how fast and how large
@@ -25,11 +27,12 @@ export FILM ?= assets/examples/film.yaml
 export FILM_OUTPUT ?= output/film.mp4
 export OUTPUT ?= output/demo.mp4
 export SIZE ?= 512x512
+export PORT ?= 8080
 export TORCH
 # Threads that wait for work must not burn the other core; torch reads this when it is imported.
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: help demo demo-film test bench bench-studio quality docs pictures lint install
+.PHONY: help demo demo-film playground serve test bench bench-studio quality docs pictures lint install
 .DEFAULT_GOAL := demo
 
 help:
@@ -44,6 +47,17 @@ demo-film: $(READY)
 	@mkdir -p "$$(dirname "$$FILM_OUTPUT")"
 	@$(BIN)/skyreels-avatar plan "$$FILM"
 	@$(BIN)/skyreels-avatar render "$$FILM" --output "$$FILM_OUTPUT" --overwrite
+
+# What the server needs is small, and installed when it is asked for.
+playground: $(READY)
+	@$(BIN)/python -c 'import fastapi, sqlalchemy, uvicorn' 2>/dev/null || $(BIN)/python -m pip \
+		install -qq --constraint requirements/constraints.txt --editable '.[playground]'
+	@$(BIN)/skyreels-avatar playground --port "$$PORT"
+
+serve: $(READY)
+	@$(BIN)/python -c 'import fastapi, sqlalchemy, uvicorn' 2>/dev/null || $(BIN)/python -m pip \
+		install -qq --constraint requirements/constraints.txt --editable '.[serve]'
+	$(BIN)/skyreels-avatar serve --port "$$PORT" $(SERVE)
 
 # One thread a worker: two workers of two threads on two cores would wait for each other.
 test: $(READY)

@@ -15,8 +15,10 @@ from skyreels_avatar.cli.doctor import doctor_command
 from skyreels_avatar.cli.evaluate import evaluate_command
 from skyreels_avatar.cli.generate import generate_command
 from skyreels_avatar.cli.help_text import Command, command_group
+from skyreels_avatar.cli.mcp import mcp_command
 from skyreels_avatar.cli.models import models_app
 from skyreels_avatar.cli.plan import plan_command
+from skyreels_avatar.cli.playground import playground_command
 from skyreels_avatar.cli.render import render_command
 from skyreels_avatar.cli.retalk import retalk_command
 from skyreels_avatar.cli.serve import serve_command, token_command
@@ -35,7 +37,9 @@ _COMMANDS = (
     ("voices", voices_command, "--language de"),
     ("evaluate", evaluate_command, "talk.mp4 --reference me.jpg --json"),
     ("verify", verify_command, "talk.mp4"),
+    ("playground", playground_command, ""),
     ("serve", serve_command, "--port 8080"),
+    ("mcp", mcp_command, ""),
     ("token", token_command, "anna --tokens tokens.txt"),
     ("doctor", doctor_command, "--image me.jpg"),
 )
@@ -46,7 +50,7 @@ app = command_group(
     'smiles" --camera push_in:60 -o talk.mp4',
 )
 for _name, _function, _example in _COMMANDS:
-    _epilog = f"Example: skyreels-avatar {_name} {_example}"
+    _epilog = f"Example: skyreels-avatar {_name} {_example}".rstrip()
     app.command(name=_name, cls=Command, epilog=_epilog)(_function)
 app.add_typer(models_app, name="models")
 

@@ -30,11 +30,13 @@ jobs = sql.Table(
     sql.Column("user", sql.String(100), nullable=False),
     sql.Column("kind", sql.String(20), nullable=False),
     sql.Column("status", sql.String(20), nullable=False),
-    sql.Column("input", sql.JSON, nullable=False),
-    sql.Column("files", sql.JSON, nullable=False),  # name of an upload -> path in the job's folder
-    sql.Column("consent", sql.JSON),
+    sql.Column("input", sql.JSON(none_as_null=True), nullable=False),
+    sql.Column(
+        "files", sql.JSON(none_as_null=True), nullable=False
+    ),  # name of an upload -> path in the job's folder
+    sql.Column("consent", sql.JSON(none_as_null=True)),
     sql.Column("dialect", sql.String(20), nullable=False, default="v1"),
-    sql.Column("webhook", sql.JSON),
+    sql.Column("webhook", sql.JSON(none_as_null=True)),
     sql.Column("idempotency_key", sql.String(255)),
     sql.Column("request_hash", sql.String(64)),
     sql.Column("version", sql.Integer, nullable=False, default=1),  # grows with every change
@@ -46,8 +48,8 @@ jobs = sql.Table(
     sql.Column("started_at", sql.Float),
     sql.Column("finished_at", sql.Float),
     sql.Column("expires_at", sql.Float),
-    sql.Column("error", sql.JSON),
-    sql.Column("result", sql.JSON),
+    sql.Column("error", sql.JSON(none_as_null=True)),
+    sql.Column("result", sql.JSON(none_as_null=True)),
     sql.Column("cancel_requested", sql.Boolean, nullable=False, default=False),
     sql.Column("lease", sql.String(64)),  # a new one with every claim
     sql.Column("worker", sql.String(200)),

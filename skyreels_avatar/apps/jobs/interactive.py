@@ -104,7 +104,7 @@ def _guarded(function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def _load() -> None:
-    import skyreels_avatar.pipeline.reference_video  # noqa: F401
+    import skyreels_avatar.pipeline.camera_preview  # noqa: F401
     from skyreels_avatar.faces.start import face_analyzer
 
     face_analyzer()

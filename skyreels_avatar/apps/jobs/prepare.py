@@ -10,7 +10,7 @@ from typing import Any
 from skyreels_avatar.apps.jobs.interactive import Interactive, check_input
 from skyreels_avatar.apps.jobs.limits import Limits
 from skyreels_avatar.apps.jobs.queue import JobQueue
-from skyreels_avatar.apps.jobs.records import Job, NewJob, RequestError, Upload
+from skyreels_avatar.apps.jobs.records import Job, NewJob, RequestError, Upload, without_folders
 from skyreels_avatar.apps.jobs.run import SCRIPT, with_paths
 from skyreels_avatar.apps.jobs.storage import Storage
 from skyreels_avatar.documents import read_mapping
@@ -88,8 +88,7 @@ class Preparer:
         try:
             self.interactive.call(check_input, kind, values, folder)
         except InputError as error:
-            message = str(error).replace(f"{folder}/", "").replace(f"{folder.parents[1]}/", "")
-            raise _invalid(message, error.parameter) from error
+            raise _invalid(without_folders(str(error)), error.parameter) from error
 
 
 def _named_files(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -107,7 +106,7 @@ def _script_files(path: Path, max_shots: int) -> list[tuple[str, str]]:
     try:
         script = read_mapping(path, "script")
     except InputError as error:
-        raise _invalid(str(error).replace(f"{path.parent}/", ""), "script") from error
+        raise _invalid(without_folders(str(error)), "script") from error
     shots = script.get("shots")
     if isinstance(shots, list) and len(shots) > max_shots:
         raise _invalid(f"a film may have {max_shots} shots here, got {len(shots)}", "script")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from skyreels_avatar.apps.jobs.limits import Limits
-from skyreels_avatar.apps.jobs.records import RequestError
+from skyreels_avatar.apps.jobs.records import RequestError, without_folders
 from skyreels_avatar.apps.jobs.sandbox import leave_network, limit_resources
 
 MEMORY_MB, CPU_S, WALL_S = 4096, 60, 90
@@ -61,7 +61,7 @@ def probe_file(path: Path, limits: Limits) -> MediaFacts:
     except ValueError as error:  # the process was ended by its limits, or by the file
         raise _unusable("it is damaged, or takes too much memory to read") from error
     if "error" in found:
-        raise _unusable(found["error"].replace(str(path), "the file"))
+        raise _unusable(without_folders(found["error"].replace(str(path), "the file")))
     return _checked(MediaFacts(**found), limits)
 
 

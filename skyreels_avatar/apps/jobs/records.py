@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from dataclasses import dataclass, field
 from typing import Any
@@ -153,6 +154,17 @@ def not_found(noun: str) -> RequestError:
     return RequestError(
         "not_found", f"there is no such {noun}", "check the id; it may have expired", 404
     )
+
+
+_FOLDERS = re.compile(r"(?<![\w:/.])/(?:[^/\s'\"]+/)+")
+
+
+def without_folders(text: str) -> str:
+    """Return a message in which files stand without the folders that they lie in on this machine.
+
+    Addresses of the web stay as they are.
+    """
+    return _FOLDERS.sub("", text)
 
 
 def new_id(prefix: str) -> str:

@@ -19,7 +19,7 @@ from pathlib import Path
 import sqlalchemy as sql
 
 from skyreels_avatar.apps.jobs.database import Database, uploads
-from skyreels_avatar.apps.jobs.records import Upload, not_found
+from skyreels_avatar.apps.jobs.records import RequestError, Upload, not_found
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.media.files import atomic_write
 
@@ -53,10 +53,19 @@ class Storage:
         return self.root / "jobs" / job_id
 
     def add(self, upload: Upload, incoming: Path) -> None:
-        """Keep a file that has been checked; it is moved."""
-        os.replace(incoming, self.upload_path(upload))
-        with self._database.write() as connection:
-            connection.execute(uploads.insert().values(**vars(upload)))
+        """Keep a file that has been checked; it is moved.
+
+        Raises:
+            RequestError: there is an upload of that id already.
+        """
+        try:
+            with self._database.write() as connection:
+                connection.execute(uploads.insert().values(**vars(upload)))
+                os.replace(incoming, self.upload_path(upload))
+        except sql.exc.IntegrityError as error:
+            raise RequestError(
+                "exists", "there is a file at this address already", "ask for another address", 409
+            ) from error
 
     def upload(self, user: str, upload_id: str) -> Upload:
         """Return an upload of a user.

@@ -10,13 +10,12 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from skyreels_avatar.apps.jobs.queue import JobQueue
-from skyreels_avatar.apps.jobs.records import CANCELED, FAILED, SUCCEEDED, Job
+from skyreels_avatar.apps.jobs.records import CANCELED, FAILED, SUCCEEDED, Job, without_folders
 from skyreels_avatar.apps.jobs.run import Engine, run_job
 from skyreels_avatar.apps.jobs.storage import Storage
 from skyreels_avatar.errors import AvatarError, Cancelled, InputError
@@ -65,7 +64,7 @@ class Worker:
 
     def do(self, job: Job) -> None:
         """Do one job, and report what comes of it."""
-        reports = _Reports(self.queue, job, self._should_stop, self.storage.root)
+        reports = _Reports(self.queue, job, self._should_stop)
         with reports.written():
             try:
                 result = run_job(
@@ -83,7 +82,7 @@ class Worker:
                 reports.close()
                 if not isinstance(error, AvatarError):
                     logger.exception("job %s failed", job.id)
-                self.queue.finish(job, FAILED, error=_describe(error, reports.public))
+                self.queue.finish(job, FAILED, error=_describe(error))
             else:
                 reports.close()
                 self.queue.finish(job, SUCCEEDED, result)
@@ -101,9 +100,9 @@ class _Reports:
         answer: "go", or why the job is to end: "cancel", "lost", "late", "stop".
     """
 
-    def __init__(self, queue: JobQueue, job: Job, should_stop: Any, root: Path):
+    def __init__(self, queue: JobQueue, job: Job, should_stop: Callable[[], bool]):
         self.answer = "go"
-        self._queue, self._job, self._should_stop, self._root = queue, job, should_stop, root
+        self._queue, self._job, self._should_stop = queue, job, should_stop
         self._progress: Progress | None = None
         self._lines: deque[tuple[str, str]] = deque(maxlen=500)
         self._stages: set[tuple[str, int]] = set()
@@ -121,17 +120,12 @@ class _Reports:
             self._lines.append(("info", f"{shot}{progress.stage}"))
         return self.answer == "go"
 
-    def public(self, text: str) -> str:
-        """Return a message without the places of files on this machine."""
-        folder = str(self._root / "jobs" / self._job.id)
-        return text.replace(folder + os.sep, "").replace(str(self._root) + os.sep, "")
-
     @contextlib.contextmanager
     def written(self) -> Iterator[None]:
         """Write reports while the block runs, and what the library logs."""
         lines = logging.Handler(logging.INFO)
         lines.emit = lambda record: self._lines.append(
-            (record.levelname.lower(), self.public(record.getMessage()))
+            (record.levelname.lower(), without_folders(record.getMessage()))
         )
         loggers = [logging.getLogger(name) for name in ("skyreels_avatar", "camera")]
         for one in loggers:
@@ -192,19 +186,19 @@ def _values(progress: Progress | None) -> dict[str, Any] | None:
     }  # fmt: skip
 
 
-def _describe(error: Exception, public: Any) -> dict[str, str]:
+def _describe(error: Exception) -> dict[str, str]:
     """Return an error as it may be shown to the user of a server."""
     if isinstance(error, InputError):
         fix = "change the input and submit the job again"
         if error.parameter is not None:
             fix = f"change {error.parameter} and submit the job again"
-        return {"code": "invalid_input", "message": public(str(error)), "fix": fix}
+        return {"code": "invalid_input", "message": without_folders(str(error)), "fix": fix}
     if isinstance(error, MemoryError):
         fix = "give a smaller size or a shorter sound"
         return {"code": "out_of_memory", "message": "there was too little memory", "fix": fix}
     if isinstance(error, AvatarError):
         fix = "tell the operator of the server"
-        return {"code": "failed", "message": public(str(error)), "fix": fix}
+        return {"code": "failed", "message": without_folders(str(error)), "fix": fix}
     message = f"the job ended with an internal error ({type(error).__name__})"
     return {"code": "internal", "message": message, "fix": "tell the operator of the server"}
 

@@ -12,7 +12,7 @@ from typing import Any
 
 def draw_preview(image: Path, camera: object, size: str | None, duration_s: float) -> bytes:
     """Return `CameraPreviews.video` of the previews that the process keeps."""
-    from skyreels_avatar.apps.playground.camera_preview import previews
+    from skyreels_avatar.pipeline.camera_preview import previews
 
     return previews().video(image, camera, size, duration_s)
 

@@ -6,8 +6,9 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from skyreels_avatar.apps.jobs.inputs import Form, UploadId
 from skyreels_avatar.apps.jobs.records import RequestError, not_found
 from skyreels_avatar.apps.playground import pages
 from skyreels_avatar.apps.playground.answers import (
@@ -18,7 +19,6 @@ from skyreels_avatar.apps.playground.answers import (
     write_script,
 )
 from skyreels_avatar.apps.server.catalog import call
-from skyreels_avatar.apps.server.forms import UploadId
 from skyreels_avatar.apps.server.state import current_user, state_of
 from skyreels_avatar.folders import asset_path
 
@@ -29,11 +29,7 @@ _STATIC_TYPES = {
 _MAX_FILES = 200
 
 
-class _Form(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class PreviewForm(_Form):
+class PreviewForm(Form):
     """A camera move over a picture."""
 
     image: UploadId
@@ -46,14 +42,14 @@ class PreviewForm(_Form):
     seconds: float = Field(2.0, ge=0.2, le=30)
 
 
-class PeaksForm(_Form):
+class PeaksForm(Form):
     """A sound whose waveform is asked for."""
 
     audio: UploadId
     count: int = Field(1000, ge=1, le=4000)
 
 
-class ScriptReadForm(_Form):
+class ScriptReadForm(Form):
     """A script in YAML, and the files that it names."""
 
     script: str = Field(max_length=200_000)
@@ -61,11 +57,11 @@ class ScriptReadForm(_Form):
     files: dict[str, UploadId] = Field({}, description="uploads by the names of files")
 
 
-class ScriptWriteForm(_Form):
+class ScriptWriteForm(Form):
     """A script whose files are uploads, and the names of these."""
 
     script: dict[str, Any]
-    names: dict[UploadId, str] = {}
+    names: dict[UploadId, str] = Field({}, description="of files by the ids of their uploads")
 
 
 @router.post("/v1/preview", response_class=Response)

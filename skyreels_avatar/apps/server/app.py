@@ -21,23 +21,35 @@ except ImportError as error:
     raise MissingExtraError("fastapi", "serve") from error
 
 from skyreels_avatar.apps.jobs.database import Database
+from skyreels_avatar.apps.jobs.inputs import form_error
 from skyreels_avatar.apps.jobs.interactive import Interactive
 from skyreels_avatar.apps.jobs.queue import JobQueue
 from skyreels_avatar.apps.jobs.records import RequestError
 from skyreels_avatar.apps.jobs.storage import Storage, make_data_folder, read_secret
 from skyreels_avatar.apps.jobs.supervisor import Supervisor
 from skyreels_avatar.apps.playground.routes import add_playground
-from skyreels_avatar.apps.server import catalog, events, file_routes, job_routes, uploads
+from skyreels_avatar.apps.server import (
+    catalog,
+    events,
+    fal,
+    file_routes,
+    job_routes,
+    replicate,
+    uploads,
+)
 from skyreels_avatar.apps.server.docs_page import docs_page
 from skyreels_avatar.apps.server.guard import Guard
-from skyreels_avatar.apps.server.job_routes import form_error
 from skyreels_avatar.apps.server.rates import RateLimiter
 from skyreels_avatar.apps.server.settings import ServerSettings
 from skyreels_avatar.apps.server.state import ServerState
 from skyreels_avatar.apps.server.tokens import Signer, TokenFile
+from skyreels_avatar.apps.server.webhooks import WebhookSender
 
 logger = logging.getLogger(__name__)
-_ROUTERS = (uploads.router, job_routes.router, events.router, file_routes.router, catalog.router)
+_ROUTERS = (
+    uploads.router, job_routes.router, events.router, file_routes.router, catalog.router,
+    replicate.router, fal.router,
+)  # fmt: skip
 
 
 def create_app(settings: ServerSettings) -> FastAPI:
@@ -51,14 +63,18 @@ def create_app(settings: ServerSettings) -> FastAPI:
         state.queue, state.storage, settings.workers, settings.engine, settings.verbose
     )
 
+    webhooks = WebhookSender(state)
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await run_in_threadpool(supervisor.start)
         state.interactive.warm_up()
+        webhooks.start()
         try:
             yield
         finally:
             state.closing.set()
+            webhooks.stop()
             await run_in_threadpool(supervisor.stop)
             state.interactive.stop()
             state.queue.database.close()

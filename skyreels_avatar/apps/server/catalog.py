@@ -9,20 +9,13 @@ from typing import Any, get_args
 from fastapi import APIRouter, Depends, Request, Response
 
 from skyreels_avatar import __version__
+from skyreels_avatar.apps.jobs.inputs import Gate, Keep, Length, Style, checked_input
 from skyreels_avatar.apps.jobs.interactive import find_faces, plan_job
 from skyreels_avatar.apps.jobs.prepare import Preparer
-from skyreels_avatar.apps.jobs.records import NewJob, RequestError
+from skyreels_avatar.apps.jobs.records import NewJob, RequestError, without_folders
 from skyreels_avatar.apps.jobs.run import with_paths
-from skyreels_avatar.apps.server.forms import (
-    FacesForm,
-    Gate,
-    Keep,
-    Length,
-    PlanForm,
-    SessionForm,
-    Style,
-)
-from skyreels_avatar.apps.server.job_routes import CONSENT_TEXT, checked_input
+from skyreels_avatar.apps.server.forms import FacesForm, PlanForm, SessionForm
+from skyreels_avatar.apps.server.job_routes import CONSENT_TEXT
 from skyreels_avatar.apps.server.present import timestamp
 from skyreels_avatar.apps.server.state import (
     SESSION_COOKIE,
@@ -126,10 +119,8 @@ def call(request: Request, function: Any, *arguments: Any) -> Any:
     try:
         return state.interactive.call(function, *arguments)
     except InputError as error:
-        message = str(error)
-        for place in ("jobs", "uploads", "incoming"):
-            message = message.replace(f"{state.storage.root / place}/", "")
         fix = f"change {error.parameter}" if error.parameter else "change the input"
+        message = without_folders(str(error))
         raise RequestError("invalid_input", message, fix, 422, field=error.parameter) from error
 
 

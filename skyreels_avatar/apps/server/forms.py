@@ -2,126 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-JobId = Annotated[str, Field(pattern=r"^job_[0-9a-f]{32}$", description="id of a job")]
-UploadId = Annotated[str, Field(pattern=r"^file_[0-9a-f]{32}$", description="id of an upload")]
-TierName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}$", description="name of a tier")]
-Prompt = Annotated[str, Field(max_length=5000)]
-Style = Literal["calm", "natural", "lively"]
-Gate = Literal["auto", "off"]
-Keep = Literal["lips", "face", "none"]
-Length = Literal["audio", "video", "loop", "bounce", "remap", "silence"]
-VoiceName = Annotated[str, Field(pattern=r"^[^/\\\x00]{1,80}$", description="name of a voice")]
+from skyreels_avatar.apps.jobs.inputs import Form, UploadId
 
 
-class _Form(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class FacePoint(_Form):
-    """A point in a picture, in parts of its width and height."""
-
-    x: float = Field(ge=0, le=1)
-    y: float = Field(ge=0, le=1)
-
-
-class _Sampled(_Form):
-    tier: TierName | None = None
-    seed: int = Field(0, ge=0, lt=2**32)
-    steps: int | None = Field(None, ge=1, le=1000)
-    guidance_scale: float | None = Field(None, ge=0, le=100)
-    audio_guidance_scale: float | None = Field(None, ge=0, le=100)
-
-
-class _Spoken(_Sampled):
-    audio: UploadId | None = None
-    audio_start: float | None = Field(None, ge=0)
-    audio_end: float | None = Field(None, gt=0)
-    text: Prompt | None = Field(None, description="what is said, in place of audio")
-    voice: VoiceName | None = None
-    language: VoiceName | None = Field(None, description="of the voice, such as de")
-    prompt: Prompt = ""
-    negative_prompt: Prompt = ""
-    style: Style = "natural"
-    expressiveness: float = Field(100.0, ge=0, le=200)
-    gate: Gate = "auto"
-    fps: float | None = Field(None, ge=1, le=120)
-    face: FacePoint | int | Literal["auto"] = Field(
-        "auto", description="a point of it, its number (0 is the largest) or auto"
-    )
-
-    @model_validator(mode="after")
-    def _one_sound(self) -> _Spoken:
-        if (self.audio is None) == (not (self.text or "").strip()):
-            raise ValueError("give audio (the id of an upload) or text (to be said), one of both")
-        return self
-
-
-class GenerateInput(_Spoken):
-    """A talking video of a picture."""
-
-    image: UploadId
-    camera: str = Field("static", max_length=80, examples=["push_in:60"])
-    size: str | None = Field(None, max_length=20, examples=["512x512", "720p"])
-    windows: Literal["overlap", "keyframes"] = "overlap"
-
-
-class RetalkInput(_Spoken):
-    """New words for a video."""
-
-    video: UploadId
-    keep: Keep = "face"
-    length: Length = "audio"
-
-
-class FilmInput(_Form):
-    """A film of several shots."""
-
-    script: str = Field(
-        max_length=200_000,
-        description="a script in YAML or JSON in which ids of uploads stand for files",
-    )
-    tier: TierName | None = None
-    seed: int = Field(0, ge=0, lt=2**32)
-    reuse: JobId | None = Field(
-        None, description="an earlier film of yours: shots that are the same are taken from it"
-    )
-
-
-class SpeakInput(_Form):
-    """A text that is said."""
-
-    text: Prompt = Field(min_length=1)
-    voice: VoiceName | None = None
-    language: VoiceName | None = None
-
-
-INPUTS: dict[str, type[BaseModel]] = {
-    "generate": GenerateInput, "retalk": RetalkInput, "film": FilmInput, "speak": SpeakInput,
-}  # fmt: skip
-
-
-class Consent(_Form):
+class Consent(Form):
     """What the user states about the persons who are shown and heard."""
 
     statement: bool = Field(description="they agree to this use, or nobody real is shown")
     name: str | None = Field(None, max_length=200, description="of the person, or who states it")
 
 
-class Webhook(_Form):
+class Webhook(Form):
     """What is called when a job ends, in the form of Standard Webhooks."""
 
     url: str = Field(max_length=2000)
     secret: str | None = Field(
         None, max_length=200, description="signs the calls: whsec_BASE64, or any text"
     )
-    events: list[Literal["start", "completed"]] = ["completed"]
+    events: list[Literal["start", "completed"]] = Field(["completed"])
 
 
-class JobForm(_Form):
+class JobForm(Form):
     """A job."""
 
     kind: Literal["generate", "retalk", "film", "speak"]
@@ -130,14 +35,14 @@ class JobForm(_Form):
     webhook: Webhook | None = None
 
 
-class PlanForm(_Form):
+class PlanForm(Form):
     """A job whose plan is asked for."""
 
     kind: Literal["generate", "retalk", "film"]
     input: dict[str, Any]
 
 
-class FacesForm(_Form):
+class FacesForm(Form):
     """A picture or a video whose faces are asked for."""
 
     image: UploadId | None = None
@@ -150,7 +55,7 @@ class FacesForm(_Form):
         return self
 
 
-class SessionForm(_Form):
+class SessionForm(Form):
     """A token that is exchanged for a cookie."""
 
     token: str = Field(max_length=200)

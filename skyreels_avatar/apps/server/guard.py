@@ -13,7 +13,7 @@ from skyreels_avatar.apps.jobs.limits import MEGABYTE
 from skyreels_avatar.apps.server.settings import LOCAL_HOSTS, ServerSettings
 
 Receive = Callable[[], Awaitable[Any]]
-MAX_BODY_BYTES = 2 * MEGABYTE
+MAX_BODY_BYTES = 8 * MEGABYTE  # data: addresses are in it, too
 _FORM_BYTES = MEGABYTE  # of a multipart form around its file
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -56,7 +56,7 @@ class Guard:
         await self._app(scope, _limited(receive, largest), sent)
 
     def _largest(self, path: str) -> int:
-        if path.rstrip("/").endswith(("/uploads", "/files")) or path.startswith("/storage/"):
+        if path in ("/v1/uploads", "/v1/files") or path.startswith("/fal-upload/"):
             return int(self._settings.limits.upload_mb * MEGABYTE) + _FORM_BYTES
         return MAX_BODY_BYTES
 

@@ -6,11 +6,11 @@ from typing import Any, Literal
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import PlainTextResponse
-from pydantic import BaseModel, ValidationError
 
+from skyreels_avatar.apps.jobs.inputs import checked_input
 from skyreels_avatar.apps.jobs.prepare import Preparer
 from skyreels_avatar.apps.jobs.records import NewJob, RequestError
-from skyreels_avatar.apps.server.forms import INPUTS, JobForm
+from skyreels_avatar.apps.server.forms import JobForm
 from skyreels_avatar.apps.server.outbound import check_url
 from skyreels_avatar.apps.server.present import job_json, timestamp
 from skyreels_avatar.apps.server.state import ServerState, current_user, state_of
@@ -39,7 +39,7 @@ def post_job(
         form.kind,
         checked_input(form.kind, form.input),
         consent=None if form.consent is None else form.consent.model_dump(),
-        webhook=None if form.webhook is None else form.webhook.model_dump(),
+        webhook=_webhook(form, state.base_url(request)),
         idempotency_key=idempotency_key,
     )
     job, is_new = submit(state, new)
@@ -47,6 +47,10 @@ def post_job(
     base_url = state.base_url(request)
     response.headers["Location"] = f"{base_url}/v1/jobs/{job.id}"
     return job_json(state, job, base_url)
+
+
+def _webhook(form: JobForm, base_url: str) -> dict[str, Any] | None:
+    return None if form.webhook is None else {**form.webhook.model_dump(), "base_url": base_url}
 
 
 def submit(state: ServerState, new: NewJob) -> tuple[Any, bool]:
@@ -64,31 +68,6 @@ def submit(state: ServerState, new: NewJob) -> tuple[Any, bool]:
     if new.webhook is not None:
         check_url(new.webhook["url"], state.settings.private_addresses)
     return Preparer(state.queue, state.storage, state.interactive).submit(new)
-
-
-def checked_input(kind: str, values: dict[str, Any]) -> dict[str, Any]:
-    """Return the input of a job without what was left out.
-
-    Raises:
-        RequestError: a field is unknown, missing or out of range.
-    """
-    try:
-        return INPUTS[kind].model_validate(values).model_dump(exclude_none=True)
-    except ValidationError as error:
-        raise form_error(error.errors(), INPUTS[kind]) from error
-
-
-def form_error(problems: Any, form: type[BaseModel] | None = None) -> RequestError:
-    """Return one error for what is wrong with a form: the first problem, in one sentence."""
-    first = problems[0]
-    place = ".".join(str(part) for part in first["loc"] if part not in ("body", "query"))
-    message = first["msg"].removeprefix("Value error, ")
-    fix = "see /docs for what may be sent"
-    if form is not None:
-        fix = f"fields are {', '.join(form.model_fields)}; see /docs"
-    whole = f"{place}: {message}" if place else message
-    field = place.partition(".")[0] or None
-    return RequestError("invalid_input", whole, fix, 422, field=field)
 
 
 @router.get("/v1/jobs")

@@ -31,8 +31,9 @@ def serve(settings: ServerSettings, on_start: Callable[[str], object]) -> None:
     listening = _listen(settings)
     with listening:
         settings = replace(settings, port=listening.getsockname()[1])
+        app = create_app(settings)
         config = uvicorn.Config(
-            create_app(settings), log_level="warning", access_log=False, server_header=False,
+            app, log_level="warning", access_log=False, server_header=False,
             timeout_graceful_shutdown=_GRACE_S, timeout_keep_alive=30,
             proxy_headers=settings.public_url is not None,
         )  # fmt: skip
@@ -43,6 +44,10 @@ def serve(settings: ServerSettings, on_start: Callable[[str], object]) -> None:
                 if not self.should_exit:
                     host = f"[{settings.host}]" if ":" in settings.host else settings.host
                     on_start(f"http://{host}:{settings.port}")
+
+            async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+                app.state.server.closing.set()  # streams of events end, which would last for ever
+                await super().shutdown(sockets)
 
         with contextlib.suppress(KeyboardInterrupt):
             Server(config).run(sockets=[listening])

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import secrets
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -13,9 +11,9 @@ from typing import Any
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.concurrency import run_in_threadpool
 
+from skyreels_avatar.apps.jobs.intake import FileFacts, keep_file
 from skyreels_avatar.apps.jobs.limits import MEGABYTE
-from skyreels_avatar.apps.jobs.probe import probe_file
-from skyreels_avatar.apps.jobs.records import RequestError, Upload, new_id
+from skyreels_avatar.apps.jobs.records import RequestError, Upload
 from skyreels_avatar.apps.server.present import upload_json
 from skyreels_avatar.apps.server.state import ServerState, current_user, state_of
 
@@ -47,7 +45,7 @@ async def post_upload(
                 raise RequestError(
                     "no_file", "the form has no file", "send the file in the field `file`", 422
                 )
-            upload = await keep(state, user, name or field.filename or "", _blocks(field))
+            upload = await keep(state, user, name or field.filename or "", form_blocks(field))
     else:
         upload = await keep(state, user, name, request.stream())
     return upload_json(upload, _url(state, request, upload))
@@ -74,13 +72,23 @@ def _url(state: ServerState, request: Request, upload: Upload) -> str:
     return state.file_url(state.base_url(request), upload.id, f"{upload.id}{upload.suffix}")
 
 
-async def _blocks(field: Any) -> AsyncIterator[bytes]:
+async def form_blocks(field: Any) -> AsyncIterator[bytes]:
+    """Yield a file of a form in blocks."""
     while block := await field.read(_BLOCK_BYTES):
         yield block
 
 
-async def keep(state: ServerState, user: str, name: str, blocks: AsyncIterator[bytes]) -> Upload:
+async def keep(
+    state: ServerState,
+    user: str,
+    name: str,
+    blocks: AsyncIterator[bytes],
+    upload_id: str | None = None,
+) -> Upload:
     """Write a file to disk as it comes, look at it, and keep it.
+
+    Args:
+        upload_id: the id that it gets; None = a new one.
 
     Raises:
         RequestError: it is too large, the user has too many, or it is nothing that can be used.
@@ -91,11 +99,10 @@ async def keep(state: ServerState, user: str, name: str, blocks: AsyncIterator[b
     incoming = storage.incoming / secrets.token_hex(16)
     try:
         num_bytes, digest = await _write(blocks, incoming, limits.upload_mb * MEGABYTE, room)
-        upload = await run_in_threadpool(_checked, state, user, name, incoming, num_bytes, digest)
-        await run_in_threadpool(storage.add, upload, incoming)
+        facts = FileFacts(user, name, num_bytes, digest, upload_id)
+        return await run_in_threadpool(keep_file, storage, limits, incoming, facts)
     finally:
         incoming.unlink(missing_ok=True)
-    return upload
 
 
 async def _write(
@@ -120,25 +127,6 @@ async def _write(
     if num_bytes == 0:
         raise RequestError("empty_file", "the file is empty", "send the file as the body", 422)
     return num_bytes, digest.hexdigest()
-
-
-def _checked(
-    state: ServerState, user: str, name: str, path: Path, num_bytes: int, digest: str
-) -> Upload:
-    limits = state.settings.limits
-    facts = probe_file(path, limits)
-    now = time.time()
-    return Upload(
-        new_id("file"), user, facts.kind, _plain_name(name, facts.suffix), facts.suffix,
-        facts.content_type, num_bytes, digest, facts.width, facts.height, facts.duration_s, now,
-        now + limits.upload_keep_s,
-    )  # fmt: skip
-
-
-def _plain_name(name: str, suffix: str) -> str:
-    """Return a name without folders and control characters."""
-    last = re.split(r"[/\\]", name)[-1]
-    return re.sub(r"[\x00-\x1f\x7f]", "", last).strip()[:255] or f"upload{suffix}"
 
 
 def _too_large(limit: float) -> RequestError:

@@ -1,0 +1,15 @@
+"""`skyreels-avatar mcp`: the jobs as tools for assistants, over standard input and output."""
+
+from __future__ import annotations
+
+from skyreels_avatar.cli.serve import Data, NumWorkers
+
+
+def mcp_command(data: Data = None, workers: NumWorkers = 1) -> None:
+    """Offer the jobs as tools of the Model Context Protocol over stdio."""
+    from skyreels_avatar.apps.jobs.storage import default_data_folder
+    from skyreels_avatar.apps.mcp import JobTools, create_server
+    from skyreels_avatar.checks import user_path
+
+    folder = default_data_folder() if data is None else user_path(data).absolute()
+    create_server(JobTools(folder, workers)).run("stdio")
