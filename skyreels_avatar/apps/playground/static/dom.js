@@ -70,6 +70,9 @@ export function clock(seconds, digits = 0) {
 
 export const short = (number) => Number(number).toLocaleString(language, { maximumFractionDigits: 1 });
 
+/** Return phrases as one line. */
+export const listed = (...phrases) => phrases.filter(Boolean).join(t("comma"));
+
 /** Call a function when nothing has asked for it again for a moment. */
 export function settled(wait_ms, run) {
   let timer;
@@ -114,6 +117,6 @@ export function focusFirstError() {
   announce(place.textContent);
   const field = $(FIELDS[place.dataset.error] ?? place.dataset.error);
   const target = field?.offsetParent ? field : place.closest("[data-field]")?.querySelector("input, textarea, select, button");
-  place.scrollIntoView({ block: "center" });
+  place.scrollIntoView({ block: "nearest" });
   target?.focus({ preventScroll: true });
 }

@@ -1,6 +1,6 @@
 // The progress of one job: words, percent, time left, cancel.
 
-import { $, announce, duration, t } from "./dom.js";
+import { $, announce, duration, listed, t } from "./dom.js";
 import { post, watch } from "./api.js";
 import { countJobs } from "./app.js";
 
@@ -16,6 +16,13 @@ export function stageName(job) {
   return t(`stage_${STAGES[job.stage] ?? "working"}`);
 }
 
+/** Show how much is done; at 0 a bar that moves says that something is done at all. */
+export function showPercent(meter, percent) {
+  if (percent) meter.setAttribute("aria-valuenow", percent);
+  else meter.removeAttribute("aria-valuenow");
+  meter.firstElementChild.style.width = percent ? `${percent}%` : "";
+}
+
 /** Follow a job in the panel of the stage until it is final; `onEnd` gets it, or null if it is gone. */
 export function follow(jobId, onEnd) {
   let said = "", saidAt = 0;
@@ -29,21 +36,19 @@ export function follow(jobId, onEnd) {
     const percent = Math.round(job.percent ?? 0);
     const left = job.status === "running" && job.seconds_left != null ? t("time_left", { time: duration(job.seconds_left) }) : "";
     $("stage-name").textContent = stageName(job);
-    $("percent").textContent = `${percent}%`;
+    $("percent").textContent = percent ? `${percent}%` : "";
     $("left").textContent = left;
-    $("meter").setAttribute("aria-valuenow", percent);
-    $("meter").firstElementChild.style.width = `${percent}%`;
+    showPercent($("meter"), percent);
     // Not every percent is news: a change of stage, or ten seconds, is.
     if (stageName(job) !== said || performance.now() - saidAt > 10_000) {
       said = stageName(job);
       saidAt = performance.now();
-      announce([said, `${percent}%`, left].filter(Boolean).join(", "));
+      announce(listed(said, percent ? `${percent}%` : "", left));
     }
   });
   $("stage-name").textContent = t("stage_next");
-  $("percent").textContent = "0%";
-  $("left").textContent = "";
-  $("meter").firstElementChild.style.width = "0";
+  $("percent").textContent = $("left").textContent = "";
+  showPercent($("meter"), 0);
   $("cancel").disabled = false;
   $("cancel").onclick = async () => {
     $("cancel").disabled = true;

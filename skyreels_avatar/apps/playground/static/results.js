@@ -1,9 +1,9 @@
 // The page Results: own jobs, two of them side by side, links, once more with another seed.
 
-import { $, all, clearError, el, icon, short, show, showError, t, toast } from "./dom.js";
+import { $, all, clearError, el, icon, listed, short, show, showError, t, toast } from "./dom.js";
 import { get, isFinal, post, readOptions, request, submit, watch } from "./api.js";
 import { countJobs, memory, randomSeed } from "./app.js";
-import { copyLink, fileName, stageName } from "./progress.js";
+import { copyLink, fileName, showPercent, stageName } from "./progress.js";
 import { openPair } from "./compare.js";
 
 const PAGE_SIZE = 24;
@@ -92,14 +92,14 @@ function playerOf(job) {
 }
 
 function progressPart(job) {
-  const name = el("strong"), percent = el("span"), bar = el("i");
-  const meter = el("div", { class: "meter", role: "progressbar", "aria-label": t("progress"), "aria-valuemin": 0, "aria-valuemax": 100 }, bar);
+  const name = el("strong"), percent = el("span");
+  const meter = el("div", { class: "meter", role: "progressbar", "aria-label": t("progress"), "aria-valuemin": 0, "aria-valuemax": 100 }, el("i"));
   const box = el("div", { class: "working" }, name, meter, percent);
   const update = (now) => {
     name.textContent = stageName(now);
-    percent.textContent = `${Math.round(now.percent ?? 0)}%`;
-    meter.setAttribute("aria-valuenow", Math.round(now.percent ?? 0));
-    bar.style.width = `${now.percent ?? 0}%`;
+    const done = Math.round(now.percent ?? 0);
+    percent.textContent = done ? `${done}%` : "";
+    showPercent(meter, done);
   };
   update(job);
   return { box, update };
@@ -111,7 +111,7 @@ function factsOf(job) {
   const camera = job.input.camera;
   if (typeof camera === "string" && camera !== "static") facts.push(cameraText(camera));
   if (job.input.seed != null) facts.push(t("seed_n", { n: job.input.seed }));
-  return facts.join(", ");
+  return listed(...facts);
 }
 
 function cameraText(camera) {
@@ -215,7 +215,7 @@ function unpick(id) {
 
 $("compare").addEventListener("click", () => {
   for (const player of all("#cards video")) player.pause();
-  openPair(picked.map((id) => jobs.get(id).job).map((job) => ({ job, caption: [job.input.text || job.input.prompt, factsOf(job)].filter(Boolean).join(" - ") })));
+  openPair(picked.map((id) => jobs.get(id).job).map((job) => ({ job, caption: listed(job.input.text || job.input.prompt, factsOf(job)) })));
 });
 $("older").addEventListener("click", () => load(oldest).catch((problem) => showError("form", problem)));
 

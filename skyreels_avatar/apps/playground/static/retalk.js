@@ -1,6 +1,6 @@
 // The page Retalk: footage, the face that speaks, new words.
 
-import { $, clearError, clearErrors, el, focusFirstError, show, showError, t, toast } from "./dom.js";
+import { $, clearError, clearErrors, el, focusFirstError, listed, show, showError, t, toast } from "./dom.js";
 import { contentOf, get, isFinal, isThere, post, submit, upload } from "./api.js";
 import { checked, keepInputs, memory, takesDrops } from "./app.js";
 import { busyButton, estimator, hasConsent, seedValue, startConsent, startPrompts, startSeed } from "./fields.js";
@@ -121,7 +121,7 @@ $("show-faces").addEventListener("click", () => setState($("stage").dataset.stat
 for (const id of ["length", "seed"]) $(id).addEventListener("change", () => { estimate(); describeMore(); });
 
 function describeMore() {
-  $("more-note").textContent = [$("length").selectedOptions[0].textContent, t("seed_n", { n: seedValue() })].join(", ");
+  $("more-note").textContent = listed($("length").selectedOptions[0].textContent, t("seed_n", { n: seedValue() }));
 }
 
 // Go ----------------------------------------------------------------------------

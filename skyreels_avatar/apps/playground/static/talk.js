@@ -1,6 +1,6 @@
 // The page Talk: a photo, a voice, a sentence, a camera; one button.
 
-import { $, clearError, clearErrors, el, focusFirstError, settled, show, showError, t, toast } from "./dom.js";
+import { $, clearError, clearErrors, el, focusFirstError, listed, settled, show, showError, t, toast } from "./dom.js";
 import { contentOf, get, isFinal, isThere, post, readOptions, submit, upload } from "./api.js";
 import { keepInputs, memory, randomSeed, showsPercent, takesDrops } from "./app.js";
 import { cameraValue, previewer, setCamera, startCamera } from "./camera.js";
@@ -36,7 +36,7 @@ let note = "";
 const askPreview = () => photo && !uploading && preview.ask(photo.id, cameraValue(), $("size").value);
 const askSoon = settled(120, askPreview);
 startCamera(() => { askSoon(); backToPhoto(); });
-$("size").addEventListener("change", () => { askPreview(); estimate(); backToPhoto(); });
+$("size").addEventListener("change", () => { askPreview(); estimate(); describeMore(); backToPhoto(); });
 for (const id of ["seed", "fps", "style", "expressiveness"]) $(id).addEventListener("change", () => { estimate(); describeMore(); });
 
 function settings() {
@@ -48,7 +48,7 @@ function settings() {
 
 function describeMore() {
   const option = (id) => $(id).selectedOptions[0]?.textContent ?? "";
-  $("more-note").textContent = [option("size"), option("style"), t("seed_n", { n: seedValue() })].filter(Boolean).join(", ");
+  $("more-note").textContent = listed(option("size"), option("style"), t("seed_n", { n: seedValue() }));
 }
 
 /** Show one state of the stage: empty, photo, preview, working or result. */

@@ -142,7 +142,8 @@ async function fillVoices(store) {
     select.append(el("optgroup", { label }, ...named));
   }
   if (!here.length) select.append(el("option", { value: "", text: t("no_voices") }));
-  const own = here.find((voice) => voice.languages?.some((one) => (language === "zh" ? one.startsWith("cmn") || one.startsWith("zh") : one.startsWith("en"))));
+  const tongue = language === "zh" ? /^(cmn|zh)/ : /^en/;
+  const [own] = here.filter((voice) => voice.languages?.some((one) => tongue.test(one))).sort((a, b) => (b.mos ?? 0) - (a.mos ?? 0) || a.name.length - b.name.length);
   select.value = here.some((voice) => voice.name === wanted) ? wanted : own?.name ?? here[0]?.name ?? "";
 }
 
