@@ -48,15 +48,10 @@ demo-film: $(READY)
 	@$(BIN)/skyreels-avatar plan "$$FILM"
 	@$(BIN)/skyreels-avatar render "$$FILM" --output "$$FILM_OUTPUT" --overwrite
 
-# What the server needs is small, and installed when it is asked for.
 playground: $(READY)
-	@$(BIN)/python -c 'import fastapi, sqlalchemy, uvicorn' 2>/dev/null || $(BIN)/python -m pip \
-		install -qq --constraint requirements/constraints.txt --editable '.[playground]'
 	@$(BIN)/skyreels-avatar playground --port "$$PORT"
 
 serve: $(READY)
-	@$(BIN)/python -c 'import fastapi, sqlalchemy, uvicorn' 2>/dev/null || $(BIN)/python -m pip \
-		install -qq --constraint requirements/constraints.txt --editable '.[serve]'
 	$(BIN)/skyreels-avatar serve --port "$$PORT" $(SERVE)
 
 # One thread a worker: two workers of two threads on two cores would wait for each other.

@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-EXTRAS = "dev,voice,gate,studio,edit,provenance"
+EXTRAS = "dev,voice,gate,studio,edit,provenance,serve,mcp"
 TORCH = "torch==2.13.0"
 MODULES = {
     "pillow": "PIL",

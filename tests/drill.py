@@ -202,7 +202,8 @@ def run(given: argparse.Namespace, folder: Path) -> int:
         claims = dict(database.execute("SELECT id, num_claims FROM jobs"))
     problems += [f"{one}: ended {ended.get(one, 0)} times" for one in ids if ended.get(one) != 1]
     server.stop()
-    print(f"{given.jobs} jobs, {sum(killed.values())} kills {killed}, {took_s:.0f} s; claims of each job: "
+    count = sum(killed.values())
+    print(f"{given.jobs} jobs, {count} kills {killed}, {took_s:.0f} s; claims of each job: "
           f"{[claims[one] for one in ids]}")  # fmt: skip
     print("\n".join(problems) or "nothing lost, nothing doubled, the same bytes")
     return 1 if problems else 0

@@ -17,8 +17,8 @@ ROOT = Path(__file__).resolve().parents[1]
 ROOMS = (
     "errors", "deprecation", "folders", "flow", "documents", "checks", "shapes", "parallel",
     "progress", "camera", "media", "models", "rig", "loading", "faces", "request", "planning",
-    "provenance", "references", "spaces", "evaluation", "pipeline", "workers", "film", "api", "apps",
-    "cli",
+    "provenance", "references", "spaces", "evaluation", "pipeline", "workers", "film", "api",
+    "apps", "cli",
 )  # fmt: skip
 # Rooms that stand alone: `camera` would work without the rest of the house, and so would a network.
 ALONE = {
@@ -250,6 +250,19 @@ def test_no_code_asks_which_tier_it_runs_in(path):
     allowed |= {"skyreels_avatar/cli/options.py": 1, "train/config.py": 1}
     allowed |= {"skyreels_avatar/api/doctor.py": 1}  # an extra that is called as a tier
     assert len(named) <= allowed.get(_name(path), 0), [node.lineno for node in named]
+
+
+def test_one_place_opens_media_and_nothing_is_unpickled():
+    """FFmpeg opens what a file names in it unless it is told not to, as `open_container` does."""
+    for path in CODE:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+            if called == "av.open" and path != ROOT / "skyreels_avatar" / "media" / "files.py":
+                assert len(node.args) > 1 and ast.unparse(node.args[1]) == "'w'", _name(path)
+            assert called not in ("cv2.VideoCapture", "pickle.load", "pickle.loads"), _name(path)
+            if called == "torch.load":
+                kept = {one.arg: ast.unparse(one.value) for one in node.keywords}
+                assert kept.get("weights_only") == "True", _name(path)
 
 
 @cache

@@ -46,7 +46,9 @@ def _track(samples: np.ndarray, rms: float = 0.08) -> AudioTrack:
 
 def _speech() -> np.ndarray:
     pytest.importorskip("espeakng_loader")
-    said = speak("Hello my dear friends, all of us are here now, one more time, aren't we?", "espeak:en")
+    said = speak(
+        "Hello my dear friends, all of us are here now, one more time, aren't we?", "espeak:en"
+    )
     return said.audio.resampled(RATE).samples
 
 

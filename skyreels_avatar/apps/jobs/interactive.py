@@ -19,6 +19,7 @@ from skyreels_avatar.apps.jobs.records import RequestError
 from skyreels_avatar.errors import AvatarError, InputError
 
 _TIMEOUT_S = 60.0
+PREVIEW_S = 2.0
 _THUMBNAIL_PX = 640
 
 
@@ -181,3 +182,22 @@ def _pixels(path: Path, kind: str) -> Any:
     from skyreels_avatar.media.video_reader import VideoReader
 
     return next(iter(VideoReader(path)))
+
+
+def write_preview(
+    path: Path, camera: Any, size: str | None, output: Path, duration_s: float = PREVIEW_S
+) -> None:
+    """Write a short video of what a camera move shows of a picture.
+
+    Args:
+        size: of the video that it is a preview of; the preview is smaller.
+
+    Raises:
+        InputError: the move or the size cannot be used, or there is no face.
+    """
+    from skyreels_avatar.media.files import atomic_write
+    from skyreels_avatar.pipeline.camera_preview import previews
+
+    video = previews().video(path, camera, size, duration_s)
+    with atomic_write(output) as partial:
+        partial.write_bytes(video)

@@ -1,4 +1,4 @@
-"""From what a user asks for to a job in the queue: files found, linked, everything checked."""
+"""From what a user asks for to a job in the queue: files found, copied, everything checked."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from skyreels_avatar.apps.jobs.records import Job, NewJob, RequestError, Upload,
 from skyreels_avatar.apps.jobs.run import SCRIPT, with_paths
 from skyreels_avatar.apps.jobs.storage import Storage
 from skyreels_avatar.documents import read_mapping
-from skyreels_avatar.errors import InputError
+from skyreels_avatar.errors import AvatarError, InputError
 from skyreels_avatar.media.files import atomic_write
 
 # Which files a field may name. A sound may come from a video.
@@ -46,7 +46,7 @@ class Preparer:
             RequestError: it cannot be done; the message says what to change.
         """
         try:
-            files = self.link(new)
+            files = self.copy_files(new)
             values = with_paths(new.input, files, self.storage.job_folder(new.id))
             self._check(new.kind, values, self.storage.job_folder(new.id))
             job, is_new = self.queue.submit(replace(new, files=files))
@@ -57,7 +57,7 @@ class Preparer:
             self.storage.remove_job(new.id)
         return job, is_new
 
-    def link(self, new: NewJob) -> dict[str, str]:
+    def copy_files(self, new: NewJob) -> dict[str, str]:
         """Put a job's uploads, and its script, into its folder; return their names by their ids.
 
         Raises:
@@ -81,14 +81,17 @@ class Preparer:
                     f"{upload.kind}", field,
                 )  # fmt: skip
         # A script names files by their ids alone.
-        return self.storage.link_inputs(new.id, found, with_suffix=new.kind != "film")
+        return self.storage.copy_inputs(new.id, found, with_suffix=new.kind != "film")
 
     def _check(self, kind: str, values: Mapping[str, Any], folder: Path) -> None:
         _check_lengths(values, self.limits)
         try:
             self.interactive.call(check_input, kind, values, folder)
-        except InputError as error:
-            raise _invalid(without_folders(str(error)), error.parameter) from error
+        except RequestError:
+            raise
+        except AvatarError as error:
+            parameter = getattr(error, "parameter", None)
+            raise _invalid(without_folders(str(error)), parameter) from error
 
 
 def _named_files(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -15,7 +15,8 @@ from typing import Any
 
 import sqlalchemy as sql
 
-from skyreels_avatar.apps.jobs.database import Database, deliveries, jobs, logs, turns
+from skyreels_avatar.apps.jobs.database import Database, deliveries, jobs, logs
+from skyreels_avatar.apps.jobs.job_log import JobLog, add_lines
 from skyreels_avatar.apps.jobs.limits import Limits
 from skyreels_avatar.apps.jobs.records import (
     CANCELED,
@@ -24,17 +25,16 @@ from skyreels_avatar.apps.jobs.records import (
     QUEUED,
     RUNNING,
     Job,
-    LogLine,
     NewJob,
     RequestError,
     new_id,
     not_found,
 )
+from skyreels_avatar.apps.jobs.turns import take_turn, waiting_jobs
 
 LEASE_S = 30.0
 MAX_CRASHES = 3
 MAX_KILLS = 50
-MAX_LOG_LINES = 2000  # of one job
 _JOB_COLUMNS = [jobs.c[name] for name in Job.__dataclass_fields__]
 _GUESSED_JOB_S = 60.0
 
@@ -44,6 +44,7 @@ class JobQueue:
 
     def __init__(self, database: Database, limits: Limits | None = None):
         self.database, self.limits = database, limits or Limits()
+        self.log = JobLog(database)
 
     def submit(self, new: NewJob) -> tuple[Job, bool]:
         """Add a job; return it, and whether it is new.
@@ -90,7 +91,7 @@ class JobQueue:
         now = time.time()
         with self.database.write() as connection:
             self._free_expired(connection, now)
-            waiting, order = _waiting()
+            waiting, order = waiting_jobs()
             query = sql.select(waiting).order_by(*order).limit(1)
             while (found := connection.execute(query).first()) is not None:
                 claimed = connection.execute(
@@ -110,7 +111,7 @@ class JobQueue:
                 )
                 if claimed.rowcount:
                     if found.num_claims == 0:
-                        _take_turn(connection, found.user)
+                        take_turn(connection, found.user)
                     return _read(connection, found.id)
         return None
 
@@ -169,7 +170,9 @@ class JobQueue:
                 else:
                     again = {**_queued_again(), count.name: before + 1}
                     connection.execute(jobs.update().where(jobs.c.id == row.id).values(**again))
-                    _log(connection, row.id, [("warning", "the worker ended; the job goes on")])
+                    add_lines(
+                        connection, row.id, [("warning", "the worker ended; the job goes on")]
+                    )
             return [row.id for row in found]
 
     def running(self) -> dict[str, str]:
@@ -248,25 +251,12 @@ class JobQueue:
         """Return the places of waiting jobs in the queue; 0 is the next one."""
         if not ids:
             return {}
-        waiting, order = _waiting()
+        waiting, order = waiting_jobs()
         place = sql.func.row_number().over(order_by=order).label("place")
         ordered = sql.select(waiting.c.id, place).subquery()
         query = sql.select(ordered.c.id, ordered.c.place).where(ordered.c.id.in_(ids))
         with self.database.read() as connection:
             return {row.id: row.place - 1 for row in connection.execute(query)}
-
-    def add_logs(self, job_id: str, lines: Sequence[tuple[str, str]]) -> None:
-        """Append (level, message) lines to a job's log; beyond its limit they are dropped."""
-        with self.database.write() as connection:
-            _log(connection, job_id, lines)
-
-    def read_logs(self, job_id: str, after: int = 0, limit: int = MAX_LOG_LINES) -> list[LogLine]:
-        """Return the lines of a job's log that follow a sequence number."""
-        columns = logs.c.sequence, logs.c.time, logs.c.level, logs.c.message
-        query = sql.select(*columns).where(logs.c.job == job_id, logs.c.sequence > after)
-        with self.database.read() as connection:
-            rows = connection.execute(query.order_by(logs.c.sequence).limit(limit))
-            return [LogLine(*row) for row in rows]
 
     def remove_expired(self) -> list[str]:
         """Remove the jobs whose time has passed; return their ids."""
@@ -370,34 +360,6 @@ def _queued_again() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _waiting() -> tuple[sql.Subquery, list[Any]]:
-    """Return the waiting jobs, and the order in which they are claimed.
-
-    Interrupted jobs come first. Then the first job of each user comes before the second of any; of
-    the first ones, that of the user whose last turn was the longest ago.
-    """
-    own = sql.func.row_number().over(partition_by=jobs.c.user, order_by=jobs.c.sequence)
-    waiting = (
-        sql.select(
-            jobs.c.id, jobs.c.user, jobs.c.num_claims, jobs.c.sequence, own.label("round"),
-            sql.func.coalesce(turns.c.served, 0).label("served"),
-        )
-        .select_from(jobs.outerjoin(turns, turns.c.user == jobs.c.user))
-        .where(jobs.c.status == QUEUED)
-        .subquery("waiting")
-    )  # fmt: skip
-    c = waiting.c
-    is_fresh = sql.case((c.num_claims == 0, 1), else_=0)
-    return waiting, [is_fresh, c.round, c.served, c.sequence]
-
-
-def _take_turn(connection: sql.Connection, user: str) -> None:
-    last = connection.execute(sql.select(sql.func.max(turns.c.served))).scalar() or 0
-    moved = connection.execute(turns.update().where(turns.c.user == user).values(served=last + 1))
-    if not moved.rowcount:
-        connection.execute(turns.insert().values(user=user, served=last + 1))
-
-
 def _notify(
     connection: sql.Connection, job_id: str, webhook: dict[str, Any] | None, event: str
 ) -> None:
@@ -407,18 +369,6 @@ def _notify(
     connection.execute(
         deliveries.insert().values(id=new_id("msg"), job=job_id, event=event, next_at=time.time())
     )
-
-
-def _log(connection: sql.Connection, job_id: str, lines: Sequence[tuple[str, str]]) -> None:
-    query = sql.select(sql.func.count()).where(logs.c.job == job_id)
-    room = MAX_LOG_LINES - connection.execute(query).scalar()
-    now = time.time()
-    rows = [
-        {"job": job_id, "time": now, "level": level, "message": message[:2000]}
-        for level, message in lines[:room]
-    ]
-    if rows and room > 0:
-        connection.execute(logs.insert(), rows)
 
 
 def _remove(connection: sql.Connection, ids: Sequence[str]) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from skyreels_avatar.errors import InputError
+from skyreels_avatar.loading.model_hub import check_models
+from skyreels_avatar.loading.tiers import load_tier
 from skyreels_avatar.media.video_stream import scan_video
 from skyreels_avatar.request.generation_request import GenerationRequest
 from skyreels_avatar.request.sampling import SamplingParams
@@ -92,7 +94,10 @@ def check_request(kind: str, values: Mapping[str, Any], folder: Path) -> None:
 
     Raises:
         InputError: a value cannot be used.
+        CheckpointError: the weights of the tier are not on this machine.
     """
+    if values.get("tier") is not None:
+        check_models(load_tier(values["tier"]))
     if kind == "generate":
         generation_request(values, folder / "video.mp4")
     elif kind == "retalk":

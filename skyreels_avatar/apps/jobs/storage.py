@@ -4,7 +4,7 @@ DATA/jobs.sqlite3       the queue, unless a database is named
 DATA/secret.key         signs addresses of files
 DATA/uploads/ID.png     checked uploads
 DATA/incoming/          uploads on their way
-DATA/jobs/ID/           copies (links) of a job's uploads, its work folder, what it makes
+DATA/jobs/ID/           copies of a job's uploads, its work folder, what it makes
 """
 
 from __future__ import annotations
@@ -86,27 +86,21 @@ class Storage:
         with self._database.read() as connection:
             return int(connection.execute(query).scalar() or 0)
 
-    def link_inputs(
+    def copy_inputs(
         self, job_id: str, found: Mapping[str, Upload], with_suffix: bool = True
     ) -> dict[str, str]:
-        """Put the uploads of a job into its folder; return their names there by their ids.
+        """Copy the uploads of a job into its folder; return their names there by their ids.
 
-        The job keeps them though the uploads expire.
+        The job keeps them though the uploads expire. They are no links: a link that is made or
+        removed elsewhere changes the file's times, and a run refuses files that change under it.
         """
         folder = self.job_folder(job_id)
         folder.mkdir(parents=True, exist_ok=True)
         names = {}
         for upload_id, upload in found.items():
-            name = f"{upload_id}{upload.suffix}" if with_suffix else upload_id
-            target = folder / name
-            try:
-                os.link(self.upload_path(upload), target)
-            except FileExistsError:
-                pass
-            except OSError:  # a file system without links
-                with atomic_write(target) as partial:
-                    shutil.copyfile(self.upload_path(upload), partial)
-            names[upload_id] = name
+            names[upload_id] = f"{upload_id}{upload.suffix}" if with_suffix else upload_id
+            with atomic_write(folder / names[upload_id]) as partial:
+                shutil.copyfile(self.upload_path(upload), partial)
         return names
 
     def remove_job(self, job_id: str) -> None:

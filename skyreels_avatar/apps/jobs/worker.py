@@ -169,7 +169,7 @@ class _Reports:
         while self._lines:
             lines.append(self._lines.popleft())
         if lines:
-            self._queue.add_logs(self._job.id, lines)
+            self._queue.log.add(self._job.id, lines)
 
     def _other_reason(self, now: float) -> str:
         if now > self._until:

@@ -10,13 +10,6 @@ from pathlib import Path
 from typing import Any
 
 
-def draw_preview(image: Path, camera: object, size: str | None, duration_s: float) -> bytes:
-    """Return `CameraPreviews.video` of the previews that the process keeps."""
-    from skyreels_avatar.pipeline.camera_preview import previews
-
-    return previews().video(image, camera, size, duration_s)
-
-
 def find_peaks(sound: Path, count: int) -> dict[str, Any]:
     """Return `peaks.find_peaks`."""
     from skyreels_avatar.apps.playground import peaks

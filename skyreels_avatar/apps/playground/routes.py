@@ -12,7 +12,6 @@ from skyreels_avatar.apps.jobs.inputs import Form, UploadId
 from skyreels_avatar.apps.jobs.records import RequestError, not_found
 from skyreels_avatar.apps.playground import pages
 from skyreels_avatar.apps.playground.answers import (
-    draw_preview,
     find_peaks,
     missing_files,
     read_film,
@@ -27,19 +26,6 @@ _STATIC_TYPES = {
     ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".webp": "image/webp",
 }  # fmt: skip
 _MAX_FILES = 200
-
-
-class PreviewForm(Form):
-    """A camera move over a picture."""
-
-    image: UploadId
-    camera: str | dict[str, Any] | list[Any] = Field(
-        "static", description="a move and its strength, or keyframes", examples=["push_in:60"]
-    )
-    size: str | None = Field(
-        None, max_length=20, description="of the video that it is a preview of"
-    )
-    seconds: float = Field(2.0, ge=0.2, le=30)
 
 
 class PeaksForm(Form):
@@ -62,23 +48,6 @@ class ScriptWriteForm(Form):
 
     script: dict[str, Any]
     names: dict[UploadId, str] = Field({}, description="of files by the ids of their uploads")
-
-
-@router.post("/v1/preview", response_class=Response)
-def post_preview(
-    form: PreviewForm, request: Request, user: str = Depends(current_user)
-) -> Response:
-    """Return a camera move over a picture as a small silent video; nobody talks in it."""
-    storage = state_of(request).storage
-    upload = storage.upload(user, form.image)
-    if upload.kind != "image":
-        raise RequestError(
-            "invalid_input", f"a camera moves over a picture; upload {upload.id} is {upload.kind}",
-            "give the id of a picture", 422, field="image",
-        )  # fmt: skip
-    path = storage.upload_path(upload)
-    video = call(request, draw_preview, path, form.camera, form.size, form.seconds)
-    return Response(video, media_type="video/mp4", headers={"Cache-Control": "no-store"})
 
 
 @router.post("/v1/peaks")

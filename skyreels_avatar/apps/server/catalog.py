@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from functools import lru_cache
 from typing import Any, get_args
 
 from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import FileResponse
+from starlette.background import BackgroundTask
 
 from skyreels_avatar import __version__
 from skyreels_avatar.apps.jobs.inputs import Gate, Keep, Length, Style, checked_input
-from skyreels_avatar.apps.jobs.interactive import find_faces, plan_job
+from skyreels_avatar.apps.jobs.interactive import (
+    find_faces,
+    plan_job,
+    write_preview,
+)
 from skyreels_avatar.apps.jobs.prepare import Preparer
 from skyreels_avatar.apps.jobs.records import NewJob, RequestError, without_folders
 from skyreels_avatar.apps.jobs.run import with_paths
-from skyreels_avatar.apps.server.forms import FacesForm, PlanForm, SessionForm
+from skyreels_avatar.apps.server.forms import FacesForm, PlanForm, PreviewForm, SessionForm
 from skyreels_avatar.apps.server.job_routes import CONSENT_TEXT
 from skyreels_avatar.apps.server.present import timestamp
 from skyreels_avatar.apps.server.state import (
@@ -25,7 +32,7 @@ from skyreels_avatar.apps.server.state import (
     state_of,
 )
 from skyreels_avatar.camera.moves import MOVES
-from skyreels_avatar.errors import InputError
+from skyreels_avatar.errors import AvatarError
 
 router = APIRouter(tags=["catalog"])
 SIZES = ("256x256", "512x512", "480p", "720p")
@@ -94,6 +101,26 @@ def post_faces(
     return found | {"thumbnail": state.file_url(state.base_url(request), upload.id, name)}
 
 
+@router.post("/v1/preview", response_class=FileResponse)
+def post_preview(
+    form: PreviewForm, request: Request, user: str = Depends(current_user)
+) -> FileResponse:
+    """Return what a camera move shows of a picture, small and silent; nobody talks in it."""
+    state = state_of(request)
+    upload = state.storage.upload(user, form.image)
+    if upload.kind != "image":
+        raise RequestError(
+            "invalid_input", f"a camera moves over a picture; upload {upload.id} is {upload.kind}",
+            "give the id of a picture", 422, field="image",
+        )  # fmt: skip
+    output = state.storage.incoming / f"preview-{secrets.token_hex(16)}.mp4"
+    path = state.storage.upload_path(upload)
+    call(request, write_preview, path, form.camera, form.size, output, form.seconds)
+    remove = BackgroundTask(output.unlink, missing_ok=True)
+    headers = {"Cache-Control": "no-store"}
+    return FileResponse(output, media_type="video/mp4", headers=headers, background=remove)
+
+
 @router.post("/v1/plan")
 def post_plan(
     form: PlanForm, request: Request, user: str = Depends(current_user)
@@ -102,7 +129,7 @@ def post_plan(
     state = state_of(request)
     new = NewJob(user, form.kind, checked_input(form.kind, form.input))
     try:
-        files = Preparer(state.queue, state.storage, state.interactive).link(new)
+        files = Preparer(state.queue, state.storage, state.interactive).copy_files(new)
         folder = state.storage.job_folder(new.id)
         return call(request, plan_job, form.kind, with_paths(new.input, files, folder), folder)
     finally:
@@ -118,8 +145,11 @@ def call(request: Request, function: Any, *arguments: Any) -> Any:
     state = state_of(request)
     try:
         return state.interactive.call(function, *arguments)
-    except InputError as error:
-        fix = f"change {error.parameter}" if error.parameter else "change the input"
+    except RequestError:
+        raise
+    except AvatarError as error:
+        parameter = getattr(error, "parameter", None)
+        fix = f"change {parameter}" if parameter else "change the input"
         message = without_folders(str(error))
         raise RequestError("invalid_input", message, fix, 422, field=error.parameter) from error
 

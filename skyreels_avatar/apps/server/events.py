@@ -79,7 +79,7 @@ async def _events(
 
 def _look(state: ServerState, user: str, job_id: str, after: int) -> tuple[Any, Any, Any]:
     job = state.queue.get(user, job_id)
-    lines = state.queue.read_logs(job_id, after, limit=200)
+    lines = state.queue.log.read(job_id, after, limit=200)
     waits = job.status == QUEUED
     return job, state.queue.positions([job_id]).get(job_id) if waits else None, lines
 

@@ -120,7 +120,7 @@ def _status(
     if with_logs:
         found["logs"] = [
             {"message": line.message, "level": line.level.upper(), "source": "USER",
-             "timestamp": timestamp(line.time)} for line in state.queue.read_logs(job.id)
+             "timestamp": timestamp(line.time)} for line in state.queue.log.read(job.id)
         ]  # fmt: skip
         if not job.is_final and job.total:
             message = f"{job.percent:.0f}% ({job.done} of {job.total} frames)"

@@ -76,7 +76,7 @@ async def submit_foreign(
     job, _ = await run_in_threadpool(submit, state, new)
     if unknown:
         line = f"these inputs are not known here and were not used: {', '.join(unknown)[:500]}"
-        await run_in_threadpool(state.queue.add_logs, job.id, [("warning", line)])
+        await run_in_threadpool(state.queue.log.add, job.id, [("warning", line)])
     return job
 
 

@@ -55,6 +55,19 @@ class FacesForm(Form):
         return self
 
 
+class PreviewForm(Form):
+    """A camera move over a picture."""
+
+    image: UploadId
+    camera: str | dict[str, Any] | list[Any] = Field(
+        description="a move and its strength, or keyframes as in a script", examples=["push_in:60"]
+    )
+    size: str | None = Field(
+        None, max_length=20, examples=["512x512"], description="of the video; a preview is smaller"
+    )
+    seconds: float = Field(2.0, ge=0.2, le=30, description="of the shot")
+
+
 class SessionForm(Form):
     """A token that is exchanged for a cookie."""
 

@@ -113,5 +113,5 @@ def get_logs(job_id: str, request: Request, user: str = Depends(current_user)) -
     """Return the log of a job as text."""
     state = state_of(request)
     state.queue.get(user, job_id)
-    lines = state.queue.read_logs(job_id)
+    lines = state.queue.log.read(job_id)
     return "".join(f"{timestamp(one.time)} {one.level}: {one.message}\n" for one in lines)

@@ -120,7 +120,7 @@ def prediction_json(state: ServerState, job: Job, base_url: str) -> dict[str, An
 
 def _logs(state: ServerState, job: Job) -> str:
     """Return the log, and a bar that the client reads its progress from."""
-    lines = "".join(f"{line.message}\n" for line in state.queue.read_logs(job.id))
+    lines = "".join(f"{line.message}\n" for line in state.queue.log.read(job.id))
     if not job.total:
         return lines
     percent = int(100 * job.done / job.total)

@@ -1,0 +1,108 @@
+"""A worker reports what comes of a job: success, error, cancel, time, a lease that was lost."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import pytest
+
+pytest.importorskip("sqlalchemy", reason="needs the extra serve")
+
+from skyreels_avatar.apps.jobs import worker as worker_module
+from skyreels_avatar.apps.jobs.limits import Limits
+from skyreels_avatar.apps.jobs.queue import JobQueue
+from skyreels_avatar.apps.jobs.worker import Worker, worker_name
+from skyreels_avatar.errors import Cancelled, CheckpointError, FaceError
+from skyreels_avatar.progress import Progress
+
+
+@pytest.fixture
+def do(queue, storage, add, monkeypatch):
+    """Return a function that lets a worker do a job in a given way, and returns the job."""
+    monkeypatch.setattr(worker_module, "_TICK_S", 0.02)
+
+    def run(way, worker=None):
+        monkeypatch.setattr(worker_module, "run_job", way)
+        add()
+        one = worker or Worker(queue, storage)
+        job = queue.claim(one.name)
+        one.do(job)
+        return queue.get("anna", job.id)
+
+    return run
+
+
+def _until_stopped(on_progress):
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        if on_progress(Progress("decode", 3, 10, 1.0)) is False:
+            raise Cancelled("stopped")
+        time.sleep(0.01)
+    raise AssertionError("nobody stopped it")
+
+
+def test_a_result_and_what_was_logged_are_kept(do, queue):
+    def way(job, folder, on_progress, engine):
+        on_progress(Progress("decode", 3, 10, 1.0))
+        logging.getLogger("skyreels_avatar.x").warning("%s/me.png is dark", folder)
+        return {"audio": "a.wav"}
+
+    job = do(way)
+    assert (job.status, job.result) == ("succeeded", {"audio": "a.wav"})
+    lines = [line.message for line in queue.log.read(job.id)]
+    assert lines == ["started", "decode", "me.png is dark"]
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (FaceError("/data/jobs/x/me.png: no face", parameter="face"), "invalid_input", "me.png:"),
+        (
+            CheckpointError("weights of /srv/models/a.safetensors are gone"),
+            "failed",
+            "weights of a",
+        ),
+        (MemoryError(), "out_of_memory", "too little memory"),
+        (RuntimeError("/secret/place broke"), "internal", "RuntimeError"),
+    ],
+)
+def test_an_error_is_told_without_the_places_of_files(do, error, code, said):
+    def way(*_):
+        raise error
+
+    job = do(way)
+    assert job.status == "failed" and job.error["code"] == code and said in job.error["message"]
+    assert job.error["fix"] and "/" not in job.error["message"]
+
+
+def test_a_canceled_job_stops(do, queue):
+    def way(job, folder, on_progress, engine):
+        queue.cancel("anna", job.id)
+        _until_stopped(on_progress)
+
+    job = do(way)
+    assert (job.status, job.done, job.total) == ("canceled", 3, 10)
+
+
+def test_a_job_beyond_its_time_fails(do, queue, storage):
+    quick = JobQueue(queue.database, Limits(job_s=0.05))
+    job = do(lambda job, folder, report, engine: _until_stopped(report), Worker(quick, storage))
+    assert job.status == "failed" and job.error["code"] == "time_limit"
+
+
+def test_a_worker_that_is_to_stop_gives_its_job_back(do, queue, storage):
+    worker = Worker(queue, storage)
+    worker.parent = -1  # whose parent is gone
+    job = do(lambda job, folder, report, engine: _until_stopped(report), worker)
+    assert job.status == "queued" and queue.claim("host:2").id == job.id
+
+
+def test_a_worker_without_its_lease_stops_and_writes_nothing(do, queue, monkeypatch):
+    def way(job, folder, on_progress, engine):
+        queue.release(worker_name(), crashed=False)
+        assert queue.claim("host:2").id == job.id
+        _until_stopped(on_progress)
+
+    job = do(way)
+    assert job.status == "running" and queue.running() == {job.id: "host:2"}
