@@ -21,7 +21,7 @@ except ImportError as error:
     raise MissingExtraError("fastapi", "serve") from error
 
 from skyreels_avatar.apps.jobs.database import Database
-from skyreels_avatar.apps.jobs.inputs import form_error
+from skyreels_avatar.apps.jobs.inputs import INPUTS, form_error
 from skyreels_avatar.apps.jobs.interactive import Interactive
 from skyreels_avatar.apps.jobs.queue import JobQueue
 from skyreels_avatar.apps.jobs.records import RequestError
@@ -84,9 +84,10 @@ def create_app(settings: ServerSettings) -> FastAPI:
         redoc_url=None, description="Talking videos from a picture, a voice and a sentence.",
         openapi_url="/openapi.json",
     )  # fmt: skip
-    app.state.server, app.state.supervisor = state, supervisor
+    app.state.server, app.state.supervisor, app.state.webhooks = state, supervisor, webhooks
     for router in _ROUTERS:
         app.include_router(router)
+    _describe_inputs(app)
     _add_errors(app)
     _add_pages(app, state)
     add_playground(app)
@@ -110,6 +111,22 @@ def _make_state(settings: ServerSettings) -> ServerState:
         RateLimiter(),
         threading.Event(),
     )
+
+
+def _describe_inputs(app: FastAPI) -> None:
+    """Add what the input of each kind of job holds to the description of the API."""
+    whole = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        schema = whole()
+        schemas = schema["components"]["schemas"]
+        for form in INPUTS.values():
+            if form.__name__ not in schemas:
+                own = form.model_json_schema(ref_template="#/components/schemas/{model}")
+                schemas |= own.pop("$defs", {}) | {form.__name__: own}
+        return schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
 
 
 def _add_errors(app: FastAPI) -> None:

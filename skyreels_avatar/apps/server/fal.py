@@ -45,6 +45,17 @@ async def proxy(request: Request, user: str = Depends(current_user)) -> Response
     return await _answer(request, user, service, target.path.strip("/"), query)
 
 
+@router.get("/fal/files/{upload_id}/{name}")
+def get_upload(
+    upload_id: str, name: str, request: Request, user: str = Depends(current_user)
+) -> RedirectResponse:
+    """Lead to the file of an upload."""
+    state = state_of(request)
+    upload = state.storage.upload(user, upload_id)
+    url = state.file_url(state.base_url(request), upload.id, f"{upload.id}{upload.suffix}")
+    return RedirectResponse(url, 307)
+
+
 @router.api_route("/fal/{service}/{path:path}", methods=["GET", "POST", "PUT"])
 async def direct(
     service: str, path: str, request: Request, user: str = Depends(current_user)
@@ -206,17 +217,6 @@ async def put_upload(
     except RequestError as error:
         return _refusal(error)
     return JSONResponse({"id": upload.id})
-
-
-@router.get("/fal/files/{upload_id}/{name}")
-def get_upload(
-    upload_id: str, name: str, request: Request, user: str = Depends(current_user)
-) -> RedirectResponse:
-    """Lead to the file of an upload."""
-    state = state_of(request)
-    upload = state.storage.upload(user, upload_id)
-    url = state.file_url(state.base_url(request), upload.id, f"{upload.id}{upload.suffix}")
-    return RedirectResponse(url, 307)
 
 
 async def _body(request: Request) -> dict[str, Any]:

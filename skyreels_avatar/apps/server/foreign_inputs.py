@@ -117,9 +117,10 @@ async def resolve_file(request: Request, user: str, field: str, value: Any) -> s
 
 
 def _own_file(state: ServerState, request: Request, url: str) -> re.Match[str] | None:
-    parts = urlsplit(url)
-    own = urlsplit(state.base_url(request)).netloc
-    return _OWN_PATH.fullmatch(parts.path) if parts.netloc == own else None
+    parts, own = urlsplit(url), urlsplit(state.base_url(request))
+    if parts.netloc != own.netloc:
+        return None
+    return _OWN_PATH.fullmatch(parts.path.removeprefix(own.path))
 
 
 async def _reuse(state: ServerState, user: str, field: str, url: str, own: re.Match[str]) -> str:
