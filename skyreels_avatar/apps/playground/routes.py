@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI, Request
@@ -9,6 +10,7 @@ from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Resp
 from pydantic import Field
 
 from skyreels_avatar.apps.jobs.inputs import Form, UploadId
+from skyreels_avatar.apps.jobs.interactive import find_faces
 from skyreels_avatar.apps.jobs.records import RequestError, not_found
 from skyreels_avatar.apps.playground import pages
 from skyreels_avatar.apps.playground.answers import (
@@ -25,6 +27,7 @@ router = APIRouter(tags=["playground"])
 _STATIC_TYPES = {
     ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".webp": "image/webp",
 }  # fmt: skip
+_SHOWN = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8")  # and WebP
 _MAX_FILES = 200
 
 
@@ -95,11 +98,22 @@ def post_script_write(
 def get_upload_content(
     upload_id: str, request: Request, user: str = Depends(current_user)
 ) -> RedirectResponse:
-    """Lead to the file of an upload of one's own."""
+    """Lead to the file of an upload of one's own, as a picture that browsers can show."""
     state = state_of(request)
     upload = state.storage.upload(user, upload_id)
-    address = state.file_url(state.base_url(request), upload.id, f"{upload.id}{upload.suffix}")
+    path, name = state.storage.upload_path(upload), f"{upload.id}{upload.suffix}"
+    if upload.kind == "image" and not _is_shown_by_browsers(path):  # of a phone, or a scanner
+        name = f"{upload.id}_faces.jpg"
+        if not path.with_name(name).is_file():
+            call(request, find_faces, path, upload.kind, path.with_name(name))
+    address = state.file_url(state.base_url(request), upload.id, name)
     return RedirectResponse(address, 307, {"Cache-Control": "private, max-age=300"})
+
+
+def _is_shown_by_browsers(path: Path) -> bool:
+    with path.open("rb") as file:
+        beginning = file.read(12)
+    return beginning.startswith(_SHOWN) or beginning[8:] == b"WEBP"
 
 
 def add_playground(app: FastAPI) -> None:

@@ -89,7 +89,7 @@ def test_what_cannot_be_edited_is_refused_without_paths(script, message):
 
 
 def test_what_users_type_stays_a_value_in_yaml():
-    prompt = "she says: \"no\"\n- include: x # '\U0001f600"
+    prompt = 'she says: "no"\n- include: x # \'\U0001f600'
     text = write_script({"shots": [{"image": "file_0", "prompt": prompt}]}, {})
     assert yaml.safe_load(text)["shots"] == [{"image": "file_0", "prompt": prompt}]
 
