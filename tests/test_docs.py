@@ -39,7 +39,7 @@ FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 MARK = re.compile(r"<!-- test: (\w+) -->\s*$")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 # Programs of others, whose arguments are their own business.
-OTHERS = {"source", "ray", "docker", ".venv/bin/python"}
+OTHERS = {"source", "ray", "docker", "curl", ".venv/bin/python"}
 MAX_PICTURES_MB = 2.5
 
 

@@ -7,7 +7,10 @@ networks loaded, and is replaced when it dies or takes too long.
 from __future__ import annotations
 
 import multiprocessing
+import os
+import signal
 import threading
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -81,15 +84,20 @@ def _new_pool() -> ProcessPoolExecutor:
 
 
 def _set_up() -> None:
-    import os
-    import signal
-
     from skyreels_avatar.apps.jobs.sandbox import leave_network
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     leave_network()
+    # Without this the process would stay for ever when its server is killed.
+    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+
+
+def _end_with_parent(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os._exit(1)
 
 
 def _guarded(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -109,6 +117,13 @@ def _load() -> None:
     from skyreels_avatar.faces.start import face_analyzer
 
     face_analyzer()
+
+
+def camera_moves() -> list[str]:
+    """Return the names of the camera moves."""
+    from skyreels_avatar.camera.moves import MOVES
+
+    return list(MOVES)
 
 
 def check_input(kind: str, values: Mapping[str, Any], folder: Path) -> None:

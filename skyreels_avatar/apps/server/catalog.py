@@ -14,6 +14,7 @@ from starlette.background import BackgroundTask
 from skyreels_avatar import __version__
 from skyreels_avatar.apps.jobs.inputs import Gate, Keep, Length, Style, checked_input
 from skyreels_avatar.apps.jobs.interactive import (
+    camera_moves,
     find_faces,
     plan_job,
     write_preview,
@@ -31,7 +32,6 @@ from skyreels_avatar.apps.server.state import (
     make_session,
     state_of,
 )
-from skyreels_avatar.camera.moves import MOVES
 from skyreels_avatar.errors import AvatarError
 
 router = APIRouter(tags=["catalog"])
@@ -47,7 +47,7 @@ def get_options(request: Request, user: str = Depends(current_user)) -> dict[str
         "user": user,
         "tiers": list(_tiers()),
         "voices": list(_voices()),
-        "moves": list(MOVES),
+        "moves": call(request, camera_moves),
         "styles": list(get_args(Style)),
         "sizes": list(SIZES),
         "keeps": list(get_args(Keep)),

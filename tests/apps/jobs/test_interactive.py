@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import av
 import pytest
@@ -65,6 +68,28 @@ def test_errors_come_back_as_what_they_are():
         raise _guarded(fail, InputError("wrong", parameter="size"))
     assert found.value.parameter == "size"
     assert type(_guarded(fail, KeyError("x"))) is AvatarError
+
+
+def test_the_process_ends_when_its_server_is_killed(root):
+    code = (
+        "import os\nfrom skyreels_avatar.apps.jobs.interactive import Interactive\n"
+        "if __name__ == '__main__':\n"
+        "    print(Interactive().call(os.getpid), flush=True)\n    os.kill(os.getpid(), 9)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
+    process_id, until = int(done.stdout), time.monotonic() + 20
+    while _is_alive(process_id):
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+
+def _is_alive(process_id):
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return False
+    stat = Path(f"/proc/{process_id}/stat")
+    return not stat.exists() or ") Z " not in stat.read_text()
 
 
 def test_a_process_that_dies_or_hangs_is_replaced(monkeypatch):
