@@ -181,7 +181,7 @@ def test_a_film_is_cut_rendered_and_one_shot_made_again(open_page):
     page.locator("#shots button").nth(2).click()
     page.locator('input[value="pan_left"]').check(force=True)
     page.click("#go")
-    page.locator("#toast").filter(has_text="1 shots made, 2 kept").wait_for()
+    page.locator("#toast").filter(has_text="made: 1, kept: 2").wait_for()
     page.reload()
     assert page.locator("#shots button").count() == 3
 

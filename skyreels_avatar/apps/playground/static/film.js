@@ -56,7 +56,8 @@ function refresh() {
   $("undo").disabled = !model.canUndo;
   $("remove-shot").disabled = film.shots.length < 2;
   $("film-size").value = film.size;
-  $("film-note").textContent = t("film_saved", { n: film.shots.length, length: short(film.end_s - film.shots[0].start_s) });
+  const size = t("film_saved", { n: film.shots.length, length: short(film.end_s - film.shots[0].start_s) });
+  $("film-note").textContent = store.values.made ? `${size}. ${t("render_kept")}` : size;
   const [width, height] = film.size.split("x");
   $("stage").style.aspectRatio = `${width} / ${height}`;
   track.drawShots(selected);
@@ -244,6 +245,7 @@ async function open(files, button) {
   await busyButton(button, async () => {
     try {
       model.replace(await importScript(files));
+      if (button === $("import")) toast(t("imported"));
       selected = 0;
       time = model.film.shots[0].start_s;
       showAnimatic();

@@ -11,8 +11,6 @@ const STAGES = {
 
 export function stageName(job) {
   if (job.status === "queued") return job.position > 0 ? t("stage_queued", { n: job.position }) : t("stage_next");
-  const shot = /shot (\d+)(?: of (\d+))?/.exec(job.stage ?? "");
-  if (shot) return t("stage_shot", { n: shot[1], all: shot[2] ?? "?" });
   return t(`stage_${STAGES[job.stage] ?? "working"}`);
 }
 
