@@ -34,8 +34,11 @@ _POLL_S = 0.5
 @router.api_route("/fal/proxy", methods=["GET", "POST", "PUT"])
 async def proxy(request: Request, user: str = Depends(current_user)) -> Response:
     """Answer what the client would ask fal: the header `x-fal-target-url` says what."""
-    target = urlsplit(request.headers.get("x-fal-target-url", ""))
-    service = _HOSTS.get(target.hostname or "")
+    try:
+        target = urlsplit(request.headers.get("x-fal-target-url", ""))
+        service = _HOSTS.get(target.hostname or "")
+    except ValueError:
+        service = None
     if service is None:
         raise RequestError(
             "invalid_input", "the header x-fal-target-url is missing, or is no address of fal",
@@ -222,7 +225,7 @@ async def put_upload(
 async def _body(request: Request) -> dict[str, Any]:
     try:
         values = await request.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         values = None
     if not isinstance(values, dict):
         raise RequestError("invalid_input", "the body must be an object", "send JSON", 422)
