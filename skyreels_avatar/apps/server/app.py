@@ -32,6 +32,7 @@ from skyreels_avatar.apps.server import (
     catalog,
     events,
     fal,
+    fal_storage,
     file_routes,
     job_routes,
     replicate,
@@ -48,7 +49,7 @@ from skyreels_avatar.apps.server.webhooks import WebhookSender
 logger = logging.getLogger(__name__)
 _ROUTERS = (
     uploads.router, job_routes.router, events.router, file_routes.router, catalog.router,
-    replicate.router, fal.router,
+    replicate.router, fal_storage.router, fal.router,
 )  # fmt: skip
 
 
