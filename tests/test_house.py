@@ -48,6 +48,19 @@ TESTED_ELSEWHERE = {
     "skyreels_avatar/media/espeak_library.py": "tests/media/test_speech.py",
     "skyreels_avatar/film/jobs.py": "tests/film/test_render.py makes and resumes them",
     "skyreels_avatar/film/progress.py": "tests/film/test_render.py reads its reports",
+    "skyreels_avatar/apps/jobs/__main__.py": "tests/apps/server/test_server.py, a whole server",
+    "skyreels_avatar/apps/jobs/intake.py": "tests/apps/jobs/test_storage.py",
+    "skyreels_avatar/apps/jobs/prepare.py": "tests/apps/server/test_job_routes.py",
+    "skyreels_avatar/apps/jobs/records.py": "tests/apps/jobs/test_queue.py, test_storage.py",
+    "skyreels_avatar/apps/jobs/requests.py": "tests/apps/jobs/test_run.py, test_job_routes.py",
+    "skyreels_avatar/apps/server/app.py": "every test in tests/apps/server",
+    "skyreels_avatar/apps/server/catalog.py": "test_events.py there, jobs/test_interactive.py",
+    "skyreels_avatar/apps/server/docs_page.py": "tests/apps/server/test_events.py reads the page",
+    "skyreels_avatar/apps/server/forms.py": "tests/apps/server/test_job_routes.py",
+    "skyreels_avatar/apps/server/present.py": "tests/apps/server/test_job_routes.py",
+    "skyreels_avatar/apps/server/settings.py": "tests/apps/server/test_run.py",
+    "skyreels_avatar/apps/server/state.py": "tests/apps/server/test_guard.py, test_events.py",
+    "skyreels_avatar/cli/serve.py": "tests/apps/server/test_run.py",
 }
 
 

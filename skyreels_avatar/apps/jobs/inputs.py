@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from skyreels_avatar.apps.jobs.records import RequestError
 
+JobId = Annotated[str, Field(pattern=r"^job_[0-9a-f]{32}$", description="id of a job")]
 UploadId = Annotated[str, Field(pattern=r"^file_[0-9a-f]{32}$", description="id of an upload")]
 TierName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}$", description="name of a tier")]
 Prompt = Annotated[str, Field(max_length=5000)]
@@ -89,6 +90,9 @@ class FilmInput(Form):
     )
     tier: TierName | None = None
     seed: int = Field(0, ge=0, lt=2**32)
+    reuse: JobId | None = Field(
+        None, description="an earlier film of yours: shots that are the same are taken from it"
+    )
 
 
 class SpeakInput(Form):
@@ -124,4 +128,6 @@ def form_error(problems: Any, form: type[BaseModel] | None = None) -> RequestErr
     fix = "see /docs for what may be sent"
     if form is not None:
         fix = f"fields are {', '.join(form.model_fields)}; see /docs"
-    return RequestError("invalid_input", f"{place}: {message}" if place else message, fix, 422)
+    whole = f"{place}: {message}" if place else message
+    field = place.partition(".")[0] or None
+    return RequestError("invalid_input", whole, fix, 422, field=field)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import secrets
 from collections.abc import AsyncIterator
@@ -101,6 +102,13 @@ async def keep(
         num_bytes, digest = await _write(blocks, incoming, limits.upload_mb * MEGABYTE, room)
         facts = FileFacts(user, name, num_bytes, digest, upload_id)
         return await run_in_threadpool(keep_file, storage, limits, incoming, facts)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise RequestError(
+            "disk_full", "the server has no room for the file",
+            "come again in an hour; the operator can make room", 507, 3600,
+        ) from error  # fmt: skip
     finally:
         incoming.unlink(missing_ok=True)
 
