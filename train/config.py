@@ -57,8 +57,13 @@ class DataConfig:
 
 @dataclass
 class LossConfig:
-    """Weights of the parts of the loss; see objective.py."""
+    """Weights of the parts of the loss; see objective.py.
 
+    Args:
+        lids: of those two of the 32 numbers within the flow, which are rarely anything but 0.
+    """
+
+    lids: float = 3.0
     mouth: float = 1.0
     speed: float = 0.5
     smooth: float = 0.4

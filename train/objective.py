@@ -16,7 +16,14 @@ import torch.nn.functional as F
 from skyreels_avatar.flow import add_noise, clean_from_velocity, velocity
 from skyreels_avatar.loading.components import Components
 from skyreels_avatar.models.audio_encoder import audio_windows
-from skyreels_avatar.rig.coefficients import MOTION_SCALE
+from skyreels_avatar.rig.coefficients import (
+    GROUP_SIZE,
+    MOTION_SCALE,
+    NUM_GROUPS,
+    NUM_MOTION,
+)
+from skyreels_avatar.rig.packing import TIME_FACTOR
+from skyreels_avatar.rig.smoothing import LIDS
 from skyreels_avatar.spaces.known import control_latents
 from train.config import LossConfig
 from train.data.windows import BESIDE, WindowBatch
@@ -138,13 +145,13 @@ def loss_parts(
 
     # Drawn on the CPU, so that a run depends on its seed and not on the device.
     sigma = draw_sigmas(batch_size, loss.sigma_shift, generator).to(device)
-    noise = torch.randn(prepared.clean.shape, generator=generator).to(device)
+    noise = batch.noise.to(prepared.clean)
     noisy = add_noise(prepared.clean, noise, sigma)
     predicted = predict(parts, prepared, noisy, sigma).float()
 
     unknown = (1 - prepared.mask[:, :1]).expand_as(predicted)
     error = (predicted - velocity(prepared.clean, noise)).square()
-    flow = _mean(error, unknown)
+    flow = _mean(error, unknown * latent_weights((LIDS, loss.lids)).to(device))
     # What is known is given to the sampler as it is: continuity is measured against that.
     estimate = clean_from_velocity(noisy, predicted, sigma)
     estimate = torch.lerp(estimate, prepared.clean, prepared.mask[:, :1])
@@ -158,6 +165,15 @@ def loss_parts(
         losses["text"] = _text_term(text_head, prepared.prompt_embeds, batch)
         total = total + loss.text * losses["text"]
     return {"loss": total, **losses}
+
+
+def latent_weights(*groups: tuple[slice, float]) -> torch.Tensor:
+    """Return (1, 32, 1, 1, 4): weights of motion numbers in latents of four frames, else 1."""
+    weights = torch.ones(NUM_MOTION)
+    for numbers, weight in groups:
+        weights[numbers] = weight
+    latents = weights.unflatten(0, (NUM_GROUPS, GROUP_SIZE)).T  # 8 G
+    return latents[None, None].expand(1, TIME_FACTOR, -1, -1).flatten(1, 2)[:, :, None, None]
 
 
 def draw_sigmas(count: int, shift: float, generator: torch.Generator) -> torch.Tensor:

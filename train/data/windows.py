@@ -15,6 +15,7 @@ from train.data.cache import MEL_PER_FRAME, TRACK_FRAMES, Tracks
 from train.data.simulate.articulation import FPS
 from train.data.simulate.camera_motion import follow_camera, plan_apparent_motion
 from train.data.simulate.captions import caption
+from train.data.simulate.chance import draw_noise
 from train.data.simulate.other_take import perform_over
 from train.data.simulate.performance import (
     Direction,
@@ -45,6 +46,7 @@ class WindowBatch:
         seen: (B, F) share of the reference video that is real.
         active: (B, F) 1 where someone speaks.
         style: (B, 5) `Style.numbers` of the talker.
+        noise: (B, 32, T, 1, 4) normal, which decided blinks and glances: see simulate/chance.py.
     """
 
     mel: torch.Tensor
@@ -55,6 +57,7 @@ class WindowBatch:
     seen: torch.Tensor
     active: torch.Tensor
     style: torch.Tensor
+    noise: torch.Tensor
 
     def to(self, device: torch.device) -> WindowBatch:
         """Return the same windows with their tensors on a device."""
@@ -118,9 +121,11 @@ class WindowSampler:
         mode = str(rng.choice(KNOWN_MODES, p=_KNOWN_SHARES))
         style = draw_style(rng)
         window["style"] = style.numbers()
-        window["motion"] = act(window, direction, rng, mode == "photo", style)
+        window["noise"] = draw_noise(options.num_frames, rng)
+        noise = window["noise"]
+        window["motion"] = act(window, direction, rng, mode == "photo", style, noise)
         if mode == "overlap" and rng.random() < options.turn_share:
-            before = act(window, draw_direction(rng), rng, style=style)
+            before = act(window, draw_direction(rng), rng, style=style, noise=noise)
             turn_from(window["motion"], before, rng)
         self._set_known(window, mode, rng)
         self._set_reference(window, mode, rng)
@@ -149,6 +154,9 @@ class WindowSampler:
             if rng.random() < 0.5:
                 known[:OVERLAP_LATENTS] = 1
         window["known"] = known
+        # What is known was sampled before: the noise that is laid over it has not decided it.
+        given = np.flatnonzero(known)
+        window["noise"][:, given] = rng.standard_normal((32, len(given), 1, 4))
 
     def _set_reference(self, window: dict, mode: str, rng: np.random.Generator) -> None:
         """Say what the reference video shows, and let the performance answer it."""
@@ -202,14 +210,17 @@ def act(
     rng: np.random.Generator,
     from_start: bool = False,
     style: Style | None = None,
+    noise: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return (F, 32): the mouth of a window and a performance of the direction to go with it.
 
     Args:
         style: of the talker; None = drawn.
+        noise: (32, T, 1, 4) that decides blinks and glances; None = drawn.
     """
     style = style or draw_style(rng)
-    motion = perform(direction, window["stress"], window["active"], rng, from_start, style)
+    stress, active = window["stress"], window["active"]
+    motion = perform(direction, stress, active, rng, from_start, style, noise)
     motion = motion.astype(np.float64)
     mouth = window["mouth"].copy()
     strength = mouth_strength(direction) * style.mouth
