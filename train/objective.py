@@ -32,6 +32,7 @@ LATENT_STD = 0.35
 _MOUTH_GROUP = 0
 _SETTLED_SIGMA = 0.35
 _JOIN_WEIGHT = 4.0
+_PAUSE_WEIGHT = 2.5  # of a mouth that ought to be still
 _FIRST_SMOOTH = 10  # after the mouth and the blinks
 # lip_gap, jaw_drop, width, pucker, upper_raise, press, tuck, tongue
 MOUTH_WEIGHTS = torch.tensor([3.0, 1.5, 1.0, 1.0, 1.0, 1.0, 1.0, 0.5])
@@ -208,7 +209,8 @@ def _mouth_terms(parts, estimate, batch, mask) -> tuple[torch.Tensor, torch.Tens
     true = batch.motion[..., :8] / scale
     phases = 1 - mask[:, :, :, 0, _MOUTH_GROUP]  # (B, 4, T)
     unknown = phases.transpose(1, 2).flatten(1)[:, 3:, None]
-    unknown = unknown * MOUTH_WEIGHTS.to(mask.device)  # (B, F, 8)
+    pauses = 1 + (_PAUSE_WEIGHT - 1) * (1 - batch.active[..., None])
+    unknown = unknown * pauses * MOUTH_WEIGHTS.to(mask.device)  # (B, F, 8)
     position = F.smooth_l1_loss(made, true, reduction="none", beta=0.5)
     change = F.smooth_l1_loss(made.diff(dim=1), true.diff(dim=1), reduction="none", beta=0.5)
     return _mean(position, unknown), _mean(change, unknown[:, 1:])
