@@ -284,7 +284,7 @@ def face_field(points: torch.Tensor, shape: FaceShape, values: MotionValues) -> 
 
 
 def brow_weight(points: torch.Tensor, shape: FaceShape, side: int) -> torch.Tensor:
-    """Return (F, N) in 0..1: how far points go with a brow; 1 all over it, so that it stays as thick.
+    """Return (F, N) in 0..1: how far points go with a brow; 1 all over it: it stays as thick.
 
     Skin is stretched evenly from the brow down to the lid, which stays, and pushed together above.
     """
