@@ -40,6 +40,11 @@ EYES = (
 )
 IRISES = ((468, 469, 470, 471, 472), (473, 474, 475, 476, 477))
 BROWS = ((70, 63, 105, 66, 107), (300, 293, 334, 296, 336))
+# Upper and lower edge of each brow, from the left to the right of the picture.
+BROW_EDGES = (
+    ((70, 63, 105, 66, 107), (46, 53, 52, 65, 55)),
+    ((336, 296, 334, 293, 300), (285, 295, 282, 283, 276)),
+)
 INNER_BROWS = ((107, 55), (336, 285))
 CHEEKS = (50, 280)
 NOSE_WINGS = (98, 327)
