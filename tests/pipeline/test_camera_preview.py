@@ -1,49 +1,78 @@
-"""A preview of a camera move, for which the picture is understood once."""
+"""Previews of camera moves, quick and small."""
 
 from __future__ import annotations
 
-import av
 import numpy as np
 import pytest
 
-from skyreels_avatar.errors import InputError
+import skyreels_avatar as sa
+from skyreels_avatar.media.image import Portrait
 from skyreels_avatar.pipeline import camera_preview
-from skyreels_avatar.pipeline.camera_preview import write_camera_preview
+from skyreels_avatar.pipeline.camera_preview import FPS, CameraPreviews, preview_size
 from tests.samples import write_portrait
 
 
-def _pictures(path):
-    with av.open(str(path)) as video:
-        return np.stack([frame.to_ndarray(format="rgb24") for frame in video.decode(video=0)])
+@pytest.fixture(scope="module")
+def portrait(tmp_path_factory):
+    return write_portrait(tmp_path_factory.mktemp("preview"))
 
 
-def test_the_depth_of_a_picture_is_estimated_once_for_all_moves(tmp_path, monkeypatch):
-    image, found = write_portrait(tmp_path), []
-    real = camera_preview.build_references
-    monkeypatch.setattr(
-        camera_preview, "build_references", lambda *given: found.append(1) or real(*given)
-    )
-    for move in ("static", "push_in:80", "swing:50"):
-        output = tmp_path / f"{move.partition(':')[0]}.mp4"
-        assert write_camera_preview(image, move, output, 0.8, 10, "120x96") == 8
-    assert len(found) == 1
-    still, pushed = _pictures(tmp_path / "static.mp4"), _pictures(tmp_path / "push_in.mp4")
-    assert still.shape == (8, 96, 120, 3)
-    moved = np.abs(pushed.astype(int) - still).mean((1, 2, 3))
-    assert moved[0] < 2 < moved[-1]
+@pytest.fixture(scope="module")
+def previews():
+    return CameraPreviews()
 
 
-def test_a_picture_that_was_replaced_is_another_one(tmp_path):
-    image = write_portrait(tmp_path)
-    write_camera_preview(image, "static", tmp_path / "a.mp4", 0.4, 10, "120x96")
-    before = camera_preview._scene_of.cache_info().misses
-    image.write_bytes(image.read_bytes() + b" ")
-    write_camera_preview(image, "static", tmp_path / "a.mp4", 0.4, 10, "120x96")
-    assert camera_preview._scene_of.cache_info().misses == before + 1
+def _read(video: bytes, folder):
+    path = folder / "preview.mp4"
+    path.write_bytes(video)
+    reader = sa.VideoReader(path)
+    return reader, reader.read(0, reader.num_frames).astype(np.int16)
 
 
-@pytest.mark.parametrize("move", ["fly:50", "push_in:140", 5])
-def test_moves_that_do_not_exist_are_refused(move, tmp_path):
-    with pytest.raises(InputError):
-        write_camera_preview(write_portrait(tmp_path), move, tmp_path / "a.mp4", 1, 10, "96x96")
-    assert not (tmp_path / "a.mp4").exists()
+def test_a_preview_moves_and_begins_with_the_picture(previews, portrait, tmp_path):
+    reader, frames = _read(previews.video(portrait, "push_in:80", None, 1.0), tmp_path)
+    assert len(frames) == round(FPS) and reader.fps == pytest.approx(FPS)
+    picture = Portrait.load(portrait).resized_to(reader.height, reader.width).pixels
+    assert np.abs(frames[0] - picture).mean() < 8
+    assert np.abs(frames[-1] - frames[0]).mean() > 2
+
+
+def test_a_static_preview_rests(previews, portrait, tmp_path):
+    _, frames = _read(previews.video(portrait, "static", None, 0.5), tmp_path)
+    assert np.abs(frames[-1] - frames[0]).mean() < 1
+
+
+def test_depth_is_estimated_once_for_all_moves(previews, portrait, monkeypatch):
+    previews.prepare(portrait)
+
+    def fail(*_):
+        raise AssertionError("the picture is looked at again")
+
+    monkeypatch.setattr(camera_preview, "_film", fail)
+    made = {previews.video(portrait, f"{move}:50", None, 0.3) for move in sa.MOVES}
+    assert len(made) == len(sa.MOVES)
+    assert previews.video(portrait, "swing:50", None, 0.3) in made
+
+
+def test_keyframes_are_previewed_too(previews, portrait, tmp_path):
+    camera = [{"time_s": 0, "move": "crane_up"}, {"time_s": 0.4, "move": "push_in"}]
+    _, frames = _read(previews.video(portrait, camera, None, 0.8), tmp_path)
+    assert len(frames) == round(0.8 * FPS)
+
+
+@pytest.mark.parametrize(
+    ("camera", "duration_s", "message"),
+    [("fly:50", 1.0, "unknown camera move"), ("push_in:50", 90.0, "seconds of a preview")],
+)
+def test_what_cannot_be_previewed_is_refused(previews, portrait, camera, duration_s, message):
+    with pytest.raises(sa.InputError, match=message):
+        previews.video(portrait, camera, None, duration_s)
+
+
+@pytest.mark.parametrize("size", [None, "1280x720", "512x768", "64x64"])
+def test_a_preview_has_the_shape_of_its_video(size):
+    picture = Portrait(np.zeros((900, 1200, 3), np.uint8))
+    height, width = preview_size(picture, size)
+    wanted = 4 / 3 if size is None else int(size.split("x")[0]) / int(size.split("x")[1])
+    assert max(height, width) <= 320 and height % 2 == width % 2 == 0
+    assert width / height == pytest.approx(wanted, rel=0.02)

@@ -15,7 +15,6 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from concurrent.futures.process import BrokenProcessPool
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from skyreels_avatar.apps.jobs.records import RequestError
 from skyreels_avatar.errors import AvatarError, InputError
 
 _TIMEOUT_S = 60.0
-PREVIEW_S, PREVIEW_FPS, PREVIEW_SIDE_PX = 2.0, 12.5, 288
+PREVIEW_S = 2.0
 _THUMBNAIL_PX = 640
 
 
@@ -200,24 +199,20 @@ def _pixels(path: Path, kind: str) -> Any:
     return next(iter(VideoReader(path)))
 
 
-def write_preview(path: Path, camera: str, size: str | None, output: Path) -> None:
+def write_preview(
+    path: Path, camera: Any, size: str | None, output: Path, duration_s: float = PREVIEW_S
+) -> None:
     """Write a short video of what a camera move shows of a picture.
+
+    Args:
+        size: of the video that it is a preview of; the preview is smaller.
 
     Raises:
         InputError: the move or the size cannot be used, or there is no face.
     """
-    from skyreels_avatar.pipeline.camera_preview import write_camera_preview
+    from skyreels_avatar.media.files import atomic_write
+    from skyreels_avatar.pipeline.camera_preview import previews
 
-    small = size or _small_size(path)
-    write_camera_preview(path, camera, output, PREVIEW_S, PREVIEW_FPS, small)
-
-
-@lru_cache(maxsize=64)
-def _small_size(path: Path) -> str:
-    from skyreels_avatar.media.image import Portrait
-
-    picture = Portrait.load(path)
-    scale = min(1.0, PREVIEW_SIDE_PX / max(picture.width, picture.height))
-    width, height = (max(64, round(side * scale / 2) * 2) for side in (
-        picture.width, picture.height))  # fmt: skip
-    return f"{width}x{height}"
+    video = previews().video(path, camera, size, duration_s)
+    with atomic_write(output) as partial:
+        partial.write_bytes(video)

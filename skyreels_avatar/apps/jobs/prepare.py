@@ -70,6 +70,8 @@ class Preparer:
         if new.kind == "film":
             with atomic_write(folder / SCRIPT) as partial:
                 partial.write_text(new.input["script"], encoding="utf-8")
+            if new.input.get("reuse") is not None:
+                self.queue.get(new.user, new.input["reuse"])
             named += _script_files(folder / SCRIPT, self.limits.shots)
         found: dict[str, Upload] = {}
         for field, upload_id in named:
@@ -155,4 +157,4 @@ def _check_lengths(values: Mapping[str, Any], limits: Limits) -> None:
 
 def _invalid(message: str, field: str | None) -> RequestError:
     fix = f"change {field} and send the request again" if field else "change the input"
-    return RequestError("invalid_input", message, fix, 422)
+    return RequestError("invalid_input", message, fix, 422, field=field)

@@ -15,7 +15,6 @@ pytest.importorskip("sqlalchemy", reason="needs the extra serve")
 
 from skyreels_avatar.apps.jobs import interactive as interactive_module
 from skyreels_avatar.apps.jobs.interactive import (
-    PREVIEW_FPS,
     PREVIEW_S,
     Interactive,
     _guarded,
@@ -25,6 +24,7 @@ from skyreels_avatar.apps.jobs.interactive import (
 )
 from skyreels_avatar.apps.jobs.records import RequestError
 from skyreels_avatar.errors import AvatarError, InputError
+from skyreels_avatar.pipeline.camera_preview import FPS
 from tests.samples import write_portrait, write_voice
 
 
@@ -43,7 +43,7 @@ def test_a_preview_shows_the_move_and_a_second_one_is_quick(tmp_path):
     first_s = time.process_time() - start
     with av.open(str(output)) as video:
         pictures = [frame.to_ndarray(format="rgb24") for frame in video.decode(video=0)]
-    assert len(pictures) == PREVIEW_S * PREVIEW_FPS
+    assert len(pictures) == PREVIEW_S * FPS
     assert abs(pictures[0].astype(int) - pictures[-1]).mean() > 2
     start = time.process_time()
     write_preview(image, "swing:50", None, output)
