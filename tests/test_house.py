@@ -56,6 +56,7 @@ TESTED_ELSEWHERE = {
     "skyreels_avatar/apps/server/app.py": "every test in tests/apps/server",
     "skyreels_avatar/apps/server/catalog.py": "test_events.py there, jobs/test_interactive.py",
     "skyreels_avatar/apps/server/docs_page.py": "tests/apps/server/test_events.py reads the page",
+    "skyreels_avatar/apps/server/fal_storage.py": "tests/apps/server/test_fal.py",
     "skyreels_avatar/apps/server/forms.py": "tests/apps/server/test_job_routes.py",
     "skyreels_avatar/apps/server/present.py": "tests/apps/server/test_job_routes.py",
     "skyreels_avatar/apps/server/settings.py": "tests/apps/server/test_run.py",

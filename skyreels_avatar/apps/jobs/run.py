@@ -45,13 +45,15 @@ def run_job(job: Job, folder: Path, on_progress: OnProgress, engine: Engine) -> 
     """
     values = with_paths(job.input, job.files, folder)
     verbs = {"generate": _generate, "retalk": _retalk, "film": _film, "speak": _speak}
-    result = verbs[job.kind](values, folder, on_progress, engine)
-    _clean(folder / WORK, keeps_shots=job.kind == "film")
-    return result
+    return verbs[job.kind](values, folder, on_progress, engine)
 
 
-def _clean(work: Path, keeps_shots: bool) -> None:
-    """Remove what is not needed any more; a film keeps its shots, for a next version of it."""
+def remove_work(job: Job, folder: Path) -> None:
+    """Remove what a job that has ended needs no more; a film keeps its shots for a next version.
+
+    Only the worker whose end of the job counted may do this: another one may be at work there.
+    """
+    work, keeps_shots = folder / WORK, job.kind == "film"
     for path in list(work.iterdir()) if work.is_dir() else ():
         if path.name != SHOTS or not keeps_shots:
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)

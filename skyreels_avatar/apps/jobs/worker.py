@@ -16,7 +16,7 @@ from typing import Any
 
 from skyreels_avatar.apps.jobs.queue import JobQueue
 from skyreels_avatar.apps.jobs.records import CANCELED, FAILED, SUCCEEDED, Job, without_folders
-from skyreels_avatar.apps.jobs.run import Engine, run_job
+from skyreels_avatar.apps.jobs.run import Engine, remove_work, run_job
 from skyreels_avatar.apps.jobs.storage import Storage
 from skyreels_avatar.errors import AvatarError, Cancelled, InputError
 from skyreels_avatar.progress import Progress
@@ -65,27 +65,33 @@ class Worker:
     def do(self, job: Job) -> None:
         """Do one job, and report what comes of it."""
         reports = _Reports(self.queue, job, self._should_stop)
+        folder, ended = self.storage.job_folder(job.id), False
         with reports.written():
             try:
-                result = run_job(
-                    job, self.storage.job_folder(job.id), reports.on_progress, self.engine
-                )
+                result = run_job(job, folder, reports.on_progress, self.engine)
             except Cancelled:
                 reports.close()
-                if reports.answer == "cancel":
-                    self.queue.finish(job, CANCELED)
-                elif reports.answer == "late":
-                    self.queue.finish(job, FAILED, error=_too_long(self.queue.limits.job_s))
-                elif reports.answer == "stop":
-                    self.queue.give_back(job)
+                ended = self._end_early(job, reports.answer)
             except Exception as error:
                 reports.close()
                 if not isinstance(error, AvatarError):
                     logger.exception("job %s failed", job.id)
-                self.queue.finish(job, FAILED, error=_describe(error))
+                ended = self.queue.finish(job, FAILED, error=_describe(error))
             else:
                 reports.close()
-                self.queue.finish(job, SUCCEEDED, result)
+                ended = self.queue.finish(job, SUCCEEDED, result)
+        if ended:
+            remove_work(job, folder)
+
+    def _end_early(self, job: Job, answer: str) -> bool:
+        """End a job that was stopped, or leave it to another worker; return whether it ended."""
+        if answer == "cancel":
+            return self.queue.finish(job, CANCELED)
+        if answer == "late":
+            return self.queue.finish(job, FAILED, error=_too_long(self.queue.limits.job_s))
+        if answer == "stop":
+            self.queue.give_back(job)
+        return False
 
     def _should_stop(self) -> bool:
         if self.parent is not None and os.getppid() != self.parent:

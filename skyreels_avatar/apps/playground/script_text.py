@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from skyreels_avatar.apps.jobs.inputs import check_voice
 from skyreels_avatar.checks import check_number
 from skyreels_avatar.documents import read_mapping
 from skyreels_avatar.errors import InputError, ScriptError
@@ -129,6 +130,11 @@ def _references(values: Any, depth: int = 0) -> Iterator[tuple[str, str]]:
             )
         if key == "face" and isinstance(value, str) and _PHOTO.search(value):
             raise InputError("face must be auto, a number, a point x,y or a box on this page")
+        if key == "voice" and isinstance(value, str):
+            try:
+                check_voice(value)
+            except ValueError as error:
+                raise InputError(str(error)) from error
         if key in (*MEDIA_KEYS, *TEXT_KEYS) and value is not None:
             if not isinstance(value, str):
                 raise InputError(f"{key} must be the name of a file")

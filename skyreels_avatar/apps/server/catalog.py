@@ -151,7 +151,7 @@ def call(request: Request, function: Any, *arguments: Any) -> Any:
         parameter = getattr(error, "parameter", None)
         fix = f"change {parameter}" if parameter else "change the input"
         message = without_folders(str(error))
-        raise RequestError("invalid_input", message, fix, 422, field=error.parameter) from error
+        raise RequestError("invalid_input", message, fix, 422, field=parameter) from error
 
 
 @router.post("/v1/session")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from skyreels_avatar.apps.jobs.limits import Limits
 from skyreels_avatar.apps.jobs.run import Engine
-from skyreels_avatar.errors import InputError
+from skyreels_avatar.errors import InputError, MissingExtraError
 
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 
@@ -55,6 +56,10 @@ class ServerSettings:
             )
         if not 0 <= self.port <= 65535:
             raise InputError(f"port must be 0 to 65535, got {self.port}")
+        if self.engine.name not in (None, "local", "ray"):
+            raise InputError(f"engine must be local or ray, got {self.engine.name!r}")
+        if self.engine.name == "ray" and importlib.util.find_spec("ray") is None:
+            raise MissingExtraError("ray", "farm")
         if self.workers < 0:
             raise InputError(f"workers must be 0 or more, got {self.workers}")
 

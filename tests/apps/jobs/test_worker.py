@@ -106,3 +106,16 @@ def test_a_worker_without_its_lease_stops_and_writes_nothing(do, queue, monkeypa
 
     job = do(way)
     assert job.status == "running" and queue.running() == {job.id: "host:2"}
+
+
+def test_what_a_job_leaves_is_removed_by_the_worker_that_ended_it_alone(do, queue, storage):
+    def way(job, folder, on_progress, engine):
+        (folder / "work").mkdir(parents=True)
+        if job.user == "anna" and len(queue.list("anna")) == 2:  # it is another's by the end
+            queue.release(worker_name(), crashed=False)
+            queue.claim("host:2")
+        return {}
+
+    ended, lost = do(way), do(way)
+    assert ended.status == "succeeded" and not (storage.job_folder(ended.id) / "work").exists()
+    assert lost.status == "running" and (storage.job_folder(lost.id) / "work").is_dir()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
+import threading
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -23,25 +26,38 @@ PHONE, DESKTOP = (390, 844), (1280, 860)
 WAIT_MS = 300_000
 
 
-@pytest.fixture(scope="module")
-def playground(tmp_path_factory):
-    """Return the address of a playground with a worker."""
+@contextmanager
+def running(*command):
+    """Yield the address of a server that a command of the program starts."""
     for package in ("fastapi", "uvicorn", "sqlalchemy"):
         pytest.importorskip(package, reason="needs the extra playground")
-    command = [
-        sys.executable, "-c", "from skyreels_avatar.cli import main; main()", "playground",
-        "--port", "0", "--no-open", "--data", str(tmp_path_factory.mktemp("data")),
-    ]  # fmt: skip
+    program = [sys.executable, "-c", "from skyreels_avatar.cli import main; main()", *command]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
-    line = process.stdout.readline()
-    assert "http://" in line, line
-    yield line.split()[4]
+    process = subprocess.Popen(
+        program, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    said = []
+    for line in process.stdout:
+        said.append(line)
+        if found := re.search(r"http://[\w.]+:\d+", line):
+            break
+    else:
+        raise AssertionError("".join(said))
+    threading.Thread(target=process.stdout.read, daemon=True).start()  # a full pipe would stop it
+    yield found[0]
     process.send_signal(signal.SIGTERM)
     try:
         process.wait(timeout=60)
     except subprocess.TimeoutExpired:
         process.kill()
+
+
+@pytest.fixture(scope="module")
+def playground(tmp_path_factory):
+    """Return the address of a playground with a worker."""
+    data = str(tmp_path_factory.mktemp("data"))
+    with running("playground", "--port", "0", "--no-open", "--data", data) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from tests.apps.playground.conftest import DESKTOP, PHONE
+from tests.apps.playground.conftest import DESKTOP, PHONE, running
 from tests.samples import write_pair
 
 pytestmark = pytest.mark.slow
@@ -234,3 +234,25 @@ def test_the_form_is_filled_by_keys_alone(open_page):
     wanted = ["photo", "take", "example", "voice-source", "text", "speaker", "prompt", "move",
               "strength", "consent", "go"]  # fmt: skip
     assert [name for name in reached if name in wanted] == wanted
+
+
+def test_people_sign_in_with_their_token(chromium, tmp_path):
+    from skyreels_avatar.apps.server.tokens import add_token
+
+    token = add_token(tmp_path / "tokens", "anna")
+    data = ("--data", str(tmp_path / "data"), "--tokens", str(tmp_path / "tokens"))
+    with running("serve", "--port", "0", "--workers", "0", *data) as address:
+        context = chromium.new_context(base_url=address, locale="en-US")
+        page = context.new_page()
+        page.goto("/results")
+        page.wait_for_url("**/sign-in?next=%2Fresults")
+        page.fill("#token", "a guess")
+        page.click("button[type=submit]")
+        page.locator("#token-error").filter(has_text="no token").wait_for()
+        page.fill("#token", token)
+        page.click("button[type=submit]")
+        page.wait_for_url("**/results")
+        page.locator("#blank").wait_for()
+        (cookie,) = [one for one in context.cookies() if token not in one["value"]]
+        assert cookie["httpOnly"] and cookie["sameSite"] == "Strict"
+        context.close()

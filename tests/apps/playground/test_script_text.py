@@ -57,7 +57,8 @@ def test_a_script_that_was_written_is_read_as_the_same_film(tmp_path):
 @pytest.mark.parametrize(
     "line",
     ["- include: /etc/passwd", "- {image: portrait.png, motion: /etc/passwd}",
-     "- {image: portrait.png, face: /etc/photo.jpg}", "- {image: [a, b]}"],
+     "- {image: portrait.png, face: /etc/photo.jpg}", "- {image: [a, b]}",
+     "- {image: portrait.png, text: hi, voice: 'vits:../folder'}"],
 )  # fmt: skip
 def test_a_script_reads_nothing_but_what_was_sent_with_it(line):
     with pytest.raises(InputError):

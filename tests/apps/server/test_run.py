@@ -29,6 +29,7 @@ def test_a_port_that_is_taken_is_said(tmp_path):
         (["--host", "0.0.0.0"], "--tokens"),
         (["--port", "99999"], "port must be"),
         (["--workers", "-1"], "workers must be"),
+        (["--engine", "slurm"], "engine must be"),
         (["--consent", "maybe"], "consent"),
         (["--max-seconds", "0"], "max-seconds"),
         (["--tokens", "missing.txt"], "cannot read the tokens"),

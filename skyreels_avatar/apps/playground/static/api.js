@@ -40,8 +40,12 @@ export async function request(method, path, body, { headers = {}, signal, binary
 
 async function refusal(response) {
   const found = await response.json().catch(() => ({}));
-  if (response.status === 401) location.assign(`/sign-in?next=${encodeURIComponent(location.pathname)}`);
+  signInWhere(response.status === 401);
   return new ApiError(response.status, found.error, Number(response.headers.get("Retry-After")) || 0);
+}
+
+function signInWhere(isNeeded) {
+  if (isNeeded && document.documentElement.dataset.page !== "sign-in") location.assign(`/sign-in?next=${encodeURIComponent(location.pathname)}`);
 }
 
 export const get = (path) => request("GET", path);
@@ -59,7 +63,8 @@ export function upload(file, name, onProgress = () => {}) {
       let found = {};
       try { found = JSON.parse(sender.responseText); } catch { /* no JSON: the status says enough */ }
       if (sender.status < 300) resolve(found);
-      else reject(new ApiError(sender.status, found.error, Number(sender.getResponseHeader("Retry-After")) || 0));
+      signInWhere(sender.status === 401);
+      if (sender.status >= 300) reject(new ApiError(sender.status, found.error, Number(sender.getResponseHeader("Retry-After")) || 0));
     };
     sender.send(file);
   });

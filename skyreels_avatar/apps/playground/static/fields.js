@@ -43,7 +43,7 @@ export function hasConsent() {
 /** Keep the estimate on the button; `read` returns {kind, input} or null where something is missing. */
 export function estimator(read) {
   let newest = 0;
-  return settled(400, async () => {
+  return settled(1000, async () => {
     const wanted = read(), turn = ++newest;
     if (!wanted) {
       $("estimate").textContent = "";

@@ -1,7 +1,7 @@
 // The page Film: shots over one sound, an animatic that is always there, and rendering.
 
 import { $, all, clearError, clearErrors, clock, focusFirstError, settled, short, show, showError, t, toast } from "./dom.js";
-import { contentOf, get, isFinal, isThere, post, submit, upload } from "./api.js";
+import { contentOf, get, isFinal, post, submit, upload } from "./api.js";
 import { keepInputs, memory, takesDrops } from "./app.js";
 import { animatic } from "./animatic.js";
 import { cameraValue, setCamera, startCamera } from "./camera.js";
@@ -334,7 +334,6 @@ $("copy-link").addEventListener("click", () => copyLink(job));
 
 async function restore() {
   $("go").firstElementChild.textContent = t("render");
-  if (model.film && !(await isThere(model.film.soundtrack.id))) model.replace(null);
   if (model.film) loadSound();
   refresh();
   if (store.values.job) {

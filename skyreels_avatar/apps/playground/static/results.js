@@ -77,7 +77,8 @@ function card(job) {
   const when = el("time", { datetime: time.toISOString(), text: time.toLocaleString(language, { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" }) });
   const facts = el("div", { class: "facts" }, el("h2", {}, el("span", { text: t(`kind_${job.kind}`) }), when));
   const said = job.input.text || job.input.prompt;
-  facts.append(el("p", { class: "said", text: said || "" }), el("p", { class: "hint", text: factsOf(job) }));
+  if (said) facts.append(el("p", { class: "said", text: said }));
+  facts.append(el("p", { class: "hint", text: factsOf(job) }));
   if (isFinal(job) && job.kind !== "film") facts.append(el("button", { type: "button", class: "plain", on: { click: (event) => again(job, event.currentTarget) } }, icon("dice"), el("span", { text: t("again_seed") })));
   facts.append(actionsOf(job));
   made.append(poster, facts);
@@ -108,9 +109,10 @@ function progressPart(job) {
 function factsOf(job) {
   const facts = [];
   if (job.result?.width) facts.push(t("job_facts", { length: short(job.result.duration_s), width: job.result.width, height: job.result.height }));
+  if (job.result?.shots) facts.push(t("shots_n", { n: job.result.shots }));
   const camera = job.input.camera;
   if (typeof camera === "string" && camera !== "static") facts.push(cameraText(camera));
-  if (job.input.seed != null) facts.push(t("seed_n", { n: job.input.seed }));
+  if (job.input.seed != null && job.kind !== "film") facts.push(t("seed_n", { n: job.input.seed }));
   return listed(...facts);
 }
 
@@ -176,7 +178,7 @@ async function again(job, button) {
   clearError("form");
   button.disabled = true;
   try {
-    put(await submit(job.kind, { ...job.input, seed: randomSeed() }, true), true);
+    put(await submit(job.kind, { ...job.input, seed: randomSeed() }, job.consent?.statement), true);
     refreshBlank();
     countJobs();
     scrollTo({ top: 0, behavior: "smooth" });

@@ -17,6 +17,7 @@ export async function openShutter(onPhoto) {
   dialog.onclose = close;
   $("shutter-cancel").onclick = close;
   try {
+    if (!navigator.mediaDevices) throw new Error(t("needs_https"));
     stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "user", width: { ideal: 1280 }, height: { ideal: 1280 } } });
     if (!dialog.open) {
       close();

@@ -68,9 +68,12 @@ function backToPhoto() {
   setState($("preview").src ? "preview" : "photo");
 }
 
+let newestPhoto = 0;
+
 // The photo -------------------------------------------------------------------
 
 async function takePhoto(file, name) {
+  const turn = ++newestPhoto;
   clearError("image", "form");
   uploading = true;
   preview.forget();
@@ -80,19 +83,21 @@ async function takePhoto(file, name) {
   note = t("uploading", { percent: 0 });
   setState("photo");
   try {
-    const sent = await upload(file, name, (percent) => { $("photo-note").textContent = t("uploading", { percent }); });
+    const sent = await upload(file, name, (percent) => { if (turn === newestPhoto) $("photo-note").textContent = t("uploading", { percent }); });
+    if (turn !== newestPhoto) return;
     photo = { id: sent.id, name };
     uploading = false;
     $("picture").src = contentOf(photo.id); // a browser cannot show every format, the server can
     store.keep({ photo, job: null });
     await lookAt();
   } catch (problem) {
+    if (turn !== newestPhoto) return;
     photo = null;
     setState("empty");
     showError("image", problem);
   } finally {
     URL.revokeObjectURL(local);
-    uploading = false;
+    if (turn === newestPhoto) uploading = false;
     $("photo").value = "";
     estimate();
   }
@@ -209,7 +214,7 @@ $("again").addEventListener("click", async () => {
   $("seed").dispatchEvent(new Event("input"));
   describeMore();
   try {
-    watchJob(await submit("generate", { ...job.input, seed: seedValue() }, true));
+    watchJob(await submit("generate", { ...job.input, seed: seedValue() }, job.consent?.statement));
   } catch (problem) {
     showError(problem.field ?? "form", problem);
   }

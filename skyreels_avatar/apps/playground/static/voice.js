@@ -2,7 +2,7 @@
 
 import { $, all, clearError, clock, el, showError, t } from "./dom.js";
 import { checked, takesDrops } from "./app.js";
-import { contentOf, isThere, post, readOptions, submit, upload, watch } from "./api.js";
+import { ApiError, contentOf, isFinal, isThere, readOptions, request, submit, upload, watch } from "./api.js";
 
 const TYPES = ["audio/webm;codecs=opus", "audio/mp4", "audio/ogg;codecs=opus"];
 const LONGEST_RECORDING_S = 300;
@@ -153,6 +153,16 @@ function nameOf(voice) {
   return `${name.charAt(0).toUpperCase()}${name.slice(1)}, ${voice.title}`;
 }
 
+/** Speak words; return the sound. */
+async function speak(text, voice) {
+  const job = await submit("speak", { text, voice: voice || undefined }, false);
+  const done = await new Promise((resolve) => watch(job.id, (now) => (!now || isFinal(now)) && resolve(now)));
+  if (done?.status !== "succeeded") throw new ApiError(200, done?.error ?? {});
+  const sound = await (await fetch(done.result.audio.url)).blob();
+  request("DELETE", `/v1/jobs/${job.id}`).catch(() => {}); // nobody looks for it under Results
+  return sound;
+}
+
 /** Speak words and play them; return a function that stops. */
 async function listen(text, voice) {
   clearError("text");
@@ -161,19 +171,13 @@ async function listen(text, voice) {
     $("text").focus();
     return () => {};
   }
-  const button = $("listen");
+  const button = $("listen"), player = new Audio();
   button.disabled = true;
-  const player = new Audio();
   try {
-    const job = await submit("speak", { text, voice: voice || undefined }, false);
-    const done = await new Promise((resolve) => watch(job.id, (now) => (!now || ["succeeded", "failed", "canceled"].includes(now.status)) && resolve(now)));
-    if (done?.status !== "succeeded") showError("text", done?.error?.message ?? t("failed"));
-    else {
-      player.src = done.result.audio.url;
-      await player.play();
-    }
+    player.src = URL.createObjectURL(await speak(text, voice));
+    await player.play();
   } catch (problem) {
-    showError("text", problem);
+    showError("text", problem.words ? problem : problem.message);
   } finally {
     button.disabled = false;
   }
@@ -181,13 +185,7 @@ async function listen(text, voice) {
 }
 
 /** Return the sound of words as an upload: for a film, whose soundtrack is a file. */
-export async function spoken(text, voice) {
-  const job = await submit("speak", { text, voice: voice || undefined }, false);
-  const done = await new Promise((resolve) => watch(job.id, (now) => (!now || ["succeeded", "failed", "canceled"].includes(now.status)) && resolve(now)));
-  if (done?.status !== "succeeded") throw new Error(done?.error?.message ?? t("failed"));
-  const blob = await (await fetch(done.result.audio.url)).blob();
-  return upload(blob, "speech.wav");
-}
+export const spoken = async (text, voice) => upload(await speak(text, voice), "speech.wav");
 
 function startRecorder(onRecorded) {
   let recorder = null, meter = null;
@@ -207,6 +205,7 @@ function startRecorder(onRecorded) {
     }
     clearError("record");
     try {
+      if (!navigator.mediaDevices) throw new Error(t("needs_https"));
       const stream = await navigator.mediaDevices.getUserMedia({ audio: true });
       const mimeType = TYPES.find((type) => MediaRecorder.isTypeSupported(type));
       recorder = new MediaRecorder(stream, { mimeType });
