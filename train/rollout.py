@@ -69,6 +69,7 @@ def roll_out(
             prompt_embeds=prompt_embeds,
             negative_embeds=null,
             audio_embeds=sound.window(segment, num_latents),
+            no_audio_embeds=sound.no_audio(num_latents),
             known_latents=beginning,
             known_mask=known_mask(num_latents, known.shape[2], *known.shape[3:]),
         )

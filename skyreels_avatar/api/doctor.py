@@ -16,10 +16,11 @@ from pathlib import Path
 from safetensors import safe_open
 
 from skyreels_avatar.errors import AvatarError, install_command, pip_command
-from skyreels_avatar.folders import asset_path
+from skyreels_avatar.folders import asset_path, models_folder
 from skyreels_avatar.loading.model_hub import MissingModelsError, check_models
 from skyreels_avatar.loading.tiers import FACE_NETWORKS, load_tier
 
+DEPTH_MODEL = "depth-anything-v2-small"
 EXTRAS = {
     "voice": ("says a text: natural English, 100 languages (hibari, espeak-ng)",
               "hibari-tts", "onnxruntime", "espeakng-loader"),
@@ -94,6 +95,7 @@ def examine(tier: str, load: bool = False) -> list[Finding]:
         "sound": (_sound, "soundfile"),
         "pictures": (_pictures, "opencv-python-headless pillow"),
         "faces": (_faces, ""),
+        "depth": (_depth, ""),
         "networks": (lambda: _weights(tier), ""),
     }
     if load:
@@ -184,6 +186,16 @@ def _faces() -> str:
         raise AvatarError(f"no face networks at {path}; install the package again")
     with safe_open(path, framework="np") as file:
         return f"detectors, face mesh, segmentation and hands in {len(file.keys())} tensors"
+
+
+def _depth() -> str:
+    """Say what tells how far away the parts of a picture are."""
+    folder = models_folder() / DEPTH_MODEL
+    if not _is_installed("transformers"):
+        return f"a relief of the person; with the extra studio and {DEPTH_MODEL}, a network"
+    if folder.is_dir():
+        return f"Depth Anything V2 Small in {folder}"
+    return f"a relief of the person; a network after: skyreels-avatar models pull {DEPTH_MODEL}"
 
 
 def _weights(tier: str) -> str:

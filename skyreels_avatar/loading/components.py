@@ -241,12 +241,12 @@ def _finish_transformer(
 
 def _check_widths(components: Components) -> None:
     """Raise an error for parts whose widths do not match, before the first frame."""
-    transformer, controlnet = components.transformer.config, components.controlnet.config
+    transformer = components.transformer.config
     width = transformer.num_attention_heads * transformer.attention_head_dim
     for name, have, want in (
         ("audio_encoder tokens", components.audio_encoder.token_dim, transformer.audio_dim),
         ("text_encoder tokens", components.text_encoder.token_dim, transformer.text_dim),
-        ("controlnet residuals", controlnet.embed_dim, width),
+        ("controlnet residuals", components.controlnet.proj_out[0].out_features, width),
     ):
         if have != want:
             raise CheckpointError(

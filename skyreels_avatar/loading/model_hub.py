@@ -46,8 +46,9 @@ class PublicModel:
 
 MODELS = (
     PublicModel(
-        "skyreels-v3-a2v", "Skywork/SkyReels-V3-A2V-19B", ("*",), 55.0,
-        "Skywork Community License", "talking-avatar transformer, with all other parts",
+        # The repository holds T5, CLIP and the VAE too, which are fetched under names of their own.
+        "skyreels-v3-a2v", "Skywork/SkyReels-V3-A2V-19B", ("*.safetensors*", "config.json"), 37.8,
+        "Skywork Community License", "talking-avatar transformer",
     ),
     PublicModel(
         "wan2.1-i2v-480p", "Wan-AI/Wan2.1-I2V-14B-480P",
@@ -134,7 +135,13 @@ def check_models(tier: Tier) -> None:
     """
     absent = [path for path in tier.weights.paths() if not path.exists()]
     folders = {model: models_folder() / model.name for model in MODELS}
-    missing = [m for m in MODELS if any(path.is_relative_to(folders[m]) for path in absent)]
+    needed = [find_model(name) for name in tier.needs]
+    missing = [
+        model
+        for model, folder in folders.items()
+        if any(path.is_relative_to(folder) for path in absent)
+        or (model in needed and not folder.is_dir())
+    ]
     if missing:
         raise MissingModelsError(tier, missing)
 

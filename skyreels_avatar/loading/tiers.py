@@ -22,6 +22,7 @@ from skyreels_avatar.loading.memory import parse_memory
 FACE_NETWORKS = "nano/face_networks.safetensors"  # of every tier, for `asset_path`
 _MODELS = "models/"
 _BUCKETS = ("480p", "540p", "720p")
+_INJECTIONS = ("none", "noised", "clean")
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ class Tier:
     Attributes:
         name: of the tier; the file's name unless it says otherwise.
         weights: the weight file of each part.
+        needs: published models, by their names in `models list`, that it uses beside its weights.
         sizes: per part, the arguments that differ from its class's defaults; for training. A
             weight file carries its own sizes.
         fps: motion frames per second, the clock of the networks.
@@ -74,6 +76,13 @@ class Tier:
         num_inference_steps: default number of denoising steps.
         guidance_scale: default guidance for text; 1 is off.
         audio_guidance_scale: default guidance for audio; 1 is off.
+        negative_prompt: what videos should not show where a request does not say it.
+        batch_guidance: ask the network for all that guidance compares in one batch; else in turn,
+            which takes as long where frames are large, and a third of the memory.
+        inject_picture: what stands, in a window that starts from the picture, in the latent frames
+            that are known: "none" = what is sampled, "noised" = themselves at the noise of the
+            step, "clean" = themselves. The network sees the known frames beside them anyhow.
+        inject_carried: the same in later windows, for the frames of the window before.
         shift: > 1 spends more of the steps at high noise.
         sigma_smallest: noise level of the last step, before the shift; None = as far from 0 as
             the steps are long.
@@ -98,6 +107,7 @@ class Tier:
 
     name: str = MISSING
     weights: WeightFiles = field(default_factory=WeightFiles)
+    needs: list[str] = field(default_factory=list)
     sizes: dict[str, dict[str, Any]] = field(default_factory=dict)
     fps: float = 25.0
     window: int = 49
@@ -105,6 +115,10 @@ class Tier:
     num_inference_steps: int = 8
     guidance_scale: float = 1.0
     audio_guidance_scale: float = 1.0
+    negative_prompt: str = ""
+    batch_guidance: bool = True
+    inject_picture: str = "noised"
+    inject_carried: str = "noised"
     shift: float = 1.0
     sigma_smallest: float | None = None
     control_scale: float = 1.0
@@ -130,7 +144,12 @@ class Tier:
         for name in ("fps", "num_inference_steps", "shift"):
             if not getattr(self, name) > 0:
                 raise InputError(f"{name} must be above 0, got {getattr(self, name)}")
-        for name, allowed in (("offload", ("", "blocks")), ("buckets", ("", *sorted(_BUCKETS)))):
+        for name, allowed in (
+            ("offload", ("", "blocks")),
+            ("buckets", ("", *sorted(_BUCKETS))),
+            ("inject_picture", _INJECTIONS),
+            ("inject_carried", _INJECTIONS),
+        ):
             if getattr(self, name) not in allowed:
                 words = ", ".join(repr(word) for word in allowed)
                 raise InputError(f"{name} is one of {words}, got {getattr(self, name)!r}")

@@ -56,12 +56,21 @@ def cache_first_block(transformer: torch.nn.Module, threshold: float) -> None:
     transformer.enable_cache(FirstBlockCacheConfig(threshold=threshold))
 
 
+def start_window(transformer: torch.nn.Module) -> None:
+    """Forget what a cache of features has kept of another window."""
+    if getattr(transformer, "is_cache_enabled", False):
+        transformer._reset_stateful_cache()
+
+
 @contextmanager
-def one_window(transformer: torch.nn.Module) -> Iterator[None]:
-    """Reset the feature cache before and after a window."""
+def feature_cache(transformer: torch.nn.Module, name: str) -> Iterator[None]:
+    """Let a cache of features keep the passes of one name apart from those of others.
+
+    Args:
+        name: of a variant of the conditions; its features change little from step to step.
+    """
     if not getattr(transformer, "is_cache_enabled", False):
         yield
         return
-    transformer._reset_stateful_cache()
-    with transformer.cache_context("window"):
+    with transformer.cache_context(name):
         yield

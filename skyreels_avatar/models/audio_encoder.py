@@ -26,6 +26,7 @@ HOP = 160  # samples: 100 mel frames a second
 WINDOW = 400  # samples: 25 ms
 FFT_SIZE = 512
 TIME_FACTOR = 4  # video frames of a latent frame, whose tokens the transformer was trained on
+MARGIN = 4  # and of video frames on either side of them
 _TOKENS_BESIDE = 8  # more than `audio_windows` reaches beyond a window on either side
 _MEL_MARGIN = 2  # mel frames beside a cut whose 25 ms would reach beyond it
 # Floor of log10 mel power (6 decades under the loudest 1 % of speech at the normalised loudness),
@@ -61,7 +62,7 @@ def log_mel(samples: np.ndarray | torch.Tensor) -> torch.Tensor:
 
 
 def audio_windows(
-    tokens: torch.Tensor, first_frame: int, num_latent_frames: int, margin: int = 4
+    tokens: torch.Tensor, first_frame: int, num_latent_frames: int, margin: int = MARGIN
 ) -> torch.Tensor:
     """Gather the audio tokens round each latent frame.
 
@@ -175,6 +176,11 @@ class StreamedSound:
         stop = max(start + 1, min(last_frame + 1 + _TOKENS_BESIDE, self.num_tokens))
         tokens = self._tokens(start, stop)
         return audio_windows(tokens, first_frame - start, num_latent_frames)
+
+    def no_audio(self, num_latent_frames: int) -> torch.Tensor:
+        """Return zeros (1, T, N, D): in training the audio is left out by them."""
+        shape = 1, num_latent_frames, TIME_FACTOR + 2 * MARGIN, self._encoder.token_dim
+        return torch.zeros(shape, device=self._encoder.device)
 
     def _tokens(self, start: int, stop: int) -> torch.Tensor:
         """Return tokens start to stop (1, F, D)."""

@@ -31,6 +31,9 @@ class EncodedSound(Protocol):
             first_frame: motion frame at which the window starts.
         """
 
+    def no_audio(self, num_latent_frames: int) -> torch.Tensor:
+        """Return the tokens (1, T, N, D) that stand for "nothing is heard", for guidance."""
+
 
 class SoundEncoder(Protocol):
     """The audio encoder of a tier.

@@ -120,3 +120,10 @@ class ProjectedSound:
     def tokens(self, first_frame: int, num_latent_frames: int) -> torch.Tensor:
         """Return the tokens (1, T, N, D) round each latent frame of a window."""
         return self._projector.tokens(self._features, first_frame, num_latent_frames)
+
+    def no_audio(self, num_latent_frames: int) -> torch.Tensor:
+        """Return the tokens (1, T, N, D) of features that are zero.
+
+        As trained: they go through the projector, whose biases make other tokens than zeros.
+        """
+        return self._projector.tokens(torch.zeros_like(self._features[:1]), 0, num_latent_frames)

@@ -8,6 +8,7 @@ adds `blocks.N.norm_audio` and `blocks.N.audio_attn`.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import ClassVar
 
 import torch
@@ -286,7 +287,7 @@ class AvatarTransformer3DModel(
         encoder_hidden_states: torch.Tensor,
         audio_embeds: torch.Tensor,
         encoder_hidden_states_image: torch.Tensor | None = None,
-        control_residuals: list[torch.Tensor] | None = None,
+        control_residuals: Iterable[torch.Tensor] | None = None,
         sampling: torch.Tensor | None = None,
         person_masks: torch.Tensor | None = None,
         cache: ConditionCache | None = None,
@@ -302,8 +303,8 @@ class AvatarTransformer3DModel(
             encoder_hidden_states: (B, L, text_dim).
             audio_embeds: (B, T, N_a, audio_dim); zeros mean "no audio".
             encoder_hidden_states_image: (B, L_image, image_dim), with an image branch only.
-            control_residuals: residual i (B, L, D) is added right after block i; may be shorter
-                than the blocks.
+            control_residuals: residual i (B or 1, L, D) is added right after block i; may be
+                fewer than the blocks, and is taken when it is wanted.
             sampling: (B, 3) scales of text and audio guidance, and the sigma that the step goes
                 down by; for a `distilled` network. None = (1, 1, 0), the plain velocity.
             person_masks: (P + 1, h / p, w / p) tokens of the first latent frame that show each
@@ -335,11 +336,11 @@ class AvatarTransformer3DModel(
         if person_masks is not None:
             person_masks = person_masks.flatten(1).to(tokens.device)
         checkpointing = torch.is_grad_enabled() and self.gradient_checkpointing
-        residuals = control_residuals or []
+        residuals = iter(() if control_residuals is None else control_residuals)
         token_index = torch.arange(tokens.shape[1], device=tokens.device)[None]
         shared = (text, audio_embeds, block_temb, rotary_emb, image, person_masks)
         for index, block in enumerate(self.blocks):
-            residual = residuals[index] if index < len(residuals) else None
+            residual = next(residuals, None)
             kept = None if cache is None else cache.part(f"block {index}")
             inputs = (tokens, *shared, residual, token_index, grid[1] * grid[2], text_bias, kept)
             if checkpointing:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, fields, replace
 
 import torch
 
+_OF_LATENTS = ("known_latents", "known_mask", "control_latents")
+
 
 @dataclass(frozen=True)
 class Conditions:
@@ -15,6 +17,7 @@ class Conditions:
         prompt_embeds: (1, L, D) what the performance should be.
         negative_embeds: (1, L, D) what it should not be; the null prompt when nothing was said.
         audio_embeds: (1, T, N, D) sound round each latent frame.
+        no_audio_embeds: (1, T, N, D) what stands for "nothing is heard", for guidance.
         known_latents: (1, C, T, h, w), zeros where `known_mask` is 0.
         known_mask: (1, 4, T, h, w) 1 where the four frames of a latent frame are given.
         control_latents: (1, C + 4, T, h, w) of the reference video, or None.
@@ -26,6 +29,7 @@ class Conditions:
     prompt_embeds: torch.Tensor
     negative_embeds: torch.Tensor
     audio_embeds: torch.Tensor
+    no_audio_embeds: torch.Tensor
     known_latents: torch.Tensor
     known_mask: torch.Tensor
     control_latents: torch.Tensor | None = None
@@ -33,15 +37,18 @@ class Conditions:
     person_masks: torch.Tensor | None = None
 
     def to(self, device: torch.device, dtype: torch.dtype) -> Conditions:
-        """Return the same conditions where and in which precision the transformer works."""
-        return Conditions(
-            **{
-                field.name: None
-                if (value := getattr(self, field.name)) is None
-                else value.to(device, dtype)
-                for field in fields(self)
-            }
-        )
+        """Return the same conditions where the transformer works, and in its precision.
+
+        What is of latents stays as it is: it is mixed with what is sampled, in float32.
+        """
+
+        def moved(name: str) -> torch.Tensor | None:
+            value = getattr(self, name)
+            if value is None:
+                return None
+            return value.to(device) if name in _OF_LATENTS else value.to(device, dtype)
+
+        return Conditions(**{field.name: moved(field.name) for field in fields(self)})
 
     def persons(self) -> list[Conditions]:
         """Return the conditions of each of several persons who share the words."""
@@ -65,4 +72,4 @@ class Conditions:
 
     def without_audio(self) -> Conditions:
         """Return the same conditions as if nothing were heard."""
-        return replace(self, audio_embeds=torch.zeros_like(self.audio_embeds))
+        return replace(self, audio_embeds=self.no_audio_embeds)

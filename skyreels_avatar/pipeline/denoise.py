@@ -9,7 +9,7 @@ import torch
 
 from skyreels_avatar.flow import add_noise, make_sigmas, step
 from skyreels_avatar.loading.tiers import Tier
-from skyreels_avatar.models.acceleration import one_window
+from skyreels_avatar.models.acceleration import feature_cache, start_window
 from skyreels_avatar.models.condition_cache import ConditionCache
 from skyreels_avatar.pipeline.conditions import Conditions
 from skyreels_avatar.request.sampling import SamplingParams
@@ -23,7 +23,8 @@ class Sampling:
 
     Attributes:
         one_pass: a distilled transformer does the guidance itself.
-        control_scale, control_start, control_end: as in `Tier`.
+        control_scale, control_start, control_end, batch_guidance: as in `Tier`.
+        injection: what known latent frames get after each step, of `INJECTIONS`.
     """
 
     num_inference_steps: int
@@ -35,6 +36,8 @@ class Sampling:
     control_scale: float = 1.0
     control_start: float = 0.0
     control_end: float = 1.0
+    batch_guidance: bool = True
+    injection: str = "noised"
 
     def control_at(self, index: int) -> float:
         """Return the scale of the ControlNet's residuals in a step, 0 where it is not asked."""
@@ -59,6 +62,7 @@ class Sampling:
             tier.control_scale,
             tier.control_start,
             tier.control_end,
+            tier.batch_guidance,
         )
 
 
@@ -70,26 +74,52 @@ def denoise(
     generator: torch.Generator,
     on_step: Callable[[int], None] | None = None,
 ) -> torch.Tensor:
-    """Return the clean latents (1, C, T, h, w) of one window.
+    """Return the clean latents (1, C, T, h, w) of one window, in the precision of the known ones.
 
-    Known latent frames come back exactly as given. They are noised along the path like the
-    others: the network learns what is known from the mask and the condition channels.
+    Known latent frames come back exactly as given, unless nothing is injected.
     """
     known, mask = conditions.known_latents, conditions.known_mask[:, :1]
     noise = torch.randn(known.shape, generator=generator).to(known)
     sigmas = make_sigmas(sampling.num_inference_steps, sampling.shift, sampling.sigma_smallest)
     guidance = _Guidance(conditions, sampling)
-    latents = noise
-    with one_window(transformer):
-        for index in range(sampling.num_inference_steps):
-            ends = sigmas[index], sigmas[index + 1]
-            control = sampling.control_at(index)
-            velocity = guidance.velocity(transformer, controlnet, latents, *ends, control)
-            latents = step(latents, velocity, *ends)
-            latents = torch.lerp(latents, add_noise(known, noise, sigmas[index + 1]), mask)
-            if on_step is not None:
-                on_step(index + 1)
+    inject = INJECTIONS[sampling.injection]
+    latents = torch.lerp(noise, inject(noise, known, noise, sigmas[0]), mask)
+    start_window(transformer)
+    for index in range(sampling.num_inference_steps):
+        ends = sigmas[index], sigmas[index + 1]
+        control = sampling.control_at(index)
+        velocity = guidance.velocity(transformer, controlnet, latents, *ends, control)
+        latents = step(latents, velocity, *ends)
+        latents = torch.lerp(latents, inject(latents, known, noise, sigmas[index + 1]), mask)
+        if on_step is not None:
+            on_step(index + 1)
     return latents
+
+
+def _keep_sampled(
+    latents: torch.Tensor, known: torch.Tensor, noise: torch.Tensor, sigma: torch.Tensor
+) -> torch.Tensor:
+    return latents
+
+
+def _add_noise(
+    latents: torch.Tensor, known: torch.Tensor, noise: torch.Tensor, sigma: torch.Tensor
+) -> torch.Tensor:
+    return add_noise(known, noise, sigma)
+
+
+def _keep_clean(
+    latents: torch.Tensor, known: torch.Tensor, noise: torch.Tensor, sigma: torch.Tensor
+) -> torch.Tensor:
+    return known
+
+
+INJECTIONS = {"none": _keep_sampled, "noised": _add_noise, "clean": _keep_clean}
+"""What stands in known latent frames at the beginning and after each step, by its name in `Tier`.
+
+Differs from SkyReels-V3 under "noised": each frame keeps the noise of its trajectory; the
+published loop draws fresh noise after every step.
+"""
 
 
 class _Guidance:
@@ -99,6 +129,7 @@ class _Guidance:
     prompt is heeded and the second whether the audio is. One on: v = off + scale (on - off) with
     the other condition always heeded. Source: SkyReels-V3 / InfiniteTalk three-way guidance.
     A distilled network is asked once and told the scales and the length of the step.
+    The variants are a batch, or are asked for in turn, which takes the memory of one.
     """
 
     def __init__(self, conditions: Conditions, sampling: Sampling):
@@ -116,10 +147,9 @@ class _Guidance:
             self.variants.append(self.variants[-1].without_audio())
             self.weights[-1] += audio - 1.0
             self.weights.append(1.0 - audio)
-        self.prompt_embeds = torch.cat([v.prompt_embeds for v in self.variants])
-        self.audio_embeds = torch.cat([v.audio_embeds for v in self.variants])
         self.conditions = conditions
-        self.cache = ConditionCache()
+        batches = [self.variants] if sampling.batch_guidance else [[v] for v in self.variants]
+        self.passes = [_Pass(f"pass {i}", batch) for i, batch in enumerate(batches)]
 
     def velocity(
         self,
@@ -134,31 +164,42 @@ class _Guidance:
         known = self.conditions
         hidden_states = torch.cat([latents, known.known_mask, known.known_latents], dim=1)
         timestep = (1000.0 * sigma).reshape(1).to(latents)
-        residuals = told = None
+        told = None
         if self.told is not None:
             told = torch.tensor([[*self.told, float(sigma - sigma_next)]]).to(latents)
-        count = len(self.variants)
-        if controlnet is not None and known.control_latents is not None and control_scale:
-            seen = known.control_latents, timestep, control_scale
-            residuals = [
-                _repeated(residual, count) for residual in controlnet(hidden_states, *seen)
-            ]
-        velocities = transformer(
-            hidden_states=_repeated(hidden_states, count),
-            timestep=_repeated(timestep, count),
-            encoder_hidden_states=self.prompt_embeds,
-            audio_embeds=self.audio_embeds,
-            encoder_hidden_states_image=_repeated(known.image_embeds, count),
-            control_residuals=residuals,
-            sampling=told,
-            person_masks=known.person_masks,
-            cache=self.cache,
-            return_dict=False,
-        )
-        if isinstance(velocities, tuple):
-            velocities = velocities[0]
+        velocities = []
+        for one in self.passes:
+            residuals = None
+            if controlnet is not None and known.control_latents is not None and control_scale:
+                seen = known.control_latents, timestep, control_scale
+                residuals = controlnet(hidden_states, *seen)
+            with feature_cache(transformer, one.name):
+                velocity = transformer(
+                    hidden_states=_repeated(hidden_states, one.size),
+                    timestep=_repeated(timestep, one.size),
+                    encoder_hidden_states=one.prompt_embeds,
+                    audio_embeds=one.audio_embeds,
+                    encoder_hidden_states_image=_repeated(known.image_embeds, one.size),
+                    control_residuals=residuals,
+                    sampling=told,
+                    person_masks=known.person_masks,
+                    cache=one.cache,
+                    return_dict=False,
+                )
+            velocities.append(velocity[0] if isinstance(velocity, tuple) else velocity)
+        velocities = torch.cat(velocities)
         weights = torch.tensor(self.weights).to(velocities)
         return torch.einsum("b,b...->...", weights, velocities)[None]
+
+
+class _Pass:
+    """The conditions of variants that are asked for together, and what is kept over the steps."""
+
+    def __init__(self, name: str, variants: list[Conditions]):
+        self.name, self.size = name, len(variants)
+        self.prompt_embeds = torch.cat([one.prompt_embeds for one in variants])
+        self.audio_embeds = torch.cat([one.audio_embeds for one in variants])
+        self.cache = ConditionCache()
 
 
 def _repeated(values: torch.Tensor | None, count: int) -> torch.Tensor | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 
@@ -34,13 +35,15 @@ class EncodedShot:
         self.cuts = request.cuts
         self.overlap = tier.overlap
         # A distilled network has learnt the guidance away from the empty prompt, and no other.
-        one_pass = components.transformer.config.distilled and not shot.negative_prompt
-        self.sampling = Sampling.of(request.sampling, tier, one_pass)
+        negative_prompt = shot.negative_prompt or tier.negative_prompt
+        one_pass = components.transformer.config.distilled and not negative_prompt
+        self._sampling = Sampling.of(request.sampling, tier, one_pass)
+        self._injections = tier.inject_picture, tier.inject_carried
         light, prompt = None, shot.prompt
         if components.light is not None and not opened.references:
             light = components.light.light_of(prompt)
             prompt = prompt if light is None else components.light.without_light(prompt)
-        prompts = [prompt, shot.negative_prompt]
+        prompts = [prompt, negative_prompt]
         self.prompt_embeds, self.negative_embeds = self._text_embeds(
             components.text_encoder, prompts, shot
         ).split(1)
@@ -73,6 +76,12 @@ class EncodedShot:
             )
         return encoder(prompts)
 
+    def sampling(self, segment: Segment) -> Sampling:
+        """Return how a window is sampled."""
+        from_picture, carried = self._injections
+        starts = segment.role == "window" and not segment.needs
+        return replace(self._sampling, injection=from_picture if starts else carried)
+
     def conditions(self, segment: Segment, finished: Mapping[int, torch.Tensor]) -> Conditions:
         """Return what the transformer is told about a window.
 
@@ -87,11 +96,13 @@ class EncodedShot:
         else:
             ends = [(self.plan.segments[index], finished[index]) for index in segment.needs]
             known, mask = self.space.known_ends(segment, ends)
+        num_latents = self.plan.num_latent_frames(segment)
         first_frame = round(self.plan.video_position(segment.first_frame))
         return Conditions(
             prompt_embeds=self.prompt_embeds,
             negative_embeds=self.negative_embeds,
-            audio_embeds=self.sound.window(segment, self.plan.num_latent_frames(segment)),
+            audio_embeds=self.sound.window(segment, num_latents),
+            no_audio_embeds=self.sound.no_audio(num_latents),
             known_latents=known,
             known_mask=mask,
             control_latents=self.space.control(segment),

@@ -144,7 +144,7 @@ def _passes_per_step(request: GenerationRequest, tier: Tier, sampling: Sampling)
     weights = tier.weights.transformer
     if is_ours(weights) and Path(weights).is_file():
         _, config = read_header(weights)
-        if config.get("distilled") and not request.shot.negative_prompt:
+        if config.get("distilled") and not (request.shot.negative_prompt or tier.negative_prompt):
             return 1
     scales = sampling.guidance_scale, sampling.audio_guidance_scale
     return 1 + sum(scale != 1 for scale in scales)

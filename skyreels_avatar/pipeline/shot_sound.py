@@ -39,6 +39,11 @@ class ShotSound:
         window = segment.first_frame, num_latent_frames
         return torch.cat([sound.tokens(*window) for sound in self._sounds], dim=self._axis)
 
+    def no_audio(self, num_latent_frames: int) -> torch.Tensor:
+        """Return the tokens, as of `window`, that stand for "nothing is heard"."""
+        silent = [sound.no_audio(num_latent_frames) for sound in self._sounds]
+        return torch.cat(silent, dim=self._axis)
+
 
 class _SpooledSpeech:
     """A voice on disk, since in memory it would grow with the length."""

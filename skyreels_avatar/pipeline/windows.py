@@ -107,9 +107,9 @@ class WindowSampler:
             conditions = conditions.to(parts.device, parts.dtype)
         with self._reporter.measured("denoise"):
             generator = segment_generator(shot.seed, segment.index, shot.noise_key)
-            networks = parts.transformer, parts.controlnet
+            networks, sampling = (parts.transformer, parts.controlnet), shot.sampling(segment)
             sampled = [
-                denoise(*networks, one, shot.sampling, generator, self._on_step).float()
+                denoise(*networks, one, sampling, generator, self._on_step).float()
                 for one in conditions.persons()
             ]
             return torch.cat(sampled)

@@ -72,6 +72,7 @@ def build_references(
         depth = estimate_depth(
             pixels, faces[0], mask.numpy(), backend="auto", weights=depth_weights()
         )
+        logger.info("depth of the picture: %s", depth.source)
         subject = union(one.box for one in faces) if len(faces) > 1 else faces[0].box
         scene = build_scene(picture, depth.depth, mask, subject, plate=plate)
         path = _path_of(camera, scene, plan)

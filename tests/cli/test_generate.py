@@ -117,7 +117,7 @@ def test_a_run_that_was_stopped_says_where_it_resumes(failing, capsys, tmp_path)
     assert f"finished windows are in {tmp_path}" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("missing", ["umt5-xxl uni3c", "wan2.1-vae"])
+@pytest.mark.parametrize("missing", ["umt5-xxl uni3c", "wan2.1-vae", "depth-anything-v2-small"])
 def test_a_tier_without_its_weights_names_what_fetches_exactly_those(
     monkeypatch, capsys, tmp_path, root, picture_file, sound_file, missing
 ):
@@ -125,7 +125,9 @@ def test_a_tier_without_its_weights_names_what_fetches_exactly_those(
     monkeypatch.setenv("SKYREELS_AVATAR_MODELS", str(tmp_path / "models"))
     from skyreels_avatar.loading.tiers import load_tier
 
-    for path in load_tier("studio").weights.paths():
+    tier = load_tier("studio")
+    needed = [tmp_path / "models" / name / "config.json" for name in tier.needs]
+    for path in [*tier.weights.paths(), *needed]:
         if path.relative_to(tmp_path / "models").parts[0] not in missing.split():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()

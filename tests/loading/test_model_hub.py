@@ -12,6 +12,7 @@ from skyreels_avatar import cli
 from skyreels_avatar.errors import AvatarError, InputError
 from skyreels_avatar.folders import MODELS_VARIABLE
 from skyreels_avatar.loading import model_hub
+from skyreels_avatar.loading.tiers import load_tier
 
 huggingface_hub = pytest.importorskip("huggingface_hub", reason="the studio extra is not installed")
 
@@ -97,3 +98,26 @@ def test_the_list_names_size_and_licence(hub, capsys):
     out = capsys.readouterr().out
     for model in model_hub.MODELS:
         assert model.name in out and model.licence in out
+
+
+def test_no_file_is_fetched_under_two_names(monkeypatch):
+    """The repository of the transformer holds T5, CLIP and the VAE too: they came twice."""
+    transformer = model_hub.find_model("skyreels-v3-a2v")
+    for name in ("wan2.1-vae", "umt5-xxl", "clip-vit-h"):
+        for file in model_hub.find_model(name).files:
+            assert not model_hub._matches(file.replace("*", "tokenizer.json"), transformer.files)
+    for file in ("config.json", "model-00001-of-8.safetensors", "model.safetensors.index.json"):
+        assert model_hub._matches(file, transformer.files)
+
+
+def test_models_that_a_tier_needs_beside_its_weights_are_asked_for(monkeypatch, tmp_path: Path):
+    """The depth network was in no command, and its absence silent."""
+    monkeypatch.setenv(MODELS_VARIABLE, str(tmp_path))
+    tier = load_tier("studio")
+    with pytest.raises(model_hub.MissingModelsError) as error:
+        model_hub.check_models(tier)
+    assert error.value.command.endswith(" uni3c depth-anything-v2-small")
+    (tmp_path / "depth-anything-v2-small").mkdir()
+    with pytest.raises(model_hub.MissingModelsError) as error:
+        model_hub.check_models(tier)
+    assert error.value.command.endswith(" uni3c")

@@ -11,8 +11,9 @@ from skyreels_avatar.errors import InputError
 from skyreels_avatar.models.acceleration import (
     attention_backends,
     cache_first_block,
-    one_window,
+    feature_cache,
     set_attention,
+    start_window,
 )
 from skyreels_avatar.models.condition_cache import ConditionCache
 from skyreels_avatar.models.transformer import AvatarTransformer3DModel
@@ -38,7 +39,8 @@ def window(model, steps: int = 4, seed: int = 0) -> list[torch.Tensor]:
     audio = torch.randn(1, 2, 4, 8, generator=generator)
     latents, cache = torch.randn(1, 6, 2, 4, 4, generator=generator), ConditionCache()
     times = torch.linspace(900, 899, steps)[:, None]
-    with one_window(model):
+    start_window(model)
+    with feature_cache(model, "plain"):
         return [model(latents, time, text, audio, cache=cache) for time in times]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 
@@ -38,8 +40,12 @@ def _trained() -> CameraControlNet:
     return model.eval()
 
 
+def last(residuals: Iterator[torch.Tensor]) -> torch.Tensor:
+    return list(residuals)[-1]
+
+
 def test_fresh_controlnet_leaves_the_transformer_alone(inputs) -> None:
-    residuals = CameraControlNet(**TINY)(*inputs)
+    residuals = list(CameraControlNet(**TINY)(*inputs))
     assert [tuple(residual.shape) for residual in residuals] == [(2, 12, 24)] * 3
     assert all(torch.count_nonzero(residual) == 0 for residual in residuals)
 
@@ -54,14 +60,14 @@ def test_residuals_scale_with_the_strength_of_control(inputs) -> None:
 def test_residuals_depend_on_control_noise_and_time_but_not_on_other_channels(inputs) -> None:
     model = _trained()
     hidden_states, control_latents, timestep = inputs
-    plain = model(*inputs)[-1]
-    assert not torch.allclose(model(hidden_states, control_latents + 1, timestep)[-1], plain)
-    assert not torch.allclose(model(hidden_states, control_latents, timestep + 50)[-1], plain)
+    plain = last(model(*inputs))
+    assert not torch.allclose(last(model(hidden_states, control_latents + 1, timestep)), plain)
+    assert not torch.allclose(last(model(hidden_states, control_latents, timestep + 50)), plain)
     changed = hidden_states.clone()
     changed[:, 6:] += 1
-    assert torch.equal(model(changed, control_latents, timestep)[-1], plain)
+    assert torch.equal(last(model(changed, control_latents, timestep)), plain)
     changed[:, :6] += 1
-    assert not torch.allclose(model(changed, control_latents, timestep)[-1], plain)
+    assert not torch.allclose(last(model(changed, control_latents, timestep)), plain)
 
 
 def test_every_parameter_gets_a_gradient(inputs) -> None:
@@ -70,3 +76,20 @@ def test_every_parameter_gets_a_gradient(inputs) -> None:
     silent = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]
     # A bias of keys shifts all scores of a query equally; softmax cancels it.
     assert [name for name in silent if not name.endswith("to_k.bias")] == []
+
+
+def test_a_residual_is_computed_when_it_is_asked_for(inputs) -> None:
+    """All of them together took 6.7 GB at 480p."""
+    model, run = _trained(), []
+    for block in model.blocks:
+        block.register_forward_hook(lambda *_: run.append(1))
+    residuals = model(*inputs)
+    assert len(run) == 0
+    next(residuals)
+    assert len(run) == 1
+
+
+def test_residuals_are_as_wide_as_the_transformer_whatever_the_patch_embedding_is(inputs) -> None:
+    """`proj_out` was as wide as the patch embedding, which other models of the layout are not."""
+    model = CameraControlNet(**{**TINY, "out_dim": 40})
+    assert [residual.shape[-1] for residual in model(*inputs)] == [40] * 3

@@ -31,7 +31,10 @@ FORMATS = {
 
 @pytest.fixture(scope="module")
 def listings(golden_dir: Path) -> dict:
-    return json.loads((golden_dir / "skyreels_v3_a2v" / "real_checkpoint_keys.json").read_text())
+    listing = golden_dir / "skyreels_v3_a2v" / "real_checkpoint_keys.json"
+    if not listing.is_file():
+        pytest.skip(f"no listing of the published tensors at {listing}")
+    return json.loads(listing.read_text())
 
 
 def listed(listing: dict) -> dict[str, torch.Tensor]:

@@ -38,6 +38,8 @@ class Case:
         sizes = self.config["controlnet"]
         model = CameraControlNet(
             embed_dim=sizes["conv_out_dim"],
+            out_dim=self.controlnet["controlnet.proj_out.0.weight"].shape[0],
+            project_in="controlnet.proj_in.weight" in self.controlnet,
             dim=sizes["dim"],
             num_attention_heads=sizes["num_heads"],
             ffn_dim=sizes["ffn_dim"],
@@ -111,6 +113,7 @@ def check_residuals(case: Case, prefix: str, with_rays: bool) -> None:
         inputs["timestep"],
         rays=case.rays if with_rays else None,
     )
+    residuals = list(residuals)
     assert len(residuals) == case.config["controlnet"]["num_layers"]
     name = "residual" if with_rays else "residual_no_mask_cam"
     for index, residual in enumerate(residuals):

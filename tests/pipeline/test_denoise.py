@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 import pytest
 import torch
 
 from skyreels_avatar.flow import make_sigmas
+from skyreels_avatar.models.acceleration import cache_first_block
 from skyreels_avatar.models.transformer import AvatarTransformer3DModel
 from skyreels_avatar.pipeline.conditions import Conditions
 from skyreels_avatar.pipeline.denoise import Sampling, _Guidance, denoise
@@ -26,6 +28,7 @@ def make_conditions(num_known: int = 2, num_latents: int = 5) -> Conditions:
         prompt_embeds=normal(1, 6, 16),
         negative_embeds=normal(1, 6, 16),
         audio_embeds=normal(1, num_latents, 12, 16),
+        no_audio_embeds=normal(1, num_latents, 12, 16),
         known_latents=normal(1, 32, num_latents, 1, 4) * mask[:, :1],
         known_mask=mask,
         control_latents=normal(1, 36, num_latents, 1, 4),
@@ -176,3 +179,54 @@ def test_a_distilled_network_heeds_each_scale(distilled):
     for scale in ("guidance_scale", "audio_guidance_scale"):
         other = sample(distilled, None, make_conditions(), one_pass=True, **{scale: 2.0})
         assert not torch.allclose(plain, other, atol=1e-4)
+
+
+@pytest.mark.parametrize("injection", ["none", "noised", "clean"])
+def test_what_known_frames_are_shown_as_is_a_value(transformer, injection, monkeypatch):
+    """The picture's latent was always noised and put over the first one."""
+    conditions, shown = make_conditions(num_known=1), []
+    ask = transformer.forward
+
+    def listen(**inputs):
+        shown.append(inputs["hidden_states"][0, :32, :1].clone())
+        return ask(**inputs)
+
+    monkeypatch.setattr(transformer, "forward", listen)
+    latents = sample(transformer, None, conditions, injection=injection)
+    known = conditions.known_latents[0, :, :1]
+    noise = torch.randn(1, 32, 5, 1, 4, generator=segment_generator(0, 0))[0, :, :1]
+    sigmas = make_sigmas(3)
+    for sigma, seen in zip(sigmas, shown):
+        noised = (1 - sigma) * known + sigma * noise
+        assert torch.equal(seen, known) == (injection == "clean")
+        if sigma < 1:
+            assert torch.allclose(seen, noised, atol=1e-6) == (injection == "noised")
+    assert torch.equal(latents[0, :, :1], known) == (injection != "none")
+
+
+def test_guidance_in_turn_equals_guidance_in_a_batch(transformer, controlnet):
+    conditions = make_conditions()
+    how = dict(guidance_scale=2.5, audio_guidance_scale=3.0)
+    batch = sample(transformer, controlnet, conditions, **how)
+    sizes = []
+    hook = transformer.register_forward_hook(lambda *_: sizes.append(_[2].shape[0]))
+    in_turn = sample(transformer, controlnet, conditions, batch_guidance=False, **how)
+    hook.remove()
+    assert sizes == [1] * 9
+    torch.testing.assert_close(in_turn, batch, atol=1e-4, rtol=1e-4)
+
+
+def test_features_of_variants_that_are_asked_for_in_turn_are_kept_apart(transformer):
+    conditions = make_conditions()
+    how = dict(guidance_scale=2.5, audio_guidance_scale=3.0, batch_guidance=False)
+    plain = sample(transformer, None, conditions, **how)
+    cached = copy.deepcopy(transformer)
+    cache_first_block(cached, 1e-9)
+    torch.testing.assert_close(sample(cached, None, conditions, **how), plain)
+
+
+def test_latents_stay_in_float32_whatever_the_weights_are():
+    conditions = make_conditions().to(torch.device("cpu"), torch.bfloat16)
+    assert conditions.prompt_embeds.dtype == conditions.audio_embeds.dtype == torch.bfloat16
+    for latents in (conditions.known_latents, conditions.known_mask, conditions.control_latents):
+        assert latents.dtype == torch.float32

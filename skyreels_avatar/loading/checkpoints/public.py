@@ -20,7 +20,7 @@ from skyreels_avatar.loading.checkpoints.load import describe_faults, kept_in_fl
 from skyreels_avatar.loading.tiers import Tier
 
 Tensors = Mapping[str, torch.Tensor]
-_OUTER_PREFIXES = ("model.diffusion_model.", "diffusion_model.", "model.")
+_OUTER_PREFIXES = ("model.diffusion_model.", "diffusion_model.", "model.", "wav2vec2.")
 
 
 class TensorShapes:
@@ -132,6 +132,7 @@ def load_public(
 def _fill(module, kind: PublicFormat, files: PartFiles, prefix: str, extra: Tensors) -> None:
     """Assign each parameter its tensor, one after the other."""
     exact, device, file = kept_in_float32(module), torch.device(files.device), files.file
+    unused = {key for key in file if not _has_place(kind, key, file)}
 
     def give(tensors: Tensors) -> None:
         for key, tensor in tensors.items():
@@ -142,9 +143,17 @@ def _fill(module, kind: PublicFormat, files: PartFiles, prefix: str, extra: Tens
             _set(module.get_submodule(owner), leaf, tensor.to(device).contiguous())
 
     for key in file:
+        if key in unused:
+            continue  # of 38 GB that are another network's, nothing is read
         give(kind.convert({inner_name(key): file[key]}, str(file)))
     give(extra)
     module.to(device)  # the tables that no file holds
+
+
+def _has_place(kind: PublicFormat, key: str, file: WeightFile) -> bool:
+    """Return whether a tensor of a file has a place in the network."""
+    name = inner_name(key)
+    return bool(kind.convert({name: torch.empty(file.shape(key), device="meta")}, str(file)))
 
 
 def _without_memory():

@@ -57,8 +57,8 @@ def _build_controlnet(shapes: TensorShapes) -> torch.nn.Module:
     """Build the camera ControlNet of a Uni3C file."""
     from skyreels_avatar.models.camera_controlnet import CameraControlNet
 
-    prefix = "controlnet." if "controlnet.proj_in.weight" in shapes else ""
-    dim, embed_dim = shapes(f"{prefix}proj_in.weight")
+    prefix = "controlnet." if "controlnet.proj_out.0.weight" in shapes else ""
+    out_dim, dim = shapes(f"{prefix}proj_out.0.weight")
     time_embed_dim = shapes(f"{prefix}controlnet_blocks.0.norm1.linear.weight")[1]
     patch = shapes("controlnet_patch_embedding.weight")
     rays = shapes("controlnet_mask_embedding.mask_proj.0.weight")
@@ -67,7 +67,7 @@ def _build_controlnet(shapes: TensorShapes) -> torch.nn.Module:
         patch_size=patch[2:],
         hidden_channels=patch[1] - latent,
         control_channels=latent,
-        embed_dim=embed_dim,
+        embed_dim=patch[0],
         dim=dim,
         num_attention_heads=int(shapes.config.get("num_heads", max(1, dim // 64))),
         ffn_dim=shapes(f"{prefix}controlnet_blocks.0.ffn.0.weight")[0],
@@ -76,6 +76,8 @@ def _build_controlnet(shapes: TensorShapes) -> torch.nn.Module:
         freq_dim=int(shapes.config.get("freq_dim", 256)),
         ray_channels=rays[1],
         ray_dim=rays[0],
+        out_dim=out_dim,
+        project_in=f"{prefix}proj_in.weight" in shapes,
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 pytest.importorskip("peft", reason="the studio extra is not installed")
 
@@ -93,3 +93,41 @@ def test_a_lora_of_another_width_is_refused(transformer, tmp_path: Path) -> None
     )
     with pytest.raises(CheckpointError, match="does not fit"):
         fuse_lora(copy.deepcopy(transformer), tmp_path / "wide.safetensors")
+
+
+def test_whole_differences_beside_the_matrices_are_added(transformer, tmp_path: Path) -> None:
+    """Differences of norms, biases and modulation tables were dropped without a word: 23 of 119."""
+    path, added = write(tmp_path / "lora.safetensors", "comfy")
+    norm, bias, table = torch.randn(16), torch.randn(32), torch.randn(1, 6, 16)
+    differences = {
+        "diffusion_model.blocks.0.norm3.diff": norm,
+        "diffusion_model.blocks.1.audio_cross_attn.kv_linear.diff_b": bias,
+        "diffusion_model.blocks.1.diff_m": table,
+        "diffusion_model.head.diff_m": table[:, :2].clone(),
+    }
+    save_file({**load_file(path), **differences}, path)
+    added |= {
+        "blocks.0.norm2.weight": norm,
+        "blocks.1.audio_attn.to_k.bias": bias[:16],
+        "blocks.1.audio_attn.to_v.bias": bias[16:],
+        "blocks.1.scale_shift_table": table,
+        "scale_shift_table": table[:, :2],
+    }
+    changed = copy.deepcopy(transformer)
+    assert fuse_lora(changed, path, scale=0.8) == 4 + 5
+    before, after = transformer.state_dict(), changed.state_dict()
+    for key, value in before.items():
+        expected = value + 0.8 * added[key] if key in added else value
+        torch.testing.assert_close(after[key], expected, atol=1e-5, rtol=1e-5)
+
+
+def test_differences_that_do_not_fit_are_named(transformer, tmp_path: Path, caplog) -> None:
+    path = tmp_path / "narrow.safetensors"
+    save_file({"patch_embedding.diff": torch.randn(16, 16, 1, 2, 2)}, path)
+    changed = copy.deepcopy(transformer)
+    assert fuse_lora(changed, path) == 0
+    assert "1 of 1 differences do not fit" in caplog.text
+    assert "patch_embedding.weight" in caplog.text
+    save_file({"blocks.0.other.diff": torch.randn(16)}, path)
+    with pytest.raises(CheckpointError, match=r"unknown tensors: blocks\.0\.other"):
+        fuse_lora(changed, path)

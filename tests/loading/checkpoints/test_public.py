@@ -11,7 +11,8 @@ from safetensors.torch import load_file, save_file
 pytest.importorskip("accelerate", reason="the studio extra is not installed")
 
 from skyreels_avatar.errors import CheckpointError
-from skyreels_avatar.loading.checkpoints.skyreels_v3 import TRANSFORMER_FORMAT
+from skyreels_avatar.loading.checkpoints.files import WeightFile
+from skyreels_avatar.loading.checkpoints.skyreels_v3 import PROJECTOR_FORMAT, TRANSFORMER_FORMAT
 from skyreels_avatar.loading.parts import format_of
 from tests.loading.checkpoints.public_files import load
 
@@ -50,3 +51,17 @@ def test_what_a_file_is_not(published: Path, tmp_path: Path) -> None:
     (tmp_path / "cut.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0{}")
     with pytest.raises(CheckpointError, match="damaged"):
         load(tmp_path / "cut.safetensors", TRANSFORMER_FORMAT)
+
+
+def test_what_has_no_place_in_the_network_is_not_read(published: Path, monkeypatch) -> None:
+    """The projector of the audio made the transformer's 38 GB be read a second time."""
+    read, tensor_of = [], WeightFile.__getitem__
+    monkeypatch.setattr(
+        WeightFile, "__getitem__", lambda self, key: read.append(key) or tensor_of(self, key)
+    )
+    load(published, PROJECTOR_FORMAT)
+    assert read and all(key.startswith("audio_proj.") for key in read)
+    projector = set(read)
+    read.clear()
+    load(published, TRANSFORMER_FORMAT)
+    assert len(read) == len(set(read)) and projector.isdisjoint(read)
