@@ -161,7 +161,9 @@ class _Reports:
                 changed, now = self._progress is not written, time.monotonic()
                 if changed or now - renewed > _RENEW_S:
                     written = self._progress
-                    told = self._queue.renew(self._job, _values(written) if changed else None)
+                    told = self._queue.renew(
+                        self._job, _values(written, self._job) if changed else None
+                    )
                     renewed = now
                     if self.answer == "go":
                         self.answer = told
@@ -183,11 +185,18 @@ class _Reports:
         return "stop" if self._should_stop() else "go"
 
 
-def _values(progress: Progress | None) -> dict[str, Any] | None:
+def _values(progress: Progress | None, job: Job) -> dict[str, Any] | None:
+    """Return what is written of a report: how far the job as a whole is, which never falls.
+
+    A run that goes on reports what is left to it: of a film the shots that are not made yet, of a
+    shot nothing before its windows are counted.
+    """
     if progress is None:
         return None
+    total = max(job.total, progress.total)
+    done = total - (progress.total - progress.done) if progress.total else 0
     return {
-        "stage": progress.stage, "done": progress.done, "total": progress.total,
+        "stage": progress.stage, "done": max(job.done, done), "total": total,
         "seconds_left": progress.seconds_left,
     }  # fmt: skip
 

@@ -256,3 +256,18 @@ def test_people_sign_in_with_their_token(chromium, tmp_path):
         (cookie,) = [one for one in context.cookies() if token not in one["value"]]
         assert cookie["httpOnly"] and cookie["sameSite"] == "Strict"
         context.close()
+
+
+def test_a_preview_of_one_photo_never_covers_the_next_one(open_page, tmp_path):
+    """The answer for the old photo was on its way, and came to lie over the new one."""
+    from PIL import Image
+
+    page = open_page("/")
+    page.click("#example")
+    page.wait_for_selector(f"#preview{VISIBLE}")
+    Image.new("RGB", (300, 200), "#88aacc").save(tmp_path / "blank.png")
+    page.locator('input[value="pan_right"]').check(force=True)
+    page.set_input_files("#photo", tmp_path / "blank.png")
+    page.locator('[data-error="image"]').filter(has_text="No face").wait_for()
+    page.wait_for_timeout(1500)
+    assert not page.locator("#preview").is_visible()

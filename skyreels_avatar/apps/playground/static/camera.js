@@ -33,24 +33,24 @@ export function startCamera(onChange) {
 
 /** Ask for previews one at a time, always for the newest wish; old answers are dropped. */
 export function previewer(onVideo, onWait = () => {}) {
-  let running = false, wish = null, shown = null;
+  let running = false, wish = null, shown = null, round = 0;
   const run = async () => {
     if (running) return;
     running = true;
     while (wish) {
-      const current = wish;
+      const current = wish, turn = round;
       wish = null;
       onWait(true);
       try {
         const blob = await post("/v1/preview", current, { binary: true });
-        if (!wish) {
+        if (!wish && turn === round) {
           if (shown) URL.revokeObjectURL(shown);
           shown = URL.createObjectURL(blob);
           clearError("camera");
           onVideo(shown, current);
         }
       } catch (problem) {
-        if (!wish && problem.status !== 404) showError("camera", problem);
+        if (!wish && turn === round && problem.status !== 404) showError("camera", problem);
       }
     }
     onWait(false);
@@ -61,6 +61,10 @@ export function previewer(onVideo, onWait = () => {}) {
       wish = { image, camera, ...(size ? { size } : {}), ...(seconds ? { seconds } : {}) };
       run();
     },
-    forget() { wish = null; },
+    /** Drop what was asked for, also what is on its way: it is of another photo. */
+    forget() {
+      wish = null;
+      round += 1;
+    },
   };
 }
