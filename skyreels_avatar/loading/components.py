@@ -68,6 +68,7 @@ def load_components(
     dtype: torch.dtype | None = None,
     memory: str | None = None,
     num_pixels: int = _USUAL_PIXELS,
+    num_variants: int = 1,
 ) -> Components:
     """Return the networks of a tier with their trained weights; the latest are kept in memory.
 
@@ -78,17 +79,27 @@ def load_components(
         memory: of a GPU that may be taken: "auto" = what is free, "full" = do not ask, or like
             "24gb"; None = what the tier says.
         num_pixels: of a frame of the videos, for which memory has to be left.
+        num_variants: of the conditions, which guidance compares, likewise.
 
     Raises:
         InputError: an unknown tier, a device that is not there, or too little memory.
         CheckpointError: weights that are missing, damaged or of another shape.
     """
-    policy = _policy_for(str(tier), device, memory, num_pixels)
+    work = _Work(num_pixels, num_variants)
+    policy = _policy_for(str(tier), device, memory, work)
     return _load(str(tier), device, dtype, policy)
 
 
+@dataclass(frozen=True)
+class _Work:
+    """What memory has to be left for; as in `load_components`."""
+
+    num_pixels: int
+    num_variants: int
+
+
 def _policy_for(
-    tier_name: str, device: str | None, memory: str | None, num_pixels: int
+    tier_name: str, device: str | None, memory: str | None, work: _Work
 ) -> MemoryPolicy:
     """Return the memory policy with which a tier fits into the memory it may use."""
     import torch
@@ -113,8 +124,11 @@ def _policy_for(
     _, place = join(tier.context_parallel, place)
     # What this process holds already it may use again.
     free = torch.cuda.mem_get_info(place)[0] + torch.cuda.memory_reserved(place)
-    allowed, taken = min(asked or free, free), model_bytes(tier.weights)
-    policy = memory_policy(allowed, taken, num_pixels, _host_bytes())
+    allowed = min(asked or free, free)
+    variants = work.num_variants
+    batch = variants if tier.batch_guidance else 1
+    taken = replace(model_bytes(tier.weights), num_variants=variants, batch=batch)
+    policy = memory_policy(allowed, taken, work.num_pixels, _host_bytes())
     if tier.context_parallel != 1:  # those who share a pass do the same
         policy = POLICIES[agreed(POLICIES.index(policy), place)]
     logger.info("memory of the device: %s", policy)

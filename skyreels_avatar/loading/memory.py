@@ -15,8 +15,10 @@ from skyreels_avatar.errors import InputError
 GB = 10**9
 _SHARE = 0.92  # of what is free; the rest is the allocator's and other programs'
 _STREAMED_BLOCKS = 3  # one at work, one on its way, one not yet given back
-# Estimates for one window of 81 frames, per megapixel of a frame; they wait for a measurement.
-_PASS_BYTES, _DECODE_BYTES, _TILE_BYTES = 12 * GB, 20 * GB, 2 * GB
+# Of one window of 81 frames, per megapixel of a frame. A pass is counted on meta tensors, with the
+# ControlNet beside it (tests/loading/test_memory_count.py); decoding waits for a measurement.
+_PASS_BYTES, _CONTROL_BYTES, _DECODE_BYTES, _TILE_BYTES = 10.6 * GB, 2.2 * GB, 20 * GB, 2 * GB
+_KEPT_BYTES = 1.25 * GB  # keys and values of text and audio, over the steps, of each variant
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,8 @@ class ModelBytes:
         encoders: of text and picture.
         draws_pixels: what a pass and decoding take grows with the size of a frame; else it is
             little beside the weights.
+        num_variants: of the conditions, which guidance compares: 1 to 3.
+        batch: of them that are asked for together.
     """
 
     transformer: int
@@ -76,6 +80,8 @@ class ModelBytes:
     beside: int = 0
     encoders: int = 0
     draws_pixels: bool = True
+    num_variants: int = 1
+    batch: int = 1
 
 
 def memory_policy(
@@ -114,9 +120,20 @@ def peak_bytes(policy: MemoryPolicy, model: ModelBytes, num_pixels: int) -> floa
     decoding = _DECODE_BYTES * megapixels
     if policy.tile_vae:
         decoding = min(decoding, _TILE_BYTES)
-    running = weights + beside + max(_PASS_BYTES * megapixels, decoding)
+    running = weights + beside + max(pass_bytes(model, num_pixels), decoding)
     # They are read in 16 bits and made narrower where they are.
     return running if policy.stream_blocks else max(running, model.transformer + beside)
+
+
+def pass_bytes(model: ModelBytes, num_pixels: int) -> float:
+    """Return about what a pass of the transformer takes beside the weights, under the ControlNet.
+
+    Of 40 blocks, 5120 wide, over a window of 81 frames.
+    """
+    if not model.draws_pixels:
+        return 0.0
+    growing = (_PASS_BYTES * model.batch + _CONTROL_BYTES) * num_pixels / 1e6
+    return growing + _KEPT_BYTES * model.num_variants
 
 
 def on_host(policy: MemoryPolicy, model: ModelBytes) -> float:

@@ -44,6 +44,12 @@ class Sampling:
         share = index / self.num_inference_steps
         return self.control_scale if self.control_start <= share < self.control_end else 0.0
 
+    @property
+    def num_variants(self) -> int:
+        """How many variants of the conditions guidance compares, at most."""
+        scales = self.guidance_scale, self.audio_guidance_scale
+        return 1 if self.one_pass else 1 + sum(scale != 1.0 for scale in scales)
+
     @classmethod
     def of(cls, asked: SamplingParams, tier: Tier, one_pass: bool = False) -> Sampling:
         """Return what the user asked for, and the tier's defaults for the rest."""

@@ -23,10 +23,12 @@ from skyreels_avatar.faces.select import find_faces, is_photo
 from skyreels_avatar.faces.start import face_analyzer, start_networks
 from skyreels_avatar.faces.suitability import examine_face
 from skyreels_avatar.loading.components import Components, load_components
+from skyreels_avatar.loading.tiers import load_tier
 from skyreels_avatar.media.image import Portrait
 from skyreels_avatar.media.video import VideoReader
 from skyreels_avatar.models.context_parallel import check_shares, num_parts
 from skyreels_avatar.models.occluder import OccluderNet
+from skyreels_avatar.pipeline.denoise import Sampling
 from skyreels_avatar.pipeline.noise import noise_key
 from skyreels_avatar.pipeline.read import FootageFiles, PictureFiles
 from skyreels_avatar.pipeline.shot_sound import ShotSound
@@ -86,7 +88,9 @@ def load_networks(request: GenerationRequest, height: int, width: int) -> Compon
     """
     with ThreadPoolExecutor(1) as pool:
         pool.submit(start_networks)  # what fails there fails again where it is used
-        return load_components(request.tier, memory=request.memory, num_pixels=height * width)
+        work = {"num_pixels": height * width}
+        work["num_variants"] = Sampling.of(request.sampling, load_tier(request.tier)).num_variants
+        return load_components(request.tier, memory=request.memory, **work)
 
 
 def open_shot(

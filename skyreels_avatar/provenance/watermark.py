@@ -61,7 +61,7 @@ def mark_frames(frames: np.ndarray, number: int) -> np.ndarray:
     """
     height, width = frames.shape[1:3]
     brighter, darker = _pattern_of(height, width, number)
-    marked = np.empty_like(frames)
+    marked = np.empty(frames.shape, np.uint8)  # not in the order of a transposed one
     for index, frame in enumerate(frames):
         gain = _gain(frame)
         added, taken = (

@@ -28,19 +28,21 @@ _SMALLEST_SPREAD = 1e-6
 def match_colour(
     frames: torch.Tensor, reference: torch.Tensor, strength: float = 1.0
 ) -> torch.Tensor:
-    """Return frames (F, 3, H, W) with the colours of a reference (3, H', W'), both in -1..1.
+    """Return frames (F, 3, H, W) with the colours of a reference, both in -1..1.
 
     Args:
+        reference: (3, H', W') for all frames, or (F, 3, H', W') one for each, on any device.
         strength: 0 leaves the frames as they are, 1 gives them the reference's mean and standard
             deviation of each Lab channel.
     """
     if strength == 0:
         return frames
-    wanted_spread, wanted = torch.std_mean(to_lab(_unit(reference)), (1, 2), correction=0)
+    reference = to_lab(_unit(reference.to(frames.device)))
+    wanted_spread, wanted = torch.std_mean(reference, (-2, -1), correction=0, keepdim=True)
     lab = to_lab(_unit(frames))
     spread, mean = torch.std_mean(lab, (2, 3), correction=0, keepdim=True)
-    scale = wanted_spread[:, None, None] / spread.clamp_min(_SMALLEST_SPREAD)
-    lab = (lab - mean) * scale + wanted[:, None, None]
+    scale = wanted_spread / spread.clamp_min(_SMALLEST_SPREAD)
+    lab = (lab - mean) * scale + wanted
     matched = 2 * to_rgb(lab).clamp(0, 1) - 1
     return torch.lerp(frames, matched, strength)
 

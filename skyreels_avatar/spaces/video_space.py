@@ -112,13 +112,16 @@ class VideoSpace:
         """Return frames (F, 3, H, W) of a decoded window with the colours of the reference."""
         decoded = self._decoded[segment.index]
         places = range(len(decoded))[start:stop]
-        frames = []
-        for index, seen in zip(places, self._seen(segment, places[0], places[-1] + 1)):
-            frame = decoded[index]
-            if index >= segment.num_known_frames:  # the others were held when they were made
-                frame = match_colour(frame[None], seen)[0]
-            frames.append(frame.clamp(-1, 1))
-        return torch.stack(frames)
+        first, last = places[0], places[-1] + 1
+        device, held = next(self._vae.parameters()).device, []
+        split = min(max(segment.num_known_frames, first), last)
+        if first < split:  # these were held when they were made
+            held.append(decoded[first:split])
+        for place in range(split, last, _CHUNK):
+            upto = min(place + _CHUNK, last)
+            frames, seen = decoded[place:upto].to(device), self._seen(segment, place, upto)
+            held.append(match_colour(frames, seen).cpu())
+        return torch.cat(held).clamp(-1, 1)
 
     def _seen(self, segment: Segment, start: int = 0, stop: int | None = None) -> torch.Tensor:
         """Return what the camera sees at motion frames of a window: (F, 3, H, W) in -1..1."""

@@ -142,11 +142,11 @@ def test_memory_is_asked_of_the_gpu(tier_file, monkeypatch):
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (40 * 10**9, 80 * 10**9))
 
     def ask(memory: str) -> MemoryPolicy:
-        return components._policy_for(str(tier_file), None, memory, 10**6)
+        return components._policy_for(str(tier_file), None, memory, components._Work(10**6, 1))
 
     assert ask("1gb") == MemoryPolicy()  # nothing is to be saved where pixels are not generated
     monkeypatch.setattr(parts, "model_bytes", lambda weights: ModelBytes(10**6))
     assert ask("auto") == ask("full") == ask("30gb") == MemoryPolicy()
-    assert ask("14gb").tile_vae
+    assert ask("16gb").tile_vae
     with pytest.raises(InputError, match=r"free are 1\.0"):
         ask("1gb")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -15,6 +16,7 @@ from skyreels_avatar.loading.memory import (
     memory_policy,
     on_host,
     parse_memory,
+    pass_bytes,
     peak_bytes,
 )
 from skyreels_avatar.request.generation_request import GenerationRequest
@@ -34,11 +36,27 @@ SMALL, LARGE = 480 * 832, 720 * 1280
         (48, SMALL, MemoryPolicy(encoders_on_host=True, stream_blocks=True)),
         (24, SMALL, MemoryPolicy(encoders_on_host=True, stream_blocks=True)),
         (24, LARGE, MemoryPolicy(True, tile_vae=True, stream_blocks=True)),
-        (12, SMALL, MemoryPolicy(True, tile_vae=True, stream_blocks=True)),
+        (14, SMALL, MemoryPolicy(True, tile_vae=True, stream_blocks=True)),
+        (12, SMALL, MemoryPolicy(True, True, True, True)),
     ],
 )
 def test_cards_of_today(gigabytes, pixels, expected):
     assert memory_policy(gigabytes * GB, STUDIO, pixels) == expected
+
+
+def test_guidance_takes_the_more_memory_the_more_is_asked_for_together():
+    """Only one pass without guidance was planned."""
+    plain, in_turn, batch = (
+        replace(STUDIO, num_variants=variants, batch=batch)
+        for variants, batch in ((1, 1), (3, 1), (3, 3))
+    )
+    taken = [pass_bytes(model, SMALL) for model in (plain, in_turn, batch)]
+    assert taken[0] < taken[1] < taken[2] and taken[2] > 2 * taken[0]
+    policies = [memory_policy(80 * GB, model, LARGE) for model in (plain, in_turn, batch)]
+    places = [POLICIES.index(policy) for policy in policies]
+    assert places == sorted(places) and places[-1] > places[0]
+    small = replace(batch, draws_pixels=False)
+    assert pass_bytes(small, LARGE) == 0
 
 
 def test_more_memory_never_costs_more():

@@ -43,3 +43,16 @@ def test_frames_of_one_color_stay_finite():
     frames = torch.full((1, 3, 8, 8), 0.25)
     matched = match_colour(frames, torch.zeros(3, 8, 8))
     assert torch.isfinite(matched).all() and float(matched.mean()) == pytest.approx(0.0, abs=0.01)
+
+
+def test_each_frame_may_have_a_reference_of_its_own():
+    """They were matched one by one on one thread of the CPU: 0.2 to 0.4 s a frame."""
+    generator = torch.Generator().manual_seed(4)
+    frames, references = (2 * torch.rand(3, 3, 8, 10, generator=generator) - 1 for _ in range(2))
+    alone = [match_colour(one[None], reference)[0] for one, reference in zip(frames, references)]
+    assert torch.allclose(match_colour(frames, references), torch.stack(alone), atol=1e-6)
+
+
+def test_colours_are_matched_where_the_frames_are():
+    frames = torch.empty(2, 3, 8, 10, device="meta")
+    assert match_colour(frames, torch.zeros(2, 3, 8, 10, device="meta")).device.type == "meta"
