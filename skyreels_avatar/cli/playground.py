@@ -24,8 +24,9 @@ def playground_command(
 ) -> None:
     """Open the playground: a page that makes portraits talk, for this machine alone."""
     say("starting, which takes some seconds", style="dim")
+    # The server first: it says which extra brings what is missing.
+    from skyreels_avatar.apps.server.run import serve  # isort: skip
     from skyreels_avatar.apps.jobs.storage import default_data_folder
-    from skyreels_avatar.apps.server.run import serve
     from skyreels_avatar.apps.server.settings import ServerSettings
     from skyreels_avatar.checks import user_path
 

@@ -138,7 +138,7 @@ def check_input(kind: str, values: Mapping[str, Any], folder: Path) -> None:
 
 
 def plan_job(kind: str, values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Return what a job would take, as `skyreels-avatar plan --json` prints it.
+    """Return what a job would take, as `skyreels-avatar plan` prints it in JSON.
 
     Raises:
         InputError: a value cannot be used, or there is no plan of such a job.

@@ -97,7 +97,7 @@ def write_script(script: Mapping[str, Any], names: Mapping[str, str]) -> str:
     text = yaml.safe_dump(
         {**values, "shots": shots}, sort_keys=False, allow_unicode=True, width=100
     )
-    return f"# skyreels-avatar render {_NAME} --output film.mp4\n{text}"
+    return f"# skyreels-avatar render {_NAME} -o film.mp4\n{text}"
 
 
 def _named(key: str, value: Any, names: Mapping[str, str]) -> Any:

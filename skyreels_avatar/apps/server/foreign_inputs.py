@@ -188,7 +188,7 @@ def _bad_file(field: str, reason: str) -> RequestError:
     return RequestError(
         "invalid_input", f"{field} cannot be used: {reason}",
         "give the id or the address of an upload, or a data: address; other hosts only where "
-        "`serve --fetch-urls` allows it", 422,
+        "the operator allows it", 422,
     )  # fmt: skip
 
 

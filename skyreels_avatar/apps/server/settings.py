@@ -51,8 +51,9 @@ class ServerSettings:
     def __post_init__(self) -> None:
         if self.tokens is None and self.host not in LOCAL_HOSTS:
             raise InputError(
-                f"host {self.host} is reachable by others, who would need tokens; give --tokens "
-                "FILE, or listen on 127.0.0.1"
+                f"host {self.host} is reachable by others, who would need tokens; give a "
+                "file of tokens, or listen on 127.0.0.1",
+                parameter="tokens",
             )
         if not 0 <= self.port <= 65535:
             raise InputError(f"port must be 0 to 65535, got {self.port}")

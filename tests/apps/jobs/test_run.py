@@ -82,6 +82,24 @@ def test_a_film_and_a_text_are_made(make, monkeypatch):
     assert result["duration_s"] > 0.2 and (folder / result["audio"]).is_file()
 
 
+def test_a_film_takes_the_shots_of_an_earlier_one_that_did_not_change(make, queue):
+    script = (
+        "{soundtrack: voice.wav, size: 96x96, shots: [{image: person.png, end_s: 0.4}, "
+        "{image: person.png, camera: static}]}"
+    )
+    folder, run = make("film", {"script": script}, script=script)
+    first = run()
+    remove_work(queue.list("anna")[0], folder)
+    assert (first["shots"], first["shots_made"]) == (2, 2)
+    changed = script.replace("static", '"push_in:40"')
+    values = {"script": changed, "reuse": folder.name}
+    again, run = make("film", values, script=changed)
+    second = run()
+    assert (second["shots"], second["shots_made"]) == (2, 1)
+    kept = [path.name for path in (folder / "work" / "shots").glob("*.mp4")]
+    assert len(kept) == 2 and all((again / "work" / "shots" / name).is_file() for name in kept)
+
+
 def test_a_text_that_looks_like_a_file_stays_a_text(make):
     from skyreels_avatar.apps.jobs.run import with_paths
 

@@ -19,7 +19,7 @@ from skyreels_avatar.errors import InputError
 def test_a_port_that_is_taken_is_said(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         settings = ServerSettings(tmp_path / "data", port=taken.getsockname()[1])
-        with pytest.raises(InputError, match="another --port"):
+        with pytest.raises(InputError, match="another port"):
             serve(settings, lambda url: None)
 
 
