@@ -1,5 +1,6 @@
 # make demo      a talking video in output/demo.mp4; IMAGE= AUDIO= PROMPT= CAMERA= OUTPUT= take yours
 # make demo-film a film of three shots over one soundtrack in output/film.mp4; FILM= takes yours
+# make playground  pages in the browser: talk, retalk, film, results; PORT= takes another port
 # make serve     a server of jobs at http://127.0.0.1:8080; PORT= and SERVE= (more options) change it
 # make test      the tests
 # make lint      style
@@ -31,7 +32,7 @@ export TORCH
 # Threads that wait for work must not burn the other core; torch reads this when it is imported.
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: help demo demo-film serve test bench bench-studio quality docs pictures lint install
+.PHONY: help demo demo-film playground serve test bench bench-studio quality docs pictures lint install
 .DEFAULT_GOAL := demo
 
 help:
@@ -46,6 +47,9 @@ demo-film: $(READY)
 	@mkdir -p "$$(dirname "$$FILM_OUTPUT")"
 	@$(BIN)/skyreels-avatar plan "$$FILM"
 	@$(BIN)/skyreels-avatar render "$$FILM" --output "$$FILM_OUTPUT" --overwrite
+
+playground: $(READY)
+	@$(BIN)/skyreels-avatar playground --port "$$PORT"
 
 serve: $(READY)
 	$(BIN)/skyreels-avatar serve --port "$$PORT" $(SERVE)

@@ -9,7 +9,7 @@ from skyreels_avatar.camera.border import find_inside
 from skyreels_avatar.camera.moves import EASES, MOVES, CameraMove
 from skyreels_avatar.camera.path import CameraPath, plan_path
 from skyreels_avatar.camera.rasterizer import Rendering, render
-from skyreels_avatar.camera.reference_video import ReferenceVideo
+from skyreels_avatar.camera.reference_video import ReferenceVideo, make_layers
 from skyreels_avatar.camera.scene import Plate, Scene, build_scene
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "build_scene",
     "find_inside",
     "limit",
+    "make_layers",
     "plan_path",
     "render",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, lru_cache
 
@@ -39,7 +40,13 @@ class ReferenceVideo:
     camera is that of the picture is the picture itself, bit for bit.
     """
 
-    def __init__(self, scene: Scene, path: CameraPath, exact: bool = False):
+    def __init__(
+        self,
+        scene: Scene,
+        path: CameraPath,
+        exact: bool = False,
+        layers: tuple[Layer, Layer] | None = None,
+    ):
         """Prepare the layers.
 
         Args:
@@ -47,6 +54,8 @@ class ReferenceVideo:
             path: where the camera is at each frame.
             exact: draw each layer as a full mesh (about a second per frame) instead of through
                 the coarse flow.
+            layers: of this scene from `make_layers`, for those who try many paths; None makes
+                those of this path.
         """
         self.scene = scene
         self.path = path
@@ -56,14 +65,12 @@ class ReferenceVideo:
         self._layers: list[_Warp] = []
         self._map = lru_cache(KEPT_MAPS)(self._coarse_map)
         if not bool(self._at_source.all()):
-            margin = _needed_margin(scene, path)
             baseline = _baseline(path)
             intrinsics = scene.intrinsics.numpy()
-            scene.plate_layers  # noqa: B018 (once, before two threads ask for it)
+            chosen = make_layers(scene, [path]) if layers is None else layers
             with ThreadPoolExecutor(2) as pool:
-                makers = (background_layer, person_layer)
                 self._layers = list(
-                    pool.map(lambda make: _Warp(make(scene, margin), intrinsics, baseline), makers)
+                    pool.map(lambda layer: _Warp(layer, intrinsics, baseline), chosen)
                 )
 
     @property
@@ -192,6 +199,16 @@ class ReferenceVideo:
         rest = cv2.cvtColor(255 - before[..., 3], cv2.COLOR_GRAY2RGBA)
         cv2.multiply(behind, rest, dst=behind, scale=1 / 255)
         cv2.cvtColor(cv2.add(behind, before, dtype=cv2.CV_8U), cv2.COLOR_RGBA2RGB, dst=pixels)
+
+
+def make_layers(scene: Scene, paths: Iterable[CameraPath]) -> tuple[Layer, Layer]:
+    """Return background and person, extrapolated as far as the widest of the paths looks."""
+    margin = max(_needed_margin(scene, path) for path in paths)
+    scene.plate_layers  # noqa: B018 (once, before two threads ask for it)
+    with ThreadPoolExecutor(2) as pool:
+        makers = (background_layer, person_layer)
+        background, person = pool.map(lambda make: make(scene, margin), makers)
+    return background, person
 
 
 class _Warp:

@@ -139,22 +139,23 @@ def upload(server: Server, folder: Path) -> dict[str, str]:
 
 
 def disturb(server: Server, num_kills: int, rng: random.Random, pause_s: float) -> dict[str, int]:
-    """Kill a worker or the server at random moments of a job; return how often which."""
-    killed = {"worker": 0, "server": 0}
+    """Kill a worker, the server, or both at random moments of a job; return how often which."""
+    killed = {"worker": 0, "server": 0, "everything": 0}
     for number in range(num_kills):
         while not call(server, "/v1/jobs?status=running")["jobs"]:
             if not call(server, "/v1/jobs?status=queued")["jobs"]:
                 return killed
             time.sleep(0.05)
         time.sleep(rng.uniform(0.0, pause_s))
-        workers = server.workers_now()
-        if rng.random() < 0.3 or not workers:
+        workers, chance = server.workers_now(), rng.random()
+        what = "worker" if chance > 0.4 and workers else "server" if chance > 0.15 else "everything"
+        if what != "worker":
             server.kill()
-            killed["server"] += 1
+        for worker in {"worker": [rng.choice(workers or [0])], "everything": workers}.get(what, ()):
+            os.kill(worker, signal.SIGKILL)
+        if what != "worker":
             server.start()
-        else:
-            os.kill(rng.choice(workers), signal.SIGKILL)
-            killed["worker"] += 1
+        killed[what] += 1
         print(f"kill {number + 1}: {killed}", flush=True)
     return killed
 

@@ -28,13 +28,15 @@ class DataConfig:
         head: folder of a head with expressions, for the shapes of the mouth.
         kokoro: folder of natural voices, for the stage `voices`.
         readers: folder of recordings that only the closure gate hears.
+        recordings: folder of recordings of other people, for the stage `voices`.
         num_banks: banks of utterances of natural voices, about two minutes each.
         real_share: share of windows from real speech.
         natural_share: share of windows from natural voices.
         camera_share: share of windows under a moving camera.
         retalk_share: share of windows whose reference video already talks.
         num_frames: frames of a window, 1 + 4k.
-        synthetic_shards, real_shards, natural_shards, tracks_per_shard: size of the cache.
+        synthetic_shards, real_shards, natural_shards, recorded_shards, tracks_per_shard: size of
+            the cache.
     """
 
     cache: str = "runs/corpus"
@@ -43,6 +45,7 @@ class DataConfig:
     head: str = ""
     kokoro: str = ""
     readers: str = ""
+    recordings: str = ""
     num_banks: int = 50
     real_share: float = 0.3
     natural_share: float = 0.0
@@ -52,13 +55,19 @@ class DataConfig:
     synthetic_shards: int = 20
     real_shards: int = 4
     natural_shards: int = 20
+    recorded_shards: int = 8
     tracks_per_shard: int = 200
 
 
 @dataclass
 class LossConfig:
-    """Weights of the parts of the loss; see objective.py."""
+    """Weights of the parts of the loss; see objective.py.
 
+    Args:
+        lids: of those two of the 32 numbers within the flow, which are rarely anything but 0.
+    """
+
+    lids: float = 3.0
     mouth: float = 1.0
     speed: float = 0.5
     smooth: float = 0.4

@@ -16,7 +16,14 @@ import torch.nn.functional as F
 from skyreels_avatar.flow import add_noise, clean_from_velocity, velocity
 from skyreels_avatar.loading.components import Components
 from skyreels_avatar.models.audio_encoder import audio_windows
-from skyreels_avatar.rig.coefficients import MOTION_SCALE
+from skyreels_avatar.rig.coefficients import (
+    GROUP_SIZE,
+    MOTION_SCALE,
+    NUM_GROUPS,
+    NUM_MOTION,
+)
+from skyreels_avatar.rig.packing import TIME_FACTOR
+from skyreels_avatar.rig.smoothing import LIDS
 from skyreels_avatar.spaces.known import control_latents
 from train.config import LossConfig
 from train.data.windows import BESIDE, WindowBatch
@@ -25,6 +32,7 @@ LATENT_STD = 0.35
 _MOUTH_GROUP = 0
 _SETTLED_SIGMA = 0.35
 _JOIN_WEIGHT = 4.0
+_PAUSE_WEIGHT = 2.5  # of a mouth that ought to be still
 _FIRST_SMOOTH = 10  # after the mouth and the blinks
 # lip_gap, jaw_drop, width, pucker, upper_raise, press, tuck, tongue
 MOUTH_WEIGHTS = torch.tensor([3.0, 1.5, 1.0, 1.0, 1.0, 1.0, 1.0, 0.5])
@@ -138,13 +146,13 @@ def loss_parts(
 
     # Drawn on the CPU, so that a run depends on its seed and not on the device.
     sigma = draw_sigmas(batch_size, loss.sigma_shift, generator).to(device)
-    noise = torch.randn(prepared.clean.shape, generator=generator).to(device)
+    noise = batch.noise.to(prepared.clean)
     noisy = add_noise(prepared.clean, noise, sigma)
     predicted = predict(parts, prepared, noisy, sigma).float()
 
     unknown = (1 - prepared.mask[:, :1]).expand_as(predicted)
     error = (predicted - velocity(prepared.clean, noise)).square()
-    flow = _mean(error, unknown)
+    flow = _mean(error, unknown * latent_weights((LIDS, loss.lids)).to(device))
     # What is known is given to the sampler as it is: continuity is measured against that.
     estimate = clean_from_velocity(noisy, predicted, sigma)
     estimate = torch.lerp(estimate, prepared.clean, prepared.mask[:, :1])
@@ -158,6 +166,15 @@ def loss_parts(
         losses["text"] = _text_term(text_head, prepared.prompt_embeds, batch)
         total = total + loss.text * losses["text"]
     return {"loss": total, **losses}
+
+
+def latent_weights(*groups: tuple[slice, float]) -> torch.Tensor:
+    """Return (1, 32, 1, 1, 4): weights of motion numbers in latents of four frames, else 1."""
+    weights = torch.ones(NUM_MOTION)
+    for numbers, weight in groups:
+        weights[numbers] = weight
+    latents = weights.unflatten(0, (NUM_GROUPS, GROUP_SIZE)).T  # 8 G
+    return latents[None, None].expand(1, TIME_FACTOR, -1, -1).flatten(1, 2)[:, :, None, None]
 
 
 def draw_sigmas(count: int, shift: float, generator: torch.Generator) -> torch.Tensor:
@@ -192,7 +209,8 @@ def _mouth_terms(parts, estimate, batch, mask) -> tuple[torch.Tensor, torch.Tens
     true = batch.motion[..., :8] / scale
     phases = 1 - mask[:, :, :, 0, _MOUTH_GROUP]  # (B, 4, T)
     unknown = phases.transpose(1, 2).flatten(1)[:, 3:, None]
-    unknown = unknown * MOUTH_WEIGHTS.to(mask.device)  # (B, F, 8)
+    pauses = 1 + (_PAUSE_WEIGHT - 1) * (1 - batch.active[..., None])
+    unknown = unknown * pauses * MOUTH_WEIGHTS.to(mask.device)  # (B, F, 8)
     position = F.smooth_l1_loss(made, true, reduction="none", beta=0.5)
     change = F.smooth_l1_loss(made.diff(dim=1), true.diff(dim=1), reduction="none", beta=0.5)
     return _mean(position, unknown), _mean(change, unknown[:, 1:])

@@ -14,6 +14,7 @@ from skyreels_avatar.rig.coefficients import MOTION_INDEX
 from train.config import DataConfig
 from train.data.cache import Tracks, read_shards, real_track
 from train.data.clips import load_grid
+from train.data.simulate.chance import draw_noise
 from train.data.simulate.performance import Direction
 from train.data.simulate.style import Style
 from train.data.windows import WindowBatch, act, cut_track, ease_from_photo, stack_windows
@@ -155,6 +156,7 @@ def _photo_batch(tracks: Tracks, count: int, num_frames: int, rng) -> WindowBatc
         ease_from_photo(window["motion"], np.zeros(32), (0.12, 0.25, 0.7, 0.5))
         window["known"] = np.eye(1 + (num_frames - 1) // 4)[0]
         window["apparent"], window["seen"] = np.zeros((num_frames, 32)), np.ones(num_frames)
+        window["noise"] = draw_noise(num_frames, rng)
         windows.append(window)
     return stack_windows(windows, ["a person is talking"] * count)
 

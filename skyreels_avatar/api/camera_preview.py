@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from skyreels_avatar.pipeline.reference_video import write_reference
-from skyreels_avatar.progress import OnProgress
-from skyreels_avatar.request.camera_spec import CameraLike
+from skyreels_avatar.errors import InputError
+from skyreels_avatar.media.image import Portrait, fit_size
+from skyreels_avatar.media.outputs import check_outputs
+from skyreels_avatar.media.video import VideoWriter, check_output
+from skyreels_avatar.parallel import exclusive
+from skyreels_avatar.pipeline.reference_video import reference_frames
+from skyreels_avatar.planning.segments import plan_shot
+from skyreels_avatar.progress import OnProgress, Reporter
+from skyreels_avatar.request.camera_spec import CameraLike, parse_camera
+
+MAX_PREVIEW_S = 600.0
 
 
 def preview_camera(
@@ -37,6 +45,17 @@ def preview_camera(
         InputError: something given cannot be used; the message says what to do.
         Cancelled: `on_progress` returned False. No file is left then, nor after an error.
     """
-    return write_reference(
-        image, camera, output, seconds, size=size, fps=fps, face=face, on_progress=on_progress
-    )
+    path, moves = check_output(output), parse_camera(camera)
+    check_outputs({"output": path}, [image, face])
+    if not 0 < seconds <= MAX_PREVIEW_S:
+        raise InputError(f"seconds must be above 0, at most {MAX_PREVIEW_S:g}, got {seconds:g}")
+    plan = plan_shot(seconds, fps)
+    reporter = Reporter(on_progress)
+    with reporter.stage("analyse"):
+        original = Portrait.load(image)
+        height, width = fit_size(original.height, original.width, size)
+    with exclusive(), VideoWriter(path, height, width, fps) as writer:
+        for frames in reference_frames(original, (height, width), face, moves, plan, reporter):
+            writer.write(frames)
+            reporter.report("write")
+    return plan.num_frames

@@ -9,8 +9,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field
-
 from skyreels_avatar import __version__
 from skyreels_avatar.errors import AvatarError, InputError, MissingExtraError
 
@@ -18,6 +16,7 @@ try:
     from mcp.server import MCPServer
     from mcp.server.mcpserver import Context
     from mcp.server.mcpserver.exceptions import ToolError
+    from pydantic import Field
 except ImportError as error:
     raise MissingExtraError("mcp", "mcp") from error
 

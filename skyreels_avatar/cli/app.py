@@ -18,6 +18,7 @@ from skyreels_avatar.cli.help_text import Command, command_group
 from skyreels_avatar.cli.mcp import mcp_command
 from skyreels_avatar.cli.models import models_app
 from skyreels_avatar.cli.plan import plan_command
+from skyreels_avatar.cli.playground import playground_command
 from skyreels_avatar.cli.render import render_command
 from skyreels_avatar.cli.retalk import retalk_command
 from skyreels_avatar.cli.serve import serve_command, token_command
@@ -36,6 +37,7 @@ _COMMANDS = (
     ("voices", voices_command, "--language de"),
     ("evaluate", evaluate_command, "talk.mp4 --reference me.jpg --json"),
     ("verify", verify_command, "talk.mp4"),
+    ("playground", playground_command, ""),
     ("serve", serve_command, "--port 8080"),
     ("mcp", mcp_command, ""),
     ("token", token_command, "anna --tokens tokens.txt"),

@@ -26,11 +26,12 @@ def camera_command(
     """Write the reference video: the still picture seen through a camera move."""
     confirm_overwriting([output], overwrite)
     with progress_bar() as on_progress:
-        from skyreels_avatar.pipeline.reference_video import write_reference
+        from skyreels_avatar.api.camera_preview import preview_camera
 
-        num_frames = write_reference(
-            image, move, output, seconds, size=size, fps=fps, face=face, on_progress=on_progress
-        )
+        num_frames = preview_camera(
+            image, move, output, seconds=seconds, size=size, fps=fps, face=face,
+            on_progress=on_progress,
+        )  # fmt: skip
     if as_json:
         print_json({"path": output, "num_frames": num_frames, "fps": fps})
     else:

@@ -7,8 +7,9 @@ from skyreels_avatar.cli.serve import Data, NumWorkers
 
 def mcp_command(data: Data = None, workers: NumWorkers = 1) -> None:
     """Offer the jobs as tools of the Model Context Protocol over stdio."""
+    # The tools first: they say which extra brings what is missing.
+    from skyreels_avatar.apps.mcp import JobTools, create_server  # isort: skip
     from skyreels_avatar.apps.jobs.storage import default_data_folder
-    from skyreels_avatar.apps.mcp import JobTools, create_server
     from skyreels_avatar.checks import user_path
 
     folder = default_data_folder() if data is None else user_path(data).absolute()

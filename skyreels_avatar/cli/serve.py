@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from skyreels_avatar.cli.console import print_result, say
-
-if TYPE_CHECKING:
-    from skyreels_avatar.apps.server.settings import ServerSettings
 
 _ACCESS, _WORK, _LIMITS = "Who may use it", "Jobs and workers", "Limits"
 
@@ -127,6 +124,8 @@ def serve_command(
     max_seconds: MaxSeconds = 600.0,
 ) -> None:
     """Serve jobs over HTTP: a durable queue, its workers, and an API."""
+    # The server first: it says which extra brings what is missing.
+    from skyreels_avatar.apps.server.run import serve  # isort: skip
     from skyreels_avatar.apps.jobs.limits import Limits
     from skyreels_avatar.apps.jobs.run import Engine
     from skyreels_avatar.apps.jobs.storage import default_data_folder
@@ -148,13 +147,6 @@ def serve_command(
         public_url=public_url, consent={"auto": None, "yes": True, "no": False}[consent],
         fetch_urls=fetch_urls, private_addresses=private_addresses,
     )  # fmt: skip
-    run_server(settings)
-
-
-def run_server(settings: ServerSettings) -> None:
-    """Serve until the process is asked to stop."""
-    from skyreels_avatar.apps.server.run import serve
-
     serve(settings, lambda url: say(f"SkyReels Avatar is at {url}, its API at {url}/docs"))
     say("stopped; jobs that were running go on when the server starts again")
 

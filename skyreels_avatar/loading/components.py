@@ -101,7 +101,7 @@ class _Work:
 def _policy_for(
     tier_name: str, device: str | None, memory: str | None, work: _Work
 ) -> MemoryPolicy:
-    """Return how a tier is made to fit into the memory that it may take."""
+    """Return the memory policy with which a tier fits into the memory it may use."""
     import torch
 
     from skyreels_avatar.loading.parts import model_bytes
@@ -136,7 +136,7 @@ def _policy_for(
 
 
 def _host_bytes() -> float:
-    """Return what is free of the host's memory for this process, infinity where nobody knows."""
+    """Return the free memory of the host for this process; infinity where it is unknown."""
     try:
         import psutil
     except ImportError:
@@ -224,7 +224,7 @@ def _finish_transformer(
     place: torch.device,
     dtype: torch.dtype,
 ) -> None:
-    """Fuse the LoRAs of a tier, let blocks come to the device, and split the work of a pass."""
+    """Fuse LoRAs, enable offloading, and split the work over devices, as the tier says."""
     import torch
 
     if tier.loras:
@@ -254,7 +254,7 @@ def _finish_transformer(
 
 
 def _check_widths(components: Components) -> None:
-    """Refuse parts that cannot work together, before the first frame rather than in it."""
+    """Raise an error for parts whose widths do not match, before the first frame."""
     transformer = components.transformer.config
     width = transformer.num_attention_heads * transformer.attention_head_dim
     for name, have, want in (

@@ -1,4 +1,4 @@
-"""How the networks of a tier are made to fit into the memory of a device: pure arithmetic.
+"""Fit the networks of a tier into the memory of a device: pure arithmetic.
 
 What costs least comes first: all resident; encoders of text and picture on the host; the VAE in
 tiles; blocks of the transformer streamed from the host; its weights kept in 8 bits.
@@ -23,7 +23,7 @@ _KEPT_BYTES = 1.25 * GB  # keys and values of text and audio, over the steps, of
 
 @dataclass(frozen=True)
 class MemoryPolicy:
-    """What is done so that a tier fits.
+    """The measures that make a tier fit.
 
     Attributes:
         encoders_on_host: text and picture are encoded on the host, and the text encoder is dropped
@@ -111,7 +111,7 @@ def memory_policy(
 
 
 def peak_bytes(policy: MemoryPolicy, model: ModelBytes, num_pixels: int) -> float:
-    """Return about what a policy takes of the device at its height."""
+    """Estimate the peak memory of a policy on the device."""
     weights = model.transformer / (2 if policy.weights_in_8_bits else 1)
     if policy.stream_blocks:
         weights *= min(1.0, _STREAMED_BLOCKS / model.num_blocks)
@@ -137,7 +137,7 @@ def pass_bytes(model: ModelBytes, num_pixels: int) -> float:
 
 
 def on_host(policy: MemoryPolicy, model: ModelBytes) -> float:
-    """Return about what a policy needs of the host's memory while it loads and encodes."""
+    """Estimate the memory of a policy on the host while it loads and encodes."""
     streamed = model.transformer if policy.stream_blocks else 0
     return streamed + (model.encoders if policy.encoders_on_host else 0)
 

@@ -1,4 +1,4 @@
-"""Public weights: what there is, under which licence, and fetching it from the Hugging Face hub."""
+"""Public weights: a list with licences, and downloads from the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _CHECKED = ".checked"  # beside a file whose hash was found right
 
 @dataclass(frozen=True)
 class PublicModel:
-    """Weights that somebody else publishes.
+    """Weights that others publish.
 
     Attributes:
         name: how `models pull` calls it.
@@ -101,7 +101,7 @@ MODELS = (
 
 
 def is_here(model: PublicModel) -> bool:
-    """Tell whether all kinds of files of a model have been fetched and found right."""
+    """Return whether all files of a model have been downloaded and verified."""
     folder = models_folder() / model.name
     checked = [path.name.removesuffix(_CHECKED) for path in folder.rglob(f"*{_CHECKED}")]
     return bool(checked) and all(
@@ -159,7 +159,7 @@ def find_model(name: str) -> PublicModel:
 
 
 def pull(model: PublicModel, on_progress: Callable[[str, float], object] = lambda *_: None) -> Path:
-    """Fetch a model, going on where an earlier try stopped, check it, and return its folder.
+    """Download a model, resuming an earlier download, verify it, and return its folder.
 
     Args:
         on_progress: called with what is being done and the share that is done, 0..1; may return
@@ -202,7 +202,7 @@ def pull(model: PublicModel, on_progress: Callable[[str, float], object] = lambd
 
 
 def _check(path: Path, file, on_share: Callable[[float], None]) -> None:
-    """Hold a file against the size and the hash that the hub gives; what is wrong is removed."""
+    """Verify a file by the size and hash of the hub; a wrong one is removed."""
     expected = getattr(file.lfs, "sha256", None) if file.lfs else None
     wrong = file.size is not None and path.stat().st_size != file.size
     if not wrong and expected:

@@ -69,7 +69,7 @@ class PartFormat:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """What files of ours may call the network in their headers."""
+        """Class names that the headers of our files may have."""
         return self.network, *getattr(self.make, "former_names", ())
 
     def dtype(self, asked: torch.dtype, device: torch.device) -> torch.dtype:
@@ -162,7 +162,7 @@ def format_of(part: str, weights: Any) -> PartFormat:
 
 
 def expected_format(part: str, weights: Any) -> PartFormat:
-    """Return the row for the weights of a part; what is not there counts as the first that fits."""
+    """Return the row for the weights of a part; of a missing file, the first that fits its name."""
     try:
         return format_of(part, weights)
     except CheckpointError:

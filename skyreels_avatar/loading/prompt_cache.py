@@ -1,4 +1,4 @@
-"""Tokens of prompts that were encoded before, on disk: a text encoder of 11 GB stays unloaded."""
+"""A disk cache of prompt tokens, so that a text encoder of 11 GB need not be loaded."""
 
 from __future__ import annotations
 

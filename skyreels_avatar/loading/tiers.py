@@ -1,4 +1,4 @@
-"""A tier: which weights fill which part, and how its networks want to be asked.
+"""A tier: the weights of each part, and the defaults of sampling.
 
 A tier is a yaml file in `configs/`, or one of the user's own. Code never asks which tier it runs
 in; tiers differ by the values below.

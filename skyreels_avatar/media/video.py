@@ -221,6 +221,23 @@ class VideoWriter:
                 self._audio.close()
 
 
+class NullVideoWriter:
+    """Takes what a `VideoWriter` takes and writes nothing: for ranks that do not write."""
+
+    def __init__(self, *_: object, **__: object):
+        self.num_frames = 0
+
+    def write(self, frames_uint8: np.ndarray) -> None:
+        """Count (F, H, W, 3) frames."""
+        self.num_frames += len(frames_uint8)
+
+    def __enter__(self) -> NullVideoWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+
 def _repeatable_options() -> dict[str, str]:
     """Return what x264 needs to give the same bytes for the same frames.
 

@@ -1,4 +1,4 @@
-"""What diffusers can do for the speed of a transformer, switched on by name."""
+"""Acceleration by diffusers, enabled by name: attention backends and the first-block cache."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def attention_backends() -> list[str]:
 
 
 def set_attention(module: torch.nn.Module, name: str) -> None:
-    """Let a network attend by a backend of diffusers.
+    """Set the attention backend of a network.
 
     Raises:
         InputError: there is none of that name, or what it needs is not here.
@@ -38,7 +38,7 @@ def set_attention(module: torch.nn.Module, name: str) -> None:
 
 
 def cache_first_block(transformer: torch.nn.Module, threshold: float) -> None:
-    """Leave out all blocks but the first in steps in which what that one adds hardly changes.
+    """Skip all blocks but the first in steps in which the first block's residual hardly changes.
 
     Args:
         threshold: relative change of it up to which the others' sum of the last step is taken.

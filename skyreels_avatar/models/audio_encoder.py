@@ -1,4 +1,4 @@
-"""From sound to audio tokens: log-mel pictures and a small convolutional encoder.
+"""Encode sound as audio tokens: log-mel spectrograms and a small convolutional encoder.
 
 Everything here sees a fixed neighbourhood only, so a long track may be cut anywhere: a token does
 not depend on where the cut is, as long as `AudioEncoder.context_frames` of sound lie beside it.
@@ -38,7 +38,7 @@ SILENCE = (LOG_FLOOR - LOG_MEAN) / LOG_STD
 
 
 def log_mel(samples: np.ndarray | torch.Tensor) -> torch.Tensor:
-    """Return the log-mel picture of a sound, (L, 80) float32 at 100 Hz, about unit range.
+    """Return the log-mel spectrogram of a sound, (L, 80) float32 at 100 Hz, about unit range.
 
     Args:
         samples: (S,) mono at 16 kHz, loudness normalised. L = ceil(S / 160).
@@ -101,7 +101,7 @@ class ResidualConv(nn.Module):
 
 
 class AudioEncoder(ModelMixin, ConfigMixin):
-    """Turn a log-mel picture into one audio token per video frame (25 Hz).
+    """Encode a log-mel spectrogram as one audio token per video frame (25 Hz).
 
     Token f is centred on the middle of video frame f, (f + 0.5) / 25 s = mel frame 4 f + 2, and
     sees 0.3 s to either side. Beyond the ends of the picture the encoder hears silence.
@@ -137,7 +137,7 @@ class AudioEncoder(ModelMixin, ConfigMixin):
         return self.config.dim
 
     def forward(self, log_mel: torch.Tensor) -> torch.Tensor:
-        """Return the tokens (B, F, D), F = ceil(L / 4), for log-mel pictures (B, L, 80)."""
+        """Return the tokens (B, F, D), F = ceil(L / 4), for log-mel spectrograms (B, L, 80)."""
         num_frames = log_mel.shape[1]
         num_tokens = -(-num_frames // MEL_FRAMES_PER_TOKEN)
         context = self.context_frames
@@ -146,7 +146,7 @@ class AudioEncoder(ModelMixin, ConfigMixin):
         return self._encode(padded)[:, context // 4 : context // 4 + num_tokens]
 
     def encode_sound(self, sound: Sound) -> StreamedSound:
-        """Return a sound whose tokens are made when a window asks for them."""
+        """Return a sound that is encoded lazily, window by window."""
         return StreamedSound(self, sound)
 
     def _encode(self, padded: torch.Tensor) -> torch.Tensor:

@@ -1,7 +1,7 @@
-"""From features of a speech encoder to the audio tokens of each latent frame.
+"""Project features of a speech encoder to the audio tokens of each latent frame.
 
-A latent frame hears the frames it stands for and two on either side: five rows of features for
-the first, eight for every later one. Source: MultiTalk (arXiv 2505.22647), `AudioProjModel`.
+The context of a latent frame is the frames it covers and two on either side: five rows of features
+for the first, eight for every later one. Source: MultiTalk (arXiv 2505.22647), `AudioProjModel`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ TIME_FACTOR = 4
 
 
 def first_rows(first_frame: int) -> torch.Tensor:
-    """Return (1, 5): the rows that the first latent frame of a clip hears, not yet clamped."""
+    """Return (1, 5): the rows in the context of the first latent frame, not yet clamped."""
     return torch.arange(first_frame - REACH, first_frame + REACH + 1)[None]
 
 
@@ -34,7 +34,7 @@ class AudioProjector(ModelMixin, ConfigMixin):
     """Project features (rows, layers, channels) of a speech encoder to audio tokens.
 
     Args:
-        num_layers: layers of the encoder that are heard.
+        num_layers: layers of the encoder that are used.
         num_channels: width of a layer.
         hidden_dim: width between the three linear maps.
         out_dim: width of a token.
@@ -80,8 +80,8 @@ class AudioProjector(ModelMixin, ConfigMixin):
         """Return tokens (1, T, num_tokens, out_dim) of a clip that starts at a frame of a track.
 
         Args:
-            features: (F, layers, channels) of the whole track; beyond its ends the outermost row
-                is heard on.
+            features: (F, layers, channels) of the whole track; its first and last row
+                are repeated beyond its ends.
         """
         first, later = (
             features[rows.clamp(0, len(features) - 1)][None]

@@ -1,4 +1,4 @@
-"""The camera ControlNet: shows the transformer what the reference video looks like, block by block.
+"""The camera ControlNet: one residual of the reference video for each transformer block.
 
 Layout of Uni3C's point-cloud ControlNet (arXiv 2504.14899): a patch embedding of the first
 channels of the transformer's input and of the control latents, blocks of its own width with
@@ -23,7 +23,7 @@ from skyreels_avatar.models.layers import Attention, RotaryPositions, modulate, 
 
 
 class AdaptiveNorm(nn.Module):
-    """Give shift, scale and gate from the time embedding, and the norm they apply to."""
+    """Normalize, shift and scale by the time embedding, which also gives the gate."""
 
     def __init__(self, dim: int, time_embed_dim: int, eps: float):
         super().__init__()
@@ -196,7 +196,7 @@ class CameraControlNet(ModelMixin, ConfigMixin, AttentionMixin):
 
     @torch.no_grad()
     def _init_weights(self) -> None:
-        """Start with residuals of exactly zero over blocks whose gates are open."""
+        """Initialize the residuals to exactly zero and the gates of the blocks to open."""
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.xavier_uniform_(module.weight)

@@ -1,4 +1,4 @@
-"""What stays the same over the denoising steps of a window, computed in the first of them.
+"""Cache what is constant over the denoising steps of a window.
 
 Each fast path here has the plain one beside it, which is taken where there is no cache:
 in training, and for a single evaluation.
@@ -34,19 +34,19 @@ class ConditionCache:
         return self.cached(name, ConditionCache)
 
     def cached(self, name: str, make: Callable[[], Value]) -> Value:
-        """Return the value of that name; `make` it where there is none yet."""
+        """Return a value by its name, computed by `make` the first time."""
         if name not in self._values:
             self._values[name] = make()
         return self._values[name]
 
 
 def cached(cache: ConditionCache | None, name: str, make: Callable[[], Value]) -> Value:
-    """Return the value of that name in a cache; without one `make` it anew."""
+    """Return a value from a cache, computed by `make` if it is not there or there is no cache."""
     return make() if cache is None else cache.cached(name, make)
 
 
 def merge_repeated(tokens: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Return fewer tokens, and the bias (L,) of their attention scores that makes up for it.
+    """Merge repeated tokens; the bias (L,) of their attention scores keeps the result the same.
 
     Prompts are padded with equal tokens, which are attended to. c keys that are equal weigh as
     much as one whose score is log(c) higher; here as much as two of them whose biases are exact
@@ -68,7 +68,7 @@ def merge_repeated(tokens: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | N
 
 
 def can_fold(attn: torch.nn.Module, num_asking: int, num_keys: int) -> bool:
-    """Return whether `folded_attention` may stand for an attention, and is cheaper.
+    """Return whether `folded_attention` can replace an attention, and is cheaper.
 
     It may where queries are used as they are projected and the weights are plain tensors. It is
     where all keys of all heads together are fewer than the width.

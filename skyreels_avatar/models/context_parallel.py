@@ -15,7 +15,7 @@ from skyreels_avatar.errors import InputError
 
 
 def join(degree: int, device: torch.device) -> tuple[int, torch.device]:
-    """Meet the other processes, and return this one's rank and its device.
+    """Join the process group, and return this process's rank and device.
 
     Args:
         degree: how many processes there have to be; 0 = as many as there are, 1 = be alone.
@@ -41,7 +41,7 @@ def join(degree: int, device: torch.device) -> tuple[int, torch.device]:
 
 
 def agreed(value: int, device: torch.device) -> int:
-    """Return the largest value that a process has given, where several have met."""
+    """Return the maximum of a value over the processes of the group."""
     if not dist.is_initialized():
         return value
     largest = torch.tensor(value, device=device)
@@ -50,13 +50,13 @@ def agreed(value: int, device: torch.device) -> int:
 
 
 def num_parts(transformer: torch.nn.Module) -> int:
-    """Return over how many devices `split_tokens` has split a transformer's work, else 1."""
+    """Return the number of devices that `split_tokens` has split a transformer over, else 1."""
     config = getattr(transformer, "_parallel_config", None)
     return 1 if config is None else config.context_parallel_config.ulysses_degree
 
 
 def split_tokens(transformer: torch.nn.Module, device: torch.device) -> None:
-    """Let every process that has met keep a part of a transformer's tokens, all of one size.
+    """Split a transformer's tokens evenly over the processes of the group.
 
     Does what diffusers' `enable_parallelism` does, which divides by the number of accelerators
     and so cannot be used, nor tested, where there are none.
@@ -86,7 +86,7 @@ def split_tokens(transformer: torch.nn.Module, device: torch.device) -> None:
 
 
 def check_shares(transformer: torch.nn.Module, height: int, width: int, token_px: int) -> None:
-    """Refuse a size of video whose tokens the processes cannot share equally.
+    """Raise an error if the tokens of a video size cannot be split evenly over the processes.
 
     Raises:
         InputError: see above.

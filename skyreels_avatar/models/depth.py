@@ -1,4 +1,4 @@
-"""Estimate how far away the parts of a picture are, relative to the face at distance 1."""
+"""Monocular depth of a picture of a person, relative to the face at depth 1."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class DepthMap:
 
     Attributes:
         depth: (H, W) float32, positive; the face is at 1.0.
-        source: "relief" (shapes are assumed) or the name of the network that saw them.
+        source: "relief" (a model of a person) or the name of the network.
     """
 
     depth: torch.Tensor
@@ -99,7 +99,7 @@ def _relief(
     size = (max(8, round(width * scale)), max(8, round(height * scale)))
     mask = cv2.resize(person_mask.astype(np.float32), size, interpolation=cv2.INTER_AREA)
     person = mask > 0.5
-    if person.mean() < 0.01:  # nothing stands out: one plane
+    if person.mean() < 0.01:  # hardly a person: one plane
         return np.ones((height, width), np.float32)
     ratio = np.array([size[0] / width, size[1] / height, size[0] / width])
     points = None if face is None else face.landmarks[:468] * ratio
@@ -115,7 +115,7 @@ def _relief(
 
 
 def _body(person: np.ndarray, points: np.ndarray | None, focal: float) -> np.ndarray:
-    """Return (h, w) float32 distances of the person, continued beyond its outline."""
+    """Return (h, w) float32 distances of the person, extrapolated beyond its outline."""
     if points is None:
         columns = np.flatnonzero(person.any(0))
         face_width = 0.35 * (columns[-1] - columns[0] + 1)
@@ -158,7 +158,7 @@ def _triangulated(shape: tuple[int, int], flat: np.ndarray, values: np.ndarray) 
     """Return (h, w) float64 values (N,) at points (N, 2) px, linear between them, NaN outside.
 
     Not scipy's: importing it takes half a second, and its search at every pixel outside the points
-    asks for the interpreter's lock.
+    holds the interpreter lock.
     """
     surface = np.full(shape, np.nan)
     for corners in _delaunay(flat):
@@ -189,7 +189,7 @@ def _delaunay(flat: np.ndarray) -> np.ndarray:
     corners = subdivision.getTriangleList().reshape(-1, 3, 2)
     found = [[index.get(point.tobytes(), -1) for point in triangle] for triangle in corners]
     triangles = np.array(found, int).reshape(-1, 3)
-    return triangles[(triangles >= 0).all(1)]  # the others hang on a triangle round everything
+    return triangles[(triangles >= 0).all(1)]  # the others use a corner of the bounding triangle
 
 
 def _background(person: np.ndarray) -> np.ndarray:
@@ -215,7 +215,7 @@ def _background(person: np.ndarray) -> np.ndarray:
 def _load_network(weights: str | None) -> Any:
     name = os.environ.get(DEPTH_ANYTHING_VARIABLE) or weights or DEPTH_ANYTHING
     if find_weights(weights) is None:
-        # Said before transformers is imported: that alone takes two seconds.
+        # Checked before transformers is imported, which takes two seconds.
         raise CheckpointError(_absent(name, "it is not on disk"))
     return _cached_network(name)
 
@@ -307,8 +307,8 @@ def depth_from_disparity(
     near = float(np.median(disparity[subject]))
     far = float(np.percentile(disparity, 1))
     span = near - far
-    if span <= 1e-6 * max(abs(near), 1.0):  # the subject is the farthest thing: one plane
-        logger.warning("the depth network sees nothing behind the person; using one plane")
+    if span <= 1e-6 * max(abs(near), 1.0):  # nothing is behind the subject: one plane
+        logger.warning("the depth network finds no background behind the person; using one plane")
         return np.ones(disparity.shape, np.float32)
     # depth = 1 / (disparity + shift), scaled to 1 at the subject
     shift = (near - FAR_OVER_SUBJECT * far) / (FAR_OVER_SUBJECT - 1)
@@ -319,7 +319,7 @@ def depth_from_disparity(
 
 
 def _snapped(depth: np.ndarray, person: np.ndarray) -> np.ndarray:
-    """Replace the mixed depths along the person's outline by those of the sure pixels beside."""
+    """Replace depths along the person's outline by those of the nearest unmixed pixels."""
     reach = max(1, round(max(depth.shape) / 250))
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
     result = depth.copy()

@@ -1,4 +1,4 @@
-"""Whose face it is: a residual network from an aligned face to 128 numbers."""
+"""Face embeddings: a residual network from an aligned face to 128 numbers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CHIP_PX = 150  # side of the faces that the network was trained on
 
 
 class _Block(nn.Module):
-    """Two convolutions and a shortcut; a block that halves the picture may widen it, too."""
+    """Two convolutions and a shortcut; a block that halves the resolution may also add channels."""
 
     def __init__(self, inputs: int, outputs: int, halve: bool):
         super().__init__()
@@ -40,12 +40,12 @@ def _padded(tensor: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
 
 
 class FaceEmbedder(ModelMixin, ConfigMixin):
-    """Map aligned faces to points that lie near each other for pictures of one person.
+    """Embed aligned faces; pictures of one person have nearby embeddings.
 
     Args:
         widths: channels of each level, the finest first.
         num_blocks: of each level; all levels but the first begin by halving the picture.
-        dim: numbers of an embedding.
+        dim: length of an embedding.
 
     Source: `dnn_face_recognition_ex.cpp` of dlib (Davis King), a ResNet (arXiv 1512.03385) with
     29 convolutions. Differs from it: the affine layers are part of the convolutions before them.

@@ -26,7 +26,7 @@ _WITH_BIAS = "native"
 
 
 class RMSNorm(nn.RMSNorm):
-    """Normalise by the root mean square, in the dtype of the input (fused under autocast too)."""
+    """Normalize by the root mean square, in the dtype of the input (fused under autocast too)."""
 
     def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
         """Return a tensor like `hidden_states`."""
@@ -99,7 +99,7 @@ class AttentionProcessor:
 
 
 class Attention(nn.Module, AttentionModuleMixin):
-    """Attend from tokens to themselves or to others, with RMS-normalised queries and keys.
+    """Self or cross attention with RMS-normalized queries and keys.
 
     Args:
         dim: width of the queries' tokens and of the output.
@@ -151,9 +151,9 @@ class Attention(nn.Module, AttentionModuleMixin):
         """Return (B, L, D); with masks also the attention to each of them (B, M, L).
 
         Args:
-            hidden_states: (B, L, D) tokens that ask.
+            hidden_states: (B, L, D) tokens of the queries.
             encoder_hidden_states: (B, L_kv, kv_dim) tokens attended to; None = self attention.
-            image_hidden_states: (B, L_image, added_kv_dim); their result is added before `to_out`.
+            image_hidden_states: (B, L_image, added_kv_dim); added before `to_out`.
             rotary_emb: cosine and sine (1, L, 1, head_dim / 2), for queries and keys alike.
             key_rotary_emb: those of the keys, where they differ.
             masks: (M, S) of the first S tokens.
@@ -176,12 +176,12 @@ class Attention(nn.Module, AttentionModuleMixin):
 def attention_to_masks(query: torch.Tensor, key: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
     """Return (B, M, L): the mean attention of each token to one token of each mask.
 
-    Attention is that to the first S tokens alone, averaged over the heads, which come one after
-    the other: all together would be many gigabytes.
+    Attention is to the first S tokens alone, averaged over the heads, one head at a
+    time: all together would take many gigabytes.
 
     Args:
         query, key: (B, L, N, D / N).
-        masks: (M, S), what of the first S tokens counts.
+        masks: (M, S), the weights of the first S tokens.
     """
     num_first = masks.shape[1]
     masks = masks.float()
@@ -195,7 +195,7 @@ def attention_to_masks(query: torch.Tensor, key: torch.Tensor, masks: torch.Tens
 
 
 class RotaryPositions(nn.Module):
-    """Give the 3-D rotary table of a latent grid; positions count from 0 along each axis.
+    """The 3-D rotary table of a latent grid; positions start at 0 along each axis.
 
     The pairs of a head are split 2 : 1 : 1 (about) over time, row and column; each part has its
     own geometric series. Tables are float32 from float64, the latest grid's is kept.
@@ -267,7 +267,7 @@ class ImageEmbedder(nn.Module):
 
 
 class ConditionEmbedder(nn.Module):
-    """Embed the timestep, the manner of sampling, the text tokens and the image tokens."""
+    """Embed the timestep, the sampling parameters, the text tokens and the image tokens."""
 
     def __init__(
         self,

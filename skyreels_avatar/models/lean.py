@@ -1,4 +1,4 @@
-"""Import the parts of diffusers that the networks use, without what only others need."""
+"""Import the parts of diffusers that the networks use, without their unused dependencies."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _USED = (
 
 
 def import_diffusers() -> None:
-    """Load what is used of diffusers, so that later imports find it.
+    """Import the parts of diffusers that the networks use, so that later imports find them.
 
-    The imports that cost are diffusers' own, at the top of its modules, so none of ours can put
-    them off. What is loaded already stays as it is. Measured on an AMD EPYC with AVX-512, CPU time
-    and peak memory after `import torch`: 3.7 s and 388 MB as diffusers does it, 1.9 s and
-    315 MB without transformers and peft, 0.6 s and 245 MB without the compiler as well.
+    The slow imports are at the top of diffusers' own modules, so that we cannot defer them. Modules
+    that are loaded already stay. CPU time and peak memory after `import torch` on two cores of an
+    AMD EPYC with AVX-512: 3.7 s and 388 MB as diffusers does it, 1.9 s and 315 MB without
+    transformers and peft, 0.6 s and 245 MB without the compiler as well.
     """
     if "diffusers" in sys.modules:
         return
@@ -46,9 +46,9 @@ def import_diffusers() -> None:
 
 @contextmanager
 def _without_compiler() -> Iterator[None]:
-    """Let the marks that diffusers sets for `torch.compile` do nothing: saves 1.3 s and 70 MB.
+    """Make the decorators of `torch.compile` in diffusers do nothing: saves 1.3 s and 70 MB.
 
-    Only for them it loads `torch._dynamo` and sympy. `torch.compile` loads both when it is used.
+    They alone load `torch._dynamo` and sympy, which `torch.compile` imports when it is used.
     """
     name = "torch._dynamo"
     if name in sys.modules:
@@ -66,7 +66,7 @@ def _without_compiler() -> Iterator[None]:
 
 @contextmanager
 def _without(packages: tuple[str, ...], utils: types.ModuleType) -> Iterator[None]:
-    """Let diffusers believe that packages are absent while it is imported.
+    """Hide packages from diffusers while it is imported.
 
     Hiding transformers and peft, which its pipelines use, saves 1.8 s and 73 MB where they are
     installed. Afterwards both are there for whoever imports them.

@@ -1,6 +1,6 @@
-"""What a prompt says of light and colour, as numbers: nothing, or a look that may change.
+"""Parse light and color from a prompt: none, or a look that may change over the shot.
 
-Left and right are the viewer's. A light is relative to that of the picture: all zeros change
+Left and right are the viewer's. Values are relative to the picture: zeros change
 nothing.
 """
 
@@ -16,12 +16,12 @@ from diffusers.models.modeling_utils import ModelMixin
 
 from skyreels_avatar.models.text_encoder import TextEncoder, split_words
 
-# Coarser than what arithmetic of other threads or machines may leave between two runs.
+# Coarser than rounding differences between threads and machines.
 _GRID = 1 / 32
-# The network is not sure of less: a look that nobody asked for stays away.
+# Smaller values are noise of the network, and would change pictures nobody asked to change.
 _DEAD = 0.1
 _SURE = 0.5
-# What is left to say of a person when all words were about light.
+# The prompt that remains when all words are about light.
 TALKING = "a person is talking"
 
 
@@ -75,7 +75,7 @@ class ShotLight:
 
     @property
     def changes(self) -> bool:
-        """Whether it is another light at the end."""
+        """Whether the light changes over the shot."""
         return self.begin != self.end
 
     def at(self, share: float) -> Light:
@@ -90,7 +90,7 @@ class ShotLight:
 
 
 class LightEncoder(ModelMixin, ConfigMixin):
-    """Read from a prompt what it says of light and colour.
+    """Encode a prompt as the light and color it asks for.
 
     Args:
         dim, num_tokens, num_buckets, num_layers, num_heads: of the `TextEncoder` inside.
@@ -112,7 +112,7 @@ class LightEncoder(ModelMixin, ConfigMixin):
         self.proj_words = nn.Linear(dim, 1)
 
     def forward(self, prompts: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return what prompts say, and with which of their words.
+        """Return the light that prompts ask for, and which of their words do.
 
         Returns:
             (B, 22): logit of "light is mentioned", sudden, then `begin` and `end`; and (B, L)
@@ -132,13 +132,13 @@ class LightEncoder(ModelMixin, ConfigMixin):
 
     @torch.no_grad()
     def light_of(self, prompt: str) -> ShotLight | None:
-        """Return the light that a prompt asks for; None where it says nothing of light."""
+        """Return the light that a prompt asks for; None where it does not mention light."""
         said = self([prompt])[0][0].tolist()
         if 1 / (1 + math.exp(-said[0])) < _SURE:
             return None
         numbers = len(LIGHT_NUMBERS)
         begin, end = _rounded(said[2 : 2 + numbers]), _rounded(said[2 + numbers :])
-        # What hardly differs was not said to change.
+        # Small differences are noise: no change.
         end = [b if abs(e - b) < 2 * _DEAD else e for b, e in zip(begin, end)]
         light = ShotLight(Light(*begin), Light(*end), round(min(max(said[1], 0.0), 1.0) * 4) / 4)
         nothing = Light()
@@ -146,7 +146,7 @@ class LightEncoder(ModelMixin, ConfigMixin):
 
     @torch.no_grad()
     def without_light(self, prompt: str) -> str:
-        """Return a prompt without its words about light, which say nothing of how to move."""
+        """Return a prompt without its words about light, which must not change the motion."""
         pieces = prompt.split()
         counts = [len(split_words(piece)) for piece in pieces]
         slots = iter(self.slots(sum(counts)))
@@ -155,7 +155,7 @@ class LightEncoder(ModelMixin, ConfigMixin):
         for count in counts:
             found = [logits[next(slots)] for _ in range(count)]
             of_light.append(bool(found) and sum(found) / count > 0)
-        # What stands alone between two words of light belongs to them.
+        # A word between two words about light is about light.
         between = zip([False, *of_light], of_light, [*of_light[1:], False])
         of_light = [own or (before and after) for before, own, after in between]
         kept = [piece for piece, dropped in zip(pieces, of_light) if not dropped]
@@ -170,7 +170,7 @@ def _rounded(values: list[float]) -> list[float]:
     for value, low, high in zip(values, astuple(LOWEST), astuple(HIGHEST)):
         value = 0.0 if abs(value) < _DEAD else min(max(value, low), high)
         rounded.append(round(value / _GRID) * _GRID)
-    # A picture is black and white, or it is not.
+    # Nearly black and white is black and white.
     saturation = LIGHT_NUMBERS.index("saturation")
     if rounded[saturation] < -0.8:
         rounded[saturation] = -1.0

@@ -1,4 +1,4 @@
-"""What lies before a face: a small network from an aligned face to a mask."""
+"""Segment occluders of a face: a small network from an aligned face to a mask."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class _Residual(nn.Module):
 
 
 class OccluderNet(ModelMixin, ConfigMixin):
-    """Say of each pixel of an aligned face whether it shows something that stands before it.
+    """Predict for each pixel of an aligned face whether it shows an occluder.
 
-    Hands, microphones, cups, phones, paper; not what belongs to the head, as beards, hair,
-    glasses, make-up, teeth and tongue.
+    Occluders are hands, microphones, cups, phones, paper; not beards, hair, glasses, make-up, teeth
+    and tongue.
 
     Source: the form of a U-Net (arXiv 1505.04597), half as fine as the picture.
     """

@@ -1,4 +1,4 @@
-"""Who hears whose voice, when several persons talk: rotary positions of persons.
+"""Route voices to persons, when several talk, by rotary positions.
 
 Each token of the video belongs to the person (or the background) whose pixels in the first frame
 it attends to most. Persons have positions of their own, which voices share; a token listens to the

@@ -54,7 +54,7 @@ class PromptEncoder(nn.Module):
         return hidden * mask[..., None].to(hidden)
 
     def forward(self, prompts: list[str]) -> torch.Tensor:
-        """Return (B, 512, D); what goes beyond 512 tokens is left out."""
+        """Return (B, 512, D); longer prompts are truncated to 512 tokens."""
         words = self.tokenizer(
             [" ".join(html.unescape(html.unescape(prompt)).split()) for prompt in prompts],
             padding="max_length",

@@ -1,7 +1,7 @@
-"""What every audio encoder offers: tokens round each latent frame of any window of a sound.
+"""The interface of audio encoders: tokens round each latent frame of any window of a sound.
 
-An encoder that sees a fixed neighbourhood reads a sound window by window; one that attends to all
-of it reads the whole at once. Nobody who asks for tokens can tell.
+An encoder with a fixed receptive field reads a sound window by window; one that attends to all of
+it reads the whole at once. The interface is the same.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Sound(Protocol):
 
 
 class EncodedSound(Protocol):
-    """A sound as its encoder hears it."""
+    """An encoded sound."""
 
     def tokens(self, first_frame: int, num_latent_frames: int) -> torch.Tensor:
         """Return the tokens (1, T, N, D) round each latent frame of a window.
@@ -54,4 +54,4 @@ class SoundEncoder(Protocol):
     token_dim: int
 
     def encode_sound(self, sound: Sound) -> EncodedSound:
-        """Return a sound, encoded; an encoder that streams does the work when tokens are asked."""
+        """Return an encoded sound; a streaming encoder works when tokens are requested."""

@@ -20,13 +20,13 @@ from skyreels_avatar.models.sound import Sound
 
 SAMPLE_RATE = 16_000
 CHUNK_S, CONTEXT_S = 60.0, 8.0
-"""Sounds longer than a chunk are heard in pieces, each with so much of its neighbours: attention
-over an hour would take the square of it in memory."""
+"""Longer sounds are encoded in chunks with so much context on either side, since the memory of
+attention is quadratic in the length."""
 _EPSILON = 1e-7
 
 
 class SpeechEncoder(nn.Module):
-    """Wav2Vec 2.0 whose layers are all heard, at the frame rate of a video.
+    """Wav2vec 2.0 at the frame rate of a video; the features are those of all layers.
 
     Args:
         model: the network, filled.
@@ -55,16 +55,16 @@ class SpeechEncoder(nn.Module):
         chunk, context = (round(s * self.fps) for s in (CHUNK_S, CONTEXT_S))
         num_rows, step = self.num_rows(len(wave)), round(SAMPLE_RATE / self.fps)
         if num_rows <= chunk + context:
-            return self._heard(wave, num_rows)
+            return self._encode(wave, num_rows)
         pieces = []
         for start in range(0, num_rows, chunk):
             stop = min(start + chunk, num_rows)
             first, last = max(0, start - context), min(num_rows, stop + context)
-            piece = self._heard(wave[first * step : last * step], last - first)
+            piece = self._encode(wave[first * step : last * step], last - first)
             pieces.append(piece[start - first : stop - first])
         return torch.cat(pieces)
 
-    def _heard(self, wave: torch.Tensor, num_rows: int) -> torch.Tensor:
+    def _encode(self, wave: torch.Tensor, num_rows: int) -> torch.Tensor:
         """Return (num_rows, layers, channels) of a normalised signal (N,)."""
         wave = wave[None].to(next(self.model.parameters()).device)
         features = self.model.feature_extractor(wave)  # (1, C, about 50 a second)
@@ -73,9 +73,9 @@ class SpeechEncoder(nn.Module):
         return torch.stack(self._layers(hidden), dim=2)[0]
 
     def _layers(self, hidden: torch.Tensor) -> list[torch.Tensor]:
-        """Return what each layer of the transformer makes of (1, F, C).
+        """Return the output of each layer of the transformer for (1, F, C).
 
-        By hooks: how to ask for it has changed with the versions of transformers.
+        By hooks, since the interface differs between versions of transformers.
         """
         outputs: list[torch.Tensor] = []
 
@@ -106,7 +106,7 @@ class SpeechTokens(nn.Module):
         return self.projector.config.out_dim
 
     def encode_sound(self, sound: Sound) -> ProjectedSound:
-        """Hear a whole sound: attention reaches from any moment of it to any other."""
+        """Encode a whole sound: attention spans all of it."""
         features = self.encoder(sound.read(0, sound.num_samples))
         return ProjectedSound(features.to(self.projector.dtype), self.projector)
 

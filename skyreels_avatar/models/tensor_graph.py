@@ -1,4 +1,4 @@
-"""A network given as a list of operators instead of as code: what a converted tflite file holds."""
+"""Run networks given as lists of operators, as converted from TensorFlow Lite."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ Function = Callable[..., torch.Tensor]
 
 
 class TensorGraph(nn.Module):
-    """Run operators one after the other; pictures in, the tensors named as outputs out.
+    """A network given as a list of operators.
 
     Pictures and feature maps are (B, C, H, W), channels last in memory. Lists of boxes are
-    (B, number, values), lists of points (B, number, 2 or 3). Nothing is kept from call to call.
+    (B, number, values), lists of points (B, number, 2 or 3). It has no state between calls.
 
     Args:
-        operators: in the order in which they run. Each has a `kind` (a function of this file), the
+        operators: in the order in which they run. Each has a `kind` (a key of `_KINDS`), the
             numbers of its `inputs` and its `output`, and the arguments of its kind.
         input: number of the input.
         outputs: numbers of the outputs.
@@ -38,13 +38,13 @@ class TensorGraph(nn.Module):
         self._steps: list[tuple[Function, list[int], int, list[int]]] = []
 
     def fill(self, tensors: dict[str, torch.Tensor]) -> TensorGraph:
-        """Take the constants and get ready to run; returns the network.
+        """Set the constants and compile the operators; return the network.
 
         Args:
             tensors: "3.weight" is the weight of the fourth operator; any floating-point type.
 
         Raises:
-            ValueError: a constant that no operator has.
+            ValueError: a constant of no operator.
         """
         constants: list[Constants] = [{} for _ in self.operators]
         for key, tensor in tensors.items():
@@ -65,18 +65,18 @@ class TensorGraph(nn.Module):
 
     @torch.inference_mode()
     def forward(self, pixels: torch.Tensor) -> list[torch.Tensor]:
-        """Return the outputs for pixels (B, 3, H, W) in the range that the network wants."""
+        """Return the outputs for pixels (B, 3, H, W) in the network's own range."""
         values = {self.input: pixels.contiguous(memory_format=torch.channels_last)}
         for function, inputs, output, frees in self._steps:
             result = function(*[values[number] for number in inputs])
-            for number in frees:  # memory that is reused at once stays in the cache
+            for number in frees:  # freed early, so that memory is reused while it is in the cache
                 del values[number]
             values[output] = result
         return [values[number] for number in self.outputs]
 
 
 def _last_uses(operators: list[Operator], kept: list[int]) -> list[list[int]]:
-    """Return, for each operator, which of its inputs it may overwrite: nothing needs them after."""
+    """Return, for each operator, the inputs that are not used after it and may be overwritten."""
     last = {number: index for index, o in enumerate(operators) for number in o["inputs"]}
     return [
         [number for number in dict.fromkeys(operator["inputs"])
@@ -86,7 +86,7 @@ def _last_uses(operators: list[Operator], kept: list[int]) -> list[list[int]]:
 
 
 def _activated(function: Function, operator: Operator, constants: Constants) -> Function:
-    """Append the activation of an operator, which may work in place, to its function."""
+    """Return an operator's function followed by its activation, in place where possible."""
     kind = operator.get("activation")
     if kind is None:
         return function
@@ -126,7 +126,7 @@ def _plain_conv(weight, bias, stride, padding, groups) -> Function:
 
 
 def _grouped_pointwise(weight: torch.Tensor, bias: torch.Tensor, groups: int) -> Function:
-    """Return a convolution of 1 x 1 in groups, as one product of matrices per group."""
+    """Return a grouped 1 x 1 convolution as one matrix product per group."""
     outputs, inputs = weight.shape[0] // groups, weight.shape[1]
     matrices = weight.reshape(groups, outputs, inputs).transpose(1, 2).contiguous()
     offsets = bias.reshape(groups, 1, outputs)
@@ -151,7 +151,7 @@ def _linear(operator: Operator, constants: Constants, frees: list[int]) -> Funct
 
 
 def _add(operator: Operator, constants: Constants, frees: list[int]) -> Function:
-    """Add two tensors; of the second, channels may be missing at the end of each branch."""
+    """Add two tensors; the second may have fewer channels in each branch, the others are kept."""
     branches = operator.get("branches", 1)
     overwrites = [number in frees for number in operator["inputs"]]
 
@@ -207,7 +207,7 @@ def _concatenate(operator: Operator, constants: Constants, frees: list[int]) -> 
 
 
 def _stack(operator: Operator, constants: Constants, frees: list[int]) -> Function:
-    """Join the channels of parallel branches, or their points one after the other."""
+    """Concatenate parallel branches along their channels or points."""
     return lambda *inputs: torch.cat(inputs, 1).contiguous(memory_format=torch.channels_last)
 
 
@@ -235,10 +235,10 @@ def _depth_to_space(operator: Operator, constants: Constants, frees: list[int]) 
 
 
 def _crop_matrix(operator: Operator, constants: Constants, frees: list[int]) -> Function:
-    """Find the upright crop round some points of a mesh.
+    """Return the matrix of the upright crop round some points of a mesh.
 
-    Takes points (B, N, 3) in pixels of a feature map; returns (B, 2, 4), which takes pixels of the
-    crop (x, y, 0, 1) to pixels of the map. Corners of pixels are at whole numbers.
+    Input: points (B, N, 3) in pixels of a feature map. Output: (B, 2, 4), maps pixels of the crop
+    (x, y, 0, 1) to pixels of the map. Pixel corners are at integers.
 
     Source: MediaPipe, landmarks_to_transform_matrix.cc, version 2.
     """
@@ -256,26 +256,26 @@ def _crop_matrix(operator: Operator, constants: Constants, frees: list[int]) -> 
         upright = flat[:, points] @ turn
         low, high = upright.amin(1), upright.amax(1)
         linear = turn * (scale * (high - low))[:, None]
-        centre = turn @ ((low + high) / 2)[..., None]
-        shift = centre - linear @ middle
+        center = turn @ ((low + high) / 2)[..., None]
+        shift = center - linear @ middle
         return torch.cat([linear, torch.zeros_like(shift), shift], -1)
 
     return function
 
 
 def _crop(operator: Operator, constants: Constants, frees: list[int]) -> Function:
-    """Sample a feature map (B, C, H, W) where a matrix (B, 2, 4) says; 0 beyond its border.
+    """Sample a feature map (B, C, H, W) through a matrix (B, 2, 4); 0 beyond its border.
 
     Source: MediaPipe, transform_tensor_bilinear.cc, version 2: what lies within half a pixel of
     the border counts as beyond it.
     """
     height, width = operator["size"]
     rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-    centres = torch.stack([columns + 0.5, rows + 0.5], -1).reshape(-1, 2)  # (height width, 2)
+    centers = torch.stack([columns + 0.5, rows + 0.5], -1).reshape(-1, 2)  # (height width, 2)
 
     def function(x: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
         size = torch.tensor([x.shape[3], x.shape[2]])
-        places = centres @ matrix[..., :2].transpose(1, 2) + matrix[:, None, :, 3]
+        places = centers @ matrix[..., :2].transpose(1, 2) + matrix[:, None, :, 3]
         inside = ((places >= 0.5) & (places <= size - 0.5)).all(-1, keepdim=True)
         grid = torch.where(inside, 2 * places / size - 1, torch.full_like(places, -3.0))
         grid = grid.reshape(-1, height, width, 2)
@@ -285,7 +285,7 @@ def _crop(operator: Operator, constants: Constants, frees: list[int]) -> Functio
 
 
 def _transform_points(operator: Operator, constants: Constants, frees: list[int]) -> Function:
-    """Take (x, y) pairs by a matrix (B, 2, 4); returns (B, N, 2).
+    """Transform (x, y) pairs by a matrix (B, 2, 4); return (B, N, 2).
 
     Source: MediaPipe, transform_landmarks.cc, version 2.
     """

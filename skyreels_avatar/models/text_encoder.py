@@ -1,4 +1,4 @@
-"""From a prompt to text tokens, without a vocabulary file: hashed words and their trigrams.
+"""Encode prompts without a vocabulary file: hashed words and their trigrams.
 
 A word is the mean of the embeddings of itself and of its character trigrams, so inflected and
 misspelt words land near each other. The hash is CRC-32: equal on every machine and in every run.
@@ -32,7 +32,7 @@ def hash_word(word: str, num_buckets: int) -> list[int]:
 
 
 class TextEncoder(ModelMixin, ConfigMixin):
-    """Turn prompts into a fixed number of text tokens; trained together with the transformer.
+    """Encode prompts as a fixed number of tokens; trained together with the transformer.
 
     Prompts with fewer words end in padding tokens, which are attended to like any other; in longer
     ones neighbouring words share a token, so nothing is cut off. An empty prompt is a token of its
@@ -81,7 +81,7 @@ class TextEncoder(ModelMixin, ConfigMixin):
 
     @property
     def takes_style(self) -> bool:
-        """Whether `forward` can be told what kind of talker performs."""
+        """Whether `forward` takes the style of the talker."""
         return self.style_embedding is not None
 
     def forward(self, prompts: list[str], style: torch.Tensor | None = None) -> torch.Tensor:

@@ -117,7 +117,7 @@ class AvatarTransformerBlock(nn.Module):
                 raise ValueError("where several persons talk, tokens cannot be split over devices")
             start = int(token_index[0, 0])
             normed, voices, outside = whole_frames(normed, voices, start, tokens_per_frame)
-        heard = self._listen(normed, voices, to_persons, audio_cache)
+        heard = self._attend_audio(normed, voices, to_persons, audio_cache)
         hidden_states = hidden_states + heard[:, outside : outside + hidden_states.shape[1]]
 
         normed = modulate(hidden_states, self.norm3, ffn_shift, ffn_scale)
@@ -129,14 +129,14 @@ class AvatarTransformerBlock(nn.Module):
             hidden_states = hidden_states + control_residual.type_as(hidden_states)
         return hidden_states
 
-    def _listen(
+    def _attend_audio(
         self,
         normed: torch.Tensor,
         audio_embeds: torch.Tensor,
         to_persons: torch.Tensor | None,
         cache: ConditionCache | None,
     ) -> torch.Tensor:
-        """Return what tokens (B, L, D) hear: each the audio tokens of its own latent frame."""
+        """Return the audio attention of tokens (B, L, D), each to the audio of its latent frame."""
         batch, num_latent_frames, num_voice_tokens = audio_embeds.shape[:3]
         by_frame = normed.reshape(batch * num_latent_frames, -1, normed.shape[-1])  # (B T, h w, D)
         positions = ()
@@ -156,7 +156,7 @@ class AvatarTransformerBlock(nn.Module):
 def whole_frames(
     tokens: torch.Tensor, audio_embeds: torch.Tensor, start: int, tokens_per_frame: int
 ) -> tuple[torch.Tensor, torch.Tensor, int]:
-    """Fill a part of a token sequence up to whole latent frames.
+    """Pad a part of a token sequence to whole latent frames.
 
     Args:
         tokens: (B, L, D), the tokens from `start` on.
@@ -377,7 +377,7 @@ class AvatarTransformer3DModel(
 
     @torch.no_grad()
     def _init_weights(self) -> None:
-        """Start as a small residual network whose output is zero, whatever the depth."""
+        """Initialize the output to zero, and residuals by the depth."""
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.xavier_uniform_(module.weight)

@@ -1,4 +1,4 @@
-"""Open a shot: find the faces in its picture or footage, and plan its frames.
+"""Open a shot: load its networks, find the faces in its picture or footage, plan its frames.
 
 What is wrong with the input is found here or in `read`, before any heavy work.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -19,13 +20,15 @@ from skyreels_avatar.faces.face import Face, visibility_of
 from skyreels_avatar.faces.region import box_of
 from skyreels_avatar.faces.scenes import Scene, track_scenes
 from skyreels_avatar.faces.select import find_faces, is_photo
-from skyreels_avatar.faces.start import face_analyzer
+from skyreels_avatar.faces.start import face_analyzer, start_networks
 from skyreels_avatar.faces.suitability import examine_face
-from skyreels_avatar.loading.components import Components
+from skyreels_avatar.loading.components import Components, load_components
+from skyreels_avatar.loading.tiers import load_tier
 from skyreels_avatar.media.image import Portrait
 from skyreels_avatar.media.video import VideoReader
 from skyreels_avatar.models.context_parallel import check_shares, num_parts
 from skyreels_avatar.models.occluder import OccluderNet
+from skyreels_avatar.pipeline.denoise import Sampling
 from skyreels_avatar.pipeline.noise import noise_key
 from skyreels_avatar.pipeline.read import FootageFiles, PictureFiles
 from skyreels_avatar.pipeline.shot_sound import ShotSound
@@ -75,6 +78,19 @@ class OpenShot:
     references: tuple[FootageReference, ...] = ()
     unseen: tuple[UnseenSpan, ...] = ()
     color: str = "bt709"
+
+
+def load_networks(request: GenerationRequest, height: int, width: int) -> Components:
+    """Return the networks of a request's tier, and start those of faces meanwhile.
+
+    Args:
+        height, width: of the video, for which memory has to be left.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(start_networks)  # what fails there fails again where it is used
+        work = {"num_pixels": height * width}
+        work["num_variants"] = Sampling.of(request.sampling, load_tier(request.tier)).num_variants
+        return load_components(request.tier, memory=request.memory, **work)
 
 
 def open_shot(

@@ -105,7 +105,10 @@ class SkinConstants:
     sneer_radius: float
     chin_up: float
     chin_radius: float
-    brow_radius: float
+    brow_margin: float
+    brow_above: float
+    brow_below: float
+    brow_beside: float
     furrow_in: float
     furrow_down: float
     furrow_radius: float

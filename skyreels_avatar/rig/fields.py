@@ -16,8 +16,9 @@ from skyreels_avatar.rig.coefficients import MOTION_INDEX
 from skyreels_avatar.rig.constants import CONSTANTS
 from skyreels_avatar.rig.curves import refine
 from skyreels_avatar.rig.geometry import (
-    BROWS,
+    BROW_EDGES,
     CHEEKS,
+    EYES,
     INNER_BROWS,
     INNER_LOWER,
     INNER_UPPER,
@@ -94,7 +95,7 @@ def _rest_smile(points: torch.Tensor) -> torch.Tensor:
 
 
 class MotionValues:
-    """Read named numbers of (F, 32) motion as (F, 1) columns: `values.lip_gap`."""
+    """Access coefficients of (F, 32) motion by name, as (F, 1) columns: `values.lip_gap`."""
 
     def __init__(self, motion: torch.Tensor):
         self.motion = motion
@@ -145,7 +146,7 @@ def lip_edges(
 
 
 def added_smile(shape: FaceShape, values: MotionValues) -> torch.Tensor:
-    """Return (F, 1) the smile, held below what a face has left: a grin cannot grin once more."""
+    """Return (F, 1) the smile, held below what a face has left: a grin has less room."""
     room = 1.25 - 0.9 * shape.smile[:, None]
     wanted = values.smile.clamp_min(0)
     held = wanted / (1 + (wanted / room) ** 3) ** (1 / 3)
@@ -272,17 +273,40 @@ def face_field(points: torch.Tensor, shape: FaceShape, values: MotionValues) -> 
     move[..., 1] -= (
         SKIN.chin_up * values.chin * _bump(points, shape.points[:, 199, :2], SKIN.chin_radius)
     )
-    for brow, inner, sign, raised in zip(
-        BROWS, INNER_BROWS, (1.0, -1.0), (values.brow_r, values.brow_l)
+    for side, (inner, sign, raised) in enumerate(
+        zip(INNER_BROWS, (1.0, -1.0), (values.brow_r, values.brow_l))
     ):
-        apart = torch.ones_like(points[..., 0])
-        for index in brow:
-            apart = apart * (1 - _bump(points, shape.points[:, index, :2], SKIN.brow_radius))
-        move[..., 1] -= raised * (1 - apart)
+        move[..., 1] -= raised * brow_weight(points, shape, side)
         near = _bump(points, shape.points[:, list(inner), :2].mean(1), SKIN.furrow_radius)
         move[..., 0] += sign * SKIN.furrow_in * values.furrow * near
         move[..., 1] += SKIN.furrow_down * values.furrow * near
     return move
+
+
+def brow_weight(points: torch.Tensor, shape: FaceShape, side: int) -> torch.Tensor:
+    """Return (F, N) in 0..1: how far points go with a brow; 1 all over it: it stays as thick.
+
+    Skin is stretched evenly from the brow down to the lid, which stays, and pushed together above.
+    """
+    x, y = points.unbind(-1)
+    edges = [shape.points[:, list(edge), :2] for edge in BROW_EDGES[side]]
+    upper, lower = (interpolate_columns(x, edge[..., 0], edge[..., 1]) for edge in edges)
+    upper, lower = torch.minimum(upper, lower) - SKIN.brow_margin, lower + SKIN.brow_margin
+    lid = shape.points[:, list(EYES[side][0]), 1].amin(1, keepdim=True)
+    room = (lid - edges[1][..., 1].mean(1, keepdim=True) - SKIN.brow_margin).clamp_min(
+        SKIN.brow_below
+    )
+    ends = torch.cat([edge[..., 0] for edge in edges], 1)
+    left, right = ends.amin(1, keepdim=True), ends.amax(1, keepdim=True)
+    shares = (
+        (upper - y) / SKIN.brow_above,
+        (y - lower) / room,
+        torch.maximum(left - x, x - right) / SKIN.brow_beside,
+    )
+    weight = torch.ones_like(x)
+    for share in shares:
+        weight = weight * (1 - share.clamp(0.0, 1.0))
+    return weight
 
 
 def head_depth(points: torch.Tensor, shape: FaceShape) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Where things are on a face mesh: landmark tables and the face's own coordinates.
+"""Landmark tables of the face mesh, and face coordinates.
 
 Indices are those of the 478-point face mesh (mediapipe). "Right" and "left" are the person's own:
 the right eye is on the left of the picture. Face coordinates have their origin at the midpoint of
@@ -40,6 +40,11 @@ EYES = (
 )
 IRISES = ((468, 469, 470, 471, 472), (473, 474, 475, 476, 477))
 BROWS = ((70, 63, 105, 66, 107), (300, 293, 334, 296, 336))
+# Upper and lower edge of each brow, from the left to the right of the picture.
+BROW_EDGES = (
+    ((70, 63, 105, 66, 107), (46, 53, 52, 65, 55)),
+    ((336, 296, 334, 293, 300), (285, 295, 282, 283, 276)),
+)
 INNER_BROWS = ((107, 55), (336, 285))
 CHEEKS = (50, 280)
 NOSE_WINGS = (98, 327)
@@ -51,7 +56,7 @@ LARGE_EYE = 0.11
 
 @dataclass(frozen=True)
 class FaceFrame:
-    """The face's own coordinates in each of F pictures.
+    """Face coordinates in each of F pictures.
 
     Attributes:
         points: (F, 478, 3) landmarks in face coordinates.
@@ -92,7 +97,7 @@ class FaceFrame:
         return _affine(xy, matrix, offset)
 
     def to_pixels(self, points: torch.Tensor) -> torch.Tensor:
-        """Return (F, ..., 2) pixels of (F, ..., 2) face coordinates: undoes `from_pixels`."""
+        """Return (F, ..., 2) pixels of (F, ..., 2) face coordinates: inverse of `from_pixels`."""
         return _affine(points, self.axes * self.height_px[:, None, None], self.origin[:, None])
 
 
@@ -129,7 +134,7 @@ def interpolate_columns(
 def interpolate_curves(
     query: torch.Tensor, positions: torch.Tensor, *curves: torch.Tensor
 ) -> list[torch.Tensor]:
-    """Do `interpolate_columns` for several polylines of the same columns, with one search."""
+    """Interpolate several polylines of the same columns with one search."""
     if positions.shape[0] != query.shape[0]:
         frames = max(positions.shape[0], query.shape[0])
         query, positions = query.expand(frames, -1), positions.expand(frames, -1)

@@ -13,7 +13,7 @@ DISPLACEMENT_UNIT = 0.05  # of H: brings displacements to about unit range
 
 
 class MotionEncoder(nn.Module):
-    """Read 32 rig coefficients, in units of their scale, from a face that moved.
+    """Estimate 32 rig coefficients, in units of their scale, from landmarks.
 
     Args:
         dim: width of the hidden layers.

@@ -42,7 +42,7 @@ def open_mouth(
     edge_up, edge_low = face.lips.at(columns)
     look = clip.look.expand(motion.shape[0]).anchored(face.frame.points)
     jaw = motion
-    if clip.lively:  # whose coefficients, but for the lip gap, are relative to the frames
+    if clip.has_own_motion:  # whose coefficients, but for the lip gap, are relative to the frames
         jaw = torch.cat([motion[:, :1], MOUTH.jaw_of_gap * motion[:, :1], motion[:, 2:]], 1)
     rounded = face.values.pucker.clamp(0.0, 1.0)
     look = replace(look, teeth_edge=look.teeth_edge - MOUTH.teeth_behind_round * rounded[:, 0])

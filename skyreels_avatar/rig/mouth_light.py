@@ -1,4 +1,4 @@
-"""What light falls on a face: from its skin, the whites of its eyes and the teeth it shows."""
+"""Estimate the light on a face from its skin, the whites of its eyes and its teeth."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def shown_teeth(
 def match_tones(
     light: torch.Tensor, saturation: torch.Tensor, inside: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the light (3,) and the shade (1, 3) that give a mouth the tones it was seen with.
+    """Return the light (3,) and the shade (1, 3) that reproduce the tones seen in a mouth.
 
     Args:
         light: (3,) guessed; its hue stays where what was seen brightest is not enamel.

@@ -1,4 +1,4 @@
-"""How lips and the skin round them move, as learned from a head with 57 ARKit expressions.
+"""Displacements of the lips and the skin round them, from a head with 57 ARKit expressions.
 
 Displacements are tabled over mouth coordinates, which fit any mouth: u across, 0 in the middle and
 1 at a corner; v away from the lip line on either layer, 0 at the inner edge of the lip, 1 at its

@@ -1,4 +1,4 @@
-"""Heads that the picture's edge cuts stay tied to it: hair stretches, nothing is drawn in.
+"""Keep heads that the picture's edge cuts attached to it: hair stretches, no gap opens.
 
 What lies beyond the edge is unknown. A head that leaves it would pull in the edge's pixels as
 streaks, so that the part of its way that leads away from the edge fades out towards it.

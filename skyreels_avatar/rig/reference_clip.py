@@ -1,4 +1,4 @@
-"""The piece of the reference video that a decoder works on, and looking it up anywhere.
+"""A crop of the reference video for the renderer, and sampling it at any positions.
 
 Pictures are bytes, (F, 4, h, w) uint8 of `as_pixels`: red, green, blue, and a fourth channel that
 nobody reads. OpenCV looks such pictures up three times as fast as floats of three channels.
@@ -21,7 +21,7 @@ STREAK_WIDTH = 0.12  # of the width of an eye's box
 
 @dataclass(frozen=True)
 class PictureDetail:
-    """The picture itself, finer: a moving face keeps its sharpness, and a background its place.
+    """A finer texture of the picture: keeps a moving face sharp and the background still.
 
     Attributes:
         texture: (1, 4, Hs, Ws) pixels, about twice as fine as the frames.
@@ -52,7 +52,7 @@ class ReferenceClip:
         look: the inside of this person's mouth, of `make_look`.
         detail: a finer source for the same pixels, where there is one.
         region: left, top, right, bottom in face coordinates of what may change; None is all.
-        lively: the face in the frames moves by itself.
+        has_own_motion: the face in the frames moves by itself.
         edges: (F or 1, 4, 3) of `picture_edges`; None is a picture without end.
     """
 
@@ -62,7 +62,7 @@ class ReferenceClip:
     look: MouthLook
     detail: PictureDetail | None = None
     region: tuple[float, float, float, float] | None = None
-    lively: bool = False
+    has_own_motion: bool = False
     edges: torch.Tensor | None = None
 
 
@@ -80,7 +80,7 @@ def as_pixels(pictures: torch.Tensor | np.ndarray) -> torch.Tensor:
 def sample_clip(clip: ReferenceClip, positions: torch.Tensor) -> torch.Tensor:
     """Return the pixels (F, 4, h, w) of a clip at (F, 2, h, w) x, y (centers at +0.5)."""
     if clip.detail is None:
-        return sample_frames(clip.frames, positions, clip.lively)
+        return sample_frames(clip.frames, positions, clip.has_own_motion)
     place, share = detail_place(clip.detail, positions)
     return mix_detail(clip, positions, place, share)
 
@@ -88,7 +88,7 @@ def sample_clip(clip: ReferenceClip, positions: torch.Tensor) -> torch.Tensor:
 def detail_place(
     detail: PictureDetail, positions: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Say where in the texture the pixels of some frames lie.
+    """Map pixels of some frames to the texture.
 
     Args:
         positions: (F, 2, h, w) pixels x, y of the frames.
@@ -121,7 +121,7 @@ def _place(detail: PictureDetail, positions: torch.Tensor) -> torch.Tensor:
 
 
 def _masked(mask: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
-    """Look a mask (1, 1, Hm, Wm) up at (F, 2, h, w), -1..1: (F, 1, h, w)."""
+    """Sample a mask (1, 1, Hm, Wm) at (F, 2, h, w), -1..1: (F, 1, h, w)."""
     height, width = place.shape[2:]
     tall = place.permute(0, 2, 3, 1).reshape(1, -1, width, 2)
     found = F.grid_sample(
@@ -146,7 +146,7 @@ def mix_detail(
 def sample_frames(
     frames: torch.Tensor, positions: torch.Tensor, cubic: bool = False
 ) -> torch.Tensor:
-    """Look (F or 1, 4, H, W) pixels up at (F, 2, h, w) x, y (centers at +0.5).
+    """Sample (F or 1, 4, H, W) pixels at (F, 2, h, w) x, y (centers at +0.5).
 
     Beyond the borders the frames are mirrored. On a CPU OpenCV does it, to 1/32 of a pixel.
 
@@ -203,7 +203,7 @@ def enlarge(maps: torch.Tensor, factor: int) -> torch.Tensor:
 
 
 def _with_opencv(*tensors: torch.Tensor) -> bool:
-    """Tell whether OpenCV may do the work: on a CPU, several times as fast as PyTorch's kernels."""
+    """Return whether OpenCV can be used: on a CPU, several times as fast as PyTorch's kernels."""
     return all(t.device.type == "cpu" and not t.requires_grad for t in tensors)
 
 

@@ -1,4 +1,4 @@
-"""Put pictures into another light: shade on the relief of the person, then a grade of all pixels.
+"""Relight pictures: shading on the relief of the person, then a color grade of all pixels.
 
 Code values are taken as light to the power of 1 / 2.2, so that twice the light is one and the same
 factor for every pixel: black stays black, and a light falls on dark and bright skin alike.
@@ -40,7 +40,7 @@ _DEEP, _FEATURE, _FEATURES, _SHAPE = 1.6, 0.02, 0.8, 0.35
 
 @dataclass(frozen=True, eq=False)
 class Relief:
-    """How the surfaces in a picture lie, coarsely; of the person and of what is behind.
+    """Coarse surface normals of a picture: of the person and of the background.
 
     Attributes:
         normals: (h, w, 3) of the person, x to the right, y down, z to the viewer.
@@ -157,7 +157,7 @@ def limit_exposure(light: Light, level: float) -> Light:
 
 
 def face_level(picture: np.ndarray, face_box: tuple[float, float, float, float]) -> float:
-    """Return how much light a face sends back, 0 to 1, linear.
+    """Return the linear luminance of a face, 0 to 1.
 
     Args:
         picture: (H, W, 3) in 0..1.
@@ -170,7 +170,7 @@ def face_level(picture: np.ndarray, face_box: tuple[float, float, float, float])
 
 
 def pivot_of(level: float) -> float:
-    """Return the code value that contrast leaves as it is, for a face of a level."""
+    """Return the code value that contrast leaves unchanged, for a face of a luminance."""
     return min(max(level ** (1 / _GAMMA), _PIVOTS[0]), _PIVOTS[1])
 
 
@@ -203,7 +203,7 @@ def is_shaded(light: Light) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class Grade:
-    """What a light does to a color wherever it is.
+    """The color grade of a light, the same at every pixel.
 
     Attributes:
         saturation: 0 = grey, 1 = as it is.

@@ -63,7 +63,7 @@ def render(
                 blinking.append((box, positions, stretched_rows(fine, positions)))
             _set_source(clip, layers, box, undo_eye_at(before, eye, face))
     if clip.detail is None:
-        frames = sample_frames(clip.frames, layers.positions, clip.lively)
+        frames = sample_frames(clip.frames, layers.positions, clip.has_own_motion)
     else:
         frames = mix_detail(clip, layers.positions, layers.place, layers.share)
     for box, positions, stretched in blinking:

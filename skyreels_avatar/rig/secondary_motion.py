@@ -1,4 +1,4 @@
-"""Secondary motion: hair and shoulders follow the head late and swing on when it stops.
+"""Secondary motion: hair and shoulders follow the head as damped springs.
 
 What hangs beside a face is a damped spring whose upper end the head holds. The answer of such a
 spring to the head's numbers of the last third of a second says where it is.
@@ -32,7 +32,7 @@ def spring_response() -> torch.Tensor:
 
 
 def delay_head(motion: torch.Tensor) -> torch.Tensor:
-    """Return (B, F, 32) motion whose head is where hair would be; before its start, all rested.
+    """Return (B, F, 32) motion with the head delayed as hair is; at rest before its start.
 
     Args:
         motion: (B, F, 32) numbers of neighboring frames.

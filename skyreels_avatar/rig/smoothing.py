@@ -1,4 +1,4 @@
-"""Smooth sampled coefficients: no jerk where windows join, no tremor, blinks that close.
+"""Smooth sampled coefficients: blend windows, remove tremor, complete blinks.
 
 Motion is (B, F, 32) rig coefficients of a window, of which the first `num_known` and the last
 `num_last` frames were given to the sampler.
@@ -20,7 +20,7 @@ BLINK_FRAMES = 13  # lids that are lowered for longer do not blink
 
 
 def blend_at_joins(motion: torch.Tensor, num_known: int, num_last: int = 0) -> torch.Tensor:
-    """Return motion whose slow parts continue the known frames, and run into them, smoothly.
+    """Blend the slow parts of motion with the known frames at its start and end.
 
     Sampling leaves an error of a few hundredths of a scale, the same over many frames, which
     shows where a window begins or ends. The new frame beside the known ones is moved to where

@@ -1,4 +1,4 @@
-"""The inside of the mouth that the picture shows: its teeth move as they would.
+"""Teeth that the picture shows, moved with head and jaw.
 
 Upper teeth stay with the head; what lies below them, lower teeth or the rim of the lip, goes with
 the jaw. Where the two part the painted mouth is seen, and teeth that a rising lip uncovers are

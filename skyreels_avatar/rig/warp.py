@@ -36,7 +36,9 @@ FIELD_BOX = (-1.0, -1.35, 1.0, 0.9)
 # And what lips and jaw move of it: beyond, `mouth_field` is less than 1e-4.
 MOUTH_REACH = (-0.7, -0.5, 0.7, 0.8)
 CELLS_PER_FACE = 44  # coarse grid nodes per face height
-INVERSION_STEPS = 5
+# Shares of the steps of fixed-point iteration. Whole ones converge where skin is pushed together;
+# where it is stretched, as under a raised brow, they overshoot, and half ones set that right.
+INVERSION_STEPS = (1.0, 0.5, 1.0, 0.5, 1.0, 1.0)
 TEETH_BEHIND_LIPS = 0.03  # of H
 
 
@@ -135,7 +137,7 @@ class PosedFace:
             trail: of `delay_head`; None leaves hair and shoulders with the head.
         """
         frame = FaceFrame.of(clip.landmarks)
-        shape = FaceShape.of(frame.points if clip.lively else frame.averaged_if_still())
+        shape = FaceShape.of(frame.points if clip.has_own_motion else frame.averaged_if_still())
         values = MotionValues(clamp_coefficients(motion))
         late = None if trail is None else MotionValues(clamp_coefficients(trail))
         lips = LipOutline.of(shape, values)
@@ -205,8 +207,9 @@ def coarse_warp(
     for move in moves:
         forward = (move * window[..., None]).transpose(1, 2).unflatten(2, (rows, columns))
         back = -forward
-        for _ in range(INVERSION_STEPS):
-            back = -_sample(forward, nodes + back.permute(0, 2, 3, 1))
+        for share in INVERSION_STEPS:
+            found = -_sample(forward, nodes + back.permute(0, 2, 3, 1))
+            back = found if share == 1 else torch.lerp(back, found, share)
         inverted.append(back)
     upper, lower, head = inverted
     at = nodes + head.permute(0, 2, 3, 1)

@@ -1,1 +1,1 @@
-"""Latent spaces: how a shot is put into one and taken out of it."""
+"""Latent spaces: encode and decode the windows of a shot."""

@@ -1,4 +1,4 @@
-"""What the pass asks of a latent space.
+"""The interface of latent spaces.
 
 A latent space belongs to one shot. It says what of a window is known before it is sampled, and
 turns what was sampled into pictures. `spaces.table` names the one that belongs to a VAE.
@@ -73,7 +73,7 @@ class LatentSpace(Protocol):
         """
 
     def finish(self, latents: torch.Tensor, segment: Segment) -> torch.Tensor:
-        """Return sampled latents (B, C, T, h, w) as its pictures and its neighbors take them."""
+        """Post-process sampled latents (B, C, T, h, w) for decoding and for the next window."""
 
     def carry_over(self, latents: torch.Tensor, num_frames: int) -> Any:
         """Return what the next window knows: the last frames of the window finished last."""

@@ -1,4 +1,4 @@
-"""From latents to pictures: the talking region of the reference video, made to talk."""
+"""Decode latents: warp the talking region of the reference video."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Decoder:
         return pixels
 
     def draw(self, pixels: np.ndarray, latents: torch.Tensor, segment: Segment, first: int) -> None:
-        """Let the face talk in pictures (F, H, W, 3) from number `first` on, in place."""
+        """Draw the talking face into pictures (F, H, W, 3) from frame `first` on, in place."""
         last = first + len(pixels)
         if not self.reference.changes(first, last):
             return
@@ -87,7 +87,7 @@ class Decoder:
 
 
 def _composite_occluder(drawn: np.ndarray, seen: np.ndarray, occluder: np.ndarray) -> None:
-    """Lay over a drawn picture (h, w, 3), in place, what covers the face in another."""
+    """Composite the occluder of one picture (h, w, 3) over another, in place."""
     x, y, width, height = cv2.boundingRect((occluder > 0).astype(np.uint8))
     if width:
         box = slice(y, y + height), slice(x, x + width)

@@ -1,4 +1,4 @@
-"""Latents that are rig coefficients over the reference video: how a pass begins, goes on, ends."""
+"""The latent space of the rig: rig coefficients relative to the reference video."""
 
 from __future__ import annotations
 
@@ -95,12 +95,12 @@ class RigSpace:
         """Return None: the mask is in the control latents."""
 
     def finish(self, latents: torch.Tensor, segment: Segment) -> torch.Tensor:
-        """Return sampled latents without tremor, and without a jerk where the window begins."""
+        """Smooth sampled latents, and blend them with the known frames at the start."""
         if segment.role == "keyframe":
             return self._vae.smooth(latents, 0)
         num_known, num_last = max(1, segment.num_known_frames), segment.num_last_frames
-        steadied = self._vae.smooth(latents, num_known, num_last)
-        return self._vae.blend_at_joins(steadied, num_known, num_last)
+        smoothed = self._vae.smooth(latents, num_known, num_last)
+        return self._vae.blend_at_joins(smoothed, num_known, num_last)
 
     def motion(self, latents: torch.Tensor, segment: Segment) -> torch.Tensor:
         """Return rig coefficients (F, 32) of the frames that this window is the first to make."""
@@ -157,7 +157,7 @@ class RigGroupSpace:
         """Return None: the mask is in the control latents."""
 
     def finish(self, latents: torch.Tensor, segment: Segment) -> torch.Tensor:
-        """Return sampled latents (P, C, T, h, w) without tremor and jerks."""
+        """Smooth sampled latents (P, C, T, h, w): see `RigSpace`."""
         pairs = zip(self._spaces, latents.split(1))
         return torch.cat([space.finish(one, segment) for space, one in pairs])
 

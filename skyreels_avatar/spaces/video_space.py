@@ -1,4 +1,4 @@
-"""Latents of a video VAE: how a pass begins, goes on, and ends where pixels are generated.
+"""The latent space of a video VAE, which generates pixels.
 
 Source: the conditions are those of Wan2.1's image-to-video model, the windows those of InfiniteTalk
 and SkyReels-V3. Own: colours are held against the reference video, frame by frame, so that what the

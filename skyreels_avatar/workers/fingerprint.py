@@ -135,10 +135,13 @@ class ReadFiles:
                 raise InputError(f"{path} was changed while it was in use; start again")
 
 
-def _state(path: Path) -> tuple[int, int, int, int]:
-    """Return what changes whenever a file is written or replaced."""
+def _state(path: Path) -> tuple[int, int, int]:
+    """Return what changes whenever a file is written or replaced.
+
+    Not the ctime: it changes when another name is linked to the file, too.
+    """
     stat = path.stat()
-    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
+    return stat.st_size, stat.st_mtime_ns, stat.st_ino
 
 
 def _plain(value: Any, contents: Mapping[str, str]) -> Any:
@@ -157,7 +160,9 @@ def _plain(value: Any, contents: Mapping[str, str]) -> Any:
         text = str(value).strip()
         if text in contents:
             return contents[text]
-        path = Path(os.path.expanduser(text)) if Path(text).suffix else None
+        # A word in a text may happen to be the name of a file; those of files mostly have a suffix.
+        is_name = isinstance(value, Path) or Path(text).suffix
+        path = Path(os.path.expanduser(text)) if is_name else None
         is_file = path is not None and len(text) < _LONGEST_PATH and path.is_file()
         return _content(path) if is_file else str(value)
     return value

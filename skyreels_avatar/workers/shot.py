@@ -15,14 +15,12 @@ from pathlib import Path
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.loading.components import Components
 from skyreels_avatar.media.audio_stream import SpooledAudio
-from skyreels_avatar.media.null_writer import NullVideoWriter
 from skyreels_avatar.media.outputs import check_outputs
 from skyreels_avatar.media.pieces import join_with_spooled_audio
 from skyreels_avatar.media.subtitles import write_subtitles
-from skyreels_avatar.media.video import VideoWriter, check_output
+from skyreels_avatar.media.video import NullVideoWriter, VideoWriter, check_output
 from skyreels_avatar.parallel import exclusive
-from skyreels_avatar.pipeline.load import load_networks
-from skyreels_avatar.pipeline.open import OpenShot, UnseenSpan, open_shot
+from skyreels_avatar.pipeline.open import OpenShot, UnseenSpan, load_networks, open_shot
 from skyreels_avatar.pipeline.read import read_files
 from skyreels_avatar.pipeline.run import AvatarPipeline
 from skyreels_avatar.progress import OnProgress, Reporter

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from skyreels_avatar.loading.components import Components
 from skyreels_avatar.pipeline.encode import EncodedShot
-from skyreels_avatar.pipeline.load import load_networks
-from skyreels_avatar.pipeline.open import open_shot
+from skyreels_avatar.pipeline.open import load_networks, open_shot
 from skyreels_avatar.pipeline.read import read_files
 from skyreels_avatar.pipeline.run import AvatarPipeline
 from skyreels_avatar.planning.segments import ShotPlan

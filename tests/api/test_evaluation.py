@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import skyreels_avatar as sa
+from skyreels_avatar.api.camera_preview import preview_camera
 from skyreels_avatar.errors import InputError
-from skyreels_avatar.pipeline.reference_video import write_reference
 
 PORTRAIT = Path(__file__).resolve().parents[2] / "assets" / "examples" / "portrait.png"
 
@@ -21,7 +21,7 @@ def pushed(tmp_path_factory) -> Path:
     At 256 px 33 points are tracked, and what they say differs by 6 % with the background.
     """
     path = tmp_path_factory.mktemp("videos") / "pushed.mp4"
-    write_reference(PORTRAIT, "push_in:60", path, 0.5, size="384x384")
+    preview_camera(PORTRAIT, "push_in:60", path, seconds=0.5, size="384x384")
     return path
 
 

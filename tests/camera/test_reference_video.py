@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 
-from skyreels_avatar.camera import MOVES, CameraMove, ReferenceVideo, build_scene, plan_path
+from skyreels_avatar.camera import (
+    MOVES,
+    CameraMove,
+    ReferenceVideo,
+    build_scene,
+    make_layers,
+    plan_path,
+)
 
 MOVING = [name for name in MOVES if name != "static"]
 
@@ -93,3 +100,15 @@ def test_a_range_outside_the_path_is_refused(scene):
         video.frames(2, 5)
     with pytest.raises(ValueError, match="outside"):
         video.project(torch.zeros(1, 3), 3, 2)
+
+
+def test_layers_of_many_paths_serve_each_of_them(scene):
+    """What the picture shows is drawn the same; only what is invented beyond it may differ."""
+    paths = [plan_path(CameraMove(name), scene, 8, 25) for name in MOVING]
+    layers = make_layers(scene, paths)
+    for path in paths:
+        own, shared = ReferenceVideo(scene, path), ReferenceVideo(scene, path, layers=layers)
+        (pixels, seen), (others, seen_too) = own.frames(5, 6), shared.frames(5, 6)
+        both = (seen & seen_too)[0, 0]
+        assert both.float().mean() > 0.5
+        assert (pixels - others)[0, :, both].abs().mean() < 0.01

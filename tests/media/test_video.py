@@ -14,7 +14,13 @@ import pytest
 
 from skyreels_avatar.errors import InputError, MediaError
 from skyreels_avatar.media.audio import AudioTrack
-from skyreels_avatar.media.video import VideoReader, VideoWriter, check_output, exact_fps
+from skyreels_avatar.media.video import (
+    NullVideoWriter,
+    VideoReader,
+    VideoWriter,
+    check_output,
+    exact_fps,
+)
 from skyreels_avatar.shapes import frames_of_duration
 
 
@@ -248,3 +254,10 @@ def test_the_file_says_how_its_colors_are_meant(tmp_path, color):
     video = VideoReader(tmp_path / "a.mp4")
     assert video.color == color
     assert np.abs(video.read(0, 1)[0].astype(int) - pixels[0]).max() <= 4
+
+
+def test_a_process_that_does_not_write_counts_frames_and_writes_nothing(tmp_path):
+    with NullVideoWriter(tmp_path / "a.mp4", 64, 64, 25, color="bt709") as writer:
+        writer.write(np.zeros((3, 64, 64, 3), np.uint8))
+        writer.write(np.zeros((2, 64, 64, 3), np.uint8))
+    assert writer.num_frames == 5 and not list(tmp_path.iterdir())

@@ -20,7 +20,7 @@ from skyreels_avatar.rig.fields import (
     mouth_field,
     move_points,
 )
-from skyreels_avatar.rig.geometry import lip_gap
+from skyreels_avatar.rig.geometry import BROW_EDGES, EYES, lip_gap
 from skyreels_avatar.rig.warp import FIELD_BOX
 from tests.rig.faces import motion_of, random_motion
 
@@ -62,3 +62,15 @@ def test_a_grin_cannot_grin_once_more(shape: FaceShape) -> None:
     assert added[:2].tolist() == pytest.approx([-0.6, 0.0]) and added[2] > 0.35 and added[3] < 1.25
     grins = added_smile(replace(shape, smile=torch.ones(1)), MotionValues(asked))[:, 0]
     assert grins[3] <= 0.35 and (grins.diff() > 0).all()
+
+
+def test_a_raised_brow_stays_as_thick_as_it_was_and_the_lid_where_it_was(shape: FaceShape) -> None:
+    moved = move_points(shape, motion_of(brow_r=0.045, brow_l=0.03))
+    rise = (shape.points[..., :2] - moved)[0, :, 1]
+    for edges, raised, eye in zip(BROW_EDGES, (0.045, 0.03), EYES):
+        for edge in edges:
+            assert torch.allclose(rise[list(edge)], torch.tensor(raised), atol=0.02 * raised)
+        assert rise[list(eye[0])].abs().max() < 0.15 * raised
+    hairline = shape.points[0, 10, :2] - torch.tensor([0.0, 0.05])
+    values = MotionValues(motion_of(brow_r=0.045, brow_l=0.045))
+    assert float(face_field(hairline[None, None], shape, values).abs().max()) < 0.005

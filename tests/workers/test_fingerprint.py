@@ -180,3 +180,27 @@ def test_files_that_lie_deeper_in_a_request_count_by_content_too(kit, tmp_path):
     assert digest() == first
     voice.write_bytes(audio.read_bytes() + b"\0\0")
     assert digest() != first
+
+
+def test_a_file_without_a_suffix_counts_by_content_too(kit, tmp_path):
+    """A job server stores files under ids alone: its path stood in the fingerprint of a shot, so
+    that no film took a shot of an earlier one."""
+    keys = []
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        image = Path(shutil.copy(kit.image, tmp_path / name / "file_0a1b"))
+        shot = sa.Shot(image=image, audio=kit.audio)
+        keys.append(fingerprint_of(sa.GenerationRequest(shot, "a.mp4", str(kit.tier))).key)
+    assert keys[0] == keys[1]
+
+
+def test_another_name_for_a_file_in_use_is_no_change_of_it(kit, tmp_path):
+    """Two jobs that link to one upload changed its ctime, and the first one failed."""
+    read = fingerprint.ReadFiles(
+        sa.GenerationRequest(sa.Shot(image=kit.image, audio=kit.audio), "a.mp4", str(kit.tier))
+    )
+    (tmp_path / "another.png").hardlink_to(kit.image)
+    read.check()
+    kit.image.write_bytes(kit.photo.read_bytes() + b"more")
+    with pytest.raises(sa.InputError, match="was changed"):
+        read.check()

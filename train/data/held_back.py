@@ -19,6 +19,7 @@ from scipy.signal import resample_poly
 from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.espeak import espeak
 from skyreels_avatar.media.speech import Phone
+from train.data.heard import heard_phones
 from train.data.simulate.kokoro import HELD_OUT, VOICE_LANGUAGES, Kokoro
 from train.data.simulate.speech import make_text
 from train.data.spoken import Utterance, write_bank
@@ -48,7 +49,6 @@ _TRANSCRIBED = {
     "welcome his gospel",
 }
 _UNTRANSCRIBED = ("a02_en_female_read", "a14_en_noisy", "a15_dialog_man", "a16_dialog_woman")
-_SPIKES_LATE_S = 0.065
 _ARPABET = {
     "P": "p", "B": "b", "M": "m", "F": "f", "V": "v", "W": "w", "UW": "u", "UH": "\u028a",
     "OW": "o", "AO": "\u0254", "OY": "\u0254", "IY": "i", "IH": "\u026a", "EH": "\u025b", "EY": "e",
@@ -115,11 +115,12 @@ def _english(name: str, say) -> list[Utterance]:
     said = []
     for text in SENTENCES:
         samples = say(text)
-        said.append(_utterance(samples, align(samples, text), name, "en-us"))
+        said.append(as_utterance(samples, align(samples, text), name, "en-us"))
     return said
 
 
-def _utterance(samples: np.ndarray, phones, speaker: str, language: str) -> Utterance:
+def as_utterance(samples: np.ndarray, phones, speaker: str, language: str) -> Utterance:
+    """Return samples (S,) at 16 kHz, made as loud as all utterances are."""
     scaled = samples * (0.08 / (np.sqrt((samples.astype(np.float64) ** 2).mean()) + 1e-6))
     pcm = (np.clip(scaled, -1, 1) * 32767).astype(np.int16)
     return Utterance(pcm, tuple(phones), speaker, language)
@@ -133,7 +134,7 @@ def _say_hibari(text: str) -> np.ndarray:
 
     speaker = _loaded.setdefault("hibari", None) or hibari.Hibari()
     _loaded["hibari"] = speaker
-    return _at_16k(speaker(text, seed=0), hibari.SAMPLE_RATE)
+    return at_16k(speaker(text, seed=0), hibari.SAMPLE_RATE)
 
 
 def _say_joe(text: str) -> np.ndarray:
@@ -162,7 +163,7 @@ def _say_joe(text: str) -> np.ndarray:
         "scales": np.array([0.667, 1.0, 0.8], np.float32),
     }
     samples = _loaded["joe"].run(None, given)[0].ravel()
-    return _at_16k(samples, config["audio"]["sample_rate"])
+    return at_16k(samples, config["audio"]["sample_rate"])
 
 
 def _kokoro(voice: str, folder: Path) -> Iterator[Utterance]:
@@ -176,33 +177,27 @@ def _kokoro(voice: str, folder: Path) -> Iterator[Utterance]:
     for text in texts:
         samples, phones = engine.say(text, language, engine.style({voice: 1.0}), 1.0, rng)
         if phones:
-            yield _utterance(samples, align(samples, text) if english else phones, voice, language)
+            yield as_utterance(
+                samples, align(samples, text) if english else phones, voice, language
+            )
 
 
 def _readers(folder: Path) -> Iterator[Utterance]:
     for name in (*_TRANSCRIBED, *_UNTRANSCRIBED):
         track = AudioTrack.load(folder / f"{name}.flac")
-        samples = _at_16k(track.samples, track.sample_rate)
+        samples = at_16k(track.samples, track.sample_rate)
         text = _TRANSCRIBED.get(name)
         phones = align(samples, text) if text else _spikes(samples)
-        yield _utterance(samples, phones, name, "en-us")
+        yield as_utterance(samples, phones, name, "en-us")
 
 
 def _spikes(samples: np.ndarray) -> tuple[Phone, ...]:
-    """Return the phonemes that hama hears, each at its spike; only p, b and m are trusted."""
-    from hama import ASRModel
-
-    model = ASRModel()
-    spans = model.phoneme_spans(model(samples.astype(np.float32), 16000))
-    return tuple(
-        Phone(span.phoneme, start_s - 0.03, start_s + 0.03)
-        for span in spans
-        if span.phoneme in ("p", "b", "m")
-        for start_s in [span.start_ms / 1000 - _SPIKES_LATE_S]
-    )
+    """Return the phonemes that hama hears; only p, b and m are trusted."""
+    return tuple(phone for phone in heard_phones(samples) if phone.ipa in ("p", "b", "m"))
 
 
-def _at_16k(samples: np.ndarray, sample_rate: int) -> np.ndarray:
+def at_16k(samples: np.ndarray, sample_rate: int) -> np.ndarray:
+    """Return samples at 16 kHz."""
     divisor = np.gcd(16000, sample_rate)
     at_16k = resample_poly(np.asarray(samples), 16000 // divisor, sample_rate // divisor)
     return at_16k.astype(np.float32)

@@ -15,6 +15,7 @@ from train.data.cache import MEL_PER_FRAME, TRACK_FRAMES, Tracks
 from train.data.simulate.articulation import FPS
 from train.data.simulate.camera_motion import follow_camera, plan_apparent_motion
 from train.data.simulate.captions import caption
+from train.data.simulate.chance import draw_noise
 from train.data.simulate.other_take import perform_over
 from train.data.simulate.performance import (
     Direction,
@@ -29,6 +30,10 @@ BESIDE = 16  # frames of sound on either side of a window: audio window + contex
 KNOWN_MODES = ("photo", "overlap", "ends", "none")
 _KNOWN_SHARES = (0.37, 0.37, 0.10, 0.16)
 OVERLAP_LATENTS = 3
+# Lips aim beyond where they meet (Lofqvist and Gracco, J. Acoust. Soc. Am. 101, 1997): a closure
+# that is sampled not quite right is one all the same. The decoder takes what is below 0 as 0.
+PRESSED_GAP = -0.010  # / H
+_FULL_PRESS = 0.6
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,7 @@ class WindowBatch:
         seen: (B, F) share of the reference video that is real.
         active: (B, F) 1 where someone speaks.
         style: (B, 5) `Style.numbers` of the talker.
+        noise: (B, 32, T, 1, 4) normal, which decided blinks and glances: see simulate/chance.py.
     """
 
     mel: torch.Tensor
@@ -55,6 +61,7 @@ class WindowBatch:
     seen: torch.Tensor
     active: torch.Tensor
     style: torch.Tensor
+    noise: torch.Tensor
 
     def to(self, device: torch.device) -> WindowBatch:
         """Return the same windows with their tensors on a device."""
@@ -118,9 +125,11 @@ class WindowSampler:
         mode = str(rng.choice(KNOWN_MODES, p=_KNOWN_SHARES))
         style = draw_style(rng)
         window["style"] = style.numbers()
-        window["motion"] = act(window, direction, rng, mode == "photo", style)
+        window["noise"] = draw_noise(options.num_frames, rng)
+        noise = window["noise"]
+        window["motion"] = act(window, direction, rng, mode == "photo", style, noise)
         if mode == "overlap" and rng.random() < options.turn_share:
-            before = act(window, draw_direction(rng), rng, style=style)
+            before = act(window, draw_direction(rng), rng, style=style, noise=noise)
             turn_from(window["motion"], before, rng)
         self._set_known(window, mode, rng)
         self._set_reference(window, mode, rng)
@@ -149,6 +158,9 @@ class WindowSampler:
             if rng.random() < 0.5:
                 known[:OVERLAP_LATENTS] = 1
         window["known"] = known
+        # What is known was sampled before: the noise that is laid over it has not decided it.
+        given = np.flatnonzero(known)
+        window["noise"][:, given] = rng.standard_normal((32, len(given), 1, 4))
 
     def _set_reference(self, window: dict, mode: str, rng: np.random.Generator) -> None:
         """Say what the reference video shows, and let the performance answer it."""
@@ -202,14 +214,17 @@ def act(
     rng: np.random.Generator,
     from_start: bool = False,
     style: Style | None = None,
+    noise: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return (F, 32): the mouth of a window and a performance of the direction to go with it.
 
     Args:
         style: of the talker; None = drawn.
+        noise: (32, T, 1, 4) that decides blinks and glances; None = drawn.
     """
     style = style or draw_style(rng)
-    motion = perform(direction, window["stress"], window["active"], rng, from_start, style)
+    stress, active = window["stress"], window["active"]
+    motion = perform(direction, stress, active, rng, from_start, style, noise)
     motion = motion.astype(np.float64)
     mouth = window["mouth"].copy()
     strength = mouth_strength(direction) * style.mouth
@@ -220,6 +235,7 @@ def act(
     parted = max(parted, rest_gap(direction))
     if parted:
         hold_open(mouth, window["active"], parted)
+    press_lips(mouth)
     rounded = 1 - 0.5 * mouth[:, 3].clip(0, 1)  # rounding undoes a smile
     motion[:, MOTION_INDEX["smile"]] *= rounded
     motion[:, :8] = mouth
@@ -229,8 +245,13 @@ def act(
 def hold_open(mouth: np.ndarray, active: np.ndarray, rest_gap: float) -> None:
     """Let lips part by `rest_gap` (of H) where nobody speaks, in place; closures stay shut."""
     quiet = 1 - gaussian_filter1d(active, 2.0, mode="nearest").clip(0, 1)
-    mouth[:, 0] = np.maximum(mouth[:, 0], rest_gap * quiet)
+    mouth[:, 0] = np.where(quiet > 0.1, np.maximum(mouth[:, 0], rest_gap * quiet), mouth[:, 0])
     mouth[:, 5] *= 1 - quiet
+
+
+def press_lips(mouth: np.ndarray) -> None:
+    """Lower the lip gap below 0 where (F, 8) lips are pressed together, in place."""
+    mouth[:, 0] += PRESSED_GAP * (mouth[:, 5] / _FULL_PRESS).clip(0, 1)
 
 
 def start_from_photo(window: dict, rng: np.random.Generator) -> None:

@@ -15,7 +15,7 @@ from train.data.spoken import by_speaker, read_banks
 def run(config: TrainConfig) -> None:
     """Write the shards that are missing; voices for validation are never used for training.
 
-    Natural voices are taken where the stage `voices` has left its banks.
+    Natural voices, and people who spoke, are taken where the stage `voices` has left its banks.
     """
     data, folder = config.data, Path(config.data.cache)
     size = data.tracks_per_shard
@@ -33,6 +33,10 @@ def run(config: TrainConfig) -> None:
         speakers = by_speaker(read_banks(folder, "spoken"))
         natural = partial(natural_track, speakers=speakers)
         make_shards(folder, "natural", data.natural_shards, size, config.seed, natural)
+    if any(folder.glob("recorded-[0-9]*.npz")):
+        people = by_speaker(read_banks(folder, "recorded"))
+        recorded = partial(natural_track, speakers=people)
+        make_shards(folder, "natural-recorded", data.recorded_shards, size, config.seed, recorded)
     simulated = partial(synthetic_track, voices=VOICES)
     make_shards(folder, "synthetic", data.synthetic_shards, size, config.seed, simulated)
 

@@ -18,17 +18,19 @@ from skyreels_avatar.errors import InputError
 from skyreels_avatar.flow import add_noise, make_sigmas, step
 from skyreels_avatar.loading.components import Components, build_components
 from skyreels_avatar.loading.tiers import load_tier
-from skyreels_avatar.rig.coefficients import MOTION_GROUPS
+from skyreels_avatar.rig.coefficients import GROUP_SIZE, MOTION_GROUPS
+from skyreels_avatar.rig.smoothing import LIDS
 from train.config import DistillConfig, TrainConfig
 from train.data.windows import WindowBatch
 from train.loop import Run, start_from
-from train.objective import Prepared, draw_sigmas, guided, predict, prepare
+from train.objective import Prepared, draw_sigmas, guided, latent_weights, predict, prepare
 from train.stages.pretrain import held_out_sampler, make_sampler
 from train.validate import Sampling, Validator, sample_motion
 
 _TEACHING = ("transformer", "controlnet", "audio_encoder", "text_encoder")
 _NUM_STEPS = 4
 _TEACHER_STEPS = 16
+MOUTH = slice(0, GROUP_SIZE)
 _NUM_VALIDATION_WINDOWS = 24
 
 
@@ -101,7 +103,7 @@ def distill_loss(
         long, short = slice(0, num_long), slice(num_long, count)
         guidance = draw_guidance(count, config.distill, generator).to(device)
         steps = draw_steps(count, num_long, config, generator).to(device)
-        noise = torch.randn(prepared.clean.shape, generator=generator).to(device)
+        noise = batch.noise.to(prepared.clean)
         noisy = add_noise(prepared.clean, noise, steps.sigma)
         target = torch.empty_like(noisy)
         if num_long:
@@ -110,7 +112,8 @@ def distill_loss(
             rows = _rows(short, prepared, noisy, steps.sigma, guidance)
             target[short] = guided(teacher, *rows)
     made = _told(student, prepared, noisy, steps.sigma, steps.end, guidance)
-    weights = _weights(config.distill).to(made.device) * (1 - prepared.mask[:, :1])
+    counts = (MOUTH, config.distill.mouth), (LIDS, config.distill.lids)
+    weights = latent_weights(*counts).to(made.device) * (1 - prepared.mask[:, :1])
     missed = made - target
     error = missed.square() * weights
     losses = {
@@ -196,14 +199,6 @@ def gap_to_teacher(
 def _told(parts, prepared, noisy, sigma, end, guidance) -> torch.Tensor:
     """Return the velocity of a student that is told how it is sampled."""
     return predict(parts, prepared, noisy, sigma, torch.cat([guidance, (sigma - end)[:, None]], 1))
-
-
-def _weights(config: DistillConfig) -> torch.Tensor:
-    """Return (1, 32, 1, 1, 4): how much each motion number counts in latents of four phases."""
-    weights = torch.ones(1, 4, 8, 1, 1, len(MOTION_GROUPS))
-    weights[..., 0] = config.mouth
-    weights[:, :, :2, ..., 1] = config.lids
-    return weights.flatten(1, 2)
 
 
 def _rows(rows: slice, *values):

@@ -1,4 +1,4 @@
-"""A worker process: `python -m skyreels_avatar.apps.jobs SETTINGS`, started by the supervisor."""
+"""A worker process: `python -m skyreels_avatar.apps.jobs`, started by the supervisor."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ def main(text: str) -> None:
     """Do jobs until asked to stop.
 
     Args:
-        text: JSON: data, database, limits, engine, cores, parent, network.
+        text: JSON, which comes on standard input: data, database, limits, engine, cores, parent,
+            network, verbose.
     """
     given = json.loads(text)
     # PyTorch and NumPy read these when they are imported.
@@ -63,6 +64,6 @@ def _load_libraries() -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.stdin.read())
     logging.shutdown()
     os._exit(0)  # taking PyTorch down object by object takes seconds

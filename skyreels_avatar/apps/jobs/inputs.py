@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from skyreels_avatar.apps.jobs.records import RequestError
 
+
+def check_voice(name: str) -> str:
+    """Return the name of a voice, if it is one that leads to no folder and no download.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not _VOICE.fullmatch(name) or name.startswith("vits:"):
+        raise ValueError("voice must be one of those that the server lists under /v1/options")
+    return name
+
+
+_VOICE = re.compile(r"[A-Za-z0-9]+(?:[:+_.-][A-Za-z0-9]+)*", re.ASCII)
 UploadId = Annotated[str, Field(pattern=r"^file_[0-9a-f]{32}$", description="id of an upload")]
+JobId = Annotated[str, Field(pattern=r"^job_[0-9a-f]{32}$", description="id of a job")]
 TierName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}$", description="name of a tier")]
 Prompt = Annotated[str, Field(max_length=5000)]
 Style = Literal["calm", "natural", "lively"]
 Gate = Literal["auto", "off"]
 Keep = Literal["lips", "face", "none"]
 Length = Literal["audio", "video", "loop", "bounce", "remap", "silence"]
-VoiceName = Annotated[str, Field(pattern=r"^[^/\\\x00]{1,80}$", description="name of a voice")]
+VoiceName = Annotated[str, Field(description="name of a voice"), AfterValidator(check_voice)]
 
 
 class Form(BaseModel):
@@ -89,6 +104,9 @@ class FilmInput(Form):
     )
     tier: TierName | None = None
     seed: int = Field(0, ge=0, lt=2**32)
+    reuse: JobId | None = Field(
+        None, description="an earlier film of yours: shots that are the same are taken from it"
+    )
 
 
 class SpeakInput(Form):
@@ -124,4 +142,6 @@ def form_error(problems: Any, form: type[BaseModel] | None = None) -> RequestErr
     fix = "see /docs for what may be sent"
     if form is not None:
         fix = f"fields are {', '.join(form.model_fields)}; see /docs"
-    return RequestError("invalid_input", f"{place}: {message}" if place else message, fix, 422)
+    whole = f"{place}: {message}" if place else message
+    field = place.partition(".")[0] or None
+    return RequestError("invalid_input", whole, fix, 422, field=field)

@@ -7,12 +7,14 @@ networks loaded, and is replaced when it dies or takes too long.
 from __future__ import annotations
 
 import multiprocessing
+import os
+import signal
 import threading
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from concurrent.futures.process import BrokenProcessPool
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from skyreels_avatar.apps.jobs.records import RequestError
 from skyreels_avatar.errors import AvatarError, InputError
 
 _TIMEOUT_S = 60.0
-PREVIEW_S, PREVIEW_FPS, PREVIEW_SIDE_PX = 2.0, 12.5, 288
+PREVIEW_S = 2.0
 _THUMBNAIL_PX = 640
 
 
@@ -82,15 +84,20 @@ def _new_pool() -> ProcessPoolExecutor:
 
 
 def _set_up() -> None:
-    import os
-    import signal
-
     from skyreels_avatar.apps.jobs.sandbox import leave_network
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     leave_network()
+    # Without this the process would stay for ever when its server is killed.
+    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+
+
+def _end_with_parent(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os._exit(1)
 
 
 def _guarded(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -131,7 +138,7 @@ def check_input(kind: str, values: Mapping[str, Any], folder: Path) -> None:
 
 
 def plan_job(kind: str, values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Return what a job would take, as `skyreels-avatar plan --json` prints it.
+    """Return what a job would take, as `skyreels-avatar plan` prints it in JSON.
 
     Raises:
         InputError: a value cannot be used, or there is no plan of such a job.
@@ -192,24 +199,20 @@ def _pixels(path: Path, kind: str) -> Any:
     return next(iter(VideoReader(path)))
 
 
-def write_preview(path: Path, camera: str, size: str | None, output: Path) -> None:
+def write_preview(
+    path: Path, camera: Any, size: str | None, output: Path, duration_s: float = PREVIEW_S
+) -> None:
     """Write a short video of what a camera move shows of a picture.
+
+    Args:
+        size: of the video that it is a preview of; the preview is smaller.
 
     Raises:
         InputError: the move or the size cannot be used, or there is no face.
     """
-    from skyreels_avatar.pipeline.camera_preview import write_camera_preview
+    from skyreels_avatar.media.files import atomic_write
+    from skyreels_avatar.pipeline.camera_preview import previews
 
-    small = size or _small_size(path)
-    write_camera_preview(path, camera, output, PREVIEW_S, PREVIEW_FPS, small)
-
-
-@lru_cache(maxsize=64)
-def _small_size(path: Path) -> str:
-    from skyreels_avatar.media.image import Portrait
-
-    picture = Portrait.load(path)
-    scale = min(1.0, PREVIEW_SIDE_PX / max(picture.width, picture.height))
-    width, height = (max(64, round(side * scale / 2) * 2) for side in (
-        picture.width, picture.height))  # fmt: skip
-    return f"{width}x{height}"
+    video = previews().video(path, camera, size, duration_s)
+    with atomic_write(output) as partial:
+        partial.write_bytes(video)

@@ -16,6 +16,7 @@ class Limits:
         storage_mb: of all files that one user keeps.
         queued_per_user, queued: jobs that wait or run.
         audio_s, video_s: length of one sound, of one video that is retalked.
+        picture_px: of one picture.
         shots: of one film.
         text_chars: of a text that is said, or a prompt.
         side_px: longest side of a video.
@@ -32,6 +33,7 @@ class Limits:
     queued: int = 1000
     audio_s: float = 600
     video_s: float = 600
+    picture_px: int = 64_000_000
     shots: int = 100
     text_chars: int = 5000
     side_px: int = 1920

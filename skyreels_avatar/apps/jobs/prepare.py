@@ -7,14 +7,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from skyreels_avatar.apps.jobs.inputs import check_voice
 from skyreels_avatar.apps.jobs.interactive import Interactive, check_input
 from skyreels_avatar.apps.jobs.limits import Limits
 from skyreels_avatar.apps.jobs.queue import JobQueue
 from skyreels_avatar.apps.jobs.records import Job, NewJob, RequestError, Upload, without_folders
 from skyreels_avatar.apps.jobs.run import SCRIPT, with_paths
 from skyreels_avatar.apps.jobs.storage import Storage
-from skyreels_avatar.documents import read_mapping
 from skyreels_avatar.errors import AvatarError, InputError
+from skyreels_avatar.film.marked_yaml import read_marked
 from skyreels_avatar.media.files import atomic_write
 
 # Which files a field may name. A sound may come from a video.
@@ -69,6 +70,8 @@ class Preparer:
         if new.kind == "film":
             with atomic_write(folder / SCRIPT) as partial:
                 partial.write_text(new.input["script"], encoding="utf-8")
+            if new.input.get("reuse") is not None:
+                self.queue.get(new.user, new.input["reuse"])
             named += _script_files(folder / SCRIPT, self.limits.shots)
         found: dict[str, Upload] = {}
         for field, upload_id in named:
@@ -105,9 +108,13 @@ def _script_files(path: Path, max_shots: int) -> list[tuple[str, str]]:
         RequestError: it is no script, or would read something else.
     """
     try:
-        script = read_mapping(path, "script")
+        script = read_marked(
+            path
+        ).plain()  # as `read_script` reads it: what is checked is what is used
     except InputError as error:
         raise _invalid(without_folders(str(error)), "script") from error
+    if not isinstance(script, dict):
+        raise _invalid("a script is a mapping that holds a list of shots", "script")
     shots = script.get("shots")
     if isinstance(shots, list) and len(shots) > max_shots:
         raise _invalid(f"a film may have {max_shots} shots here, got {len(shots)}", "script")
@@ -123,6 +130,11 @@ def _walk(value: Any) -> Iterator[tuple[str, str]]:
     for key, item in value.items():
         if key in _UNREACHABLE and item is not None:
             raise _invalid(f"{key} reads another file, which a script on a server cannot", "script")
+        if key == "voice" and isinstance(item, str):
+            try:
+                check_voice(item)
+            except ValueError as error:
+                raise _invalid(str(error), "script") from error
         if key == "face" and isinstance(item, str):
             if item != "auto" and not set(item) <= _DIGITS:
                 raise _invalid("face must be auto, a number, a point x,y or a box", "script")
@@ -145,4 +157,4 @@ def _check_lengths(values: Mapping[str, Any], limits: Limits) -> None:
 
 def _invalid(message: str, field: str | None) -> RequestError:
     fix = f"change {field} and send the request again" if field else "change the input"
-    return RequestError("invalid_input", message, fix, 422)
+    return RequestError("invalid_input", message, fix, 422, field=field)

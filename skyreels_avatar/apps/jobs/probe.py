@@ -77,6 +77,15 @@ def _checked(facts: MediaFacts, limits: Limits) -> MediaFacts:
             "cut it, or ask the operator of the server for more",
             413,
         )
+    num_pixels = (facts.width or 0) * (facts.height or 0)
+    if num_pixels > limits.picture_px:
+        raise RequestError(
+            "too_large",
+            f"the {facts.kind} has {num_pixels / 1e6:.0f} megapixels; at most "
+            f"{limits.picture_px / 1e6:.0f} are taken",
+            "make it smaller: a face needs no more than some hundred pixels",
+            413,
+        )
     return facts
 
 

@@ -24,6 +24,7 @@ from skyreels_avatar.apps.jobs.records import (
     FINAL,
     QUEUED,
     RUNNING,
+    SUCCEEDED,
     Job,
     NewJob,
     RequestError,
@@ -277,10 +278,11 @@ class JobQueue:
         open_jobs = sql.select(sql.func.count()).where(jobs.c.status.in_((QUEUED, RUNNING)))
         own = connection.execute(open_jobs.where(jobs.c.user == user)).scalar()
         if own >= self.limits.queued_per_user:
-            raise _queue_full(f"you have {own} jobs that wait or run, and may have", own)
+            message = f"you have {own} jobs that wait or run, and may have no more"
+            raise _queue_full(message, _usual_s(connection))
         everyone = connection.execute(open_jobs).scalar()
         if everyone >= self.limits.queued:
-            raise _queue_full("the queue is full:", everyone)
+            raise _queue_full(f"the queue is full: {everyone} jobs", _usual_s(connection))
 
     def _free_expired(self, connection: sql.Connection, now: float) -> None:
         """Queue again what workers had that no longer renew their leases."""
@@ -338,15 +340,18 @@ def _same_job(row: Any, request_hash: str) -> Job:
     return _job(row)
 
 
-def _queue_full(beginning: str, count: int) -> RequestError:
-    after_s = _GUESSED_JOB_S
-    return RequestError(
-        "queue_full",
-        f"{beginning} {count}",
-        f"come again in {after_s:.0f} seconds, when some are done",
-        429,
-        after_s,
-    )
+def _queue_full(message: str, after_s: float) -> RequestError:
+    fix = f"come again in {after_s:.0f} seconds, when some are done"
+    return RequestError("queue_full", message, fix, 429, after_s)
+
+
+def _usual_s(connection: sql.Connection) -> float:
+    """Return how long the latest jobs ran, on the average."""
+    ran_s = (jobs.c.finished_at - jobs.c.started_at).label("ran_s")
+    latest = sql.select(ran_s).where(jobs.c.status == SUCCEEDED)
+    latest = latest.order_by(jobs.c.sequence.desc()).limit(20).subquery()
+    usual = connection.execute(sql.select(sql.func.avg(latest.c.ran_s))).scalar()
+    return _GUESSED_JOB_S if usual is None else min(3600.0, max(5.0, float(usual)))
 
 
 def _held(job: Job) -> tuple[Any, ...]:

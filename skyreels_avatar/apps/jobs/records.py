@@ -132,14 +132,21 @@ class RequestError(AvatarError):
         fix: what to do.
         status: of HTTP.
         retry_after_s: when to come again, where that helps.
+        field: of the input that is to be changed, where it is one.
     """
 
     def __init__(
-        self, code: str, message: str, fix: str, status: int, retry_after_s: float | None = None
+        self,
+        code: str,
+        message: str,
+        fix: str,
+        status: int,
+        retry_after_s: float | None = None,
+        field: str | None = None,
     ):
         super().__init__(message)
         self.code, self.message, self.fix = code, message, fix
-        self.status, self.retry_after_s = status, retry_after_s
+        self.status, self.retry_after_s, self.field = status, retry_after_s, field
 
 
 def not_found(noun: str) -> RequestError:

@@ -9,6 +9,7 @@ from typing import Any
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.loading.model_hub import check_models
 from skyreels_avatar.loading.tiers import load_tier
+from skyreels_avatar.media.outputs import input_files
 from skyreels_avatar.media.video_stream import scan_video
 from skyreels_avatar.request.generation_request import GenerationRequest
 from skyreels_avatar.request.sampling import SamplingParams
@@ -105,6 +106,8 @@ def check_request(kind: str, values: Mapping[str, Any], folder: Path) -> None:
     elif kind == "film":
         from skyreels_avatar.film.script_reader import read_script
 
-        read_script(folder / "script.yaml")
+        for file in input_files(read_script(folder / "script.yaml")):
+            if not file.resolve().is_relative_to(folder.resolve()):
+                raise InputError("a script names uploads by their ids, and no other files")
     elif kind == "speak" and not str(values.get("text", "")).strip():
         raise InputError("text must be words to say, got nothing", parameter="text")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from skyreels_avatar.apps.jobs.records import Job
+from skyreels_avatar.media.files import atomic_write
 from skyreels_avatar.progress import Progress
 
 OnProgress = Callable[[Progress], object]
@@ -16,6 +18,7 @@ VIDEO, PICTURE, SOUND, SCRIPT, WORK = (
     "video.mp4", "picture.jpg", "speech.wav", "script.yaml", "work",
 )  # fmt: skip
 FILE_FIELDS = ("image", "video", "audio", "vocals")
+SHOTS = "shots"  # in the work folder of a film, see `render`
 _PICTURE_PX = 640
 
 
@@ -42,9 +45,20 @@ def run_job(job: Job, folder: Path, on_progress: OnProgress, engine: Engine) -> 
     """
     values = with_paths(job.input, job.files, folder)
     verbs = {"generate": _generate, "retalk": _retalk, "film": _film, "speak": _speak}
-    result = verbs[job.kind](values, folder, on_progress, engine)
-    shutil.rmtree(folder / WORK, ignore_errors=True)
-    return result
+    return verbs[job.kind](values, folder, on_progress, engine)
+
+
+def remove_work(job: Job, folder: Path) -> None:
+    """Remove what a job that has ended needs no more; a film keeps its shots for a next version.
+
+    Only the worker whose end of the job counted may do this: another one may be at work there.
+    """
+    work, keeps_shots = folder / WORK, job.kind == "film"
+    for path in list(work.iterdir()) if work.is_dir() else ():
+        if path.name != SHOTS or not keeps_shots:
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    if not keeps_shots:
+        shutil.rmtree(work, ignore_errors=True)
 
 
 def with_paths(values: Mapping[str, Any], files: Mapping[str, str], folder: Path) -> dict[str, Any]:
@@ -86,12 +100,29 @@ def _film(
 ) -> dict[str, Any]:
     from skyreels_avatar.api.rendering import render
 
+    if values.get("reuse"):
+        _link_shots(folder.parent / values["reuse"] / WORK / SHOTS, folder / WORK / SHOTS)
     made = render(
         folder / SCRIPT, folder / VIDEO, tier=values.get("tier"), seed=values.get("seed", 0),
         work=folder / WORK, on_progress=on_progress, engine=engine.name, workers=engine.workers,
         address=engine.address,
     )  # fmt: skip
-    return _video_result(made, folder) | {"shots": len(made.shots)}
+    return _video_result(made, folder) | {
+        "shots": len(made.shots),
+        "shots_made": sum(shot.is_new for shot in made.shots),
+    }
+
+
+def _link_shots(source: Path, target: Path) -> None:
+    """Put the finished shots of an earlier film into a work folder; `render` takes what fits."""
+    target.mkdir(parents=True, exist_ok=True)
+    for path in sorted(source.glob("[!.]*")) if source.is_dir() else ():
+        if path.is_file() and not (target / path.name).exists():
+            try:
+                os.link(path, target / path.name)
+            except OSError:  # a file system without links
+                with atomic_write(target / path.name) as partial:
+                    shutil.copyfile(path, partial)
 
 
 def _speak(
@@ -123,7 +154,6 @@ def _write_picture(video: Path, path: Path) -> None:
     """Write the first picture of a video as a JPEG."""
     from PIL import Image
 
-    from skyreels_avatar.media.files import atomic_write
     from skyreels_avatar.media.video_reader import VideoReader
 
     picture = Image.fromarray(next(iter(VideoReader(video))))

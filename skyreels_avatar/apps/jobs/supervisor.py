@@ -138,10 +138,14 @@ class Supervisor:
             "parent": os.getpid(), "verbose": self.verbose,
             "network": not self.queue.database.is_sqlite or self.engine.name is not None,
         }  # fmt: skip
-        command = [sys.executable, "-m", "skyreels_avatar.apps.jobs", json.dumps(settings)]
+        command = [sys.executable, "-m", "skyreels_avatar.apps.jobs"]
         slot.process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
+            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True
         )
+        # Not as an argument, which everybody on the machine can read: a password may be in it.
+        with contextlib.suppress(OSError):  # it ended already, which is seen later
+            slot.process.stdin.write(json.dumps(settings).encode())
+            slot.process.stdin.close()
         slot.started = time.monotonic()
 
 

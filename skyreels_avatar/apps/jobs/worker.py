@@ -16,7 +16,7 @@ from typing import Any
 
 from skyreels_avatar.apps.jobs.queue import JobQueue
 from skyreels_avatar.apps.jobs.records import CANCELED, FAILED, SUCCEEDED, Job, without_folders
-from skyreels_avatar.apps.jobs.run import Engine, run_job
+from skyreels_avatar.apps.jobs.run import Engine, remove_work, run_job
 from skyreels_avatar.apps.jobs.storage import Storage
 from skyreels_avatar.errors import AvatarError, Cancelled, InputError
 from skyreels_avatar.progress import Progress
@@ -65,27 +65,33 @@ class Worker:
     def do(self, job: Job) -> None:
         """Do one job, and report what comes of it."""
         reports = _Reports(self.queue, job, self._should_stop)
+        folder, ended = self.storage.job_folder(job.id), False
         with reports.written():
             try:
-                result = run_job(
-                    job, self.storage.job_folder(job.id), reports.on_progress, self.engine
-                )
+                result = run_job(job, folder, reports.on_progress, self.engine)
             except Cancelled:
                 reports.close()
-                if reports.answer == "cancel":
-                    self.queue.finish(job, CANCELED)
-                elif reports.answer == "late":
-                    self.queue.finish(job, FAILED, error=_too_long(self.queue.limits.job_s))
-                elif reports.answer == "stop":
-                    self.queue.give_back(job)
+                ended = self._end_early(job, reports.answer)
             except Exception as error:
                 reports.close()
                 if not isinstance(error, AvatarError):
                     logger.exception("job %s failed", job.id)
-                self.queue.finish(job, FAILED, error=_describe(error))
+                ended = self.queue.finish(job, FAILED, error=_describe(error))
             else:
                 reports.close()
-                self.queue.finish(job, SUCCEEDED, result)
+                ended = self.queue.finish(job, SUCCEEDED, result)
+        if ended:
+            remove_work(job, folder)
+
+    def _end_early(self, job: Job, answer: str) -> bool:
+        """End a job that was stopped, or leave it to another worker; return whether it ended."""
+        if answer == "cancel":
+            return self.queue.finish(job, CANCELED)
+        if answer == "late":
+            return self.queue.finish(job, FAILED, error=_too_long(self.queue.limits.job_s))
+        if answer == "stop":
+            self.queue.give_back(job)
+        return False
 
     def _should_stop(self) -> bool:
         if self.parent is not None and os.getppid() != self.parent:
@@ -155,7 +161,9 @@ class _Reports:
                 changed, now = self._progress is not written, time.monotonic()
                 if changed or now - renewed > _RENEW_S:
                     written = self._progress
-                    told = self._queue.renew(self._job, _values(written) if changed else None)
+                    told = self._queue.renew(
+                        self._job, _values(written, self._job) if changed else None
+                    )
                     renewed = now
                     if self.answer == "go":
                         self.answer = told
@@ -177,11 +185,18 @@ class _Reports:
         return "stop" if self._should_stop() else "go"
 
 
-def _values(progress: Progress | None) -> dict[str, Any] | None:
+def _values(progress: Progress | None, job: Job) -> dict[str, Any] | None:
+    """Return what is written of a report: how far the job as a whole is, which never falls.
+
+    A run that goes on reports what is left to it: of a film the shots that are not made yet, of a
+    shot nothing before its windows are counted.
+    """
     if progress is None:
         return None
+    total = max(job.total, progress.total)
+    done = total - (progress.total - progress.done) if progress.total else 0
     return {
-        "stage": progress.stage, "done": progress.done, "total": progress.total,
+        "stage": progress.stage, "done": max(job.done, done), "total": total,
         "seconds_left": progress.seconds_left,
     }  # fmt: skip
 

@@ -27,10 +27,12 @@ from skyreels_avatar.apps.jobs.queue import JobQueue
 from skyreels_avatar.apps.jobs.records import RequestError
 from skyreels_avatar.apps.jobs.storage import Storage, make_data_folder, read_secret
 from skyreels_avatar.apps.jobs.supervisor import Supervisor
+from skyreels_avatar.apps.playground.routes import add_playground
 from skyreels_avatar.apps.server import (
     catalog,
     events,
     fal,
+    fal_storage,
     file_routes,
     job_routes,
     replicate,
@@ -47,7 +49,7 @@ from skyreels_avatar.apps.server.webhooks import WebhookSender
 logger = logging.getLogger(__name__)
 _ROUTERS = (
     uploads.router, job_routes.router, events.router, file_routes.router, catalog.router,
-    replicate.router, fal.router,
+    replicate.router, fal_storage.router, fal.router,
 )  # fmt: skip
 
 
@@ -89,6 +91,7 @@ def create_app(settings: ServerSettings) -> FastAPI:
     _describe_inputs(app)
     _add_errors(app)
     _add_pages(app, state)
+    add_playground(app)
     app.add_middleware(Guard, settings=settings)
     return app
 
@@ -157,8 +160,10 @@ def error_response(error: RequestError) -> JSONResponse:
         headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
     if error.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    content = {"error": {"code": error.code, "message": error.message, "fix": error.fix}}
-    return JSONResponse(content, error.status, headers)
+    content = {"code": error.code, "message": error.message, "fix": error.fix}
+    if error.field is not None:
+        content["field"] = error.field
+    return JSONResponse({"error": content}, error.status, headers)
 
 
 def _add_pages(app: FastAPI, state: ServerState) -> None:

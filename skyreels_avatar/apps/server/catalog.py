@@ -105,12 +105,17 @@ def post_faces(
 def post_preview(
     form: PreviewForm, request: Request, user: str = Depends(current_user)
 ) -> FileResponse:
-    """Return two silent seconds of what a camera move shows of a picture."""
+    """Return what a camera move shows of a picture, small and silent; nobody talks in it."""
     state = state_of(request)
     upload = state.storage.upload(user, form.image)
+    if upload.kind != "image":
+        raise RequestError(
+            "invalid_input", f"a camera moves over a picture; upload {upload.id} is {upload.kind}",
+            "give the id of a picture", 422, field="image",
+        )  # fmt: skip
     output = state.storage.incoming / f"preview-{secrets.token_hex(16)}.mp4"
     path = state.storage.upload_path(upload)
-    call(request, write_preview, path, form.camera, form.size, output)
+    call(request, write_preview, path, form.camera, form.size, output, form.seconds)
     remove = BackgroundTask(output.unlink, missing_ok=True)
     headers = {"Cache-Control": "no-store"}
     return FileResponse(output, media_type="video/mp4", headers=headers, background=remove)
@@ -146,7 +151,7 @@ def call(request: Request, function: Any, *arguments: Any) -> Any:
         parameter = getattr(error, "parameter", None)
         fix = f"change {parameter}" if parameter else "change the input"
         message = without_folders(str(error))
-        raise RequestError("invalid_input", message, fix, 422) from error
+        raise RequestError("invalid_input", message, fix, 422, field=parameter) from error
 
 
 @router.post("/v1/session")

@@ -64,7 +64,7 @@ def _operation(path: str, method: str, operation: dict[str, Any]) -> str:
     table = f"<table><tr><th>name<th>in<th>type<th></tr>{rows}</table>" if rows else ""
     bodies = operation.get("requestBody", {}).get("content", {})
     body = "".join(
-        f"<p>Body: <code>{_text(kind)}</code> {_text(_kind(one.get('schema', {})))}</p>"
+        f"<p>Body: <code>{_text(kind)}</code> {_linked(one.get('schema', {}))}</p>"
         for kind, one in bodies.items()
     )
     answers = ", ".join(operation.get("responses", {}))
@@ -80,7 +80,7 @@ def _schema(name: str, schema: dict[str, Any]) -> str:
     rows = "".join(
         f"<tr><td><code>{_text(key)}</code></td><td>{_text(_kind(value))}</td>"
         f"<td>{'needed' if key in needed else _default(value)}</td>"
-        f"<td>{_text(value.get('description', ''))}</td></tr>"
+        f"<td>{_text(_about(value))}</td></tr>"
         for key, value in schema.get("properties", {}).items()
     )
     about = _text(schema.get("description", ""))
@@ -90,8 +90,20 @@ def _schema(name: str, schema: dict[str, Any]) -> str:
     )
 
 
+def _linked(schema: dict[str, Any]) -> str:
+    """Return the type of a value, as a link where it is described below."""
+    kind = _text(_kind(schema))
+    return f'<a href="#{kind}">{kind}</a>' if "$ref" in schema else kind
+
+
 def _default(schema: dict[str, Any]) -> str:
     return _text(json.dumps(schema["default"])) if schema.get("default") is not None else ""
+
+
+def _about(schema: dict[str, Any]) -> str:
+    """Return what is said of a value, or of the one that it may be besides null."""
+    inner = [one["description"] for one in schema.get("anyOf", ()) if "description" in one]
+    return schema.get("description") or " or ".join(inner)
 
 
 def _kind(schema: dict[str, Any]) -> str:
@@ -106,7 +118,7 @@ def _kind(schema: dict[str, Any]) -> str:
     if "const" in schema:
         return str(schema["const"])
     bounds = [
-        f"{word} {schema[key]:g}"
+        f"{word} {schema[key]}"
         for key, word in (("minimum", "from"), ("maximum", "to"), ("exclusiveMaximum", "below"))
         if key in schema
     ]

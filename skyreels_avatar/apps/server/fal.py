@@ -11,22 +11,21 @@ import re
 import time
 from collections.abc import AsyncIterator
 from typing import Any
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
+from fastapi.responses import JSONResponse, Response, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from skyreels_avatar.apps.jobs.records import FAILED, QUEUED, SUCCEEDED, Job, RequestError, new_id
+from skyreels_avatar.apps.jobs.records import FAILED, QUEUED, SUCCEEDED, Job, RequestError
+from skyreels_avatar.apps.server.fal_storage import INITIATE, fal_refusal, initiated
 from skyreels_avatar.apps.server.foreign_inputs import submit_foreign, wait_for_end
 from skyreels_avatar.apps.server.present import CONTENT_TYPES, file_path, timestamp
 from skyreels_avatar.apps.server.state import ServerState, current_user, state_of
-from skyreels_avatar.apps.server.uploads import keep
 
 router = APIRouter(tags=["fal"])
 _HOSTS = {"queue.fal.run": "queue", "fal.run": "run", "rest.fal.ai": "rest"}
 _REQUEST = re.compile(r"(?P<app>.+?)/requests/(?P<id>job_[0-9a-f]{32})(?P<rest>/[a-z/]+)?")
-_UPLOAD_S = 3600
 _RUN_S = 600.0
 _POLL_S = 0.5
 
@@ -34,8 +33,11 @@ _POLL_S = 0.5
 @router.api_route("/fal/proxy", methods=["GET", "POST", "PUT"])
 async def proxy(request: Request, user: str = Depends(current_user)) -> Response:
     """Answer what the client would ask fal: the header `x-fal-target-url` says what."""
-    target = urlsplit(request.headers.get("x-fal-target-url", ""))
-    service = _HOSTS.get(target.hostname or "")
+    try:
+        target = urlsplit(request.headers.get("x-fal-target-url", ""))
+        service = _HOSTS.get(target.hostname or "")
+    except ValueError:
+        service = None
     if service is None:
         raise RequestError(
             "invalid_input", "the header x-fal-target-url is missing, or is no address of fal",
@@ -43,17 +45,6 @@ async def proxy(request: Request, user: str = Depends(current_user)) -> Response
         )  # fmt: skip
     query = {name: values[-1] for name, values in parse_qs(target.query).items()}
     return await _answer(request, user, service, target.path.strip("/"), query)
-
-
-@router.get("/fal/files/{upload_id}/{name}")
-def get_upload(
-    upload_id: str, name: str, request: Request, user: str = Depends(current_user)
-) -> RedirectResponse:
-    """Lead to the file of an upload."""
-    state = state_of(request)
-    upload = state.storage.upload(user, upload_id)
-    url = state.file_url(state.base_url(request), upload.id, f"{upload.id}{upload.suffix}")
-    return RedirectResponse(url, 307)
 
 
 @router.api_route("/fal/{service}/{path:path}", methods=["GET", "POST", "PUT"])
@@ -68,15 +59,17 @@ async def _answer(
     request: Request, user: str, service: str, path: str, query: dict[str, str]
 ) -> Response:
     try:
-        if service == "rest" and path == "storage/upload/initiate" and request.method == "POST":
-            return await _initiate(request, user)
+        if service == "rest" and path in INITIATE and request.method == "POST":
+            return JSONResponse(
+                initiated(state_of(request), request, user, path, await _body(request))
+            )
         found = _REQUEST.fullmatch(path)
         if service == "queue" and found is not None:
             return await _about_request(request, user, found, query)
         if service in ("queue", "run") and request.method == "POST":
             return await _submit(request, user, path, query, wait=service == "run")
     except RequestError as error:
-        return _refusal(error)
+        return fal_refusal(error)
     return JSONResponse({"detail": "there is nothing at this address"}, 404)
 
 
@@ -186,53 +179,11 @@ def result_json(state: ServerState, job: Job, base_url: str) -> tuple[dict[str, 
     return found | {"duration": job.result.get("duration_s")}, 200
 
 
-async def _initiate(request: Request, user: str) -> Response:
-    """Tell where a file is to be put, and which address it will have then."""
-    state, values = state_of(request), await _body(request)
-    base_url, upload_id = state.base_url(request), new_id("file")
-    name = quote(str(values.get("file_name") or "file")[:100], safe="")
-    expires = int(time.time()) + _UPLOAD_S
-    signature = state.signer.sign("fal upload", f"{user}/{upload_id}", expires)
-    query = f"user={quote(user)}&expires={expires}&signature={signature}"
-    return JSONResponse(
-        {
-            "upload_url": f"{base_url}/fal-upload/files/{upload_id}/{name}?{query}",
-            "file_url": f"{base_url}/fal/files/{upload_id}/{name}",
-        }
-    )
-
-
-@router.put("/fal-upload/files/{upload_id}/{name}")
-async def put_upload(
-    upload_id: str, name: str, user: str, expires: int, signature: str, request: Request
-) -> Response:
-    """Keep the file of an address that was asked for before; the signature is the permission."""
-    state = state_of(request)
-    if not state.signer.is_valid("fal upload", f"{user}/{upload_id}", expires, signature):
-        return _refusal(
-            RequestError("address_expired", "this address has expired", "ask for another", 403)
-        )
-    try:
-        upload = await keep(state, user, name, request.stream(), upload_id)
-    except RequestError as error:
-        return _refusal(error)
-    return JSONResponse({"id": upload.id})
-
-
 async def _body(request: Request) -> dict[str, Any]:
     try:
         values = await request.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         values = None
     if not isinstance(values, dict):
         raise RequestError("invalid_input", "the body must be an object", "send JSON", 422)
     return values
-
-
-def _refusal(error: RequestError) -> JSONResponse:
-    """Return an error in fal's form."""
-    problem = {"loc": ["body"], "msg": f"{error.message}; {error.fix}", "type": error.code}
-    headers = {}
-    if error.retry_after_s is not None:
-        headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
-    return JSONResponse({"detail": [problem]}, error.status, headers)

@@ -19,7 +19,7 @@ from skyreels_avatar.apps.jobs.inputs import INPUTS, checked_input
 from skyreels_avatar.apps.jobs.records import Job, NewJob, RequestError
 from skyreels_avatar.apps.jobs.run import FILE_FIELDS
 from skyreels_avatar.apps.server.job_routes import submit
-from skyreels_avatar.apps.server.outbound import open_url
+from skyreels_avatar.apps.server.outbound import check_url, open_url
 from skyreels_avatar.apps.server.present import file_path
 from skyreels_avatar.apps.server.state import ServerState, state_of
 from skyreels_avatar.apps.server.uploads import keep
@@ -113,11 +113,15 @@ async def resolve_file(request: Request, user: str, field: str, value: Any) -> s
         raise _bad_file(field, "it is no address")
     if not state.settings.fetch_urls:
         raise _bad_file(field, "this server fetches nothing from other hosts")
+    check_url(value, state.settings.private_addresses)
     return (await keep(state, user, urlsplit(value).path, _fetched(state, value))).id
 
 
 def _own_file(state: ServerState, request: Request, url: str) -> re.Match[str] | None:
-    parts, own = urlsplit(url), urlsplit(state.base_url(request))
+    try:
+        parts, own = urlsplit(url), urlsplit(state.base_url(request))
+    except ValueError:  # "http://["
+        return None
     if parts.netloc != own.netloc:
         return None
     return _OWN_PATH.fullmatch(parts.path.removeprefix(own.path))
@@ -184,7 +188,7 @@ def _bad_file(field: str, reason: str) -> RequestError:
     return RequestError(
         "invalid_input", f"{field} cannot be used: {reason}",
         "give the id or the address of an upload, or a data: address; other hosts only where "
-        "`serve --fetch-urls` allows it", 422,
+        "the operator allows it", 422,
     )  # fmt: skip
 
 

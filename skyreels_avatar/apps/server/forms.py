@@ -59,8 +59,13 @@ class PreviewForm(Form):
     """A camera move over a picture."""
 
     image: UploadId
-    camera: str = Field(max_length=80, examples=["push_in:60"])
-    size: str | None = Field(None, pattern=r"^[0-9]{2,3}x[0-9]{2,3}$", examples=["320x320"])
+    camera: str | dict[str, Any] | list[Any] = Field(
+        description="a move and its strength, or keyframes as in a script", examples=["push_in:60"]
+    )
+    size: str | None = Field(
+        None, max_length=20, examples=["512x512"], description="of the video; a preview is smaller"
+    )
+    seconds: float = Field(2.0, ge=0.2, le=30, description="of the shot")
 
 
 class SessionForm(Form):

@@ -63,6 +63,7 @@ def _listen(settings: ServerSettings) -> socket.socket:
         listening.close()
         raise InputError(
             f"cannot listen on {settings.host}, port {settings.port}: {error.strerror}; give "
-            "another --port or --host"
+            "another port or host",
+            parameter="port",
         ) from error
     return listening

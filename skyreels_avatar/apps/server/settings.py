@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from skyreels_avatar.apps.jobs.limits import Limits
 from skyreels_avatar.apps.jobs.run import Engine
-from skyreels_avatar.errors import InputError
+from skyreels_avatar.errors import InputError, MissingExtraError
 
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 
@@ -50,11 +51,16 @@ class ServerSettings:
     def __post_init__(self) -> None:
         if self.tokens is None and self.host not in LOCAL_HOSTS:
             raise InputError(
-                f"host {self.host} is reachable by others, who would need tokens; give --tokens "
-                "FILE, or listen on 127.0.0.1"
+                f"host {self.host} is reachable by others, who would need tokens; give a "
+                "file of tokens, or listen on 127.0.0.1",
+                parameter="tokens",
             )
         if not 0 <= self.port <= 65535:
             raise InputError(f"port must be 0 to 65535, got {self.port}")
+        if self.engine.name not in (None, "local", "ray"):
+            raise InputError(f"engine must be local or ray, got {self.engine.name!r}")
+        if self.engine.name == "ray" and importlib.util.find_spec("ray") is None:
+            raise MissingExtraError("ray", "farm")
         if self.workers < 0:
             raise InputError(f"workers must be 0 or more, got {self.workers}")
 

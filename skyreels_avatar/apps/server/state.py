@@ -6,6 +6,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 
+from anyio import CapacityLimiter
 from fastapi import Request
 
 from skyreels_avatar.apps.jobs.interactive import Interactive
@@ -18,6 +19,7 @@ from skyreels_avatar.apps.server.tokens import LOCAL_USER, Signer, TokenFile
 
 SESSION_COOKIE = "skyreels_session"
 SESSION_S = 12 * 3600
+_NUM_LOOKING = 2
 _ROUND_S = 600  # addresses of files change this rarely, so that browsers keep what they have
 
 
@@ -30,6 +32,7 @@ class ServerState:
         interactive: answers what cannot wait in the queue.
         closing: set when the server stops; streams end then.
         streams: how many event streams each user holds open.
+        looking: how many uploads are decoded at a time.
     """
 
     settings: ServerSettings
@@ -41,6 +44,7 @@ class ServerState:
     rates: RateLimiter
     closing: threading.Event
     streams: dict[str, int] = field(default_factory=dict)
+    looking: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_NUM_LOOKING))
 
     def base_url(self, request: Request | None) -> str:
         """Return how clients reach this server, without a slash at the end."""

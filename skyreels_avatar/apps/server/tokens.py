@@ -69,8 +69,8 @@ def _parse(text: str, path: Path) -> dict[str, str]:
         found = _LINE.fullmatch(line)
         if found is None:
             raise InputError(
-                f"{path}, line {number}: a line is a name and sha256:HASH; `skyreels-avatar token "
-                "NAME --tokens FILE` adds one"
+                f"{path}, line {number}: a line is a name and sha256:HASH; `skyreels-avatar token` "
+                "adds one"
             )
         users[found[2]] = found[1]
     return users

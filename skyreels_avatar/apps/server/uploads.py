@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+from anyio import to_thread
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.concurrency import run_in_threadpool
 
@@ -100,7 +102,17 @@ async def keep(
     try:
         num_bytes, digest = await _write(blocks, incoming, limits.upload_mb * MEGABYTE, room)
         facts = FileFacts(user, name, num_bytes, digest, upload_id)
-        return await run_in_threadpool(keep_file, storage, limits, incoming, facts)
+        # A few at a time: each may take gigabytes while it is decoded.
+        return await to_thread.run_sync(
+            keep_file, storage, limits, incoming, facts, limiter=state.looking
+        )
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise RequestError(
+            "disk_full", "the server has no room for the file",
+            "come again in an hour; the operator can make room", 507, 3600,
+        ) from error  # fmt: skip
     finally:
         incoming.unlink(missing_ok=True)
 

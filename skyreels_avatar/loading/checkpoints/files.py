@@ -1,4 +1,4 @@
-"""Weights as they are published: one file, shards with an index, or a folder; never a bare pickle.
+"""Published weights: one file, shards with an index, or a folder; never an unrestricted pickle.
 
 Nothing is read before it is asked for: the names and shapes of 38 GB are known in a second, and
 only one tensor at a time is in memory.
@@ -24,7 +24,7 @@ _WRAPPERS = ("state_dict", "model_state", "model", "module")
 
 
 class WeightFile(Mapping[str, torch.Tensor]):
-    """The tensors of one or several files by name, read when they are asked for.
+    """The tensors of one or several files by name, read on access.
 
     Several paths are laid over each other: where two hold a tensor of one name, the later counts.
     That is how InfiniteTalk is published: audio weights for the public Wan2.1.
@@ -61,7 +61,7 @@ class WeightFile(Mapping[str, torch.Tensor]):
         return self._places[key].shape(key)
 
     def identity(self) -> str:
-        """Return what tells these files from others: their places, sizes and times."""
+        """Return an identity of these files: their paths, sizes and times."""
         stats = [(file, file.stat()) for path in self.paths for file in _files_of(path)]
         return "|".join(f"{file}:{stat.st_size}:{stat.st_mtime_ns}" for file, stat in stats)
 
@@ -148,7 +148,7 @@ class _Pickled:
 
 
 def _files_of(path: Path) -> list[Path]:
-    """Return the files that hold the tensors of what a path names."""
+    """Return the weight files that a path stands for."""
     if path.is_dir():
         return _files_of_folder(path)
     if not path.is_file():
@@ -172,7 +172,7 @@ def _files_of_folder(folder: Path) -> list[Path]:
 
 
 def _shards(index: Path) -> list[Path]:
-    """Return the shards that an index names, all of them there."""
+    """Return the shards that an index names; all must exist."""
     names = _read_json(index).get("weight_map")
     if not isinstance(names, dict) or not names:
         raise CheckpointError(f"{index} names no shards: it has no weight_map")

@@ -89,7 +89,7 @@ def read_header(path: str | Path) -> tuple[str, dict[str, Any]]:
 
 
 def is_ours(weights: object) -> bool:
-    """Tell whether weights are a file of `save_module`; what is missing is taken for one."""
+    """Return whether weights are a file of `save_module`; a missing file counts as one."""
     if not isinstance(weights, (str, Path)) or Path(weights).is_dir():
         return False
     path = Path(weights)
@@ -145,7 +145,7 @@ def load_module(
 
 
 def _finite(tensor: torch.Tensor, name: str, path: Path) -> torch.Tensor:
-    """Return a tensor without NaN and infinities, which would come up far from their cause."""
+    """Return a tensor, checked for NaN and infinities."""
     # A sum of half-precision numbers cannot overflow in float32, and takes a tenth of isfinite.
     if tensor.is_floating_point() and not torch.isfinite(tensor.float().sum()):
         raise CheckpointError(f"{path} is damaged: {name} holds NaN or infinity")
@@ -178,7 +178,7 @@ def from_8_bit_rows(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]
 
 
 class _Unfilled(TorchFunctionMode):
-    """Leave parameters of new networks undrawn: drawing takes a third of the time of loading."""
+    """Skip the random initialization of parameters: it takes a third of the time of loading."""
 
     _DRAWING = (init.kaiming_uniform_, init.uniform_, init.normal_)
     _DRAWING += (torch.Tensor.uniform_, torch.Tensor.normal_)

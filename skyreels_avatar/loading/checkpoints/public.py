@@ -1,4 +1,4 @@
-"""Public checkpoints, told apart by the names of their tensors, loaded into networks.
+"""Public checkpoints, identified by the names of their tensors and loaded into networks.
 
 A network is built without memory, checked against the names and shapes of the file, and then
 filled tensor by tensor: at no time is more in memory than the network and one tensor.
@@ -77,7 +77,7 @@ def by_table(table: tuple[Row, ...]) -> Callable[[Tensors, str], dict[str, torch
 
 @dataclass(frozen=True)
 class PartFiles:
-    """The weights of a part, and what is known where it is loaded.
+    """The weights of a part, and the context it is loaded in.
 
     Attributes:
         weights: one or several files or folders, laid over each other; see `WeightFile`.
@@ -97,7 +97,7 @@ class PartFiles:
 
     @cached_property
     def file(self) -> WeightFile:
-        """The tensors, read when they are asked for."""
+        """The tensors, read on access."""
         several = isinstance(self.weights, (list, tuple))
         return WeightFile(*(self.weights if several else [self.weights]))
 
@@ -130,7 +130,7 @@ def load_public(
 
 
 def _fill(module, kind: PublicFormat, files: PartFiles, prefix: str, extra: Tensors) -> None:
-    """Give each parameter its tensor, one after the other."""
+    """Assign each parameter its tensor, one after the other."""
     exact, device, file = kept_in_float32(module), torch.device(files.device), files.file
     unused = {key for key in file if not _has_place(kind, key, file)}
 

@@ -156,7 +156,7 @@ IMAGE_ENCODER_FORMAT = PublicFormat(
 
 
 def load_text_encoder(files: PartFiles) -> torch.nn.Module:
-    """Return umT5 behind a cache of prompts: it is loaded for those that are not there yet."""
+    """Return umT5 behind a cache of prompts; it is loaded only for prompts not in the cache."""
     from skyreels_avatar.loading.prompt_cache import CachedPrompts
 
     def load_encoder() -> torch.nn.Module:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import av
 import pytest
@@ -12,7 +15,6 @@ pytest.importorskip("sqlalchemy", reason="needs the extra serve")
 
 from skyreels_avatar.apps.jobs import interactive as interactive_module
 from skyreels_avatar.apps.jobs.interactive import (
-    PREVIEW_FPS,
     PREVIEW_S,
     Interactive,
     _guarded,
@@ -22,6 +24,7 @@ from skyreels_avatar.apps.jobs.interactive import (
 )
 from skyreels_avatar.apps.jobs.records import RequestError
 from skyreels_avatar.errors import AvatarError, InputError
+from skyreels_avatar.pipeline.camera_preview import FPS
 from tests.samples import write_portrait, write_voice
 
 
@@ -40,7 +43,7 @@ def test_a_preview_shows_the_move_and_a_second_one_is_quick(tmp_path):
     first_s = time.process_time() - start
     with av.open(str(output)) as video:
         pictures = [frame.to_ndarray(format="rgb24") for frame in video.decode(video=0)]
-    assert len(pictures) == PREVIEW_S * PREVIEW_FPS
+    assert len(pictures) == PREVIEW_S * FPS
     assert abs(pictures[0].astype(int) - pictures[-1]).mean() > 2
     start = time.process_time()
     write_preview(image, "swing:50", None, output)
@@ -65,6 +68,28 @@ def test_errors_come_back_as_what_they_are():
         raise _guarded(fail, InputError("wrong", parameter="size"))
     assert found.value.parameter == "size"
     assert type(_guarded(fail, KeyError("x"))) is AvatarError
+
+
+def test_the_process_ends_when_its_server_is_killed(root):
+    code = (
+        "import os\nfrom skyreels_avatar.apps.jobs.interactive import Interactive\n"
+        "if __name__ == '__main__':\n"
+        "    print(Interactive().call(os.getpid), flush=True)\n    os.kill(os.getpid(), 9)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
+    process_id, until = int(done.stdout), time.monotonic() + 20
+    while _is_alive(process_id):
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+
+def _is_alive(process_id):
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return False
+    stat = Path(f"/proc/{process_id}/stat")
+    return not stat.exists() or ") Z " not in stat.read_text()
 
 
 def test_a_process_that_dies_or_hangs_is_replaced(monkeypatch):

@@ -109,9 +109,13 @@ def test_a_file_that_ends_or_stops_the_process_is_refused(tmp_path, monkeypatch)
         probe_file(path, Limits())
 
 
-def test_what_lasts_too_long_is_refused(tmp_path, monkeypatch):
+def test_what_lasts_too_long_or_is_too_large_is_refused(tmp_path, monkeypatch):
     path = tmp_path / "a"
     path.write_bytes(sound_bytes(1.0))
     with pytest.raises(RequestError, match="at most 0 s") as refused:
         probe_file(path, Limits(audio_s=0.4))
+    assert refused.value.status == 413
+    path.write_bytes(picture_bytes(100))
+    with pytest.raises(RequestError, match="megapixels") as refused:
+        probe_file(path, Limits(picture_px=9_000))
     assert refused.value.status == 413

@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("sqlalchemy", reason="needs the extra serve")
 
 from skyreels_avatar.apps.jobs.records import NewJob
-from skyreels_avatar.apps.jobs.run import SCRIPT, Engine, run_job
+from skyreels_avatar.apps.jobs.run import SCRIPT, Engine, remove_work, run_job
 from skyreels_avatar.errors import Cancelled
 from tests.samples import write_portrait, write_voice
 
@@ -51,7 +51,9 @@ def test_a_job_that_was_stopped_goes_on_and_ends_with_the_same_bytes(make, queue
     calm, run = make("generate", VALUES)
     result = run()
     assert (result["width"], result["height"], result["num_frames"]) == (96, 96, 20)
-    assert (calm / "picture.jpg").is_file() and not (calm / "work").exists()
+    assert (calm / "picture.jpg").is_file()
+    remove_work(queue.list("anna")[0], calm)
+    assert not (calm / "work").exists()
     reports = []
 
     def stop_after_a_window(progress):
@@ -78,6 +80,24 @@ def test_a_film_and_a_text_are_made(make, monkeypatch):
     folder, run = make("speak", {"text": "Hello.", "voice": "espeak:en-us"})
     result = run()
     assert result["duration_s"] > 0.2 and (folder / result["audio"]).is_file()
+
+
+def test_a_film_takes_the_shots_of_an_earlier_one_that_did_not_change(make, queue):
+    script = (
+        "{soundtrack: voice.wav, size: 96x96, shots: [{image: person.png, end_s: 0.4}, "
+        "{image: person.png, camera: static}]}"
+    )
+    folder, run = make("film", {"script": script}, script=script)
+    first = run()
+    remove_work(queue.list("anna")[0], folder)
+    assert (first["shots"], first["shots_made"]) == (2, 2)
+    changed = script.replace("static", '"push_in:40"')
+    values = {"script": changed, "reuse": folder.name}
+    again, run = make("film", values, script=changed)
+    second = run()
+    assert (second["shots"], second["shots_made"]) == (2, 1)
+    kept = [path.name for path in (folder / "work" / "shots").glob("*.mp4")]
+    assert len(kept) == 2 and all((again / "work" / "shots" / name).is_file() for name in kept)
 
 
 def test_a_text_that_looks_like_a_file_stays_a_text(make):

@@ -12,7 +12,7 @@ pytest.importorskip("sqlalchemy", reason="needs the extra serve")
 from skyreels_avatar.apps.jobs import worker as worker_module
 from skyreels_avatar.apps.jobs.limits import Limits
 from skyreels_avatar.apps.jobs.queue import JobQueue
-from skyreels_avatar.apps.jobs.worker import Worker, worker_name
+from skyreels_avatar.apps.jobs.worker import Worker, _values, worker_name
 from skyreels_avatar.errors import Cancelled, CheckpointError, FaceError
 from skyreels_avatar.progress import Progress
 
@@ -106,3 +106,34 @@ def test_a_worker_without_its_lease_stops_and_writes_nothing(do, queue, monkeypa
 
     job = do(way)
     assert job.status == "running" and queue.running() == {job.id: "host:2"}
+
+
+def test_what_a_job_leaves_is_removed_by_the_worker_that_ended_it_alone(do, queue, storage):
+    def way(job, folder, on_progress, engine):
+        (folder / "work").mkdir(parents=True)
+        if job.user == "anna" and len(queue.list("anna")) == 2:  # it is another's by the end
+            queue.release(worker_name(), crashed=False)
+            queue.claim("host:2")
+        return {}
+
+    ended, lost = do(way), do(way)
+    assert ended.status == "succeeded" and not (storage.job_folder(ended.id) / "work").exists()
+    assert lost.status == "running" and (storage.job_folder(lost.id) / "work").is_dir()
+
+
+def test_progress_never_falls_when_a_job_goes_on(queue, add):
+    """A job that crashed in the middle of a window over and over looked as if it got on."""
+    add()
+    job = queue.claim("host:1")
+    queue.renew(job, _values(Progress("decode", 60, 200, 1.0), job))
+    queue.release("host:1")
+    again = queue.claim("host:1")
+    for report, done, total in [
+        (Progress("read", 0, 0, None), 60, 200),  # nothing is counted yet
+        (Progress("decode", 40, 200, None), 60, 200),  # a window that was lost is made again
+        (Progress("decode", 90, 200, None), 90, 200),
+        (Progress("decode", 10, 120, None), 90, 200),  # of a film: 120 frames are left to make
+        (Progress("decode", 20, 120, None), 100, 200),
+    ]:
+        values = _values(report, again)
+        assert (values["done"], values["total"]) == (done, total)

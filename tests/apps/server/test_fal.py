@@ -97,3 +97,24 @@ def test_an_upload_address_is_for_one_file_of_one_user(server):
     assert client.put(other, content=sound_bytes()).status_code == 403
     assert client.get(place["file_url"]).content == picture_bytes()
     assert len(list((state.storage.root / "uploads").iterdir())) == 1
+
+
+def test_a_large_file_comes_in_parts(server):
+    client, state = server
+    url = "https://rest.fal.ai/storage/upload/initiate-multipart?storage_type=fal-cdn-v3"
+    place = _ask(client, "POST", url, {"content_type": "x/y", "file_name": "a.png"}).json()
+    address, _, query = place["upload_url"].partition("?")
+    content = picture_bytes()
+    for number, part in ((2, content[50:]), (1, content[:50])):
+        answer = client.put(f"{address}/{number}?{query}", content=part)
+        assert answer.json()["partNumber"] == number
+    missing = client.post(f"{address}/complete?{query}", json={"parts": [{"partNumber": 1}]})
+    assert missing.status_code == 422
+    assert client.post(f"{address}/complete?{query}", json=[]).status_code == 422
+    parts = {"parts": [{"partNumber": number, "etag": f"{number}"} for number in (1, 2)]}
+    assert client.post(f"{address}/complete?{query}", json=parts).status_code == 200
+    assert client.get(place["file_url"]).content == content
+    assert list(state.storage.incoming.iterdir()) == []
+    assert client.put(f"{address}/0?{query}", content=b"x").status_code == 422
+    forged = query.replace("signature=", "signature=x")
+    assert client.put(f"{address}/1?{forged}", content=b"x").status_code == 403

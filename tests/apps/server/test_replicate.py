@@ -82,7 +82,7 @@ def test_names_that_others_use_are_understood(server, monkeypatch, values, kind)
 
 @pytest.mark.parametrize(
     "value",
-    ["file:///etc/passwd", "/etc/passwd", "http://127.0.0.1:8080/v1/jobs", "http://1.1.1.1/a.png",
+    ["file:///etc/passwd", "/etc/passwd", "http://[", "http://127.0.0.1:8080/v1/jobs", "http://1.1.1.1/a.png",
      "data:image/png;base64,%%%", "data:nothing", "concat:a|b", 5],
 )  # fmt: skip
 def test_inputs_lead_nowhere_but_to_uploads(server, value):

@@ -3,13 +3,16 @@ import pytest
 
 from skyreels_avatar.models.audio_encoder import SILENCE
 from train.data.cache import TRACK_FRAMES, read_shards
+from train.data.simulate.chance import Chance
 from train.data.windows import (
     BESIDE,
+    PRESSED_GAP,
     WindowOptions,
     WindowSampler,
     cut_track,
     ease_from_photo,
     hold_open,
+    press_lips,
 )
 
 
@@ -97,3 +100,25 @@ def test_an_open_rest_leaves_closures_shut():
     active[10:30] = 1
     hold_open(mouth, active, 0.03)
     assert mouth[0, 0] == pytest.approx(0.03) and mouth[20, 0] < 0.001
+
+
+def test_noise_tells_where_lids_fall_but_not_in_what_is_known(tracks):
+    """Known frames were sampled before, so the noise that is laid over them decides nothing."""
+    batch = sampler_of(tracks).batch(400, np.random.default_rng(1))
+    lids = batch.motion[..., 8].numpy()
+    found = {True: [], False: []}
+    for noise, curve, known in zip(batch.noise.numpy(), lids, batch.known.numpy()):
+        for latent in range(1, 5):
+            first = 4 * (latent - 1) + 1
+            if curve[first + 3] > curve[first - 1] + 0.4:  # lids fall within these four frames
+                found[bool(known[latent])].append(Chance.of(noise).blink[latent])
+    assert batch.noise.shape == (400, 32, 5, 1, 4) and len(found[True]) > 5
+    assert np.mean(found[False]) > 1.0 and abs(np.mean(found[True])) < 0.8
+
+
+def test_pressed_lips_aim_beyond_where_they_meet():
+    mouth = np.zeros((3, 8))
+    mouth[:, 0], mouth[:, 5] = [0.0, 0.0, 0.05], [0.8, 0.0, 0.0]
+    press_lips(mouth)
+    assert mouth[:, 0].tolist() == pytest.approx([PRESSED_GAP, 0.0, 0.05])
+    assert PRESSED_GAP < 0

@@ -17,7 +17,10 @@ from skyreels_avatar.media.spoken_text import Phone
 RATE_HZ = 100
 FPS = 25.0
 PUCKER_OF_SPEECH = 0.85  # a spoken "oo" is most of the decoder's full pout
-SHUT_AFTER_S = -0.02  # of the last sound, lips begin to meet; so measured on GRID
+# Lips begin to meet before the last sound ends, and part shortly before the first; in shorter
+# pauses they wait. People move 0.18 times as much in pauses as in speech.
+SHUT_AFTER_S, PART_BEFORE_S, SHORT_PAUSE_S = -0.04, 0.05, 0.2
+_REST_PULL = 3.0
 LEAD_S = 0.015  # lips run before the sound; best fit on GRID
 
 # IPA symbol -> lip_gap, jaw_drop, width, pucker, upper_raise, press, tuck, tongue
@@ -110,7 +113,7 @@ VISEMES: dict[str, tuple[float, ...]] = {
     "\u0274": (0.040, 0.026, 0.000, 0.00, 0.008, 0, 0, 0.0),
     "\u0272": (0.036, 0.020, 0.014, 0.00, 0.010, 0, 0, 0.2),
 }
-_VOWELS = frozenset(
+VOWELS = frozenset(
     "a\u00e4\u0251\u00e6\u0250\u028c\u0259\u025c\u025a\u0254\u0252o\u0264u\u028a\u026f\u026ai"
     "\u0268e\u025b\u00f8\u0153y\u028f\u1d7b\u0289\u0275"
 )
@@ -199,17 +202,17 @@ def symbols(ipa: str) -> list[str]:
 
 
 def _segments(phones, duration_s: float) -> list[tuple[str, float, float, float]]:
-    """Return (symbol or "", start, end, stress) for sounds and for pauses longer than 60 ms."""
+    """Return (symbol or "", start, end, stress) for sounds and for longer pauses."""
     segments: list[tuple[str, float, float, float]] = []
     time_s = -0.3
     for phone in sorted(phones, key=lambda phone: phone.start_s):
         found = symbols(phone.ipa)
         if not found:
             continue
-        if phone.start_s - time_s > 0.06:
+        if phone.start_s - time_s > SHORT_PAUSE_S:
             # lips part before the first sound and shut some time after the last
             rest_start = time_s + (SHUT_AFTER_S if segments else 0.0)
-            rest_end = max(phone.start_s - 0.10, rest_start)
+            rest_end = max(phone.start_s - PART_BEFORE_S, rest_start)
             segments.append(("", min(rest_start, rest_end), rest_end, 0.0))
         stress = 1.12 if "\u02c8" in phone.ipa else 0.94
         step = (phone.end_s - phone.start_s) / len(found)
@@ -242,8 +245,8 @@ def _target(segment, rng: np.random.Generator, strength: float) -> np.ndarray:
 def _pull(symbol: str) -> np.ndarray:
     """Return (8,) how strongly a segment insists on each mouth number."""
     if not symbol:
-        return np.full(8, 1.6)
-    pull = np.full(8, 1.0 if symbol in _VOWELS else 0.45)
+        return np.full(8, _REST_PULL)
+    pull = np.full(8, 1.0 if symbol in VOWELS else 0.45)
     if symbol in _LABIAL:
         pull[[0, 4]] = 3.5
         pull[[5, 6]] = 6.0

@@ -1,25 +1,37 @@
-"""Where the eyes look and when they shut: fixations, glances away, blinks."""
+"""Where the eyes look and when they shut: fixations, glances away, blinks.
+
+Glances and blinks are decided by `Chance`, in every latent frame anew, so that the noise of the
+window tells where they are.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
+from scipy.special import ndtr, ndtri
 
+from skyreels_avatar.rig.packing import TIME_FACTOR
 from train.data.simulate.articulation import FPS
+from train.data.simulate.chance import Chance
 
+LATENT_S = TIME_FACTOR / FPS
 FIRST_BLINK_S = (0.3, 6.0)  # of a performance that begins with the window, uniform
-MEAN_INTERVAL_S = 3.9
-DOUBLE_SHARE, HALF_SHARE = 0.12, 0.16  # of the blinks
-BORDER_REACH_S = 0.6  # a blink waits for, or hurries to, the border of a phrase so far away
+MEAN_INTERVAL_S, LEAST_INTERVAL_S = 4.3, 0.65
+DOUBLE_SHARE, HALF_SHARE = 0.12, 0.14  # of the blinks
+_BORDER_S = (-0.1, 0.18)  # of a phrase: blinks are likely here
+_AT_BORDER, _ELSEWHERE = 2.6, 0.8
+_LEAVING_BLINKS = 0.3  # share of the glances away
+_LEAVING_RATE = 0.105, 0.21  # glances away a second, of a voice that sounds, and in pauses
+_LEAVING_S = (0.5, 1.4)
 
 
 def saccades(
-    active: np.ndarray, rng: np.random.Generator, roam: float
+    active: np.ndarray, rng: np.random.Generator, roam: float, chance: Chance
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return (F, 2) gaze and the frames where the eyes leave the camera.
+    """Return (F, 2) gaze and the latent frames in which the eyes leave the camera.
 
     The eyes rest on the camera and wander a little; in a pause they leave it more often, to the
-    side and up or down, and come back when the voice goes on.
+    side and up or down, and come back.
 
     Args:
         active: (F,) 1 where the voice sounds.
@@ -27,19 +39,25 @@ def saccades(
     """
     num_frames = len(active)
     targets = np.zeros((num_frames, 2))
-    leaving = []
     frame = -int(rng.integers(0, 30))
     while frame < num_frames:
         hold = int(rng.exponential(0.9) * FPS) + 6
-        silent = active[min(max(frame, 0), num_frames - 1)] < 0.5
-        place = rng.normal(0, [0.016, 0.010])
-        if rng.random() < (0.28 if silent else 0.11) * roam:
-            side = rng.choice([-1.0, 1.0])
-            place = np.array([side * rng.uniform(0.08, 0.15), rng.normal(0.0, 0.045)])
-            hold = int(rng.uniform(0.5, 1.4) * FPS)
-            leaving.append(max(frame, 0))
-        targets[max(frame, 0) : max(frame + hold, 0)] = place * min(roam, 1.3)
+        targets[max(frame, 0) : max(frame + hold, 0)] = rng.normal(0, [0.016, 0.010])
         frame += hold
+    leaving, back = [], int(rng.exponential(0.3) * FPS) - 8
+    for latent in range(len(chance.side)):
+        first = max(TIME_FACTOR * (latent - 1) + 1, 0)
+        if first < back or first >= num_frames:
+            continue
+        rate = _LEAVING_RATE[0 if active[first] > 0.5 else 1]
+        if abs(chance.side[latent]) > -ndtri(min(rate * roam * LATENT_S, 0.5) / 2):
+            side = np.sign(chance.side[latent])
+            place = [side * rng.uniform(0.08, 0.15), 0.045 * chance.rise[latent]]
+            low, high = _LEAVING_S
+            back = first + int((low + (high - low) * ndtr(chance.hold[latent])) * FPS)
+            targets[first:back] = place
+            leaving.append(latent)
+    targets *= min(roam, 1.3)
     return gaussian_filter1d(targets, 0.7, axis=0, mode="nearest"), np.array(leaving, int)
 
 
@@ -47,58 +65,57 @@ def blinks(
     active: np.ndarray,
     leaving: np.ndarray,
     rng: np.random.Generator,
+    chance: Chance,
     rate: float = 1.0,
     from_start: bool = False,
 ) -> np.ndarray:
     """Return (F, 2) 0..1: how far the right and the left lid are shut.
 
     Args:
-        active: (F,) 1 where the voice sounds; blinks are drawn to its borders.
-        leaving: frames where the eyes leave the camera, often with a blink.
+        active: (F,) 1 where the voice sounds; blinks are likely at its borders.
+        leaving: latent frames where the eyes leave the camera, often with a blink.
         rate: 1 = 17 blinks a minute.
         from_start: the window begins a performance: its first blink is uniform in FIRST_BLINK_S.
     """
-    num_frames = len(active)
-    times_s = np.arange(num_frames) / FPS
-    closed = np.zeros((num_frames, 2))
-    for start_s in _blink_times(active, leaving, rng, rate, from_start):
-        depth = rng.uniform(0.5, 0.75) if rng.random() < HALF_SHARE else 1.0
+    times_s = np.arange(len(active)) / FPS
+    closed = np.zeros((len(active), 2))
+    for latent, start_s in _blink_times(active, leaving, rng, chance, (rate, from_start)):
+        depth = rng.uniform(0.5, 0.75) if chance.kind[latent] < ndtri(HALF_SHARE) else 1.0
         one = _lid(times_s - start_s, rng)
-        if rng.random() < DOUBLE_SHARE:
-            one = np.maximum(one, _lid(times_s - start_s - rng.uniform(0.26, 0.40), rng))
+        if chance.kind[latent] > -ndtri(DOUBLE_SHARE):
+            one = np.maximum(one, _lid(times_s - start_s - rng.uniform(0.28, 0.38), rng))
         late = _lid_delay(one, rng)
         both = np.stack([one, late] if rng.random() < 0.5 else [late, one], 1)
         closed = np.maximum(closed, depth * both)
     return closed
 
 
-def _blink_times(active, leaving, rng, rate, from_start) -> list[float]:
-    duration_s = len(active) / FPS
+def _blink_times(active, leaving, rng, chance: Chance, how) -> list[tuple[int, float]]:
+    """Return the latent frames in which blinks begin, and when they do."""
+    rate, from_start = how
     borders_s = (np.flatnonzero(np.diff(active) != 0) + 1) / FPS
-    if from_start:
-        time_s = rng.uniform(*FIRST_BLINK_S)
-    else:
-        time_s = -0.3 + rng.exponential(MEAN_INTERVAL_S / rate)
-    times: list[float] = []
-    first = True
-    while time_s < duration_s:
-        placed = time_s
-        near = borders_s[np.abs(borders_s - time_s) < BORDER_REACH_S] if len(borders_s) else []
-        if len(near) and not (from_start and first):
-            placed = float(near[np.abs(near - time_s).argmin()] + rng.uniform(-0.04, 0.12))
-        first = False
-        times.append(placed)
-        time_s = max(time_s, placed) + 0.5 + rng.gamma(1.6, (MEAN_INTERVAL_S / rate - 0.5) / 1.6)
-    earliest = times[0] if from_start and times else -1.0
-    for frame in leaving:
-        at_s = frame / FPS
-        if rng.random() < 0.25 and at_s > earliest and (not from_start or times):
-            times.append(at_s)
-    kept: list[float] = []
-    for at_s in sorted(times):
-        if not kept or at_s - kept[-1] > 0.6:
-            kept.append(at_s)
-    return kept
+    often = 1 / (MEAN_INTERVAL_S / rate - LEAST_INTERVAL_S)  # a second, once there may be one
+    left = set(leaving.tolist())
+    found: list[tuple[int, float]] = []
+    last_s = -rng.exponential(1 / often)
+    for latent in range(len(chance.blink)):
+        start_s = chance.start(latent) / FPS
+        if from_start and not found:
+            low, high = FIRST_BLINK_S
+            hazard = 1 / max(high - start_s, LATENT_S) if start_s >= low else 0.0
+        elif start_s - last_s < LEAST_INTERVAL_S:
+            hazard = 0.0
+        else:
+            since_s = start_s - borders_s
+            near = ((since_s > _BORDER_S[0]) & (since_s < _BORDER_S[1])).any()
+            hazard = often * (_AT_BORDER if near else _ELSEWHERE)
+        share = min(hazard * LATENT_S, 0.6)
+        if latent in left and hazard:
+            share = max(share, _LEAVING_BLINKS)
+        if share and chance.blink[latent] > ndtri(1 - share):
+            found.append((latent, start_s))
+            last_s = start_s
+    return found
 
 
 def _lid(since_s: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -16,6 +16,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from skyreels_avatar.rig.coefficients import MOTION_INDEX, MOTION_NAMES, MOTION_RANGE, NUM_MOTION
 from train.data.simulate.articulation import FPS
+from train.data.simulate.chance import Chance, draw_noise
 from train.data.simulate.eye_motion import blinks, saccades
 from train.data.simulate.style import Style, draw_style
 
@@ -136,6 +137,7 @@ def perform(
     rng: np.random.Generator,
     from_start: bool = False,
     style: Style | None = None,
+    noise: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return (F, 32) rig coefficients with the mouth group at zero.
 
@@ -144,9 +146,12 @@ def perform(
         from_start: the performance begins here: the head at rest, a nod down first, a shake to
             the left, and a first blink within six seconds.
         style: of the talker; None = drawn.
+        noise: packed noise (32, T, 1, 4) of the window, which decides blinks and glances: see
+            chance.py. None = drawn.
     """
     num_frames = len(stress)
     style = style or draw_style(rng)
+    chance = Chance.of(draw_noise(num_frames, rng) if noise is None else noise)
     motion = np.zeros((num_frames, NUM_MOTION))
     emotion = EMOTIONS.get(direction.emotion, {})
     strength = direction.intensity * rng.uniform(0.92, 1.1)
@@ -154,7 +159,7 @@ def perform(
     clock_s = voice_clock(stress, active)
     _head(motion, direction, energy * style.head, stress, (clock_s, from_start), rng)
     _repeat(motion, direction.head, from_start, rng)
-    _eyes(motion, direction, style, active, from_start, rng)
+    _eyes(motion, direction, style, active, (chance, from_start), rng)
     _brows(motion, direction, style.face * min(energy, 1.6), stress, active, rng)
     _express(motion, emotion, strength, rng)
     _express(motion, _EFFORT.get(direction.energy, {}), 1.0, rng)
@@ -268,13 +273,14 @@ def _repeat(motion, action: str, from_start: bool, rng) -> None:
     motion[:, MOTION_INDEX[follower]] += share * swing
 
 
-def _eyes(motion, direction, style, active, from_start, rng) -> None:
+def _eyes(motion, direction, style, active, chances, rng) -> None:
+    chance, from_start = chances
     side, rise = _gaze_sides(direction.gaze)
     if direction.gaze == "camera" or direction.energy == "still":
         roam = 0.25
     else:
         roam = style.gaze * (0.5 if direction.gaze else 1.0)
-    gaze, leaving = saccades(active, rng, roam)
+    gaze, leaving = saccades(active, rng, roam, chance)
     gaze_x = gaze[:, 0] + 0.15 * side
     gaze_y = gaze[:, 1] - 0.085 * rise
     if direction.head.startswith("turn"):
@@ -282,7 +288,7 @@ def _eyes(motion, direction, style, active, from_start, rng) -> None:
     else:  # eyes hold the camera while the head moves a little
         gaze_x -= 0.28 * (motion[:, MOTION_INDEX["yaw"]] - 0.15 * side)
         gaze_y += 0.25 * (motion[:, MOTION_INDEX["pitch"]] - 0.10 * rise)
-    lids = blinks(active, leaving, rng, style.blink, from_start)
+    lids = blinks(active, leaving, rng, chance, style.blink, from_start)
     lids = np.maximum(lids, 0.25 * np.clip(gaze_y / 0.085, 0, 1)[:, None])
     if direction.eyes == "closed":
         lids = np.maximum(lids, rng.uniform(0.94, 1.0))

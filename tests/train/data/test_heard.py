@@ -1,0 +1,64 @@
+"""Phonemes from the spikes of a recogniser, and banks of recordings."""
+
+import numpy as np
+import pytest
+import soundfile
+
+from skyreels_avatar.errors import InputError
+from skyreels_avatar.media.speech import Phone
+from train.config import load_config
+from train.data import recorded
+from train.data.heard import spread_spikes, with_stress
+from train.data.spoken import read_banks
+from train.stages import voices
+
+SPIKES = [("m", 0.30), ("a", 0.40), ("p", 0.55), ("i", 0.62), ("s", 1.50)]
+
+
+def test_a_phoneme_lasts_until_the_next_and_closures_lie_round_their_spike():
+    phones = spread_spikes(SPIKES)
+    assert [phone.ipa for phone in phones] == ["m", "a", "p", "i", "s"]
+    middles = {p.ipa: (p.start_s + p.end_s) / 2 for p in phones}
+    assert middles["m"] == pytest.approx(0.30) and middles["p"] == pytest.approx(0.55)
+    assert phones[1].start_s == pytest.approx(0.35) and phones[1].end_s == pytest.approx(0.50)
+    assert phones[3].end_s == pytest.approx(0.92)  # nobody holds a vowel for long
+    assert all(phone.end_s > phone.start_s for phone in phones)
+
+
+def test_the_loudest_third_of_the_vowels_is_stressed():
+    samples = 0.01 * np.random.default_rng(0).standard_normal(32000).astype(np.float32)
+    spikes = [(ipa, 0.1 + 0.2 * index) for index, ipa in enumerate("taikousem")]
+    phones = spread_spikes(spikes)
+    loud = phones[4]  # "o"
+    samples[int(loud.start_s * 16000) : int(loud.end_s * 16000)] *= 20
+    marked = [phone.ipa for phone in with_stress(phones, samples) if "\u02c8" in phone.ipa]
+    assert "\u02c8o" in marked and len(marked) == 2  # of five
+    assert with_stress([], samples) == []
+
+
+@pytest.fixture
+def recordings(tmp_path, monkeypatch):
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    for name in ("one", "two"):
+        tone = 0.1 * np.sin(np.arange(48000) * 0.1).astype(np.float32)
+        soundfile.write(folder / f"{name}.wav", tone, 16000)
+    (folder / "broken.wav").write_bytes(b"no sound")
+    heard = [Phone("m", 0.2 * index, 0.2 * index + 0.1) for index in range(12)]
+    monkeypatch.setattr(recorded, "heard_phones", lambda samples: heard)
+    return folder
+
+
+def test_recordings_become_a_bank_once(tmp_path, recordings):
+    asked = [f"data.cache={tmp_path}/corpus", f"data.recordings={recordings}"]
+    for _ in range(2):
+        voices.run(load_config("voices", asked))
+        said = read_banks(tmp_path / "corpus", "recorded")
+        assert [one.speaker for one in said] == ["one", "two"]
+        assert len(said[0].samples) == 48000 and len(said[0].phones) == 12
+
+
+def test_what_is_no_speech_is_left_out(tmp_path, recordings, monkeypatch):
+    monkeypatch.setattr(recorded, "heard_phones", lambda samples: [Phone("m", 0.0, 0.1)])
+    with pytest.raises(InputError, match="no recording of speech among 3 files"):
+        recorded.make_recorded(tmp_path / "corpus", recordings)
