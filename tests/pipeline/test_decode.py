@@ -28,7 +28,9 @@ def test_light_goes_over_the_frames_that_a_window_makes(light):
     start, stop = plan.video_range(window)
     black = (np.zeros((n, 1, 1, 3), int) for n in (8, stop - start - 8))
     space = SimpleNamespace(frames=lambda latents, segment: black)
-    shot = SimpleNamespace(space=space, plan=plan, reference=SimpleNamespace(frame_light=light))
+    marks = SimpleNamespace(apply=lambda frames: frames)
+    reference = SimpleNamespace(frame_light=light)
+    shot = SimpleNamespace(space=space, plan=plan, reference=reference, marks=marks)
     reporter = Reporter()
     frames = np.concatenate(list(decode(shot, window, None, reporter)))[:, 0, 0, 0]
     assert frames.tolist() == (list(range(start, stop)) if light else [0] * (stop - start))
