@@ -30,6 +30,11 @@ EXTRAS = {
     "studio": ("public video models on a GPU, LoRAs, depth, voices of the hub", "transformers",
                "accelerate", "peft", "sentencepiece", "huggingface_hub"),
     "farm": ("renders a film on several computers (Ray)", "ray"),
+    "serve": ("a server of jobs over HTTP", "fastapi", "uvicorn", "sqlalchemy",
+              "python-multipart"),
+    "playground": ("pages in the browser", "fastapi", "uvicorn", "sqlalchemy",
+                   "python-multipart"),
+    "mcp": ("jobs as tools of assistants (Model Context Protocol)", "mcp", "sqlalchemy"),
 }  # fmt: skip
 
 
