@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 
 from skyreels_avatar import cli
-from skyreels_avatar.pipeline import load
+from skyreels_avatar.pipeline import open as opening
 
 
 def test_plan_counts_without_weights(picture_file, sound_file, capsys, monkeypatch):
     def forbidden(*_, **__):
         raise AssertionError("plan must not load weights")
 
-    monkeypatch.setattr(load, "load_components", forbidden)
+    monkeypatch.setattr(opening, "load_components", forbidden)
     line = ["plan", "--image", str(picture_file), "--audio", str(sound_file), "--size", "128x128"]
     assert cli.run(line) == 0
     assert "128x128, 25 frames at 25 fps" in capsys.readouterr().out
