@@ -3,7 +3,7 @@
 A tile of band-limited noise is added to the brightness, repeated over the picture and the same in
 all frames. It is the sum of one fixed pattern, which tells place and scale, and of `NUM_CHIPS` more
 whose signs spell a number of `NUM_BITS` bits. Wavelengths of 6 to 22 pixels survive H.264 and half
-the size; where the picture is rough the noise is louder (0.5 to 2 of 255), where it is smooth the
+the size; where the picture is rough the noise is louder (0.35 to 2 of 255), where it is smooth the
 eye would see it. The detector averages what is rough in many frames and correlates it with the
 patterns at all offsets and scales.
 
@@ -26,7 +26,7 @@ NUM_CHIPS = 96
 _TILE_PX = 128
 _BAND = (0.045, 0.16)  # cycles per pixel
 _SYNC_SHARE = 0.45  # of the tile's energy
-_GAIN, _GAIN_PER_ROUGHNESS, _MOST_GAIN = 0.5, 0.08, 2.0
+_GAIN, _GAIN_PER_ROUGHNESS, _MOST_GAIN = 0.35, 0.11, 2.0
 _COARSE = 4  # roughness is measured in a picture so many times smaller
 _SCALES = np.exp(np.arange(np.log(0.4), np.log(2.5), 0.003))
 _SURE, _POSSIBLE = 7.5, 5.0  # peak of the fixed pattern, in standard deviations
