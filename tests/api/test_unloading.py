@@ -20,6 +20,7 @@ def test_networks_leave_the_memory_and_are_loaded_again():
     assert load_components("nano") is load_components("nano")
 
 
-def test_unloading_nothing_does_nothing():
+def test_networks_can_be_loaded_after_unloading_twice():
     sa.unload()
     sa.unload()
+    assert load_components("nano").transformer is not None

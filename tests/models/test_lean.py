@@ -18,4 +18,5 @@ def test_networks_import_after_transformers(root):
         "import transformers; transformers.PreTrainedConfig\n"
         "from skyreels_avatar.models.transformer import AvatarTransformer3DModel"
     )
-    subprocess.run([sys.executable, "-c", code], cwd=root, check=True)
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -19,7 +19,7 @@ def frames(root):
         cv2.imread(str(root / "assets/examples/portrait.png")), cv2.COLOR_BGR2RGB
     )
     picture = cv2.resize(picture, (540, 540), interpolation=cv2.INTER_AREA)
-    return np.stack([picture[i : i + 512, 2 * i : 2 * i + 512] for i in range(12)])
+    return np.stack([picture[i : i + 512, i : i + 512] for i in range(12)])
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def test_a_number_is_read(frames, number):
     assert found.numbers == (number,) and found.chip_error < 0.1
 
 
-@pytest.mark.parametrize("crf, factor, crop", [(23, 1, 0), (24, 1, 0), (18, 0.5, 0), (23, 1, 27)])
+@pytest.mark.parametrize("crf, factor, crop", [(23, 1, 0), (26, 1, 0), (18, 0.5, 0), (23, 1, 27)])
 def test_it_survives_encoding_scaling_and_cropping(marked, tmp_path, crf, factor, crop):
     """Cropped by 27 of 512 pixels on each side: a fifth of the picture is gone."""
     changed = marked[:, crop : 512 - crop, crop : 512 - crop] if crop else marked

@@ -116,7 +116,9 @@ def test_a_voice_is_recorded_and_a_photo_taken(open_page):
     page.click("#take")
     page.locator("#snap:enabled").click()
     # The false camera shows no face: that is said beside the photo.
-    page.locator('[data-error="image"]').filter(has_text="face").wait_for()
+    problem = page.locator('[data-error="image"]').filter(has_text="face")
+    problem.wait_for()
+    assert problem.is_visible()
 
 
 def test_a_job_is_canceled(open_page):
