@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # the same names as in _HOMES, for type checkers and editors
     from skyreels_avatar.api.evaluation import evaluate
     from skyreels_avatar.api.examples import example_path
     from skyreels_avatar.api.generation import generate
+    from skyreels_avatar.api.live import load_avatar, open_stream, prepare_avatar
     from skyreels_avatar.api.planning import plan
     from skyreels_avatar.api.rendering import frames, render
     from skyreels_avatar.api.retalking import retalk
@@ -67,7 +68,10 @@ __all__ = [
     "example_path",
     "frames",
     "generate",
+    "load_avatar",
+    "open_stream",
     "plan",
+    "prepare_avatar",
     "preview_camera",
     "read_script",
     "render",
@@ -103,7 +107,10 @@ _HOMES = {
     "example_path": "skyreels_avatar.api.examples",
     "frames": "skyreels_avatar.api.rendering",
     "generate": "skyreels_avatar.api.generation",
+    "load_avatar": "skyreels_avatar.api.live",
+    "open_stream": "skyreels_avatar.api.live",
     "plan": "skyreels_avatar.api.planning",
+    "prepare_avatar": "skyreels_avatar.api.live",
     "preview_camera": "skyreels_avatar.api.camera_preview",
     "read_script": "skyreels_avatar.film.script_reader",
     "render": "skyreels_avatar.api.rendering",

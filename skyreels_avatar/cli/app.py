@@ -15,6 +15,7 @@ from skyreels_avatar.cli.doctor import doctor_command
 from skyreels_avatar.cli.evaluate import evaluate_command
 from skyreels_avatar.cli.generate import generate_command
 from skyreels_avatar.cli.help_text import Command, command_group
+from skyreels_avatar.cli.live import live_command
 from skyreels_avatar.cli.mcp import mcp_command
 from skyreels_avatar.cli.models import models_app
 from skyreels_avatar.cli.plan import plan_command
@@ -38,6 +39,7 @@ _COMMANDS = (
     ("evaluate", evaluate_command, "talk.mp4 --reference me.jpg --json"),
     ("verify", verify_command, "talk.mp4"),
     ("playground", playground_command, ""),
+    ("live", live_command, "--image me.jpg"),
     ("serve", serve_command, "--port 8080"),
     ("mcp", mcp_command, ""),
     ("token", token_command, "anna --tokens tokens.txt"),

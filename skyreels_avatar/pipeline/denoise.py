@@ -77,15 +77,20 @@ def denoise(
     controlnet: torch.nn.Module | None,
     conditions: Conditions,
     sampling: Sampling,
-    generator: torch.Generator,
+    noise: torch.Generator | torch.Tensor,
     on_step: Callable[[int], None] | None = None,
 ) -> torch.Tensor:
     """Return the clean latents (1, C, T, h, w) of one window, in the precision of the known ones.
 
     Known latent frames come back exactly as given, unless nothing is injected.
+
+    Args:
+        noise: (1, C, T, h, w), or what draws it.
     """
     known, mask = conditions.known_latents, conditions.known_mask[:, :1]
-    noise = torch.randn(known.shape, generator=generator).to(known)
+    if isinstance(noise, torch.Generator):
+        noise = torch.randn(known.shape, generator=noise)
+    noise = noise.to(known)
     sigmas = make_sigmas(sampling.num_inference_steps, sampling.shift, sampling.sigma_smallest)
     guidance = _Guidance(conditions, sampling)
     inject = INJECTIONS[sampling.injection]

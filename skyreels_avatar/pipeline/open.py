@@ -138,7 +138,7 @@ def open_picture(
     selectors = [one.face for one in shot.speakers] or [shot.face]
     faces = find_faces(original.pixels, selectors, face_analyzer())
     for face in faces:
-        _check_suitability(original, face)
+        check_suitability(original, face)
     key = noise_key(original.pixels, faces, files.voices)
     if space.moves_reference:
         eyes = partial(components.vae.correct_eyes, original.pixels)
@@ -192,7 +192,7 @@ def open_footage(
     )
 
 
-def _check_suitability(picture: Portrait, face: Face) -> None:
+def check_suitability(picture: Portrait, face: Face) -> None:
     """Warn of what stands in the way of a good video, or refuse where none can come of it."""
     for finding in examine_face(picture.pixels, face):
         if finding.fatal:

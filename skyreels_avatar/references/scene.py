@@ -56,7 +56,7 @@ def build_references(
         network: sees what covers the faces; None does not look.
     """
     pixels, faces = framing.picture.pixels, framing.faces
-    plate, occluders = _plate_of(framing, network)
+    plate, occluders = plate_of(framing, network)
     mask = plate.person_mask[plate.part(pixels.shape[:2])]
     picture = framing.picture.as_tensor()
     fine = None if framing.fine is None else framing.fine.as_tensor()
@@ -92,7 +92,7 @@ def depth_weights() -> str | None:
     return find_weights(str(folder) if folder.is_dir() else None)
 
 
-def _plate_of(
+def plate_of(
     framing: Framing, network: OccluderNet | None
 ) -> tuple[Plate, Sequence[np.ndarray | None]]:
     """Return the picture with its surroundings, and `_find_occluder` of each face.

@@ -48,6 +48,14 @@ class Decoder:
 
     def draw(self, pixels: np.ndarray, latents: torch.Tensor, segment: Segment, first: int) -> None:
         """Draw the talking face into pictures (F, H, W, 3) from frame `first` on, in place."""
+        frames = range(first, first + len(pixels))
+        positions = [self.plan.position(i) - segment.first_frame for i in frames]
+        self.draw_at(pixels, latents, positions, first)
+
+    def draw_at(
+        self, pixels: np.ndarray, latents: torch.Tensor, positions: Sequence[float], first: int
+    ) -> None:
+        """Draw the face at some frames of latents into pictures from frame `first` on, in place."""
         last = first + len(pixels)
         if not self.reference.changes(first, last):
             return
@@ -58,7 +66,6 @@ class Decoder:
         face = inside
         if occluder is not None:
             face = self.reference.without_occluder(inside, occluder, landmarks.numpy())
-        positions = [self.plan.position(i) - segment.first_frame for i in range(first, last)]
         landmarks = landmarks - torch.tensor([left, top, 0.0])
         device = latents.device
         clip = ReferenceClip(

@@ -60,7 +60,8 @@ def test_help_fits_80_columns_and_shows_switches_without_a_type(printed_lines, c
 
 
 # Those that print one value, or run until they are stopped.
-WITHOUT_REPORT = [("version",), ("serve",), ("playground",), ("mcp",), ("token",)]
+WITHOUT_REPORT = [("version",), ("serve",), ("playground",), ("live",), ("mcp",)]
+WITHOUT_REPORT += [("token",)]
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c not in WITHOUT_REPORT], ids=" ".join)

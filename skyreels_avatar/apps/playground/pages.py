@@ -17,6 +17,7 @@ STATIC = _HERE / "static"
 LANGUAGES = ("en", "zh")
 THEMES = ("light", "dark")
 PAGES = {"": "talk", "retalk": "retalk", "film": "film", "results": "results"}
+LIVE = "live"
 SIGN_IN = "sign-in"
 EXAMPLES = {
     "portrait.png": "image/png",
@@ -63,13 +64,14 @@ def phrases(language: str) -> dict[str, str]:
 
 
 @cache
-def page_html(page: str, language: str, theme: str) -> str:
+def page_html(page: str, language: str, theme: str, tabs: bool = True) -> str:
     """Return a page as HTML.
 
     Args:
-        page: a value of `PAGES`, or `SIGN_IN`.
+        page: a value of `PAGES`, `LIVE` or `SIGN_IN`.
         language: one of `LANGUAGES`.
         theme: one of `THEMES`, or nothing: that of the system.
+        tabs: whether it leads to the other pages.
     """
     words = phrases(language)
     given = {"page": page, "theme": theme, "page_title": words[page.replace("-", "_")]}
@@ -78,6 +80,8 @@ def page_html(page: str, language: str, theme: str) -> str:
         return html.escape(given.get(found[1]) or words.get(found[1], ""))
 
     text = _part("layout").replace("{{>body}}", _part(page))
+    if not tabs:
+        text = text.replace("{{>tabs}}", "")
     while _PART.search(text):
         text = _PART.sub(lambda found: _part(found[1]), text)
     return _NAME.sub(word, text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -119,19 +120,29 @@ def _is_shown_by_browsers(path: Path) -> bool:
 def add_playground(app: FastAPI) -> None:
     """Add the pages, and what they ask for, to the application of a server."""
     app.include_router(router)
-    for path, page in (*pages.PAGES.items(), (pages.SIGN_IN, pages.SIGN_IN)):
-        app.add_api_route(f"/{path}", _page_route(page), include_in_schema=False)
-    app.add_api_route("/static/{name}", _get_static, include_in_schema=False)
+    add_pages(app, pages.PAGES, tabs=True)
     app.add_api_route("/examples/{name}", _get_example, include_in_schema=False)
 
 
-def _page_route(page: str) -> Any:
+def add_pages(app: FastAPI, names: Mapping[str, str], tabs: bool) -> None:
+    """Add pages by their paths, the one that signs in, and the files that they load.
+
+    Args:
+        tabs: whether the pages of the playground are there to lead to.
+    """
+    for path, page in (*names.items(), (pages.SIGN_IN, pages.SIGN_IN)):
+        app.add_api_route(f"/{path}", _page_route(page, tabs), include_in_schema=False)
+    app.add_api_route("/static/{name}", _get_static, include_in_schema=False)
+
+
+def _page_route(page: str, tabs: bool) -> Any:
     def get_page(request: Request) -> HTMLResponse:
         language = pages.choose_language(
             request.cookies.get("language"), request.headers.get("accept-language", "")
         )
         theme = pages.choose_theme(request.cookies.get("theme"))
-        return HTMLResponse(pages.page_html(page, language, theme), headers=pages.HEADERS)
+        content = pages.page_html(page, language, theme, tabs)
+        return HTMLResponse(content, headers=pages.HEADERS)
 
     return get_page
 

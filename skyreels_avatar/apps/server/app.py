@@ -36,6 +36,7 @@ from skyreels_avatar.apps.server import (
     file_routes,
     job_routes,
     replicate,
+    sessions,
     uploads,
 )
 from skyreels_avatar.apps.server.docs_page import docs_page
@@ -49,7 +50,7 @@ from skyreels_avatar.apps.server.webhooks import WebhookSender
 logger = logging.getLogger(__name__)
 _ROUTERS = (
     uploads.router, job_routes.router, events.router, file_routes.router, catalog.router,
-    replicate.router, fal_storage.router, fal.router,
+    sessions.router, replicate.router, fal_storage.router, fal.router,
 )  # fmt: skip
 
 
@@ -59,7 +60,7 @@ def create_app(settings: ServerSettings) -> FastAPI:
     Raises:
         InputError: the data folder, the database or the token file cannot be used.
     """
-    state = _make_state(settings)
+    state = make_state(settings)
     supervisor = Supervisor(
         state.queue, state.storage, settings.workers, settings.engine, settings.verbose
     )
@@ -89,14 +90,19 @@ def create_app(settings: ServerSettings) -> FastAPI:
     for router in _ROUTERS:
         app.include_router(router)
     _describe_inputs(app)
-    _add_errors(app)
+    add_errors(app)
     _add_pages(app, state)
     add_playground(app)
     app.add_middleware(Guard, settings=settings)
     return app
 
 
-def _make_state(settings: ServerSettings) -> ServerState:
+def make_state(settings: ServerSettings) -> ServerState:
+    """Return what the routes of a server share, its data folder made.
+
+    Raises:
+        InputError: the data folder, the database or the token file cannot be used.
+    """
     make_data_folder(settings.data)
     if settings.database is None:
         database = Database.in_folder(settings.data)
@@ -130,7 +136,8 @@ def _describe_inputs(app: FastAPI) -> None:
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-def _add_errors(app: FastAPI) -> None:
+def add_errors(app: FastAPI) -> None:
+    """Let every error leave as JSON: what is wrong, and what to do."""
     @app.exception_handler(RequestError)
     async def refused(_: Request, error: RequestError) -> JSONResponse:
         return error_response(error)

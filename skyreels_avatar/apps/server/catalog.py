@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import secrets
-import time
 from functools import lru_cache
 from typing import Any, get_args
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import FileResponse
 from starlette.background import BackgroundTask
 
@@ -22,16 +21,9 @@ from skyreels_avatar.apps.jobs.interactive import (
 from skyreels_avatar.apps.jobs.prepare import Preparer
 from skyreels_avatar.apps.jobs.records import NewJob, RequestError, without_folders
 from skyreels_avatar.apps.jobs.run import with_paths
-from skyreels_avatar.apps.server.forms import FacesForm, PlanForm, PreviewForm, SessionForm
+from skyreels_avatar.apps.server.forms import FacesForm, PlanForm, PreviewForm
 from skyreels_avatar.apps.server.job_routes import CONSENT_TEXT
-from skyreels_avatar.apps.server.present import timestamp
-from skyreels_avatar.apps.server.state import (
-    SESSION_COOKIE,
-    SESSION_S,
-    current_user,
-    make_session,
-    state_of,
-)
+from skyreels_avatar.apps.server.state import current_user, state_of
 from skyreels_avatar.errors import AvatarError
 
 router = APIRouter(tags=["catalog"])
@@ -46,7 +38,7 @@ def get_options(request: Request, user: str = Depends(current_user)) -> dict[str
         "version": __version__,
         "user": user,
         "tiers": list(_tiers()),
-        "voices": list(_voices()),
+        "voices": list(installed_voices()),
         "moves": call(request, camera_moves),
         "styles": list(get_args(Style)),
         "sizes": list(SIZES),
@@ -67,7 +59,8 @@ def _tiers() -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=1)
-def _voices() -> tuple[dict[str, Any], ...]:
+def installed_voices() -> tuple[dict[str, Any], ...]:
+    """Return the voices that can speak here, as pages list them."""
     from skyreels_avatar.errors import MissingExtraError
     from skyreels_avatar.media.speech import list_voices
 
@@ -152,31 +145,3 @@ def call(request: Request, function: Any, *arguments: Any) -> Any:
         fix = f"change {parameter}" if parameter else "change the input"
         message = without_folders(str(error))
         raise RequestError("invalid_input", message, fix, 422, field=parameter) from error
-
-
-@router.post("/v1/session")
-def post_session(form: SessionForm, request: Request, response: Response) -> dict[str, Any]:
-    """Exchange a token for a cookie that a page of this server can use."""
-    state = state_of(request)
-    if state.tokens is None:
-        return {"user": current_user(request)}
-    client = request.client.host if request.client else "?"
-    state.rates.check_failures(client)
-    user = state.tokens.user_of(form.token.strip())
-    if user is None:
-        state.rates.count_failure(client)
-        raise RequestError(
-            "unauthorized", "this is no token of this server", "ask the operator for one", 401
-        )
-    is_secure = state.base_url(request).startswith("https://")
-    response.set_cookie(
-        SESSION_COOKIE, make_session(state, user), max_age=SESSION_S, httponly=True,
-        secure=is_secure, samesite="strict", path="/",
-    )  # fmt: skip
-    return {"user": user, "expires_at": timestamp(time.time() + SESSION_S)}
-
-
-@router.delete("/v1/session", status_code=204)
-def delete_session(response: Response) -> None:
-    """Forget the cookie."""
-    response.delete_cookie(SESSION_COOKIE, path="/", httponly=True, samesite="strict")

@@ -6,6 +6,7 @@ import contextlib
 import socket
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from skyreels_avatar.apps.server.app import create_app
 from skyreels_avatar.apps.server.settings import ServerSettings
@@ -14,11 +15,16 @@ from skyreels_avatar.errors import InputError, MissingExtraError
 _GRACE_S = 10
 
 
-def serve(settings: ServerSettings, on_start: Callable[[str], object]) -> None:
-    """Serve jobs over HTTP until SIGINT or SIGTERM.
+def serve(
+    settings: ServerSettings,
+    on_start: Callable[[str], object],
+    make_app: Callable[[ServerSettings], Any] = create_app,
+) -> None:
+    """Serve an application over HTTP until SIGINT or SIGTERM.
 
     Args:
         on_start: called with the address once it can be reached.
+        make_app: returns the application: that of jobs, or another with its state.
 
     Raises:
         InputError: the port is taken, or something of the settings cannot be used.
@@ -31,7 +37,7 @@ def serve(settings: ServerSettings, on_start: Callable[[str], object]) -> None:
     listening = _listen(settings)
     with listening:
         settings = replace(settings, port=listening.getsockname()[1])
-        app = create_app(settings)
+        app = make_app(settings)
         config = uvicorn.Config(
             app, log_level="warning", access_log=False, server_header=False,
             timeout_graceful_shutdown=_GRACE_S, timeout_keep_alive=30,

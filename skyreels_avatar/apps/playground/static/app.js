@@ -33,8 +33,10 @@ export async function countJobs() {
     $("running").textContent = running;
   } catch { /* the page itself says so when it needs the server */ }
 }
-countJobs();
-setInterval(() => document.hidden || countJobs(), 10_000);
+if ($("running")) {
+  countJobs();
+  setInterval(() => document.hidden || countJobs(), 10_000);
+}
 
 /** Values of a page's form that survive a reload. */
 export function memory(page) {

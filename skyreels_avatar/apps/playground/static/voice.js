@@ -126,10 +126,11 @@ function refuse(field, message) {
   return null;
 }
 
-async function fillVoices(store) {
+/** List the voices that can speak here; `read` returns them. */
+export async function fillVoices(store, read = readOptions) {
   const wanted = store.values.inputs?.speaker;
   let voices = [];
-  try { ({ voices } = await readOptions()); } catch { return; }
+  try { ({ voices } = await read()); } catch { return; }
   const here = voices.filter((voice) => voice.installed !== false);
   const natural = here.filter((voice) => voice.engine !== "espeak");
   const language = document.documentElement.lang;

@@ -1,0 +1,102 @@
+"""The public verbs of streams: `prepare_avatar`, `load_avatar`, `open_stream`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from skyreels_avatar.errors import InputError
+from skyreels_avatar.live import avatar as avatars
+from skyreels_avatar.live.avatar import Avatar
+from skyreels_avatar.live.stream import Stream, StreamOptions
+from skyreels_avatar.loading.components import Components, load_components
+from skyreels_avatar.media.image import Portrait
+from skyreels_avatar.request.camera_spec import CameraLike
+from skyreels_avatar.request.generation_request import GenerationRequest
+
+DEFAULT_TIER = GenerationRequest.tier
+
+
+def prepare_avatar(
+    image: str | Path | Portrait,
+    *,
+    size: str | None = "384x384",
+    face: str = "auto",
+    tier: str = DEFAULT_TIER,
+) -> Avatar:
+    """Look at a picture once, so that streams of it start at once.
+
+    Args:
+        image: the portrait, as in `generate`.
+        size: of the frames: "512x512", "480p", or None, the picture's own aspect ratio.
+        face, tier: as in `generate`.
+
+    Returns:
+        an avatar; its `save` writes it into a file that `load_avatar` and `open_stream` take.
+
+    Raises:
+        InputError: the picture or the size cannot be used; FaceError: there is no such face.
+    """
+    return avatars.prepare(image, size, face, _parts(tier))
+
+
+def load_avatar(path: str | Path) -> Avatar:
+    """Read an avatar that `Avatar.save` wrote.
+
+    Raises:
+        InputError: there is no such file, or it is none of these.
+    """
+    return avatars.load(path)
+
+
+def open_stream(
+    image: str | Path | Portrait | Avatar,
+    *,
+    size: str | None = None,
+    fps: float = 25.0,
+    prompt: str | None = None,
+    camera: CameraLike | None = None,
+    seed: int = 0,
+    expressiveness: float = 100.0,
+    style: str = "natural",
+    face: str = "auto",
+    watermark: bool = True,
+    label: str | None = None,
+    tier: str = DEFAULT_TIER,
+) -> Stream:
+    """Open a stream: sound is pushed into it, frames and sound in step are read from it.
+
+    Args:
+        image: a portrait as in `generate`, an `Avatar`, or the file of one (.avatar).
+        size: of the frames, as in `prepare_avatar`; None is the avatar's, or 384x384.
+        fps: frames per second, 5 to 60.
+        prompt, camera, expressiveness, style: as in `generate`; `Stream.set` changes them.
+        seed: the same seed, and the same sound at the same frames, give the same bytes.
+        face, watermark, label, tier: as in `generate`.
+
+    Raises:
+        InputError: something given cannot be used; FaceError: there is no such face.
+    """
+    options = StreamOptions(fps, prompt, camera, seed, expressiveness, style, watermark, label)
+    parts = _parts(tier)
+    if isinstance(image, (str, Path)) and str(image).endswith(avatars.SUFFIX):
+        image = avatars.load(image)
+    if not isinstance(image, Avatar):
+        image = avatars.prepare(image, size or "384x384", face, parts)
+    elif size is not None and size.strip().lower() != image.size:
+        raise InputError(
+            f"the avatar was prepared for {image.size}, got size {size!r}; leave the size out, or "
+            "prepare another",
+            parameter="size",
+        )
+    return Stream(image, parts, options)
+
+
+def _parts(tier: str) -> Components:
+    parts = load_components(tier)
+    if not hasattr(parts.vae, "motion_at"):
+        raise InputError(
+            f"tier {parts.tier.name} draws whole frames and cannot stream; streams are for a tier "
+            "with a face rig, as the default one is",
+            parameter="tier",
+        )
+    return parts

@@ -1,0 +1,1 @@
+"""Live streaming to others: a clock, viewers, a page over WebRTC, broadcasts, voice agents."""

@@ -1,0 +1,234 @@
+"""Frames of a stream on a clock: in step with the time, at a rate that the machine can hold."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any, Protocol
+
+from skyreels_avatar.errors import AvatarError
+
+logger = logging.getLogger(__name__)
+
+# A picture for every frame, every second one, ...: an even rhythm, which other rates have not.
+STEPS = (1, 2, 3, 5)
+_TOO_SLOW, _QUICK_ENOUGH = 0.92, 0.7  # of the time that there is
+_SLOW_LAG_S = 0.16
+_LOST_S = 1.0  # after a longer pause, as of a machine that slept, the clock begins anew
+_WEIGHT = 0.08
+_MOST_PERIODS = 3.0  # what one frame counts for: a machine that was busy for a moment is not slow
+_AHEAD = 1.5  # periods: a picture that takes one and a half is in time
+_FIRST_HOLD_S, _LONGEST_HOLD_S = 8.0, 300.0
+
+
+class Viewer(Protocol):
+    """Whoever takes frames; called in the thread of the pacer, so it must not wait."""
+
+    def put(self, frame: Any) -> None:
+        """Take a `LiveFrame`, whose image is None where the picture stays as it was."""
+
+
+class PictureRate:
+    """Chooses for how many frames a picture is made.
+
+    Args:
+        period_s: of a frame.
+    """
+
+    def __init__(self, period_s: float):
+        self._period_s = period_s
+        self._costs = {True: 0.0, False: 0.0}  # with and without a picture, in seconds
+        self._step = 0
+        self._hold_s, self._held_since = _FIRST_HOLD_S, 0.0
+
+    @property
+    def every(self) -> int:
+        """A picture comes with every frame (1), every second (2), ..."""
+        return STEPS[self._step]
+
+    def wants(self, index: int) -> bool:
+        """Tell whether a frame gets a picture."""
+        return index % self.every == 0
+
+    def report(self, has_picture: bool, cost_s: float, lag_s: float, now_s: float) -> bool:
+        """Take how long a frame took and how late it was; return whether the rate has changed."""
+        cost_s = min(cost_s, _MOST_PERIODS * self._period_s)
+        known = self._costs[has_picture]
+        self._costs[has_picture] = known + _WEIGHT * (cost_s - known) if known else cost_s
+        load = self._load(self._step)
+        is_late = lag_s > 0.0 and load > (_TOO_SLOW if lag_s < _SLOW_LAG_S else _QUICK_ENOUGH)
+        if is_late and self._step < len(STEPS) - 1:
+            if now_s - self._held_since < self._period_s * 2 * self.every and self._step:
+                return False  # what was late before the last change is still being made up for
+            if self._step and now_s - self._held_since < self._hold_s:
+                self._hold_s = min(2 * self._hold_s, _LONGEST_HOLD_S)
+            self._move(1, now_s)
+            return True
+        if self._step and now_s - self._held_since > self._hold_s and not is_late:
+            if self._load(self._step - 1) < _QUICK_ENOUGH:
+                self._move(-1, now_s)
+                return True
+            self._held_since = now_s
+        return False
+
+    def _load(self, step: int) -> float:
+        every = STEPS[step]
+        cost_s = self._costs[True] + (every - 1) * self._costs[False]
+        return cost_s / (every * self._period_s)
+
+    def _move(self, by: int, now_s: float) -> None:
+        if by < 0:  # if it does not last, the next try comes later
+            self._hold_s = min(2 * self._hold_s, _LONGEST_HOLD_S)
+        self._step, self._held_since = self._step + by, now_s
+
+
+class Pacer:
+    """Reads a stream, a frame each 1 / fps, and hands frames to viewers, each at its time.
+
+    One thread makes frames some time before they are due, so that one that takes longer is not
+    late; another one hands them out. Where the machine is too slow, fewer pictures are made, in an
+    even rhythm, and further ahead; of the sound nothing is left out.
+
+    Args:
+        stream: as `open_stream` returns it.
+        fps: of the stream.
+        clock, sleep: of the time, in seconds; for tests.
+    """
+
+    def __init__(
+        self,
+        stream: Any,
+        fps: float,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ):
+        self._stream, self._fps = stream, fps
+        self._clock, self._sleep = clock, sleep
+        self._rate = PictureRate(1.0 / fps)
+        self._viewers: tuple[Viewer, ...] = ()
+        self._lock = threading.Lock()
+        self._retired: list[Any] = []
+        self._closing = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._ready: queue.SimpleQueue[tuple[float, Any] | None] = queue.SimpleQueue()
+        self._counts = {"frames": 0, "pictures": 0, "late": 0, "restarts": 0}
+        self.failure: BaseException | None = None
+
+    @property
+    def stream(self) -> Any:
+        """The stream that is read."""
+        return self._stream
+
+    @property
+    def picture_fps(self) -> float:
+        """How many pictures a second come."""
+        return self._fps / self._rate.every
+
+    def counts(self) -> dict[str, int]:
+        """Return frames and pictures so far, frames that came late, restarts of the clock."""
+        return dict(self._counts)
+
+    def add(self, viewer: Viewer) -> None:
+        """Hand frames to a viewer from here on."""
+        with self._lock:
+            self._viewers = (*self._viewers, viewer)
+
+    def remove(self, viewer: Viewer) -> None:
+        """Hand a viewer no more frames."""
+        with self._lock:
+            self._viewers = tuple(one for one in self._viewers if one is not viewer)
+
+    def switch(self, stream: Any) -> None:
+        """Read another stream from the next frame on; the one before is closed then."""
+        with self._lock:
+            self._retired.append(self._stream)
+            self._stream = stream
+
+    def start(self) -> None:
+        """Begin."""
+        for name, run in (("read", self._read_all), ("send", self._send_all)):
+            thread = threading.Thread(target=run, name=f"live-{name}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def stop(self) -> None:
+        """End; the stream stays open."""
+        self._closing.set()
+        for thread in self._threads:
+            thread.join(timeout=10.0)
+
+    def scheduled(self) -> Iterator[tuple[float, Any]]:
+        """Read frames, each some time before it is due; yield when that is, and the frame.
+
+        Raises:
+            AvatarError: the stream has failed.
+        """
+        period_s = 1.0 / self._fps
+        start_s, begun, index = self._clock() + _AHEAD * period_s, 0, 0
+        while not self._closing.is_set():
+            due_s = start_s + (index - begun) * period_s
+            self._wait_until(due_s - (self._rate.every - 1 + _AHEAD) * period_s)
+            before_s = self._clock()
+            has_picture = self._rate.wants(index)
+            frame = replace(self._read(has_picture), index=index, time_s=index / self._fps)
+            made_s = self._clock()
+            yield due_s, frame
+            index += 1
+            self._count(has_picture, made_s - due_s > period_s)
+            if self._rate.report(has_picture, made_s - before_s, made_s - due_s, made_s):
+                self._announce()
+            if made_s - due_s > _LOST_S:
+                start_s, begun = made_s + _AHEAD * period_s, index
+                self._counts["restarts"] += 1
+
+    def _read_all(self) -> None:
+        try:
+            for item in self.scheduled():
+                self._ready.put(item)
+        except AvatarError as error:
+            self.failure = error
+            logger.error("the stream ended: %s", error)
+        except Exception as error:
+            self.failure = error
+            logger.exception("the stream ended")
+        finally:
+            self._ready.put(None)
+
+    def _send_all(self) -> None:
+        while (item := self._ready.get()) is not None:
+            due_s, frame = item
+            self._wait_until(due_s)
+            for viewer in self._viewers:
+                viewer.put(frame)
+
+    def _read(self, has_picture: bool) -> Any:
+        with self._lock:
+            stream, retired, self._retired = self._stream, self._retired, []
+        for one in retired:
+            one.close()
+        if has_picture:
+            return stream.read()
+        return stream.read(picture=False)
+
+    def _wait_until(self, at_s: float) -> None:
+        left_s = at_s - self._clock()
+        if left_s > 0:
+            self._sleep(left_s)
+
+    def _count(self, has_picture: bool, is_late: bool) -> None:
+        self._counts["frames"] += 1
+        self._counts["pictures"] += has_picture
+        self._counts["late"] += is_late
+
+    def _announce(self) -> None:
+        if self._rate.every == 1:
+            logger.warning("back to %g pictures per second", self._fps)
+        else:
+            logger.warning(
+                "this machine is too slow for %g pictures per second; it shows %.3g, with the whole"
+                " sound. A smaller --size is quicker", self._fps, self.picture_fps,
+            )  # fmt: skip

@@ -1,0 +1,153 @@
+"""The motion of a stream: windows over a plan that grows, sampled as those of a shot are.
+
+Each window knows the last frames that were made, hears as far as sound has come, and of what it
+makes only the next few frames are kept: the rest is made again when more was heard. The noise of a
+frame belongs to its place in the stream, so overlapping windows agree on what comes next.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from skyreels_avatar.live.scene import LiveScene
+from skyreels_avatar.live.timeline import Timeline
+from skyreels_avatar.loading.components import Components
+from skyreels_avatar.pipeline.conditions import Conditions
+from skyreels_avatar.pipeline.denoise import Sampling, denoise
+from skyreels_avatar.pipeline.noise import segment_generator
+from skyreels_avatar.pipeline.talker_style import style_numbers
+from skyreels_avatar.request.sampling import SamplingParams
+from skyreels_avatar.rig.coefficients import GROUP_SIZE
+from skyreels_avatar.rig.geometry import smoothstep
+from skyreels_avatar.shapes import TIME_FACTOR, latent_frames
+from skyreels_avatar.spaces.known import control_latents, known_mask
+
+WINDOW = 33  # frames; the shortest that shots are made of
+HOP = TIME_FACTOR  # frames that are kept of a window
+LOOKAHEAD = 8  # frames of sound beyond the one that is shown
+_OVERLAP = 9
+_BEYOND = 12  # frames beyond what has come that are heard as silence; further ones repeat them
+_CLOSING, _CLOSED = 3, 12  # frames in which a mouth that is interrupted closes; and stays closed
+_MOUTH = slice(0, GROUP_SIZE)
+
+
+@dataclass(frozen=True)
+class Direction:
+    """How somebody performs: the words, and what kind of talker."""
+
+    prompt: str = ""
+    style: str = "natural"
+    expressiveness: float = 100.0
+
+
+@dataclass(frozen=True)
+class Span:
+    """Latents (1, 32, T, 1, 4) of some frames of the stream, and which is their first."""
+
+    latents: torch.Tensor
+    first: int
+
+
+class Performer:
+    """Makes rig coefficients as sound comes.
+
+    Args:
+        components: of a tier whose latents are rig coefficients.
+        photo: (1, 32) coefficients that leave the picture as it is.
+        seed, key: of the noise.
+    """
+
+    def __init__(self, components: Components, photo: torch.Tensor, seed: int, key: int):
+        self._parts, self._seed, self._key = components, seed, key
+        one_pass = components.transformer.config.distilled
+        self._sampling = Sampling.of(SamplingParams(), components.tier, one_pass)
+        self._motion, self._start = photo, 0  # of the last frames, the first of which is _start
+        self._span = Span(self._pack(photo), 0)
+        self._closing_from: int | None = None
+        self.direct(Direction())
+
+    @property
+    def made(self) -> int:
+        """How many frames are made."""
+        return self._start + len(self._motion)
+
+    def direct(self, direction: Direction) -> None:
+        """Perform otherwise, from the next window on."""
+        talker = direction.style, direction.expressiveness, self._seed, self._key
+        encoder = self._parts.text_encoder
+        numbers = style_numbers(*talker).to(self._parts.device)
+        self._prompt, self._no_prompt = encoder([direction.prompt, ""], numbers).split(1)
+
+    def interrupt(self, shown: int) -> None:
+        """Forget what was made beyond frame `shown`; from there on the mouth closes."""
+        keep = min(shown + 1 - self._start, len(self._motion))
+        self._motion = self._motion[: max(keep, 1)]
+        self._closing_from = self.made
+
+    def span(self, position: float, timeline: Timeline, scene: LiveScene) -> Span:
+        """Return latents that hold the frames round a position, sampled if they have to be.
+
+        Args:
+            scene: where the camera is from now on.
+        """
+        while self.made <= math.ceil(position):
+            self._extend(timeline, scene)
+        return self._span
+
+    def _extend(self, timeline: Timeline, scene: LiveScene) -> None:
+        known = 1 + TIME_FACTOR * ((min(_OVERLAP, len(self._motion)) - 1) // TIME_FACTOR)
+        first, vae = self.made - known, self._parts.vae
+        num_latents = latent_frames(WINDOW, TIME_FACTOR)
+        given = self._pack(self._motion[-known:])
+        known_latents = torch.zeros(*given.shape[:2], num_latents, *given.shape[3:])
+        known_latents[:, :, : given.shape[2]] = given
+        sound = self._parts.audio_encoder.encode_sound(timeline.heard(_BEYOND))
+        conditions = Conditions(
+            prompt_embeds=self._prompt,
+            negative_embeds=self._no_prompt,
+            audio_embeds=sound.tokens(first, num_latents),
+            no_audio_embeds=sound.no_audio(num_latents),
+            known_latents=known_latents,
+            known_mask=known_mask(num_latents, given.shape[2], *given.shape[3:]),
+            control_latents=self._control(scene, first),
+        ).to(self._parts.device, self._parts.dtype)
+        noise = torch.cat([self._noise(first // HOP + i, given) for i in range(num_latents)], 2)
+        networks = self._parts.transformer, self._parts.controlnet
+        latents = denoise(*networks, conditions, self._sampling, noise).float()
+        latents = vae.blend_at_joins(vae.smooth(latents, known), known)
+        motion = vae.unpack(latents)[0]
+        if self._closing_from is not None:
+            motion = self._closed(motion, first)
+            latents = self._pack(motion)
+        self._span = Span(latents, first)
+        self._motion = torch.cat([self._motion, motion[known : known + HOP]])[-2 * WINDOW :]
+        self._start = first + known + HOP - len(self._motion)
+
+    def _closed(self, motion: torch.Tensor, first: int) -> torch.Tensor:
+        """Return (F, 32) motion whose mouth closes where it was told to, and opens again after."""
+        at = torch.arange(first, first + len(motion)) - self._closing_from + 1
+        share = smoothstep(0.0, _CLOSING, at) * smoothstep(_CLOSED + 8, _CLOSED, at)
+        motion = motion.clone()
+        motion[:, _MOUTH] *= (1 - share)[:, None]
+        if first - self._closing_from > _CLOSED + 8:
+            self._closing_from = None
+        return motion
+
+    def _control(self, scene: LiveScene, first: int) -> torch.Tensor | None:
+        """Return the control latents of a window; None while the camera rests."""
+        apparent = scene.apparent_motion(range(first, first + WINDOW))
+        if apparent is None:
+            return None
+        motion, seen = apparent
+        return control_latents(self._pack(motion), seen, TIME_FACTOR)
+
+    def _noise(self, latent: int, like: torch.Tensor) -> torch.Tensor:
+        """Return the noise (1, C, 1, h, w) of a latent frame of the stream."""
+        shape = *like.shape[:2], 1, *like.shape[3:]
+        return torch.randn(shape, generator=segment_generator(self._seed, latent, self._key))
+
+    def _pack(self, motion: torch.Tensor) -> torch.Tensor:
+        return self._parts.vae.pack(motion[None].to(self._parts.device))

@@ -1,0 +1,307 @@
+"""A stream: sound is pushed, frames and sound in step are read, and the face speaks it."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from skyreels_avatar.checks import MAX_SEED, check_choice, check_integer, check_number
+from skyreels_avatar.errors import AvatarError, InputError
+from skyreels_avatar.live.avatar import Avatar
+from skyreels_avatar.live.performer import LOOKAHEAD, Direction, Performer
+from skyreels_avatar.live.scene import LiveScene
+from skyreels_avatar.live.sound_queue import SAMPLE_RATE, SoundQueue
+from skyreels_avatar.live.timeline import Timeline
+from skyreels_avatar.loading.components import Components
+from skyreels_avatar.media.label import check_label, draw_label
+from skyreels_avatar.media.speech import DEFAULT_VOICE, speak
+from skyreels_avatar.media.video import exact_fps
+from skyreels_avatar.provenance.watermark import NUM_BITS, mark_frames
+from skyreels_avatar.request.camera_spec import CameraLike, parse_camera
+from skyreels_avatar.request.shot import MAX_EXPRESSIVENESS, STYLES
+
+MAX_FPS = 60.0
+
+
+@dataclass(frozen=True)
+class StreamOptions:
+    """How a stream looks and performs; see `open_stream`."""
+
+    fps: float = 25.0
+    prompt: str | None = None
+    camera: CameraLike | None = None
+    seed: int = 0
+    expressiveness: float = 100.0
+    style: str = "natural"
+    watermark: bool = True
+    label: str | None = None
+
+    def __post_init__(self) -> None:
+        exact_fps(check_number("fps of a stream", self.fps, 5.0, MAX_FPS))
+        check_integer("seed", self.seed, 0, MAX_SEED)
+        if self.label is not None:
+            check_label(self.label)
+        _check_direction(self)
+        parse_camera(self.camera or "static")
+
+
+@dataclass(frozen=True, eq=False)
+class LiveFrame:
+    """A frame and its sound.
+
+    Attributes:
+        image: (H, W, 3) uint8, RGB.
+        audio: (S,) float32 in [-1, 1], what is heard while it is shown.
+        sample_rate: Hz, of `audio`.
+        index: counts frames from 0 on.
+        time_s: when it begins, in seconds of the stream.
+        speaking: whether sound that was pushed is heard.
+    """
+
+    image: np.ndarray
+    audio: np.ndarray
+    sample_rate: int
+    index: int
+    time_s: float
+    speaking: bool
+
+
+@dataclass(frozen=True)
+class StreamStats:
+    """What a stream has done.
+
+    Attributes:
+        frames: that were read.
+        late: of them, those that took longer to make than they are shown.
+        core_ms: milliseconds of a core that a frame took in the mean, by stage.
+    """
+
+    frames: int = 0
+    late: int = 0
+    core_ms: dict[str, float] = field(default_factory=dict)
+
+
+class Stream:
+    """A face that speaks what is pushed; a context manager. Made by `open_stream`.
+
+    One thread reads; any thread may push, say, set and interrupt. Nothing is made but in `read`.
+
+    Args:
+        avatar: whose face it is.
+        parts: the networks.
+    """
+
+    def __init__(self, avatar: Avatar, parts: Components, options: StreamOptions):
+        self.avatar, self.fps = avatar, float(options.fps)
+        self.sample_rate = SAMPLE_RATE
+        self._motion_fps = parts.tier.fps
+        self._options, self._waiting = options, []
+        self._reading, self._telling = threading.RLock(), threading.Lock()
+        self._queue = SoundQueue()
+        self._timeline = Timeline(round(SAMPLE_RATE / self._motion_fps))
+        self._index, self._late, self._spent = 0, 0, dict[str, float]()
+        self._closed = False
+        digest = hashlib.sha256(avatar.picture.tobytes() + str(options.seed).encode()).digest()
+        self._number = int.from_bytes(digest[:8], "big") >> (64 - NUM_BITS)
+        with torch.no_grad(), _one_thread():
+            self._scene = LiveScene(avatar, parts, self.fps, options.seed)
+            reference = self._scene.at(0)[0].reference
+            photo = reference.first_motion()
+            self._performer = Performer(parts, photo, options.seed, avatar.key)
+            self._change(vars(options))
+
+    def __enter__(self) -> Stream:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Stream({self.avatar.size}, {self.fps:g} fps, {self._index} frames)"
+
+    @property
+    def queued_s(self) -> float:
+        """Seconds of pushed sound that have not been read."""
+        heard = self._first_sample(self._index)
+        ahead, block = 0, self._timeline.block
+        for start in range(heard, self._timeline.num_blocks * block, block):
+            ahead += block * self._timeline.speaks(start, start + 1)
+        return self._queue.queued_s + ahead / SAMPLE_RATE
+
+    @property
+    def speaking(self) -> bool:
+        """Whether pushed sound waits or is being heard."""
+        return self.queued_s > 0
+
+    def push(self, samples: np.ndarray, sample_rate: int) -> None:
+        """Append sound to what is spoken; returns at once.
+
+        Args:
+            samples: (S,) or (S, channels) float32 in [-1, 1] or int16, any number of them.
+            sample_rate: Hz, any.
+
+        Raises:
+            InputError: samples of another kind, or more than ten minutes would wait.
+        """
+        self._check_open()
+        self._queue.push(samples, sample_rate)
+
+    def finish(self) -> None:
+        """Say that what was pushed is complete, so that nothing waits for more of it.
+
+        Where it is not said, the last fragment is spoken after a moment. More may be pushed.
+        """
+        self._check_open()
+        self._queue.finish()
+
+    def say(self, text: str, voice: str | None = None) -> float:
+        """Speak a text; return how many seconds it lasts.
+
+        Args:
+            voice: as in `generate`; None = American English.
+
+        Raises:
+            InputError: nothing to say, an unknown voice, or too much sound waits.
+            MissingExtraError: the voice's package is not installed.
+        """
+        self._check_open()
+        audio = speak(text, voice or DEFAULT_VOICE).audio.mono()
+        self.push(audio.samples, audio.sample_rate)
+        self.finish()
+        return audio.duration_s
+
+    def interrupt(self) -> None:
+        """Forget all sound that was pushed; the mouth closes within three frames."""
+        self._check_open()
+        self._queue.drop()
+        with self._telling:
+            self._waiting.append({"interrupt": True})
+
+    def set(self, **changes: Any) -> None:
+        """Change `prompt`, `camera`, `style` or `expressiveness`, from the next window on.
+
+        A camera move begins where the camera is, takes six seconds and stays there; "swing" sways
+        until something else is set, and "static" goes back to the picture as it is.
+
+        Raises:
+            InputError: an unknown name or value.
+        """
+        self._check_open()
+        for name in changes:
+            check_choice("what a stream can change", name, _CHANGES)
+        options = replace(self._options, **changes)
+        with self._telling:
+            self._options = options
+            self._waiting.append(changes)
+
+    def read(self) -> LiveFrame:
+        """Return the next frame and its sound; the person is idle while nothing is to be said."""
+        with self._reading, torch.no_grad(), _one_thread():
+            self._check_open()
+            start = time.perf_counter()
+            index, motion_fps = self._index, self._motion_fps
+            self._obey()
+            with self._stage("sound"):
+                reach = int((index + 1) * motion_fps / self.fps + 1e-6) + LOOKAHEAD
+                while self._timeline.num_blocks < reach:
+                    self._timeline.append(self._queue.take(self._timeline.block))
+            with self._stage("motion"):
+                position = max(0.0, (index + 0.5) * motion_fps / self.fps - 0.5)
+                span = self._performer.span(position, self._timeline, self._scene)
+            with self._stage("picture"):
+                decoder, place = self._scene.at(index)
+                pixels = decoder.reference.frames(place, place + 1)
+            with self._stage("face"):
+                decoder.draw_at(pixels, span.latents, [position - span.first], place)
+            with self._stage("marks"):
+                if self._options.watermark:
+                    pixels = mark_frames(pixels, self._number)
+                if self._options.label is not None:
+                    pixels = draw_label(pixels, self._options.label)
+            frame = self._frame(pixels[0], index)
+            self._index += 1
+            self._late += time.perf_counter() - start > 1 / self.fps
+            return frame
+
+    def stats(self) -> StreamStats:
+        """Return what the stream has done so far."""
+        count = max(self._index, 1)
+        core_ms = {name: 1000 * spent / count for name, spent in self._spent.items()}
+        return StreamStats(self._index, self._late, core_ms)
+
+    def close(self) -> None:
+        """End the stream; what waits is dropped."""
+        self._closed = True
+        self._queue.drop()
+
+    def _frame(self, image: np.ndarray, index: int) -> LiveFrame:
+        first, stop = self._first_sample(index), self._first_sample(index + 1)
+        audio = self._timeline.read(first, stop - first)
+        speaking = self._timeline.speaks(first, stop)
+        return LiveFrame(image, audio, SAMPLE_RATE, index, index / self.fps, speaking)
+
+    def _first_sample(self, index: int) -> int:
+        return round(index * SAMPLE_RATE / self.fps)
+
+    def _obey(self) -> None:
+        """Do what was asked for since the last frame."""
+        with self._telling:
+            waiting, self._waiting = self._waiting, []
+        for changes in waiting:
+            if "interrupt" in changes:
+                self._timeline.silence_from(self._first_sample(self._index))
+                shown = (self._index - 0.5) * self._motion_fps / self.fps - 0.5
+                self._performer.interrupt(int(np.ceil(max(shown, 0.0))))
+            else:
+                with self._stage("changes"):
+                    self._change(changes)
+
+    def _change(self, changes: dict[str, Any]) -> None:
+        options = self._options
+        if {"prompt", "style", "expressiveness"} & changes.keys():
+            prompt = self._scene.light(options.prompt or "")
+            self._performer.direct(Direction(prompt, options.style, options.expressiveness))
+        if "camera" in changes:
+            self._scene.film(parse_camera(changes["camera"] or "static"), self._index)
+
+    @contextmanager
+    def _stage(self, name: str) -> Iterator[None]:
+        start = time.thread_time()
+        yield
+        self._spent[name] = self._spent.get(name, 0.0) + time.thread_time() - start
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise AvatarError("the stream is closed; open another")
+
+
+_CHANGES = ("prompt", "camera", "style", "expressiveness")
+
+
+def _check_direction(options: StreamOptions) -> None:
+    if options.prompt is not None and not isinstance(options.prompt, str):
+        raise InputError(f"prompt must be text, got {options.prompt!r}")
+    check_choice("style", options.style, STYLES)
+    check_number("expressiveness", options.expressiveness, 0, MAX_EXPRESSIVENESS)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let this thread work alone: small pieces of work are not worth sharing."""
+    before = torch.get_num_threads()
+    if before == 1:
+        yield
+        return
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

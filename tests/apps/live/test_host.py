@@ -1,0 +1,91 @@
+"""A face on air: what it is told reaches its stream, and what cannot be used changes nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from skyreels_avatar.apps.live.host import LiveHost, LiveSettings
+from skyreels_avatar.apps.live.speech import Words
+from skyreels_avatar.errors import InputError
+from tests.apps.live.fakes import RATE, FakeStream, beep, wait_until
+
+SETTINGS = LiveSettings(Path("a.png"), prompt="a woman smiles", voice="espeak:en-us")
+
+
+@pytest.fixture
+def opened():
+    return []
+
+
+@pytest.fixture
+def host(opened):
+    def open_one(image, **given):
+        opened.append(FakeStream(image, **given))
+        return opened[-1]
+
+    with LiveHost(SETTINGS, open_one) as made:
+        yield made
+
+
+def test_the_stream_is_opened_with_the_settings_and_runs(host, opened):
+    (stream,) = opened
+    assert stream.image == Path("a.png") and stream.fps == 25
+    assert stream.given == {
+        "size": None, "seed": 0, "prompt": "a woman smiles", "camera": None,
+        "expressiveness": 100.0,
+    }  # fmt: skip
+    wait_until(lambda: host.state()["frames"] > 3)
+    state = host.state()
+    assert state["picture_fps"] == 25 and not state["speaking"] and state["problem"] is None
+
+
+def test_sound_that_comes_is_said_and_ends(host, opened):
+    host.hear(beep(), RATE)
+    host.hear(np.zeros(0, np.float32), RATE, ended=True)
+    assert opened[0].calls == ["push", "finish"]
+    host.interrupt()
+    assert opened[0].calls[-1] == "interrupt"
+
+
+def test_words_are_spoken(host, opened):
+    pytest.importorskip("espeakng_loader", reason="needs the extra voice")
+    host.say("Hello.")
+    wait_until(lambda: "finish" in opened[0].calls)
+    with pytest.raises(InputError):
+        host.say("Hello.", "nobody-has-this-voice")
+    host.play(Words("Good bye."))
+    wait_until(lambda: host.state()["waiting"] == 0)
+
+
+def test_another_portrait_keeps_what_was_directed(host, opened):
+    host.set(camera="push_in:40")
+    host.show(Path("b.png"), prompt="a man nods")
+    assert opened[1].given["camera"] == "push_in:40" and opened[1].given["prompt"] == "a man nods"
+    wait_until(lambda: opened[0].closed)
+    host.hear(beep(), RATE)
+    assert opened[1].calls == ["push"] and host.portrait == Path("b.png")
+
+
+def test_who_was_on_air_is_prepared_once_and_all_are_of_one_size(host, opened):
+    host.show(Path("b.png"))
+    host.show(Path("a.png"))
+    assert opened[2].image is opened[0].avatar
+    assert opened[1].given["size"] == opened[0].avatar.size
+
+
+def test_a_portrait_that_cannot_be_used_changes_nothing(host, opened):
+    with pytest.raises(InputError):
+        host.show(Path("bad.png"), prompt="a man nods")
+    with pytest.raises(InputError):
+        host.set(camera="nonsense")
+    assert host.portrait == Path("a.png") and not opened[0].closed
+    assert host.state()["prompt"] == "a woman smiles" and host.state()["camera"] is None
+
+
+@pytest.mark.parametrize("fps", [0, 4, 61, "many"])
+def test_rates_out_of_range_are_refused(fps):
+    with pytest.raises(InputError):
+        LiveSettings(Path("a.png"), fps=fps)

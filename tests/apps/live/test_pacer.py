@@ -1,0 +1,162 @@
+"""The clock of a stream: nothing is lost of the sound, and pictures come in an even rhythm."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+from skyreels_avatar.apps.live.pacer import STEPS, Pacer, PictureRate
+from tests.apps.live.fakes import RATE, FakeStream, beep, wait_until
+
+
+class Time:
+    """A clock that only moves when somebody sleeps or works."""
+
+    def __init__(self):
+        self.now_s = 100.0
+
+    def __call__(self):
+        return self.now_s
+
+    def sleep(self, seconds):
+        self.now_s += seconds
+
+
+class Slow(FakeStream):
+    """A stream whose pictures take time by that clock."""
+
+    def __init__(self, time, costs, **given):
+        super().__init__(**given)
+        self._time, self._costs = time, costs
+
+    def read(self, picture=True):
+        self._time.sleep(self._costs(self.index) if picture else 0.002)
+        return super().read(picture)
+
+
+class Collected(list):
+    """A viewer that keeps frames."""
+
+    def put(self, frame):
+        self.append(frame)
+
+
+def _take(pacer, time, num_frames):
+    """Return when frames are handed out, each when it is due or made, and the frames."""
+    made = pacer.scheduled()
+    return [(max(due_s, time()), frame) for _, (due_s, frame) in zip(range(num_frames), made)]
+
+
+def _run(costs, num_frames, prepare=lambda stream: None):
+    time = Time()
+    stream = Slow(time, costs)
+    prepare(stream)
+    pacer = Pacer(stream, 25.0, time, time.sleep)
+    return pacer, _take(pacer, time, num_frames)
+
+
+def test_frames_come_each_at_its_time():
+    pacer, seen = _run(lambda _: 0.02, 100)
+    steps = np.diff([at for at, _ in seen])
+    assert np.allclose(steps, 0.04)
+    assert [frame.index for _, frame in seen] == list(range(100))
+    assert pacer.counts() == {"frames": 99, "pictures": 99, "late": 0, "restarts": 0}
+
+
+def test_a_picture_that_takes_longer_now_and_then_is_not_late():
+    _, seen = _run(lambda index: 0.055 if index % 10 == 5 else 0.015, 200)
+    assert np.allclose(np.diff([at for at, _ in seen]), 0.04)
+
+
+@pytest.mark.parametrize(("cost_s", "every"), [(0.055, 2), (0.1, 3), (0.15, 5)])
+def test_a_slow_machine_shows_fewer_pictures_evenly_and_all_of_the_sound(cost_s, every):
+    sound = np.random.default_rng(0).uniform(-1, 1, RATE * 30).astype(np.float32)
+    pacer, seen = _run(lambda _: cost_s, 1000, lambda stream: stream.push(sound, RATE))
+    heard = np.concatenate([frame.audio for _, frame in seen])
+    assert np.allclose(heard[: len(sound)], sound, atol=1e-6)
+    late = seen[200:400]  # after it has found its rate, before it tries a quicker one
+    shown = [frame.index for _, frame in late if frame.image is not None]
+    assert set(np.diff(shown)) == {every}
+    assert pacer.picture_fps <= 25 / every * 2
+    assert np.abs(np.diff([at for at, _ in seen[200:400]]) - 0.04).max() < 0.04
+
+
+def test_it_goes_back_to_every_picture_when_the_machine_is_quick_again():
+    pacer, seen = _run(lambda index: 0.06 if index < 200 else 0.01, 1500)
+    assert pacer.picture_fps == 25
+    assert all(frame.image is not None for _, frame in seen[-200:])
+
+
+def test_a_rate_that_does_not_last_is_tried_less_and_less_often():
+    rate, now_s, moves = PictureRate(0.04), 0.0, []
+    for index in range(100_000):
+        has_picture = rate.wants(index)
+        slow = rate.every == 1  # at the full rate it is too slow, below it seems quick
+        cost_s = (0.06 if slow else 0.02) if has_picture else 0.001
+        if rate.report(has_picture, cost_s, 0.05 if slow else -0.02, now_s):
+            moves.append(now_s)
+        now_s += 0.04
+    assert rate.every in STEPS
+    assert len(moves) < 45  # within more than an hour
+
+
+def test_a_machine_that_slept_does_not_hurry_through_what_it_missed():
+    pacer, seen = _run(lambda index: 30.0 if index == 50 else 0.01, 100)
+    times = [at for at, _ in seen]
+    assert pacer.counts()["restarts"] == 1
+    assert np.diff(times[52:]).min() > 0.03
+
+
+def test_another_stream_takes_over_at_a_frame_and_the_one_before_is_closed():
+    time = Time()
+    first, second = Slow(time, lambda _: 0.01), Slow(time, lambda _: 0.01)
+    second.base = 200
+    pacer = Pacer(first, 25.0, time, time.sleep)
+    frames = pacer.scheduled()
+    for _ in range(10):
+        next(frames)
+    pacer.switch(second)
+    seen = [next(frames)[1] for _ in range(10)]
+    assert first.closed and not second.closed and first.index == 10 and second.index == 10
+    assert seen[0].image[-1, -1, 0] == 200 and seen[0].index == 10
+
+
+def test_viewers_get_every_frame_until_they_are_removed():
+    stream, stays, leaves = FakeStream(), Collected(), Collected()
+    pacer = Pacer(stream, 25.0)
+    pacer.add(stays)
+    pacer.add(leaves)
+    pacer.start()
+    wait_until(lambda: len(stays) > 4)
+    pacer.remove(leaves)
+    count = len(leaves)
+    wait_until(lambda: len(stays) > count + 4)
+    pacer.stop()
+    assert [frame.index for frame in stays] == list(range(len(stays)))
+    assert len(leaves) <= count + 1
+
+
+def test_a_stream_that_fails_ends_the_thread_and_is_told():
+    class Broken(FakeStream):
+        def read(self, picture=True):
+            raise RuntimeError("no more")
+
+    pacer = Pacer(Broken(), 25.0)
+    pacer.start()
+    pacer.stop()
+    assert "no more" in str(pacer.failure)
+
+
+def test_it_keeps_up_with_the_time_of_the_day():
+    """Two seconds by the real clock, with sound."""
+    stream, seen = FakeStream(), Collected()
+    stream.push(beep(1.0), RATE)
+    pacer = Pacer(stream, 25.0)
+    pacer.add(seen)
+    begun_s = time.monotonic()
+    pacer.start()
+    time.sleep(2.0)
+    pacer.stop()
+    assert len(seen) == pytest.approx((time.monotonic() - begun_s) * 25, abs=6)

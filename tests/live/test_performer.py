@@ -1,0 +1,71 @@
+"""Motion of a stream: it grows window by window and depends on sound and seed alone."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from skyreels_avatar.live.performer import HOP, LOOKAHEAD, WINDOW, Direction, Performer
+from skyreels_avatar.live.scene import LiveScene
+from skyreels_avatar.live.timeline import Timeline
+from skyreels_avatar.rig.coefficients import NUM_MOTION
+
+
+@pytest.fixture(scope="module")
+def scene(avatar, parts) -> LiveScene:
+    with torch.no_grad():
+        return LiveScene(avatar, parts, 25.0, 0)
+
+
+def _roll(parts, scene, seed=0, frames=40, change=None) -> torch.Tensor:
+    performer = Performer(parts, torch.zeros(1, NUM_MOTION), seed, 7)
+    timeline, rows = Timeline(1920), []
+    for frame in range(frames):
+        while timeline.num_blocks < frame + 1 + LOOKAHEAD:
+            timeline.append(None)
+        if change is not None:
+            change(frame, performer)
+        span = performer.span(float(frame), timeline, scene)
+        rows.append(parts.vae.unpack(span.latents)[0, frame - span.first])
+    return torch.stack(rows)
+
+
+@torch.no_grad()
+def test_the_first_frame_is_the_photo_and_a_seed_is_a_performance(parts, scene):
+    motion = _roll(parts, scene)
+    assert motion.shape == (40, NUM_MOTION) and not motion[0].any()
+    assert torch.equal(motion, _roll(parts, scene))
+    assert not torch.allclose(motion[20:], _roll(parts, scene, seed=1)[20:])
+
+
+@torch.no_grad()
+def test_a_window_makes_a_few_frames_and_memory_stays_flat(parts, scene):
+    performer = Performer(parts, torch.zeros(1, NUM_MOTION), 0, 7)
+    timeline = Timeline(1920)
+    for frame in range(120):
+        while timeline.num_blocks < frame + 1 + LOOKAHEAD:
+            timeline.append(None)
+        performer.span(float(frame), timeline, scene)
+        assert frame < performer.made <= frame + 1 + HOP
+    assert len(performer._motion) == 2 * WINDOW
+
+
+@torch.no_grad()
+def test_an_interrupted_mouth_is_shut_three_frames_later(parts, scene):
+    def interrupt(frame, performer):
+        if frame == 30:
+            performer.interrupt(29)
+
+    plain, motion = _roll(parts, scene), _roll(parts, scene, frames=46, change=interrupt)
+    assert torch.allclose(motion[:30], plain[:30])
+    assert motion[32:40, :8].abs().max() < 1e-4
+
+
+@torch.no_grad()
+def test_a_direction_changes_what_comes_and_nothing_before(parts, scene):
+    def calm(frame, performer):
+        if frame == 21:
+            performer.direct(Direction("", "calm", 20.0))
+
+    plain, motion = _roll(parts, scene), _roll(parts, scene, change=calm)
+    assert torch.equal(motion[:21], plain[:21])

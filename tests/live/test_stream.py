@@ -1,0 +1,148 @@
+"""A stream: frames and sound in step, the same for the same seed, whatever the chunks."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+from skyreels_avatar.errors import AvatarError, InputError
+from skyreels_avatar.live.performer import LOOKAHEAD
+from skyreels_avatar.live.stream import Stream, StreamOptions
+
+
+def _open(avatar, parts, **options) -> Stream:
+    return Stream(avatar, parts, StreamOptions(**options))
+
+
+def _play(avatar, parts, voice, chunk: int, frames: int = 30, **options):
+    """Push a voice in real time, in chunks, and read as many frames."""
+    with _open(avatar, parts, **options) as stream:
+        made, pushed = [], 0
+        for index in range(frames):
+            due = min(len(voice), round((index + 1) * 640))
+            while pushed < due:
+                stop = min(pushed + chunk, due)
+                stream.push(voice[pushed:stop], 16000)
+                pushed = stop
+            made.append(stream.read())
+        return made
+
+
+def test_frames_and_sound_come_in_step(avatar, parts, voice):
+    with _open(avatar, parts) as stream:
+        stream.push(voice, 16000)
+        stream.finish()
+        assert stream.speaking and abs(stream.queued_s - 2) < 0.01
+        frames = [stream.read() for _ in range(75)]
+        assert not stream.speaking and stream.queued_s == 0
+        stats = stream.stats()
+    assert [frame.index for frame in frames] == list(range(75))
+    assert all(frame.image.shape == (96, 128, 3) for frame in frames)
+    assert all(frame.audio.shape == (1920,) for frame in frames)
+    spoken = [frame.index for frame in frames if frame.speaking]
+    assert spoken == list(range(50))  # it was all there when the first frame was made
+    played = np.concatenate([frame.audio for frame in frames])
+    expected = np.interp(np.arange(96000) / 3, np.arange(32000), voice)
+    assert np.abs(played[:96000] - expected).max() < 0.02 and not played[96000:].any()
+    assert stats.frames == 75 and {"motion", "face"} <= stats.core_ms.keys()
+
+
+def test_sound_that_comes_as_it_is_spoken_is_delayed_by_the_lookahead(avatar, parts, voice):
+    frames = _play(avatar, parts, voice, 160)
+    first = next(frame.index for frame in frames if frame.speaking)
+    assert LOOKAHEAD <= first <= LOOKAHEAD + 1
+
+
+def test_the_same_seed_gives_the_same_bytes_whatever_the_chunks(avatar, parts, voice):
+    first = _play(avatar, parts, voice, 100)
+    for chunk, seed, same in ((640, 0, True), (9999, 0, True), (100, 1, False)):
+        again = _play(avatar, parts, voice, chunk, seed=seed)
+        equal = all(np.array_equal(a.image, b.image) for a, b in zip(first, again))
+        assert equal is same
+        assert all(np.array_equal(a.audio, b.audio) for a, b in zip(first, again))
+
+
+def test_other_frame_rates_lose_no_sample(avatar, parts, voice):
+    for fps in (12.5, 30.0, 29.97):
+        with _open(avatar, parts, fps=fps) as stream:
+            stream.push(voice, 16000)
+            frames = [stream.read() for _ in range(20)]
+        assert sum(len(frame.audio) for frame in frames) == round(20 * 48000 / fps)
+        assert frames[3].time_s == pytest.approx(3 / fps)
+
+
+def test_an_interruption_silences_what_was_pushed(avatar, parts, voice):
+    with _open(avatar, parts) as stream:
+        stream.push(voice, 16000)
+        heard = [stream.read() for _ in range(20)]
+        stream.interrupt()
+        after = [stream.read() for _ in range(10)]
+        assert heard[-1].speaking and not any(frame.speaking for frame in after[1:])
+        assert not np.concatenate([frame.audio for frame in after])[240:].any()
+        assert stream.queued_s == 0
+        stream.push(voice, 16000)
+        assert any(stream.read().speaking for _ in range(LOOKAHEAD + 2))
+
+
+def test_prompt_expression_and_camera_change_while_it_runs(avatar, parts, voice):
+    with _open(avatar, parts, prompt="a man talks") as stream:
+        for _ in range(4):
+            stream.read()
+        stream.set(prompt="a man smiles", expressiveness=150, camera="push_in:60")
+        before = stream.read().image.astype(int)
+        for _ in range(60):
+            after = stream.read().image.astype(int)
+        assert np.abs(after - before)[:20].mean() > 0.5  # the background, too
+        for wrong in (
+            {"camera": "push_im:60"},
+            {"prompt": 3},
+            {"expressiveness": 900},
+            {"size": 1},
+        ):
+            with pytest.raises(InputError):
+                stream.set(**wrong)
+        stream.read()
+
+
+def test_other_threads_may_push_while_frames_are_read(avatar, parts, voice):
+    with _open(avatar, parts) as stream:
+
+        def speak() -> None:
+            for _ in range(20):
+                stream.push(voice[:800], 16000)
+
+        threads = [threading.Thread(target=speak) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for _ in range(5):
+            stream.read()
+        for thread in threads:
+            thread.join()
+        assert stream.queued_s == pytest.approx(3.0, abs=0.3)
+
+
+def test_a_closed_stream_says_so(avatar, parts):
+    stream = _open(avatar, parts)
+    stream.close()
+    for call in (stream.read, stream.interrupt, stream.finish):
+        with pytest.raises(AvatarError, match="closed"):
+            call()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"fps": 0},
+        {"fps": 500},
+        {"seed": -1},
+        {"style": "loud"},
+        {"expressiveness": 300},
+        {"camera": "fly:30"},
+        {"prompt": 5},
+    ],
+)
+def test_options_that_cannot_be_used_are_refused(wrong):
+    with pytest.raises(InputError):
+        StreamOptions(**wrong)
