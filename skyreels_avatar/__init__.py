@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # the same names as in _HOMES, for type checkers and editors
     from skyreels_avatar.film.script_reader import read_script
     from skyreels_avatar.media import AudioTrack, Portrait, VideoReader, VideoWriter
     from skyreels_avatar.pipeline.examine import examine_picture
+    from skyreels_avatar.pipeline.run import AvatarPipeline
     from skyreels_avatar.progress import Progress
     from skyreels_avatar.provenance.verification import verify
     from skyreels_avatar.request.camera_move import CameraMove
@@ -46,6 +47,7 @@ __all__ = [
     "MOVES",
     "AudioTrack",
     "AvatarError",
+    "AvatarPipeline",
     "CameraKeyframe",
     "CameraMove",
     "Cancelled",
@@ -86,6 +88,7 @@ _HOMES = {
     "MOVES": "skyreels_avatar.camera.moves",
     "AudioTrack": "skyreels_avatar.media",
     "AvatarError": "skyreels_avatar.errors",
+    "AvatarPipeline": "skyreels_avatar.pipeline.run",
     "CameraKeyframe": "skyreels_avatar.request.camera_spec",
     "CameraMove": "skyreels_avatar.request.camera_move",
     "Cancelled": "skyreels_avatar.errors",

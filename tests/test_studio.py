@@ -64,11 +64,15 @@ def cache(tmp_path_factory: pytest.TempPathFactory):
 @pytest.fixture(scope="module")
 def tier(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tier whose parts are public files."""
-    folder = tmp_path_factory.mktemp("studio")
+    return write_studio(tmp_path_factory.mktemp("studio"))
+
+
+def write_studio(folder: Path, vae_dim: int = 8) -> Path:
+    """Write tiny public files of all parts and the yaml of a tier of them, and return its path."""
     torch.manual_seed(0)
     write_transformer(folder / "avatar")
     write_controlnet(folder / "uni3c")
-    AutoencoderKLWan(base_dim=8, num_res_blocks=1).save_pretrained(folder / "vae")
+    AutoencoderKLWan(base_dim=vae_dim, num_res_blocks=1).save_pretrained(folder / "vae")
     write_text_encoder(folder / "umt5", folder / "tokenizer")
     write_image_encoder(folder / "clip")
     write_speech_encoder(folder / "wav2vec2")

@@ -175,6 +175,13 @@ def unload_components() -> None:
 def _load(
     tier_name: str, device: str | None, dtype: torch.dtype | None, policy: MemoryPolicy
 ) -> Components:
+    return load_parts(load_tier(tier_name), device, dtype, policy)
+
+
+def load_parts(
+    tier: Tier, device: str | None, dtype: torch.dtype | None, policy: MemoryPolicy
+) -> Components:
+    """Return the networks of a tier, which nobody else has: see `load_components`."""
     import torch
 
     from skyreels_avatar.loading.checkpoints.public import PartFiles
@@ -182,7 +189,6 @@ def _load(
     from skyreels_avatar.models.acceleration import set_attention
     from skyreels_avatar.models.context_parallel import join
 
-    tier = load_tier(tier_name)
     rank, place = join(tier.context_parallel, torch_device(device or tier.device))
     dtype = dtype or default_dtype(place)
 

@@ -20,9 +20,11 @@ from skyreels_avatar.folders import asset_path, config_path, models_folder
 from skyreels_avatar.loading.memory import parse_memory
 
 FACE_NETWORKS = "nano/face_networks.safetensors"  # of every tier, for `asset_path`
+LARGE_PIXELS = 600_000  # of a frame, between the published sizes 480p and 720p
 _MODELS = "models/"
 _BUCKETS = ("480p", "540p", "720p")
-_INJECTIONS = ("none", "noised", "clean")
+_INJECTIONS = ("none", "noised", "renoised", "clean")
+_SCHEMES = ("overlap", "storyboard", "streaming")
 
 
 @dataclass(frozen=True)
@@ -73,17 +75,28 @@ class Tier:
         window: motion frames of one denoising window: 1 and a multiple of the time factor that its
             VAE has, 4 for those that are known.
         overlap: motion frames a window takes over from the one before, of the same form.
+        scheme: how the networks were trained to make long shots: "overlap" = windows that go on
+            from each other; "storyboard" = clips between frames of a first one that shows the whole
+            shot in short (SkyReels-V3); "streaming" = clips that go on from each other and are
+            shown the picture again (InfiniteTalk). See `planning/storyboard.py`.
+        num_dropped: of "storyboard", frames at the end of a clip that are not shown.
+        connection_prompt: of "storyboard", what all clips after it are told in the prompt's
+            place, as they were trained; "" = the prompt.
         num_inference_steps: default number of denoising steps.
         guidance_scale: default guidance for text; 1 is off.
         audio_guidance_scale: default guidance for audio; 1 is off.
+        projected_guidance: norm up to which guidance acts across the prediction alone (APG), 55 in
+            InfiniteTalk; 0 = plain guidance.
         negative_prompt: what videos should not show where a request does not say it.
         batch_guidance: ask the network for all that guidance compares in one batch; else in turn,
             which takes as long where frames are large, and a third of the memory.
         inject_picture: what stands, in a window that starts from the picture, in the latent frames
             that are known: "none" = what is sampled, "noised" = themselves at the noise of the
-            step, "clean" = themselves. The network sees the known frames beside them anyhow.
+            step, "renoised" = the same with other noise in each step, "clean" = themselves. The
+            network sees the known frames beside them anyhow.
         inject_carried: the same in later windows, for the frames of the window before.
         shift: > 1 spends more of the steps at high noise.
+        large_shift: the same for frames of more than 0.6 megapixels; None = as `shift`.
         sigma_smallest: noise level of the last step, before the shift; None = as far from 0 as
             the steps are long.
         control_scale: how strongly the camera ControlNet leads; 0 is not at all, 1 as trained.
@@ -112,14 +125,19 @@ class Tier:
     fps: float = 25.0
     window: int = 49
     overlap: int = 9
+    scheme: str = "overlap"
+    num_dropped: int = 12
+    connection_prompt: str = ""
     num_inference_steps: int = 8
     guidance_scale: float = 1.0
     audio_guidance_scale: float = 1.0
+    projected_guidance: float = 0.0
     negative_prompt: str = ""
     batch_guidance: bool = True
     inject_picture: str = "noised"
     inject_carried: str = "noised"
     shift: float = 1.0
+    large_shift: float | None = None
     sigma_smallest: float | None = None
     control_scale: float = 1.0
     control_start: float = 0.0
@@ -134,6 +152,11 @@ class Tier:
     context_parallel: int = 1
     buckets: str = ""
 
+    def shift_of(self, num_pixels: int) -> float:
+        """Return the shift for frames of so many pixels."""
+        large = self.large_shift is not None and num_pixels > LARGE_PIXELS
+        return self.large_shift if large else self.shift
+
     def __post_init__(self) -> None:
         check_fields(self)
         if not 0 < self.overlap < self.window:
@@ -144,9 +167,12 @@ class Tier:
         for name in ("fps", "num_inference_steps", "shift"):
             if not getattr(self, name) > 0:
                 raise InputError(f"{name} must be above 0, got {getattr(self, name)}")
+        if self.large_shift is not None and not self.large_shift > 0:
+            raise InputError(f"large_shift must be above 0, got {self.large_shift}")
         for name, allowed in (
             ("offload", ("", "blocks")),
             ("buckets", ("", *sorted(_BUCKETS))),
+            ("scheme", _SCHEMES),
             ("inject_picture", _INJECTIONS),
             ("inject_carried", _INJECTIONS),
         ):
@@ -158,8 +184,8 @@ class Tier:
                 "control_start and control_end must be shares with 0 <= start < end <= 1, got "
                 f"{self.control_start} and {self.control_end}"
             )
-        zero_or_more = ("guidance_scale", "audio_guidance_scale", "control_scale")
-        for name in (*zero_or_more, "context_parallel", "first_block_cache"):
+        zero_or_more = ("guidance_scale", "audio_guidance_scale", "control_scale", "num_dropped")
+        for name in (*zero_or_more, "context_parallel", "first_block_cache", "projected_guidance"):
             if not getattr(self, name) >= 0:
                 raise InputError(f"{name} must be at least 0, got {getattr(self, name)}")
 

@@ -37,6 +37,12 @@ class EncodedSound(Protocol):
         May be left out where zeros do.
         """
 
+    def continued(self, num_frames: int) -> EncodedSound:
+        """Return the sound that goes on, backwards, up to a number of motion frames.
+
+        May be left out where no network was trained on it.
+        """
+
 
 class SoundEncoder(Protocol):
     """The audio encoder of a tier.

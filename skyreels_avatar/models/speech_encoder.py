@@ -121,6 +121,13 @@ class ProjectedSound:
         """Return the tokens (1, T, N, D) round each latent frame of a window."""
         return self._projector.tokens(self._features, first_frame, num_latent_frames)
 
+    def continued(self, num_frames: int) -> ProjectedSound:
+        """Return the sound with its features appended backwards up to a number of rows."""
+        rows = torch.arange(num_frames)
+        count = len(self._features)
+        mirrored = torch.where(rows < count, rows, (2 * count - 1 - rows).clamp_min(0))
+        return ProjectedSound(self._features[mirrored], self._projector)
+
     def no_audio(self, num_latent_frames: int) -> torch.Tensor:
         """Return the tokens (1, T, N, D) of features that are zero.
 

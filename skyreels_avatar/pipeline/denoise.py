@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,7 +13,11 @@ from skyreels_avatar.loading.tiers import Tier
 from skyreels_avatar.models.acceleration import feature_cache, start_window
 from skyreels_avatar.models.condition_cache import ConditionCache
 from skyreels_avatar.pipeline.conditions import Conditions
+from skyreels_avatar.pipeline.projected_guidance import ProjectedGuidance
 from skyreels_avatar.request.sampling import SamplingParams
+
+OnStep = Callable[[int, float, torch.Tensor], "torch.Tensor | None"]
+"""Of a step: its number from 0, its time of 1000, and the latents after it."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +28,7 @@ class Sampling:
 
     Attributes:
         one_pass: a distilled transformer does the guidance itself.
-        control_scale, control_start, control_end, batch_guidance: as in `Tier`.
+        control_scale, control_start, control_end, batch_guidance, projected_guidance: as in `Tier`.
         injection: what known latent frames get after each step, of `INJECTIONS`.
     """
 
@@ -38,6 +43,7 @@ class Sampling:
     control_end: float = 1.0
     batch_guidance: bool = True
     injection: str = "noised"
+    projected_guidance: float = 0.0
 
     def control_at(self, index: int) -> float:
         """Return the scale of the ControlNet's residuals in a step, 0 where it is not asked."""
@@ -51,8 +57,10 @@ class Sampling:
         return 1 if self.one_pass else 1 + sum(scale != 1.0 for scale in scales)
 
     @classmethod
-    def of(cls, asked: SamplingParams, tier: Tier, one_pass: bool = False) -> Sampling:
-        """Return what the user asked for, and the tier's defaults for the rest."""
+    def of(
+        cls, asked: SamplingParams, tier: Tier, one_pass: bool = False, num_pixels: int = 0
+    ) -> Sampling:
+        """Return what the user asked for, and the tier's defaults for frames of so many pixels."""
 
         def chosen(name: str) -> float:
             value = getattr(asked, name)
@@ -62,13 +70,14 @@ class Sampling:
             int(chosen("num_inference_steps")),
             float(chosen("guidance_scale")),
             float(chosen("audio_guidance_scale")),
-            tier.shift,
+            tier.shift_of(num_pixels),
             one_pass,
             tier.sigma_smallest,
             tier.control_scale,
             tier.control_start,
             tier.control_end,
             tier.batch_guidance,
+            projected_guidance=tier.projected_guidance,
         )
 
 
@@ -78,58 +87,86 @@ def denoise(
     conditions: Conditions,
     sampling: Sampling,
     noise: torch.Generator | torch.Tensor,
-    on_step: Callable[[int], None] | None = None,
+    on_step: OnStep | None = None,
 ) -> torch.Tensor:
     """Return the clean latents (1, C, T, h, w) of one window, in the precision of the known ones.
 
-    Known latent frames come back exactly as given, unless nothing is injected.
+    Held latent frames come back exactly as given, unless nothing is injected.
 
     Args:
         noise: (1, C, T, h, w), or what draws it.
+        on_step: called after each step; may raise to stop, and may return other latents.
     """
-    known, mask = conditions.known_latents, conditions.known_mask[:, :1]
-    if isinstance(noise, torch.Generator):
-        noise = torch.randn(known.shape, generator=noise)
-    noise = noise.to(known)
+    held, mask = conditions.held()
+    generator = noise if isinstance(noise, torch.Generator) else None
+    if generator is not None:
+        noise = torch.randn(held.shape, generator=generator)
+    noise = noise.to(held)
     sigmas = make_sigmas(sampling.num_inference_steps, sampling.shift, sampling.sigma_smallest)
     guidance = _Guidance(conditions, sampling)
-    inject = INJECTIONS[sampling.injection]
-    latents = torch.lerp(noise, inject(noise, known, noise, sigmas[0]), mask)
+    injection = INJECTIONS[sampling.injection](held, mask, noise, generator)
+    latents = injection(noise, sigmas[0])
     start_window(transformer)
     for index in range(sampling.num_inference_steps):
         ends = sigmas[index], sigmas[index + 1]
         control = sampling.control_at(index)
         velocity = guidance.velocity(transformer, controlnet, latents, *ends, control)
         latents = step(latents, velocity, *ends)
-        latents = torch.lerp(latents, inject(latents, known, noise, sigmas[index + 1]), mask)
+        latents = injection(latents, sigmas[index + 1])
         if on_step is not None:
-            on_step(index + 1)
+            changed = on_step(index, float(1000 * sigmas[index]), latents)
+            latents = latents if changed is None else changed.to(latents)
     return latents
 
 
-def _keep_sampled(
-    latents: torch.Tensor, known: torch.Tensor, noise: torch.Tensor, sigma: torch.Tensor
-) -> torch.Tensor:
-    return latents
+class _Injection:
+    """Leave the latents of a step as they are.
+
+    Args:
+        held: (1, C, T, h, w) latents that are known, and mask (1, 1, T, h, w), where they are.
+        noise: that the window started from.
+    """
+
+    def __init__(
+        self,
+        held: torch.Tensor,
+        mask: torch.Tensor,
+        noise: torch.Tensor,
+        generator: torch.Generator | None,
+    ):
+        self._held, self._mask, self._noise, self._generator = held, mask, noise, generator
+
+    def __call__(self, latents: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+        """Return latents with what is held put into them, at the noise of `sigma`."""
+        return latents
 
 
-def _add_noise(
-    latents: torch.Tensor, known: torch.Tensor, noise: torch.Tensor, sigma: torch.Tensor
-) -> torch.Tensor:
-    return add_noise(known, noise, sigma)
+class _Clean(_Injection):
+    """Put what is held into the latents as it is."""
+
+    def __call__(self, latents: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+        return torch.lerp(latents, self._held, self._mask)
 
 
-def _keep_clean(
-    latents: torch.Tensor, known: torch.Tensor, noise: torch.Tensor, sigma: torch.Tensor
-) -> torch.Tensor:
-    return known
+class _Noised(_Injection):
+    """Put what is held into the latents, with the noise that the window started from."""
+
+    def __call__(self, latents: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+        return torch.lerp(latents, add_noise(self._held, self._noise, sigma), self._mask)
 
 
-INJECTIONS = {"none": _keep_sampled, "noised": _add_noise, "clean": _keep_clean}
-"""What stands in known latent frames at the beginning and after each step, by its name in `Tier`.
+class _Renoised(_Injection):
+    """The same with fresh noise in every step, drawn for the held latent frames alone."""
 
-Differs from SkyReels-V3 under "noised": each frame keeps the noise of its trajectory; the
-published loop draws fresh noise after every step.
+    def __call__(self, latents: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+        count = int(self._mask[0, 0].amax((1, 2)).sum())  # they are the first ones
+        held = self._held[:, :, :count]
+        fresh = torch.randn(held.shape, generator=self._generator).to(held)
+        return torch.cat([add_noise(held, fresh, sigma), latents[:, :, count:]], dim=2)
+
+
+INJECTIONS = {"none": _Injection, "clean": _Clean, "noised": _Noised, "renoised": _Renoised}
+"""What is put into held latent frames at the beginning and after each step, by its name in `Tier`.
 """
 
 
@@ -141,25 +178,31 @@ class _Guidance:
     the other condition always heeded. Source: SkyReels-V3 / InfiniteTalk three-way guidance.
     A distilled network is asked once and told the scales and the length of the step.
     The variants are a batch, or are asked for in turn, which takes the memory of one.
+    Each variant lacks one condition more, so that v = v_0 + sum (scale_i - 1) (v_i - v_(i+1)).
     """
 
     def __init__(self, conditions: Conditions, sampling: Sampling):
         text, audio = sampling.guidance_scale, sampling.audio_guidance_scale
-        self.variants = [conditions]
-        self.weights = [1.0]
+        self.variants, scales = [conditions], []
         self.told = None
         if sampling.one_pass:
             self.told, text, audio = (text, audio), 1.0, 1.0
         same = torch.equal(conditions.prompt_embeds, conditions.negative_embeds)
         if text != 1.0 and not same:
             self.variants.append(conditions.without_text())
-            self.weights = [text, 1.0 - text]
+            scales.append(text)
         if audio != 1.0:
             self.variants.append(self.variants[-1].without_audio())
-            self.weights[-1] += audio - 1.0
-            self.weights.append(1.0 - audio)
+            scales.append(audio)
+        self.scales = [scale - 1.0 for scale in scales]
+        norm = sampling.projected_guidance
+        self.projected = [ProjectedGuidance(norm) for _ in scales] if norm else None
         self.conditions = conditions
-        batches = [self.variants] if sampling.batch_guidance else [[v] for v in self.variants]
+        batches = (
+            _batches(self.variants)
+            if sampling.batch_guidance
+            else [[variant] for variant in self.variants]
+        )
         self.passes = [_Pass(f"pass {i}", batch) for i, batch in enumerate(batches)]
 
     def velocity(
@@ -193,14 +236,25 @@ class _Guidance:
                     encoder_hidden_states_image=_repeated(known.image_embeds, one.size),
                     control_residuals=residuals,
                     sampling=told,
-                    person_masks=known.person_masks,
+                    person_masks=one.person_masks,
                     cache=one.cache,
                     return_dict=False,
                 )
             velocities.append(velocity[0] if isinstance(velocity, tuple) else velocity)
-        velocities = torch.cat(velocities)
-        weights = torch.tensor(self.weights).to(velocities)
-        return torch.einsum("b,b...->...", weights, velocities)[None]
+        return self._mixed(torch.cat(velocities))[None]
+
+    def _mixed(self, velocities: torch.Tensor) -> torch.Tensor:
+        """Return the guided velocity (C, T, h, w) of those of all variants (B, C, T, h, w)."""
+        if self.projected is None:
+            weights = [1.0, *(0.0 for _ in self.scales)]
+            for i, scale in enumerate(self.scales):
+                weights[i] += scale
+                weights[i + 1] -= scale
+            return torch.einsum("b,b...->...", torch.tensor(weights).to(velocities), velocities)
+        guided = velocities[0].clone()
+        for i, (scale, project) in enumerate(zip(self.scales, self.projected)):
+            guided += scale * project(velocities[i] - velocities[i + 1], velocities[0])
+        return guided
 
 
 class _Pass:
@@ -210,7 +264,14 @@ class _Pass:
         self.name, self.size = name, len(variants)
         self.prompt_embeds = torch.cat([one.prompt_embeds for one in variants])
         self.audio_embeds = torch.cat([one.audio_embeds for one in variants])
+        self.person_masks = variants[0].person_masks
         self.cache = ConditionCache()
+
+
+def _batches(variants: list[Conditions]) -> list[list[Conditions]]:
+    """Return variants with neighbors together that hear as many tokens."""
+    groups = itertools.groupby(variants, key=lambda one: one.audio_embeds.shape)
+    return [list(group) for _, group in groups]
 
 
 def _repeated(values: torch.Tensor | None, count: int) -> torch.Tensor | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import torch
@@ -16,6 +16,7 @@ from skyreels_avatar.pipeline.motion import read_motion
 from skyreels_avatar.pipeline.open import OpenShot
 from skyreels_avatar.pipeline.talker_style import style_numbers
 from skyreels_avatar.planning.segments import Segment
+from skyreels_avatar.references.dubbing import FilmedMasks
 from skyreels_avatar.references.persons import PersonMasks, person_mattes
 from skyreels_avatar.references.scene import build_references
 from skyreels_avatar.request.generation_request import GenerationRequest
@@ -33,11 +34,11 @@ class EncodedShot:
         self.plan, self.sound = opened.plan, opened.sound
         self.seed, self.noise_key = request.seed, opened.noise_key
         self.cuts = request.cuts
-        self.overlap = tier.overlap
         # A distilled network has learnt the guidance away from the empty prompt, and no other.
         negative_prompt = shot.negative_prompt or tier.negative_prompt
         one_pass = components.transformer.config.distilled and not negative_prompt
-        self._sampling = Sampling.of(request.sampling, tier, one_pass)
+        picture = framing.picture.as_tensor()
+        self._sampling = Sampling.of(request.sampling, tier, one_pass, picture[0].numel())
         self._sees_rays = components.controlnet.config.ray_channels is not None
         self._injections = tier.inject_picture, tier.inject_carried
         light, prompt = None, shot.prompt
@@ -45,13 +46,19 @@ class EncodedShot:
             light = components.light.light_of(prompt)
             prompt = prompt if light is None else components.light.without_light(prompt)
         prompts = [prompt, negative_prompt]
-        self.prompt_embeds, self.negative_embeds = self._text_embeds(
-            components.text_encoder, prompts, shot
+        roles = {segment.role for segment in self.plan.segments}
+        # Without a storyboard, which heeds the prompt, the clips do.
+        connects = "storyboard" in roles or ("clip" in roles and not prompt)
+        connection = tier.connection_prompt if connects else ""
+        embeds = self._text_embeds(
+            components.text_encoder, [*prompts, connection] if connection else prompts, shot
         ).split(1)
+        self.prompt_embeds, self.negative_embeds = embeds[:2]
+        self.connection_embeds = embeds[-1] if connection else self.prompt_embeds
+        self._look: Callable[[torch.Tensor], torch.Tensor] | None = components.image_encoder
         self.image_embeds = None
-        if components.image_encoder is not None:
-            picture = 2 * framing.picture.as_tensor()[None] - 1
-            self.image_embeds = components.image_encoder(picture)
+        if self._look is not None:
+            self.image_embeds = self._look(2 * picture[None] - 1)
         references = opened.references or build_references(
             framing, shot.camera, self.plan, light, self.seed, components.occluder
         )
@@ -60,7 +67,9 @@ class EncodedShot:
         self.motion = None if shot.motion is None else read_motion(shot.motion, self.plan)
         self.space = open_space(components.vae, self.plan, references, self.seed)
         self.persons = None
-        if len(framing.faces) > 1 and not self.space.separates_persons:
+        if len(opened.references) > 1 and not self.space.separates_persons:
+            self.persons = FilmedMasks(opened.references)
+        elif len(framing.faces) > 1 and not self.space.separates_persons:
             mattes = person_mattes(framing.picture.pixels, framing.faces)
             self.persons = PersonMasks(mattes, framing.faces, self.reference)
 
@@ -80,8 +89,9 @@ class EncodedShot:
     def sampling(self, segment: Segment) -> Sampling:
         """Return how a window is sampled."""
         from_picture, carried = self._injections
-        starts = segment.role == "window" and not segment.needs
-        return replace(self._sampling, injection=from_picture if starts else carried)
+        return replace(
+            self._sampling, injection=carried if segment.num_known_frames else from_picture
+        )
 
     def conditions(self, segment: Segment, finished: Mapping[int, torch.Tensor]) -> Conditions:
         """Return what the transformer is told about a window.
@@ -89,25 +99,23 @@ class EncodedShot:
         Args:
             finished: latents of the windows that it needs, by their indices.
         """
-        if segment.role == "window":
-            carried = None
-            if segment.needs:
-                carried = self.space.carry_over(finished[segment.needs[0]], self.overlap)
-            known, mask = self.space.known(segment, carried)
-        else:
-            ends = [(self.plan.segments[index], finished[index]) for index in segment.needs]
-            known, mask = self.space.known_ends(segment, ends)
+        needed = [(self.plan.segments[index], finished[index]) for index in segment.needs]
+        known = self.space.known(segment, needed)
+        image_embeds = self.image_embeds
+        if self._look is not None and known.picture is not None:
+            image_embeds = self._look(known.picture)
         num_latents = self.plan.num_latent_frames(segment)
         first_frame = round(self.plan.video_position(segment.first_frame))
         return Conditions(
-            prompt_embeds=self.prompt_embeds,
+            prompt_embeds=self.connection_embeds if segment.role == "clip" else self.prompt_embeds,
             negative_embeds=self.negative_embeds,
             audio_embeds=self.sound.window(segment, num_latents),
             no_audio_embeds=self.sound.no_audio(num_latents),
-            known_latents=known,
-            known_mask=mask,
+            known_latents=known.latents,
+            known_mask=known.mask,
+            held_latents=known.held,
             control_latents=self.space.control(segment),
             control_rays=self.space.control_rays(segment) if self._sees_rays else None,
-            image_embeds=self.image_embeds,
+            image_embeds=image_embeds,
             person_masks=None if self.persons is None else self.persons.at(first_frame),
         )

@@ -23,21 +23,24 @@ from skyreels_avatar.faces.select import find_faces, is_photo
 from skyreels_avatar.faces.start import face_analyzer, start_networks
 from skyreels_avatar.faces.suitability import examine_face
 from skyreels_avatar.loading.components import Components, load_components
-from skyreels_avatar.loading.tiers import load_tier
+from skyreels_avatar.loading.tiers import Tier, load_tier
+from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.image import Portrait
 from skyreels_avatar.media.video import VideoReader
 from skyreels_avatar.models.context_parallel import check_shares, num_parts
 from skyreels_avatar.models.occluder import OccluderNet
 from skyreels_avatar.pipeline.denoise import Sampling
 from skyreels_avatar.pipeline.noise import noise_key
-from skyreels_avatar.pipeline.read import FootageFiles, PictureFiles
+from skyreels_avatar.pipeline.read import FootageFiles, PictureFiles, ShotFiles
 from skyreels_avatar.pipeline.shot_sound import ShotSound
 from skyreels_avatar.planning.plan import plan_request
 from skyreels_avatar.planning.segments import ShotPlan
+from skyreels_avatar.references.dubbing import FilmedReference
 from skyreels_avatar.references.footage import Footage, FootageReference
 from skyreels_avatar.references.framing import Framing, frame_shot
 from skyreels_avatar.request.generation_request import GenerationRequest
 from skyreels_avatar.shapes import BUCKET_STEP_PX
+from skyreels_avatar.spaces.base import LatentSpace
 from skyreels_avatar.spaces.table import space_type
 
 logger = logging.getLogger(__name__)
@@ -115,25 +118,14 @@ def open_picture(
         InputError: the tier cannot make such windows or so many speakers.
     """
     shot, tier, space = request.shot, components.tier, space_type(components.vae)
-    if request.windows != "overlap" and not space.moves_reference:
-        raise InputError(
-            f"tier {tier.name} makes overlapping windows only, got windows "
-            f"{request.windows!r}; leave that out"
-        )
     if (shot.motion or request.save_motion) and not space.moves_reference:
         raise InputError(
             f"tier {tier.name} draws whole frames and has no coefficients of a face; motion files "
             "are for a tier with a face rig, as the default one is",
             parameter="motion" if shot.motion else "save_motion",
         )
-    if len(shot.speakers) > 1 and num_parts(components.transformer) > 1:
-        # Each device would have to know what all tokens attend to.
-        raise InputError(
-            f"tier {tier.name} splits its work over devices, which is for one speaker; set "
-            "context_parallel: 1 for several"
-        )
-    check_shares(components.transformer, files.height, files.width, BUCKET_STEP_PX)
-    plan = plan_request(request, files.audio, tier)
+    _check_shared_work(len(shot.speakers), components, files.height, files.width)
+    plan = _plan(request, files, tier, space)
     original = files.original
     selectors = [one.face for one in shot.speakers] or [shot.face]
     faces = find_faces(original.pixels, selectors, face_analyzer())
@@ -144,8 +136,7 @@ def open_picture(
         eyes = partial(components.vae.correct_eyes, original.pixels)
         faces = [replace(face, landmarks=eyes(face.landmarks)) for face in faces]
     framing = frame_shot(original, files.height, files.width, faces, shot.camera)
-    sound = ShotSound(files.voices, components.audio_encoder, space.separates_persons)
-    return OpenShot(framing, sound, plan, key)
+    return OpenShot(framing, _sound(files.voices, components, plan), plan, key)
 
 
 def open_footage(
@@ -165,11 +156,14 @@ def open_footage(
     """
     tier, shot, vae = components.tier, request.shot, components.vae
     space = space_type(vae)
-    if not space.moves_reference:
+    if not space.takes_footage:
         raise InputError(
             f"tier {tier.name} draws whole pictures and cannot leave a video as it is; retalk "
-            "with a tier whose latents are motion, as the default one's are"
+            "with another, as the default one"
         )
+    if not space.moves_reference:
+        _check_shared_work(len(shot.speakers), components, *files.work_size)
+    plan = _plan(request, files, tier, space)
     speaking = [i for i, one in enumerate(shot.speakers) if one.audio is not None]
     selectors = [shot.speakers[i].face for i in speaking] or [shot.face]
     voices = [files.voices[i] for i in speaking] or files.voices[:1]
@@ -179,17 +173,55 @@ def open_footage(
     ]
     with torch.no_grad():
         footage = Footage(files.video, files.source, (files.height, files.width))
-        references = tuple(FootageReference(footage, scenes, shot.keep, vae) for scenes in tracks)
+        if space.moves_reference:
+            make = partial(FootageReference, footage, keep=shot.keep, vae=vae)
+        else:
+            make = partial(FilmedReference, footage, keep=shot.keep, work_size=files.work_size)
+        references = tuple(make(scenes=scenes) for scenes in tracks)
     portrait, face = _best_view(tracks[0], files.height, files.width)
     return OpenShot(
         Framing(portrait, (face,)),
-        ShotSound(voices, components.audio_encoder, space.separates_persons),
-        plan_request(request, files.audio, tier),
+        _sound(voices, components, plan),
+        plan,
         noise_key(portrait.pixels, [face], voices),
         references,
         _unseen_spans(references, request.fps),
         files.video.color,
     )
+
+
+def _check_shared_work(num_speakers: int, components: Components, height: int, width: int) -> None:
+    """Refuse what cannot be split over the devices that share a tier's passes."""
+    if num_speakers > 1 and num_parts(components.transformer) > 1:
+        # Each device would have to know what all tokens attend to.
+        raise InputError(
+            f"tier {components.tier.name} splits its work over devices, which is for one speaker; "
+            "set context_parallel: 1 for several"
+        )
+    check_shares(components.transformer, height, width, BUCKET_STEP_PX)
+
+
+def _plan(
+    request: GenerationRequest, files: ShotFiles, tier: Tier, space: type[LatentSpace]
+) -> ShotPlan:
+    """Plan a shot, and check that the tier can make such windows."""
+    plan = plan_request(request, files.audio, tier)
+    if unknown := {segment.role for segment in plan.segments} - space.roles:
+        if request.windows != "overlap":
+            raise InputError(
+                f"tier {tier.name} makes overlapping windows only, got windows "
+                f"{request.windows!r}; leave that out"
+            )
+        raise InputError(
+            f"tier {tier.name}: its VAE makes no windows of scheme {tier.scheme} "
+            f"({', '.join(sorted(unknown))}); leave scheme out"
+        )
+    return plan
+
+
+def _sound(voices: Sequence[AudioTrack], components: Components, plan: ShotPlan) -> ShotSound:
+    separate = space_type(components.vae).separates_persons
+    return ShotSound(voices, components.audio_encoder, separate, plan.num_heard_frames)
 
 
 def check_suitability(picture: Portrait, face: Face) -> None:

@@ -46,6 +46,11 @@ class ShotFiles:
     width: int
     spoken: SpokenText | None = None
 
+    @property
+    def drawn_size(self) -> tuple[int, int]:
+        """Height and width of what networks make."""
+        return self.height, self.width
+
     def for_networks(self: Files) -> Files:
         """Return the files without what only the finished video plays and shows."""
         voices = tuple(voice.mono() for voice in self.voices)
@@ -70,10 +75,17 @@ class FootageFiles(ShotFiles):
     Attributes:
         video: the footage.
         source: (F,) which frame of the footage each frame of the output shows.
+        work_size: height and width at which networks that draw pictures work.
     """
 
     video: VideoReader
     source: np.ndarray
+    work_size: tuple[int, int]
+
+    @property
+    def drawn_size(self) -> tuple[int, int]:
+        """See `ShotFiles`."""
+        return self.work_size
 
 
 def read_files(request: GenerationRequest) -> PictureFiles | FootageFiles:
@@ -125,6 +137,7 @@ def read_footage(request: GenerationRequest) -> FootageFiles:
         audio=audio.lasting(plan.duration_s),
         voices=tuple(voice.lasting(plan.duration_s) for voice in voices),
         source=source,
+        work_size=_work_size(height, width, load_tier(request.tier)),
         height=height,
         width=width,
         spoken=spoken,
@@ -137,6 +150,14 @@ def _read_sounds(shot: Shot) -> tuple[AudioTrack, tuple[AudioTrack, ...], Spoken
         return *read_speakers(shot), None
     voice = read_voice(shot)
     return voice.audio, (voice.driving,), voice.spoken
+
+
+def _work_size(height: int, width: int, tier: Tier) -> tuple[int, int]:
+    """Return (height, width) at which a video is drawn anew: as a tier's networks know it."""
+    if tier.buckets:
+        return nearest_bucket(height, width, tier.buckets)
+    step = BUCKET_STEP_PX
+    return max(step, height // step * step), max(step, width // step * step)
 
 
 def _video_size(original: Portrait, size: str | None, tier: Tier) -> tuple[int, int]:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
-from skyreels_avatar.errors import Cancelled
-from skyreels_avatar.loading.components import Components
+from skyreels_avatar.errors import Cancelled, InputError
+from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.video import VideoWriter
 from skyreels_avatar.parallel import one_core_per_thread, prefetch
 from skyreels_avatar.pipeline.decode import decode
 from skyreels_avatar.pipeline.encode import EncodedShot
 from skyreels_avatar.pipeline.motion import write_motion
-from skyreels_avatar.pipeline.open import OpenShot
+from skyreels_avatar.pipeline.open import OpenShot, open_shot
+from skyreels_avatar.pipeline.pretrained import Pretrained
+from skyreels_avatar.pipeline.read import read_files
 from skyreels_avatar.pipeline.stitch import stitch, write_piece
 from skyreels_avatar.pipeline.windows import (
     LatentCache,
@@ -28,31 +32,81 @@ from skyreels_avatar.planning.segments import Segment
 from skyreels_avatar.progress import Reporter
 from skyreels_avatar.references.reference import Reference
 from skyreels_avatar.request.generation_request import GenerationRequest
+from skyreels_avatar.request.sampling import SamplingParams
+from skyreels_avatar.request.shot import Shot
 
 
-class AvatarPipeline:
-    """Makes a picture talk with the networks of one tier.
+@dataclass(frozen=True, eq=False)
+class PipelineOutput:
+    """What `AvatarPipeline` made.
 
-    Args:
-        components: the networks and their defaults.
+    Attributes:
+        frames: (F, H, W, 3) uint8 sRGB.
+        fps: frames per second.
+        audio: that goes with them.
     """
 
-    def __init__(self, components: Components):
-        self.components = components
+    frames: np.ndarray
+    fps: float
+    audio: AudioTrack
+
+
+class AvatarPipeline(Pretrained):
+    """Makes a picture talk with the networks of one tier, see `Pretrained` for where from."""
+
+    _callback: Callable[..., dict[str, torch.Tensor]] | None = None
+
+    def __call__(
+        self,
+        request: GenerationRequest | None = None,
+        opened: OpenShot | None = None,
+        writer: VideoWriter | None = None,
+        reporter: Reporter | None = None,
+        callback_on_step_end: Callable[..., dict[str, torch.Tensor]] | None = None,
+        **asked: Any,
+    ) -> PipelineOutput | Reference:
+        """Make a shot and return its frames.
+
+            pipe(image="p.png", audio="a.wav", prompt="she smiles", guidance_scale=5.0).frames
+
+        For a video file with a signature use `generate`.
+
+        Args:
+            request: what is made; else `asked` says it.
+            opened, writer: a shot that is open already, and what takes its frames; the reference
+                video they were made from is returned then.
+            reporter: of progress; its callback may return False to stop.
+            callback_on_step_end: called as (pipeline, step, timestep, {"latents": latents}) after
+                each step of each window, as in diffusers; what it returns under "latents" is gone
+                on from.
+            asked: fields of `Shot`, of `SamplingParams` and of `GenerationRequest`.
+
+        Raises:
+            InputError: something given cannot be used.
+            Cancelled: the caller's progress callback returned False.
+        """
+        self._callback, reporter = callback_on_step_end, reporter or Reporter()
+        try:
+            if opened is not None:
+                return self._write(request, opened, writer, reporter)
+            request = request or request_of(self.tier, asked)
+            files = read_files(request)
+            opened = open_shot(request, files.for_networks(), self.components)
+            sink = _FrameList()
+            self._write(request, opened, sink, reporter)
+            return PipelineOutput(np.concatenate(sink.chunks), request.fps, files.audio)
+        finally:
+            self._callback = None
 
     @torch.no_grad()
-    def __call__(
+    def _write(
         self,
         request: GenerationRequest,
         opened: OpenShot,
         writer: VideoWriter,
         reporter: Reporter,
     ) -> Reference:
-        """Write all frames of a shot, and return the reference video they were made from.
-
-        Raises:
-            Cancelled: the caller's progress callback returned False.
-        """
+        """Write all frames of a shot, and return the reference video they were made from."""
         shot = self.encode(request, opened, reporter)
         reporter.start_pace(opened.plan.num_frames)
         with one_core_per_thread():
@@ -138,13 +192,51 @@ class AvatarPipeline:
         While a window is decoded and written, the next one is denoised.
         """
         stopped = threading.Event()
-        sampler = WindowSampler(self.components, shot, reporter, cache, _stop_when(stopped))
+        stop, callback = _stop_when(stopped), self._callback
+
+        def on_step(step: int, time: float, latents: torch.Tensor) -> torch.Tensor | None:
+            stop(step)
+            if callback is None:
+                return None
+            return (callback(self, step, time, {"latents": latents}) or {}).get("latents")
+
+        sampler = WindowSampler(self.components, shot, reporter, cache, on_step)
         sampled = ((segment, sampler.latents(segment)) for segment in segments)
         try:
             for segment, latents in prefetch(sampled, lambda: reporter.report("denoise")):
                 yield segment, decode(shot, segment, latents, reporter)
         finally:
             stopped.set()
+
+
+def request_of(tier: str, asked: Mapping[str, Any]) -> GenerationRequest:
+    """Return the request that fields of a shot, of its sampling and of itself make.
+
+    Raises:
+        InputError: an unknown field, or a value that cannot be used.
+    """
+    asked, parts = dict(asked), {}
+    for name, kind in (("shot", Shot), ("sampling", SamplingParams)):
+        known = {field.name for field in fields(kind)}
+        parts[name] = kind(**{key: asked.pop(key) for key in list(asked) if key in known})
+    known = {field.name for field in fields(GenerationRequest)} - {"shot", "sampling", "tier"}
+    if unknown := sorted(set(asked) - known):
+        raise InputError(f"a pipeline knows no {', '.join(unknown)}")
+    return GenerationRequest(tier=tier, **{"output": "frames.mp4", **asked, **parts})
+
+
+class _FrameList:
+    """Takes frames in a writer's place."""
+
+    def __init__(self) -> None:
+        self.chunks: list[np.ndarray] = []
+
+    @property
+    def num_frames(self) -> int:
+        return sum(map(len, self.chunks))
+
+    def write(self, frames_uint8: np.ndarray) -> None:
+        self.chunks.append(frames_uint8.copy())
 
 
 def _stop_when(stopped: threading.Event) -> Callable[[int], None]:

@@ -21,13 +21,22 @@ class ShotSound:
         voices: one of each speaker.
         encoder: of the tier.
         separate: each person is a batch of its own; else all voices are tokens of one.
+        num_frames: how far the sounds go on, backwards, beyond their ends; 0 = they end.
     """
 
-    def __init__(self, voices: Sequence[AudioTrack], encoder: SoundEncoder, separate: bool):
+    def __init__(
+        self,
+        voices: Sequence[AudioTrack],
+        encoder: SoundEncoder,
+        separate: bool,
+        num_frames: int = 0,
+    ):
         prepare = LOUDNESS[encoder.loudness]
         self._sounds = [
             encoder.encode_sound(prepare(voice, encoder.sample_rate)) for voice in voices
         ]
+        if num_frames:
+            self._sounds = [_continued(sound, num_frames) for sound in self._sounds]
         self._axis = 0 if separate else 2
 
     def window(self, segment: Segment, num_latent_frames: int) -> torch.Tensor:
@@ -40,9 +49,17 @@ class ShotSound:
         return torch.cat([sound.tokens(*window) for sound in self._sounds], dim=self._axis)
 
     def no_audio(self, num_latent_frames: int) -> torch.Tensor:
-        """Return the tokens, as of `window`, that stand for "nothing is heard"."""
-        silent = [_no_audio(sound, num_latent_frames) for sound in self._sounds]
-        return torch.cat(silent, dim=self._axis)
+        """Return the tokens, as of `window`, that stand for "nothing is heard".
+
+        As trained: those who share the latents hear one silence, (1, T, N, D).
+        """
+        sounds = self._sounds if self._axis == 0 else self._sounds[:1]
+        return torch.cat([_no_audio(sound, num_latent_frames) for sound in sounds])
+
+
+def _continued(sound: EncodedSound, num_frames: int) -> EncodedSound:
+    """Return a sound that goes on up to a number of frames, where it can."""
+    return sound.continued(num_frames) if hasattr(sound, "continued") else sound
 
 
 def _no_audio(sound: EncodedSound, num_latent_frames: int) -> torch.Tensor:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
 import torch
 
 from skyreels_avatar.loading.components import Components
-from skyreels_avatar.pipeline.denoise import denoise
+from skyreels_avatar.pipeline.denoise import OnStep, denoise
 from skyreels_avatar.pipeline.encode import EncodedShot
 from skyreels_avatar.pipeline.noise import segment_generator
 from skyreels_avatar.planning.segments import Segment
@@ -58,7 +57,7 @@ class WindowSampler:
 
     Args:
         cache: where latents are found, and kept for another run; None keeps none.
-        on_step: called after each step of denoising; may raise to stop.
+        on_step: called after each step of denoising, as in `denoise`.
     """
 
     def __init__(
@@ -67,11 +66,12 @@ class WindowSampler:
         shot: EncodedShot,
         reporter: Reporter,
         cache: LatentCache | None = None,
-        on_step: Callable[[int], None] | None = None,
+        on_step: OnStep | None = None,
     ):
         self._components, self._shot, self._reporter = components, shot, reporter
         self._cache, self._on_step = cache, on_step
         self._finished: dict[int, torch.Tensor] = {}
+        self._last_use = {i: one.index for one in shot.plan.segments for i in one.needs}
 
     def latents(self, segment: Segment) -> torch.Tensor:
         """Return the finished latents (1, C, T, h, w) of a window: a pure function of the shot."""
@@ -90,7 +90,8 @@ class WindowSampler:
                 self._finished[window.index] = self._finish(window, sampled)
         latents = self._finished[segment.index]
         for index in list(self._finished)[:-_NUM_KEPT]:
-            del self._finished[index]
+            if self._last_use.get(index, 0) <= segment.index:  # a storyboard is needed to the end
+                del self._finished[index]
         return latents
 
     def _finish(self, segment: Segment, sampled: torch.Tensor | None) -> torch.Tensor:

@@ -4,8 +4,8 @@ A key frame is a short window that depends on no other, at a place where the per
 fill is a window that begins in one key frame and ends in the next, so no fill needs another: fills
 can be made in any order and by different workers. Pure arithmetic.
 
-Differs from the long videos of SkyReels-V3, in which one extra window, a storyboard, shows the
-whole shot in short: only a network trained on it can make that.
+Differs from the long videos of SkyReels-V3 (`storyboard`), whose key frames come from one window
+that shows the whole shot in short and hears its beginning: these hear their own piece of the sound.
 """
 
 from __future__ import annotations
@@ -39,25 +39,35 @@ class Spacing:
         window: longest fill, of the form 1 + pk.
         overlap: frames that a fill takes over at its beginning, of that form.
         shortest: shortest fill, of that form.
-        time_factor: p, frames of a latent frame; so many at the end of a fill are given by its
-            second key frame.
+        time_factor: p, frames of a latent frame.
+        num_last: frames at the end of a fill that its second key frame gives.
     """
 
     window: int = 49
     overlap: int = 9
     shortest: int = 33
     time_factor: int = TIME_FACTOR
+    num_last: int = TIME_FACTOR
 
     @classmethod
-    def of(cls, window: int, overlap: int, time_factor: int = TIME_FACTOR) -> Spacing:
-        """Return the spacing of a network with such windows."""
-        return cls(window, overlap, min(cls.shortest, window), time_factor)
+    def of(
+        cls, window: int, overlap: int, time_factor: int = TIME_FACTOR, num_last: int | None = None
+    ) -> Spacing:
+        """Return the spacing of a network with such windows; a whole latent frame is last."""
+        num_last = time_factor if num_last is None else num_last
+        return cls(window, overlap, min(cls.shortest, window), time_factor, num_last)
 
     @property
     def steps(self) -> range:
-        """The distances of key frames: a fill reaches a latent frame into its second one."""
-        step = self.time_factor
-        return range(max(self.overlap, self.shortest - step), self.window - step + 1, step)
+        """The distances of key frames: a fill reaches `num_last` frames into its second one."""
+        first = max(self.overlap, self.shortest - self.num_last)
+        first += (1 - self.num_last - first) % self.time_factor
+        return range(first, self.window - self.num_last + 1, self.time_factor)
+
+    @property
+    def key_window(self) -> int:
+        """Frames of the window that makes a key frame."""
+        return min(KEY_WINDOW, self.window)
 
 
 def with_keyframes(
@@ -69,7 +79,7 @@ def with_keyframes(
         loudness: of each motion frame, 0 silent to 1 loud.
         travel: how far the camera has gone at each motion frame, 1 = one whole move.
     """
-    num_frames, last = plan.num_motion_frames, spacing.time_factor
+    num_frames, last = plan.num_motion_frames, spacing.num_last
     if num_frames <= spacing.window or not spacing.steps:
         return plan
     starts = place_keyframes(num_frames, spacing, loudness, travel)
@@ -77,7 +87,7 @@ def with_keyframes(
     begins = 0
     before: tuple[int, ...] = ()
     for start in starts:
-        key = _keyframe(len(segments), start, spacing.overlap)
+        key = _keyframe(len(segments), start, spacing)
         known = spacing.overlap if before else 0
         length = start + last - begins
         keep = (begins + _BORDER if before else 0, start + _BORDER)
@@ -85,7 +95,8 @@ def with_keyframes(
         fill = Segment(key.index + 1, begins, length, known, keep, "fill", last, needs)
         segments += [key, fill]
         begins, before = start, (key.index,)
-    covering = pixel_frames(covering_latent_frames(num_frames - begins, last), last)
+    factor = spacing.time_factor
+    covering = pixel_frames(covering_latent_frames(num_frames - begins, factor), factor)
     length = max(spacing.shortest, covering)
     keep = (begins + _BORDER, num_frames)
     last = Segment(len(segments), begins, length, spacing.overlap, keep, "fill", 0, before)
@@ -178,7 +189,7 @@ def camera_travel(camera: Camera, num_frames: int, fps: float) -> np.ndarray:
     return travel.numpy()
 
 
-def _keyframe(index: int, start: int, overlap: int) -> Segment:
+def _keyframe(index: int, start: int, spacing: Spacing) -> Segment:
     """Return the window that makes the frames from `start` on, in its middle."""
-    first = max(0, start + overlap // 2 - KEY_WINDOW // 2)
-    return Segment(index, first, KEY_WINDOW, 0, (start, start), "keyframe")
+    first = max(0, start + spacing.overlap // 2 - spacing.key_window // 2)
+    return Segment(index, first, spacing.key_window, 0, (start, start), "keyframe")

@@ -21,6 +21,18 @@ from skyreels_avatar.shapes import (
     pixel_frames,
 )
 
+ROLES = {
+    "window": "goes on from the window before, or starts from the picture",
+    "stream": "likewise, and is shown what the camera sees at its first frame",
+    "keyframe": "stands alone; nothing of it is shown",
+    "fill": "leads from one key frame to the next",
+    "storyboard": "shows the whole shot in short; nothing of it is shown",
+    "clip": "goes on from the clip before and leads to a frame of the storyboard",
+}
+"""What a window starts from and leads to, by its `role`."""
+
+_HIDDEN = ("keyframe", "storyboard")
+_HEARD_BEYOND = {"stream": 3, "clip": 0}  # frames of sound after the last of these windows
 _ROUNDING = 1e-6  # positions are sums of a few float products; a millionth of a frame is nothing
 
 
@@ -36,10 +48,10 @@ class Segment:
         num_frames: length of the window, of the form 1 + pk; may reach beyond the end of the shot.
         num_known_frames: leading frames that another window has made, 0 or 1 + pk.
         keep: (start, stop) of the motion frames that this window is the first to make.
-        role: "window" goes on from the window before; "keyframe" stands alone, and nothing of it
-            is shown; "fill" leads from one key frame to the next.
-        num_last_frames: frames at its end that another window has made, 0 or pk.
+        role: what it starts from and leads to, see `ROLES`.
+        num_last_frames: frames at its end that are given, 0 or more.
         needs: indices of the windows whose frames it takes over: at its beginning, at its end.
+        span: motion frames that a storyboard shows in short; 0 = it shows its own.
     """
 
     index: int
@@ -50,6 +62,20 @@ class Segment:
     role: str = "window"
     num_last_frames: int = 0
     needs: tuple[int, ...] = ()
+    span: int = 0
+
+    def frame_at(self, motion_frame: int) -> int:
+        """Return which of its frames shows a motion frame of the shot."""
+        if self.span:
+            return round(motion_frame * (self.num_frames - 1) / (self.span - 1))
+        return motion_frame - self.first_frame
+
+    def motion_frames(self) -> list[float]:
+        """Return the motion frame of the shot that each of its frames shows."""
+        if self.span:
+            step = (self.span - 1) / (self.num_frames - 1)
+            return [index * step for index in range(self.num_frames)]
+        return [*range(self.first_frame, self.stop)]
 
     @property
     def stop(self) -> int:
@@ -75,7 +101,13 @@ class ShotPlan:
     @property
     def shown(self) -> tuple[Segment, ...]:
         """The windows that make pictures, in the order of those."""
-        return tuple(segment for segment in self.segments if segment.role != "keyframe")
+        return tuple(segment for segment in self.segments if segment.role not in _HIDDEN)
+
+    @property
+    def num_heard_frames(self) -> int:
+        """How far the sound goes on, backwards, beyond its end; 0 = its last frame is held."""
+        ends = [s.stop + _HEARD_BEYOND[s.role] for s in self.segments if s.role in _HEARD_BEYOND]
+        return max(ends, default=0)
 
     def num_latent_frames(self, segment: Segment) -> int:
         """Return how many latent frames a window has."""

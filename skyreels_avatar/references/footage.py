@@ -72,13 +72,15 @@ class FootageReference:
         footage: the video, on the clock of the output.
         scenes: the face in it, scene by scene.
         keep: what stays: "lips", "face" or "none", as in `Shot.keep`.
-        vae: reads rig coefficients from the face.
+        vae: reads rig coefficients from the face; None where none are wanted.
     """
 
     has_own_motion = True
     frame_light = None  # what is left of a video stays as it is
 
-    def __init__(self, footage: Footage, scenes: Sequence[Scene], keep: str, vae: FaceRig):
+    def __init__(
+        self, footage: Footage, scenes: Sequence[Scene], keep: str, vae: FaceRig | None = None
+    ):
         self._footage, self._keep = footage, keep
         self.size, self.num_frames = footage.size, len(footage.source)
         self.region = REGIONS[keep]
@@ -91,6 +93,8 @@ class FootageReference:
             np.concatenate([scene.speaks for scene in scenes])[source].astype(np.float32)
         )
         self._reasons = np.concatenate([scene.reasons for scene in scenes])[source]
+        if vae is None:
+            return
         own = [
             vae.motion_of(
                 torch.from_numpy(scene.landmarks).to(vae.device),

@@ -7,28 +7,31 @@ turns what was sampled into pictures. `spaces.table` names the one that belongs 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 import torch
 
 from skyreels_avatar.planning.segments import Segment, ShotPlan
 from skyreels_avatar.references.reference import Reference
+from skyreels_avatar.spaces.known import Known
 
 
 class LatentSpace(Protocol):
     """The latent space of a shot. `B` is 1, or the number of persons where they are separate.
 
     Attributes:
-        moves_reference: pictures are those of the reference video, moved: outside the face they
-            are its own bytes. Existing video can be given a new voice then, frames of a window can
-            be known at both of its ends (key frames), and the VAE reads a face's own motion
-            (`motion_of`, `correct_eyes`).
+        roles: of the windows that it can be asked for, see `planning.segments.ROLES`.
+        moves_reference: pictures are those of the reference video, moved, and the VAE reads a
+            face's own motion (`motion_of`, `correct_eyes`); else they are drawn anew.
+        takes_footage: existing video can be given a new voice: outside the face it stays.
         separates_persons: several persons are a batch; else they share the latents, and the
             transformer tells their voices apart by masks.
     """
 
+    roles: ClassVar[frozenset[str]]
     moves_reference: ClassVar[bool]
+    takes_footage: ClassVar[bool]
     separates_persons: ClassVar[bool]
 
     @classmethod
@@ -42,23 +45,12 @@ class LatentSpace(Protocol):
             seed: of what the VAE draws at random.
         """
 
-    def known(self, segment: Segment, carried: Any | None) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the known latents (B, C, T, h, w) of a window and their mask.
-
-        The mask (B, P, T, h, w) has a channel for each of the P frames of a latent frame.
+    def known(self, segment: Segment, needed: Sequence[tuple[Segment, torch.Tensor]]) -> Known:
+        """Return what is known of a window.
 
         Args:
-            carried: what `carry_over` returned for the window before; None for the first one,
-                which starts from the reference video.
-        """
-
-    def known_ends(
-        self, segment: Segment, ends: Sequence[tuple[Segment, torch.Tensor]]
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the same of a key frame or a fill; only where `moves_reference` is true.
-
-        Args:
-            ends: the key frames that it needs with their finished latents, the earlier one first.
+            needed: the windows that it needs with their finished latents, in the order of
+                `Segment.needs`; () = it starts from the reference video, or from nothing.
         """
 
     def control(self, segment: Segment) -> torch.Tensor | None:
@@ -74,9 +66,6 @@ class LatentSpace(Protocol):
 
     def finish(self, latents: torch.Tensor, segment: Segment) -> torch.Tensor:
         """Post-process sampled latents (B, C, T, h, w) for decoding and for the next window."""
-
-    def carry_over(self, latents: torch.Tensor, num_frames: int) -> Any:
-        """Return what the next window knows: the last frames of the window finished last."""
 
     def motion(self, latents: torch.Tensor, segment: Segment) -> torch.Tensor:
         """Return rig coefficients (F, 32) of the frames that a window is the first to make.

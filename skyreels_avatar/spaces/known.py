@@ -1,10 +1,31 @@
-"""Masks of latent frames that are known, and the latents of the reference video beside them."""
+"""What is known of a window before it is sampled, its masks, and the reference video beside it."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 
 from skyreels_avatar.shapes import TIME_FACTOR
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """What is known of a window before it is sampled.
+
+    Attributes:
+        latents: (B, C, T, h, w), zeros where nothing is known.
+        mask: (B, P, T, h, w), 1 where they are, a channel for each of the P frames of a latent
+            frame.
+        held: (B, C, T', h, w), the first latent frames, which are not sampled but held; None = all
+            that are known.
+        picture: (1, 3, H, W) in -1..1 for the image encoder; None = the picture of the shot.
+    """
+
+    latents: torch.Tensor
+    mask: torch.Tensor
+    held: torch.Tensor | None = None
+    picture: torch.Tensor | None = None
 
 
 def known_mask(

@@ -12,14 +12,15 @@ from skyreels_avatar.parallel import ordered_map
 from skyreels_avatar.planning.segments import Segment, ShotPlan
 from skyreels_avatar.references.reference import Reference
 from skyreels_avatar.rig.face_rig import FaceRig
-from skyreels_avatar.spaces.known import control_latents, known_mask
+from skyreels_avatar.spaces.known import Known, control_latents, known_mask
 from skyreels_avatar.spaces.rig_decoder import Decoder, known_latents
 
 
 class RigSpace:
     """The latent space of a `FaceRig`, for one shot."""
 
-    moves_reference = separates_persons = True
+    roles = frozenset({"window", "keyframe", "fill"})
+    moves_reference = takes_footage = separates_persons = True
 
     def __init__(self, vae: FaceRig, plan: ShotPlan, reference: Reference, seed: int):
         self._vae, self._reference, self._plan = vae, reference, plan
@@ -34,36 +35,27 @@ class RigSpace:
         spaces = [RigSpace(vae, plan, one, seed + i) for i, one in enumerate(references)]
         return spaces[0] if len(spaces) == 1 else RigGroupSpace(spaces)
 
-    def known(
-        self, segment: Segment, carried: torch.Tensor | None
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the known latents (1, C, T, h, w) of a window and their mask (1, 4, T, h, w).
-
-        Args:
-            carried: what `carry_over` returned for the window before; None for the first one, which
-                starts from the picture.
-        """
-        given = self._photo if carried is None else carried
+    def known(self, segment: Segment, needed: Sequence[tuple[Segment, torch.Tensor]]) -> Known:
+        """Return what is known of a window, see `LatentSpace`."""
+        if segment.role != "window":
+            return self._known_ends(segment, needed)
+        given = self._photo
+        if needed:
+            given = known_latents(self._vae, needed[0][1], segment.num_known_frames)
         num_latents = self._plan.num_latent_frames(segment)
         known = torch.zeros(*given.shape[:2], num_latents, *given.shape[3:], device=given.device)
         known[:, :, : given.shape[2]] = given
         factor = self._plan.time_factor
-        return known, known_mask(num_latents, given.shape[2], *given.shape[3:], factor)
+        return Known(known, known_mask(num_latents, given.shape[2], *given.shape[3:], factor))
 
-    def known_ends(
-        self, segment: Segment, ends: Sequence[tuple[Segment, torch.Tensor]]
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the known latents and their mask, as `known`, of a key frame or a fill.
-
-        Args:
-            ends: the key frames that it needs with their finished latents, the earlier one first.
-        """
+    def _known_ends(self, segment: Segment, ends: Sequence[tuple[Segment, torch.Tensor]]) -> Known:
+        """Return what is known of a key frame or a fill."""
         num_latents = self._plan.num_latent_frames(segment)
         photo = self._photo
         known = torch.zeros(*photo.shape[:2], num_latents, *photo.shape[3:], device=photo.device)
         mask = known_mask(num_latents, 0, *photo.shape[3:], self._plan.time_factor)
         if segment.role == "keyframe":
-            return known, mask
+            return Known(known, mask)
         ends, first = list(ends), photo
         if segment.num_known_frames:
             start = segment.first_frame
@@ -76,7 +68,7 @@ class RigSpace:
             last = self._cut(*ends.pop(0), start, segment.stop)[:, :, 1:]
             known[:, :, -last.shape[2] :] = last
             mask[:, :, -last.shape[2] :] = 1
-        return known, mask
+        return Known(known, mask)
 
     def _cut(self, segment: Segment, latents: torch.Tensor, start: int, stop: int) -> torch.Tensor:
         """Return some frames of the shot out of the latents of a window, packed as latents."""
@@ -112,10 +104,6 @@ class RigSpace:
         frames = torch.arange(segment.first_frame, segment.stop).clamp_max(len(motion) - 1)
         return self._vae.pack(motion[frames][None].to(self._vae.device))
 
-    def carry_over(self, latents: torch.Tensor, overlap: int) -> torch.Tensor:
-        """Return what the next window knows: latents of its first `overlap` frames."""
-        return known_latents(self._vae, latents, overlap)
-
     def frames(self, latents: torch.Tensor, segment: Segment) -> Iterator[np.ndarray]:
         """Yield the pictures (F, H, W, 3) uint8 that this window is the first to make."""
         return self.decoder.frames(latents, segment)
@@ -128,26 +116,19 @@ class RigGroupSpace:
         spaces: of each person; who comes later is drawn over who comes earlier.
     """
 
-    moves_reference = separates_persons = True
+    roles = RigSpace.roles
+    moves_reference = takes_footage = separates_persons = True
 
     def __init__(self, spaces: Sequence[RigSpace]):
         self._spaces = spaces
 
-    def known(
-        self, segment: Segment, carried: torch.Tensor | None
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return known latents (P, C, T, h, w) of a window and their mask: see `RigSpace`."""
-        given = [None] * len(self._spaces) if carried is None else carried.split(1)
-        return self._stacked(space.known(segment, one) for space, one in zip(self._spaces, given))
-
-    def known_ends(
-        self, segment: Segment, ends: Sequence[tuple[Segment, torch.Tensor]]
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the known latents and mask of a key frame or a fill: see `RigSpace`."""
-        return self._stacked(
-            space.known_ends(segment, [(window, latents[i : i + 1]) for window, latents in ends])
+    def known(self, segment: Segment, needed: Sequence[tuple[Segment, torch.Tensor]]) -> Known:
+        """Return what is known of a window of all persons: see `RigSpace`."""
+        known = [
+            space.known(segment, [(window, latents[i : i + 1]) for window, latents in needed])
             for i, space in enumerate(self._spaces)
-        )
+        ]
+        return Known(*(torch.cat([getattr(k, n) for k in known]) for n in ("latents", "mask")))
 
     def control(self, segment: Segment) -> torch.Tensor:
         """Return the control latents (P, C + 4, T, h, w)."""
@@ -160,11 +141,6 @@ class RigGroupSpace:
         """Smooth sampled latents (P, C, T, h, w): see `RigSpace`."""
         pairs = zip(self._spaces, latents.split(1))
         return torch.cat([space.finish(one, segment) for space, one in pairs])
-
-    def carry_over(self, latents: torch.Tensor, overlap: int) -> torch.Tensor:
-        """Return what the next window knows of all persons."""
-        pairs = zip(self._spaces, latents.split(1))
-        return torch.cat([space.carry_over(one, overlap) for space, one in pairs])
 
     def frames(self, latents: torch.Tensor, segment: Segment) -> Iterator[np.ndarray]:
         """Yield the pictures (F, H, W, 3) uint8 that this window is the first to make."""
@@ -182,8 +158,3 @@ class RigGroupSpace:
             return pixels
 
         return ordered_map(drawn, itertools.pairwise(sorted(cuts)))
-
-    @staticmethod
-    def _stacked(pairs) -> tuple[torch.Tensor, torch.Tensor]:
-        known, masks = zip(*pairs)
-        return torch.cat(known), torch.cat(masks)

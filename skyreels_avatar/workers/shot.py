@@ -107,7 +107,7 @@ def generate_request(
         with closing(SpooledAudio(files.audio, path.parent)) as sound:
             spoken, files = files.spoken, files.for_networks()
             with reporter.stage("load"):
-                components = components or load_networks(request, files.height, files.width)
+                components = components or load_networks(request, *files.drawn_size)
             with reporter.stage("analyse"):
                 opened = open_shot(request, files, components, lambda: reporter.report("analyse"))
             duration_s = files.audio.duration_s

@@ -39,7 +39,7 @@ class ShotWorker:
         self._read = ReadFiles(request)
         files = read_files(request).for_networks()
         self._request = request
-        self._components = components or load_networks(request, files.height, files.width)
+        self._components = components or load_networks(request, *files.drawn_size)
         self._opened = open_shot(request, files, self._components)
         fingerprint = fingerprint_of(request, self._components)
         self._read.check()
@@ -63,7 +63,7 @@ class ShotWorker:
         """
         missing = [s for s in self.plan.segments if self._work.latents(s) is None]
         keys = [[segment.index] for segment in missing if segment.role == "keyframe"]
-        chain = [segment.index for segment in missing if segment.role == "window"]
+        chain = [one.index for one in missing if one.role not in ("keyframe", "fill")]
         return keys + ([chain] if len(chain) > 1 else [])
 
     def sample(self, indices: Sequence[int]) -> None:

@@ -33,6 +33,7 @@ from skyreels_avatar.pipeline.read import read_files
 from skyreels_avatar.pipeline.run import AvatarPipeline
 from skyreels_avatar.progress import Reporter
 from skyreels_avatar.spaces import table
+from skyreels_avatar.spaces.known import Known
 from tests.samples import write_portrait, write_voice
 
 DIM, FACTOR = 16, 2
@@ -62,7 +63,8 @@ class Brightness(ModelMixin, ConfigMixin):
 class BrightnessSpace:
     """The latent space of `Brightness`."""
 
-    moves_reference = separates_persons = False
+    roles = frozenset({"window"})
+    moves_reference = takes_footage = separates_persons = False
 
     def __init__(self, vae, plan, reference):
         self.vae, self.plan, self.reference = vae, plan, reference
@@ -71,26 +73,22 @@ class BrightnessSpace:
     def open(cls, vae, plan, references, seed):
         return cls(vae, plan, references[0])
 
-    def known(self, segment, carried):
-        given = torch.zeros(1) if carried is None else carried
+    def known(self, segment, needed):
+        given = torch.zeros(1)
+        if needed:
+            given = self.vae.unpack(needed[0][1])[-segment.num_known_frames :]
         offsets = torch.zeros(segment.num_frames)
         offsets[: len(given)] = given
         known = self.vae.pack(offsets)
         mask = torch.zeros_like(known)
         mask[:, :, : 1 + (len(given) - 1) // FACTOR] = 1
-        return known * mask, mask
-
-    def known_ends(self, segment, ends):
-        raise NotImplementedError
+        return Known(known * mask, mask)
 
     def control(self, segment):
         return self.vae.pack(torch.zeros(segment.num_frames))
 
     def finish(self, latents, segment):
         return latents
-
-    def carry_over(self, latents, num_frames):
-        return self.vae.unpack(latents)[-num_frames:]
 
     def frames(self, latents, segment):
         offsets = self.vae.unpack(latents)

@@ -13,10 +13,12 @@ from safetensors.torch import load_file
 from skyreels_avatar.flow import make_sigmas
 from skyreels_avatar.media.image import _covering
 from skyreels_avatar.models.audio_projector import first_rows, later_rows
+from skyreels_avatar.models.speech_encoder import ProjectedSound
+from skyreels_avatar.planning.segments import ShotPlan
+from skyreels_avatar.planning.storyboard import END_FRAMES, plan_clips
 from skyreels_avatar.shapes import nearest_bucket
 from skyreels_avatar.spaces.colour import match_colour
 from skyreels_avatar.spaces.known import known_frames_mask
-from tests.parity.storyboard import END_FRAMES, audio_row, padded_length, plan_clips
 
 STORYBOARD, PICTURE, EMPTY = 1000, 0, -1
 
@@ -72,15 +74,21 @@ def test_colours(folder: Path) -> None:
                 torch.testing.assert_close(made, expected, atol=5e-5, rtol=0)
 
 
+def heard(num_rows: int, clips, rows: torch.Tensor) -> list:
+    """Return which rows of a sound are heard where a clip asks for these."""
+    plan = ShotPlan(num_rows, 25.0, num_rows, 25.0, clips, 4)
+    sound = ProjectedSound(torch.arange(num_rows)[:, None, None], None)
+    if plan.num_heard_frames:
+        sound = sound.continued(plan.num_heard_frames)
+    return sound._features[rows.clamp(0, len(sound._features) - 1), 0, 0].tolist()
+
+
 def test_rows_of_sound_in_every_pass(folder: Path) -> None:
     for case in cases(folder, "case4*.safetensors"):
         num_rows = len(case["example.raw"])
         for tag in sorted({key.split(".")[0] for key in case if re.match(r"f\d", key)}):
             window = int(tag[1:])
             clips = plan_clips(num_rows, window, 5, 4)
-            padded = max(num_rows, padded_length(num_rows, window, 5, 4))
-            if num_rows < window:
-                padded = num_rows
             passes = sorted(key for key in case if key.startswith(f"{tag}.") and "first" in key)
             assert len(passes) == len(clips)
             for number, clip in enumerate(clips):
@@ -88,9 +96,7 @@ def test_rows_of_sound_in_every_pass(folder: Path) -> None:
                     ("first_index", first_rows(clip.first_frame)),
                     ("latter_index", later_rows(clip.first_frame, 1 + (window - 1) // 4)),
                 ):
-                    made = [
-                        [audio_row(r, num_rows, padded) for r in line] for line in rows.tolist()
-                    ]
+                    made = heard(num_rows, clips, rows)
                     assert made == case[f"{tag}.pass{number}.{name}"].tolist()
 
 
@@ -108,29 +114,26 @@ def test_clips_of_long_shots(folder: Path) -> None:
             assert torch.equal(masks.to(torch.int8), case[f"{plan}.mask"]), plan
             assert [tags[0] for tags in made] == case[f"{plan}.clip_image"].tolist()
             shown = [
-                STORYBOARD * (number + 1) + frame
+                STORYBOARD * (number + 1) + frame - clip.first_frame
                 for number, clip in enumerate(clips)
                 for frame in range(*clip.keep)
             ]
             assert shown == case[f"{plan}.output"].tolist(), plan
-            padded = padded_length(length, window, motion, dropped) if length >= window else length
-            centres = [
-                [audio_row(clip.first_frame + i, length, padded) for i in range(window)]
-                for clip in clips
-            ]
-            assert centres == case[f"{plan}.audio_center"].tolist(), plan
+            starts = torch.tensor([clip.first_frame for clip in clips])
+            centers = heard(length, clips, starts[:, None] + torch.arange(window))
+            assert centers == case[f"{plan}.audio_center"].tolist(), plan
 
 
 def tags_of(clips, number: int, window: int) -> list[int]:
     """Return where each frame that a pass is shown comes from."""
     clip, tags = clips[number], [EMPTY] * window
     tags[0] = PICTURE
-    if clip.num_motion:
-        before = clips[number - 1]
-        stop = before.keep[1]
-        tags[: clip.num_motion] = [
-            STORYBOARD * number + frame for frame in range(stop - clip.num_motion, stop)
+    if clip.num_known_frames:
+        before = clips[clip.needs[0]]
+        stop = before.keep[1] - before.first_frame
+        tags[: clip.num_known_frames] = [
+            STORYBOARD * number + frame for frame in range(stop - clip.num_known_frames, stop)
         ]
-    if clip.keyframe is not None:
-        tags[-END_FRAMES:] = [STORYBOARD + clip.keyframe] * END_FRAMES
+    if clip.role == "clip":
+        tags[-END_FRAMES:] = [STORYBOARD + clips[0].frame_at(clip.stop - 1)] * END_FRAMES
     return tags

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -135,3 +137,19 @@ def test_loudness_is_of_the_sound_itself_and_not_of_its_level(gain):
 def test_values_must_be_there_for_every_frame():
     with pytest.raises(ValueError, match="100 frames"):
         planned(100, np.zeros(99))
+
+
+@given(num_frames=st.integers(82, 1500), window=st.sampled_from([17, 49, 81]))
+@settings(max_examples=50, deadline=None)
+def test_of_pixels_a_fill_ends_in_as_many_frames_as_the_next_one_begins_with(num_frames, window):
+    """Five: the frame that a first latent stands for, and four of the next one."""
+    plan, flat = plan_shot(num_frames / 25, 25.0, 25.0, window, 5), np.zeros(num_frames)
+    plan = with_keyframes(plan, Spacing.of(window, 5, num_last=5), flat, flat)
+    fills = plan.shown
+    for fill, after in itertools.pairwise(fills):
+        assert fill.num_last_frames == after.num_known_frames == 5
+        assert fill.stop - 5 == after.first_frame and (fill.num_frames - 1) % 4 == 0
+        assert fill.num_frames <= window
+        key = plan.segments[fill.needs[-1]]
+        assert key.index == after.needs[0] and key.num_frames == min(KEY_WINDOW, window)
+        assert key.first_frame <= after.first_frame and after.first_frame + 5 <= key.stop
