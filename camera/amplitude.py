@@ -9,11 +9,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 
+import cv2
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from skyreels_avatar.camera.geometry import hfov_rad, invert, project, unproject
+from skyreels_avatar.camera.inverse_flow import InverseFlow
 from skyreels_avatar.camera.mesh import build_mesh
 from skyreels_avatar.camera.moves import (
     PRESETS,
@@ -35,6 +38,12 @@ FACE_OVERFLOW = 0.1
 MIN_DISTANCE = 0.3
 """Nearest visible surface allowed, in subject distances."""
 MAX_MAGNIFICATION = 1.8
+DETAIL, DETAIL_SHARE = (0.012, 0.04), 0.04
+"""Mean step of brightness between neighboring pixels, round a place at the border, from which and
+up to which what lies beyond counts for more: a wall goes on by itself, a street has to be invented.
+"""
+BUSY_COST = 2.0
+"""How much more what is invented beside a busy border counts."""
 PREVIEW_PX = 128
 BISECTIONS = 7
 
@@ -56,6 +65,7 @@ class ScenePreview:
         corners = torch.tensor([[x, y], [x + w, y + h]], dtype=torch.float32)
         self.face = unproject(corners, torch.full((2,), self.distance), scene.intrinsics.float())
         self.allowed = _allowed_box(corners, height, width) * stretch
+        self._beyond = _Beyond(scene)
 
     def is_acceptable(self, world_from_camera: Tensor) -> bool:
         """Check holes, face, nearness and magnification from one pose (4, 4)."""
@@ -65,10 +75,47 @@ class ScenePreview:
             return False
         if (face[0] < self.allowed[0] - 1e-3).any() or (face[1] > self.allowed[1] + 1e-3).any():
             return False
+        if self._beyond.invented(camera_from_world) > MAX_HOLE_SHARE:
+            return False
         _, seen, depth = rasterize(self.mesh, self.intrinsics, camera_from_world, self.size)
         if 1 - float(seen.float().mean()) > MAX_HOLE_SHARE:
             return False
         return not bool((depth < MIN_DISTANCE * self.distance).any())
+
+
+class _Beyond:
+    """What lies beyond the photo: how hard it is to invent, and how much of it a camera sees."""
+
+    def __init__(self, scene: Scene):
+        plate, (height, width) = scene.plate, scene.depth.shape
+        size = plate.person_mask.shape
+        self._low = np.float64([-plate.left, -plate.top])
+        self._high = self._low + size[::-1]
+        self._intrinsics = scene.intrinsics.double().numpy()
+        inverse_depth = (1 / scene.background_depth).numpy()
+        self._flow = InverseFlow(inverse_depth, 0, self._intrinsics, float(scene.anchor[2]))
+        self._cost = 1 + (BUSY_COST - 1) * _busy(plate.image)
+
+    def invented(self, camera_from_world: Tensor) -> float:
+        """Return the share of a view that was not photographed; beside a busy border it is more."""
+        source = self._flow.coarse_map(self._intrinsics, camera_from_world.double().numpy())
+        source = source[1:-1, 1:-1]  # without the ring of cells round the view
+        inside = ((source >= self._low) & (source <= self._high)).all(axis=-1)
+        share = ((source - self._low) / (self._high - self._low)).clip(0, 1)
+        last = np.array(self._cost.shape[::-1]) - 1
+        column, row = np.rint(share * last).astype(int).transpose(2, 0, 1)
+        return float((self._cost[row, column] * ~inside).mean())
+
+
+def _busy(image: Tensor) -> np.ndarray:
+    """Return (h, w) in 0 to 1, small: how much detail a picture (3, H, W) has at each place."""
+    gray = image.mean(0).numpy()
+    scale = min(1.0, 2 * PREVIEW_PX / max(gray.shape))
+    size = [max(3, round(side * scale)) for side in gray.shape[::-1]]
+    gray = cv2.resize(gray, size, interpolation=cv2.INTER_AREA)
+    step = np.hypot(cv2.Scharr(gray, cv2.CV_32F, 1, 0), cv2.Scharr(gray, cv2.CV_32F, 0, 1)) / 32
+    step = cv2.GaussianBlur(step, (0, 0), DETAIL_SHARE * max(size))
+    return ((step - DETAIL[0]) / (DETAIL[1] - DETAIL[0])).clip(0, 1)
 
 
 def _allowed_box(face: Tensor, height: int, width: int) -> Tensor:
@@ -96,7 +143,7 @@ def limit(move: CameraMove, scene: Scene) -> float:
     """Return the amplitude that 100% of a move stands for in this picture.
 
     It is the preset's amplitude or, unless `move.absolute`, the largest smaller one for which at
-    most 25% of the picture is unseen, the face stays in the picture with a margin of 4%, nothing
+    most 25% of the picture is unseen (half of that where the border is busy), the face stays in the picture with a margin of 4%, nothing
     comes nearer than 0.3 subject distances, and the subject grows at most 1.8 times. The unit is
     that of `PRESETS[move.name]`; strength does not matter here.
     """

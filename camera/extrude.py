@@ -92,7 +92,7 @@ def _beyond(rows: np.ndarray, count: int, long_side: int) -> np.ndarray:
     # What ends within the band, a logo or a button, must not become a streak.
     lasting = np.exp(-distance / span)[..., None]
     ahead = lasting * lines[:1] + (1 - lasting) * straight.mean(axis=0)
-    certain = certain * _explained(lines, texture, span)
+    certain = certain * _explained(straight, span)
     beyond = np.empty((*start.shape, 4), np.float32)
     beyond[..., 3] = np.interp(start, columns, certain)
     beyond[..., :3] = cv2.remap(
@@ -102,15 +102,20 @@ def _beyond(rows: np.ndarray, count: int, long_side: int) -> np.ndarray:
     return beyond
 
 
-def _explained(lines: np.ndarray, texture: np.ndarray, span: float) -> np.ndarray:
-    """Return 0 to 1 (W,): how far the picture beside a side consists of lines that end there."""
+def _explained(straight: np.ndarray, span: float) -> np.ndarray:
+    """Return 0 to 1 (W,): how far the picture beside a side consists of lines that end there.
+
+    Args:
+        straight: (band, W, 3) with each line in a column; one that ends within the band is none.
+    """
 
     def energy(values: np.ndarray) -> np.ndarray:
         mean = (values**2).mean(axis=(0, 2))[None]
         return cv2.GaussianBlur(mean, (0, 0), 2 * span, borderType=cv2.BORDER_REPLICATE)[0]
 
+    lines = straight.mean(axis=0, keepdims=True)
     wide = cv2.GaussianBlur(lines, (0, 0), sigmaX=4 * span, sigmaY=1e-3)
-    along, rest = energy(lines - wide) + FAINT**2, energy(texture)
+    along, rest = energy(lines - wide) + FAINT**2, energy(straight - lines)
     share = along / (along + rest)
     return ((share - TEXTURED) / (LINED - TEXTURED)).clip(0, 1).astype(np.float32)
 

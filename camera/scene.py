@@ -12,6 +12,7 @@ from torch import Tensor
 
 from skyreels_avatar.camera.fill import spread
 from skyreels_avatar.camera.geometry import intrinsics_from_hfov, unproject
+from skyreels_avatar.camera.matting import refine_matte
 from skyreels_avatar.camera.patch_match import complete
 
 MATTE_GROWTH = 0.0025
@@ -57,7 +58,8 @@ class Plate:
     @cached_property
     def layers(self) -> tuple[Tensor, Tensor]:
         """Background (3, h, w) and person (4, h, w): see `Scene`."""
-        picture, matte = _array(self.image), _grown_matte(_decided(self.person_mask.numpy()))
+        picture = _array(self.image)
+        matte = refine_matte(picture, _grown_matte(_decided(self.person_mask.numpy())))
         known = _known_background(matte)
         filled = complete(picture, ~known, known)
         background = _possible_background(picture, filled, matte, known)

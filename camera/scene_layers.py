@@ -10,20 +10,15 @@ from torch import Tensor
 
 from skyreels_avatar.camera.extrude import extrude
 from skyreels_avatar.camera.fill import spread
-from skyreels_avatar.camera.patch_match import complete
 from skyreels_avatar.camera.scene import SURE_MATTE, Scene
 
 CONTOUR_SHARE = 0.06
 """The person's outline goes on beyond the border in the direction of its last part, this share of
 the picture's long side."""
 
-RIM_MATTE, RIM_SHARE = 0.03, 0.03
-LEAST_SOURCE = 0.04
-"""The background goes on by patches from further than this share of the long side from the person,
-unless that would be less than this share of the canvas."""
-
-DEFOCUS = 0.12
-"""Blur (sigma) of the continued person per pixel of distance: repeated buttons lose their edge."""
+DEFOCUS = 0.04
+"""Blur (sigma) of what is continued per pixel of distance: repeated buttons lose their edge. With
+0.12 the outer tenth of a pan looks smeared."""
 
 CROWN_SHARE = 0.35
 """Highest crown that is added to a head cut by the upper side, as a share of the face height."""
@@ -51,24 +46,21 @@ class Layer:
 
 
 def background_layer(scene: Scene, margin: int) -> Layer:
-    """Return the filled background, extrapolated by its own patches beyond the border."""
+    """Return the filled background; beyond the border its lines go on, and the rest is mirrored.
+
+    Not copied patches: they keep no object whole, while a mirrored street is still a street.
+    """
     background, person = scene.plate_layers
     place = _Placement(scene, margin)
     picture = np.ascontiguousarray(place.cut(background.permute(1, 2, 0).numpy()))
-    coverage = place.cut(person[3].numpy())
-    seen = coverage < 0.5
-    outside = place.put(np.zeros(seen.shape, np.uint8), cv2.BORDER_CONSTANT, 1) > 0
-    # Beside a person the background has a breath of hair and clothes, and behind it is invented.
-    person_and_rim = _reached(coverage > RIM_MATTE, RIM_SHARE)
-    source = place.put((~person_and_rim).astype(np.uint8), cv2.BORDER_CONSTANT) > 0
-    if source.mean() < LEAST_SOURCE:
-        source = ~outside
+    seen = place.cut(person[3].numpy()) < 0.5
+    outside = place.put(np.zeros(seen.shape, np.uint8), cv2.BORDER_CONSTANT, 1)
     lined, certain = extrude(picture, place.pads)
-    distance = cv2.distanceTransform(outside.astype(np.uint8), cv2.DIST_L2, 5)
-    lined = _defocused(lined, np.maximum(distance - SOFTNESS_REACH_PX, 0.0))
-    values = complete(lined, outside, source)
+    mirrored = place.put(picture, cv2.BORDER_REFLECT_101)
+    distance = cv2.distanceTransform(outside, cv2.DIST_L2, 5)
+    values = mirrored + certain[..., None] * (lined - mirrored)
     return Layer(
-        values + certain[..., None] * (lined - values),
+        _defocused(values, np.maximum(distance - SOFTNESS_REACH_PX, 0.0)),
         place.put(seen.astype(np.uint8) * 255, cv2.BORDER_CONSTANT),
         _pad(_inverse(scene.background_depth), margin, cv2.BORDER_REPLICATE),
         margin,
@@ -160,13 +152,6 @@ def _defocused(picture: np.ndarray, distance: np.ndarray) -> np.ndarray:
         result = np.where(sigma[..., None] > lower, between, result)
         blurred, lower, upper = softer, upper, 2 * upper
     return result.astype(np.float32)
-
-
-def _reached(mask: np.ndarray, share: float) -> np.ndarray:
-    """Return what lies within a share of the long side from a mask, (H, W) bool."""
-    reach = 2 * round(share * max(mask.shape)) + 1
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
-    return cv2.dilate(mask.astype(np.uint8), disc) > 0
 
 
 def _signed_distance(matte: np.ndarray) -> np.ndarray:

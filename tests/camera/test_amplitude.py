@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from skyreels_avatar.camera import MOVES, CameraMove, build_scene, limit, plan_path, render
+from skyreels_avatar.camera import MOVES, CameraMove, Plate, build_scene, limit, plan_path, render
 from skyreels_avatar.camera.amplitude import MAX_HOLE_SHARE
 from skyreels_avatar.camera.moves import PRESETS
 
@@ -46,3 +46,27 @@ def test_a_near_object_stops_a_push(bust):
     depth[70:80, 58:70] = 0.6  # a hand before the chin
     near = build_scene(**{**bust, "depth": depth})
     assert limit(CameraMove("push_in"), near) < PRESETS["push_in"].amplitude
+
+
+def _before(wall, bust):
+    """Return the scene of a small bust before a wall (H, W, 3)."""
+    mask = bust["person_mask"]
+    image = mask * bust["image"] + (1 - mask) * wall
+    return build_scene(**{**bust, "image": image})
+
+
+@pytest.mark.parametrize("name", ["pan_left", "pan_right", "push_out"])
+def test_a_busy_border_leaves_less_room_than_a_wall(name: str, bust):
+    """What lies beyond a street is invented, and looks so; a wall goes on by itself."""
+    noise = torch.rand(3, 128, 128, generator=torch.Generator().manual_seed(0))
+    busy, plain = _before(noise, bust), _before(torch.full((3, 128, 128), 0.5), bust)
+    assert limit(CameraMove(name), busy) < 0.9 * limit(CameraMove(name), plain)
+
+
+def test_what_was_photographed_round_a_crop_is_not_invented(bust):
+    noise = torch.rand(3, 128, 128, generator=torch.Generator().manual_seed(0))
+    scene = _before(noise, bust)
+    wide = [torch.nn.functional.pad(part, (60, 60)) for part in (noise, bust["person_mask"])]
+    plate = Plate(*wide, left=60)
+    cropped = build_scene(**{**bust, "image": scene.image}, plate=plate)
+    assert limit(CameraMove("pan_left"), cropped) > 1.1 * limit(CameraMove("pan_left"), scene)

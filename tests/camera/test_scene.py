@@ -57,7 +57,7 @@ def test_a_broad_half_sure_part_goes_with_the_person_and_a_soft_edge_stays(bust)
     mask[100:, 100:] = 0.6
     scene = build_scene(**{**bust, "person_mask": mask})
     assert scene.person[3, 106:122, 106:122].min() > 0.99
-    assert torch.equal(scene.person[3, :80], build_scene(**bust).person[3, :80])
+    assert (scene.person[3, :80] - build_scene(**bust).person[3, :80]).abs().max() < 0.05
 
 
 @pytest.mark.parametrize(

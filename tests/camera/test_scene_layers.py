@@ -62,3 +62,20 @@ def test_beyond_a_crop_lies_what_was_photographed(bust):
     expected = bust["image"].permute(1, 2, 0).numpy()[:124]
     np.testing.assert_allclose(known, expected, atol=2e-6)
     assert background.seen[4:24].mean() > 150 and not background.seen[:4].any()
+
+
+def test_beyond_a_busy_border_the_room_is_mirrored_and_beside_lines_they_go_on(bust):
+    """Objects that end near the border went on as streaks across the outer part of a pan."""
+    noise = torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(0))
+    busy = torch.nn.functional.interpolate(noise[None], scale_factor=4, mode="bilinear")[0]
+    mask = bust["person_mask"]
+    scene = build_scene(**{**bust, "image": mask * bust["image"] + (1 - mask) * busy})
+    values = background_layer(scene, 24).values[:, :, 0]
+    beyond, inside = values[30:60, 16:24], values[30:60, 25:33][:, ::-1]
+    assert np.corrcoef(beyond.ravel(), inside.ravel())[0, 1] > 0.9
+    x = torch.arange(128.0)
+    stripes = (0.5 + 0.4 * torch.sin(x / 6))[None, :, None].expand(3, 128, 128)
+    scene = build_scene(**{**bust, "image": mask * bust["image"] + (1 - mask) * stripes})
+    values = background_layer(scene, 24).values[:, :, 0]
+    expected = np.broadcast_to(stripes[0, 5:60, :1].numpy(), (55, 24))
+    np.testing.assert_allclose(values[29:84, :24], expected, atol=0.06)
