@@ -39,6 +39,7 @@ from skyreels_avatar.references.dubbing import FilmedReference
 from skyreels_avatar.references.footage import Footage, FootageReference
 from skyreels_avatar.references.framing import Framing, frame_shot
 from skyreels_avatar.request.generation_request import GenerationRequest
+from skyreels_avatar.rig.lip_finder import correct_lips
 from skyreels_avatar.shapes import BUCKET_STEP_PX
 from skyreels_avatar.spaces.base import LatentSpace
 from skyreels_avatar.spaces.table import space_type
@@ -134,7 +135,8 @@ def open_picture(
     key = noise_key(original.pixels, faces, files.voices)
     if space.moves_reference:
         eyes = partial(components.vae.correct_eyes, original.pixels)
-        faces = [replace(face, landmarks=eyes(face.landmarks)) for face in faces]
+        lips = partial(correct_lips, original.pixels)
+        faces = [replace(face, landmarks=lips(eyes(face.landmarks))) for face in faces]
     framing = frame_shot(original, files.height, files.width, faces, shot.camera)
     return OpenShot(framing, _sound(files.voices, components, plan), plan, key)
 

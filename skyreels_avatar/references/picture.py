@@ -15,10 +15,10 @@ from skyreels_avatar.references.lighting import FrameLight, PictureLight
 from skyreels_avatar.references.reference import frames_per_chunk, split_range, talking_box
 from skyreels_avatar.references.texture import PersonTexture, filled_behind
 from skyreels_avatar.rig.apparent_motion import apparent_motion
+from skyreels_avatar.rig.coefficients import NUM_MOTION
 from skyreels_avatar.rig.mouth import MouthLook, make_look
 from skyreels_avatar.rig.picture_edge import picture_edges
 from skyreels_avatar.rig.reference_clip import PictureDetail
-from skyreels_avatar.rig.renderer import rest_motion
 
 _SEEN_STEP = 8  # pixels; what share is seen need not be counted pixel by pixel
 
@@ -121,8 +121,8 @@ class PictureReference:
         return apparent_motion(landmarks, self._start), seen
 
     def first_motion(self) -> torch.Tensor:
-        """See `Reference`."""
-        return rest_motion(self._points[None])
+        """See `Reference`: with the lips shut, whatever the picture shows."""
+        return torch.zeros(1, NUM_MOTION)
 
     def relative_motion(self, motion: torch.Tensor, start: int, stop: int) -> torch.Tensor:
         """See `Reference`: a picture has no motion of its own."""

@@ -77,7 +77,7 @@ class Reference(Protocol):
         """Return whether anything is to be drawn."""
 
     def first_motion(self) -> torch.Tensor:
-        """Return (1, 32) rig coefficients of the first frame as it is."""
+        """Return (1, 32) rig coefficients of the first frame."""
 
     def apparent_motion(self, at: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return (F, 32) how the head seems to move by itself, and the share (F,) really seen.

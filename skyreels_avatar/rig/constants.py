@@ -79,6 +79,8 @@ class LipsConstants:
     lower_reach: float
     narrowing: float
     corner_drop: float
+    jaw_at_rest: float
+    jaw_in_smile: float
     jaw_half_width: float
     jaw_fade: float
     skew: float
@@ -120,6 +122,7 @@ class MouthConstants:
 
     teeth_behind_round: float
     round_shade: float
+    round_shade_own: float
     crease: float
     crease_width: float
     jaw_of_gap: float

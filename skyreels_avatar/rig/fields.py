@@ -47,6 +47,7 @@ class FaceShape:
     upper_y: torch.Tensor  # (F, 11) inner edge of the upper lip
     lower_y: torch.Tensor  # (F, 11)
     gap: torch.Tensor  # (F,) lip gap at rest, 0 when shut
+    jaw: torch.Tensor  # (F,) how far the jaw hangs at rest, in H
     center: torch.Tensor  # (F, 2) middle of the lips
     half_width: torch.Tensor  # (F, 2) from the middle to the right, left corner
     thickness: torch.Tensor  # (F, 2) of the upper, lower lip
@@ -67,14 +68,17 @@ class FaceShape:
         lower = (points[:, 17, 1] - points[:, 14, 1]).clamp_min(0.015)
         nose = points[:, 13, 1] - points[:, 2, 1]
         chin = points[:, 152, 1] - points[:, 14, 1]
+        gap = torch.where(gap < SHUT_GAP, torch.zeros_like(gap), gap)
+        smile = _rest_smile(points)
         return cls(
             points=points,
             lip_x=(up[..., 0] + low[..., 0]) / 2,
             upper_y=torch.where(shut, middle, up[..., 1]),
             lower_y=torch.where(shut, middle, torch.maximum(low[..., 1], up[..., 1])),
-            gap=torch.where(gap < SHUT_GAP, torch.zeros_like(gap), gap),
+            gap=gap,
+            jaw=LIPS.jaw_at_rest * gap * (1 - LIPS.jaw_in_smile * smile),
             center=center,
-            smile=_rest_smile(points),
+            smile=smile,
             half_width=torch.stack([right, left], -1),
             thickness=torch.stack([upper, lower], -1),
             reach=torch.stack(
@@ -215,7 +219,8 @@ def mouth_field(
             -((beside.abs() / LIPS.jaw_half_width) ** 3)
         )
         jaw = jaw * torch.exp(-(((away - chin).clamp_min(0.0) / LIPS.jaw_fade) ** 2))
-        dy = dy + lower_move * near + values.jaw_drop * jaw * (1 - near)
+        dropped = values.jaw_drop - shape.jaw[:, None]
+        dy = dy + lower_move * near + dropped * jaw * (1 - near)
     return torch.stack([dx, dy + LIPS.corner_drop * opening * corners], -1)
 
 

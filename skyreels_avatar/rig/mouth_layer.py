@@ -21,6 +21,7 @@ from skyreels_avatar.rig.source_teeth import SourceTeeth
 from skyreels_avatar.rig.warp import PosedFace
 
 MOUTH = CONSTANTS.mouth
+WIDEST = 1.6  # times the patch: a grin that widens is wider than it
 
 
 def part_lips(points: torch.Tensor, face: PosedFace) -> torch.Tensor:
@@ -38,7 +39,8 @@ def open_mouth(
     """Return color (F, 3, h, w) and alpha (F, 1, h, w) of the open mouth at (F, h, w, 2)."""
     shape = face.shape
     motion = face.values.motion[:, :GROUP_SIZE]
-    columns = patch_axes(points.device)[0].expand(motion.shape[0], -1)
+    painted_at = patch_axes(points.device)[0].expand(motion.shape[0], -1)
+    columns = WIDEST * painted_at
     edge_up, edge_low = face.lips.at(columns)
     look = clip.look.expand(motion.shape[0]).anchored(face.frame.points)
     jaw = motion
@@ -46,7 +48,7 @@ def open_mouth(
         jaw = torch.cat([motion[:, :1], MOUTH.jaw_of_gap * motion[:, :1], motion[:, 2:]], 1)
     rounded = face.values.pucker.clamp(0.0, 1.0)
     look = replace(look, teeth_edge=look.teeth_edge - MOUTH.teeth_behind_round * rounded[:, 0])
-    color = mouth_interior(edge_up, edge_low, jaw, look)
+    color = mouth_interior(*face.lips.at(painted_at), jaw, look)
     color = color * (1 - MOUTH.round_shade * rounded)[..., None, None]
     at = points + face.warp.at("head", points)
     x, y = at.flatten(1, 2).unbind(-1)
@@ -62,6 +64,7 @@ def open_mouth(
         own = SourceTeeth.of(at.flatten(1, 2), shape, teeth, edges, motion, pixel)
         looked = face.frame.to_pixels(own.at.reshape(at.shape)).permute(0, 3, 1, 2)
         seen = sample_clip(clip, looked)[:, :3] / 255
+        seen = seen * (1 - MOUTH.round_shade_own * rounded)[..., None, None]
         share = own.share(seen.flatten(2), teeth).reshape(-1, 1, *at.shape[1:3])
         inside = inside + share * (seen - inside)
     crease = _crease(x, y, (upper + lower) / 2, face)

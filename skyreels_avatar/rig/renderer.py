@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from skyreels_avatar.rig.coefficients import NUM_MOTION
+from skyreels_avatar.rig.coefficients import MOTION_INDEX, NUM_MOTION
 from skyreels_avatar.rig.curves import Box, box_pixels, pixel_box
 from skyreels_avatar.rig.eyes import blinks, twice_as_fine, undo_eye_at
 from skyreels_avatar.rig.fields import FaceShape, move_points
@@ -100,7 +100,8 @@ def rest_motion(landmarks: torch.Tensor) -> torch.Tensor:
     """Return (F, 32), the coefficients that leave pictures with (F, 478, 3) unchanged."""
     shape = FaceShape.of(FaceFrame.of(landmarks).points)
     motion = landmarks.new_zeros(landmarks.shape[0], NUM_MOTION)
-    motion[:, 0] = shape.gap
+    motion[:, MOTION_INDEX["lip_gap"]] = shape.gap
+    motion[:, MOTION_INDEX["jaw_drop"]] = shape.jaw
     return motion
 
 

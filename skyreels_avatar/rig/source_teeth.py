@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
-from skyreels_avatar.rig.coefficients import MOTION_SCALE
+from skyreels_avatar.rig.coefficients import MOTION_INDEX, MOTION_SCALE
 from skyreels_avatar.rig.constants import CONSTANTS
 from skyreels_avatar.rig.curves import coverage, refine
 from skyreels_avatar.rig.fields import FaceShape
@@ -129,7 +129,8 @@ class SourceTeeth:
             pixel: (F, 1) in H.
         """
         x, y = at.unbind(-1)
-        moved = torch.cat([motion[:, :1] - shape.gap[:, None], motion[:, 1:]], 1).abs()
+        rest = torch.stack([shape.gap, shape.jaw], -1)
+        moved = torch.cat([motion[:, :2] - rest, motion[:, 2:]], 1).abs()
         opened = moved[:, :1]
         # All of it as long as nothing moves, then without the rim of the lips.
         widen = pixel * (1.5 - opened / 0.004).clamp(-1.0, 1.5)
@@ -147,16 +148,18 @@ class SourceTeeth:
         new_upper, new_lower = interpolate_curves(x, edges[2], *edges[:2])
         upper, lower = upper - widen, lower + widen
         new_upper, new_lower = new_upper - widen, new_lower + widen
+        rounded = motion[:, MOTION_INDEX["pucker"], None].clamp(0.0, 1.0)
+        on_teeth = y + CONSTANTS.mouth.teeth_behind_round * rounded
         end = upper + parts * (lower - upper)
-        uncovered = (end - upper) / (end - new_upper).clamp_min(1e-4)
-        kept = end - (end - y) * uncovered.clamp(0.0, 1.0)
+        uncovered = (end - upper) / (end - new_upper - (on_teeth - y)).clamp_min(1e-4)
+        kept = end - (end - on_teeth) * uncovered.clamp(0.0, 1.0)
         jaw = y - (new_lower - lower)
         whole = parts > 0.999
         soft = torch.where(whole, pixel.expand_as(y), torch.full_like(y, FOUND.soft))
-        above = ((end - y) / soft + 0.5).clamp(0.0, 1.0)
+        above = ((end - on_teeth) / soft + 0.5).clamp(0.0, 1.0)
         seam = opened.clamp_max(FOUND.seam)  # shadows and tips of teeth lie between teeth and lip
         below = ((jaw - end - seam) / soft + 0.5).clamp(0.0, 1.0) * ~whole
-        row = torch.where(y < end, kept, torch.maximum(jaw, end))
+        row = torch.where(on_teeth < end, kept, torch.maximum(jaw, end))
         corners = (
             shape.lip_x[:, :1] + FOUND.corner,
             shape.lip_x[:, -1:] - FOUND.corner,

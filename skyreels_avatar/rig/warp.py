@@ -8,7 +8,7 @@ full resolution.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -137,7 +137,11 @@ class PosedFace:
             trail: of `delay_head`; None leaves hair and shoulders with the head.
         """
         frame = FaceFrame.of(clip.landmarks)
-        shape = FaceShape.of(frame.points if clip.has_own_motion else frame.averaged_if_still())
+        if clip.has_own_motion:  # whose jaw is relative to the frames
+            shape = FaceShape.of(frame.points)
+            shape = replace(shape, jaw=torch.zeros_like(shape.jaw))
+        else:
+            shape = FaceShape.of(frame.averaged_if_still())
         values = MotionValues(clamp_coefficients(motion))
         late = None if trail is None else MotionValues(clamp_coefficients(trail))
         lips = LipOutline.of(shape, values)

@@ -8,6 +8,8 @@ import torch
 
 from skyreels_avatar.camera import CameraMove, ReferenceVideo, build_scene, plan_path
 from skyreels_avatar.references.picture import PictureReference
+from skyreels_avatar.rig.coefficients import MOTION_INDEX
+from skyreels_avatar.rig.renderer import rest_motion
 from tests.faces.drawing import draw_person
 
 HEIGHT, WIDTH = 128, 144
@@ -75,3 +77,12 @@ def test_the_finer_picture_shows_the_same_place_as_the_frames(move):
     )[0, :, 0, 0]
     size = torch.tensor(scene.depth.shape[::-1])
     assert ((place + 1) / 2 * size).tolist() == pytest.approx(landmarks[1, :2].tolist(), abs=0.25)
+
+
+def test_a_shot_begins_with_shut_lips_whatever_the_picture_shows():
+    """A mouth that was open in the photo stayed open for most of a second before the speech."""
+    reference, _ = make_reference(CameraMove("static"))
+    reference._points[[13, 14], 1] += torch.tensor([-4.0, 6.0])
+    reference._points[[82, 312, 87, 317], 1] += torch.tensor([-4.0, -4.0, 6.0, 6.0])
+    assert rest_motion(reference._points[None])[0, MOTION_INDEX["lip_gap"]] > 0.05
+    assert (reference.first_motion() == 0).all()

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from skyreels_avatar.rig.coefficients import NUM_MOTION
 from skyreels_avatar.rig.fields import (
     LOWER,
     UPPER,
@@ -20,7 +21,7 @@ from skyreels_avatar.rig.fields import (
     mouth_field,
     move_points,
 )
-from skyreels_avatar.rig.geometry import BROW_EDGES, EYES, lip_gap
+from skyreels_avatar.rig.geometry import BROW_EDGES, EYES, INNER_LOWER, lip_gap
 from skyreels_avatar.rig.warp import FIELD_BOX
 from tests.rig.faces import motion_of, random_motion
 
@@ -74,3 +75,15 @@ def test_a_raised_brow_stays_as_thick_as_it_was_and_the_lid_where_it_was(shape: 
     hairline = shape.points[0, 10, :2] - torch.tensor([0.0, 0.05])
     values = MotionValues(motion_of(brow_r=0.045, brow_l=0.045))
     assert float(face_field(hairline[None, None], shape, values).abs().max()) < 0.005
+
+
+def test_a_jaw_that_hangs_in_the_picture_rises_when_it_shuts(shape: FaceShape) -> None:
+    """The chin stayed as low as in the photo of a wide-open mouth, below shut lips."""
+    points = shape.points.clone()
+    points[:, list(INNER_LOWER[1:-1]), 1] += 0.1
+    hanging = FaceShape.of(points)
+    shut = move_points(hanging, torch.zeros(1, NUM_MOTION))
+    chin = float(shut[0, 152, 1] - points[0, 152, 1])
+    assert chin == pytest.approx(-float(hanging.jaw[0]), rel=0.15)
+    assert 0.02 < float(hanging.jaw[0]) < 0.06
+    assert float(shape.jaw[0]) == 0  # and that of a shut mouth stays

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import torch
+
 from skyreels_avatar.rig.coefficients import MOTION_INDEX
 from skyreels_avatar.rig.fields import FaceShape, LipOutline, MotionValues
+from skyreels_avatar.rig.geometry import INNER_LOWER, INNER_UPPER
 from skyreels_avatar.rig.mouth import patch_axes
-from tests.rig.faces import random_motion
+from skyreels_avatar.rig.mouth_layer import open_mouth
+from skyreels_avatar.rig.warp import PosedFace
+from tests.rig.faces import clip_of, random_motion
 
 
 def test_a_shut_mouth_shows_nothing_of_its_inside(shape: FaceShape) -> None:
@@ -15,3 +20,22 @@ def test_a_shut_mouth_shows_nothing_of_its_inside(shape: FaceShape) -> None:
     columns = patch_axes()[0].expand(8, -1)
     upper, lower = LipOutline.of(shape, MotionValues(motion)).at(columns)
     assert float((lower - upper).max()) < 1e-3
+
+
+def test_a_wide_grin_is_shut_beyond_its_corners(landmarks: torch.Tensor) -> None:
+    """Of a mouth wider than the patch a slit went on across the cheeks."""
+    wide = landmarks.clone()
+    center, span = wide[[61, 291], 0].mean(), float(wide[152, 1] - wide[10, 1])
+    lips = sorted({*INNER_UPPER, *INNER_LOWER, 61, 291})
+    wide[lips, 0] = center + (wide[lips, 0] - center) * 0.46 * span / (wide[291, 0] - wide[61, 0])
+    clip, motion = clip_of(wide, 1), random_motion(1) * 0
+    for name, value in (("lip_gap", 0.11), ("width", 0.16), ("smile", 0.4)):
+        motion[0, MOTION_INDEX[name]] = value
+    face = PosedFace.of(clip, motion)
+    corners = face.lips.upper[0, [0, -1], 0]
+    assert float(corners.abs().min()) > 0.225
+    x = torch.cat([corners[:1] - 0.03, corners[1:] + 0.03])
+    y = torch.linspace(-0.1, 0.1, 81)
+    points = torch.stack(torch.meshgrid(y, x, indexing="ij")[::-1], -1)[None]
+    _, alpha = open_mouth(points, face, clip)
+    assert float(alpha.max()) < 0.01

@@ -103,6 +103,7 @@ class Lips:
         at = torch.stack([shape.lip_x[0, 5].expand(101), y], -1)[None]
         motion = torch.zeros(1, GROUP_SIZE)
         motion[0, 0] = shape.gap + raised + dropped
+        motion[0, MOTION_INDEX["jaw_drop"]] = shape.jaw
         edges = upper, lower, refine(shape.lip_x)
         return cls(shape, edges, at, motion, torch.tensor([[1 / 280]]))
 
