@@ -16,6 +16,7 @@ import torch
 
 from skyreels_avatar.errors import FaceError, InputError
 from skyreels_avatar.faces.chooser import FaceChooser
+from skyreels_avatar.faces.drawing import fit_drawing
 from skyreels_avatar.faces.face import Face, visibility_of
 from skyreels_avatar.faces.region import box_of
 from skyreels_avatar.faces.scenes import Scene, track_scenes
@@ -137,12 +138,15 @@ def open_picture(
     original = files.original
     selectors = [one.face for one in shot.speakers] or [shot.face]
     faces = find_faces(original.pixels, selectors, face_analyzer())
+    faces = [fit_drawing(original.pixels, face) for face in faces]
     for face in faces:
         _check_suitability(original, face)
     key = noise_key(original.pixels, faces, files.voices)
     if space.moves_reference:
         eyes = partial(components.vae.correct_eyes, original.pixels)
-        faces = [replace(face, landmarks=eyes(face.landmarks)) for face in faces]
+        faces = [
+            face if face.drawn else replace(face, landmarks=eyes(face.landmarks)) for face in faces
+        ]
     framing = frame_shot(original, files.height, files.width, faces, shot.camera)
     sound = ShotSound(files.voices, components.audio_encoder, space.separates_persons)
     return OpenShot(framing, sound, plan, key)
