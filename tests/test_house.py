@@ -42,6 +42,8 @@ MAX_UNTESTED_LINES = 30
 TESTED_ELSEWHERE = {
     "skyreels_avatar/__init__.py": "tests/test_python_api.py and the house",
     "skyreels_avatar/faces/chooser.py": "tests/faces/test_scenes.py follows whom it chooses",
+    "skyreels_avatar/faces/drawn_mesh.py": "tests/faces/test_drawing.py bends meshes",
+    "skyreels_avatar/faces/drawn_parts.py": "tests/faces/test_drawing.py measures drawings",
     "skyreels_avatar/media/frame_conversion.py": "tests/media/test_video_reader.py, test_video.py",
     "skyreels_avatar/media/video_stream.py": "tests/media/test_video_reader.py, test_video.py",
     "skyreels_avatar/media/espeak.py": "tests/media/test_speech.py",

@@ -28,12 +28,14 @@ class Face:
             is a face that was only placed in a box.
         visibility: 0..1, how much of the mouth and face is inside the picture and turned to the
             camera: 1 up to a three-quarter view, below 0.3 in profile.
+        drawn: the landmarks were fitted to a flat drawing.
     """
 
     box: Box
     landmarks: np.ndarray
     confidence: float
     visibility: float
+    drawn: bool = False
 
 
 @dataclass(frozen=True, eq=False)

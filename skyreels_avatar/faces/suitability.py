@@ -77,6 +77,8 @@ def examine_face(pixels: np.ndarray, face: Face) -> tuple[FaceIssue, ...]:
                 "seen: use a larger picture or crop it round the face",
             )
         )
+    if face.drawn:  # its mouth is known, and shuts
+        return tuple(findings)
     if float(mouth_opening(face.landmarks[None])[0]) > WIDE_OPEN:
         findings.append(
             FaceIssue(
@@ -86,8 +88,16 @@ def examine_face(pixels: np.ndarray, face: Face) -> tuple[FaceIssue, ...]:
             )
         )
     lip_color, texture = _lips_and_skin(pixels, face.landmarks, face_px)
-    flat = texture < FLAT_SKIN and (lip_color < _SEEN_LIPS or face.confidence < _UNSURE)
-    if flat or lip_color < FAINT_LIPS:
+    flat = texture < FLAT_SKIN
+    if flat and lip_color < FAINT_LIPS:
+        lost = FaceIssue(
+            "drawn",
+            "the mouth of this drawing was not found, so that it cannot speak; use one whose eyes "
+            "and mouth stand out from even skin, or a painting or a photo",
+            fatal=True,
+        )
+        findings.insert(0, lost)
+    elif lip_color < FAINT_LIPS or (flat and (lip_color < _SEEN_LIPS or face.confidence < _UNSURE)):
         findings.append(
             FaceIssue(
                 "drawn",

@@ -16,6 +16,7 @@ from safetensors.numpy import save_file
 
 from skyreels_avatar.camera import CameraMove, Plate
 from skyreels_avatar.errors import InputError
+from skyreels_avatar.faces.drawing import fit_drawing
 from skyreels_avatar.faces.face import Face
 from skyreels_avatar.faces.select import find_faces
 from skyreels_avatar.faces.start import face_analyzer
@@ -24,7 +25,7 @@ from skyreels_avatar.media.files import atomic_write, existing_file
 from skyreels_avatar.media.image import Portrait, fit_size
 from skyreels_avatar.models.depth import estimate_depth
 from skyreels_avatar.pipeline.noise import noise_key
-from skyreels_avatar.pipeline.open import check_suitability
+from skyreels_avatar.pipeline.open import check_suitability, correct_points
 from skyreels_avatar.references.framing import frame_shot
 from skyreels_avatar.references.scene import depth_weights, plate_of
 
@@ -124,10 +125,11 @@ def prepare(image: str | Path | Portrait, size: str | None, face: str, parts: Co
     original = image if isinstance(image, Portrait) else Portrait.load(image)
     height, width = fit_size(original.height, original.width, size)
     (found,) = find_faces(original.pixels, [face], face_analyzer())
+    found = fit_drawing(original.pixels, found)
     check_suitability(original, found)
     key = noise_key(original.pixels, [found], [])
-    eyes = parts.vae.correct_eyes(original.pixels, found.landmarks)
-    framing = frame_shot(original, height, width, [replace(found, landmarks=eyes)], _ANY_MOVE)
+    found = correct_points(original.pixels, found, parts)
+    framing = frame_shot(original, height, width, [found], _ANY_MOVE)
     plate, occluders = plate_of(framing, parts.occluder)
     plate = replace(plate, person_mask=_floats(_bytes(plate.person_mask)))  # as a file keeps it
     mask = plate.person_mask[plate.part((height, width))]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from skyreels_avatar.faces.analyzer import FaceAnalyzer
+from skyreels_avatar.faces.drawing import fit_drawing
 from skyreels_avatar.faces.face import Face
 from skyreels_avatar.faces.select import LOW_VISIBILITY
 from skyreels_avatar.faces.suitability import FaceIssue, examine_face
@@ -33,7 +34,7 @@ def examine_picture(image: str | Path) -> tuple[SeenFace, ...]:
     pixels = Portrait.load(image).pixels
     return tuple(
         SeenFace(face.box, (*examine_face(pixels, face), *_turned(face)))
-        for face in FaceAnalyzer().find(pixels)
+        for face in (fit_drawing(pixels, one) for one in FaceAnalyzer().find(pixels))
     )
 
 

@@ -12,10 +12,12 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from skyreels_avatar.errors import FaceError, InputError
 from skyreels_avatar.faces.chooser import FaceChooser
+from skyreels_avatar.faces.drawing import fit_drawing
 from skyreels_avatar.faces.face import Face, visibility_of
 from skyreels_avatar.faces.region import box_of
 from skyreels_avatar.faces.scenes import Scene, track_scenes
@@ -130,13 +132,12 @@ def open_picture(
     original = files.original
     selectors = [one.face for one in shot.speakers] or [shot.face]
     faces = find_faces(original.pixels, selectors, face_analyzer())
+    faces = [fit_drawing(original.pixels, face) for face in faces]
     for face in faces:
         check_suitability(original, face)
     key = noise_key(original.pixels, faces, files.voices)
     if space.moves_reference:
-        eyes = partial(components.vae.correct_eyes, original.pixels)
-        lips = partial(correct_lips, original.pixels)
-        faces = [replace(face, landmarks=lips(eyes(face.landmarks))) for face in faces]
+        faces = [correct_points(original.pixels, face, components) for face in faces]
     framing = frame_shot(original, files.height, files.width, faces, shot.camera)
     return OpenShot(framing, _sound(files.voices, components, plan), plan, key)
 
@@ -224,6 +225,14 @@ def _plan(
 def _sound(voices: Sequence[AudioTrack], components: Components, plan: ShotPlan) -> ShotSound:
     separate = space_type(components.vae).separates_persons
     return ShotSound(voices, components.audio_encoder, separate, plan.num_heard_frames)
+
+
+def correct_points(pixels: np.ndarray, face: Face, components: Components) -> Face:
+    """Return a face whose eyes and lips lie where they are seen; drawn ones were fitted before."""
+    if face.drawn:
+        return face
+    points = components.vae.correct_eyes(pixels, face.landmarks)
+    return replace(face, landmarks=correct_lips(pixels, points))
 
 
 def check_suitability(picture: Portrait, face: Face) -> None:

@@ -136,6 +136,9 @@ class LidsConstants:
     lashes: float
     lashes_share: float
     large_lashes: float
+    drawn_line: float
+    drawn_rim: float
+    drawn_raise: float
     lining_step: float
     unfolds: float
     overlap: float

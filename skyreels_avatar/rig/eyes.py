@@ -10,6 +10,7 @@ import torch.nn.functional as F
 
 from skyreels_avatar.rig.coefficients import MOTION_INDEX
 from skyreels_avatar.rig.constants import CONSTANTS
+from skyreels_avatar.rig.drawn_eyes import undo_drawn_eye
 from skyreels_avatar.rig.fields import FaceShape, MotionValues
 from skyreels_avatar.rig.geometry import (
     EYES,
@@ -26,7 +27,8 @@ BLINKING = 0.05  # from here on a lid's edge needs more than one sample a pixel
 def undo_eye_at(positions: torch.Tensor, eye: int, face: PosedFace) -> torch.Tensor:
     """Return (F, 2, h, w) the source of pixels whose source is (F, 2, h, w) but for one eye."""
     looked = face.frame.from_pixels(positions.permute(0, 2, 3, 1))
-    undone = undo_eye(looked.flatten(1, 2), eye, face.shape, face.values).reshape(looked.shape)
+    undo = undo_drawn_eye if face.drawn else undo_eye
+    undone = undo(looked.flatten(1, 2), eye, face.shape, face.values).reshape(looked.shape)
     return face.frame.to_pixels(undone).permute(0, 3, 1, 2)
 
 

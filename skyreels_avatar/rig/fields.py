@@ -213,8 +213,8 @@ def mouth_field(
     if layer == UPPER:
         dy = dy + upper_move * torch.exp(-((away / LIPS.upper_reach) ** 2))
     else:
-        near = torch.exp(-((away / LIPS.lower_reach) ** 2))
         chin = (shape.points[:, 152, 1:2] - shape.center[:, 1:]).clamp_min(0.1)
+        near = torch.exp(-((away / (0.5 * chin).clamp_max(LIPS.lower_reach)) ** 2))
         jaw = smoothstep(0.0, 1.0, away / chin) * torch.exp(
             -((beside.abs() / LIPS.jaw_half_width) ** 3)
         )

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from skyreels_avatar.rig.constants import CONSTANTS
+from skyreels_avatar.rig.drawn_style import DrawnStyle, find_style
 from skyreels_avatar.rig.geometry import MOUTH_CORNERS, FaceFrame
 from skyreels_avatar.rig.mouth_light import (
     MIN_COLORS,
@@ -52,6 +53,7 @@ class MouthLook:
         shade: (N, 3) in [0, 1], the color of the darkest places; None is black.
         teeth: what the picture shows, which is not painted then; None = nothing.
         nose: (N,) face y of the base of the nose, which teeth go with; None = with the lips.
+        drawn: how a flat drawing's mouth is drawn; None = as a photo shows it.
     """
 
     style: torch.Tensor
@@ -62,6 +64,7 @@ class MouthLook:
     shade: torch.Tensor | None = None
     teeth: ShownTeeth | None = None
     nose: torch.Tensor | None = None
+    drawn: DrawnStyle | None = None
 
     def expand(self, num_frames: int) -> MouthLook:
         """Return the look of one frame repeated, or the same look if it has that many frames."""
@@ -74,6 +77,7 @@ class MouthLook:
             None if self.shade is None else self.shade.expand(num_frames, -1),
             self.teeth,
             None if self.nose is None else self.nose.expand(num_frames),
+            self.drawn,
         )
 
     def to(self, device: torch.device) -> MouthLook:
@@ -140,6 +144,7 @@ def make_look(
         shade=shade,
         teeth=teeth,
         nose=points[NOSE_BASE, 1].mean()[None],
+        drawn=find_style(frame, landmarks),
     ).to(device)
 
 

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from skyreels_avatar.rig.coefficients import GROUP_SIZE
 from skyreels_avatar.rig.constants import CONSTANTS
 from skyreels_avatar.rig.curves import coverage
+from skyreels_avatar.rig.drawn_style import paint_drawn_mouth
 from skyreels_avatar.rig.geometry import interpolate_curves, smoothstep
 from skyreels_avatar.rig.mouth import MOUTH_BOX, mouth_interior, patch_axes
 from skyreels_avatar.rig.reference_clip import ReferenceClip, sample_clip
@@ -42,6 +43,8 @@ def open_mouth(
     painted_at = patch_axes(points.device)[0].expand(motion.shape[0], -1)
     columns = WIDEST * painted_at
     edge_up, edge_low = face.lips.at(columns)
+    if clip.look.drawn is not None:
+        return _drawn_mouth(points, face, clip, (columns, edge_up, edge_low))
     look = clip.look.expand(motion.shape[0]).anchored(face.frame.points)
     jaw = motion
     if clip.has_own_motion:  # whose coefficients, but for the lip gap, are relative to the frames
@@ -74,6 +77,20 @@ def open_mouth(
         dark = (inside.new_tensor(CONSTANTS.colors.cavity) * look.light)[:, :, None, None]
         inside, alpha = torch.lerp(dark, inside, share), alpha + crease
     return inside, alpha.reshape(-1, 1, *at.shape[1:3])
+
+
+def _drawn_mouth(
+    points: torch.Tensor, face: PosedFace, clip: ReferenceClip, edges: tuple[torch.Tensor, ...]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return color and alpha as `open_mouth` does, of a flat drawing's mouth."""
+    at = points + face.warp.at("head", points)
+    x, y = at.flatten(1, 2).unbind(-1)
+    pixel = 1.0 / face.frame.height_px[:, None]
+    ends = face.lips.upper[:, [0, -1], 0]
+    alpha = coverage(y, *interpolate_curves(x, *edges), 1.3 * pixel)
+    alpha = alpha * ((x > ends[:, :1]) & (x < ends[:, 1:]))
+    color = paint_drawn_mouth(x, y, edges, clip.look.drawn, pixel)
+    return color.unflatten(2, at.shape[1:3]), alpha.reshape(-1, 1, *at.shape[1:3])
 
 
 def _crease(

@@ -119,6 +119,7 @@ class PosedFace:
         values: the coefficients, clamped.
         warp: their inverse.
         lips: the inner edges of the lips.
+        drawn: a flat drawing.
     """
 
     frame: FaceFrame
@@ -126,6 +127,7 @@ class PosedFace:
     values: MotionValues
     warp: CoarseWarp
     lips: LipOutline
+    drawn: bool = False
 
     @classmethod
     def of(
@@ -146,7 +148,7 @@ class PosedFace:
         late = None if trail is None else MotionValues(clamp_coefficients(trail))
         lips = LipOutline.of(shape, values)
         warp = coarse_warp(shape, values, clip.region, late, clip.edges, lips)
-        return cls(frame, shape, values, warp, lips)
+        return cls(frame, shape, values, warp, lips, clip.look.drawn is not None)
 
 
 def _lattice(height: int, width: int, spacing: int, like: torch.Tensor) -> torch.Tensor:

@@ -1,0 +1,88 @@
+"""Eyes of flat drawings: a lash line that comes down, and a lid of flat skin behind it.
+
+Such eyes are often larger than the skin above them, so that no lid can be unfolded from it. The
+lash line moves as a whole, the lower one comes to meet it, and what they leave is skin from below
+the eye. Here the fold and the bag of the mesh are the outer edges of the two lines.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from skyreels_avatar.rig.constants import CONSTANTS
+from skyreels_avatar.rig.curves import refine
+from skyreels_avatar.rig.fields import FaceShape, MotionValues
+from skyreels_avatar.rig.geometry import EYES, IRISES, interpolate_columns
+
+LIDS = CONSTANTS.lids
+
+
+def undo_drawn_eye(
+    points: torch.Tensor, eye: int, shape: FaceShape, values: MotionValues
+) -> torch.Tensor:
+    """Return where points near one eye look in the drawing at rest.
+
+    Args:
+        points: (F, N, 2) face coordinates with head and expression undone.
+        eye: 0 the person's right, 1 the left.
+    """
+    marks = shape.points
+    upper_lid, lower_lid, fold, bag = EYES[eye]
+    first = marks[:, upper_lid[0], :2]
+    along = marks[:, upper_lid[-1], :2] - first
+    width = along.norm(dim=-1, keepdim=True).clamp_min(0.02)
+    along = along / width
+    axes = torch.stack([along, torch.stack([-along[:, 1], along[:, 0]], -1)], 1)
+
+    def local(xy: torch.Tensor) -> torch.Tensor:
+        return torch.einsum("fnk,fjk->fnj", xy - first[:, None], axes)
+
+    where = local(points)
+    x, y = where.unbind(-1)
+    rims = [local(marks[:, list(ring), :2]).unbind(-1) for ring in (upper_lid, lower_lid)]
+    upper, lower = (interpolate_columns(x, *map(refine, rim)) for rim in rims)
+    lower = torch.maximum(lower, upper)
+    # Fold and bag have too few points to follow a round eye; their middles say how thick it is.
+    middle = local(marks[:, [fold[4], upper_lid[4], lower_lid[4], bag[4]], :2])[..., 1]
+    lashes, line = (middle[:, [1, 3]] - middle[:, [0, 2]]).clamp_min(LIDS.drawn_line).split(1, 1)
+    blink = (values.blink_r if eye == 0 else values.blink_l).clamp(0.0, 1.0)
+    squint = values.squint * (1 - blink)
+    height = lower - upper
+    raised = LIDS.squint_raise * squint.clamp(0.0, 1.0) * height
+    raised = raised + LIDS.drawn_raise * blink**2 * lower.clamp_min(0.0)
+    new_lower = lower - raised
+    new_upper = upper + blink * (new_lower - upper) - LIDS.wide * (-squint).clamp(0.0, 1.0) * height
+
+    skin = LIDS.drawn_line + torch.lerp(lower, middle[:, 2:3], 0.7) + line  # a row below the eye
+    slid = _slid_iris(where, local(marks[:, list(IRISES[eye]), :2]), (upper, lower), width, values)
+    wide = new_upper < upper - 1e-5
+    stretched = upper + (y - new_upper) / (lower - new_upper).clamp_min(1e-4) * height
+    row = torch.where(wide, stretched, slid[..., 1])
+    over = torch.where(y > new_upper - lashes, y - new_upper + upper, skin)
+    under = torch.where(y < new_lower + line, y - new_lower + lower, skin)
+    on_over = (y < new_upper) & (y > torch.minimum(upper, new_upper) - lashes)
+    on_under = (y > new_lower) & (y < lower + line) & ~on_over
+    row = torch.where(on_over, over, torch.where(on_under, under, row))
+    looked = torch.stack([torch.where(on_over | on_under, x, slid[..., 0]), row], -1)
+    outside = (y < torch.minimum(upper, new_upper) - lashes) | (y > lower + line)
+    looked = torch.where(outside[..., None], where, looked)
+    return torch.einsum("fnj,fjk->fnk", looked, axes) + first[:, None]
+
+
+def _slid_iris(
+    where: torch.Tensor,
+    iris: torch.Tensor,
+    rims: tuple[torch.Tensor, torch.Tensor],
+    width: torch.Tensor,
+    values: MotionValues,
+) -> torch.Tensor:
+    """Return (F, N, 2) where points in an eye look for the gaze: the iris slides, rims stay."""
+    upper, lower = rims
+    center = iris[:, :1]
+    radius = (iris[:, 1:] - center).norm(dim=-1).mean(1, keepdim=True).clamp_min(0.01)
+    reach = ((where - center).norm(dim=-1) / (2.1 * radius)).clamp(0.0, 1.0)
+    room = torch.minimum(where[..., 0], width - where[..., 0])
+    rim = torch.minimum(torch.minimum(where[..., 1] - upper, lower - where[..., 1]), room)
+    slide = (1 - reach**2) ** 2 * (rim / LIDS.drawn_rim - 1).clamp(0.0, 1.0) * width
+    gaze = torch.cat([values.gaze_x, values.gaze_y], 1)
+    return where - slide[..., None] * gaze[:, None]

@@ -1,0 +1,84 @@
+"""Eyes, mouth and chin of flat drawings are found where they are drawn."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from skyreels_avatar.faces.analyzer import FaceAnalyzer
+from skyreels_avatar.faces.drawing import fit_drawing
+from skyreels_avatar.faces.face import Face
+from skyreels_avatar.faces.region import box_of
+from skyreels_avatar.media.image import Portrait
+from skyreels_avatar.rig.geometry import EYES, INNER_LOWER, INNER_UPPER
+from tests.drawings import Drawing, draw_face
+
+
+def face_of(points: np.ndarray) -> Face:
+    return Face(box_of(points), points, 0.7, 1.0)
+
+
+def errors(drawing: Drawing, face: Face) -> tuple[float, float, float]:
+    """Return how far lids, lips and chin are off, in pixels."""
+    points = face.landmarks[:, :2]
+    lids = []
+    for (upper, lower, _, _), (x, y, half_width, half_height) in zip(EYES, drawing.eyes):
+        found = points[[upper[0], upper[-1], upper[4], lower[4]]]
+        right = [
+            [x - half_width, y],
+            [x + half_width, y],
+            [x, y - half_height],
+            [x, y + half_height],
+        ]
+        lids.append(np.abs(found - np.array(right)).max())
+    left, right, row = drawing.mouth
+    corners = points[[61, 291]] - np.array([[left, row], [right, row]])
+    return max(lids), float(np.abs(corners).max()), abs(float(points[152, 1]) - drawing.chin)
+
+
+def test_large_eyes_a_small_mouth_and_the_chin_are_found():
+    """The mesh lays eyes and lips of the usual size: the mouth never opened, a blink smeared."""
+    drawing = draw_face()
+    before = face_of(drawing.mesh())
+    found = fit_drawing(drawing.pixels, before)
+    assert found.drawn and not before.drawn
+    lids, lips, chin = errors(drawing, found)
+    assert lids < 7.5 and lips < 3 and chin < 4
+    assert min(errors(drawing, before)[:2]) > 8
+    inner = found.landmarks[[*INNER_UPPER, *INNER_LOWER], 1]
+    assert np.abs(inner - drawing.mouth[2]).max() < 1.5
+
+
+def test_an_open_drawn_mouth_has_two_edges():
+    drawing = draw_face(mouth_height=16)
+    points = fit_drawing(drawing.pixels, face_of(drawing.mesh())).landmarks
+    assert points[13, 1] == pytest.approx(drawing.mouth[2] + 1, abs=2.5)
+    assert points[14, 1] == pytest.approx(drawing.mouth[2] + 15, abs=2.5)
+
+
+def test_a_mesh_that_lies_elsewhere_is_replaced():
+    """On a child's drawing the mesh stood on its side, with an eye on the mouth."""
+    drawing = draw_face()
+    points = drawing.mesh()
+    middle = points.mean(0)
+    turned = (points - middle) @ np.array([[0, 1, 0], [-1, 0, 0], [0, 0, 1.0]]) + middle
+    lids, lips, chin = errors(drawing, fit_drawing(drawing.pixels, face_of(turned)))
+    assert lids < 7.5 and lips < 3 and chin < 4
+
+
+def test_photos_are_left_as_they_are(root):
+    rough = draw_face(grain=6.0)
+    face = face_of(rough.mesh())
+    assert fit_drawing(rough.pixels, face) is face
+    for name in ("portrait.png", "portrait_man.png"):
+        pixels = Portrait.load(root / "assets" / "examples" / name).pixels
+        face = FaceAnalyzer().find(pixels)[0]
+        assert fit_drawing(pixels, face) is face
+
+
+def test_a_drawing_without_a_mouth_is_left_as_it_is():
+    drawing = draw_face()
+    left, right, row = drawing.mouth
+    drawing.pixels[row - 4 : row + 4, left - 4 : right + 4] = drawing.pixels[row + 12, 160]
+    face = face_of(drawing.mesh())
+    assert fit_drawing(drawing.pixels, face) is face

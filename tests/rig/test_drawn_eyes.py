@@ -1,0 +1,58 @@
+"""A drawn eye shuts to a lash line on clean skin, and opens as it was."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from skyreels_avatar.rig.coefficients import MOTION_INDEX
+from skyreels_avatar.rig.renderer import render, rest_motion
+from tests.drawings import INK, SKIN, draw_face
+from tests.rig.test_drawn_style import clip_of
+
+DRAWING = draw_face()
+
+
+def shown(**coefficients: float) -> np.ndarray:
+    clip = clip_of(DRAWING)
+    motion = rest_motion(clip.landmarks)
+    for name, value in coefficients.items():
+        motion[:, MOTION_INDEX[name]] = value
+    frames, matte = render(motion, clip)
+    picture = frames[0, :3].permute(1, 2, 0).numpy()
+    return np.where(matte[0, 0].numpy()[..., None], picture, DRAWING.pixels).astype(int)
+
+
+@pytest.mark.parametrize("eye", [0, 1])
+def test_a_blink_leaves_a_line_and_skin(eye):
+    """It erased the eye and left its outline, or smeared what is below it over the lid."""
+    picture = shown(blink_r=1.0, blink_l=1.0)
+    x, y, half_width, half_height = DRAWING.eyes[eye].astype(int)
+    area = picture[y - half_height - 2 : y + half_height + 4, x - half_width : x + half_width]
+    is_skin = np.abs(area - SKIN).sum(-1) < 60
+    is_ink = np.abs(area - INK).sum(-1) < 150
+    assert is_skin.mean() > 0.7
+    assert is_ink[:, half_width].any() and is_ink.any(0).mean() > 0.75  # from corner to corner
+    assert (area[..., 2] - area[..., 0]).max() < 60  # nothing of the blue iris
+
+
+def test_an_open_eye_is_the_drawing_s_own():
+    assert np.abs(shown() - DRAWING.pixels).mean() < 0.2
+
+
+def test_a_gaze_moves_the_iris_and_not_the_rim():
+    x, y, half_width, _ = DRAWING.eyes[0].astype(int)
+    before, after = DRAWING.pixels.astype(int), shown(gaze_x=0.2)
+    row = slice(x - half_width - 3, x + half_width + 3)
+    blue = [(p[y + 2, row, 2] - p[y + 2, row, 0] > 60).nonzero()[0].mean() for p in (before, after)]
+    assert blue[1] - blue[0] > 3
+    rim = [x - half_width, x + half_width - 1]
+    assert np.abs(after[y, rim] - before[y, rim]).max() < 90
+
+
+def test_half_shut_lids_cover_the_upper_part_only():
+    x, y, _, half_height = DRAWING.eyes[0].astype(int)
+    picture = shown(blink_r=0.5)
+    assert np.abs(picture[y - half_height + 8, x] - SKIN).sum() < 60
+    below = slice(y + 10, y + half_height - 2)
+    assert np.abs(picture[below, x] - DRAWING.pixels[below, x]).mean() < 25
