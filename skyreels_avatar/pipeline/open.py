@@ -24,6 +24,7 @@ from skyreels_avatar.faces.start import face_analyzer, start_networks
 from skyreels_avatar.faces.suitability import examine_face
 from skyreels_avatar.loading.components import Components, load_components
 from skyreels_avatar.loading.tiers import load_tier
+from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.image import Portrait
 from skyreels_avatar.media.video import VideoReader
 from skyreels_avatar.models.context_parallel import check_shares, num_parts
@@ -69,6 +70,7 @@ class OpenShot:
             camera.
         unseen: where footage is left as it is.
         color: of the video, as `VideoWriter` takes it.
+        voices: that move the mouths of a picture.
     """
 
     framing: Framing
@@ -78,6 +80,7 @@ class OpenShot:
     references: tuple[FootageReference, ...] = ()
     unseen: tuple[UnseenSpan, ...] = ()
     color: str = "bt709"
+    voices: tuple[AudioTrack, ...] = ()
 
 
 def load_networks(request: GenerationRequest, height: int, width: int) -> Components:
@@ -145,7 +148,7 @@ def open_picture(
         faces = [replace(face, landmarks=eyes(face.landmarks)) for face in faces]
     framing = frame_shot(original, files.height, files.width, faces, shot.camera)
     sound = ShotSound(files.voices, components.audio_encoder, space.separates_persons)
-    return OpenShot(framing, sound, plan, key)
+    return OpenShot(framing, sound, plan, key, voices=tuple(files.voices))
 
 
 def open_footage(
