@@ -15,9 +15,10 @@ from skyreels_avatar.pipeline.conditions import Conditions
 from skyreels_avatar.pipeline.denoise import Sampling, denoise
 from skyreels_avatar.pipeline.noise import segment_generator
 from skyreels_avatar.pipeline.shot_sound import ShotSound
+from skyreels_avatar.pipeline.shoulders import raised_shoulders
 from skyreels_avatar.planning.segments import plan_shot
 from skyreels_avatar.request.sampling import SamplingParams
-from skyreels_avatar.rig.coefficients import NUM_MOTION
+from skyreels_avatar.rig.coefficients import MOTION_INDEX, NUM_MOTION
 from skyreels_avatar.spaces.known import known_mask
 from skyreels_avatar.spaces.rig_decoder import known_latents
 
@@ -81,6 +82,7 @@ def roll_out(
         start, stop = segment.keep
         motion = torch.cat([motion, made[start - segment.first_frame : stop - segment.first_frame]])
         known = known_latents(parts.vae, latents, tier.overlap)
+    motion[:, MOTION_INDEX["breath"]] += raised_shoulders(audio, plan, prompt, (seed, key))
     curve = motion[: plan.num_frames].numpy()
     loudness = loudness_db(audio.samples, audio.sample_rate, len(curve), tier.fps)
     return Rollout(curve, correlate(curve[:, 0].clip(0), loudness, tier.fps))

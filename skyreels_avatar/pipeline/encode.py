@@ -14,6 +14,7 @@ from skyreels_avatar.pipeline.denoise import Sampling
 from skyreels_avatar.pipeline.marking import FrameMarks
 from skyreels_avatar.pipeline.motion import read_motion
 from skyreels_avatar.pipeline.open import OpenShot
+from skyreels_avatar.pipeline.shoulders import raised_shoulders
 from skyreels_avatar.pipeline.talker_style import style_numbers
 from skyreels_avatar.planning.segments import Segment
 from skyreels_avatar.references.dubbing import FilmedMasks
@@ -65,7 +66,11 @@ class EncodedShot:
         self.reference = references[0]
         self.marks = FrameMarks(request)
         self.motion = None if shot.motion is None else read_motion(shot.motion, self.plan)
-        self.space = open_space(components.vae, self.plan, references, self.seed)
+        shoulders = None
+        if self.motion is None and len(opened.voices) == 1:
+            key = self.seed, self.noise_key
+            shoulders = raised_shoulders(opened.voices[0], self.plan, prompt, key)
+        self.space = open_space(components.vae, self.plan, references, self.seed, shoulders)
         self.persons = None
         if len(opened.references) > 1 and not self.space.separates_persons:
             self.persons = FilmedMasks(opened.references)

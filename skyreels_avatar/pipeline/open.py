@@ -75,6 +75,7 @@ class OpenShot:
             camera.
         unseen: where footage is left as it is.
         color: of the video, as `VideoWriter` takes it.
+        voices: that move the mouths of a picture.
     """
 
     framing: Framing
@@ -84,6 +85,7 @@ class OpenShot:
     references: tuple[FootageReference, ...] = ()
     unseen: tuple[UnseenSpan, ...] = ()
     color: str = "bt709"
+    voices: tuple[AudioTrack, ...] = ()
 
 
 def load_networks(request: GenerationRequest, height: int, width: int) -> Components:
@@ -139,7 +141,8 @@ def open_picture(
     if space.moves_reference:
         faces = [correct_points(original.pixels, face, components) for face in faces]
     framing = frame_shot(original, files.height, files.width, faces, shot.camera)
-    return OpenShot(framing, _sound(files.voices, components, plan), plan, key)
+    sound = _sound(files.voices, components, plan)
+    return OpenShot(framing, sound, plan, key, voices=tuple(files.voices))
 
 
 def open_footage(

@@ -75,7 +75,7 @@ class FootageReference:
         vae: reads rig coefficients from the face; None where none are wanted.
     """
 
-    has_own_motion = True
+    has_own_motion, moves_torso = True, False
     frame_light = None  # what is left of a video stays as it is
 
     def __init__(

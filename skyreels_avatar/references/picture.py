@@ -58,11 +58,18 @@ class PictureReference:
         self._world = video.lift(landmarks[:, :2])
         self._start = self.landmarks(0, 1)[0]
         self._edges = picture_edges(landmarks[None], *self.size)
-        self._texture = None
+        self._texture, self._torso = None, None
         if occluder is not None:  # so that a coarse look cannot miss it
             self._spread = cv2.dilate(occluder, np.ones((49, 49), np.uint8))
         if texture is not None:
             self._texture = PersonTexture(video, landmarks, texture, occluder)
+            if region is None:  # nobody beside whom it would have to stop
+                self._torso = self._texture.torso
+
+    @property
+    def moves_torso(self) -> bool:
+        """See `Reference`: that of a single person of whom it is known where they are."""
+        return self._torso is not None
 
     @cached_property
     def frame_light(self) -> FrameLight | None:
@@ -103,7 +110,8 @@ class PictureReference:
 
     def seen_share(self, start: int, stop: int) -> torch.Tensor:
         """Return (F,) the share of the talking region that the picture really shows."""
-        box = np.array(self.box(self.landmarks(start, stop))) // _SEEN_STEP
+        region = talking_box(self.landmarks(start, stop), *self.size, self.region)
+        box = np.array(region) // _SEEN_STEP
         left, top, right, bottom = box.tolist()
         seen = self.video.seen(start, stop, _SEEN_STEP)[:, top : bottom + 1, left : right + 1]
         return torch.from_numpy(seen.mean((1, 2), dtype=np.float32))
@@ -151,7 +159,7 @@ class PictureReference:
 
     def box(self, landmarks: torch.Tensor) -> tuple[int, int, int, int]:
         """See `Reference`."""
-        return talking_box(landmarks, *self.size, self.region)
+        return talking_box(landmarks, *self.size, self.region, self._torso)
 
     def edges(self, start: int, stop: int) -> torch.Tensor:
         """See `Reference`: those of the picture itself, (1, 4, 3)."""

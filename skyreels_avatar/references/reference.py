@@ -11,6 +11,7 @@ from skyreels_avatar.references.lighting import FrameLight
 from skyreels_avatar.rig.mouth import MouthLook
 from skyreels_avatar.rig.reference_clip import PictureDetail
 from skyreels_avatar.rig.renderer import crop_box
+from skyreels_avatar.rig.torso import TorsoBox
 
 _CHUNK_PIXELS = 8 * 512 * 512  # rendered at once; bounds the memory of float frames
 
@@ -25,12 +26,14 @@ class Reference(Protocol):
         num_frames: of the output.
         region: what of the face may change, as in `ReferenceClip`.
         has_own_motion: whether the face moves by itself, as in footage.
+        moves_torso: whether what is below the chin moves, too.
     """
 
     size: tuple[int, int]
     num_frames: int
     region: tuple[float, float, float, float] | None
     has_own_motion: bool
+    moves_torso: bool
 
     @property
     def frame_light(self) -> FrameLight | None:
@@ -105,6 +108,7 @@ def talking_box(
     height: int,
     width: int,
     region: tuple[float, float, float, float] | None = None,
+    torso: TorsoBox | None = None,
 ) -> tuple[int, int, int, int]:
     """Return left, top, right, bottom of what may move in frames with (F, 478, 3) landmarks.
 
@@ -114,8 +118,11 @@ def talking_box(
     Args:
         region: as in `ReferenceClip`.
     """
-    box = crop_box(landmarks, region)
-    low, high = torch.tensor(box[:2]), torch.tensor(box[2:])
+    boxes = [crop_box(landmarks, region)]
+    if torso is not None:
+        boxes.append(torso.pixels(landmarks))
+    corners = torch.tensor(boxes)
+    low, high = corners[:, :2].amin(0), corners[:, 2:].amax(0)
     limit = torch.tensor([width, height])
     low = ((low / 16).floor().long() * 16).clamp_min(0).minimum(limit - 2)
     high = ((high / 16).ceil().long() * 16).minimum(limit).maximum(low + 2)

@@ -9,9 +9,13 @@ import torch.nn.functional as functional
 
 from skyreels_avatar.camera import ReferenceVideo
 from skyreels_avatar.faces.inpainting import inpaint, occluded_area
+from skyreels_avatar.rig.geometry import smoothstep
 from skyreels_avatar.rig.reference_clip import PictureDetail, as_pixels
+from skyreels_avatar.rig.torso import torso_box
 
-FOLLOWING = 0.08  # of the face height: so far round the person pixels move with the head
+FOLLOWING = 0.08  # of the face height: so far round the head pixels move with it
+FOLLOWING_TORSO = 0.03  # and so far round the torso, beside which straight lines would show it
+_NECK = (0.1, 0.5)  # face heights below the chin: between them the one goes over into the other
 
 
 class PersonTexture:
@@ -42,6 +46,8 @@ class PersonTexture:
         mask = scene.person_mask[None, None]
         still = mask if occluder is None else (mask - torch.from_numpy(occluder)).clamp_min(0)
         self._person = _following(still, landmarks)
+        coarse = self._person.shape[3] / mask.shape[3]
+        self.torso = torso_box(self._person[0, 0], landmarks * coarse)
         if not video.path.is_static():
             # Behind the person another layer moves differently: only the person is looked up.
             self._share = (2 * -functional.max_pool2d(-mask, 5, 1, 2) - 1).clamp(0, 1)
@@ -83,12 +89,20 @@ def _following(mask: torch.Tensor, landmarks: torch.Tensor) -> torch.Tensor:
     """
     height, width = mask.shape[2:]
     face_px = float((landmarks[10] - landmarks[152])[:2].norm())
-    scale = min(1.0, 64.0 / face_px)  # soft, so coarse will do
+    scale = min(1.0, 96.0 / face_px)  # soft, so coarse will do
     size = (max(2, round(width * scale)), max(2, round(height * scale)))
     person = cv2.resize(mask[0, 0].numpy(), size, interpolation=cv2.INTER_AREA)
     face = cv2.convexHull((landmarks[:, :2].numpy() * scale).round().astype(np.int32))
     cv2.fillConvexPoly(person, face, 1.0)
-    reach = round(2 * FOLLOWING * face_px * scale) | 1
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
-    person = cv2.GaussianBlur(cv2.dilate(person, disc), (0, 0), FOLLOWING / 2 * face_px * scale)
-    return torch.from_numpy(person)[None, None]
+    head, torso = (
+        cv2.GaussianBlur(cv2.dilate(person, _disc(2 * reach)), (0, 0), reach / 2)
+        for reach in (share * face_px * scale for share in (FOLLOWING, FOLLOWING_TORSO))
+    )
+    rows = torch.arange(person.shape[0]) - landmarks[152, 1] * scale
+    below = smoothstep(*(share * face_px * scale for share in _NECK), rows)[:, None]
+    return torch.lerp(torch.from_numpy(head), torch.from_numpy(torso), below)[None, None]
+
+
+def _disc(diameter: float) -> np.ndarray:
+    size = round(diameter) | 1
+    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))

@@ -23,6 +23,7 @@ from skyreels_avatar.rig.motion_encoder import MotionEncoder, in_rest_frame
 from skyreels_avatar.rig.reference_clip import ReferenceClip
 from skyreels_avatar.rig.renderer import render
 from skyreels_avatar.rig.secondary_motion import delay_head
+from skyreels_avatar.rig.torso import delay_torso
 
 
 class FaceRig(ModelMixin, ConfigMixin):
@@ -80,22 +81,23 @@ class FaceRig(ModelMixin, ConfigMixin):
         self, latents: torch.Tensor, clip: ReferenceClip
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Render latents (1, 32, T, 1, 4) over a clip of the reference video: see `render`."""
-        motion, trail = self.motion_at(latents, clip.positions)
-        return render(motion, clip, trail)
+        motion, trail, torso = self.motion_at(latents, clip.positions)
+        return render(motion, clip, trail, torso)
 
     def motion_at(
         self, latents: torch.Tensor, positions: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return rig coefficients at (F,) frames of latents (1, 32, T, 1, 4).
 
         Returns:
-            (F, 32), and the same with the head where hair that trails behind it would be.
+            (F, 32), and the same with the head where hair that trails behind it would be, and
+            as the torso follows it.
         """
         motion = smoothing.complete_blinks(self.unpack(latents))
         at = positions.clamp(0, motion.shape[1] - 1)
         low = at.floor().long().clamp_max(max(motion.shape[1] - 2, 0))
         high = (low + 1).clamp_max(motion.shape[1] - 1)
         share = (at - low)[:, None]
-        both = torch.cat([motion, delay_head(motion)])
-        here, late = (1 - share) * both[:, low] + share * both[:, high]
-        return here, late
+        every = torch.cat([motion, delay_head(motion), delay_torso(motion)])
+        here, late, torso = (1 - share) * every[:, low] + share * every[:, high]
+        return here, late, torso

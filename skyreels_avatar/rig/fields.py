@@ -340,7 +340,7 @@ def head_field(
     shape: FaceShape,
     values: MotionValues,
 ) -> torch.Tensor:
-    """Return (F, N, 2) what turning, shifting and leaning the head does, and the body's breath.
+    """Return (F, N, 2) what turning, shifting and leaning the head does.
 
     Args:
         points: (F, N, 2) after the expression was applied.
@@ -359,9 +359,6 @@ def head_field(
     zoom = values.zoom.exp()
     dx = (x2 * zoom + values.shift_x - x) * weight
     dy = (y2 * zoom + values.shift_y - y) * weight
-    body = smoothstep(0.0, 0.5, points[..., 1] - shape.points[:, 152, 1:2])
-    dx = dx + (values.sway + 0.12 * values.shift_x) * body
-    dy = dy - values.breath * body
     return torch.stack([dx, dy], -1)
 
 

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from skyreels_avatar.rig.coefficients import MOTION_INDEX, NUM_MOTION
 from skyreels_avatar.rig.curves import Box, box_pixels, pixel_box
 from skyreels_avatar.rig.eyes import blinks, twice_as_fine, undo_eye_at
-from skyreels_avatar.rig.fields import FaceShape, move_points
+from skyreels_avatar.rig.fields import FaceShape, MotionValues, move_points
 from skyreels_avatar.rig.geometry import EYES, INNER_LOWER, INNER_UPPER, FaceFrame
 from skyreels_avatar.rig.mouth_layer import open_mouth, part_lips
 from skyreels_avatar.rig.reference_clip import (
@@ -31,12 +31,16 @@ MATTE_LEVEL = 0.005  # of the window: interpolated, it reaches a little beyond i
 
 
 def render(
-    motion: torch.Tensor, clip: ReferenceClip, trail: torch.Tensor | None = None
+    motion: torch.Tensor,
+    clip: ReferenceClip,
+    trail: torch.Tensor | None = None,
+    torso: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Render (F, 32) rig coefficients over a clip.
 
     Args:
-        trail: (F, 32) of `delay_head`; None leaves hair and shoulders with the head.
+        trail: (F, 32) of `delay_head`; None leaves hair with the head.
+        torso: (F, 32) of `delay_torso`; None leaves what is below the chin as it is.
 
     Returns:
         frames (F, 4, h, w) pixels as those of the clip, and matte (F, 1, h, w) bool, false
@@ -44,7 +48,8 @@ def render(
     """
     face = PosedFace.of(clip, motion, trail)
     frame, (height, width) = face.frame, clip.frames.shape[2:]
-    layers = face.warp.look_up(frame, clip)
+    body = None if torso is None else MotionValues(torso)
+    layers = face.warp.look_up(frame, clip, body)
     moved = frame.to_pixels(move_points(face.shape, face.values.motion, clip.edges))
     lips = pixel_box(moved[:, [*INNER_UPPER, *INNER_LOWER]], frame, LIP_MARGIN, height, width)
     if lips is not None:

@@ -1,4 +1,4 @@
-"""Secondary motion: hair and shoulders follow the head as damped springs.
+"""Secondary motion: hair follows the head as a damped spring.
 
 What hangs beside a face is a damped spring whose upper end the head holds. The answer of such a
 spring to the head's numbers of the last third of a second says where it is.
@@ -59,7 +59,7 @@ def trailing_field(
     values: MotionValues,
     trail: MotionValues,
 ) -> torch.Tensor:
-    """Return (F, N, 2) what to add to `head_field` where hair hangs and shoulders follow.
+    """Return (F, N, 2) what to add to `head_field` where hair hangs.
 
     Args:
         points, depth, weight, shape, values: of `head_field`.

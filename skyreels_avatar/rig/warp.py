@@ -30,8 +30,9 @@ from skyreels_avatar.rig.geometry import FaceFrame, smoothstep
 from skyreels_avatar.rig.picture_edge import keep_inside_picture
 from skyreels_avatar.rig.reference_clip import ReferenceClip, detail_place, enlarge, follows_head
 from skyreels_avatar.rig.secondary_motion import trailing_field
+from skyreels_avatar.rig.torso import torso_warp
 
-# What may move: left, top, right, bottom in face coordinates. Nothing outside ever changes.
+# What may move of the head: left, top, right, bottom in face coordinates.
 FIELD_BOX = (-1.0, -1.35, 1.0, 0.9)
 # And what lips and jaw move of it: beyond, `mouth_field` is less than 1e-4.
 MOUTH_REACH = (-0.7, -0.5, 0.7, 0.8)
@@ -40,6 +41,7 @@ CELLS_PER_FACE = 44  # coarse grid nodes per face height
 # where it is stretched, as under a raised brow, they overshoot, and half ones set that right.
 INVERSION_STEPS = (1.0, 0.5, 1.0, 0.5, 1.0, 1.0)
 TEETH_BEHIND_LIPS = 0.03  # of H
+TORSO_STEP = 4  # times coarser: the field of the torso is smooth
 
 
 @dataclass(frozen=True)
@@ -74,8 +76,10 @@ class CoarseWarp:
     lower: torch.Tensor
     head: torch.Tensor
 
-    def look_up(self, frame: FaceFrame, clip: ReferenceClip) -> Lookup:
-        """Return what the coarse maps say at each pixel of a clip.
+    def look_up(
+        self, frame: FaceFrame, clip: ReferenceClip, torso: MotionValues | None = None
+    ) -> Lookup:
+        """Return what the coarse maps say at each pixel of a clip, and `torso_warp` below them.
 
         They are looked up at the knots of a lattice in the picture, as coarse as the maps, and
         interpolated along rows and columns, which is far cheaper. Round lips and eyes, which part
@@ -88,9 +92,23 @@ class CoarseWarp:
         nodes = field_nodes(self.both)[None]
         window = field_window(nodes, clip.region)[:, None].expand(len(self.both), -1, -1, -1)
         found = _sample(torch.cat([self.both, window], 1), knots)
+        follows = 1.0
         if detail is not None:
-            found[:, :2] *= follows_head(detail, lattice.permute(0, 3, 1, 2))
+            follows = follows_head(detail, lattice.permute(0, 3, 1, 2))
+            found[:, :2] *= follows
         looked = frame.to_pixels(knots + found[:, :2].permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        if torso is not None:
+            chin, coarse = clip.landmarks[:, 152, :2], TORSO_STEP * spacing
+            below = torso_warp(
+                _lattice(height, width, coarse, self.both), chin, frame, torso, clip.edges
+            )
+            start = TORSO_STEP - 1  # of the finer lattice, which overhangs less
+            below = enlarge(below, TORSO_STEP)[
+                :, :, start : start + lattice.shape[1], start : start + lattice.shape[2]
+            ]
+            below = below * follows
+            looked = looked + below[:, :2]
+            found[:, 2:] = torch.maximum(found[:, 2:], below[:, 2:])
         maps = [looked, found[:, 2:]]
         if detail is not None:
             place, share = detail_place(detail, looked)
@@ -136,7 +154,7 @@ class PosedFace:
         """Apply (F, 32) coefficients to the face of a clip.
 
         Args:
-            trail: of `delay_head`; None leaves hair and shoulders with the head.
+            trail: of `delay_head`; None leaves hair with the head.
         """
         frame = FaceFrame.of(clip.landmarks)
         if clip.has_own_motion:  # whose jaw is relative to the frames
@@ -184,7 +202,7 @@ def coarse_warp(
     Args:
         shape: of F frames, or of 1 that all frames share.
         region: of `ReferenceClip`.
-        trail: motion whose head is where hair would be, of `trailing`; None is `values`.
+        trail: motion whose head is where hair would be, of `delay_head`; None is `values`.
         edges: of `ReferenceClip`.
         lips: of `values`, if it is known.
     """

@@ -36,13 +36,20 @@ class LatentSpace(Protocol):
 
     @classmethod
     def open(
-        cls, vae: torch.nn.Module, plan: ShotPlan, references: Sequence[Reference], seed: int
+        cls,
+        vae: torch.nn.Module,
+        plan: ShotPlan,
+        references: Sequence[Reference],
+        seed: int,
+        shoulders: torch.Tensor | None = None,
     ) -> LatentSpace:
         """Return the space of a shot.
 
         Args:
             references: the same pictures, with the face of each person.
             seed: of what the VAE draws at random.
+            shoulders: (F,) how far they are raised at the motion frames of the shot, in face
+                heights, beside what latents say; of use where `moves_reference` is true.
         """
 
     def known(self, segment: Segment, needed: Sequence[tuple[Segment, torch.Tensor]]) -> Known:

@@ -12,10 +12,13 @@ import torch
 from skyreels_avatar.parallel import ordered_map
 from skyreels_avatar.planning.segments import Segment, ShotPlan
 from skyreels_avatar.references.reference import Reference
+from skyreels_avatar.rig.coefficients import MOTION_INDEX
 from skyreels_avatar.rig.face_rig import FaceRig
 from skyreels_avatar.rig.mouth import MouthLook
 from skyreels_avatar.rig.reference_clip import ReferenceClip, as_pixels
 from skyreels_avatar.rig.renderer import render
+
+BREATH = MOTION_INDEX["breath"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,12 +27,15 @@ class Decoder:
 
     Attributes:
         looks: the inside of this person's mouth, one for each scene.
+        shoulders: (F,) how far they are raised beside what latents say, / H, at the motion frames
+            of the shot; None = not at all.
     """
 
     vae: FaceRig
     reference: Reference
     plan: ShotPlan
     looks: Sequence[MouthLook]
+    shoulders: torch.Tensor | None = None
 
     def frames(self, latents: torch.Tensor, segment: Segment) -> Iterator[np.ndarray]:
         """Return the pictures of a window, (F, H, W, 3) uint8, a few at a time.
@@ -78,11 +84,15 @@ class Decoder:
             self.reference.has_own_motion,
             self.reference.edges(first, last).to(device),
         )
-        motion, trail = self.vae.motion_at(latents, clip.positions)
+        motion, trail, torso = self.vae.motion_at(latents, clip.positions)
         motion = self.reference.relative_motion(motion, first, last)
         if self.reference.has_own_motion:  # who moves already has hair that follows
             trail = None
-        talking, matte = render(motion, clip, trail)
+        if not self.reference.moves_torso:
+            torso = None
+        elif self.shoulders is not None:
+            torso[:, BREATH] += self._raised(first, last).to(device)
+        talking, matte = render(motion, clip, trail, torso)
         talking = talking.cpu().permute(0, 2, 3, 1).contiguous().numpy()
         matte = matte[:, 0].to(torch.uint8).cpu().numpy()
         for index, (below, above, where) in enumerate(zip(inside, talking, matte)):
@@ -91,6 +101,12 @@ class Decoder:
             if occluder is not None:
                 _composite_occluder(drawn, below, occluder[index])
             below[:] = drawn
+
+    def _raised(self, first: int, last: int) -> torch.Tensor:
+        """Return (F,) `shoulders` at frames of the video."""
+        at = [self.plan.position(index) for index in range(first, last)]
+        known = self.shoulders.numpy()
+        return torch.from_numpy(np.interp(at, np.arange(len(known)), known)).float()
 
 
 def _composite_occluder(drawn: np.ndarray, seen: np.ndarray, occluder: np.ndarray) -> None:

@@ -13,7 +13,7 @@ from skyreels_avatar.planning.segments import Segment, ShotPlan
 from skyreels_avatar.references.reference import Reference
 from skyreels_avatar.rig.face_rig import FaceRig
 from skyreels_avatar.spaces.known import Known, control_latents, known_mask
-from skyreels_avatar.spaces.rig_decoder import Decoder, known_latents
+from skyreels_avatar.spaces.rig_decoder import BREATH, Decoder, known_latents
 
 
 class RigSpace:
@@ -22,17 +22,29 @@ class RigSpace:
     roles = frozenset({"window", "keyframe", "fill"})
     moves_reference = takes_footage = separates_persons = True
 
-    def __init__(self, vae: FaceRig, plan: ShotPlan, reference: Reference, seed: int):
+    def __init__(
+        self,
+        vae: FaceRig,
+        plan: ShotPlan,
+        reference: Reference,
+        seed: int,
+        shoulders: torch.Tensor | None = None,
+    ):
         self._vae, self._reference, self._plan = vae, reference, plan
-        self.decoder = Decoder(vae, reference, plan, reference.looks(seed, vae.device))
+        looks = reference.looks(seed, vae.device)
+        self.decoder = Decoder(vae, reference, plan, looks, shoulders)
         self._photo = vae.pack(reference.first_motion()[None].to(vae.device))
 
     @staticmethod
     def open(
-        vae: FaceRig, plan: ShotPlan, references: Sequence[Reference], seed: int
+        vae: FaceRig,
+        plan: ShotPlan,
+        references: Sequence[Reference],
+        seed: int,
+        shoulders: torch.Tensor | None = None,
     ) -> RigSpace | RigGroupSpace:
         """Return the space of one person, or of several."""
-        spaces = [RigSpace(vae, plan, one, seed + i) for i, one in enumerate(references)]
+        spaces = [RigSpace(vae, plan, one, seed + i, shoulders) for i, one in enumerate(references)]
         return spaces[0] if len(spaces) == 1 else RigGroupSpace(spaces)
 
     def known(self, segment: Segment, needed: Sequence[tuple[Segment, torch.Tensor]]) -> Known:
@@ -97,7 +109,10 @@ class RigSpace:
     def motion(self, latents: torch.Tensor, segment: Segment) -> torch.Tensor:
         """Return rig coefficients (F, 32) of the frames that this window is the first to make."""
         start, stop = (frame - segment.first_frame for frame in segment.keep)
-        return self._vae.unpack(latents)[0, start:stop]
+        motion = self._vae.unpack(latents)[0, start:stop]
+        if self.decoder.shoulders is not None:
+            motion[:, BREATH] += self.decoder.shoulders[slice(*segment.keep)].to(motion)
+        return motion
 
     def latents_of(self, motion: torch.Tensor, segment: Segment) -> torch.Tensor:
         """Return the latents (1, C, T, h, w) of a window that shows a performance."""

@@ -33,10 +33,11 @@ def space_type_of(tier: Tier) -> type[LatentSpace]:
 
 
 def open_space(
-    vae: torch.nn.Module, plan: ShotPlan, references: Sequence[Reference], seed: int
-) -> LatentSpace:
+    vae: torch.nn.Module, plan: ShotPlan, references: Sequence[Reference], seed: int,
+    shoulders: torch.Tensor | None = None,
+) -> LatentSpace:  # fmt: skip
     """Return the latent space of a shot: see `LatentSpace.open`."""
-    return space_type(vae).open(vae, plan, references, seed)
+    return space_type(vae).open(vae, plan, references, seed, shoulders)
 
 
 def _of_network(name: str) -> type[LatentSpace]:

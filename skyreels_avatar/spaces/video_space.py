@@ -64,9 +64,14 @@ class VideoSpace:
 
     @classmethod
     def open(
-        cls, vae: torch.nn.Module, plan: ShotPlan, references: Sequence[PictureReference], seed: int
+        cls,
+        vae: torch.nn.Module,
+        plan: ShotPlan,
+        references: Sequence[PictureReference],
+        seed: int,
+        shoulders: torch.Tensor | None = None,
     ) -> VideoSpace:
-        """Return the space of a shot; persons share its pictures."""
+        """Return the space of a shot; persons share its pictures, and networks draw shoulders."""
         space = cls(vae, plan, references[0], seed)
         space._references = references
         return space

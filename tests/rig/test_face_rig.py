@@ -10,6 +10,7 @@ from skyreels_avatar.rig.face_rig import FaceRig
 from skyreels_avatar.rig.reference_clip import ReferenceClip
 from skyreels_avatar.rig.renderer import render
 from skyreels_avatar.rig.secondary_motion import delay_head
+from skyreels_avatar.rig.torso import delay_torso
 from tests.rig.faces import clip_of
 
 
@@ -29,7 +30,8 @@ def test_fractional_positions_lie_between_their_neighbors(
     half = ReferenceClip(clip.frames, clip.landmarks, torch.tensor([1.5]), clip.look)
     asked = motion[0, 1:3].mean(0, keepdim=True)
     late = delay_head(motion)[0, 1:3].mean(0, keepdim=True)
-    torch.testing.assert_close(vae.decode(latents, half)[0], render(asked, clip, late)[0])
+    torso = delay_torso(motion)[0, 1:3].mean(0, keepdim=True)
+    torch.testing.assert_close(vae.decode(latents, half)[0], render(asked, clip, late, torso)[0])
 
 
 def test_the_encoder_gives_latents_of_the_clip_s_length(
