@@ -19,13 +19,14 @@ from skyreels_avatar.rig.coefficients import MOTION_SCALE
 from train.closures import SHUT_GAP
 from train.config import TrainConfig
 from train.data.cache import Tracks, read_shards
-from train.data.mel_variation import vary_mel
+from train.data.mel_variation import record_mel, vary_mel
 from train.loop import Run, start_from
 from train.objective import MOUTH_WEIGHTS
 
 _SHUT_WEIGHT = 3.0  # of frames with shut lips in speech: few, and seen at once when missed
 _ANCHOR_WEIGHT = 0.3
 _NUM_HELD_OUT = 48
+_HELD_OUT = ("out", "natural", "recorded")  # espeak voices, Kokoro's, people
 
 
 def run(config: TrainConfig) -> None:
@@ -37,7 +38,8 @@ def run(config: TrainConfig) -> None:
     kinds |= {"real": data.real_share, "natural": data.natural_share}
     tracks = {kind: read_shards(folder, kind) for kind, share in kinds.items() if share > 0}
     counts = {kind: round(kinds[kind] * config.batch_size) for kind in tracks}
-    held_out = {kind: read_shards(folder, f"held-{kind}") for kind in ("out", "natural")}
+    kept = [kind for kind in _HELD_OUT if any(folder.glob(f"held-{kind}-*.npz"))]
+    held_out = {kind: read_shards(folder, f"held-{kind}") for kind in kept}
     held_out = {kind: pick(some, np.arange(_NUM_HELD_OUT)) for kind, some in held_out.items()}
     learning = Run(config)
     start = build_components(load_tier(config.tier), config.device)
@@ -50,7 +52,7 @@ def run(config: TrainConfig) -> None:
         for kind, some in tracks.items():
             batch = pick(some, rng.integers(len(some), size=max(counts[kind], 1)))
             generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
-            batch["mel"] = vary_mel(batch["mel"], generator)
+            batch["mel"] = record_mel(vary_mel(batch["mel"], generator), generator)
             tokens = parts.audio_encoder(batch["mel"])
             losses[kind] = mouth_error(parts.audio_encoder.viseme_head(tokens), batch)
             if kind == "synthetic":
