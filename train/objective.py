@@ -34,6 +34,8 @@ _SETTLED_SIGMA = 0.35
 _JOIN_WEIGHT = 4.0
 _PAUSE_WEIGHT = 2.5  # of a mouth that ought to be still
 _FIRST_SMOOTH = 10  # after the mouth and the blinks
+SHUT_WEIGHT = 3.0  # of shut lips in speech: few frames, and seen at once when missed
+SHUT_BELOW = 0.004  # / H
 # lip_gap, jaw_drop, width, pucker, upper_raise, press, tuck, tongue
 MOUTH_WEIGHTS = torch.tensor([3.0, 1.5, 1.0, 1.0, 1.0, 1.0, 1.0, 0.5])
 
@@ -195,6 +197,11 @@ def make_text_head(text_dim: int) -> torch.nn.Module:
     return head
 
 
+def shut_weights(gap: torch.Tensor, active: torch.Tensor) -> torch.Tensor:
+    """Return (B, F) weights of the lip gap (B, F): more where lips are shut in speech."""
+    return 1 + (SHUT_WEIGHT - 1) * (gap < SHUT_BELOW) * active
+
+
 def _text_term(text_head, prompt_embeds, batch) -> torch.Tensor:
     late = batch.motion[:, batch.motion.shape[1] // 2 :, 8:]
     late = late / _spread(late)[8:]
@@ -211,6 +218,7 @@ def _mouth_terms(parts, estimate, batch, mask) -> tuple[torch.Tensor, torch.Tens
     unknown = phases.transpose(1, 2).flatten(1)[:, 3:, None]
     pauses = 1 + (_PAUSE_WEIGHT - 1) * (1 - batch.active[..., None])
     unknown = unknown * pauses * MOUTH_WEIGHTS.to(mask.device)  # (B, F, 8)
+    unknown[..., 0] *= shut_weights(batch.motion[..., 0], batch.active)
     position = F.smooth_l1_loss(made, true, reduction="none", beta=0.5)
     change = F.smooth_l1_loss(made.diff(dim=1), true.diff(dim=1), reduction="none", beta=0.5)
     return _mean(position, unknown), _mean(change, unknown[:, 1:])
@@ -239,7 +247,9 @@ def _viseme_term(visemes: torch.Tensor, batch: WindowBatch) -> torch.Tensor:
     num_frames = batch.motion.shape[1]
     heard = visemes[:, BESIDE : BESIDE + num_frames].float()
     error = F.smooth_l1_loss(heard, batch.motion[..., :8] / scale, reduction="none", beta=0.2)
-    return (error * MOUTH_WEIGHTS.to(error.device)).mean()
+    weights = MOUTH_WEIGHTS.to(error.device).repeat(*error.shape[:2], 1)
+    weights[..., 0] *= shut_weights(batch.motion[..., 0], batch.active)
+    return (error * weights).mean()
 
 
 def _spread(like: torch.Tensor) -> torch.Tensor:
