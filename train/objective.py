@@ -22,7 +22,7 @@ from skyreels_avatar.rig.coefficients import (
     NUM_GROUPS,
     NUM_MOTION,
 )
-from skyreels_avatar.rig.packing import TIME_FACTOR
+from skyreels_avatar.rig.packing import TIME_FACTOR, pack
 from skyreels_avatar.rig.smoothing import LIDS
 from skyreels_avatar.spaces.known import control_latents
 from train.config import LossConfig
@@ -34,6 +34,9 @@ _SETTLED_SIGMA = 0.35
 _JOIN_WEIGHT = 4.0
 _PAUSE_WEIGHT = 2.5  # of a mouth that ought to be still
 _FIRST_SMOOTH = 10  # after the mouth and the blinks
+SHUT_WEIGHT = 3.0  # of shut lips in speech: few frames, and seen at once when missed
+SHUT_BELOW = 0.004  # / H
+_SHUT_FLOW_SHARE = 0.5  # of that excess, in the flow: lips that may be shut or not are, more often
 # lip_gap, jaw_drop, width, pucker, upper_raise, press, tuck, tongue
 MOUTH_WEIGHTS = torch.tensor([3.0, 1.5, 1.0, 1.0, 1.0, 1.0, 1.0, 0.5])
 
@@ -152,7 +155,8 @@ def loss_parts(
 
     unknown = (1 - prepared.mask[:, :1]).expand_as(predicted)
     error = (predicted - velocity(prepared.clean, noise)).square()
-    flow = _mean(error, unknown * latent_weights((LIDS, loss.lids)).to(device))
+    weights = latent_weights((LIDS, loss.lids)).to(device) + _shut_latents(batch)
+    flow = _mean(error, unknown * weights)
     # What is known is given to the sampler as it is: continuity is measured against that.
     estimate = clean_from_velocity(noisy, predicted, sigma)
     estimate = torch.lerp(estimate, prepared.clean, prepared.mask[:, :1])
@@ -195,6 +199,18 @@ def make_text_head(text_dim: int) -> torch.nn.Module:
     return head
 
 
+def shut_weights(gap: torch.Tensor, active: torch.Tensor) -> torch.Tensor:
+    """Return (B, F) weights of the lip gap (B, F): more where lips are shut in speech."""
+    return 1 + (SHUT_WEIGHT - 1) * (gap < SHUT_BELOW) * active
+
+
+def _shut_latents(batch: WindowBatch) -> torch.Tensor:
+    """Return (B, 32, T, 1, 4): what the flow of the lip gap weighs more where lips are shut."""
+    more = torch.zeros_like(batch.motion)
+    more[..., 0] = _SHUT_FLOW_SHARE * (shut_weights(batch.motion[..., 0], batch.active) - 1)
+    return pack(more)
+
+
 def _text_term(text_head, prompt_embeds, batch) -> torch.Tensor:
     late = batch.motion[:, batch.motion.shape[1] // 2 :, 8:]
     late = late / _spread(late)[8:]
@@ -211,6 +227,7 @@ def _mouth_terms(parts, estimate, batch, mask) -> tuple[torch.Tensor, torch.Tens
     unknown = phases.transpose(1, 2).flatten(1)[:, 3:, None]
     pauses = 1 + (_PAUSE_WEIGHT - 1) * (1 - batch.active[..., None])
     unknown = unknown * pauses * MOUTH_WEIGHTS.to(mask.device)  # (B, F, 8)
+    unknown[..., 0] *= shut_weights(batch.motion[..., 0], batch.active)
     position = F.smooth_l1_loss(made, true, reduction="none", beta=0.5)
     change = F.smooth_l1_loss(made.diff(dim=1), true.diff(dim=1), reduction="none", beta=0.5)
     return _mean(position, unknown), _mean(change, unknown[:, 1:])
@@ -239,7 +256,9 @@ def _viseme_term(visemes: torch.Tensor, batch: WindowBatch) -> torch.Tensor:
     num_frames = batch.motion.shape[1]
     heard = visemes[:, BESIDE : BESIDE + num_frames].float()
     error = F.smooth_l1_loss(heard, batch.motion[..., :8] / scale, reduction="none", beta=0.2)
-    return (error * MOUTH_WEIGHTS.to(error.device)).mean()
+    weights = MOUTH_WEIGHTS.to(error.device).repeat(*error.shape[:2], 1)
+    weights[..., 0] *= shut_weights(batch.motion[..., 0], batch.active)
+    return (error * weights).mean()
 
 
 def _spread(like: torch.Tensor) -> torch.Tensor:

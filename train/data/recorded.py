@@ -16,13 +16,15 @@ logger = logging.getLogger(__name__)
 
 SUFFIXES = {".flac", ".wav", ".mp3", ".m4a", ".ogg", ".mp4", ".webm", ".mov"}
 UTTERANCES_PER_BANK = 30
+HELD_BACK_EVERY = 9  # of the recordings one is only listened to for validation
 _SLOWEST, _FASTEST = 5.0, 22.0  # phonemes a second: outside, nobody speaks, or not English
 
 
 def make_recorded(folder: Path, recordings: Path) -> None:
     """Write the banks `recorded-NNN.npz` of all recordings in a folder that are speech.
 
-    Nothing is done where there are banks already.
+    One in nine goes into `recorded-held-NNN.npz` and is never learnt from. Nothing is done where
+    there are banks already.
 
     Raises:
         InputError: no recording is there, or in none does anybody speak.
@@ -33,9 +35,12 @@ def make_recorded(folder: Path, recordings: Path) -> None:
     said = list(_heard(paths))
     if not said:
         raise InputError(f"no recording of speech among {len(paths)} files of {recordings}")
-    for index, first in enumerate(range(0, len(said), UTTERANCES_PER_BANK)):
-        path = folder / f"recorded-{index:03d}.npz"
-        write_bank(path, said[first : first + UTTERANCES_PER_BANK])
+    learnt = [one for index, one in enumerate(said) if (index + 1) % HELD_BACK_EVERY]
+    held = said[HELD_BACK_EVERY - 1 :: HELD_BACK_EVERY]
+    for prefix, some in (("recorded-held", held), ("recorded", learnt)):
+        for index, first in enumerate(range(0, len(some), UTTERANCES_PER_BANK)):
+            path = folder / f"{prefix}-{index:03d}.npz"
+            write_bank(path, some[first : first + UTTERANCES_PER_BANK])
     spoken_s = sum(len(one.samples) for one in said) / 16000
     logger.info("%d of %d recordings, %.0f s of speech", len(said), len(paths), spoken_s)
 

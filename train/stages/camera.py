@@ -12,6 +12,7 @@ import torch
 from skyreels_avatar.loading.components import Components
 from skyreels_avatar.rig.coefficients import MOTION_INDEX
 from train.config import TrainConfig
+from train.data.simulate.camera_motion import follow_camera
 from train.data.windows import WindowBatch
 from train.loop import Run
 from train.objective import loss_parts
@@ -19,6 +20,7 @@ from train.stages.pretrain import held_out_sampler, make_sampler
 from train.validate import Sampling, sample_motion
 
 _NUM_VALIDATION_WINDOWS = 48
+_ANSWERED = ("gaze_x", "gaze_y", "yaw")
 _MEASURED = ("yaw", "pitch", "gaze_x", "gaze_y", "blink_r", "lip_gap")
 
 
@@ -55,21 +57,37 @@ def held_out_windows(config: TrainConfig) -> dict[str, WindowBatch]:
 def ablation(parts: Components, batch: WindowBatch) -> dict[str, float]:
     """Return rms errors with and without control, and what follows the reference video.
 
-    `gaze_follows` is Pearson r of the sideways gaze with the turn that would keep eye contact,
-    `mouth_follows` that of the lip gap with the reference video's own: 0 where it has none.
+    `gaze_x_answer` is how much of what a moving camera asks of the gaze the control does: the
+    slope of what it changes, with the same noise, on what `follow_camera` changes; likewise yaw.
+    Glances, which noise decides, are in neither. `mouth_follows` is Pearson r of the lip gap with
+    the reference video's own: 0 where it has none.
     """
     figures: dict[str, float] = {}
     true, shown = batch.motion.numpy(), batch.apparent.numpy()
+    made: dict[str, np.ndarray] = {}
     for name, use_control in (("with", True), ("without", False)):
         sampling = Sampling(use_control=use_control)
-        made = sample_motion(parts, batch, sampling, torch.Generator().manual_seed(3)).numpy()
+        motion = sample_motion(parts, batch, sampling, torch.Generator().manual_seed(3)).numpy()
         for number in _MEASURED:
             index = MOTION_INDEX[number]
-            error = made[..., index] - true[..., index]
+            error = motion[..., index] - true[..., index]
             figures[f"{number}_error_{name}"] = float(np.sqrt((error**2).mean()))
-        follows = _pearson(made[..., MOTION_INDEX["gaze_x"]], -shown[..., MOTION_INDEX["yaw"]])
-        figures[f"gaze_follows_{name}"] = follows
-        figures[f"mouth_follows_{name}"] = _pearson(made[:, 8:, 0], shown[:, 8:, 0])
+        figures[f"mouth_follows_{name}"] = _pearson(motion[:, 8:, 0], shown[:, 8:, 0])
+        made[name] = motion
+    return figures | answers(made["with"] - made["without"], shown)
+
+
+def answers(changed: np.ndarray, apparent: np.ndarray) -> dict[str, float]:
+    """Return the share of each of `_ANSWERED` that a change (B, F, 32) does of what is asked.
+
+    Args:
+        apparent: (B, F, 32) how the camera makes the head seem to move.
+    """
+    asked = np.stack([follow_camera(np.zeros_like(one), one) for one in apparent])
+    figures = {}
+    for number in _ANSWERED:
+        wanted, done = (motion[:, 8:, MOTION_INDEX[number]] for motion in (asked, changed))
+        figures[f"{number}_answer"] = float((wanted * done).sum() / max((wanted**2).sum(), 1e-9))
     return figures
 
 

@@ -25,6 +25,10 @@ def run(config: TrainConfig) -> None:
         speakers = by_speaker(read_banks(folder, "spoken-held"))
         kept_back = partial(natural_track, speakers=speakers, degrade=False)
         make_shards(folder, "held-natural", 1, min(size, 48), 1, kept_back)
+    if any(folder.glob("recorded-held-*.npz")):
+        people = by_speaker(read_banks(folder, "recorded-held"))
+        kept_back = partial(natural_track, speakers=people, degrade=False)
+        make_shards(folder, "held-recorded", 1, min(size, 48), 1, kept_back)
     if data.grid:
         clips = load_grid(Path(data.grid), 0, NUM_TRAINING_CLIPS)
         real = partial(_real, clips=clips)

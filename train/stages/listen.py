@@ -19,13 +19,13 @@ from skyreels_avatar.rig.coefficients import MOTION_SCALE
 from train.closures import SHUT_GAP
 from train.config import TrainConfig
 from train.data.cache import Tracks, read_shards
-from train.data.mel_variation import vary_mel
+from train.data.mel_variation import record_mel, vary_mel
 from train.loop import Run, start_from
-from train.objective import MOUTH_WEIGHTS
+from train.objective import MOUTH_WEIGHTS, SHUT_BELOW, shut_weights
 
-_SHUT_WEIGHT = 3.0  # of frames with shut lips in speech: few, and seen at once when missed
 _ANCHOR_WEIGHT = 0.3
 _NUM_HELD_OUT = 48
+_HELD_OUT = ("out", "natural", "recorded")  # espeak voices, Kokoro's, people
 
 
 def run(config: TrainConfig) -> None:
@@ -37,7 +37,8 @@ def run(config: TrainConfig) -> None:
     kinds |= {"real": data.real_share, "natural": data.natural_share}
     tracks = {kind: read_shards(folder, kind) for kind, share in kinds.items() if share > 0}
     counts = {kind: round(kinds[kind] * config.batch_size) for kind in tracks}
-    held_out = {kind: read_shards(folder, f"held-{kind}") for kind in ("out", "natural")}
+    kept = [kind for kind in _HELD_OUT if any(folder.glob(f"held-{kind}-*.npz"))]
+    held_out = {kind: read_shards(folder, f"held-{kind}") for kind in kept}
     held_out = {kind: pick(some, np.arange(_NUM_HELD_OUT)) for kind, some in held_out.items()}
     learning = Run(config)
     start = build_components(load_tier(config.tier), config.device)
@@ -50,7 +51,7 @@ def run(config: TrainConfig) -> None:
         for kind, some in tracks.items():
             batch = pick(some, rng.integers(len(some), size=max(counts[kind], 1)))
             generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
-            batch["mel"] = vary_mel(batch["mel"], generator)
+            batch["mel"] = record_mel(vary_mel(batch["mel"], generator), generator)
             tokens = parts.audio_encoder(batch["mel"])
             losses[kind] = mouth_error(parts.audio_encoder.viseme_head(tokens), batch)
             if kind == "synthetic":
@@ -79,9 +80,8 @@ def mouth_error(heard_mouth: torch.Tensor, batch: dict[str, torch.Tensor]) -> to
     """Return smooth L1 of what is heard (B, F, 8), in scales, heavier where lips are shut."""
     true = batch["mouth"] / torch.tensor(MOTION_SCALE)[:8]
     error = F.smooth_l1_loss(heard_mouth.float(), true, reduction="none", beta=0.2)
-    shut = (batch["mouth"][..., :1] < 0.004) * batch["active"][..., None]
     weights = MOUTH_WEIGHTS.repeat(*error.shape[:2], 1)
-    weights[..., :1] *= 1 + (_SHUT_WEIGHT - 1) * shut
+    weights[..., 0] *= shut_weights(batch["mouth"][..., 0], batch["active"])
     return (error * weights).mean()
 
 
@@ -91,7 +91,7 @@ def heard(parts: Components, batch: dict[str, torch.Tensor]) -> dict[str, float]
     encoder = parts.audio_encoder
     gap = (encoder.viseme_head(encoder(batch["mel"]))[..., 0] * MOTION_SCALE[0]).numpy()
     true, active = batch["mouth"][..., 0].numpy(), batch["active"].numpy() > 0.5
-    shut, wide = active & (true < 0.004), true > 0.03
+    shut, wide = active & (true < SHUT_BELOW), true > 0.03
     return {
         "r": float(np.corrcoef(gap[active], true[active])[0, 1]),
         "shut": float((gap[shut] <= SHUT_GAP).mean()),

@@ -11,7 +11,7 @@ import torch
 from skyreels_avatar.loading.tiers import load_tier
 from train.config import TrainConfig
 from train.data.cache import read_shards
-from train.data.mel_variation import vary_mel
+from train.data.mel_variation import record_mel, vary_mel
 from train.data.windows import WindowOptions, WindowSampler
 from train.loop import Run
 from train.objective import loss_parts, make_text_head
@@ -53,7 +53,8 @@ def run(config: TrainConfig) -> None:
     def step_loss(parts, step: int) -> dict[str, torch.Tensor]:
         batch = sampler.batch(config.batch_size, np.random.default_rng([config.seed, step]))
         generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
-        batch = replace(batch, mel=vary_mel(batch.mel, generator))
+        mel = record_mel(vary_mel(batch.mel, generator), generator)
+        batch = replace(batch, mel=mel)
         return loss_parts(parts, batch, config.loss, generator, text_head=text_head)
 
     Run(config, {"text_head": text_head}).train(step_loss, validator)

@@ -31,6 +31,10 @@ def run(config: TrainConfig) -> None:
         judged[name] = judge_voice(parts, read_banks(folder, f"judged-{name}"))
         logger.info("%s: %d of %d shut", name, judged[name].shut, judged[name].sounds)
     print(table(judged))
+    if any(folder.glob("recorded-held-*.npz")):
+        people = {"people held back": judge_voice(parts, read_banks(folder, "recorded-held"))}
+        print(table(people))
+        judged |= people
     path = Path(config.run) / "closures.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({name: asdict(one) for name, one in judged.items()}, indent=1))

@@ -58,6 +58,16 @@ def test_recordings_become_a_bank_once(tmp_path, recordings):
         assert len(said[0].samples) == 48000 and len(said[0].phones) == 12
 
 
+def test_one_in_nine_recordings_is_kept_back(tmp_path, recordings):
+    for index in range(8):
+        tone = np.full(16000 * (index + 1), 0.1, np.float32)
+        soundfile.write(recordings / f"p{index}.wav", tone, 16000)
+    recorded.make_recorded(tmp_path, recordings)
+    learnt, held = (read_banks(tmp_path, name) for name in ("recorded", "recorded-held"))
+    assert len(learnt) == 9 and [one.speaker for one in held] == ["p7"]
+    assert "p7" not in {one.speaker for one in learnt}
+
+
 def test_what_is_no_speech_is_left_out(tmp_path, recordings, monkeypatch):
     monkeypatch.setattr(recorded, "heard_phones", lambda samples: [Phone("m", 0.0, 0.1)])
     with pytest.raises(InputError, match="no recording of speech among 3 files"):

@@ -1,7 +1,7 @@
 import torch
 
 from skyreels_avatar.models.audio_encoder import SILENCE
-from train.data.mel_variation import vary_mel
+from train.data.mel_variation import record_mel, vary_mel
 
 
 def pictures() -> torch.Tensor:
@@ -32,3 +32,13 @@ def test_a_share_is_left_as_it_is():
     varied = vary_mel(mel, torch.Generator().manual_seed(0), share=0.7)
     alike = (varied == mel).all(2).all(1).float().mean()
     assert 0.2 < alike < 0.4
+
+
+def test_recorders_differ_in_noise_and_band_and_keep_the_time():
+    mel = pictures().repeat(50, 1, 1)
+    heard = record_mel(mel, torch.Generator().manual_seed(0))
+    silent = (heard[:, 20:] == SILENCE).all(2).all(1).float().mean()
+    assert 0.35 < silent < 0.75  # the rest has noise in its pauses
+    assert torch.isfinite(heard).all() and (heard >= SILENCE).all()
+    assert (heard[:, :20].mean((1, 2)) > heard[:, 20:].mean((1, 2))).float().mean() > 0.8
+    assert ((heard[:, 5, 75:] == SILENCE).all(1) & (heard[:, 5] > 0).any(1)).any()
