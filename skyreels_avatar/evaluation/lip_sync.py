@@ -113,7 +113,7 @@ def lip_sync(
     """
     if len(points) < 2 * FPS:
         return None
-    distance = offset_distances(network or _network(), points, sound)
+    distance = offset_distances(network or shipped_network(), points, sound)
     best = int(distance.argmin())
     return LipSync(
         sync_c=float(np.median(distance) - distance[best]),
@@ -128,13 +128,14 @@ def offset_distances(network: SyncNetwork, points: np.ndarray, sound: np.ndarray
     lips = network.embed_lips(torch.from_numpy(points)[None])[0]
     heard = network.embed_sound(torch.from_numpy(sound)[None])[0]
     distance = (2 - 2 * lips @ heard.T).clamp_min(0).sqrt().numpy()
-    return np.array([
-        np.diagonal(distance, offset).mean() for offset in range(-MAX_OFFSET, MAX_OFFSET + 1)
-    ])
+    return np.array(
+        [np.diagonal(distance, offset).mean() for offset in range(-MAX_OFFSET, MAX_OFFSET + 1)]
+    )
 
 
 @cache
-def _network() -> SyncNetwork:
+def shipped_network() -> SyncNetwork:
+    """Return the network that ships."""
     from skyreels_avatar.folders import asset_path
     from skyreels_avatar.loading.checkpoints.load import load_module
 

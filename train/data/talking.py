@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -56,14 +56,15 @@ def load_talking(grid: str, talkers: str) -> list[TalkingClip]:
     Raises:
         InputError: neither is there.
     """
-    clips = list(_grid_clips(Path(grid))) if grid else []
+    clips = list(grid_clips(Path(grid))) if grid else []
     clips += list(_talker_clips(Path(talkers))) if talkers else []
     if not clips:
         raise InputError("no clips of talking people; set data.grid=FOLDER or data.talkers=FOLDER")
     return clips
 
 
-def _grid_clips(folder: Path) -> Iterator[TalkingClip]:
+def grid_clips(folder: Path, shards: Sequence[int] = range(10)) -> Iterator[TalkingClip]:
+    """Yield the clips of GRID talker s1 whose every frame shows a face, 100 a shard."""
     import soundfile
 
     if not (folder / "points.json").is_file():
@@ -71,7 +72,7 @@ def _grid_clips(folder: Path) -> Iterator[TalkingClip]:
     kept = json.loads((folder / "points.json").read_text())["mediapipe_index"]
     rigid, lips = ([kept.index(point) for point in some] for some in (RIGID, POINTS))
     seen = np.load(folder / "curves.npz")["face_ok"]
-    for shard in range(len(seen) // 100):
+    for shard in shards:
         sound = soundfile.read(folder / f"audio_{shard:02d}.ogg", dtype="float32")[0]
         sound = sound.reshape(100, -1)
         stored = np.load(folder / f"landmarks_{shard:02d}.npz")
