@@ -26,7 +26,16 @@ ALONE = {
     "models": {"errors"},
     "rig": {"errors", "models"},
     "media": {"errors", "folders", "deprecation", "checks", "shapes"},
-    "evaluation": {"errors", "deprecation", "media", "faces", "camera", "models"},
+    "evaluation": {
+        "errors",
+        "folders",
+        "deprecation",
+        "media",
+        "faces",
+        "camera",
+        "models",
+        "loading",
+    },
 }
 # Training uses the parts, and no verb that makes a whole video.
 NOT_FOR_TRAINING = {"film", "api", "apps", "cli", "workers"}

@@ -26,6 +26,7 @@ class DataConfig:
         grid: folder of GRID talker s1; "" = simulated speech only.
         portraits: folder of portraits, for the encoder of the VAE.
         head: folder of a head with expressions, for the shapes of the mouth.
+        talkers: folder of talking clips with landmarks, for the sync network.
         kokoro: folder of natural voices, for the stage `voices`.
         readers: folder of recordings that only the closure gate hears.
         recordings: folder of recordings of other people, for the stage `voices`.
@@ -43,6 +44,7 @@ class DataConfig:
     grid: str = ""
     portraits: str = ""
     head: str = ""
+    talkers: str = ""
     kokoro: str = ""
     readers: str = ""
     recordings: str = ""

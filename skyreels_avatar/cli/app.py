@@ -12,7 +12,7 @@ from skyreels_avatar.cli.camera import camera_command
 from skyreels_avatar.cli.console import print_result, stderr
 from skyreels_avatar.cli.demo import demo_command
 from skyreels_avatar.cli.doctor import doctor_command
-from skyreels_avatar.cli.evaluate import evaluate_command
+from skyreels_avatar.cli.evaluate import compare_command, evaluate_command
 from skyreels_avatar.cli.generate import generate_command
 from skyreels_avatar.cli.help_text import Command, command_group
 from skyreels_avatar.cli.live import live_command
@@ -36,7 +36,8 @@ _COMMANDS = (
     ("camera", camera_command, "--image me.jpg --move pan_left:50 -o pan.mp4"),
     ("speak", speak_command, '"Good morning." --voice en-gb --subtitles srt -o morning.wav'),
     ("voices", voices_command, "--language de"),
-    ("evaluate", evaluate_command, "talk.mp4 --reference me.jpg --json"),
+    ("evaluate", evaluate_command, "talk.mp4 --reference me.jpg --html report.html"),
+    ("compare", compare_command, "videos_a videos_b -o compare.html"),
     ("verify", verify_command, "talk.mp4"),
     ("playground", playground_command, ""),
     ("live", live_command, "--image me.jpg"),

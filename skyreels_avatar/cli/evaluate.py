@@ -1,4 +1,4 @@
-"""`skyreels-avatar evaluate`: measures of talking videos."""
+"""`skyreels-avatar evaluate` and `compare`: measures of talking videos, and what people prefer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from skyreels_avatar.cli.console import print_json, print_output
+from skyreels_avatar.cli.console import print_json, print_output, print_result
 from skyreels_avatar.cli.options import AsJson, Face
 
 
@@ -26,16 +26,63 @@ def evaluate_command(
             help="The move that was asked for: measures how much of it the video shows.",
         ),
     ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PAGE.html",
+            help="Also write a page with tables, plots, frames and players. "
+            "Videos of different folders are compared as different systems.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure talking videos: lip sync, likeness, steadiness, camera. With --json, one list."""
     from skyreels_avatar.api.evaluation import evaluate
+    from skyreels_avatar.evaluation.html_report import write_html
 
     reports = []
     for video in videos:
         report = evaluate(video, reference, face, camera=camera)
-        reports.append(json.loads(report.to_json()))
+        reports.append(report)
         if not as_json:
             print_output(report.table())
+    if html is not None:
+        write_html(reports, html)
     if as_json:
-        print_json(reports)
+        print_json([json.loads(report.to_json()) for report in reports])
+    elif html is not None:
+        print_result(html)
+
+
+def compare_command(
+    folders: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FOLDER FOLDER | ANSWERS.csv ...",
+            help="Two folders with videos of the same names, or the answers that people gave.",
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="PAGE.html", help="The page to write.")
+    ] = Path("compare.html"),
+) -> None:
+    """Let people choose blindly between two systems, and read their answers.
+
+    Two folders become a page that shows their videos side by side, in random order and on random
+    sides; everybody who opens it gets a CSV file of answers to send back. Given those files, says
+    how often the first folder (A) was preferred, with a 95 % interval.
+    """
+    from skyreels_avatar.errors import InputError
+    from skyreels_avatar.evaluation.blind_test import read_answers, write_blind_test
+
+    if len(folders) == 2 and all(folder.is_dir() for folder in folders):
+        write_blind_test(*folders, output)
+        print_result(output)
+        return
+    if not all(file.is_file() for file in folders):
+        raise InputError("compare takes two folders of videos, or files of answers (CSV)")
+    found = read_answers(folders)
+    print_result(
+        f"A preferred in {found.share:.0%} of {found.answers} answers by {found.raters} people "
+        f"(95 % interval {found.low:.0%} to {found.high:.0%}); left side chosen in {found.left:.0%}"
+    )

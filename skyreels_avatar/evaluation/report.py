@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from skyreels_avatar.errors import FaceError
 from skyreels_avatar.evaluation.appearance import face_color, face_sharpness
 from skyreels_avatar.evaluation.camera_accuracy import CameraAccuracy
+from skyreels_avatar.evaluation.curves import Curves, curves_of
+from skyreels_avatar.evaluation.lip_sync import LipSync, lip_points, lip_sync, puppet, sound_picture
 from skyreels_avatar.evaluation.performance import Performance, performance_of
 from skyreels_avatar.evaluation.stability import drift_windows, jitter, sample_frames, shake
-from skyreels_avatar.evaluation.sync import (
-    SyncScore,
-    correlate,
-    loudness_db,
-)
+from skyreels_avatar.evaluation.sync import FLOOR_DB, SyncScore, correlate, loudness_db
 from skyreels_avatar.faces.analyzer import FaceAnalyzer
 from skyreels_avatar.faces.face import Face, FaceTrack
 from skyreels_avatar.faces.identity import Person, embed_face
 from skyreels_avatar.faces.opening import face_heights, mouth_opening
 from skyreels_avatar.faces.pixel_cosine import aligned_pixels, pixel_cosine
 from skyreels_avatar.faces.select import choose_face
+from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.image import Portrait
 from skyreels_avatar.media.video import VideoReader
 
@@ -34,8 +33,13 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# What a real person gives: 1,000 clips of GRID talker s1 (mean, and 10th to 90th percentile).
+PROTOCOL = 2  # grows when a measure changes, so that figures are compared with their like
+# What a real person gives: 1,000 clips of GRID talker s1 (mean, and 10th to 90th percentile); of
+# the sync network, GRID talkers that it was not trained on.
 REAL_SPEECH: dict[str, str] = {
+    "sync_c": "0.45 (0.39 to 0.56)",
+    "sync_d": "0.96",
+    "sync_offset": "0",
     "sync_r0": "0.36 (0.12 to 0.59)",
     "sync_lag": "0",
     "open_range": "0.060",
@@ -45,6 +49,9 @@ REAL_SPEECH: dict[str, str] = {
 }
 COMMON_SIZE = 0.8  # of the smaller of two faces: at which size their sharpness is compared
 MEANING: dict[str, str] = {
+    "sync_c": "confidence of the sync network (Sync-C, of our own network)",
+    "sync_d": "distance of lips and sound in it (Sync-D), 0 to 2, lower is better",
+    "sync_offset": "frames by which the mouth comes late by it",
     "sync_r0": "mouth opening with loudness, Pearson r in the same frame",
     "sync_lag": "frames by which the mouth comes late",
     "sync_best": "r at that lag",
@@ -75,8 +82,9 @@ CAMERA_MEANING: dict[str, str] = {
 class Report:
     """The measures of one video; None where a measure does not apply.
 
-    `performance` is relative to the reference picture, see `Performance`; drift is measured in the
-    windows of `stability.drift_windows`; `camera` is measured only where a move was given.
+    `lip_sync` is None below two seconds; `puppet` has the measures of sync of the same mouth opened
+    by loudness alone. `performance` is relative to the reference picture, see `Performance`; drift
+    is measured in the windows of `stability.drift_windows`; `camera` only where a move was given.
     """
 
     video: str
@@ -89,7 +97,9 @@ class Report:
     av_length_error_s: float | None
     found_share: float
     face_height_px: float
+    lip_sync: LipSync | None
     sync: SyncScore | None
+    puppet: dict[str, float]
     jitter: float
     shake: float
     ident: float
@@ -99,17 +109,20 @@ class Report:
     sharp_drift: float
     colour_drift: float
     performance: Performance
+    curves: Curves
     camera: CameraAccuracy | None = None
 
     def to_dict(self) -> dict:
-        """Return one flat dict of numbers and strings, `performance` nested."""
-        values = asdict(self)
+        """Return one flat dict of numbers and strings, `performance` nested, without curves."""
+        values = asdict(replace(self, curves=None))
+        del values["curves"]
         if self.camera is None:
             del values["camera"]
         else:
             values["camera"] = {name: values["camera"][name] for name in CAMERA_MEANING}
         sync = values.pop("sync") or dict.fromkeys(SyncScore.__dataclass_fields__)
-        return {**sync, **values}
+        lips = values.pop("lip_sync") or dict.fromkeys(LipSync.__dataclass_fields__)
+        return {"protocol": PROTOCOL, **lips, **sync, **values}
 
     def to_json(self) -> str:
         """Return the measures as JSON, numbers rounded to five digits after the point."""
@@ -126,19 +139,21 @@ class Report:
         table.add_column("measure")
         table.add_column("value", justify="right")
         table.add_column("real speech", justify="right")
+        table.add_column("loudness puppet", justify="right")
         table.add_column("what")
         values = self.to_dict()
         for name, meaning in MEANING.items():
-            table.add_row(name, _shown(values[name]), REAL_SPEECH.get(name, ""), meaning)
+            toy = _shown(self.puppet[name]) if name in self.puppet else ""
+            table.add_row(name, _shown(values[name]), REAL_SPEECH.get(name, ""), toy, meaning)
         table.add_section()
         reference = Path(self.reference).name.encode("utf-8", "replace").decode()
         for name, value in values["performance"].items():
             real = REAL_SPEECH.get(name, "")
-            table.add_row(name, _shown(value), real, Text(f"against {reference}"))
+            table.add_row(name, _shown(value), real, "", Text(f"against {reference}"))
         if self.camera is not None:
             table.add_section()
             for name, meaning in CAMERA_MEANING.items():
-                table.add_row(f"camera {name}", _shown(values["camera"][name]), "", meaning)
+                table.add_row(f"camera {name}", _shown(values["camera"][name]), "", "", meaning)
         return table
 
 
@@ -178,11 +193,7 @@ def evaluate(
         )
     landmarks = track.landmarks
     audio = reader.audio()
-    sync = error_s = None
-    if audio is not None:
-        loudness = loudness_db(audio.samples, audio.sample_rate, len(landmarks), reader.fps)
-        sync = correlate(mouth_opening(landmarks), loudness, reader.fps)
-        error_s = audio.duration_s - reader.duration_s
+    error_s = None if audio is None else audio.duration_s - reader.duration_s
     return Report(
         video=str(video),
         reference="first frame" if reference is None else str(reference),
@@ -194,12 +205,33 @@ def evaluate(
         av_length_error_s=error_s,
         found_share=found,
         face_height_px=float(np.median(face_heights(landmarks))),
-        sync=sync,
+        **_sync(landmarks, reader.fps, audio),
         jitter=jitter(landmarks),
         shake=shake(landmarks),
         **_likeness(reader, track, pixels, points),
         performance=performance_of(landmarks, points, reader.fps),
     )
+
+
+def _sync(landmarks: np.ndarray, fps: float, audio: AudioTrack | None) -> dict[str, Any]:
+    """Return the measures of lip sync, those of a puppet with the same sound, and the curves."""
+    opening = mouth_opening(landmarks)
+    if audio is None:
+        curves = curves_of(landmarks, fps, opening, None, None)
+        return {"lip_sync": None, "sync": None, "puppet": {}, "curves": curves}
+    loudness = loudness_db(audio.samples, audio.sample_rate, len(landmarks), fps)
+    points = lip_points(landmarks, fps)
+    sound = sound_picture(audio, len(points))
+    lips = lip_sync(points, sound)
+    doll = correlate(loudness.clip(np.percentile(loudness, 95) - FLOOR_DB), loudness, fps)
+    toy = lip_sync(puppet(points, sound), sound)
+    toy = asdict(toy) if toy else {}
+    return {
+        "lip_sync": lips,
+        "sync": correlate(opening, loudness, fps),
+        "puppet": {"sync_r0": doll.sync_r0, "sync_lag": doll.sync_lag, **toy},
+        "curves": curves_of(landmarks, fps, opening, loudness, (points, sound) if lips else None),
+    }
 
 
 def _start(

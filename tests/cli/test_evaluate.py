@@ -1,4 +1,4 @@
-"""`evaluate`: measures as a table or one list."""
+"""`evaluate`: measures as a table, one list or a page; `compare`: people's choice."""
 
 from __future__ import annotations
 
@@ -25,3 +25,20 @@ def test_the_table_fits_80_columns(printed_lines, root, tmp_path):
     printed_lines("camera", "--image", portrait, "--move", "swing:30", *size)
     lines = printed_lines("evaluate", output, "--reference", portrait)
     assert len(lines) > 20 and max(map(len, lines)) <= 80
+
+
+def test_compare_writes_a_page_and_reads_answers(printed_lines, tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        for name in ("x.mp4", "y.mp4"):
+            (tmp_path / folder / name).touch()
+    page = tmp_path / "page.html"
+    assert printed_lines("compare", tmp_path / "a", tmp_path / "b", "-o", page) == [str(page)]
+    answers = tmp_path / "answers.csv"
+    answers.write_text("rater,video,chosen,side\np,x,A,left\np,y,B,right\n")
+    assert "50% of 2 answers by 1 people" in printed_lines("compare", answers)[0]
+
+
+def test_compare_names_what_it_takes(tmp_path, capsys):
+    assert cli.run(["compare", str(tmp_path / "missing"), str(tmp_path)]) == 2
+    assert "two folders" in capsys.readouterr().err

@@ -16,6 +16,7 @@ STAGES: dict[str, str] = {
     "listen": "audio encoder alone: sound to mouth coefficients, for new kinds of voices",
     "pretrain": "transformer, audio and text encoder: sound and words to motion",
     "camera": "ControlNet on a frozen transformer: moving cameras, videos that already talk",
+    "sync": "sync network of `evaluate`: which sound lips say",
     "light": "reader of light and colour: sentences to the numbers of a light",
     "distill": "transformer: guidance in one pass instead of three",
     "validate closures": "lips on p, b, m of voices never trained on: the closure gate's table",

@@ -1,0 +1,177 @@
+"""A report of many videos as one page: tables with intervals, strips of frames, plots, players."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+import numpy as np
+from PIL import Image
+
+from skyreels_avatar.evaluation.curves import Curves
+from skyreels_avatar.evaluation.lip_sync import MAX_OFFSET
+from skyreels_avatar.evaluation.report import MEANING, PROTOCOL, REAL_SPEECH, Report
+from skyreels_avatar.media.video import VideoReader
+
+COMPARED = (
+    "sync_c", "sync_d", "sync_offset", "sync_r0", "open_range", "quiet_ratio", "jitter", "ident",
+    "ident_low", "sharp", "yaw_range_deg", "roll_range_deg", "blinks_per_min",
+)  # fmt: skip
+NUM_DRAWS = 1000  # of the bootstrap
+STRIP_PX = 128
+_WIDTH, _HEIGHT = 560, 90  # of a plot
+_COLORS = ("#2563eb", "#d97706", "#059669")
+_STYLE = """
+body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:72rem;padding:0 1rem}
+table{border-collapse:collapse;margin:1rem 0;display:block;overflow-x:auto}
+th,td{padding:.25rem .6rem;border-bottom:1px solid #ddd;text-align:right;white-space:nowrap}
+th:first-child,td:first-child{text-align:left}section{border-top:1px solid #ccc;padding:1rem 0}
+video{max-width:20rem;width:100%;vertical-align:top;margin-right:1rem}.plots{display:inline-block}
+.strip{display:block;max-width:100%;margin:.5rem 0}svg text{font:11px system-ui;fill:#555}
+.note{color:#555}details summary{cursor:pointer}
+@media(prefers-color-scheme:dark){body{background:#15171a;color:#e6e6e6}th,td{border-color:#333}
+.note,svg text{color:#aaa;fill:#aaa}}
+"""
+
+
+def write_html(reports: Sequence[Report], path: Path) -> Path:
+    """Write a page about videos; those of one folder are compared, as one system, with the others.
+
+    The page holds its pictures; videos are linked where they lie.
+    """
+    systems: dict[str, list[Report]] = {}
+    for report in reports:
+        systems.setdefault(Path(report.video).resolve().parent.name or "videos", []).append(report)
+    parts = [
+        "<!doctype html><html lang=en><meta charset=utf-8>",
+        "<meta name=viewport content='width=device-width,initial-scale=1'>",
+        f"<title>{len(reports)} talking videos</title><style>{_STYLE}</style>",
+        f"<h1>{len(reports)} talking videos</h1>",
+        f"<p class=note>SkyReels Avatar, protocol {PROTOCOL}. Medians over the videos of a folder, "
+        f"with 95 % intervals of a bootstrap of {NUM_DRAWS} draws. The loudness puppet is the same "
+        "mouth with the same sound, opened by loudness alone: a measure that likes it better than "
+        "people does not measure lip sync.</p>",
+        _comparison(systems),
+        "<details><summary>What the measures are</summary><table>",
+        *(f"<tr><td>{name}<td style='text-align:left'>{html.escape(meaning)}"
+          for name, meaning in MEANING.items()),
+        "</table></details>",
+        *(_section(report, path.parent) for report in reports),
+    ]  # fmt: skip
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(parts), encoding="utf-8")
+    return path
+
+
+def interval(values: Sequence[float]) -> tuple[float, float, float]:
+    """Return the median and the ends of its 95 % interval, by bootstrap with a fixed seed."""
+    values = np.asarray(values, np.float64)
+    picks = np.random.default_rng(0).integers(len(values), size=(NUM_DRAWS, len(values)))
+    low, high = np.percentile(np.median(values[picks], axis=1), [2.5, 97.5])
+    return float(np.median(values)), float(low), float(high)
+
+
+def linked(video: Path, folder: Path) -> str:
+    """Return the address of a video on a page that lies in a folder."""
+    try:
+        return quote(Path(os.path.relpath(video, folder)).as_posix())
+    except ValueError:  # another drive
+        return video.resolve().as_uri()
+
+
+def _comparison(systems: dict[str, list[Report]]) -> str:
+    head = "".join(f"<th>{name}" for name in COMPARED)
+    rows = [f"<table><tr><th>videos<th>number{head}"]
+    for name, reports in systems.items():
+        cells = "".join(f"<td>{_cell(reports, measure)}" for measure in COMPARED)
+        rows.append(f"<tr><td>{html.escape(name)}<td>{len(reports)}{cells}")
+    every = [report for reports in systems.values() for report in reports]
+    real = "".join(f"<td>{REAL_SPEECH.get(measure, '')}" for measure in COMPARED)
+    rows.append(f"<tr><td>real speech<td>{real}")
+    toys = "".join(f"<td>{_cell(every, measure, of_puppet=True)}" for measure in COMPARED)
+    rows.append(f"<tr><td>loudness puppet<td>{len(every)}{toys}</table>")
+    return "".join(rows)
+
+
+def _cell(reports: list[Report], measure: str, of_puppet: bool = False) -> str:
+    found = []
+    for report in reports:
+        values = report.to_dict()
+        values = report.puppet if of_puppet else {**values, **values["performance"]}
+        if values.get(measure) is not None:
+            found.append(values[measure])
+    if not found:
+        return ""
+    middle, low, high = interval(found)
+    return f"{middle:.3g}<br><small>{low:.3g} to {high:.3g}</small>"
+
+
+def _section(report: Report, folder: Path) -> str:
+    name = html.escape(Path(report.video).name)
+    values = report.to_dict()
+    figures = ", ".join(
+        f"{measure} {values[measure]:.3g}"
+        for measure in ("sync_c", "sync_d", "sync_offset", "sync_r0", "ident", "jitter")
+        if values[measure] is not None
+    )
+    return (
+        f"<section><h2>{name}</h2><p>{figures}</p>"
+        f"<video controls preload=metadata src='{linked(Path(report.video), folder)}'></video>"
+        f"<div class=plots>{_plots(report.curves)}</div>"
+        f"<img class=strip alt='Frames of {name}' src='{_strip(report)}'></section>"
+    )
+
+
+def _strip(report: Report) -> str:
+    """Return some frames side by side, cut to the face, as a data address."""
+    curves, reader = report.curves, VideoReader(report.video)
+    x, y, width, height = curves.box
+    sheet = Image.new("RGB", (STRIP_PX * len(curves.strip), STRIP_PX))
+    for place, index in enumerate(curves.strip):
+        frame = Image.fromarray(reader.read(index, index + 1)[0])
+        face = frame.crop((x, y, x + width, y + height)).resize((STRIP_PX, STRIP_PX))
+        sheet.paste(face, (place * STRIP_PX, 0))
+    buffer = io.BytesIO()
+    sheet.save(buffer, "JPEG", quality=85)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _plots(curves: Curves) -> str:
+    mouth = {"mouth opening": curves.opening / max(float(curves.opening.max()), 1e-6)}
+    if curves.loudness is not None:
+        mouth["loudness"] = curves.loudness / 1.2
+    extent = max(5.0, float(np.abs(curves.head_deg).max()))
+    head = {
+        f"{name}, +-{extent:.0f} degrees": 0.5 + curves.head_deg[:, index] / (2 * extent)
+        for index, name in enumerate(("yaw", "pitch", "roll"))
+    }
+    seconds = f"0 to {len(curves.opening) / curves.fps:.1f} s"
+    plots = [_plot(mouth, seconds), _plot(head, seconds)]
+    if curves.distance is not None:
+        low, high = curves.distance.min(), curves.distance.max()
+        scaled = (curves.distance[::-1] - low) / max(high - low, 1e-6)
+        name = "distance of lips and sound"
+        plots.append(_plot({name: scaled}, f"mouth {-MAX_OFFSET} to {MAX_OFFSET} frames late"))
+    return "<br>".join(plots)
+
+
+def _plot(curves: dict[str, np.ndarray], axis: str) -> str:
+    """Return curves of 0 to 1 as SVG, with their names and that of the axis."""
+    lines, names = [], []
+    for color, (name, curve) in zip(_COLORS, curves.items()):
+        x = np.linspace(0, _WIDTH, len(curve))
+        y = _HEIGHT * (1 - np.clip(curve, 0, 1))
+        points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y))
+        lines.append(f"<polyline fill=none stroke={color} points='{points}'/>")
+        names.append(f"<tspan fill={color}>{html.escape(name)}</tspan>")
+    text = f"<text x=0 y={_HEIGHT + 14}>{'   '.join(names)}   {html.escape(axis)}</text>"
+    label = html.escape(", ".join(curves))
+    return (
+        f"<svg role=img aria-label='{label}' width={_WIDTH} height={_HEIGHT + 20} "
+        f"viewBox='0 0 {_WIDTH} {_HEIGHT + 20}'>{''.join(lines)}{text}</svg>"
+    )

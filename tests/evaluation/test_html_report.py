@@ -1,0 +1,58 @@
+"""The page about many videos: comparison, puppet row, plots, strips, links."""
+
+import re
+
+import numpy as np
+import pytest
+
+from skyreels_avatar.evaluation.html_report import COMPARED, interval, linked, write_html
+from skyreels_avatar.evaluation.report import MEANING, evaluate
+from skyreels_avatar.media.audio import AudioTrack
+from skyreels_avatar.media.image import Portrait
+from skyreels_avatar.media.video import VideoWriter
+
+
+@pytest.fixture(scope="module")
+def page(root, tmp_path_factory):
+    """A page about two videos of 2.2 s in folders of their own, one without sound."""
+    folder = tmp_path_factory.mktemp("report")
+    examples = root / "assets" / "examples"
+    pixels = Portrait.load(examples / "portrait.png").resized_to(256, 256).pixels
+    reports = []
+    for name, audio in (
+        ("ours", AudioTrack.load(examples / "speech.wav").cut(0, 2.2)),
+        ("the <other>", None),
+    ):
+        path = folder / name / "a clip.mp4"
+        path.parent.mkdir()
+        with VideoWriter(path, 256, 256, 25, audio) as writer:
+            writer.write(np.repeat(pixels[None], 55, axis=0))
+        reports.append(evaluate(path))
+    return write_html(reports, folder / "pages" / "report.html").read_text()
+
+
+def test_systems_stand_in_rows_above_real_speech_and_the_puppet(page):
+    rows = re.findall(r"<tr><td>([^<]+)<td>", page)
+    assert rows[:4] == ["ours", "the &lt;other&gt;", "real speech", "loudness puppet"]
+    assert all(f"<th>{name}" in page for name in COMPARED)
+    assert "<other>" not in page and all(f"<td>{name}" in page for name in MEANING)
+    puppet = page[page.index("<tr><td>loudness puppet") :]
+    assert float(re.search(r"<td>(0\.9\d+|1)<br>", puppet)[1]) > 0.9  # loudness pleases sync_r0
+
+
+def test_each_video_has_a_player_a_strip_and_plots(page):
+    assert page.count("src='../ours/a%20clip.mp4'") == 1
+    assert page.count("data:image/jpeg;base64,") == 2
+    assert page.count("<polyline") == (2 + 3 + 1) + (1 + 3)
+
+
+def test_an_interval_holds_the_median_and_shrinks_with_more_values(rng):
+    few, many = rng.normal(size=8), rng.normal(size=200)
+    middle, low, high = interval(few)
+    assert low <= middle <= high and middle == pytest.approx(np.median(few))
+    assert interval(many)[2] - interval(many)[1] < high - low
+    assert interval([3.0]) == (3.0, 3.0, 3.0)
+
+
+def test_links_go_from_the_page_to_the_video(tmp_path):
+    assert linked(tmp_path / "a" / "b c.mp4", tmp_path / "d") == "../a/b%20c.mp4"
