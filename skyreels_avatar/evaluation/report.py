@@ -45,11 +45,11 @@ REAL_SPEECH: dict[str, str] = {
     "open_range": "0.060",
     "quiet_ratio": "0.18",
     "jitter": "2.2",
-    "blinks_per_min": "15 to 20 (people at rest)",
+    "blinks_per_min": "15 to 20",
 }
 COMMON_SIZE = 0.8  # of the smaller of two faces: at which size their sharpness is compared
 MEANING: dict[str, str] = {
-    "sync_c": "confidence of the sync network (Sync-C, of our own network)",
+    "sync_c": "confidence of our sync network (Sync-C)",
     "sync_d": "distance of lips and sound in it (Sync-D), 0 to 2, lower is better",
     "sync_offset": "frames by which the mouth comes late by it",
     "sync_r0": "mouth opening with loudness, Pearson r in the same frame",
@@ -136,10 +136,10 @@ class Report:
         size = f"{self.width}x{self.height}, {self.num_frames} frames at {self.fps:g}"
         name = Path(self.video).name.encode("utf-8", "replace").decode()
         table = Table(title=Text(f"{name}: {size}"), title_justify="left")
-        table.add_column("measure")
+        table.add_column("measure", no_wrap=True)
         table.add_column("value", justify="right")
         table.add_column("real speech", justify="right")
-        table.add_column("loudness puppet", justify="right")
+        table.add_column("puppet", justify="right", no_wrap=True)
         table.add_column("what")
         values = self.to_dict()
         for name, meaning in MEANING.items():
