@@ -6,7 +6,7 @@
 # make lint      style
 # make bench     how fast and how large
 # make quality   how good: the tables of the model card; needs IMAGES=folder VOICES=folder
-# make bench-studio   the networks of the studio tier with random weights, on a GPU
+# make bench-studio   the networks of the studio tier: measured on a GPU, counted without one
 # make docs      the documentation as a website in site/; make pictures: its pictures, rendered anew
 # make install   only what each of these does first: install what is needed into .venv
 # PYTHON=python3.12 chooses the Python, TORCH=cpu or TORCH=cuda the build of torch.
@@ -62,7 +62,7 @@ bench: $(READY)
 	$(BIN)/python tests/bench.py
 
 bench-studio: $(READY)
-	$(BIN)/python tests/bench_studio.py $(if $(shell command -v nvidia-smi),,--tiny)
+	$(BIN)/python tests/bench_studio.py $(if $(shell command -v nvidia-smi),,--count)
 
 quality: $(READY)
 	$(BIN)/python tests/quality.py --images "$(IMAGES)" --voices "$(VOICES)"

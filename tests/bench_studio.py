@@ -4,7 +4,8 @@ Random weights at the published sizes, nothing is downloaded. Every row is the m
 runs beside a matrix product of the same precision measured in the same process: "of peak" is the
 share of its speed that is reached, so that figures of different machines compare.
 
-`--tiny` runs the same code on small sizes, on any machine, to see that it works.
+`--count` needs no GPU: it counts operations and the peak of memory beside the weights, on tensors
+that take none. `--tiny` runs the same code on small sizes, on any machine, to see that it works.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -25,6 +27,7 @@ from skyreels_avatar.loading.checkpoints.load import kept_in_float32
 from skyreels_avatar.models.camera_controlnet import CameraControlNet
 from skyreels_avatar.models.condition_cache import ConditionCache
 from skyreels_avatar.models.transformer import AvatarTransformer3DModel
+from tests.memory_counter import MemoryCounter, fused_attention
 
 REAL = {"image_dim": 1280, "added_kv_proj_dim": 5120}
 TINY = {
@@ -38,6 +41,7 @@ TINY_CONTROL = {
 SIZES = {"480p": (60, 104), "720p": (90, 160), "tiny": (8, 8)}
 NUM_LATENT_FRAMES, NUM_FRAMES = 21, 81
 TEXT_TOKENS, PROMPT_TOKENS, IMAGE_TOKENS, AUDIO_TOKENS = 512, 40, 257, 32
+NUM_WORDS = PROMPT_TOKENS + 1  # of the padding, all rows are one
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,7 @@ class Bench:
     def __init__(self, device: str, runs: int):
         self.device, self.runs = torch.device(device), runs
         self.rows: list[Row] = []
+        self.modules: list[torch.nn.Module] = []  # whose weights are no memory of a call
         self.peak_tflops = self._peak()
 
     def _peak(self) -> float:
@@ -94,12 +99,34 @@ class Bench:
             torch.cuda.synchronize()
 
 
+class CountingBench(Bench):
+    """Counts calls on tensors without memory."""
+
+    def __init__(self):
+        self.device, self.rows = torch.device("meta"), []
+        self.modules: list[torch.nn.Module] = []
+
+    def measure(self, name: str, call: Callable[[], object]) -> None:
+        """Add the row of a call: its operations and its peak of memory beside the weights."""
+        memory = MemoryCounter(self.modules)
+        with (
+            fused_attention(NUM_WORDS) as attention,
+            FlopCounterMode(display=False) as counter,
+            memory,
+        ):
+            call()
+        tflop = (counter.get_total_flops() + attention.flop) / 1e12
+        self.rows.append(Row(name, 0.0, 0.0, tflop, None, memory.peak / 1e9))
+        print(f"{name}: {tflop:.4g} TFLOP", file=sys.stderr, flush=True)
+
+
 def main() -> None:
     """Measure what the command line asks for and print a table in Markdown."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--sizes", nargs="+", default=["480p", "720p"], choices=SIZES)
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--count", action="store_true", help="count, on tensors without memory")
     parser.add_argument("--tiny", action="store_true", help="small networks and clips")
     parser.add_argument("--compile", action="store_true", help="compile the repeated blocks")
     parser.add_argument("--backend", help="attention backend of diffusers, for example flash")
@@ -109,12 +136,18 @@ def main() -> None:
     options = parser.parse_args()
     if options.tiny:
         options.sizes = ["tiny"]
-    elif options.device == "cpu":
-        sys.exit("error: real sizes need a GPU; --tiny shows on a CPU that the bench works")
-    bench = Bench(options.device, options.runs)
-    with torch.no_grad():
+    elif options.device == "cpu" and not options.count:
+        sys.exit("error: real sizes need a GPU; --count and --tiny need none")
+    bench = CountingBench() if options.count else Bench(options.device, options.runs)
+    with torch.no_grad(), fused_attention(NUM_WORDS) if options.count else nullcontext():
         bench_transformer(bench, options)
         bench_vae(bench, options)
+    if options.count:
+        print("counted, not measured; memory beside the weights\n")
+        print(counted_table(bench.rows))
+        if options.output:
+            options.output.write_text(json.dumps([asdict(row) for row in bench.rows], indent=1))
+        return
     machine = torch.cuda.get_device_name() if bench.device.type == "cuda" else "CPU"
     print(f"{machine}, torch {torch.__version__}, bf16 matmul {bench.peak_tflops:.1f} TFLOP/s\n")
     print(table(bench.rows))
@@ -131,6 +164,7 @@ def bench_transformer(bench: Bench, options: argparse.Namespace) -> None:
     controlnet = random_module(
         lambda: CameraControlNet(**(TINY_CONTROL if options.tiny else {})), bench.device
     )
+    bench.modules += [model, controlnet]
     apply_policy(model, options, bench.device)
     for size in options.sizes:
         inputs = random_inputs(model, size, bench.device)
@@ -160,6 +194,7 @@ def bench_vae(bench: Bench, options: argparse.Namespace) -> None:
 
     sizes = {"base_dim": 8} if options.tiny else {}
     vae = random_module(lambda: AutoencoderKLWan(**sizes), bench.device)
+    bench.modules.append(vae)
     frames = 5 if options.tiny else NUM_FRAMES
     for size in options.sizes:
         height, width = SIZES[size]
@@ -237,6 +272,13 @@ def block_call(model: torch.nn.Module, inputs: dict[str, torch.Tensor]) -> Calla
     finally:
         hook.remove()
     return lambda: model.blocks[0](*caught["arguments"])
+
+
+def counted_table(rows: list[Row]) -> str:
+    """Return what was counted as a table in Markdown."""
+    lines = ["| | TFLOP | GB |", "|---|---|---|"]
+    lines += [f"| {row.name} | {row.tflop:.4g} | {row.memory_gb:.1f} |" for row in rows]
+    return "\n".join(lines)
 
 
 def table(rows: list[Row]) -> str:

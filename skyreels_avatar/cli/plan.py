@@ -109,6 +109,10 @@ def shot_table(shot: ShotEstimate) -> Table:
     if shot.num_workers > 1:
         rows["time"] += " for each worker"
         rows["workers"] = _rounds(shot)
+    for card in shot.cards:
+        memory = f"{card.device_gb:.0f} GB, {card.host_gb:.0f} GB of the host"
+        needs = f"about {card.seconds:.0f} s, {memory}"
+        rows[f"on {card.name}"] = f"{needs}: {card.policy}" if card.seconds else card.policy
     for name, value in rows.items():
         table.add_row(name, value)
     for segment in shot.segments:

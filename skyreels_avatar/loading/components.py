@@ -233,12 +233,14 @@ def _finish_transformer(
     """Fuse LoRAs, enable offloading, and split the work over devices, as the tier says."""
     import torch
 
+    from skyreels_avatar.loading.checkpoints.gguf_file import has_quantized_layers
+
     if tier.loras:
         from skyreels_avatar.loading.checkpoints.lora import fuse_lora
 
         for path, scale in tier.loras.items():
             fuse_lora(transformer, path, scale)
-    if policy.weights_in_8_bits:
+    if policy.weights_in_8_bits and not has_quantized_layers(transformer):
         transformer.enable_layerwise_casting(torch.float8_e4m3fn, dtype)
     if policy.stream_blocks:
         transformer.enable_group_offload(

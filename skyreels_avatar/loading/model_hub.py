@@ -89,6 +89,11 @@ MODELS = (
         "depth of the picture",
     ),
     PublicModel(
+        "depth-anything-v2-metric", "depth-anything/Depth-Anything-V2-Metric-Indoor-Small-hf",
+        ("config.json", "preprocessor_config.json", "model.safetensors"), 0.1, "Apache-2.0",
+        "depth in metres, indoors, in its place",
+    ),
+    PublicModel(
         "kokoro", "onnx-community/Kokoro-82M-v1.0-ONNX",
         ("onnx/model_quantized.onnx", "voices/*.bin"), 0.1, "Apache-2.0",
         "natural voices of six languages",

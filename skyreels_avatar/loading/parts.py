@@ -6,7 +6,6 @@ of checkpoints that it does not know yet is one file beside the others and one r
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,7 +81,7 @@ class PartFormat:
         if self.public is None:
             return Path(weights).stat().st_size
         file, size = PartFiles(weights).file, 4 if self.precision == "full" else 2
-        return size * sum(math.prod(file.shape(key)) for key in file)
+        return sum(file.num_bytes(key, size) for key in file)
 
 
 def ours(part: str, cls: type[torch.nn.Module], trained: bool = True, **what: Any) -> PartFormat:

@@ -81,9 +81,12 @@ def estimate_depth(
                 raise
             logger.debug("depth from a relief: %s", error)
         else:
-            disparity = predict_disparity(network, pixels)
-            depth = depth_from_disparity(disparity, person_mask, _face_region(pixels, face))
-            return DepthMap(torch.from_numpy(depth), "Depth Anything V2 Small")
+            predicted = predict_disparity(network, pixels)
+            metric = network.config.depth_estimation_type == "metric"
+            depth_from = depth_from_metres if metric else depth_from_disparity
+            depth = depth_from(predicted, person_mask, _face_region(pixels, face))
+            name = "Depth Anything V2, metric" if metric else "Depth Anything V2 Small"
+            return DepthMap(torch.from_numpy(depth), name)
     return DepthMap(torch.from_numpy(_relief(pixels, face, person_mask, hfov_deg)), "relief")
 
 
@@ -272,6 +275,8 @@ def _cached_network(name: str) -> Any:
 def predict_disparity(network: Any, pixels: np.ndarray) -> np.ndarray:
     """Return (H, W) float32 relative disparity (larger = nearer, shift and scale unknown).
 
+    Of a network that was trained on metres, these.
+
     Args:
         network: transformers' DepthAnythingForDepthEstimation.
         pixels: (H, W, 3) uint8 sRGB.
@@ -301,9 +306,7 @@ def depth_from_disparity(
         person_mask: (H, W) in 0..1.
         subject: (H, W) bool, where depth is 1; None: the person.
     """
-    person = person_mask > 0.5
-    if subject is None or not subject.any():
-        subject = person if person.any() else np.ones_like(person)
+    person, subject = _person_and_subject(person_mask, subject)
     near = float(np.median(disparity[subject]))
     far = float(np.percentile(disparity, 1))
     span = near - far
@@ -316,6 +319,32 @@ def depth_from_disparity(
     depth = (near + shift) / np.maximum(disparity + shift, floor)
     depth = np.minimum(depth, np.percentile(depth, 99)).clip(0.3, 8 * float(np.median(depth)))
     return _snapped(depth.astype(np.float32), person)
+
+
+def depth_from_metres(
+    metres: np.ndarray, person_mask: np.ndarray, subject: np.ndarray | None
+) -> np.ndarray:
+    """Return (H, W) float32 depth as `depth_from_disparity`, of depth in metres.
+
+    How far the background is behind the person is known, and need not be chosen.
+
+    Args:
+        metres: (H, W) along z.
+        person_mask, subject: as in `depth_from_disparity`.
+    """
+    person, subject = _person_and_subject(person_mask, subject)
+    near = max(float(np.median(metres[subject])), 1e-6)
+    return _snapped((metres / near).clip(0.3, 30).astype(np.float32), person)
+
+
+def _person_and_subject(
+    person_mask: np.ndarray, subject: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return where the person is, and where depth is 1: the subject, else the person, else all."""
+    person = person_mask > 0.5
+    if subject is None or not subject.any():
+        subject = person if person.any() else np.ones_like(person)
+    return person, subject
 
 
 def _snapped(depth: np.ndarray, person: np.ndarray) -> np.ndarray:

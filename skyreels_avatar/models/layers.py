@@ -299,7 +299,7 @@ class ConditionEmbedder(nn.Module):
         if sampling is not None:
             plain = sampling.new_tensor([1.0, 1.0, 0.0])
             temb = temb + self.sampling_embedder((sampling - plain).to(dtype))
-        temb = temb.to(self.time_proj.weight.dtype)
+        temb = temb.to(self.time_proj.bias.dtype)
         return temb, self.time_proj(self.act_fn(temb)).unflatten(1, (6, -1))
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from skyreels_avatar.errors import InputError
+from skyreels_avatar.errors import CheckpointError, InputError
 from skyreels_avatar.loading.checkpoints.load import is_ours, read_header
-from skyreels_avatar.loading.parts import time_factor
+from skyreels_avatar.loading.memory import GB, ModelBytes, memory_policy, on_host, peak_bytes
+from skyreels_avatar.loading.parts import model_bytes, time_factor
 from skyreels_avatar.loading.tiers import Tier, load_tier
 from skyreels_avatar.pipeline.denoise import Sampling
 from skyreels_avatar.pipeline.read import read_picture
@@ -31,6 +32,35 @@ _START_MB, _MEGAPIXEL_MB = 700.0, 700.0
 _TOKEN_TFLOP, _PAIR_TFLOP, _VAE_TFLOP = 0.0287, 0.9e-6, 1.9e-5
 _GPU_TFLOPS = 400.0
 _RESIDENT_MB, _STREAMED_MB, _VIDEO_MEGAPIXEL_MB = 56_000.0, 12_000.0, 14_000.0
+# Bytes that cards have, and about half of the TFLOP/s of their data sheets (bf16, not sparse).
+CARDS = {
+    "24 GB (RTX 4090)": (24e9, 80.0),
+    "48 GB (RTX 6000 Ada)": (48e9, 120.0),
+    "H100, 80 GB": (80e9, 400.0),
+}
+_HOST_BYTES_PER_S = 20e9  # over PCI Express to a card, where blocks are streamed
+# Of the published networks in bfloat16, where their files are not here to be measured.
+_PUBLISHED = ModelBytes(
+    transformer=int(37.8e9), num_blocks=40, beside=int(2.9e9), encoders=int(12.7e9)
+)
+
+
+@dataclass(frozen=True)
+class CardEstimate:
+    """What a shot takes on a card: counted from operations and bytes, not measured.
+
+    Attributes:
+        name: of the card.
+        policy: what is done to fit, or why nothing fits.
+        device_gb, host_gb: peak of the card's memory and what the host keeps; 0 = does not fit.
+        seconds: rough duration.
+    """
+
+    name: str
+    policy: str
+    device_gb: float = 0.0
+    host_gb: float = 0.0
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -47,6 +77,7 @@ class ShotEstimate:
         num_workers: how many make windows in parallel.
         rounds: how many windows each of them samples that others need, and how many it makes with
             their frames.
+        cards: where pixels are generated, what single cards need.
     """
 
     num_frames: int
@@ -61,6 +92,7 @@ class ShotEstimate:
     machine: str = "2 cores"
     num_workers: int = 1
     rounds: tuple[int, int] = (0, 0)
+    cards: tuple[CardEstimate, ...] = ()
 
     def __repr__(self) -> str:
         return (
@@ -112,13 +144,14 @@ def estimate_planned(
     tier = load_tier(request.tier)
     sampling = Sampling.of(request.sampling, tier)
     passes = sampling.num_inference_steps * _passes_per_step(request, tier, sampling)
-    cost_of = _motion_cost if space_type_of(tier).moves_reference else _video_cost
+    moves = space_type_of(tier).moves_reference
+    cost_of = _motion_cost if moves else _video_cost
     cost = cost_of(tier, height * width, passes)
     rounds = _rounds(plan, num_workers or 1)
     seconds = cost.start_s + len(plan.segments) * cost.window_s + plan.num_frames * cost.frame_s
     if num_workers is not None:
         pictures = rounds[1] / len(plan.shown) * plan.num_frames
-        windows = rounds[0] + (rounds[1] if rounds[0] < len(plan.shown) else 0)
+        windows = rounds[0] + (rounds[1] if rounds[0] < len(plan.segments) else 0)
         seconds = cost.start_s + windows * cost.window_s + pictures * cost.frame_s
     return ShotEstimate(
         num_frames=plan.num_frames,
@@ -133,6 +166,7 @@ def estimate_planned(
         machine=cost.machine,
         num_workers=num_workers or 1,
         rounds=rounds,
+        cards=() if moves else _cards(tier, sampling, len(plan.segments), height * width, passes),
     )
 
 
@@ -155,8 +189,8 @@ def _rounds(plan: ShotPlan, num_workers: int) -> tuple[int, int]:
 
     Key frames are shared out; windows that continue each other are sampled by one worker.
     """
-    keys = len(plan.segments) - len(plan.shown)
-    chain = len(plan.shown) if len(plan.shown) > 1 and not keys else 0
+    keys = sum(segment.role == "keyframe" for segment in plan.segments)
+    chain = len(plan.segments) if len(plan.segments) > 1 and not keys else 0
     return chain or -(-keys // num_workers), -(-len(plan.shown) // num_workers)
 
 
@@ -172,11 +206,45 @@ def _motion_cost(tier: Tier, num_pixels: int, num_passes: int) -> _Cost:
     )
 
 
-def _video_cost(tier: Tier, num_pixels: int, num_passes: int) -> _Cost:
-    """Return what windows of so many passes cost where pixels are generated: from operations."""
+def _cards(
+    tier: Tier, sampling: Sampling, num_windows: int, num_pixels: int, num_passes: int
+) -> tuple[CardEstimate, ...]:
+    """Return what a shot takes on each of `CARDS`, with windows of so many passes."""
+    try:
+        model = model_bytes(tier.weights)
+    except (CheckpointError, OSError):
+        model = _PUBLISHED
+    variants = sampling.num_variants
+    model = replace(model, num_variants=variants, batch=variants if tier.batch_guidance else 1)
+    pass_tflop, vae_tflop = _window_tflop(tier, num_pixels)
+    found = []
+    for name, (num_bytes, tflops) in CARDS.items():
+        try:
+            policy = memory_policy(num_bytes, model, num_pixels)
+        except InputError as error:
+            found.append(CardEstimate(name, f"does not fit: {error}"))
+            continue
+        pass_s = pass_tflop / tflops
+        if policy.stream_blocks:
+            streamed = model.transformer / (2 if policy.weights_in_8_bits else 1)
+            pass_s = max(pass_s, streamed / _HOST_BYTES_PER_S)
+        seconds = num_windows * (num_passes * pass_s + vae_tflop / tflops)
+        peak, host = peak_bytes(policy, model, num_pixels), on_host(policy, model)
+        found.append(CardEstimate(name, str(policy), peak / GB, host / GB, seconds))
+    return tuple(found)
+
+
+def _window_tflop(tier: Tier, num_pixels: int) -> tuple[float, float]:
+    """Return the operations of a pass of the transformer and of the VAE for a window."""
     num_tokens = latent_frames(tier.window, time_factor(tier)) * num_pixels / BUCKET_STEP_PX**2
     pass_tflop = _TOKEN_TFLOP * num_tokens + _PAIR_TFLOP * num_tokens**2
-    window_tflop = num_passes * pass_tflop + tier.window * num_pixels * _VAE_TFLOP
+    return pass_tflop, tier.window * num_pixels * _VAE_TFLOP
+
+
+def _video_cost(tier: Tier, num_pixels: int, num_passes: int) -> _Cost:
+    """Return what windows of so many passes cost where pixels are generated: from operations."""
+    pass_tflop, vae_tflop = _window_tflop(tier, num_pixels)
+    window_tflop = num_passes * pass_tflop + vae_tflop
     memory_mb = _STREAMED_MB if tier.offload else _RESIDENT_MB
     return _Cost(
         start_s=0.0,

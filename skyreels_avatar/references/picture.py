@@ -103,7 +103,10 @@ class PictureReference:
         Args:
             at: (F,) rising frames, of which the first is where the path of the maps begins.
         """
-        seen = self.video.seen(int(at[0]), int(at[-1]) + 1)[at - at[0]]
+        if at[-1] - at[0] > 2 * len(at):  # a storyboard leaps
+            seen = np.concatenate([self.video.seen(i, i + 1) for i in at.tolist()])
+        else:
+            seen = self.video.seen(int(at[0]), int(at[-1]) + 1)[at - at[0]]
         path = self.video.path
         maps = pluecker_map(path.intrinsics[at], path.extrinsics[at], *self.size)
         return torch.cat([1 - torch.from_numpy(seen)[None].float(), maps])

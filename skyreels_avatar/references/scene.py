@@ -88,8 +88,8 @@ def build_references(
 
 def depth_weights() -> str | None:
     """Return the folder of the depth network's weights; None where none are on this machine."""
-    folder = models_folder() / "depth-anything-v2-small"
-    return find_weights(str(folder) if folder.is_dir() else None)
+    folders = [models_folder() / f"depth-anything-v2-{kind}" for kind in ("metric", "small")]
+    return find_weights(next((str(one) for one in folders if one.is_dir()), None))
 
 
 def plate_of(

@@ -153,33 +153,36 @@ class VideoSpace:
     ) -> torch.Tensor:
         """Return the frames (F', 3, H, W) that a window gives to one that needs it."""
         key = window.index, segment.index
-        if key not in self._given:
-            with self._lock:
-                self._decoded.pop(window.index, None)
-            self._pictures_of(window, latents)
-        return self._given[key]
+        with self._lock:
+            if key not in self._given:
+                self._decode_window(window, latents)
+            return self._given[key]
 
     def _pictures_of(self, segment: Segment, latents: torch.Tensor) -> torch.Tensor:
+        """Return the decoded frames (F, 3, H, W) of a window."""
+        with self._lock:
+            if segment.index not in self._decoded:
+                return self._decode_window(segment, latents)
+            return self._decoded[segment.index]
+
+    def _decode_window(self, segment: Segment, latents: torch.Tensor) -> torch.Tensor:
         """Decode a window, keep what it gives to others, and return its frames (F, 3, H, W)."""
         takers = [other for other in self._plan.segments if segment.index in other.needs]
-        with self._lock:
-            if segment.index in self._decoded:
-                return self._decoded[segment.index]
-            shown = segment in self._plan.shown
-            stop = segment.keep[1] - segment.first_frame if shown else 0
-            stops = [_places(segment, taker).stop for taker in takers]
-            decoded = self._decode(latents, max(stop, *stops, 0))
-            for taker in takers:
-                places = _places(segment, taker)
-                frames = self._held(segment, decoded, places.start, places.stop)
-                self._given[segment.index, taker.index] = frames
-            for key in [key for key in self._given if key[1] < segment.index]:
-                del self._given[key]
-            if shown:  # of a window that is only gone on from, nobody takes the pictures
-                self._decoded[segment.index] = decoded
-                for index in list(self._decoded)[:-_NUM_DECODED]:
-                    del self._decoded[index]
-            return decoded
+        shown = segment in self._plan.shown
+        stop = segment.keep[1] - segment.first_frame if shown else 0
+        stops = [_places(segment, taker).stop for taker in takers]
+        decoded = self._decode(latents, max(stop, *stops, 0))
+        for taker in takers:
+            places = _places(segment, taker)
+            frames = self._held(segment, decoded, places.start, places.stop)
+            self._given[segment.index, taker.index] = frames
+        for key in [key for key in self._given if key[1] < segment.index]:
+            del self._given[key]
+        if shown:  # of a window that is only gone on from, nobody takes the pictures
+            self._decoded[segment.index] = decoded
+            for index in list(self._decoded)[:-_NUM_DECODED]:
+                del self._decoded[index]
+        return decoded
 
     def _decode(self, latents: torch.Tensor, num_frames: int) -> torch.Tensor:
         """Return the first frames (F, 3, H, W); a causal VAE needs no later latents for them."""

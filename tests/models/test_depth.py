@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from importlib.util import find_spec
 from types import SimpleNamespace
 
@@ -164,6 +165,20 @@ def test_depth_anything_is_read_from_a_folder_and_used(scene, tiny_folder, rng):
         assert "Depth Anything" in result.source
         assert result.depth.shape == (HEIGHT, WIDTH)
         assert torch.isfinite(result.depth).all() and float(result.depth.min()) > 0
+
+
+def test_a_metric_network_says_how_far_the_background_is(scene, tiny_folder, rng, monkeypatch):
+    """It was read as disparity, near for far."""
+    config = json.loads((tiny_folder / "config.json").read_text())
+    config |= {"depth_estimation_type": "metric", "max_depth": 20}
+    (tiny_folder / "config.json").write_text(json.dumps(config))
+    _, face, mask = scene
+    pixels = rng.integers(0, 256, (HEIGHT, WIDTH, 3)).astype(np.uint8)
+    assert estimate_depth(pixels, face, mask, backend="auto").source.endswith("metric")
+    metres = np.where(mask > 0.5, 1.5, 6.0).astype(np.float32)
+    monkeypatch.setattr(depth_module, "predict_disparity", lambda *_: metres)
+    depth = estimate_depth(pixels, face, mask, backend="auto").depth.numpy()
+    assert np.allclose(depth[mask > 0.5], 1) and np.allclose(depth[mask <= 0.5], 4)
 
 
 def test_the_disparity_equals_the_published_preprocessing(tiny_folder, rng):

@@ -64,3 +64,14 @@ def test_every_condition_that_is_left_out_costs_a_pass_unless_the_network_is_dis
     assert text - alone == pytest.approx(both - text) and text > alone
     assert _estimate(files, guidance_scale=1.0).seconds == _estimate(files).seconds
     assert _estimate(files, negative_prompt="blur").seconds > _estimate(files).seconds
+
+
+def test_what_cards_need_is_told_where_pixels_are_generated(files):
+    """From the published sizes: no weights are here."""
+    assert not _estimate(files).cards
+    small, large, h100 = _estimate(files, "studio").cards
+    assert small.device_gb < 24 < 48 < large.host_gb
+    assert "blocks streamed" in small.policy and h100.policy == "all there"
+    assert small.seconds > large.seconds > h100.seconds > 0
+    guided = _estimate(files, "studio", guidance_scale=3.0, audio_guidance_scale=2.0).cards
+    assert guided[2].seconds > 2 * h100.seconds and guided[2].device_gb > h100.device_gb

@@ -164,3 +164,18 @@ def test_the_controlnet_is_not_asked_where_the_camera_rests(space, plan):
     assert space.control(plan.segments[0]) is None
     assert space.control_rays(plan.segments[0]) is None
     assert not space._vae.seen
+
+
+@pytest.mark.parametrize("pictures_first", [True, False])
+def test_a_window_is_decoded_once_for_its_pictures_and_the_next_one(
+    space, plan, monkeypatch, pictures_first
+):
+    first, second = plan.segments[:2]
+    latents, decode, decoded = torch.zeros(1, CHANNELS, 5, 4, 6), space._vae.decode, []
+    monkeypatch.setattr(space._vae, "decode", lambda one: decoded.append(one) or decode(one))
+    for wanted in (pictures_first, not pictures_first):
+        if wanted:
+            assert sum(len(chunk) for chunk in space.frames(latents, first)) == 17
+        else:
+            space.known(second, [(first, latents)])
+    assert len(decoded) == 1

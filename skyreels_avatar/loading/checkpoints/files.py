@@ -16,6 +16,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from skyreels_avatar.errors import CheckpointError
+from skyreels_avatar.loading.checkpoints import gguf_file
 
 logger = logging.getLogger(__name__)
 
@@ -38,10 +39,10 @@ class WeightFile(Mapping[str, torch.Tensor]):
 
     def __init__(self, *paths: str | Path):
         self.paths = tuple(Path(path) for path in paths)
-        self._places: dict[str, _Safetensors | _Pickled] = {}
+        self._places: dict[str, _Safetensors | _Pickled | gguf_file.GgufFile] = {}
         for path in self.paths:
             for file in _files_of(path):
-                opened = _Safetensors(file) if file.suffix == ".safetensors" else _Pickled(file)
+                opened = _KINDS.get(file.suffix, _Pickled)(file)
                 self._places.update(dict.fromkeys(opened.keys(), opened))
 
     def __getitem__(self, key: str) -> torch.Tensor:
@@ -59,6 +60,18 @@ class WeightFile(Mapping[str, torch.Tensor]):
     def shape(self, key: str) -> tuple[int, ...]:
         """Return the shape of a tensor without reading it."""
         return self._places[key].shape(key)
+
+    def num_bytes(self, key: str, size: int) -> int:
+        """Return what a tensor takes with so many bytes a number; quantized ones stay so."""
+        return gguf_file.num_bytes(self._places[key], key, size)
+
+    def quantized(self) -> list[str]:
+        """Return the names of the tensors that are quantized."""
+        return [
+            key
+            for key, place in self._places.items()
+            if isinstance(place, gguf_file.GgufFile) and place.quantized_bytes(key)
+        ]
 
     def identity(self) -> str:
         """Return an identity of these files: their paths, sizes and times."""
@@ -147,6 +160,9 @@ class _Pickled:
         return self._tensors[key]
 
 
+_KINDS = {".safetensors": _Safetensors, gguf_file.SUFFIX: gguf_file.GgufFile}
+
+
 def _files_of(path: Path) -> list[Path]:
     """Return the weight files that a path stands for."""
     if path.is_dir():
@@ -157,14 +173,14 @@ def _files_of(path: Path) -> list[Path]:
         )
     if path.name.endswith(".index.json"):
         return _shards(path)
-    if path.suffix != ".safetensors" and path.suffix not in _PICKLED:
-        known = ", ".join((".safetensors", *_PICKLED, ".index.json"))
+    if path.suffix not in _KINDS and path.suffix not in _PICKLED:
+        known = ", ".join((*_KINDS, *_PICKLED, ".index.json"))
         raise CheckpointError(f"{path} is not a weight file; known are {known} and folders")
     return [path]
 
 
 def _files_of_folder(folder: Path) -> list[Path]:
-    for pattern in ("*.index.json", "*.safetensors", *(f"*{suffix}" for suffix in _PICKLED)):
+    for pattern in ("*.index.json", *(f"*{suffix}" for suffix in (*_KINDS, *_PICKLED))):
         found = sorted(folder.glob(pattern))
         if found:
             return _shards(found[0]) if pattern == "*.index.json" else found

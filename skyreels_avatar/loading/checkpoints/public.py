@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from skyreels_avatar.errors import CheckpointError, MissingExtraError
+from skyreels_avatar.loading.checkpoints import gguf_file
 from skyreels_avatar.loading.checkpoints.files import WeightFile
 from skyreels_avatar.loading.checkpoints.keymap import Row, convert
 from skyreels_avatar.loading.checkpoints.load import describe_faults, kept_in_float32
@@ -125,6 +126,10 @@ def load_public(
     faults = describe_faults(wanted, {prefix + key: value for key, value in found.items()})
     if faults:
         raise CheckpointError(f"{file} does not fit {type(module).__name__}; tensors {faults}")
+    if names := file.quantized():
+        ours = (kind.convert({inner_name(key): empty[inner_name(key)]}, str(file)) for key in names)
+        quantized = {prefix + name for one in ours for name in one} - kept_in_float32(module)
+        gguf_file.use_quantized_layers(module, quantized, files.dtype)
     _fill(module, kind, files, prefix, extra)
     return module.eval().requires_grad_(False)
 
@@ -137,6 +142,8 @@ def _fill(module, kind: PublicFormat, files: PartFiles, prefix: str, extra: Tens
     def give(tensors: Tensors) -> None:
         for key, tensor in tensors.items():
             name = prefix + key
+            if gguf_file.is_quantized(tensor):
+                tensor = gguf_file.placed(module.get_submodule(name.rpartition(".")[0]), tensor)
             if tensor.is_floating_point():
                 tensor = tensor.to(device, torch.float32 if name in exact else files.dtype)
             owner, _, leaf = name.rpartition(".")
@@ -166,7 +173,9 @@ def _without_memory():
 
 
 def _set(owner: torch.nn.Module, name: str, tensor: torch.Tensor) -> None:
-    if name in owner._parameters:
+    if gguf_file.is_quantized(tensor):
+        owner._parameters[name] = tensor
+    elif name in owner._parameters:
         owner._parameters[name] = torch.nn.Parameter(tensor, requires_grad=False)
     else:
         owner._buffers[name] = tensor
