@@ -87,7 +87,7 @@ class _Beyond:
     """What lies beyond the photo: how hard it is to invent, and how much of it a camera sees."""
 
     def __init__(self, scene: Scene):
-        plate, (height, width) = scene.plate, scene.depth.shape
+        plate = scene.plate
         size = plate.person_mask.shape
         self._low = np.float64([-plate.left, -plate.top])
         self._high = self._low + size[::-1]
@@ -143,9 +143,9 @@ def limit(move: CameraMove, scene: Scene) -> float:
     """Return the amplitude that 100% of a move stands for in this picture.
 
     It is the preset's amplitude or, unless `move.absolute`, the largest smaller one for which at
-    most 25% of the picture is unseen (half of that where the border is busy), the face stays in the picture with a margin of 4%, nothing
-    comes nearer than 0.3 subject distances, and the subject grows at most 1.8 times. The unit is
-    that of `PRESETS[move.name]`; strength does not matter here.
+    most 25% of the picture is unseen (half of that where the border is busy), the face stays in the
+    picture with a margin of 4%, nothing comes nearer than 0.3 subject distances, and the subject
+    grows at most 1.8 times. The unit is that of `PRESETS[move.name]`; strength is not in it.
     """
     preset = PRESETS[move.name]
     if move.absolute or preset.amplitude == 0.0:

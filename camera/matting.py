@@ -114,7 +114,7 @@ def _thin(strands: np.ndarray, outside: np.ndarray, width: float) -> np.ndarray:
 def _own(strands: np.ndarray, matte: np.ndarray, near: np.ndarray) -> np.ndarray:
     """Return (H, W) bool: without what goes on into the background, and without specks."""
     found = ((strands > 0.15) & (matte < 0.5)).astype(np.uint8)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(found)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(found)
     kept = stats[:, cv2.CC_STAT_AREA] >= SPECK_PX
     kept[np.unique(labels[cv2.dilate((~near).astype(np.uint8), np.ones((3, 3))) > 0])] = False
     kept[0] = True

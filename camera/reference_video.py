@@ -18,6 +18,7 @@ from skyreels_avatar.camera.path import CameraPath
 from skyreels_avatar.camera.rasterizer import rasterize
 from skyreels_avatar.camera.scene import Scene
 from skyreels_avatar.camera.scene_layers import Layer, background_layer, person_layer
+from skyreels_avatar.camera.sharpen import sharpened, sharpening
 
 MARGIN_STEP_PX = 8
 MAX_MARGIN_SHARE = 0.6
@@ -85,6 +86,12 @@ class ReferenceVideo:
     @property
     def fps(self) -> float:
         return self.path.fps
+
+    @cached_property
+    def sharpening(self) -> np.ndarray:
+        """(F,) how much `sharpened` adds to each frame: the nearer the subject, the more."""
+        depth = self.project(self.scene.anchor[None], 0, self.num_frames)[:, 0, 2]
+        return sharpening((self.scene.anchor[2] / depth).numpy())
 
     def frames(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
         """Draw frames `start` to `stop` (exclusive).
@@ -199,6 +206,7 @@ class ReferenceVideo:
         rest = cv2.cvtColor(255 - before[..., 3], cv2.COLOR_GRAY2RGBA)
         cv2.multiply(behind, rest, dst=behind, scale=1 / 255)
         cv2.cvtColor(cv2.add(behind, before, dtype=cv2.CV_8U), cv2.COLOR_RGBA2RGB, dst=pixels)
+        pixels[:] = sharpened(pixels, float(self.sharpening[index]))
 
 
 def make_layers(scene: Scene, paths: Iterable[CameraPath]) -> tuple[Layer, Layer]:

@@ -75,7 +75,10 @@ def plan(
     windows: str = "overlap",
     workers: int | None = None,
 ) -> ShotEstimate | FilmPlan:
-    """Estimate what making a film or a shot takes; no weights are loaded.
+    """Estimate what making a film or a shot takes; nothing is generated.
+
+    Of a shot whose camera moves the picture is looked at: `camera_limits` of the result says how
+    much of each whole move 100 % is in it.
 
     Args:
         film: a `Script`, the path of a YAML file, or a `GenerationRequest`; or none of them, and

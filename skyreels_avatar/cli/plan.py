@@ -1,4 +1,4 @@
-"""`skyreels-avatar plan`: what a shot or a film takes, before any weights are loaded."""
+"""`skyreels-avatar plan`: what a shot or a film takes, before anything is generated."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ from skyreels_avatar.cli.progress_bar import progress_bar
 if TYPE_CHECKING:
     from skyreels_avatar.film.film_plan import FilmPlan
     from skyreels_avatar.pipeline.estimate import ShotEstimate
+
+
+FULL_MOVE = 0.995  # from this share of a move on nothing is said
 
 
 def plan_command(
@@ -49,7 +52,7 @@ def plan_command(
         ),
     ] = None,
 ) -> None:
-    """Estimate what a shot or a film takes; no weights are loaded."""
+    """Estimate what a shot or a film takes; nothing is generated."""
     confirm_overwriting([animatic], overwrite)
     if film is not None:
         _plan_film(film, tier, steps, animatic, as_json)
@@ -106,6 +109,9 @@ def shot_table(shot: ShotEstimate) -> Table:
         "memory": f"about {shot.memory_mb / 1000:.1f} GB, for any length",
         "time": f"about {shot.seconds:.0f} s on {shot.machine}",
     }
+    if small := [(name, share) for name, share in shot.camera_limits if share < FULL_MOVE]:
+        limits = (f"100 % of {name} is {share:.0%} of the whole move" for name, share in small)
+        rows["camera"] = "; ".join(limits) + ": this picture has no more room"
     if shot.num_workers > 1:
         rows["time"] += " for each worker"
         rows["workers"] = _rounds(shot)

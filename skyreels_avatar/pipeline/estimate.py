@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from skyreels_avatar.errors import CheckpointError, InputError
+from skyreels_avatar.errors import CheckpointError, FaceError, InputError
+from skyreels_avatar.faces.select import find_faces
+from skyreels_avatar.faces.start import face_analyzer
 from skyreels_avatar.loading.checkpoints.load import is_ours, read_header
 from skyreels_avatar.loading.memory import GB, ModelBytes, memory_policy, on_host, peak_bytes
 from skyreels_avatar.loading.parts import model_bytes, time_factor
 from skyreels_avatar.loading.tiers import Tier, load_tier
 from skyreels_avatar.pipeline.denoise import Sampling
-from skyreels_avatar.pipeline.read import read_picture
+from skyreels_avatar.pipeline.read import PictureFiles, read_picture
 from skyreels_avatar.planning.plan import plan_request
 from skyreels_avatar.planning.segments import Segment, ShotPlan
+from skyreels_avatar.references.framing import frame, is_moving
+from skyreels_avatar.references.scene import camera_limits
 from skyreels_avatar.request.generation_request import GenerationRequest
+from skyreels_avatar.request.shot import Shot
 from skyreels_avatar.shapes import BUCKET_STEP_PX, latent_frames
 from skyreels_avatar.spaces.table import space_type_of
+
+logger = logging.getLogger(__name__)
 
 # Wall-clock seconds of whole runs at 256, 512 and 1024 px, two cores of an AMD EPYC with AVX-512,
 # push_in:60, rounded up. Memory is the peak of the same runs.
@@ -78,6 +86,8 @@ class ShotEstimate:
         rounds: how many windows each of them samples that others need, and how many it makes with
             their frames.
         cards: where pixels are generated, what single cards need.
+        camera_limits: the name of each move of the camera, and the share of the whole move, 0 to 1,
+            that 100 % stands for in this picture.
     """
 
     num_frames: int
@@ -93,6 +103,7 @@ class ShotEstimate:
     num_workers: int = 1
     rounds: tuple[int, int] = (0, 0)
     cards: tuple[CardEstimate, ...] = ()
+    camera_limits: tuple[tuple[str, float], ...] = ()
 
     def __repr__(self) -> str:
         return (
@@ -118,7 +129,9 @@ class _Cost:
 
 
 def estimate(request: GenerationRequest, num_workers: int | None = None) -> ShotEstimate:
-    """Read the files of a request and count; no weights are loaded, nothing is written.
+    """Read the files of a request and count; nothing is generated, nothing is written.
+
+    Of a moving camera the picture is looked at, as `ShotEstimate.camera_limits` needs it.
 
     Args:
         num_workers: how many make windows in parallel, see `make_windows`; None = one process.
@@ -128,7 +141,23 @@ def estimate(request: GenerationRequest, num_workers: int | None = None) -> Shot
     """
     tier, files = load_tier(request.tier), read_picture(request)
     plan = plan_request(request, files.audio, tier)
-    return estimate_planned(request, plan, files.height, files.width, num_workers)
+    planned = estimate_planned(request, plan, files.height, files.width, num_workers)
+    return replace(planned, camera_limits=_camera_limits(request.shot, files))
+
+
+def _camera_limits(shot: Shot, files: PictureFiles) -> tuple[tuple[str, float], ...]:
+    """Return `ShotEstimate.camera_limits`; nothing where no face is found."""
+    if not is_moving(shot.camera):
+        return ()
+    original = files.original
+    try:
+        selectors = [one.face for one in shot.speakers] or [shot.face]
+        faces = find_faces(original.pixels, selectors, face_analyzer())
+        framing = frame(original, files.height, files.width, faces, moving=True)
+    except FaceError as error:
+        logger.debug("the room of the camera is not known: %s", error)
+        return ()
+    return tuple(camera_limits(framing, shot.camera).items())
 
 
 def estimate_planned(

@@ -18,8 +18,10 @@ from skyreels_avatar.camera import (
     ReferenceVideo,
     Scene,
     build_scene,
+    limit,
     plan_path,
 )
+from skyreels_avatar.camera.moves import PRESETS
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.faces.face import Face
 from skyreels_avatar.faces.occluder_mask import find_occluder
@@ -73,8 +75,7 @@ def build_references(
             pixels, faces[0], mask.numpy(), backend="auto", weights=depth_weights()
         )
         logger.info("depth of the picture: %s", depth.source)
-        subject = union(one.box for one in faces) if len(faces) > 1 else faces[0].box
-        scene = build_scene(picture, depth.depth, mask, subject, plate=plate)
+        scene = build_scene(picture, depth.depth, mask, _subject(faces), plate=plate)
         path = _path_of(camera, scene, plan)
     video = ReferenceVideo(scene, path)
     region = _REGION_AMONG_OTHERS if len(faces) > 1 else None
@@ -86,10 +87,31 @@ def build_references(
     ]
 
 
+def camera_limits(framing: Framing, camera: Camera) -> dict[str, float]:
+    """Return how much of each move of a camera 100 % is in this picture, 0 to 1 by the move's name.
+
+    A move whose amplitude is absolute is 1, and so is one that a picture has all the room for.
+    """
+    plate, _ = plate_of(framing, None)
+    pixels, faces = framing.picture.pixels, framing.faces
+    mask = plate.person_mask[plate.part(pixels.shape[:2])]
+    depth = estimate_depth(pixels, faces[0], mask.numpy(), backend="auto", weights=depth_weights())
+    picture = framing.picture.as_tensor()
+    scene = build_scene(picture, depth.depth, mask, _subject(faces), plate=plate)
+    moves = [camera] if isinstance(camera, CameraMove) else [one.move for one in camera]
+    moving = [move for move in moves if move.name != "static" and move.strength > 0]
+    return {move.name: limit(move, scene) / PRESETS[move.name].amplitude for move in moving}
+
+
 def depth_weights() -> str | None:
     """Return the folder of the depth network's weights; None where none are on this machine."""
     folders = [models_folder() / f"depth-anything-v2-{kind}" for kind in ("metric", "small")]
     return find_weights(next((str(one) for one in folders if one.is_dir()), None))
+
+
+def _subject(faces: Sequence[Face]) -> tuple[float, float, float, float]:
+    """Return the box that the camera keeps in view."""
+    return union(one.box for one in faces) if len(faces) > 1 else faces[0].box
 
 
 def plate_of(

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 import torch
 import torch.nn.functional as functional
 
 from skyreels_avatar.camera import ReferenceVideo
+from skyreels_avatar.camera.sharpen import sharpened
 from skyreels_avatar.faces.inpainting import inpaint, occluded_area
 from skyreels_avatar.rig.geometry import smoothstep
 from skyreels_avatar.rig.reference_clip import PictureDetail, as_pixels
 from skyreels_avatar.rig.torso import torso_box
 
+_KEPT_TEXTURES = 3
 FOLLOWING = 0.08  # of the face height: so far round the head pixels move with it
 FOLLOWING_TORSO = 0.03  # and so far round the torso, beside which straight lines would show it
 _NECK = (0.1, 0.5)  # face heights below the chin: between them the one goes over into the other
@@ -54,6 +58,7 @@ class PersonTexture:
             if hidden is not None:
                 self._share = torch.maximum(self._share, hidden)
         self._size = torch.tensor(scene.depth.shape[::-1]).float()
+        self._sharpened = lru_cache(_KEPT_TEXTURES)(self._sharpen)
 
     def detail(self, start: int, stop: int, left: int, top: int) -> PictureDetail:
         """Return the detail for a crop of some frames that begins at (left, top)."""
@@ -70,7 +75,20 @@ class PersonTexture:
         span = (first[0] - left, first[1] - top, last[0] - left, last[1] - top)
         positions = positions.permute(0, 3, 1, 2)
         span = tuple(map(float, span))
-        return PictureDetail(self._pixels, self._share, self._person, positions, span)
+        texture = self._texture(start, stop)
+        return PictureDetail(texture, self._share, self._person, positions, span)
+
+    def _texture(self, start: int, stop: int) -> torch.Tensor:
+        """Return the pixels (1 or F, 4, h, w) as sharp as the size of the faces asks for."""
+        amounts = self._video.sharpening[start:stop].tolist()
+        if not any(amounts):
+            return self._pixels
+        kept = amounts[:1] if len(set(amounts)) == 1 else amounts
+        textures = np.stack([self._sharpened(amount) for amount in kept])
+        return torch.from_numpy(textures).permute(0, 3, 1, 2)
+
+    def _sharpen(self, amount: float) -> np.ndarray:
+        return sharpened(self._pixels[0].permute(1, 2, 0).contiguous().numpy(), amount)
 
 
 def filled_behind(picture: torch.Tensor, hidden: np.ndarray) -> torch.Tensor:

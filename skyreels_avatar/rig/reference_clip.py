@@ -24,7 +24,7 @@ class PictureDetail:
     """A finer texture of the picture: keeps a moving face sharp and the background still.
 
     Attributes:
-        texture: (1, 4, Hs, Ws) pixels, about twice as fine as the frames.
+        texture: (1 or F, 4, Hs, Ws) pixels, about twice as fine as the frames.
         share: (1, 1, Hm, Wm) in [0, 1], where the texture may replace the frames; None is 1.
         person: (1, 1, Hm, Wm) in [0, 1], how far the picture follows the head: 1 on the person
             and close by, 0 in the background; None is 1.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 from skyreels_avatar import cli
 from skyreels_avatar.pipeline import open as opening
@@ -47,3 +48,13 @@ def test_tables_fit_80_columns(root, printed_lines):
     ):
         lines = printed_lines(*arguments)
         assert len(lines) > 3 and max(map(len, lines)) <= 80, lines
+
+
+def test_plan_says_how_far_the_camera_can_go_in_the_picture(root, printed_lines):
+    examples = root / "assets" / "examples"
+    shot = ["plan", "--image", examples / "portrait.png", "--audio", examples / "speech.wav"]
+    lines = printed_lines(*shot, "--size", "128x128", "--camera", "push_out:60")
+    text = " ".join(" ".join(lines).split())
+    assert max(map(len, lines)) <= 80
+    assert re.search(r"camera 100 % of push_out is \d\d ?% of the whole move", text), text
+    assert "whole move" not in " ".join(printed_lines(*shot, "--size", "128x128"))

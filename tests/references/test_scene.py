@@ -6,15 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from skyreels_avatar.camera import CameraMove
+from skyreels_avatar.camera import CameraMove, limit
+from skyreels_avatar.camera.moves import PRESETS
 from skyreels_avatar.faces.face import Face
 from skyreels_avatar.folders import MODELS_VARIABLE
 from skyreels_avatar.media.image import Portrait
-from skyreels_avatar.models.depth import DEPTH_ANYTHING_VARIABLE
+from skyreels_avatar.models.depth import DEPTH_ANYTHING_VARIABLE, unload_depth
 from skyreels_avatar.models.light_encoder import Light, ShotLight
 from skyreels_avatar.planning.segments import plan_shot
 from skyreels_avatar.references.framing import frame_shot
-from skyreels_avatar.references.scene import build_references, depth_weights
+from skyreels_avatar.references.scene import build_references, camera_limits, depth_weights
+from skyreels_avatar.request.camera_spec import CameraKeyframe
 from tests.faces.drawing import draw_person
 
 BOX = (48.0, 24.0, 48.0, 60.0)
@@ -79,3 +81,43 @@ def test_holes_and_rays_are_those_of_the_frames_that_are_asked_for(drawn):
     assert (rays[0].numpy() == ~seen).all()
     torch.testing.assert_close(rays[1:4].norm(dim=0), torch.ones(4, 128, 144))
     assert torch.equal(rays[:, 1], rays[:, 2]) and not torch.equal(rays[1:, 0], rays[1:, 3])
+
+
+def test_how_far_each_move_can_go_is_said_before_it_is_made(drawn):
+    picture, face = drawn
+    keyframes = (
+        CameraKeyframe(0.0, CameraMove("push_out", 0.5)),
+        CameraKeyframe(1.0, CameraMove("pan_left", 1.0, absolute=True)),
+    )
+    framing = frame_shot(picture, 128, 144, [face], keyframes)
+    limits = camera_limits(framing, keyframes)
+    assert 0 < limits["push_out"] < 1
+    assert limits["pan_left"] == 1
+    scene = build_references(framing, keyframes, plan_shot(2.0, 25.0))[0].video.scene
+    expected = limit(CameraMove("push_out"), scene) / PRESETS["push_out"].amplitude
+    assert limits["push_out"] == pytest.approx(expected)
+
+
+def test_a_depth_network_in_the_models_folder_makes_the_scene(drawn, tmp_path, monkeypatch):
+    """Its weights are used where they are kept, without being asked for."""
+    transformers = pytest.importorskip("transformers")
+    monkeypatch.delenv(DEPTH_ANYTHING_VARIABLE, raising=False)
+    monkeypatch.setenv(MODELS_VARIABLE, str(tmp_path))
+    relief = _references(drawn, CameraMove("push_in", 0.5))[0].video.scene.depth
+    config = transformers.DepthAnythingConfig(
+        backbone_config={
+            "model_type": "dinov2", "hidden_size": 32, "num_hidden_layers": 4,
+            "num_attention_heads": 2, "image_size": 28, "patch_size": 14,
+            "out_features": ["stage1", "stage2", "stage3", "stage4"],
+            "reshape_hidden_states": False,
+        },
+        reassemble_hidden_size=32, neck_hidden_sizes=[8, 8, 16, 16], fusion_hidden_size=8,
+        head_hidden_size=4,
+    )  # fmt: skip
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = transformers.DepthAnythingForDepthEstimation(config)
+    network.save_pretrained(tmp_path / "depth-anything-v2-small")
+    learned = _references(drawn, CameraMove("push_in", 0.5))[0].video.scene.depth
+    assert learned.shape == relief.shape and not torch.equal(learned, relief)
+    unload_depth()

@@ -45,6 +45,18 @@ def test_a_moving_camera_looks_up_the_person_alone_and_moves(person):
     assert last.abs().amax() < first.abs().amax()  # nearer: less of the picture is seen
 
 
+def test_the_face_is_sharpened_as_it_grows_frame_by_frame(person):
+    looked_up = texture(person, "push_in")
+    detail = looked_up.detail(0, 5, left=0, top=0)
+    plain = texture(person, "static").detail(0, 1, 0, 0).texture[0]
+    assert len(detail.texture) == 5 and torch.equal(detail.texture[0, :3], plain[:3])
+    away = (detail.texture[:, :3].float() - plain[:3].float()).abs().mean((1, 2, 3))
+    assert (away.diff() >= 0).all() and away[4] > 0
+    for index in range(5):  # a frame does not depend on those that are drawn with it
+        alone = looked_up.detail(index, index + 1, 0, 0).texture[0]
+        assert torch.equal(alone, detail.texture[index])
+
+
 def test_pixels_near_the_person_follow_the_head_and_far_ones_do_not(person):
     detail = texture(person, "static").detail(0, 1, 0, 0)
     follows = torch.nn.functional.interpolate(detail.person, (HEIGHT, WIDTH), mode="bilinear")[0, 0]
