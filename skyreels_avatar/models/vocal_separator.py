@@ -21,6 +21,7 @@ SAMPLE_RATE = 44_100
 STEMS = ("vocals", "accompaniment")
 _WINDOW, _HOP = 4096, 1024
 _FRAMES, _BINS = 512, 1024  # of a piece; higher frequencies, from 11 kHz on, are left out
+_STRIDE = 64  # frames that the networks make one of
 _MARGIN = 16  # frames at either end of a piece that only the network sees
 _FILTERS = (16, 32, 64, 128, 256, 512)
 _EPSILON = 1e-3  # of Keras' batch normalization
@@ -98,7 +99,7 @@ class VocalSeparator(nn.Module):
 
     @torch.no_grad()
     def forward(self, samples: torch.Tensor) -> torch.Tensor:
-        """Return (2, 2, S): voice and rest of one piece (2, S) at 44.1 kHz, S = 511 * 1024."""
+        """Return (2, 2, S): voice and rest of a piece (2, S) at 44.1 kHz, S = 1024 (64 k - 1)."""
         window = torch.hann_window(_WINDOW)
         spectrum = torch.stft(samples, _WINDOW, _HOP, window=window, return_complex=True)
         seen = spectrum[:, :_BINS]
@@ -120,7 +121,9 @@ class VocalSeparator(nn.Module):
         Args:
             read: returns samples (2, S) at 44.1 kHz from one to another.
         """
-        whole, margin = (_FRAMES - 1) * _HOP, _MARGIN * _HOP
+        margin = _MARGIN * _HOP
+        needed = -(-(num_samples + 2 * margin) // _HOP) + 1
+        whole = (min(_FRAMES, -(-needed // _STRIDE) * _STRIDE) - 1) * _HOP
         for start in range(0, num_samples, whole - 2 * margin):
             stop = min(start + whole - 2 * margin, num_samples)
             low, high = max(0, start - margin), min(stop + margin, num_samples)
