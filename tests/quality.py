@@ -1,8 +1,10 @@
 """How good the videos are: `make quality IMAGES=folder VOICES=folder`.
 
-Three tables in Markdown, as in the README's model card, from portraits and voices of your own:
+Four tables in Markdown, as in the README's model card, from portraits and voices of your own:
 
 - talking: every portrait with a voice and one of the eight camera moves in turn;
+- acting: how far mouth, brows, head and gaze of every portrait move, with a voice in turn, every
+  other one under a resting camera;
 - prompts: portraits asked to smile, to be angry, surprised or neutral, and whether a rule over
   `skyreels_avatar.evaluation.Performance` recognises what was asked;
 - long: one minute, the last ten seconds against the first, and the borders of the windows.
@@ -16,6 +18,7 @@ import argparse
 import itertools
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +27,11 @@ from skyreels_avatar import AudioTrack, generate
 from skyreels_avatar.camera import MOVES
 from skyreels_avatar.errors import AvatarError
 from skyreels_avatar.evaluation.report import evaluate
+from skyreels_avatar.evaluation.sync import correlate, loudness_db
+from skyreels_avatar.faces.alignment import align
+from skyreels_avatar.faces.analyzer import FaceAnalyzer
+from skyreels_avatar.faces.opening import face_heights, mouth_opening
+from skyreels_avatar.faces.select import choose_face
 from skyreels_avatar.loading.components import load_components
 from skyreels_avatar.loading.parts import time_factor
 from skyreels_avatar.media.video import VideoReader
@@ -36,6 +44,21 @@ EXPRESSIONS = {
     "surprised": "she looks surprised",
 }
 MEASURES = ("sync_r0", "sync_lag", "open_range", "quiet_ratio", "jitter", "ident", "sharp")
+# What `acting_of` returns: what it is, and its goal.
+ACTING = {
+    "opening": ("mouth opening / face height", "0.080-0.11"),
+    "width": ("mouth width / eye distance", ">= 0.13"),
+    "brows": ("brows / face height", ">= 0.03"),
+    "yaw": ("head yaw (nose offset / face height)", ">= 0.08"),
+    "roll": ("head roll, degrees", ">= 4"),
+    "gaze": ("gaze / eye width", ">= 0.05"),
+    "away": ("share of frames with the eyes off the camera", "0.05-0.15"),
+    "quiet_ratio": ("movement in pauses / in speech", "<= 0.30"),
+    "first_blink_s": ("first blink, s (the length of the video where there is none)", "0.3-6"),
+    "sync_r0": ("r of opening with loudness", ">= 0.30"),
+    "sync_lag": ("its best lag, frames", "-1 to 1"),
+}
+_AWAY = 0.06  # of the eye width: an iris so far from where the picture has it looks away
 LONG_S = 60.0
 NUM_LONG, NUM_PROMPTED = 3, 12
 
@@ -48,7 +71,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("output/quality"))
     parser.add_argument("--size", default="512x512")
     parser.add_argument("--seconds", type=float, default=6.0, help="of the videos that talk")
-    tables = ["talking", "prompts", "long"]
+    tables = ["talking", "acting", "prompts", "long"]
     parser.add_argument("--tables", nargs="+", default=tables, choices=tables)
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
@@ -56,6 +79,7 @@ def main() -> None:
     images, voices = options.images, options.voices
     tables = {
         "talking": lambda: talking(bench, images, voices, options.seconds),
+        "acting": lambda: acting(bench, images, voices, options.seconds),
         "prompts": lambda: prompts(bench, images, voices),
         "long": lambda: long(bench, images, voices),
     }
@@ -97,10 +121,10 @@ class Bench:
         prompt: str,
         camera: str,
         end_s: float,
-        also: Callable[[Path], dict] = lambda path: {},
+        measure: Callable[[Path], dict] = lambda path: evaluate(path).to_dict(),
         **options,
     ) -> dict:
-        """Return the measures of one video; `also` adds what the video itself must be read for."""
+        """Return the measures of one video; `measure` reads them off the file."""
         if name in self._known:
             return self._known[name]
         path = self.folder / f"{name}.mp4"
@@ -109,13 +133,14 @@ class Bench:
                 image, audio, prompt, camera=camera, output=path, size=self.size, audio_end=end_s,
                 **options,
             )  # fmt: skip
-            row = {**evaluate(path).to_dict(), **also(path), "seconds": result.seconds["total"]}
+            row = {**measure(path), "seconds": result.seconds["total"]}
         except AvatarError as error:
             row = {"error": f"{type(error).__name__}: {error}"}
         row = json.loads(json.dumps({"name": name, **row}, default=str))
         with self._path.open("a") as file:
             file.write(json.dumps(row) + "\n")
-        print(name, row.get("error") or {key: row[key] for key in MEASURES}, flush=True)
+        shown = {key: row[key] for key in MEASURES if key in row}
+        print(name, row.get("error") or shown, flush=True)
         self._known[name] = row
         return row
 
@@ -140,6 +165,74 @@ def talking(bench: Bench, images: list[Path], voices: list[Path], seconds: float
         low, middle, high = np.percentile(values, [10, 50, 90])
         lines.append(f"| {key} | {middle:.3f} | {low:.3f} to {high:.3f} |")
     return "\n".join(lines)
+
+
+def acting(bench: Bench, images: list[Path], voices: list[Path], seconds: float) -> str:
+    """Return the table of ranges: medians over portraits, of resting and of moving cameras."""
+    cameras = {"static": [], "moving": []}
+    moves = itertools.cycle(f"{move}:60" for move in MOVES if move != "static")
+    for index, image in enumerate(images):
+        voice = voices[index % len(voices)]
+        end_s = min(seconds, AudioTrack.load(voice).duration_s)
+        kind = "moving" if index % 2 else "static"
+        camera = next(moves) if kind == "moving" else "static"
+        prompt, name = EXPRESSIONS["neutral"], f"acting-{image.stem}"
+        row = bench.measured(
+            name, image, voice, prompt, camera, end_s, acting_of, seed=index
+        )  # fmt: skip
+        cameras[kind].append(row)
+    made = {kind: [r for r in rows if "error" not in r] for kind, rows in cameras.items()}
+    made = {"all": [*made["static"], *made["moving"]], **made}
+    lines = [f"{len(made['all'])} of {len(images)} videos, medians of the range p5 to p95", ""]
+    lines += [f"| measure | {' | '.join(made)} | goal |", "|---" * (len(made) + 2) + "|"]
+    for key, (what, goal) in ACTING.items():
+        values = ([row[key] for row in rows if row[key] is not None] for rows in made.values())
+        cells = [f"{np.median(some):.3f}" if some else "" for some in values]
+        lines.append(f"| {what} | {' | '.join(cells)} | {goal} |")
+    return "\n".join(lines)
+
+
+def acting_of(path: Path) -> dict:
+    """Return how far the face of a video moves: see ACTING; ranges are 95th less 5th percentile."""
+    reader, analyzer = VideoReader(path), FaceAnalyzer()
+    first = reader.read(0, 1)[0]
+    track = analyzer.track(reader, choose_face(analyzer.find(first), "auto", first, analyzer))
+    points, height = track.landmarks, face_heights(track.landmarks)
+    aligned, _ = align(points, points[0])
+    across = points[:, 263, :2] - points[:, 33, :2]
+    right = across / np.linalg.norm(across, axis=-1, keepdims=True)
+    nose = ((points[:, 1, :2] - (points[:, 33, :2] + points[:, 263, :2]) / 2) * right).sum(-1)
+    pupils = points[:, [473, 468], :2]
+    mouth = np.linalg.norm(points[:, 291, :2] - points[:, 61, :2], axis=-1)
+    gaze = np.stack([_iris(aligned, *eye) for eye in ((33, 133, 468), (362, 263, 473))]).mean(0)
+    gaze = gaze - gaze[0]
+    lids = (aligned[:, [145, 374], 1] - aligned[:, [159, 386], 1]).mean(1)
+    shut = np.flatnonzero(lids < 0.5 * np.median(lids))
+    audio = reader.audio()
+    loudness = loudness_db(audio.samples, audio.sample_rate, len(points), reader.fps)
+    return {
+        "opening": spread(mouth_opening(points)),
+        "width": spread(mouth / np.linalg.norm(pupils[:, 1] - pupils[:, 0], axis=-1)),
+        "brows": spread(aligned[:, [105, 66, 334, 296], 1].mean(1)) / height[0],
+        "yaw": spread(nose / height),
+        "roll": spread(np.degrees(np.arctan2(across[:, 1], across[:, 0]))),
+        "gaze": spread(gaze[:, 0]),
+        "away": float((np.linalg.norm(gaze, axis=-1) > _AWAY).mean()),
+        "first_blink_s": float(shut[0] if len(shut) else len(points)) / reader.fps,
+        **asdict(correlate(mouth_opening(points), loudness, reader.fps)),
+    }
+
+
+def spread(values: np.ndarray) -> float:
+    """Return the 95th less the 5th percentile."""
+    return float(np.percentile(values, 95) - np.percentile(values, 5))
+
+
+def _iris(points: np.ndarray, outer: int, inner: int, iris: int) -> np.ndarray:
+    """Return (F, 2) where an iris is from the middle of its eye, in widths of it."""
+    corners = points[:, [outer, inner], :2]
+    width = np.linalg.norm(corners[:, 1] - corners[:, 0], axis=-1, keepdims=True)
+    return (points[:, iris, :2] - corners.mean(1)) / width
 
 
 def recognised(performance: dict, neutral: dict) -> str:
@@ -196,7 +289,7 @@ def long(bench: Bench, images: list[Path], voices: list[Path]) -> str:
     for image, camera in zip(images[::step], itertools.cycle(("static", "push_in:60", "swing:40"))):
         row = bench.measured(
             f"long-{image.stem}", image, voice, EXPRESSIONS["neutral"], camera, LONG_S,
-            also=lambda path: {"seams": seams(path)},
+            measure=lambda path: {**evaluate(path).to_dict(), "seams": seams(path)},
         )  # fmt: skip
         values = [f"{row[key]:.3f}" if key in row else "failed" for key in keys]
         lines.append(f"| {image.stem}, {camera} | {' | '.join(values)} |")

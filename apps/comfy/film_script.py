@@ -82,6 +82,8 @@ def _files_in(values: Any) -> Iterator[str]:
                     "a script in a workflow cannot include another file; write its shots here"
                 )
             if key in _FILE_KEYS and isinstance(value, str):
+                if key == "vocals" and value in ("auto", "on", "off"):
+                    continue
                 if key != "face" or value.lower().endswith(_PHOTO_SUFFIXES):
                     yield value
             else:

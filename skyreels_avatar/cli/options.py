@@ -124,9 +124,10 @@ SaveMotion = Annotated[
     ),
 ]
 Vocals = Annotated[
-    Path | None,
+    str | None,
     voice_option(
-        help="The voice alone, as long as --audio: it drives the mouth, and --audio is heard."
+        help="What moves the mouth while --audio is heard: the file of the voice alone; on, the "
+        "voice separated from --audio; auto, that where there is music."
     ),
 ]
 Gate = Annotated[

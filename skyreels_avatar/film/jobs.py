@@ -57,7 +57,7 @@ def shot_request(
     shot = replace(
         placed.shot,
         audio=sound,
-        vocals=stems.get("vocals"),
+        vocals=stems.get("vocals", placed.shot.vocals),
         speakers=speakers,
         text=None,
         voice=None,

@@ -13,12 +13,13 @@ from skyreels_avatar.film.problem_log import ProblemLog
 from skyreels_avatar.film.sound import own_sound
 from skyreels_avatar.film.spans import END_KEYS, START_KEYS, seconds
 from skyreels_avatar.request.camera_spec import parse_camera
-from skyreels_avatar.request.shot import Shot
+from skyreels_avatar.request.shot import Shot, names_no_file
 
 SPAN_KEYS = (*START_KEYS, *END_KEYS)
 SHOT_FIELDS = tuple(item.name for item in fields(Shot))
 SHOT_KEYS = (*SHOT_FIELDS, *(key for key in SPAN_KEYS if key not in SHOT_FIELDS), "transition")
 _FILE_FIELDS = tuple(item.name for item in fields(Shot) if "Path" in str(item.type))
+_SWITCHES = ("vocals", "gate")
 _SOUND_KEYS = ("audio", "text", "speakers")
 _NOUNS = {"image": "picture", "video": "video"}
 
@@ -61,7 +62,10 @@ class ShotReader:
         before = len(self._problems)
         arguments: dict[str, Any] = dict(span)
         for key, value in values.items():
-            if key in _FILE_FIELDS and value.value is not None:
+            is_file = key in _FILE_FIELDS and not names_no_file(key, value.value)
+            if key in _SWITCHES and isinstance(value.value, bool):  # YAML's reading of on and off
+                arguments[key] = "on" if value.value else "off"
+            elif is_file and value.value is not None:
                 arguments[key] = self._problems.file(value, _NOUNS.get(key, "sound"))
             elif key == "transition":
                 arguments["fade_s"] = self._fade(value)

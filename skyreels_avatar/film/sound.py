@@ -56,7 +56,7 @@ def own_sound(shot: Shot) -> AudioTrack | None:
 
 def stem_paths(shot: Shot) -> dict[str, Path]:
     """Return the paths of a shot's vocals and speakers' voices by short names."""
-    stems = {} if shot.vocals is None else {"vocals": shot.vocals}
+    stems = {} if shot.vocals_file is None else {"vocals": shot.vocals_file}
     voices = {f"speaker{i}": one.audio for i, one in enumerate(shot.speakers) if one.audio}
     return {**stems, **voices}
 

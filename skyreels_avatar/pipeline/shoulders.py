@@ -31,7 +31,7 @@ _IN_S = (0.25, 0.75)
 _PHRASE_S = 6.0  # for which people breathe in fully
 _LISTEN_S = 1.6  # from the end of a phrase, until they breathe as at rest
 _SHRUG_S = (0.28, 0.42, 0.45)  # up, held, down
-_SHRUG_EVERY_S = 3.2
+_SHRUG_EVERY_S = 2.6
 _SHRUG_AFTER_S = 0.25  # the beginning of a phrase
 _STREAM = -2  # of the random numbers, beside those of the windows and of the talker
 _ASKED = re.compile(r"\b(shrug\w*)|(rais|lift)\w* (the |her |his |their |both )*shoulders|\u8038")
@@ -122,9 +122,10 @@ def shrugs(
     up, held, down = (part * fps for part in _SHRUG_S)
     length = up + held + down
     latest = max(0.0, count - 1 - length)
-    starts = [min(first + _SHRUG_AFTER_S * fps, latest) for first, _ in phrases or [(0, count)]]
-    for first, stop in phrases:  # a long phrase has several
-        starts += list(np.arange(first + _SHRUG_EVERY_S * fps, stop - up, _SHRUG_EVERY_S * fps))
+    starts = []
+    for first, stop in phrases or [(0, count)]:  # a long phrase has several
+        start = min(first + _SHRUG_AFTER_S * fps, latest)
+        starts += [start, *np.arange(start + _SHRUG_EVERY_S * fps, stop, _SHRUG_EVERY_S * fps)]
     curve, free = np.zeros(count), -np.inf
     for start in [latest] if at_end else sorted(start for start in starts if start <= latest):
         if start >= free:

@@ -15,7 +15,8 @@ from skyreels_avatar.media.mix import mix, silence
 from skyreels_avatar.media.speech import DEFAULT_VOICE, speak
 from skyreels_avatar.media.spoken_text import SpokenText
 from skyreels_avatar.media.voice_activity import mute_nonvocal
-from skyreels_avatar.request.shot import Shot
+from skyreels_avatar.pipeline.vocals import separate_voice
+from skyreels_avatar.request.shot import SEPARATIONS, Shot
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ def read_voice(shot: Shot) -> ShotVoice:
     Raises:
         InputError: the sound, the text or the voice cannot be used, or the vocals are not as long
             as the sound.
+        CheckpointError: the voice is to be separated, and the networks for it are not here.
         MissingExtraError: there is a text, and no engine to say it.
     """
     spoken = None
@@ -52,10 +54,12 @@ def read_voice(shot: Shot) -> ShotVoice:
         spoken = spoken.cut(shot.start_s, spoken.audio.reached(shot.end_s))
         return ShotVoice(spoken.audio, spoken.audio, spoken)
     audio, shot = _read_sound(shot)
-    driving = audio if shot.vocals is None else _vocals(shot.vocals, audio)
+    driving = audio if shot.vocals_file is None else _vocals(shot.vocals_file, audio)
     if shot.start_s is not None or shot.end_s is not None:
         end_s = audio.reached(shot.end_s)
         audio, driving = (track.cut(shot.start_s, end_s) for track in (audio, driving))
+    if shot.vocals in SEPARATIONS:
+        driving = separate_voice(audio, only_from_music=shot.vocals == "auto")
     return ShotVoice(audio, mute_nonvocal(driving) if shot.gate == "auto" else driving)
 
 
@@ -86,7 +90,7 @@ def _read_sound(shot: Shot) -> tuple[AudioTrack, Shot]:
     try:
         return AudioTrack.load(shot.audio), shot
     except AudioTooLongError:
-        if shot.vocals is not None or (shot.start_s is None and shot.end_s is None):
+        if shot.vocals_file is not None or (shot.start_s is None and shot.end_s is None):
             raise
     piece = AudioTrack.load(shot.audio, shot.start_s, shot.end_s)
     wanted_s = None if shot.end_s is None else shot.end_s - (shot.start_s or 0.0)

@@ -121,7 +121,7 @@ def _inputs(shots: Sequence[Shot], soundtrack: str | Path | None) -> list[dict[s
     files: list[tuple[str, str | Path | None]] = [("voice", soundtrack)]
     for shot in shots:
         files += [("portrait", shot.image), ("video", shot.video), ("voice", shot.audio)]
-        files += [("vocals", shot.vocals), *(("voice", one.audio) for one in shot.speakers)]
+        files += [("vocals", shot.vocals_file), *(("voice", one.audio) for one in shot.speakers)]
     inputs = []
     for role, path in files:
         if path is not None:

@@ -31,7 +31,16 @@ KEEPS = {
 STYLES = ("calm", "natural", "lively")
 MAX_EXPRESSIVENESS = 200.0  # percent
 GATES = ("auto", "off")
+SEPARATIONS = ("auto", "on")  # of the voice from the sound, in place of a file of vocals
 MAX_FADE_S = 10.0
+
+
+def names_no_file(key: str, value: object) -> bool:
+    """Return whether a value of a script's key says what is done, where a file could stand.
+
+    YAML reads on and off as true and false.
+    """
+    return key == "vocals" and (isinstance(value, bool) or value in (*SEPARATIONS, "off"))
 
 
 @dataclass(frozen=True)
@@ -57,8 +66,9 @@ class Shot:
             "loop", "bounce", "remap" or "silence".
         text: what is said, in place of `audio`; `voice` says it, a name that `voices` lists, None
             for American English.
-        vocals: what moves the mouth in place of `audio`: the voice alone, of the same length, such
-            as a source separator makes of a song.
+        vocals: what moves the mouth in place of `audio`: the file of the voice alone, of the same
+            length; or "on", the voice that is separated from `audio`, "auto", that voice where
+            there is music, None or "off", `audio` itself.
         gate: "auto" rests the mouth where instruments play and nobody speaks or sings; "off".
         fade_s: in a film, how long the shot before is blended into this one, half of it on either
             side of where they meet; 0 is a cut.
@@ -100,8 +110,12 @@ class Shot:
     def __post_init__(self) -> None:
         check_fields(self)
         _check_sound(self)
-        for name in ("image", "video", "audio", "vocals", "motion"):
+        for name in ("image", "video", "audio", "motion"):
             set_path(self, name)
+        if self.vocals == "off":
+            object.__setattr__(self, "vocals", None)
+        elif self.vocals not in SEPARATIONS:
+            set_path(self, "vocals")
         _check_motion(self)
         check_choice("keep", self.keep, tuple(KEEPS))
         check_choice("style", self.style, STYLES)
@@ -122,6 +136,11 @@ class Shot:
         check_number("start_s", start_s, 0, math.inf)
         if not start_s < end_s:
             raise InputError(f"a shot must end after it starts, got {start_s:g} s to {end_s:g} s")
+
+    @property
+    def vocals_file(self) -> Path | None:
+        """The file of the vocals; None where there is none, or they are separated here."""
+        return None if self.vocals in SEPARATIONS else self.vocals
 
     @property
     def has_sound(self) -> bool:
@@ -151,7 +170,7 @@ def _check_sound(shot: Shot) -> None:
         raise InputError("a shot has either audio or a text to say, and not both")
     if shot.voice is not None and shot.text is None:
         raise InputError(f"voice {shot.voice!r} has nothing to say; give a text with it")
-    if shot.vocals is not None and shot.text is not None:
+    if shot.vocals not in (None, "off") and shot.text is not None:
         raise InputError("vocals belong to a sound, and a text is said without music; give one")
     if shot.gate not in GATES:
         raise InputError(f"gate must be {' or '.join(GATES)}, got {shot.gate!r}")

@@ -19,6 +19,8 @@ from skyreels_avatar.rig.fields import MotionValues
 from skyreels_avatar.rig.geometry import FaceFrame, smoothstep
 from skyreels_avatar.rig.picture_edge import keep_inside_picture
 
+BREATH = MOTION_INDEX["breath"]
+MOST_RAISED = 0.14  # shoulders / H
 DELAY_FRAMES = 9  # of the past, this one included: as many as a window knows before its own
 LATE = slice(MOTION_INDEX["yaw"], MOTION_INDEX["sway"] + 1)
 # Left, top, right, bottom of what may move, in face heights from the chin.
@@ -58,7 +60,9 @@ def delay_torso(motion: torch.Tensor) -> torch.Tensor:
         motion: (B, F, 32) numbers of neighboring frames.
     """
     weights = torch.hann_window(DELAY_FRAMES + 2, periodic=False)[1:-1].to(motion)
+    raised = motion[..., BREATH].clamp(-MOST_RAISED, MOST_RAISED)
     motion = clamp_coefficients(motion)
+    motion[..., BREATH] = raised  # a shrug is more than speech
     past = F.pad(motion[..., LATE].transpose(1, 2), (DELAY_FRAMES - 1, 0), mode="replicate")
     late = (past.unfold(2, DELAY_FRAMES, 1) * (weights / weights.sum())).sum(-1).transpose(1, 2)
     return torch.cat([motion[..., : LATE.start], late, motion[..., LATE.stop :]], -1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -12,13 +13,12 @@ import torch
 from skyreels_avatar.parallel import ordered_map
 from skyreels_avatar.planning.segments import Segment, ShotPlan
 from skyreels_avatar.references.reference import Reference
-from skyreels_avatar.rig.coefficients import MOTION_INDEX
+from skyreels_avatar.rig.coefficients import NUM_MOTION
 from skyreels_avatar.rig.face_rig import FaceRig
 from skyreels_avatar.rig.mouth import MouthLook
 from skyreels_avatar.rig.reference_clip import ReferenceClip, as_pixels
 from skyreels_avatar.rig.renderer import render
-
-BREATH = MOTION_INDEX["breath"]
+from skyreels_avatar.rig.torso import BREATH, delay_torso
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +91,7 @@ class Decoder:
         if not self.reference.moves_torso:
             torso = None
         elif self.shoulders is not None:
-            torso[:, BREATH] += self._raised(first, last).to(device)
+            torso[:, BREATH] += self._raised(first, last).to(torso)
         talking, matte = render(motion, clip, trail, torso)
         talking = talking.cpu().permute(0, 2, 3, 1).contiguous().numpy()
         matte = matte[:, 0].to(torch.uint8).cpu().numpy()
@@ -102,10 +102,17 @@ class Decoder:
                 _composite_occluder(drawn, below, occluder[index])
             below[:] = drawn
 
+    @cached_property
+    def _late_shoulders(self) -> np.ndarray:
+        """`shoulders`, as late as the rest of the torso."""
+        motion = torch.zeros(1, len(self.shoulders), NUM_MOTION)
+        motion[0, :, BREATH] = self.shoulders
+        return delay_torso(motion)[0, :, BREATH].numpy()
+
     def _raised(self, first: int, last: int) -> torch.Tensor:
         """Return (F,) `shoulders` at frames of the video."""
         at = [self.plan.position(index) for index in range(first, last)]
-        known = self.shoulders.numpy()
+        known = self._late_shoulders
         return torch.from_numpy(np.interp(at, np.arange(len(known)), known)).float()
 
 

@@ -12,8 +12,9 @@ from skyreels_avatar.parallel import ordered_map
 from skyreels_avatar.planning.segments import Segment, ShotPlan
 from skyreels_avatar.references.reference import Reference
 from skyreels_avatar.rig.face_rig import FaceRig
+from skyreels_avatar.rig.torso import BREATH
 from skyreels_avatar.spaces.known import Known, control_latents, known_mask
-from skyreels_avatar.spaces.rig_decoder import BREATH, Decoder, known_latents
+from skyreels_avatar.spaces.rig_decoder import Decoder, known_latents
 
 
 class RigSpace:

@@ -51,3 +51,20 @@ def test_a_contradiction_of_two_fields_is_reported_for_the_shot(tmp_path):
     assert shot is None
     with pytest.raises(ScriptError, match="nothing to say"):
         log.raise_all()
+
+
+@pytest.mark.parametrize(
+    ("written", "vocals", "gate"),
+    [
+        ("vocals: auto", "auto", "auto"),
+        ("vocals: on\ngate: off", "on", "off"),
+        ("vocals: off", None, "auto"),
+        ("vocals: a.wav", "a.wav", "auto"),
+    ],
+)
+def test_on_and_off_are_words_though_yaml_reads_them_as_truth(tmp_path, written, vocals, gate):
+    """`gate: off`, as the pages on scripts say it, was refused: "gate must be text, got False"."""
+    shot, log = read(tmp_path, f"image: p.png\naudio: a.wav\n{written}\n")
+    assert len(log) == 0
+    wanted = tmp_path / "a.wav" if vocals == "a.wav" else vocals
+    assert (shot.vocals, shot.gate) == (wanted, gate)

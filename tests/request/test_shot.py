@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.request.generation_request import GenerationRequest
-from skyreels_avatar.request.shot import Shot
+from skyreels_avatar.request.shot import Shot, names_no_file
 from skyreels_avatar.request.speaker import Speaker
 
 
@@ -32,6 +34,15 @@ def test_a_shot_needs_something_to_start_from_and_a_request_a_voice():
 def test_contradictions_are_refused(values, said):
     with pytest.raises(InputError, match=said):
         Shot(image="p.png", **values)
+
+
+@pytest.mark.parametrize("vocals", ["auto", "on", "off", "v.wav"])
+def test_vocals_are_a_file_or_say_what_is_separated(vocals):
+    shot = Shot(image="p.png", audio="a.wav", vocals=vocals)
+    assert shot.vocals_file == (Path("v.wav") if vocals == "v.wav" else None)
+    assert shot.vocals == {"off": None, "v.wav": Path("v.wav")}.get(vocals, vocals)
+    assert names_no_file("vocals", vocals) == (vocals != "v.wav")
+    assert not names_no_file("audio", vocals)
 
 
 def test_a_shot_has_sound_by_a_file_a_text_or_a_speaker():

@@ -32,7 +32,9 @@ def person() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     return pixels, points.astype(np.float32), person, bar
 
 
-def decoded(person, bar: np.ndarray | None, move: str = "static", detailed: bool = True):
+def decoded(
+    person, bar: np.ndarray | None, move: str = "static", detailed: bool = True, shoulders=None
+):
     """Return frames (F, H, W, 3) in which the jaw falls and the head turns, and the reference."""
     pixels, points, body, _ = person
     image = torch.from_numpy(pixels).permute(2, 0, 1).float() / 255
@@ -51,7 +53,7 @@ def decoded(person, bar: np.ndarray | None, move: str = "static", detailed: bool
     steps = torch.linspace(0, 1, segment.num_frames) * (segment.num_frames / NUM_FRAMES)
     for name, most in (("lip_gap", 0.09), ("jaw_drop", 0.07), ("yaw", 0.1)):
         motion[0, :, MOTION_INDEX[name]] = most * steps.clamp(max=1)
-    decoder = Decoder(vae, reference, plan, reference.looks(0, torch.device("cpu")))
+    decoder = Decoder(vae, reference, plan, reference.looks(0, torch.device("cpu")), shoulders)
     with torch.no_grad():
         frames = np.concatenate(list(decoder.frames(vae.pack(motion), segment)))
     return frames, reference
@@ -97,6 +99,26 @@ def test_a_moving_camera_takes_the_thing_along(person):
     assert sure[-1].sum() > 1.05 * sure[0].sum()  # nearer
     crops = np.s_[:, top:bottom, left:right]
     assert np.abs(frames[crops].astype(int) - still[crops])[sure].max() <= 1
+
+
+def test_raised_shoulders_move_the_torso_and_neither_face_nor_background(person):
+    pixels, points, body, _ = person
+    plain, reference = decoded(person, None)
+    raised, _ = decoded(person, None, shoulders=torch.full((NUM_FRAMES,), 0.06))
+    moved = np.abs(raised[-1].astype(int) - plain[-1]).max(-1)
+    chin = int(points[152, 1])
+    assert reference.moves_torso
+    assert moved[: chin - 12].max() == 0  # a cell of the coarse lattice above the neck
+    assert moved[chin + 20 :].max() > 40
+    far = cv2.dilate(body.astype(np.uint8), np.ones((25, 25))) == 0
+    assert far.any() and (raised[:, far] == pixels[far]).all()
+
+
+def test_without_a_matte_the_torso_rests(person):
+    frames, reference = decoded(person, None, detailed=False, shoulders=torch.ones(NUM_FRAMES))
+    assert not reference.moves_torso
+    plain, _ = decoded(person, None, detailed=False)
+    assert (frames == plain).all()
 
 
 def test_no_mask_asks_for_nothing(person):

@@ -17,6 +17,7 @@ from skyreels_avatar.apps.jobs.storage import Storage
 from skyreels_avatar.errors import AvatarError, InputError
 from skyreels_avatar.film.marked_yaml import read_marked
 from skyreels_avatar.media.files import atomic_write
+from skyreels_avatar.request.shot import names_no_file
 
 # Which files a field may name. A sound may come from a video.
 _FILE_KINDS = {
@@ -97,7 +98,7 @@ class Preparer:
 
 def _named_files(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for field in _FILE_KINDS:
-        if isinstance(values.get(field), str):
+        if isinstance(values.get(field), str) and not names_no_file(field, values[field]):
             yield field, values[field]
 
 
@@ -138,7 +139,7 @@ def _walk(value: Any) -> Iterator[tuple[str, str]]:
         if key == "face" and isinstance(item, str):
             if item != "auto" and not set(item) <= _DIGITS:
                 raise _invalid("face must be auto, a number, a point x,y or a box", "script")
-        elif key in _FILE_KINDS and item is not None:
+        elif key in _FILE_KINDS and item is not None and not names_no_file(key, item):
             if not isinstance(item, str):
                 raise _invalid(f"{key} must be the id of an upload", "script")
             yield key, item

@@ -20,7 +20,7 @@ from skyreels_avatar.film.sound import load_sound, open_film
 from skyreels_avatar.film.timeline import Timeline
 from skyreels_avatar.request.camera_spec import Camera
 from skyreels_avatar.request.script import Script
-from skyreels_avatar.request.shot import Shot
+from skyreels_avatar.request.shot import Shot, names_no_file
 
 MEDIA_KEYS = ("soundtrack", "image", "video", "audio", "vocals")
 TEXT_KEYS = ("transcript",)
@@ -135,6 +135,8 @@ def _references(values: Any, depth: int = 0) -> Iterator[tuple[str, str]]:
                 check_voice(value)
             except ValueError as error:
                 raise InputError(str(error)) from error
+        if names_no_file(key, value):
+            continue
         if key in (*MEDIA_KEYS, *TEXT_KEYS) and value is not None:
             if not isinstance(value, str):
                 raise InputError(f"{key} must be the name of a file")
@@ -171,6 +173,8 @@ def _replace(values: Any, given: Mapping[str, tuple[str, str]]) -> None:
     if not isinstance(values, dict):
         return
     for key, value in values.items():
+        if names_no_file(key, value):
+            continue
         if key in (*MEDIA_KEYS, *TEXT_KEYS) and value is not None:
             if value not in given:
                 raise InputError(f"{key} {value[:80]!r} was not given with the script")

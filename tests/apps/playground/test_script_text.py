@@ -24,6 +24,12 @@ def test_the_files_that_a_script_needs_are_named():
     assert missing_files(SCRIPT, TEXTS, FILES) == []
 
 
+def test_a_voice_that_is_separated_is_no_file():
+    script = SCRIPT.replace("otherwise\n", "otherwise\n  vocals: auto\n", 1)
+    assert "vocals: auto" in script
+    assert missing_files(script, TEXTS, FILES) == []
+
+
 def test_words_become_seconds_and_files_ids():
     film = read_film(SCRIPT, TEXTS, FILES)
     assert film["soundtrack"]["id"] == "file_0" and film["soundtrack"]["name"] == "film.flac"
