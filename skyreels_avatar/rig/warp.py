@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 
 from skyreels_avatar.rig.coefficients import clamp_coefficients
+from skyreels_avatar.rig.eye_look import EyeLook
 from skyreels_avatar.rig.fields import (
     LOWER,
     UPPER,
@@ -120,6 +121,7 @@ class PosedFace:
         warp: their inverse.
         lips: the inner edges of the lips.
         drawn: a flat drawing.
+        eyes: what stands before the eyes; None = nothing.
     """
 
     frame: FaceFrame
@@ -128,6 +130,7 @@ class PosedFace:
     warp: CoarseWarp
     lips: LipOutline
     drawn: bool = False
+    eyes: EyeLook | None = None
 
     @classmethod
     def of(
@@ -140,11 +143,12 @@ class PosedFace:
         """
         frame = FaceFrame.of(clip.landmarks)
         shape = FaceShape.of(frame.points if clip.has_own_motion else frame.averaged_if_still())
-        values = MotionValues(clamp_coefficients(motion))
+        eyes, motion = clip.look.eyes, clamp_coefficients(motion)
+        values = MotionValues(motion if eyes is None else eyes.hold(motion))
         late = None if trail is None else MotionValues(clamp_coefficients(trail))
         lips = LipOutline.of(shape, values)
         warp = coarse_warp(shape, values, clip.region, late, clip.edges, lips)
-        return cls(frame, shape, values, warp, lips, clip.look.drawn is not None)
+        return cls(frame, shape, values, warp, lips, clip.look.drawn is not None, eyes)
 
 
 def _lattice(height: int, width: int, spacing: int, like: torch.Tensor) -> torch.Tensor:
