@@ -18,7 +18,7 @@ from skyreels_avatar.rig.drawn_style import FACE_PX, face_crop, to_lab
 from skyreels_avatar.rig.geometry import EYES, LARGE_EYE
 
 # Measured on 34 test portraits: over the bridge of the nose colors differ by 23 and more (CIE Lab,
-# 2 % of H apart, in a row all across) with dark rims, by 14 and less without glasses.
+# 2 % of H apart, in a row all across) with dark or thick rims, by 16 and less without.
 _BRIDGE = 18.0
 _HIDDEN_LIGHT, _HIDDEN_CONTRAST = 0.45, 22.0  # of the cheeks' light; behind dark glasses
 _RIM = 20.0  # difference of colors at the edge of a rim
