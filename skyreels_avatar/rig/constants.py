@@ -136,10 +136,10 @@ class LidsConstants:
     lashes: float
     lashes_share: float
     large_lashes: float
+    cartoon_skin: float
     drawn_line: float
     drawn_rim: float
     drawn_raise: float
-    lining_step: float
     unfolds: float
     overlap: float
     squint_raise: float

@@ -18,13 +18,18 @@ LIDS = CONSTANTS.lids
 
 
 def undo_drawn_eye(
-    points: torch.Tensor, eye: int, shape: FaceShape, values: MotionValues
+    points: torch.Tensor,
+    eye: int,
+    shape: FaceShape,
+    values: MotionValues,
+    room: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Return where points near one eye look in the drawing at rest.
 
     Args:
         points: (F, N, 2) face coordinates with head and expression undone.
         eye: 0 the person's right, 1 the left.
+        room: () as in `undo_eye`: for 3-D cartoons, whose lines are not known.
     """
     marks = shape.points
     upper_lid, lower_lid, fold, bag = EYES[eye]
@@ -45,6 +50,9 @@ def undo_drawn_eye(
     # Fold and bag have too few points to follow a round eye; their middles say how thick it is.
     middle = local(marks[:, [fold[4], upper_lid[4], lower_lid[4], bag[4]], :2])[..., 1]
     lashes, line = (middle[:, [1, 3]] - middle[:, [0, 2]]).clamp_min(LIDS.drawn_line).split(1, 1)
+    if room is not None:
+        lashes = torch.minimum(lashes, room.clamp(LIDS.drawn_line, LIDS.large_lashes))
+        line = line.clamp_max(LIDS.large_lashes)
     blink = (values.blink_r if eye == 0 else values.blink_l).clamp(0.0, 1.0)
     squint = values.squint * (1 - blink)
     height = lower - upper
@@ -53,7 +61,8 @@ def undo_drawn_eye(
     new_lower = lower - raised
     new_upper = upper + blink * (new_lower - upper) - LIDS.wide * (-squint).clamp(0.0, 1.0) * height
 
-    skin = LIDS.drawn_line + torch.lerp(lower, middle[:, 2:3], 0.7) + line  # a row below the eye
+    away = LIDS.drawn_line if room is None else LIDS.drawn_line + LIDS.cartoon_skin
+    skin = torch.lerp(lower, middle[:, 2:3], 0.7) + line + away  # a row below the eye
     slid = _slid_iris(where, local(marks[:, list(IRISES[eye]), :2]), (upper, lower), width, values)
     wide = new_upper < upper - 1e-5
     stretched = upper + (y - new_upper) / (lower - new_upper).clamp_min(1e-4) * height

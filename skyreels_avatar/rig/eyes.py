@@ -27,9 +27,18 @@ BLINKING = 0.05  # from here on a lid's edge needs more than one sample a pixel
 def undo_eye_at(positions: torch.Tensor, eye: int, face: PosedFace) -> torch.Tensor:
     """Return (F, 2, h, w) the source of pixels whose source is (F, 2, h, w) but for one eye."""
     looked = face.frame.from_pixels(positions.permute(0, 2, 3, 1))
-    undo = undo_drawn_eye if face.drawn else undo_eye
-    undone = undo(looked.flatten(1, 2), eye, face.shape, face.values).reshape(looked.shape)
+    points = looked.flatten(1, 2)
+    room = None if face.eyes is None else face.eyes.room[eye]
+    undo = undo_drawn_eye if face.drawn or _is_large(face.shape, eye) else undo_eye
+    undone = undo(points, eye, face.shape, face.values, room)
+    undone = undone.reshape(looked.shape)
     return face.frame.to_pixels(undone).permute(0, 3, 1, 2)
+
+
+def _is_large(shape: FaceShape, eye: int) -> bool:
+    """Tell whether an eye is open as far as drawn ones only are."""
+    upper, lower = (shape.points[:, ring[4], 1] for ring in EYES[eye][:2])
+    return bool((lower - upper).mean() > LARGE_EYE)
 
 
 def blinks(face: PosedFace, eye: int) -> bool:
@@ -44,7 +53,11 @@ def twice_as_fine(positions: torch.Tensor) -> torch.Tensor:
 
 
 def undo_eye(
-    points: torch.Tensor, eye: int, shape: FaceShape, values: MotionValues
+    points: torch.Tensor,
+    eye: int,
+    shape: FaceShape,
+    values: MotionValues,
+    room: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Return where points near one eye look in the picture at rest.
 
@@ -54,6 +67,7 @@ def undo_eye(
     Args:
         points: (F, N, 2) face coordinates with head and expression undone.
         eye: 0 the person's right, 1 the left.
+        room: () of `EyeLook`; None is up to the fold.
     """
     marks = shape.points
     upper_lid, lower_lid, fold, bag = EYES[eye]
@@ -75,6 +89,8 @@ def undo_eye(
     upper, lower, top, bottom = curves
     lower = torch.maximum(lower, upper)
     top = torch.minimum(top, upper - 0.03)
+    if room is not None:
+        top = torch.maximum(top, upper - room)
     bottom = torch.maximum(bottom, lower + 0.02)
     blink = (values.blink_r if eye == 0 else values.blink_l).clamp(0.0, 1.0)
     open_height = lower - upper
@@ -100,12 +116,7 @@ def undo_eye(
 
     # Landmarks run inside the lash line: the shut lid must not show a strip of the open eye.
     edge = upper - blink * (LIDS.margin * open_height).clamp_max(0.5 * (upper - top))
-    large = (marks[:, lower_lid[4], 1:2] - marks[:, upper_lid[4], 1:2]) > LARGE_EYE
-    lid_y = torch.where(
-        large,
-        _lined(y, upper, new_upper, edge, bottom),
-        _unfolded(y, top, new_upper, edge),
-    )
+    lid_y = _unfolded(y, top, new_upper, edge)
     low_y = bottom - (bottom - y) * (bottom - lower) / (bottom - new_lower).clamp_min(1e-3)
     on_lid, on_low = (y < new_upper) & (y > top), (y > new_lower) & (y < bottom)
     out_x = torch.where(on_lid | on_low | (y <= top) | (y >= bottom), x, eye_x)
@@ -128,20 +139,3 @@ def _unfolded(
     over = ((y - top) / seen).clamp(0.0, 1.0)
     unfolds = (seen / hidden.clamp_min(1e-3) - 1).clamp(0.0, LIDS.unfolds)
     return top + hidden * over * (1 + unfolds * (1 - over)) + (y - top - seen).clamp_min(0.0)
-
-
-def _lined(
-    y: torch.Tensor,
-    upper: torch.Tensor,
-    new_upper: torch.Tensor,
-    edge: torch.Tensor,
-    bottom: torch.Tensor,
-) -> torch.Tensor:
-    """Return the rows (F, N) that rows y of a drawn eye's lid look at.
-
-    Such an eye is larger than the skin above it: the lashes come down, and the lid above them is
-    lined with skin from below the eye.
-    """
-    lined = bottom + LIDS.lining_step * (new_upper - LIDS.large_lashes - y)
-    moved = torch.where(y > new_upper - LIDS.large_lashes, y - new_upper + edge, lined)
-    return torch.where(y > upper - LIDS.large_lashes, moved, y)

@@ -16,6 +16,7 @@ from torch import nn
 
 from skyreels_avatar.rig.constants import CONSTANTS
 from skyreels_avatar.rig.drawn_style import DrawnStyle, find_style
+from skyreels_avatar.rig.eye_look import EyeLook, find_eye_look
 from skyreels_avatar.rig.geometry import MOUTH_CORNERS, FaceFrame
 from skyreels_avatar.rig.mouth_light import (
     MIN_COLORS,
@@ -54,6 +55,7 @@ class MouthLook:
         teeth: what the picture shows, which is not painted then; None = nothing.
         nose: (N,) face y of the base of the nose, which teeth go with; None = with the lips.
         drawn: how a flat drawing's mouth is drawn; None = as a photo shows it.
+        eyes: what stands before the eyes; None = nothing.
     """
 
     style: torch.Tensor
@@ -65,6 +67,7 @@ class MouthLook:
     teeth: ShownTeeth | None = None
     nose: torch.Tensor | None = None
     drawn: DrawnStyle | None = None
+    eyes: EyeLook | None = None
 
     def expand(self, num_frames: int) -> MouthLook:
         """Return the look of one frame repeated, or the same look if it has that many frames."""
@@ -78,6 +81,7 @@ class MouthLook:
             self.teeth,
             None if self.nose is None else self.nose.expand(num_frames),
             self.drawn,
+            self.eyes,
         )
 
     def to(self, device: torch.device) -> MouthLook:
@@ -135,6 +139,7 @@ def make_look(
     if inside is None and (shown is not None or float(points[14, 1] - points[13, 1]) > WIDE_OPEN):
         teeth = find_teeth(frame, landmarks)
     corners = points[list(MOUTH_CORNERS), 0]
+    drawn = find_style(frame, landmarks)
     return MouthLook(
         style=style.clamp(0.05, 0.95),
         light=light[None].clamp(0.02, 1.3),
@@ -144,7 +149,8 @@ def make_look(
         shade=shade,
         teeth=teeth,
         nose=points[NOSE_BASE, 1].mean()[None],
-        drawn=find_style(frame, landmarks),
+        drawn=drawn,
+        eyes=find_eye_look(frame, landmarks) if drawn is None else None,
     ).to(device)
 
 

@@ -65,14 +65,16 @@ def render(
             if blinks(face, eye):
                 fine = twice_as_fine(before)
                 positions = undo_eye_at(fine, eye, face)
-                blinking.append((box, positions, stretched_rows(fine, positions)))
+                blinking.append((box, positions, stretched_rows(fine, positions), eye))
             _set_source(clip, layers, box, undo_eye_at(before, eye, face))
     if clip.detail is None:
         frames = sample_frames(clip.frames, layers.positions, clip.has_own_motion)
     else:
         frames = mix_detail(clip, layers.positions, layers.place, layers.share)
-    for box, positions, stretched in blinking:
+    for box, positions, stretched, eye in blinking:
         drawn = soften_streaks(sample_clip(clip, positions).float(), stretched)
+        if face.eyes is not None:
+            drawn = face.eyes.light_lid(drawn, stretched, eye)
         frames[box] = F.avg_pool2d(drawn, 2).add_(0.5).byte()
     if lips is not None:
         color, alpha = open_mouth(points, face, clip)

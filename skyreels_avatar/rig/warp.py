@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 
 from skyreels_avatar.rig.coefficients import clamp_coefficients
+from skyreels_avatar.rig.eye_look import EyeLook
 from skyreels_avatar.rig.fields import (
     LOWER,
     UPPER,
@@ -138,6 +139,7 @@ class PosedFace:
         warp: their inverse.
         lips: the inner edges of the lips.
         drawn: a flat drawing.
+        eyes: what stands before the eyes; None = nothing.
     """
 
     frame: FaceFrame
@@ -146,6 +148,7 @@ class PosedFace:
     warp: CoarseWarp
     lips: LipOutline
     drawn: bool = False
+    eyes: EyeLook | None = None
 
     @classmethod
     def of(
@@ -162,11 +165,12 @@ class PosedFace:
             shape = replace(shape, jaw=torch.zeros_like(shape.jaw))
         else:
             shape = FaceShape.of(frame.averaged_if_still())
-        values = MotionValues(clamp_coefficients(motion))
+        eyes, motion = clip.look.eyes, clamp_coefficients(motion)
+        values = MotionValues(motion if eyes is None else eyes.hold(motion))
         late = None if trail is None else MotionValues(clamp_coefficients(trail))
         lips = LipOutline.of(shape, values)
         warp = coarse_warp(shape, values, clip.region, late, clip.edges, lips)
-        return cls(frame, shape, values, warp, lips, clip.look.drawn is not None)
+        return cls(frame, shape, values, warp, lips, clip.look.drawn is not None, eyes)
 
 
 def _lattice(height: int, width: int, spacing: int, like: torch.Tensor) -> torch.Tensor:

@@ -8,9 +8,11 @@ import pytest
 
 import skyreels_avatar as sa
 from skyreels_avatar.faces.analyzer import FaceAnalyzer
+from skyreels_avatar.faces.drawing import fit_drawing
 from skyreels_avatar.faces.face import Face
 from skyreels_avatar.faces.suitability import examine_face
 from skyreels_avatar.media.image import Portrait
+from tests.drawings import draw_face
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +76,14 @@ def test_flat_drawings_without_lips_are_said(portrait, analyzer):
         cv2.circle(flat, center, 20, (40, 60, 160), -1)
     ends = [tuple(int(v) for v in face.landmarks[i, :2]) for i in (61, 291)]
     cv2.line(flat, *ends, (120, 50, 50), 2)
-    assert codes(flat, face) == ["drawn"]
+    found = examine_face(flat, face)
+    assert [one.code for one in found] == ["drawn"] and found[0].fatal  # nothing would speak
+
+
+def test_drawings_whose_mouth_is_found_are_not_warned_of():
+    drawing = draw_face()
+    face = fit_drawing(drawing.pixels, Face((0, 0, 1, 1), drawing.mesh(), 0.6, 1.0))
+    assert face.drawn and codes(drawing.pixels, face) == []
 
 
 def test_portraits_that_work_are_not_refused(shared, analyzer):

@@ -6,6 +6,7 @@ import dataclasses
 
 import torch
 
+from skyreels_avatar.rig.drawn_eyes import undo_drawn_eye
 from skyreels_avatar.rig.eyes import undo_eye
 from skyreels_avatar.rig.fields import (
     FaceShape,
@@ -42,8 +43,9 @@ def test_the_lid_of_a_large_drawn_eye_is_lined_with_skin(shape: FaceShape) -> No
     points[:, list(EYES[0][3]), 1] += 0.08
     large = dataclasses.replace(shape, points=points)
     top, bottom = points[0, upper[3], :2], points[0, lower[3], :2]
-    column = torch.lerp(top, bottom, torch.linspace(0.05, 0.8, 40)[:, None])[None]
-    shut = undo_eye(column, 0, large, MotionValues(motion_of(blink_r=1.0)))[0]
+    column = torch.lerp(top, bottom, torch.linspace(0.05, 0.45, 40)[:, None])[None]
+    room = torch.tensor(1.0)
+    shut = undo_drawn_eye(column, 0, large, MotionValues(motion_of(blink_r=1.0)), room)[0]
     assert bool((shut[:, 1] > bottom[1]).all())  # skin from below, no row of the open eye
-    opened = undo_eye(column, 0, large, MotionValues(motion_of()))
+    opened = undo_drawn_eye(column, 0, large, MotionValues(motion_of()), room)
     torch.testing.assert_close(opened, column)

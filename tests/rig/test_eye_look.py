@@ -1,0 +1,110 @@
+"""Dark glasses hide the eyes, rims stay straight, and a lid in the dark is no hole."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from skyreels_avatar.faces.template import synthetic_landmarks
+from skyreels_avatar.rig.coefficients import MOTION_INDEX
+from skyreels_avatar.rig.eye_look import EyeLook, find_eye_look
+from skyreels_avatar.rig.geometry import EYES
+from skyreels_avatar.rig.mouth import make_look
+from skyreels_avatar.rig.reference_clip import ReferenceClip, as_pixels
+from skyreels_avatar.rig.renderer import render, rest_motion
+from tests.rig.faces import difference, motion_of
+
+SIZE = 320
+SKIN = (200, 150, 125)
+POINTS = synthetic_landmarks((70.0, 60.0, 180.0, 220.0))
+LANDMARKS = torch.from_numpy(POINTS)
+
+
+def paint(glasses: str = "", fold: tuple[int, int, int] | None = None) -> torch.Tensor:
+    """Return (3, h, w) of a face; glasses are "", "clear" or "dark"; fold colors the lids."""
+    rng = np.random.default_rng(0)
+    grain = cv2.GaussianBlur(rng.normal(0, 1, (SIZE, SIZE)), (0, 0), 4.0)
+    picture = np.float32(SKIN) + (12 * grain / grain.std())[..., None].astype(np.float32)
+    for upper, lower, above, _ in EYES:
+        ring = np.concatenate([POINTS[list(upper), :2], POINTS[list(lower), :2][::-1]])
+        lid = np.concatenate([POINTS[list(above), :2], POINTS[list(upper), :2][::-1]])
+        if fold:
+            cv2.fillPoly(picture, [np.round(lid).astype(np.int32)], fold)
+        cv2.fillPoly(picture, [np.round(ring).astype(np.int32)], (235, 235, 235))
+        x, y = np.round(ring.mean(0)).astype(int).tolist()
+        cv2.circle(picture, (x, y), 5, (40, 30, 30), -1)
+        if glasses:
+            if glasses == "dark":
+                cv2.ellipse(picture, (x, y + 2), (34, 26), 0, 0, 360, (38, 34, 36), -1)
+            cv2.ellipse(picture, (x, y + 2), (34, 26), 0, 0, 360, (20, 15, 15), 4)
+    if glasses:
+        x, y = np.round(POINTS[[133, 362], :2].mean(0)).astype(int).tolist()
+        cv2.line(picture, (x - 16, y - 4), (x + 16, y - 4), (20, 15, 15), 5)
+    picture = cv2.GaussianBlur(picture, (0, 0), 1.0)
+    return torch.from_numpy(picture.clip(0, 255)).permute(2, 0, 1) / 255
+
+
+def look_of(picture: torch.Tensor) -> EyeLook:
+    return find_eye_look(picture, LANDMARKS)
+
+
+def rendered(picture: torch.Tensor, limited: bool = True, **coefficients: float) -> torch.Tensor:
+    look = make_look(picture, LANDMARKS)
+    look = look if limited else replace(look, eyes=None)
+    assert look.drawn is None
+    clip = ReferenceClip(as_pixels(picture[None]), LANDMARKS[None], torch.zeros(1), look)
+    motion = rest_motion(LANDMARKS[None]) + motion_of(**coefficients)
+    return render(motion, clip)[0][0, :3]
+
+
+def test_a_face_without_glasses_is_free():
+    look = look_of(paint())
+    assert look.seen.tolist() == [1, 1] and float(look.brows) == 1
+    assert look.lit.tolist() == [0, 0] and float(look.room.min()) == 1
+
+
+def test_clear_glasses_hold_the_brows_and_dark_ones_the_eyes():
+    clear, dark = look_of(paint("clear")), look_of(paint("dark"))
+    assert clear.seen.tolist() == [1, 1] and float(clear.brows) == 0
+    assert dark.seen.tolist() == [0, 0] and float(dark.brows) == 0
+    motion = dark.hold(motion_of(blink_r=1.0, gaze_x=0.2, brow_l=0.03, lip_gap=0.05, yaw=0.1))
+    assert motion[0].nonzero().flatten().tolist() == [0, MOTION_INDEX["yaw"]]
+
+
+@pytest.mark.parametrize("glasses", ["clear", "dark"])
+def test_rims_do_not_bend(glasses):
+    """Raised brows bent the rims of glasses, and a blink pulled them into the eye."""
+    picture = paint(glasses)
+    raised = dict(brow_r=0.04, brow_l=0.04, furrow=0.5, blink_r=1.0, blink_l=1.0)
+    rest = rendered(picture)
+    held, free = (rendered(picture, limited, **raised) for limited in (True, False))
+    ink = picture.mean(0) < 0.2
+    eyes = torch.zeros(SIZE, SIZE)
+    for upper, lower, *_ in EYES:
+        x, y = POINTS[[*upper, *lower], :2].mean(0).round().astype(int).tolist()
+        eyes[y - 16 : y + 18, x - 24 : x + 24] = 1
+    rims = ink & (eyes == 0)
+    assert rims.sum() > 500
+    bent, before = (
+        float((difference(one, rest).amax(0)[rims] > 0.1).float().mean()) for one in (held, free)
+    )
+    assert bent < 0.02
+    if glasses == "dark":
+        assert float(difference(held, rest).max()) < 0.02 < float(difference(free, rest).max())
+    else:
+        assert before > bent + 0.02
+
+
+def test_a_lid_from_a_dark_fold_takes_the_light_of_the_skin():
+    """The shut eye of a face lit from above was a black hole."""
+    picture = paint(fold=(40, 30, 28))
+    assert float(look_of(picture).lit.min()) > 0.5
+    shut = rendered(picture, blink_r=1.0, blink_l=1.0).float()
+    for upper, lower, *_ in EYES:
+        x, y = POINTS[[*upper, *lower], :2].mean(0).round().astype(int).tolist()
+        lid = shut[:, y - 3 : y + 1, x - 4 : x + 5].mean((1, 2))
+        assert float(lid[0]) > 85 and float(lid[0]) > float(lid[2])
