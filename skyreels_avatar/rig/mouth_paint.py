@@ -22,7 +22,8 @@ class Mouth:
     """One batch of mouths to paint.
 
     Attributes:
-        x, y: (1, 1, W) and (1, R, 1) face coordinates in H.
+        x: (N, 1, W) face x in H of the columns, seen from the front.
+        y: (1, R, 1) face y in H of the rows.
         upper, lower: (N, 1, W) inner lip edges.
         raised: (N, 1, 1) how far the tip of the tongue is raised, 0 to 1.
         size: (N, 1, 1) of the mouth, 1 = half width 0.175 H.
