@@ -63,7 +63,8 @@ def paint(mouth: Mouth) -> torch.Tensor:
     color = paint_lower_teeth(color, mouth, along, enters)
     color = paint_tip(color, mouth)
     color = paint_upper_teeth(color, mouth, along)
-    return color * lip_shadow(mouth)[:, None]
+    dimmed = 1 - lip_shadow(mouth)[:, None]
+    return color * (1 - as_color(COLORS.dimmed, dimmed) * dimmed).clamp_min(0.0)
 
 
 def paint_floor(mouth: Mouth, opening: torch.Tensor, enters: torch.Tensor) -> torch.Tensor:
