@@ -123,11 +123,13 @@ class FilmedTeeth:
 
     @property
     def detail(self) -> float:
-        """How clearly teeth are told apart: the contrast of neighboring columns where they are."""
+        """How much teeth show: how many, how bright, and how clearly each is told apart."""
         share = self.patch[:, 3:, :, 2:-2]
-        light = self.patch[:, :3].mean(1, keepdim=True).clamp_min(0.02).log()
-        edges = (2 * light[..., 2:-2] - light[..., :-4] - light[..., 4:]).abs()
-        return float((edges * share).sum() / share.sum().clamp_min(1.0) * share.sum().sqrt())
+        light = self.patch[:, :3].mean(1, keepdim=True).clamp_min(0.02)
+        tone = light.log()
+        edges = (2 * tone[..., 2:-2] - tone[..., :-4] - tone[..., 4:]).abs()
+        contrast = (edges * share).sum() / share.sum().clamp_min(1.0)
+        return float(contrast.sqrt() * (light[..., 2:-2] * share).sum())
 
     def in_light(self, gain: torch.Tensor) -> FilmedTeeth:
         """Return the same teeth in a light that multiplies colors by (3,)."""
