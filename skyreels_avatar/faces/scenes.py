@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +25,7 @@ FEWEST_FRAMES = 12  # of a scene; fewer give no usual appearance
 _SMOOTHING_SIGMA = 0.4  # frames; the face mesh jitters
 _LIPS = (*LIP_PAIRS, (81, 178), (311, 402))
 _OPEN_PX, _OPEN_SHARE = 4.0, 0.025  # lip gap in which the colors are those of the mouth
+_MOST_TEETH, _TEETH_APART = 6, 5  # pictures kept that show teeth, further apart than some frames
 _MOST_OPEN = 250  # frames from which colors are kept
 
 
@@ -41,6 +42,8 @@ class Scene:
         rest: frame, from `start`, with the most neutral face.
         picture: (H, W, 3) uint8, that frame.
         inside: (K, 3) uint8 colors seen between the lips.
+        teeth: pictures (h, w, 3) uint8 of the face and landmarks (478, 3) in each, where the most
+            teeth are seen; none if the mouth never opens.
         occluders: masks of what occludes the face, by frames from `start`; None = nothing.
     """
 
@@ -52,6 +55,7 @@ class Scene:
     rest: int
     picture: np.ndarray
     inside: np.ndarray
+    teeth: Sequence[tuple[np.ndarray, np.ndarray]] = ()
     occluders: OccluderTrack | None = None
 
 
@@ -108,6 +112,7 @@ class _SceneRecorder:
         self._patches: list[np.ndarray | None] = []
         self._inside: list[np.ndarray] = []
         self._rest, self._least = 0, np.inf
+        self._teeth: list[tuple[float, int, tuple[np.ndarray, np.ndarray]]] = []
 
     def follow(
         self,
@@ -136,8 +141,18 @@ class _SceneRecorder:
         deviation = np.inf if landmarks is None else _non_neutrality(landmarks, pixels)
         if deviation < self._least:
             self._picture, self._rest, self._least = pixels.copy(), index, deviation
-        if landmarks is not None and len(self._inside) < _MOST_OPEN:
-            self._inside += _mouth_colors(landmarks, pixels)
+        if landmarks is None:
+            return
+        colors = _mouth_colors(landmarks, pixels)
+        if len(self._inside) < _MOST_OPEN:
+            self._inside += colors
+        shown = sum(_teeth_shown(one) for one in colors)
+        shown *= visibility_of(landmarks, *pixels.shape[:2])
+        kept = [one for one in self._teeth if index - one[1] > _TEETH_APART or one[0] >= shown]
+        taken = len(kept) == len(self._teeth) and any(index - i <= _TEETH_APART for _, i, _ in kept)
+        if shown > 0 and not taken and (len(kept) < _MOST_TEETH or shown > kept[-1][0]):
+            kept = [*kept[: _MOST_TEETH - 1], (shown, index, _crop_face(pixels, landmarks))]
+        self._teeth = sorted(kept, key=lambda one: -one[0])
 
     def scene(self, start: int, transitions: list[tuple[int, int]], check: IdentityCheck) -> Scene:
         """Return the scene.
@@ -172,8 +187,9 @@ class _SceneRecorder:
             occluders = occluders if occluders.found else None
         stop = start + len(self._points)
         return Scene(
-            start, stop, landmarks, speaks, reasons, self._rest, self._picture, inside, occluders
-        )
+            start, stop, landmarks, speaks, reasons, self._rest, self._picture, inside,
+            [one for *_, one in self._teeth], occluders,
+        )  # fmt: skip
 
 
 def _non_neutrality(landmarks: np.ndarray, pixels: np.ndarray) -> float:
@@ -198,6 +214,21 @@ def _reasons(
     reasons[height < MIN_FACE_PX] = f"smaller than {MIN_FACE_PX} pixels"
     reasons[~track.found] = "no face"
     return reasons
+
+
+def _teeth_shown(colors: np.ndarray) -> float:
+    """Return how many of (K, 3) colors between the lips are like enamel, and how much so."""
+    values = colors.astype(np.float32) / 255
+    white = values.min(1) ** 2 / values.max(1).clip(1e-3)
+    return float(white.mean())
+
+
+def _crop_face(pixels: np.ndarray, landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return a copy of the part of a picture that shows the face, and the landmarks in it."""
+    low = np.floor(landmarks[:, :2].min(0)).astype(int).clip(0)
+    high = np.ceil(landmarks[:, :2].max(0)).astype(int).clip(low + 2)
+    crop = pixels[low[1] : high[1], low[0] : high[0]].copy()
+    return crop, landmarks - np.append(low, 0).astype(landmarks.dtype)
 
 
 def _mouth_colors(landmarks: np.ndarray, pixels: np.ndarray) -> list[np.ndarray]:

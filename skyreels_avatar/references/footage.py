@@ -154,6 +154,7 @@ class FootageReference:
                 torch.from_numpy(scene.landmarks[scene.rest]).to(device),
                 seed,
                 torch.from_numpy(scene.inside).float() / 255,
+                _filmed(scene),
             )
             for scene in self._scenes
         ]
@@ -214,3 +215,11 @@ class FootageReference:
         still = torch.zeros_like(asked)
         still[:, 0] = FaceShape.of(FaceFrame.of(self._landmarks[start:stop]).points).gap.to(motion)
         return torch.lerp(still, asked, speaks)
+
+
+def _filmed(scene: Scene) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Return pictures and landmarks of a scene that show teeth, for `make_look`."""
+    return [
+        (torch.from_numpy(pixels).permute(2, 0, 1).float() / 255, torch.from_numpy(points).float())
+        for pixels, points in scene.teeth
+    ]

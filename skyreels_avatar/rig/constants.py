@@ -56,6 +56,7 @@ class ColorsConstants:
     gum: tuple[float, ...]
     tongue: tuple[float, ...]
     cavity: tuple[float, ...]
+    dimmed: tuple[float, ...]
 
 
 @dataclass(frozen=True)

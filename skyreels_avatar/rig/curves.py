@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 
 from skyreels_avatar.rig.geometry import FaceFrame
 
+STEEPEST = 5.0  # rise of an edge that is still drawn soft
 Box = tuple[slice, slice, slice, slice]
 
 
@@ -25,11 +27,26 @@ def refine(values: torch.Tensor, factor: int = 4) -> torch.Tensor:
 
 
 def coverage(
-    y: torch.Tensor, upper: torch.Tensor, lower: torch.Tensor, pixel: torch.Tensor
+    y: torch.Tensor,
+    upper: torch.Tensor,
+    lower: torch.Tensor,
+    pixel: torch.Tensor | tuple[torch.Tensor, torch.Tensor],
 ) -> torch.Tensor:
-    """Return (F, N) the share of a pixel-high span at rows y that lies between two edges."""
-    top, bottom = y - pixel / 2, y + pixel / 2
-    return ((torch.minimum(bottom, lower) - torch.maximum(top, upper)) / pixel).clamp(0.0, 1.0)
+    """Return (F, N) the share of a pixel-high span at rows y that lies between two edges.
+
+    Args:
+        pixel: its height, or that at the upper and that at the lower edge: see `steepness`.
+    """
+    above, below = pixel if isinstance(pixel, tuple) else (pixel, pixel)
+    under = ((y - upper) / above + 0.5).clamp(0.0, 1.0)
+    return (under + ((lower - y) / below + 0.5).clamp_max(1.0) - 1).clamp_min(0.0)
+
+
+def steepness(columns: torch.Tensor, curve: torch.Tensor) -> torch.Tensor:
+    """Return (F, K) how many pixels high a pixel-wide edge is along a curve (F, K): at least 1."""
+    rise = (curve[:, 1:] - curve[:, :-1]) / (columns[:, 1:] - columns[:, :-1])
+    steepest = torch.maximum(F.pad(rise.abs(), (1, 0)), F.pad(rise.abs(), (0, 1)))
+    return (1 + steepest.clamp_max(STEEPEST) ** 2).sqrt()
 
 
 def pixel_box(

@@ -206,7 +206,8 @@ def mouth_field(
         shut = 1 - (values.lip_gap / shape.gap[:, None].clamp_min(1e-4)).clamp(0.0, 1.0)
         fringe = LIPS.fringe * torch.maximum(shut, values.pucker) * (shape.gap[:, None] > 0)
         fringe = fringe * torch.exp(-((away / 0.03) ** 2))
-        dy = dy + (fringe if layer == UPPER else -fringe)
+        tapered = fringe * torch.exp(-2 * u**8)  # beyond the corners skin does not part
+        dy = dy + (tapered if layer == UPPER else -tapered)
         dx = dx - fringe * u.clamp(-1.0, 1.0) * torch.exp(-(u**8) / 4)
     dx = dx + LIPS.skew * values.skew * _bump(points, shape.center, LIPS.skew_radius)
     corners = torch.exp(-(((u.abs() - 1) / 0.35) ** 2) - (v / 0.09) ** 2)

@@ -52,6 +52,8 @@ NOSE_WINGS = (98, 327)
 SHUT_GAP = 0.006
 # Eyes open this far (of H) are drawn: of photos none reaches 0.09.
 LARGE_EYE = 0.11
+_SIDES = (234, 454)  # landmarks beside the ears
+_FURTHEST_TURN = 1.2  # radians; further an arch of teeth is a line
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,13 @@ def interpolate_curves(
         y0, y1 = values.gather(1, left), values.gather(1, right)
         found.append(y0 + share * (y1 - y0))
     return found
+
+
+def head_turn(points: torch.Tensor) -> torch.Tensor:
+    """Return (F,) radians that (F, 478, 3) faces are turned to the right of the picture."""
+    across = points[:, _SIDES[1]] - points[:, _SIDES[0]]
+    turn = torch.atan2(across[:, 2], across[:, 0])
+    return turn.clamp(-_FURTHEST_TURN, _FURTHEST_TURN)
 
 
 def smoothstep(low: float, high: float, value: torch.Tensor) -> torch.Tensor:

@@ -7,6 +7,7 @@ neutral light; `MouthLook.light` brings them to the picture's.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cache
 
@@ -17,14 +18,17 @@ from torch import nn
 from skyreels_avatar.rig.constants import CONSTANTS
 from skyreels_avatar.rig.drawn_style import DrawnStyle, find_style
 from skyreels_avatar.rig.eye_look import EyeLook, find_eye_look
-from skyreels_avatar.rig.geometry import MOUTH_CORNERS, FaceFrame
+from skyreels_avatar.rig.filmed_teeth import FilmedTeeth
+from skyreels_avatar.rig.geometry import MOUTH_CORNERS, FaceFrame, head_turn
 from skyreels_avatar.rig.mouth_light import (
     MIN_COLORS,
+    SKIN_POINTS,
+    colors_at,
     estimate_light,
     match_tones,
     shown_teeth,
 )
-from skyreels_avatar.rig.mouth_paint import Mouth, luminance, mix, paint
+from skyreels_avatar.rig.mouth_paint import Mouth, lip_shadow, luminance, mix, paint
 from skyreels_avatar.rig.source_teeth import ShownTeeth, find_teeth
 
 TEETH = CONSTANTS.teeth
@@ -32,8 +36,12 @@ MOUTH_PATCH = (64, 128)  # height, width in pixels
 MOUTH_BOX = (-0.22, -0.08, 0.22, 0.14)  # left, top, right, bottom in H
 NUM_STYLES = 8
 STYLE_SPREAD = 0.17  # standard deviation of styles among people
+DIMMEST_FILMED = 0.5  # of the skin: teeth of a frame that was chosen because it shows them
 WIDE_OPEN = 0.05  # of H; what a mouth shows then is kept even if it shows no teeth
 OUT_OF_SIGHT = 1.0  # of H
+ARCH_DEPTH = 6.5  # 1/H
+BEHIND_LIPS = 0.015  # of H, of the incisors
+SIDE_VIEW = 0.6  # radians; further, an open mouth without teeth shows too little to go on
 NOSE_BASE = [2, 98, 327]  # landmarks
 ROW_MARGIN = 3  # rows painted beyond the lips
 
@@ -56,6 +64,9 @@ class MouthLook:
         nose: (N,) face y of the base of the nose, which teeth go with; None = with the lips.
         drawn: how a flat drawing's mouth is drawn; None = as a photo shows it.
         eyes: what stands before the eyes; None = nothing.
+        turn: (N,) radians, how far the head is turned to the right of the picture; None = not.
+        middle: (N,) face x of the middle of the teeth; None = 0.
+        filmed: the upper teeth as a video shows them; None = they are painted.
     """
 
     style: torch.Tensor
@@ -68,21 +79,17 @@ class MouthLook:
     nose: torch.Tensor | None = None
     drawn: DrawnStyle | None = None
     eyes: EyeLook | None = None
+    turn: torch.Tensor | None = None
+    middle: torch.Tensor | None = None
+    filmed: FilmedTeeth | None = None
 
     def expand(self, num_frames: int) -> MouthLook:
         """Return the look of one frame repeated, or the same look if it has that many frames."""
-        return MouthLook(
-            self.style.expand(num_frames, -1),
-            self.light.expand(num_frames, -1),
-            self.half_width.expand(num_frames),
-            self.teeth_edge.expand(num_frames),
-            self.saturation.expand(num_frames),
-            None if self.shade is None else self.shade.expand(num_frames, -1),
-            self.teeth,
-            None if self.nose is None else self.nose.expand(num_frames),
-            self.drawn,
-            self.eyes,
-        )
+        values = ((field.name, getattr(self, field.name)) for field in fields(self))
+        return MouthLook(**{
+            name: value.expand(num_frames, *value.shape[1:])
+            if isinstance(value, torch.Tensor) else value for name, value in values
+        })  # fmt: skip
 
     def to(self, device: torch.device) -> MouthLook:
         """Return the same look on another device."""
@@ -96,10 +103,12 @@ class MouthLook:
         These have their origin between the corners of the mouth, which smile and speak, but teeth
         keep their place below the nose.
         """
+        turn = head_turn(points)
+        look = replace(self, turn=turn, middle=middle_of_teeth(points, turn))
         if self.nose is None:
-            return self
+            return look
         moved = points[:, NOSE_BASE, 1].mean(1) - self.nose
-        return replace(self, teeth_edge=self.teeth_edge + moved)
+        return replace(look, teeth_edge=self.teeth_edge + moved)
 
 
 def make_look(
@@ -107,6 +116,7 @@ def make_look(
     landmarks: torch.Tensor,
     seed: int = 0,
     inside: torch.Tensor | None = None,
+    filmed: Sequence[tuple[torch.Tensor, torch.Tensor]] = (),
 ) -> MouthLook:
     """Guess how the inside of a mouth looks from a picture of the face.
 
@@ -118,6 +128,7 @@ def make_look(
         landmarks: (478, 3) in pixels.
         seed: decides the style.
         inside: (K, 3) colors in [0, 1] seen between the lips in a video of the same person.
+        filmed: frames and landmarks of the same video, as the first two, that may show its teeth.
 
     Returns:
         A look with N = 1, on the device of the frame; it is worked out on the CPU.
@@ -136,14 +147,16 @@ def make_look(
     if inside is not None and len(inside) >= MIN_COLORS:
         light, shade = match_tones(light, saturation, inside.cpu())
     teeth = None
-    if inside is None and (shown is not None or float(points[14, 1] - points[13, 1]) > WIDE_OPEN):
+    is_open = float(points[14, 1] - points[13, 1]) > WIDE_OPEN
+    from_front = float(head_turn(points[None]).abs()) < SIDE_VIEW
+    if inside is None and (shown is not None or (is_open and from_front)):
         teeth = find_teeth(frame, landmarks)
-    corners = points[list(MOUTH_CORNERS), 0]
+    corners = points[list(MOUTH_CORNERS)][:, [0, 2]]
     drawn = find_style(frame, landmarks)
-    return MouthLook(
+    look = MouthLook(
         style=style.clamp(0.05, 0.95),
         light=light[None].clamp(0.02, 1.3),
-        half_width=(corners[1:] - corners[:1]).abs() / 2,
+        half_width=(corners[1:] - corners[:1]).norm(dim=-1) / 2,
         teeth_edge=guess_teeth_edge(points)[None],
         saturation=saturation[None],
         shade=shade,
@@ -151,7 +164,33 @@ def make_look(
         nose=points[NOSE_BASE, 1].mean()[None],
         drawn=drawn,
         eyes=find_eye_look(frame, landmarks) if drawn is None else None,
-    ).to(device)
+    )
+    skin = colors_at(frame, landmarks[list(SKIN_POINTS), :2]).median(0).values
+    teeth = [film_teeth(look, skin, *(part.cpu() for part in one)) for one in filmed]
+    best = max((one for one in teeth if one), key=lambda one: one.detail, default=None)
+    return replace(look, filmed=best).to(device)
+
+
+def film_teeth(
+    look: MouthLook, skin: torch.Tensor, frame: torch.Tensor, landmarks: torch.Tensor
+) -> FilmedTeeth | None:
+    """Return the teeth that a frame of a video shows, or None where it shows none.
+
+    Args:
+        look: of the same person, of `make_look`.
+        skin: (3,) its color where the look was made: the frame is brought to that light.
+        frame: (3, h, w) in [0, 1].
+        landmarks: (478, 3) in pixels.
+    """
+    points = FaceFrame.of(landmarks[None]).points
+    if shown_teeth(frame, landmarks, points[0], DIMMEST_FILMED) is None:
+        return None
+    there = look.anchored(points)
+    place = there.middle[0], there.teeth_edge[0], there.turn[0]
+    now = colors_at(frame, landmarks[list(SKIN_POINTS), :2]).median(0).values
+    found = FilmedTeeth.of(frame, landmarks, patch_axes(), place)
+    gain = (skin / now.clamp_min(0.02)).clamp(0.5, 1.5)
+    return found and found.in_light(gain)
 
 
 def guess_teeth_edge(points: torch.Tensor) -> torch.Tensor:
@@ -165,6 +204,23 @@ def guess_teeth_edge(points: torch.Tensor) -> torch.Tensor:
     smiling = torch.minimum(lower - 0.004, upper + 0.055)
     share = ((lower - upper - 0.012) / 0.015).clamp(0.0, 1.0)
     return hidden + share * (torch.maximum(smiling, hidden) - hidden)
+
+
+def middle_of_teeth(points: torch.Tensor, turn: torch.Tensor) -> torch.Tensor:
+    """Return (F,) face x of the middle of the teeth of (F, 478, 3) faces turned by (F,)."""
+    return points[:, [13, 14], 0].mean(1) - BEHIND_LIPS * turn.sin()
+
+
+def frontal_columns(x: torch.Tensor, turn: torch.Tensor) -> torch.Tensor:
+    """Return (N, W) where columns x of turned arches of teeth lie on the arch seen from the front.
+
+    An arch is as deep as `ARCH_DEPTH` times the square of the way from its middle. Columns beyond
+    its far side, which hides the rest of it, are out of sight.
+    """
+    along, away = turn.cos()[:, None], ARCH_DEPTH * turn.sin()[:, None]
+    inside = along**2 - 4 * away * x
+    found = 2 * x / (along + inside.clamp_min(0.0).sqrt())
+    return torch.where(inside > 0, found, x.sign() * OUT_OF_SIGHT)
 
 
 def patch_axes(device: torch.device | None = None) -> tuple[torch.Tensor, torch.Tensor]:
@@ -219,13 +275,22 @@ class MouthDecoder(nn.Module):
         """
         x, y = patch_axes(upper_edge.device)
         first, last = visible_rows(upper_edge, lower_edge, y)
+        teeth, share = None, None
+        if look.filmed is not None:
+            place = look.middle, look.teeth_edge, look.turn
+            teeth, share = look.filmed.at(x, y[first:last], place)
         mouth = self.lay_out(upper_edge, lower_edge, motion, look, x, y[first:last])
+        if share is not None:  # painted ones are seen beside those of the film
+            gone = OUT_OF_SIGHT * (share.amax(2) > 0.5)
+            mouth = replace(mouth, edge=mouth.edge - gone, gum=mouth.gum - gone)
         color = paint(mouth)
         color = mix(luminance(color, 1), color, look.saturation[:, None, None, None])
         color = (color * look.light[:, :, None, None]).clamp(0.0, 1.0)
         if look.shade is not None:
             shade = look.shade[:, :, None, None]
             color = shade + (1 - shade) * color
+        if share is not None:
+            color = mix(color, teeth * lip_shadow(mouth)[:, None], share)
         return F.pad(color, (0, 0, first, MOUTH_PATCH[0] - last), mode="replicate")
 
     def lay_out(
@@ -245,6 +310,8 @@ class MouthDecoder(nn.Module):
         middle = 0.012 * knobs[:, 1:2]
         bow = 1.2 + 1.2 * knobs[:, 2:3]
         at = x[None] - middle
+        if look.turn is not None:
+            at = frontal_columns(x[None] - look.middle[:, None], look.turn) - middle
         width, rise, corner, length = torch.cat([self.teeth, self.teeth], 1)  # left, right side
         width = width * (1 + 0.15 * per_tooth[:, 0])
         tooth, across, half = find_tooth(at / scale, width)
@@ -271,7 +338,7 @@ class MouthDecoder(nn.Module):
         shading = dict(zip(asdict(CONSTANTS.shading), self.shading.unbind()))
         shading["gap"] = shading["gap"] * (1 + 0.6 * knobs[:, 5, None, None])
         return Mouth(
-            x[None, None], y[None, :, None], upper_edge[:, None], lower_edge[:, None],
+            (at + middle)[:, None], y[None, :, None], upper_edge[:, None], lower_edge[:, None],
             motion[:, 7, None, None].clamp(0.0, 1.0), size[..., None],
             *(column[:, None] for column in columns), 0.5 + 0.5 * knobs[:, 4, None, None], shading,
         )  # fmt: skip

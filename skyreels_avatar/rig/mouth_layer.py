@@ -13,7 +13,7 @@ import torch.nn.functional as F
 
 from skyreels_avatar.rig.coefficients import GROUP_SIZE
 from skyreels_avatar.rig.constants import CONSTANTS
-from skyreels_avatar.rig.curves import coverage
+from skyreels_avatar.rig.curves import coverage, steepness
 from skyreels_avatar.rig.drawn_style import paint_drawn_mouth
 from skyreels_avatar.rig.geometry import interpolate_curves, smoothstep
 from skyreels_avatar.rig.mouth import MOUTH_BOX, mouth_interior, patch_axes
@@ -56,8 +56,9 @@ def open_mouth(
     at = points + face.warp.at("head", points)
     x, y = at.flatten(1, 2).unbind(-1)
     pixel = 1.0 / face.frame.height_px[:, None]
-    upper, lower = interpolate_curves(x, columns, edge_up, edge_low)
-    alpha = coverage(y, upper, lower, 1.3 * pixel)
+    steep = (steepness(columns, edge) for edge in (edge_up, edge_low))
+    upper, lower, *high = interpolate_curves(x, columns, edge_up, edge_low, *steep)
+    alpha = coverage(y, upper, lower, tuple(1.3 * pixel * one for one in high))
     left, top, right, bottom = MOUTH_BOX
     scale = at.new_tensor([2 / (right - left), 2 / (bottom - top)])
     grid = (at - at.new_tensor([left, top])) * scale - 1

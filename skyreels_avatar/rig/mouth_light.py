@@ -94,7 +94,7 @@ def monochrome(frame: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def shown_teeth(
-    frame: torch.Tensor, landmarks: torch.Tensor, points: torch.Tensor
+    frame: torch.Tensor, landmarks: torch.Tensor, points: torch.Tensor, dimmest: float = 0.7
 ) -> torch.Tensor | None:
     """Return (3,) the color of the teeth in a picture, or None where it shows none.
 
@@ -102,6 +102,7 @@ def shown_teeth(
         frame: (3, h, w) in [0, 1].
         landmarks: (478, 3) in pixels.
         points: (478, 3) the same in face coordinates.
+        dimmest: of the skin's brightness, what is still taken for teeth.
     """
     if float(points[14, 1] - points[13, 1]) < 0.025:
         return None
@@ -116,7 +117,7 @@ def shown_teeth(
     lit = probes[order[: len(order) // 2]].median(0).values
     skin = colors_at(frame, landmarks[list(SKIN_POINTS), :2]).median(0).values
     red_share, red_skin = (float(c[0] / c.sum().clamp_min(1e-3)) for c in (lit, skin))
-    is_teeth = red_share < max(0.44, red_skin - 0.015) and float(lit.mean()) > 0.7 * float(
+    is_teeth = red_share < max(0.44, red_skin - 0.015) and float(lit.mean()) > dimmest * float(
         skin.mean()
     )
     return lit if is_teeth else None

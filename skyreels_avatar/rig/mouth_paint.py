@@ -22,7 +22,8 @@ class Mouth:
     """One batch of mouths to paint.
 
     Attributes:
-        x, y: (1, 1, W) and (1, R, 1) face coordinates in H.
+        x: (N, 1, W) face x in H of the columns, seen from the front.
+        y: (1, R, 1) face y in H of the rows.
         upper, lower: (N, 1, W) inner lip edges.
         raised: (N, 1, 1) how far the tip of the tongue is raised, 0 to 1.
         size: (N, 1, 1) of the mouth, 1 = half width 0.175 H.
@@ -62,7 +63,8 @@ def paint(mouth: Mouth) -> torch.Tensor:
     color = paint_lower_teeth(color, mouth, along, enters)
     color = paint_tip(color, mouth)
     color = paint_upper_teeth(color, mouth, along)
-    return color * lip_shadow(mouth)[:, None]
+    dimmed = 1 - lip_shadow(mouth)[:, None]
+    return color * (1 - as_color(COLORS.dimmed, dimmed) * dimmed).clamp_min(0.0)
 
 
 def paint_floor(mouth: Mouth, opening: torch.Tensor, enters: torch.Tensor) -> torch.Tensor:

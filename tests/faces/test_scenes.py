@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from skyreels_avatar.errors import FaceError
+from skyreels_avatar.faces import scenes
 from skyreels_avatar.faces.chooser import FaceChooser
-from skyreels_avatar.faces.scenes import Scene, track_scenes
+from skyreels_avatar.faces.scenes import Scene, _SceneRecorder, track_scenes
+from skyreels_avatar.faces.template import template
 from tests.faces.characters import character, crossing, mixed, shot
 
 ANN, BEN = character("portrait"), character("portrait_man")
@@ -133,3 +135,17 @@ def test_two_speakers_keep_their_own_persons_across_a_cut(analyzer):
         assert reasons(scenes) == [("", 24)]
         middles = [float(scene.landmarks[..., 0].mean()) for scene in scenes]
         np.testing.assert_allclose(middles, places, atol=12)
+
+
+def test_frames_that_show_the_most_teeth_are_kept_a_few_frames_apart():
+    recorder, points = _SceneRecorder(None), template().copy()
+    points[:, :2] = 40 + 120 * points[:, :2]
+    inner = [above for above, _ in scenes._LIPS], [below for _, below in scenes._LIPS]
+    points[inner[1], 1] += 12
+    for index in range(60):
+        pixels = np.full((200, 200, 3), 40 + 3 * min(index % 20, 10), np.uint8)
+        recorder._add(index, pixels, points, 1.0)
+    kept = [index for _, index, _ in recorder._teeth]
+    assert sorted(kept) == [10, 16, 30, 36, 50, 56]
+    crop, placed = recorder._teeth[0][2]
+    assert crop.shape[0] < 200 and placed[:, :2].min() < 1

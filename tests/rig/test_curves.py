@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from skyreels_avatar.rig.curves import box_pixels, coverage, pixel_box, refine
+from skyreels_avatar.rig.curves import box_pixels, coverage, pixel_box, refine, steepness
 from skyreels_avatar.rig.geometry import FaceFrame
 
 
@@ -37,3 +37,15 @@ def test_a_box_holds_all_points_and_ends_at_the_picture(landmarks):
     wide = pixel_box(points, frame, 100.0, 300, 280)
     assert (wide[2], wide[3]) == (slice(0, 300), slice(0, 280))
     assert pixel_box(points + 1000, frame, 0.1, 300, 280) is None
+
+
+def test_a_steep_edge_is_drawn_as_soft_as_a_flat_one():
+    """The far side of a mouth seen from the side had steps: there its edges are nearly upright."""
+    columns = torch.linspace(0.0, 10.0, 11)[None]
+    assert float((steepness(columns, torch.zeros(1, 11)) - 1).abs().max()) == 0
+    steep = steepness(columns, 4 * columns)
+    torch.testing.assert_close(steep, torch.full_like(steep, 17**0.5))
+    row = torch.full((1, 11), 20.5)
+    covered = coverage(row, 4 * columns, torch.full((1, 11), 99.0), (steep, torch.ones(1, 11)))
+    assert ((covered > 0.05) & (covered < 0.95)).sum() >= 1
+    assert (covered.diff() <= 0).all()

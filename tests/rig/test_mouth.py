@@ -6,11 +6,13 @@ import pytest
 import torch
 
 from skyreels_avatar.rig.mouth import (
+    ARCH_DEPTH,
     MOUTH_PATCH,
     NUM_STYLES,
     MouthDecoder,
     MouthLook,
     find_tooth,
+    frontal_columns,
     guess_teeth_edge,
     make_look,
     mouth_interior,
@@ -155,3 +157,25 @@ def test_the_teeth_end_at_the_lower_lip_of_a_smile_and_near_the_upper_lip_of_a_s
     assert guess_teeth_edge(points).item() == pytest.approx(0.046)
     points[14, 1] = 0.12
     assert guess_teeth_edge(points).item() == pytest.approx(0.055)
+
+
+@pytest.mark.parametrize("degrees", [-50.0, -20.0, 15.0, 60.0])
+def test_a_turned_arch_is_the_projection_of_the_frontal_one(degrees: float):
+    """Teeth of a face seen from the side were those of a frontal one, in the middle of the lips."""
+    turn = torch.tensor([degrees]).deg2rad()
+    frontal = torch.linspace(-0.15, 0.15, 61)[None]
+    seen = frontal * turn.cos() - ARCH_DEPTH * frontal**2 * turn.sin()
+    hidden = turn.cos() < 2 * ARCH_DEPTH * frontal * turn.sin()  # the far side turns back
+    found = frontal_columns(seen, turn)
+    torch.testing.assert_close(found[~hidden], frontal[~hidden], atol=1e-4, rtol=0)
+    beyond = torch.tensor([[0.3 * turn.sign().item()]])
+    assert float(frontal_columns(beyond, turn).abs().min()) > 0.3
+
+
+def test_a_look_follows_the_turn_of_the_head():
+    points = torch.zeros(2, 478, 3)
+    points[:, 454, 0], points[:, 234, 0] = 0.4, -0.4
+    points[1, 454, 2], points[1, [13, 14], 0] = 0.8, 0.05
+    held = look().expand(2).anchored(points)
+    torch.testing.assert_close(held.turn, torch.tensor([0.0, torch.pi / 4]))
+    assert float(held.middle[0]) == 0 and 0.03 < float(held.middle[1]) < 0.05

@@ -92,3 +92,11 @@ def test_luminance_weighs_the_channels_and_mixing_has_its_ends():
     below, above = torch.rand(2, 4)
     assert torch.equal(mix(below, above, torch.zeros(4)), below)
     torch.testing.assert_close(mix(below, above, torch.ones(4)), above)
+
+
+def test_the_shadow_of_the_lips_is_red_not_grey(mouth: Mouth) -> None:
+    """The strip of teeth over the lip of an f was grey, under a moustache most of all."""
+    slit = replace(mouth, lower=mouth.upper + 0.008)
+    lit, dim = (paint(one)[0, :, 1, COLUMNS // 2] for one in (mouth, slit))
+    assert float(dim.max()) < float(lit.max())
+    assert float(dim[0] / dim.sum()) > float(lit[0] / lit.sum()) + 0.01

@@ -1,0 +1,142 @@
+"""The upper teeth of a person, taken from the frame of a video that shows them best."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+import torch
+import torch.nn.functional as F
+
+from skyreels_avatar.rig.curves import refine
+from skyreels_avatar.rig.geometry import (
+    INNER_LOWER,
+    INNER_UPPER,
+    FaceFrame,
+    interpolate_curves,
+    smoothstep,
+)
+from skyreels_avatar.rig.source_teeth import find_teeth
+
+CLIPPED, MOST_CLIPPED = 0.92, 0.3  # brightness, and the share of the teeth: all of one white
+SOFT = 0.006  # of H, how softly the teeth end
+LEAST_WIDTH = 0.13  # of H, seen from the front: about four teeth
+LENGTH = 0.05  # of H, of incisors: where the lip hides a part of them the rest is stretched
+SHADED = (0.5, 0.7)  # of the brightest column: what lies in the shadow of a corner is painted
+FADED = 0.012  # of H at the corners: further teeth are painted
+DARKEST = 0.82  # of what is round them: spaces between teeth, which are no gaps
+SHARPENED, BLURRED = 0.5, 7  # across, in columns: footage tells neighboring teeth hardly apart
+RIM_PX = 1.5  # beside the lips, whose color mixes with that of the teeth
+
+
+@dataclass(frozen=True)
+class FilmedTeeth:
+    """Teeth as one frame shows them, in a patch of the mouth.
+
+    Attributes:
+        patch: (1, 4, R, W) colors in [0, 1] and their share.
+        axes: the first column's face x, its step, the first row's face y and its step.
+        middle: () face x of the middle of the teeth in that frame.
+        edge: () face y of `MouthLook.teeth_edge` in that frame.
+        turn: () radians of the head in that frame.
+    """
+
+    patch: torch.Tensor
+    axes: torch.Tensor
+    middle: torch.Tensor
+    edge: torch.Tensor
+    turn: torch.Tensor
+
+    @classmethod
+    def of(
+        cls,
+        frame: torch.Tensor,
+        landmarks: torch.Tensor,
+        axes: tuple[torch.Tensor, torch.Tensor],
+        place: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+    ) -> FilmedTeeth | None:
+        """Cut the teeth out of a frame; None where they are overexposed or but a few.
+
+        Args:
+            frame: (3, h, w) in [0, 1].
+            landmarks: (478, 3) in pixels.
+            axes: face x (W,) of the patch's columns and face y (R,) of its rows.
+            place: `middle`, `edge` and `turn`, () each.
+        """
+        face = FaceFrame.of(landmarks[None])
+        x, y = axes
+        up, low = face.points[:, list(INNER_UPPER)], face.points[:, list(INNER_LOWER)]
+        lips = refine((up[..., 0] + low[..., 0]) / 2)
+        edges = refine(up[..., 1]), refine(low[..., 1]), find_teeth(frame, landmarks).end[None]
+        upper, lower, parts = interpolate_curves(x[None], lips, *edges)  # 1 W
+        rim = RIM_PX / face.height_px[0]
+        end = torch.minimum(upper + parts * (lower - upper), lower - rim) - SOFT / 2
+        rows = y[:, None].expand(-1, len(x))
+        seen = (end - upper - rim).clamp_min(0.0)
+        shorter = seen / seen.clamp_min(LENGTH)
+        looked = end - torch.minimum((end - rows) * shorter, seen)
+        corners = lips[0, 0] + 2 * rim, lips[0, -1] - 2 * rim
+        columns = x.clamp(*corners).expand_as(rows)
+        at = face.to_pixels(torch.stack([columns, looked], -1)[None])
+        size = at.new_tensor([frame.shape[2], frame.shape[1]])
+        color = F.grid_sample(
+            frame[None], at / size * 2 - 1, padding_mode="border", align_corners=False
+        )
+        share = ((end - rows) / SOFT + 0.5).clamp(0.0, 1.0)
+        share = share * smoothstep(1.3, 1.1, (end - rows) / seen.clamp_min(LENGTH))
+        beside = torch.minimum(x - corners[0], corners[1] - x)
+        share = share * smoothstep(0.0, FADED, beside) * (lower - upper > 2 * rim)
+        bright = (color.mean(1)[0] * share).sum(0) / share.sum(0).clamp_min(0.1)
+        share = share * smoothstep(*SHADED, bright / bright.amax().clamp_min(1e-3))
+        clipped = (color.amax(1)[0] > CLIPPED) * share
+        seen_width = float((share.amax(0) > 0.5).sum() * (x[1] - x[0]))
+        too_few = seen_width < LEAST_WIDTH * float(place[2].cos())
+        if too_few or float(clipped.sum()) > MOST_CLIPPED * float(share.sum()):
+            return None
+        soft = F.avg_pool2d(color, (1, BLURRED), 1, (0, BLURRED // 2), count_include_pad=False)
+        color = torch.maximum(color + SHARPENED * (color - soft), DARKEST * soft).clamp(0.0, 1.0)
+        patch = torch.cat([color, share[None, None]], 1)
+        return cls(patch, torch.stack([x[0], x[1] - x[0], y[0], y[1] - y[0]]), *place)
+
+    def at(
+        self, x: torch.Tensor, y: torch.Tensor, place: tuple[torch.Tensor, ...]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return colors (N, 3, r, W) and their share (N, 1, r, W) at columns (W,) and rows (r,).
+
+        Args:
+            place: `middle`, `edge` and `turn`, (N,) each, in the frames that they are drawn into.
+        """
+        middle, edge, turn = (one[:, None] for one in place)
+        columns = (x - middle) * (self.turn.cos() / turn.cos()) + self.middle
+        rows = y - edge + self.edge
+        left, step_x, top, step_y = self.axes
+        high, wide = self.patch.shape[2:]
+        grid_x = ((columns - left) / step_x + 0.5) * (2 / wide) - 1
+        grid_y = ((rows - top) / step_y + 0.5) * (2 / high) - 1
+        grid = torch.stack(
+            [grid_x[:, None].expand(-1, len(y), -1), grid_y[..., None].expand(-1, -1, len(x))], -1
+        )
+        found = F.grid_sample(
+            self.patch.expand(len(middle), -1, -1, -1), grid,
+            padding_mode="border", align_corners=False,
+        )  # fmt: skip
+        return found[:, :3], found[:, 3:]
+
+    @property
+    def detail(self) -> float:
+        """How much teeth show: how many, how bright, and how clearly each is told apart."""
+        share = self.patch[:, 3:, :, 2:-2]
+        light = self.patch[:, :3].mean(1, keepdim=True).clamp_min(0.02)
+        tone = light.log()
+        edges = (2 * tone[..., 2:-2] - tone[..., :-4] - tone[..., 4:]).abs()
+        contrast = (edges * share).sum() / share.sum().clamp_min(1.0)
+        return float(contrast.sqrt() * (light[..., 2:-2] * share).sum())
+
+    def in_light(self, gain: torch.Tensor) -> FilmedTeeth:
+        """Return the same teeth in a light that multiplies colors by (3,)."""
+        color, share = self.patch[:, :3] * gain[:, None, None], self.patch[:, 3:]
+        return replace(self, patch=torch.cat([color.clamp(0.0, 1.0), share], 1))
+
+    def to(self, device: torch.device) -> FilmedTeeth:
+        """Return the same on another device."""
+        values = {field.name: getattr(self, field.name).to(device) for field in fields(self)}
+        return replace(self, **values)

@@ -1,0 +1,74 @@
+"""Teeth that a frame of a video shows are drawn into its other frames."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from skyreels_avatar.rig.geometry import INNER_LOWER, INNER_UPPER, FaceFrame
+from skyreels_avatar.rig.mouth import MouthLook, make_look, mouth_interior, patch_axes
+from tests.rig.test_source_teeth import DARK, ENAMEL, LIP, draw, landmarks  # noqa: F401
+
+SEEN = torch.full((200, 3), 0.3)
+
+
+def filmed_look(landmarks, *layers) -> MouthLook:  # noqa: F811
+    picture = draw(landmarks, *layers)
+    return make_look(picture, landmarks, 0, SEEN, [(picture, landmarks)])
+
+
+def inside(landmarks, look: MouthLook) -> torch.Tensor:  # noqa: F811
+    """Return (3, 64, 128): the mouth of `landmarks`, as open as it is."""
+    face = FaceFrame.of(landmarks[None]).points
+    columns = patch_axes()[0][None]
+    edges = face[:, list(INNER_UPPER), 1].amin(), face[:, list(INNER_LOWER), 1].amax()
+    upper, lower = (edge.expand_as(columns) for edge in edges)
+    return mouth_interior(upper, lower, torch.zeros(1, 8), look.anchored(face))[0]
+
+
+def test_teeth_of_the_film_lie_where_they_were_seen(landmarks) -> None:  # noqa: F811
+    """Painted ones in the tones of a video were one grey slab."""
+    look = filmed_look(landmarks, (0.5, ENAMEL), (1.0, DARK))
+    assert look.filmed is not None and look.teeth is None
+    color, (_, y) = inside(landmarks, look), patch_axes()
+    points = FaceFrame.of(landmarks[None]).points[0]
+    top, bottom = float(points[13, 1]), float(points[14, 1])
+    share = (y - top) / (bottom - top)
+    teeth = color[:, (share > 0.2) & (share < 0.38), 60:68]
+    assert float((teeth.mean((1, 2)) - torch.tensor(ENAMEL)).abs().max()) < 0.1
+    assert float(color[:, (share > 0.65) & (share < 0.8), 60:68].mean()) < 0.35
+
+
+def test_teeth_go_with_nose_and_lips_through_the_picture(landmarks) -> None:  # noqa: F811
+    look = filmed_look(landmarks, (0.5, ENAMEL), (1.0, DARK))
+    x, y = patch_axes()
+    place = look.filmed.middle[None], look.filmed.edge[None], look.filmed.turn[None]
+    seen, share = look.filmed.at(x, y, place)
+    step = float(y[1] - y[0])
+    moved, moved_share = look.filmed.at(x, y, (place[0], place[1] + 4 * step, place[2]))
+    torch.testing.assert_close(moved[..., 4:, :], seen[..., :-4, :], atol=1e-3, rtol=0)
+    torch.testing.assert_close(moved_share[..., 4:, :], share[..., :-4, :], atol=1e-3, rtol=0)
+
+
+def test_overexposed_teeth_are_painted_and_the_clearest_of_the_others_are_taken(
+    landmarks,  # noqa: F811
+) -> None:
+    white = filmed_look(landmarks, (0.5, (1.0, 1.0, 0.98)), (1.0, DARK))
+    assert white.filmed is None
+    blank = draw(landmarks, (0.5, ENAMEL), (1.0, DARK))
+    clear = blank.clone()
+    clear[:, :, ::6] *= 0.85
+    for frames in ([blank, clear], [clear, blank]):
+        look = make_look(blank, landmarks, 0, SEEN, [(one, landmarks) for one in frames])
+        only = make_look(blank, landmarks, 0, SEEN, [(clear, landmarks)])
+        assert look.filmed.detail == only.filmed.detail
+
+
+@pytest.mark.parametrize("layers", [((1.0, DARK),), ((1.0, LIP),)])
+def test_a_film_without_teeth_has_painted_ones(landmarks, layers) -> None:  # noqa: F811
+    assert filmed_look(landmarks, *layers).filmed is None
+
+
+def test_filmed_teeth_go_to_a_device_with_the_look(landmarks) -> None:  # noqa: F811
+    look = filmed_look(landmarks, (0.5, ENAMEL), (1.0, DARK)).to(torch.device("meta"))
+    assert look.filmed.patch.is_meta and look.expand(3).filmed.edge.is_meta
