@@ -20,8 +20,9 @@ from skyreels_avatar.pipeline.denoise import Sampling, denoise
 from skyreels_avatar.pipeline.noise import segment_generator
 from skyreels_avatar.pipeline.talker_style import FACTORS, style_numbers
 from skyreels_avatar.request.sampling import SamplingParams
-from skyreels_avatar.rig.coefficients import GROUP_SIZE
+from skyreels_avatar.rig.coefficients import GROUP_SIZE, MOTION_INDEX
 from skyreels_avatar.rig.geometry import smoothstep
+from skyreels_avatar.rig.secondary_motion import HEAD
 from skyreels_avatar.rig.smoothing import FIRST_STEADY
 from skyreels_avatar.shapes import TIME_FACTOR, latent_frames
 from skyreels_avatar.spaces.known import control_latents, known_mask
@@ -34,11 +35,15 @@ _BEYOND = 12  # frames beyond what has come that are heard as silence; further o
 # Of a distilled network: as good as four (closures 0.78 and 0.77 of 91), and half as long.
 _STEPS = 2
 _CLOSING, _CLOSED = 3, 12  # frames in which a mouth that is interrupted closes; and stays closed
+# Frames in which two thirds of what eyes and head have wandered are gone: joined from window to
+# window they would find no way back, and eyes looked past the camera for half of the time.
+_GAZE_RETURNS, _HEAD_RETURNS = 20.0, 60.0
 _AGREED = 12  # frames in which the plan of a window gives way to that of the next
 # Of a spread of talkers. Who does not know what comes opens the mouth less: its range is 0.120 H,
 # with this 0.129, and 0.137 in a shot.
 _MOUTH_WIDER = 0.35
 _MOUTH = slice(0, GROUP_SIZE)
+_GAZE = slice(MOTION_INDEX["gaze_x"], MOTION_INDEX["gaze_y"] + 1)
 
 
 @dataclass(frozen=True)
@@ -139,10 +144,13 @@ class Performer:
     def _agree(self, motion: torch.Tensor, known: int) -> None:
         """Let what moves slowly go over from the plan of the window before, in place.
 
-        Each window joins the frames before it, and no window is kept long enough to come to its
-        own level: heads would wander twice as far as in a shot.
+        Each window joins the frames before it, and none is kept long enough to come to its own
+        level: heads and eyes would wander twice as far as in a shot. Both return slowly, too.
         """
         new, planned = motion[known:], self._planned
+        away = torch.arange(1, len(new) + 1)[:, None]
+        new[:, _GAZE] *= torch.exp(-away / _GAZE_RETURNS)
+        new[:, HEAD] *= torch.exp(-away / _HEAD_RETURNS)
         if planned is not None:
             count = len(planned)
             share = smoothstep(0.0, _AGREED, torch.arange(count) + 1.0)[:, None]
