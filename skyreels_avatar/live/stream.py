@@ -16,7 +16,7 @@ import torch
 from skyreels_avatar.checks import MAX_SEED, check_choice, check_integer, check_number
 from skyreels_avatar.errors import AvatarError, InputError
 from skyreels_avatar.live.avatar import Avatar
-from skyreels_avatar.live.performer import LOOKAHEAD, Direction, Performer
+from skyreels_avatar.live.performer import LOOKAHEAD, Direction, Performer, Span
 from skyreels_avatar.live.scene import LiveScene
 from skyreels_avatar.live.sound_queue import SAMPLE_RATE, SoundQueue
 from skyreels_avatar.live.timeline import Timeline
@@ -58,7 +58,7 @@ class LiveFrame:
     """A frame and its sound.
 
     Attributes:
-        image: (H, W, 3) uint8, RGB.
+        image: (H, W, 3) uint8, RGB; None where `read` was told to leave it out.
         audio: (S,) float32 in [-1, 1], what is heard while it is shown.
         sample_rate: Hz, of `audio`.
         index: counts frames from 0 on.
@@ -66,7 +66,7 @@ class LiveFrame:
         speaking: whether sound that was pushed is heard.
     """
 
-    image: np.ndarray
+    image: np.ndarray | None
     audio: np.ndarray
     sample_rate: int
     index: int
@@ -202,8 +202,13 @@ class Stream:
             self._options = options
             self._waiting.append(changes)
 
-    def read(self) -> LiveFrame:
-        """Return the next frame and its sound; the person is idle while nothing is to be said."""
+    def read(self, picture: bool = True) -> LiveFrame:
+        """Return the next frame and its sound; the person is idle while nothing is to be said.
+
+        Args:
+            picture: False leaves out the picture, where it would come too late: the image is None,
+                and the sound and the performance go on.
+        """
         with self._reading, torch.no_grad(), _one_thread():
             self._check_open()
             start = time.perf_counter()
@@ -216,20 +221,24 @@ class Stream:
             with self._stage("motion"):
                 position = max(0.0, (index + 0.5) * motion_fps / self.fps - 0.5)
                 span = self._performer.span(position, self._timeline, self._scene)
-            with self._stage("picture"):
-                decoder, place = self._scene.at(index)
-                pixels = decoder.reference.frames(place, place + 1)
-            with self._stage("face"):
-                decoder.draw_at(pixels, span.latents, [position - span.first], place)
-            with self._stage("marks"):
-                if self._options.watermark:
-                    pixels = mark_frames(pixels, self._number)
-                if self._options.label is not None:
-                    pixels = draw_label(pixels, self._options.label)
-            frame = self._frame(pixels[0], index)
+            image = self._draw(index, position, span) if picture else None
+            frame = self._frame(image, index)
             self._index += 1
             self._late += time.perf_counter() - start > 1 / self.fps
             return frame
+
+    def _draw(self, index: int, position: float, span: Span) -> np.ndarray:
+        with self._stage("picture"):
+            decoder, place = self._scene.at(index)
+            pixels = decoder.reference.frames(place, place + 1)
+        with self._stage("face"):
+            decoder.draw_at(pixels, span.latents, [position - span.first], place)
+        with self._stage("marks"):
+            if self._options.watermark:
+                pixels = mark_frames(pixels, self._number)
+            if self._options.label is not None:
+                pixels = draw_label(pixels, self._options.label)
+        return pixels[0]
 
     def stats(self) -> StreamStats:
         """Return what the stream has done so far."""
@@ -242,7 +251,7 @@ class Stream:
         self._closed = True
         self._queue.drop()
 
-    def _frame(self, image: np.ndarray, index: int) -> LiveFrame:
+    def _frame(self, image: np.ndarray | None, index: int) -> LiveFrame:
         first, stop = self._first_sample(index), self._first_sample(index + 1)
         audio = self._timeline.read(first, stop - first)
         speaking = self._timeline.speaks(first, stop)

@@ -70,6 +70,12 @@ def test_a_picture_that_takes_longer_now_and_then_is_not_late():
     assert np.allclose(np.diff([at for at, _ in seen]), 0.04)
 
 
+def test_a_stream_that_draws_four_pictures_at_once_is_read_early_enough():
+    pacer, seen = _run(lambda index: 0.11 if index % 4 == 0 else 0.001, 400)
+    assert np.allclose(np.diff([at for at, _ in seen[8:]]), 0.04)
+    assert pacer.picture_fps == 25
+
+
 @pytest.mark.parametrize(("cost_s", "every"), [(0.055, 2), (0.1, 3), (0.15, 5)])
 def test_a_slow_machine_shows_fewer_pictures_evenly_and_all_of_the_sound(cost_s, every):
     sound = np.random.default_rng(0).uniform(-1, 1, RATE * 30).astype(np.float32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from fractions import Fraction
 from pathlib import Path
@@ -86,7 +87,7 @@ class Browser:
 
 def _onsets(events):
     """Return when what was off came on."""
-    return [now[0] for before, now in zip(events, events[1:]) if now[-1] and not before[-1]]
+    return [now[0] for before, now in itertools.pairwise(events) if now[-1] and not before[-1]]
 
 
 @pytest.fixture
