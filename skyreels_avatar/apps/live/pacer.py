@@ -190,10 +190,13 @@ class Pacer:
             yield due_s, frame
             index += 1
             self._count(has_picture, made_s - due_s > period_s)
-            if self._rate.report(has_picture, made_s - before_s, made_s - due_s, made_s):
+            lag_s = made_s - due_s
+            before = self._rate.every
+            if self._rate.report(has_picture, made_s - before_s, lag_s, made_s):
                 self._announce()
-            if made_s - due_s > _LOST_S:
-                start_s, begun = made_s + _AHEAD * period_s, index
+            if lag_s > _LOST_S or self._rate.every > before:
+                # What is late has been missed already; the sound goes on from here without a gap.
+                start_s, begun = made_s + (self._rate.every - 1 + ahead) * period_s, index
                 self._counts["restarts"] += 1
 
     def _read_all(self) -> None:
