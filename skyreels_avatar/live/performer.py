@@ -30,6 +30,8 @@ HOP = TIME_FACTOR  # frames that are kept of a window
 LOOKAHEAD = 8  # frames of sound beyond the one that is shown
 _OVERLAP = 9
 _BEYOND = 12  # frames beyond what has come that are heard as silence; further ones repeat them
+# Of a distilled network: as good as four (closures 0.78 and 0.77 of 91), and half as long.
+_STEPS = 2
 _CLOSING, _CLOSED = 3, 12  # frames in which a mouth that is interrupted closes; and stays closed
 _MOUTH = slice(0, GROUP_SIZE)
 
@@ -63,7 +65,8 @@ class Performer:
     def __init__(self, components: Components, photo: torch.Tensor, seed: int, key: int):
         self._parts, self._seed, self._key = components, seed, key
         one_pass = components.transformer.config.distilled
-        self._sampling = Sampling.of(SamplingParams(), components.tier, one_pass)
+        steps = SamplingParams(num_inference_steps=_STEPS if one_pass else None)
+        self._sampling = Sampling.of(steps, components.tier, one_pass)
         self._motion, self._start = photo, 0  # of the last frames, the first of which is _start
         self._span = Span(self._pack(photo), 0)
         self._closing_from: int | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -22,7 +23,8 @@ from skyreels_avatar.rig.geometry import smoothstep
 from skyreels_avatar.spaces.rig_decoder import Decoder
 
 MOVE_S = 6.0  # a move takes so long, and the camera stays where it leads
-SWAY_S = 60.0  # a handheld sway goes back and forth through so much
+SWAY_S = 60.0  # a handheld sway is back where it began after so long
+_RESTING = 8  # frames of a camera that rests, which may be drawn together
 BLEND_S = 1.2  # in which a new move takes over from where the camera is
 
 
@@ -33,24 +35,26 @@ class Leg:
     Attributes:
         start: the frame.
         poses: (F, 4, 4) float64 world-from-camera.
-        returns: go back through the poses after the last, and forth again; else the last stays.
+        loop: where the poses go on after the last; None stays there.
     """
 
     start: int
     poses: torch.Tensor
-    returns: bool
+    loop: int | None
     reference: PictureReference
     decoder: Decoder
 
     def place(self, frame: int) -> int:
         """Return which frame of the reference video a frame of the stream is."""
-        last, at = len(self.poses) - 1, max(0, frame - self.start)
-        if at <= last or not last:
-            return min(at, last)
-        if not self.returns:
-            return last
-        at %= 2 * last
-        return at if at <= last else 2 * last - at
+        num, at = len(self.poses), max(0, frame - self.start)
+        if at < num:
+            return at
+        return num - 1 if self.loop is None else self.loop + (at - self.loop) % (num - self.loop)
+
+    @property
+    def rests(self) -> bool:
+        """Whether the camera stays where it is."""
+        return bool((self.poses == self.poses[:1]).all())
 
 
 class LiveScene:
@@ -65,8 +69,8 @@ class LiveScene:
     def __init__(self, avatar: Avatar, parts: Components, fps: float, seed: int):
         self.avatar, self._parts, self._fps, self._seed = avatar, parts, fps, seed
         self._put_into(None)
-        self._resting = torch.eye(4, dtype=torch.float64)[None]
-        self._leg = self._new_leg(0, self._resting, False)
+        self._home = torch.eye(4, dtype=torch.float64)[None]
+        self._leg = self._new_leg(0, self._home)
 
     def light(self, prompt: str) -> str:
         """Put the picture into the light of a prompt; return the prompt without it."""
@@ -77,34 +81,44 @@ class LiveScene:
         if asked != self._light:
             self._put_into(asked)
             leg = self._leg
-            self._leg = self._new_leg(leg.start, leg.poses, leg.returns)
+            self._leg = self._new_leg(leg.start, leg.poses, leg.loop)
         return prompt if asked is None else network.without_light(prompt)
 
     def film(self, camera: Camera, frame: int) -> None:
         """Let the camera make a move from a frame on, beginning where it is."""
-        poses, returns = self._poses(camera)
-        before = self._leg
+        poses, loops = self._poses(camera)
+        before, first = self._leg, poses
         count = max(2, round(BLEND_S * self._fps))
         here = torch.stack([before.poses[before.place(frame + i)] for i in range(count)])
-        if bool((here == self._resting).all()):
+        if bool((here == self._home).all()):
             if len(poses) == 1:
                 return
         else:
-            later = torch.arange(max(count, len(poses))).clamp_max(len(poses) - 1)
-            poses = poses[later].clone()
+            first = poses[torch.arange(max(count, len(poses))).clamp_max(len(poses) - 1)]
             share = smoothstep(0.0, count - 1, torch.arange(count).double())
-            poses[:count] = _between(here, poses[:count], share)
-        self._leg = self._new_leg(frame, poses, returns)
+            first[:count] = _between(here, first[:count], share)
+        if loops:  # ends where it begins
+            share = smoothstep(0.0, count - 1, torch.arange(count).double())
+            for way in (poses, first):
+                way[-count:] = _between(way[-count:], self._home.expand(count, 4, 4), share)
+            self._leg = self._new_leg(frame, torch.cat([first, poses]), len(first))
+        else:
+            self._leg = self._new_leg(frame, first)
 
-    def at(self, frame: int) -> tuple[Decoder, int]:
-        """Return what draws a frame of the stream, and which frame of its reference video it is."""
+    def at(self, frame: int, count: int = 1) -> tuple[Decoder, range]:
+        """Return what draws some frames of the stream, and which of its video they are.
+
+        Args:
+            count: of the frames that are wanted; may be fewer, at least one.
+        """
         leg = self._leg
+        if leg.rests:
+            return leg.decoder, range(min(count, len(leg.poses)))
         place = leg.place(frame)
-        ended = not leg.returns and frame - leg.start >= len(leg.poses)
-        if ended and len(leg.poses) > 1:  # where the camera stays, one frame is enough
-            self._leg = leg = self._new_leg(frame, leg.poses[-1:], False)
-            place = 0
-        return leg.decoder, place
+        if leg.loop is None and frame - leg.start >= len(leg.poses):
+            self._leg = leg = self._new_leg(frame, leg.poses[-1:])
+            return leg.decoder, range(min(count, len(leg.poses)))
+        return leg.decoder, range(place, min(place + count, len(leg.poses)))
 
     def apparent_motion(
         self, frames: Iterable[int], motion_fps: float = 25.0
@@ -118,15 +132,16 @@ class LiveScene:
         if leg.reference.is_still:
             return None
         places = [leg.place(round((i + 0.5) * self._fps / motion_fps - 0.5)) for i in frames]
-        low = min(places)
-        motion, seen = leg.reference.apparent_motion(torch.arange(low, max(places) + 1).float())
+        places = list(itertools.accumulate(places, max))  # held where a loop begins again
+        low = places[0]
+        motion, seen = leg.reference.apparent_motion(torch.arange(low, places[-1] + 1).float())
         index = torch.tensor(places) - low
         return motion[index], seen[index]
 
     def _poses(self, camera: Camera) -> tuple[torch.Tensor, bool]:
-        """Return the poses of a move by itself, and whether it goes back and forth."""
+        """Return the poses of a move by itself, and whether it goes on and on."""
         if not is_moving(camera):
-            return self._resting, False
+            return self._home.clone(), False
         moves, last_s = camera, 0.0
         if isinstance(camera, CameraMove):
             sways = camera.name == "swing"
@@ -157,8 +172,10 @@ class LiveScene:
         self._scene = build_scene(picture, depth, avatar.person_mask, avatar.face.box, plate=plate)
         self._texture = picture if fine is None else fine
 
-    def _new_leg(self, start: int, poses: torch.Tensor, returns: bool) -> Leg:
+    def _new_leg(self, start: int, poses: torch.Tensor, loop: int | None = None) -> Leg:
         scene, avatar = self._scene, self.avatar
+        if len(poses) == 1:
+            poses = poses.expand(_RESTING, 4, 4)
         intrinsics = scene.intrinsics.float().expand(len(poses), 3, 3).clone()
         video = ReferenceVideo(scene, CameraPath(intrinsics, invert(poses).float(), self._fps))
         landmarks = torch.from_numpy(avatar.face.landmarks)
@@ -168,7 +185,7 @@ class LiveScene:
         if self._looks is None:
             self._looks = reference.looks(self._seed, self._parts.device)
         decoder = Decoder(self._parts.vae, reference, None, self._looks)
-        return Leg(start, poses, returns, reference, decoder)
+        return Leg(start, poses, loop, reference, decoder)
 
 
 def _tensor(pixels: np.ndarray) -> torch.Tensor:

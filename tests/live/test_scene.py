@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from skyreels_avatar.live.scene import BLEND_S, MOVE_S, LiveScene
+from skyreels_avatar.live.scene import BLEND_S, MOVE_S, SWAY_S, LiveScene
 from skyreels_avatar.request.camera_spec import parse_camera
 
 FPS = 25.0
@@ -19,8 +19,8 @@ def scene(avatar, parts) -> LiveScene:
 
 
 def _picture(scene: LiveScene, frame: int) -> np.ndarray:
-    decoder, place = scene.at(frame)
-    return decoder.reference.frames(place, place + 1)[0].astype(int)
+    decoder, places = scene.at(frame)
+    return decoder.reference.frames(places.start, places.stop)[0].astype(int)
 
 
 def _pose(scene: LiveScene, frame: int) -> torch.Tensor:
@@ -59,5 +59,7 @@ def test_a_sway_never_ends_and_never_jumps(scene):
     poses = torch.stack([_pose(scene, frame) for frame in range(0, 3200)])
     steps = (poses[1:] - poses[:-1]).abs().amax((1, 2))
     assert steps.max() < 0.01 and steps[-100:].max() > 0
-    motion, seen = scene.apparent_motion(range(1490, 1523))
+    around = round(SWAY_S * FPS)
+    assert scene.at(around - 1, 4)[1] == range(around - 1, around + 3)
+    motion, seen = scene.apparent_motion(range(2 * around - 10, 2 * around + 23))
     assert motion.shape == (33, 32) and seen.shape == (33,)
