@@ -8,7 +8,8 @@ from `mouth_shapes`, all other amplitudes from `constants`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import torch
 
@@ -16,14 +17,9 @@ from skyreels_avatar.rig.coefficients import MOTION_INDEX
 from skyreels_avatar.rig.constants import CONSTANTS
 from skyreels_avatar.rig.curves import refine
 from skyreels_avatar.rig.geometry import (
-    BROW_EDGES,
-    CHEEKS,
-    EYES,
-    INNER_BROWS,
     INNER_LOWER,
     INNER_UPPER,
     MOUTH_CORNERS,
-    NOSE_WINGS,
     SHUT_GAP,
     interpolate_columns,
     interpolate_curves,
@@ -32,10 +28,12 @@ from skyreels_avatar.rig.geometry import (
 )
 from skyreels_avatar.rig.mouth_shapes import mouth_shapes, shaped
 from skyreels_avatar.rig.picture_edge import keep_inside_picture
+from skyreels_avatar.rig.skin import SKIN_COEFFICIENTS, skin_moves
+from skyreels_avatar.rig.skin import bump as _bump
 
 UPPER, LOWER = 0, 1
 HEAD_POINTS_STRIDE = 5
-LIPS, SKIN = CONSTANTS.lips, CONSTANTS.skin
+LIPS = CONSTANTS.lips
 
 
 @dataclass(frozen=True)
@@ -52,6 +50,20 @@ class FaceShape:
     thickness: torch.Tensor  # (F, 2) of the upper, lower lip
     smile: torch.Tensor  # (F,) that the face shows at rest, in units of the coefficient
     reach: torch.Tensor  # (F, 2) from the inner edge of the lip to the base of the nose, the chin
+    kept: dict = field(init=False, default_factory=dict, repr=False, compare=False)
+
+    def at_rest(
+        self, make: Callable[[torch.Tensor, FaceShape], torch.Tensor], points: torch.Tensor
+    ) -> torch.Tensor:
+        """Return make(points, shape), which no motion changes; of the same points made once."""
+        if points.stride(0) == 0:  # one frame's, expanded
+            points = points[:1]
+        place = points.data_ptr(), points.shape, points.stride()
+        found = self.kept.get((make, len(points[0])))
+        # The points are kept, too: nothing else can come to lie where they are.
+        if found is None or found[0] != place:
+            found = self.kept[make, len(points[0])] = place, make(points, self), points
+        return found[1]
 
     @classmethod
     def of(cls, points: torch.Tensor) -> FaceShape:
@@ -105,12 +117,6 @@ class MotionValues:
         if index is None:
             raise AttributeError(name)
         return self.motion[:, index, None]
-
-
-def _bump(points: torch.Tensor, center: torch.Tensor, radius: float) -> torch.Tensor:
-    """Return (F, N) a Gaussian round (F, 2) centers."""
-    x, y = (points - center[:, None]).unbind(-1)  # summed apart: an axis of two is slow to reduce
-    return torch.exp(-(x**2 + y**2) / radius**2)
 
 
 def lip_edges(
@@ -254,59 +260,19 @@ class LipOutline:
         return interpolate_columns(columns, middle[..., 0], middle[..., 1])
 
 
+_SKIN_MOTION = [MOTION_INDEX[name] for name in SKIN_COEFFICIENTS]
+
+
 def face_field(points: torch.Tensor, shape: FaceShape, values: MotionValues) -> torch.Tensor:
     """Return (F, N, 2) what corners, cheeks, nose, chin and brows do: the same in both layers."""
-    frames = max(points.shape[0], values.motion.shape[0])
-    move = points.new_zeros(frames, *points.shape[1:])
-    for index, corner in zip(MOUTH_CORNERS, (values.corner_r, values.corner_l)):
-        move[..., 1] -= corner * _bump(points, shape.points[:, index, :2], SKIN.corner_radius)
-    for index, sign in zip(CHEEKS, (-1.0, 1.0)):
-        near = _bump(points, shape.points[:, index, :2], SKIN.cheek_radius)
-        move[..., 0] += sign * SKIN.cheek_out * values.cheek * near
-        move[..., 1] -= SKIN.cheek_up * values.cheek * near
-    for index in NOSE_WINGS:
-        move[..., 1] -= (
-            SKIN.sneer_up
-            * values.sneer
-            * _bump(points, shape.points[:, index, :2], SKIN.sneer_radius)
-        )
-    move[..., 1] -= (
-        SKIN.chin_up * values.chin * _bump(points, shape.points[:, 199, :2], SKIN.chin_radius)
-    )
-    for side, (inner, sign, raised) in enumerate(
-        zip(INNER_BROWS, (1.0, -1.0), (values.brow_r, values.brow_l))
-    ):
-        move[..., 1] -= raised * brow_weight(points, shape, side)
-        near = _bump(points, shape.points[:, list(inner), :2].mean(1), SKIN.furrow_radius)
-        move[..., 0] += sign * SKIN.furrow_in * values.furrow * near
-        move[..., 1] += SKIN.furrow_down * values.furrow * near
-    return move
+    moves, amounts = shape.at_rest(_skin_moves, points).flatten(2), values.motion[:, _SKIN_MOTION]
+    if len(moves) == 1:
+        return (amounts @ moves[0]).unflatten(1, (-1, 2))
+    return (amounts[:, None] @ moves)[:, 0].unflatten(1, (-1, 2))
 
 
-def brow_weight(points: torch.Tensor, shape: FaceShape, side: int) -> torch.Tensor:
-    """Return (F, N) in 0..1: how far points go with a brow; 1 all over it: it stays as thick.
-
-    Skin is stretched evenly from the brow down to the lid, which stays, and pushed together above.
-    """
-    x, y = points.unbind(-1)
-    edges = [shape.points[:, list(edge), :2] for edge in BROW_EDGES[side]]
-    upper, lower = (interpolate_columns(x, edge[..., 0], edge[..., 1]) for edge in edges)
-    upper, lower = torch.minimum(upper, lower) - SKIN.brow_margin, lower + SKIN.brow_margin
-    lid = shape.points[:, list(EYES[side][0]), 1].amin(1, keepdim=True)
-    room = (lid - edges[1][..., 1].mean(1, keepdim=True) - SKIN.brow_margin).clamp_min(
-        SKIN.brow_below
-    )
-    ends = torch.cat([edge[..., 0] for edge in edges], 1)
-    left, right = ends.amin(1, keepdim=True), ends.amax(1, keepdim=True)
-    shares = (
-        (upper - y) / SKIN.brow_above,
-        (y - lower) / room,
-        torch.maximum(left - x, x - right) / SKIN.brow_beside,
-    )
-    weight = torch.ones_like(x)
-    for share in shares:
-        weight = weight * (1 - share.clamp(0.0, 1.0))
-    return weight
+def _skin_moves(points: torch.Tensor, shape: FaceShape) -> torch.Tensor:
+    return skin_moves(points, shape.points[..., :2])
 
 
 def head_depth(points: torch.Tensor, shape: FaceShape) -> torch.Tensor:
@@ -382,7 +348,6 @@ def move_points(
         mouth_field(points, shape, values, UPPER),
     )
     moved = points + mouth + face_field(points, shape, values)
-    weight = head_weight(points, shape)
-    depth = head_depth(points, shape)
+    weight, depth = (shape.at_rest(make, points) for make in (head_weight, head_depth))
     turned = head_field(moved, depth, weight, shape, values)
     return moved + keep_inside_picture(turned, points, edges)

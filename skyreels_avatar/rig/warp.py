@@ -9,6 +9,7 @@ full resolution.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache, lru_cache
 
 import torch
 import torch.nn.functional as F
@@ -35,6 +36,8 @@ from skyreels_avatar.rig.secondary_motion import trailing_field
 FIELD_BOX = (-1.0, -1.35, 1.0, 0.9)
 # And what lips and jaw move of it: beyond, `mouth_field` is less than 1e-4.
 MOUTH_REACH = (-0.7, -0.5, 0.7, 0.8)
+# Where the layers part, with room for what moves there: only there all of them are inverted.
+PARTED = (-0.82, -0.62, 0.82, 0.9)
 CELLS_PER_FACE = 44  # coarse grid nodes per face height
 # Shares of the steps of fixed-point iteration. Whole ones converge where skin is pushed together;
 # where it is stretched, as under a raised brow, they overshoot, and half ones set that right.
@@ -65,8 +68,8 @@ class CoarseWarp:
 
     Attributes:
         both: the layer that is seen at each node.
-        upper, lower: the layer above and below the lips.
-        head: the head alone, at the depth of the teeth.
+        upper, lower: the layer above and below the lips; away from the mouth both are the upper.
+        head: the head alone, at the depth of the teeth; near the mouth.
     """
 
     both: torch.Tensor
@@ -137,12 +140,24 @@ class PosedFace:
             trail: of `delay_head`; None leaves hair and shoulders with the head.
         """
         frame = FaceFrame.of(clip.landmarks)
-        shape = FaceShape.of(frame.points if clip.has_own_motion else frame.averaged_if_still())
+        shape = _shape_of(frame.points if clip.has_own_motion else frame.averaged_if_still())
         values = MotionValues(clamp_coefficients(motion))
         late = None if trail is None else MotionValues(clamp_coefficients(trail))
         lips = LipOutline.of(shape, values)
         warp = coarse_warp(shape, values, clip.region, late, clip.edges, lips)
         return cls(frame, shape, values, warp, lips)
+
+
+def _shape_of(points: torch.Tensor) -> FaceShape:
+    """Return the shape of a face; of one that does not change, the same with what it keeps."""
+    if len(points) > 1 or points.requires_grad or points.device.type != "cpu":
+        return FaceShape.of(points)
+    return _still_shape(points.numpy().tobytes())
+
+
+@lru_cache(maxsize=4)
+def _still_shape(values: bytes) -> FaceShape:
+    return FaceShape.of(torch.frombuffer(bytearray(values), dtype=torch.float32).reshape(1, -1, 3))
 
 
 def _lattice(height: int, width: int, spacing: int, like: torch.Tensor) -> torch.Tensor:
@@ -185,7 +200,7 @@ def coarse_warp(
     nodes = field_nodes(shape.points)[None]
     rows, columns = nodes.shape[1:3]
     points = nodes.reshape(1, -1, 2).expand(shape.points.shape[0], -1, -1)
-    depth, weight = head_depth(points, shape), head_weight(points, shape)
+    depth, weight = (shape.at_rest(make, points) for make in (head_depth, head_weight))
     window = field_window(points[:1], region)
     common = face_field(points, shape, values)
     swing = 0.0
@@ -203,13 +218,19 @@ def coarse_warp(
         moves.append(move + keep_inside_picture(turned + swing, points, edges))
     turned = head_field(points, depth + TEETH_BEHIND_LIPS, weight, shape, values)
     moves.append(keep_inside_picture(turned, points, edges))
-    inverted = []
-    for move in moves:
+    inverted, parted = [], (..., *_nodes_in(PARTED))
+    for layer, move in enumerate(moves):
         forward = (move * window[..., None]).transpose(1, 2).unflatten(2, (rows, columns))
-        back = -forward
+        at, back = nodes, -forward
+        if layer != UPPER:  # elsewhere it is the upper layer that is seen
+            at, back = nodes[(slice(None), *_nodes_in(PARTED))], back[parted]
         for share in INVERSION_STEPS:
-            found = -_sample(forward, nodes + back.permute(0, 2, 3, 1))
+            found = -_sample(forward, at + back.permute(0, 2, 3, 1))
             back = found if share == 1 else torch.lerp(back, found, share)
+        if layer != UPPER:
+            whole = inverted[UPPER].clone()
+            whole[parted] = back
+            back = whole
         inverted.append(back)
     upper, lower, head = inverted
     at = nodes + head.permute(0, 2, 3, 1)
@@ -221,12 +242,17 @@ def coarse_warp(
 
 def field_nodes(like: torch.Tensor) -> torch.Tensor:
     """Return (rows, columns, 2) the grid of `FIELD_BOX` in face coordinates."""
+    return _field_nodes(like.device)
+
+
+@cache
+def _field_nodes(device: torch.device) -> torch.Tensor:
     left, top, right, bottom = FIELD_BOX
     rows = round((bottom - top) * CELLS_PER_FACE) + 1
     columns = round((right - left) * CELLS_PER_FACE) + 1
     y, x = torch.meshgrid(
-        torch.linspace(top, bottom, rows, device=like.device),
-        torch.linspace(left, right, columns, device=like.device),
+        torch.linspace(top, bottom, rows, device=device),
+        torch.linspace(left, right, columns, device=device),
         indexing="ij",
     )
     return torch.stack([x, y], -1)
