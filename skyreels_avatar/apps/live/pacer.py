@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, Protocol
 
+import numpy as np
+
 from skyreels_avatar.errors import AvatarError
 
 logger = logging.getLogger(__name__)
@@ -120,6 +122,7 @@ class Pacer:
         self._viewers: tuple[Viewer, ...] = ()
         self._lock = threading.Lock()
         self._retired: list[Any] = []
+        self._last_index = self._hushed_to = -1
         self._closing = threading.Event()
         self._threads: list[threading.Thread] = []
         self._ready: queue.SimpleQueue[tuple[float, Any] | None] = queue.SimpleQueue()
@@ -156,6 +159,10 @@ class Pacer:
             self._retired.append(self._stream)
             self._stream = stream
 
+    def hush(self) -> None:
+        """Let nothing be heard of what was read and not yet handed out: the sound ends at once."""
+        self._hushed_to = self._last_index
+
     def start(self) -> None:
         """Begin."""
         for name, run in (("read", self._read_all), ("send", self._send_all)):
@@ -187,6 +194,7 @@ class Pacer:
             made_s = self._clock()
             took = _ROOM * (made_s - before_s) / period_s
             ahead = min(_MOST_AHEAD, max(_AHEAD, took, ahead - _SHRINKS))
+            self._last_index = index
             yield due_s, frame
             index += 1
             self._count(has_picture, made_s - due_s > period_s)
@@ -213,9 +221,15 @@ class Pacer:
             self._ready.put(None)
 
     def _send_all(self) -> None:
+        is_silent = False
         while (item := self._ready.get()) is not None:
             due_s, frame = item
             self._wait_until(due_s)
+            if frame.index <= self._hushed_to:
+                frame = _silent(frame, is_first=not is_silent)
+                is_silent = True
+            else:
+                is_silent = False
             for viewer in self._viewers:
                 viewer.put(frame)
 
@@ -246,3 +260,10 @@ class Pacer:
                 "this machine is too slow for %g pictures per second; it shows %.3g, with the whole"
                 " sound. A smaller --size is quicker", self._fps, self.picture_fps,
             )  # fmt: skip
+
+
+def _silent(frame: Any, is_first: bool) -> Any:
+    """Return a frame without its sound; the first one fades, so that it does not click."""
+    count = len(frame.audio)
+    fade = np.linspace(1, 0, count, dtype=np.float32) if is_first else np.float32(0)
+    return replace(frame, audio=frame.audio * fade, speaking=False)

@@ -10,6 +10,8 @@ import pytest
 from skyreels_avatar.apps.live.pacer import STEPS, Pacer, PictureRate
 from tests.apps.live.fakes import RATE, FakeStream, beep, wait_until
 
+FRAME = FakeStream().read()
+
 
 class Time:
     """A clock that only moves when somebody sleeps or works."""
@@ -142,6 +144,40 @@ def test_viewers_get_every_frame_until_they_are_removed():
     pacer.stop()
     assert [frame.index for frame in stays] == list(range(len(stays)))
     assert len(leaves) <= count + 1
+
+
+def test_what_was_read_ahead_falls_silent_at_once():
+    """The sound of an interruption ends before the frames do that were made already."""
+    stream, seen = FakeStream(), Collected()
+    stream.push(beep(20), RATE)
+    pacer = Pacer(stream, 25.0)
+    pacer.add(seen)
+    pacer.start()
+    wait_until(lambda: len(seen) > 10)
+    stream.interrupt()
+    pacer.hush()
+    count = len(seen)
+    wait_until(lambda: len(seen) > count + 5)
+    pacer.stop()
+    loud = [np.abs(frame.audio).max() > 0 for frame in seen[count:]]
+    assert sum(loud) <= 3  # one may be on its way, one fades, one may be read meanwhile
+
+
+def test_hours_do_not_drift():
+    """Each frame has its own time; nothing is added up."""
+
+    class Quick:
+        def read(self, picture=True):
+            return FRAME
+
+    time = Time()
+    start_s = time.now_s
+    pacer = Pacer(Quick(), 30.0, time, time.sleep)
+    for due_s, frame in pacer.scheduled():  # noqa: B007 - the last one counts
+        if frame.index == 4 * 3600 * 30:
+            break
+    assert due_s - start_s == pytest.approx(4 * 3600, abs=0.1)
+    assert pacer.counts()["restarts"] == 0 and pacer.counts()["late"] == 0
 
 
 def test_a_stream_that_fails_ends_the_thread_and_is_told():
