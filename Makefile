@@ -5,6 +5,7 @@
 # make test      the tests
 # make lint      style
 # make bench     how fast and how large
+# make bench-live  how a stream keeps time; MINUTES=10 SIZE=384x384 BENCH="--camera swing:30"
 # make quality   how good: the tables of the model card; needs IMAGES=folder VOICES=folder
 # make bench-studio   the networks of the studio tier with random weights, on a GPU
 # make docs      the documentation as a website in site/; make pictures: its pictures, rendered anew
@@ -32,7 +33,7 @@ export TORCH
 # Threads that wait for work must not burn the other core; torch reads this when it is imported.
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: help demo demo-film playground serve test bench bench-studio quality docs pictures lint install
+.PHONY: help demo demo-film playground serve test bench bench-live bench-studio quality docs pictures lint install
 .DEFAULT_GOAL := demo
 
 help:
@@ -60,6 +61,9 @@ test: $(READY)
 
 bench: $(READY)
 	$(BIN)/python tests/bench.py
+
+bench-live: $(READY)
+	$(BIN)/python tests/bench_live.py --minutes "$(or $(MINUTES),1)" --size "$$SIZE" $(BENCH)
 
 bench-studio: $(READY)
 	$(BIN)/python tests/bench_studio.py $(if $(shell command -v nvidia-smi),,--tiny)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -71,6 +72,7 @@ class LiveScene:
         self._put_into(None)
         self._home = torch.eye(4, dtype=torch.float64)[None]
         self._leg = self._new_leg(0, self._home)
+        self._coming: deque[Leg] = deque()
 
     def light(self, prompt: str) -> str:
         """Put the picture into the light of a prompt; return the prompt without it."""
@@ -80,14 +82,18 @@ class LiveScene:
         asked = network.light_of(prompt)
         if asked != self._light:
             self._put_into(asked)
-            leg = self._leg
-            self._leg = self._new_leg(leg.start, leg.poses, leg.loop)
+            legs = [self._leg, *self._coming]
+            self._leg, *coming = [self._new_leg(one.start, one.poses, one.loop) for one in legs]
+            self._coming = deque(coming)
         return prompt if asked is None else network.without_light(prompt)
 
     def film(self, camera: Camera, frame: int) -> None:
-        """Let the camera make a move from a frame on, beginning where it is."""
+        """Let the camera make a move from a frame on, beginning where it is then.
+
+        May be called while another thread draws frames before that one.
+        """
         poses, loops = self._poses(camera)
-        before, first = self._leg, poses
+        before, first = [self._leg, *self._coming][-1], poses
         count = max(2, round(BLEND_S * self._fps))
         here = torch.stack([before.poses[before.place(frame + i)] for i in range(count)])
         if bool((here == self._home).all()):
@@ -101,9 +107,14 @@ class LiveScene:
             share = smoothstep(0.0, count - 1, torch.arange(count).double())
             for way in (poses, first):
                 way[-count:] = _between(way[-count:], self._home.expand(count, 4, 4), share)
-            self._leg = self._new_leg(frame, torch.cat([first, poses]), len(first))
+            self._coming.append(self._new_leg(frame, torch.cat([first, poses]), len(first)))
         else:
-            self._leg = self._new_leg(frame, first)
+            self._coming.append(self._new_leg(frame, first))
+
+    def advance(self, frame: int) -> None:
+        """Come to a frame: what the camera was told to do by then, it does."""
+        while self._coming and frame >= self._coming[0].start:
+            self._leg = self._coming.popleft()
 
     def at(self, frame: int, count: int = 1) -> tuple[Decoder, range]:
         """Return what draws some frames of the stream, and which of its video they are.
@@ -111,6 +122,9 @@ class LiveScene:
         Args:
             count: of the frames that are wanted; may be fewer, at least one.
         """
+        self.advance(frame)
+        if self._coming:
+            count = min(count, self._coming[0].start - frame)
         leg = self._leg
         if leg.rests:
             return leg.decoder, range(min(count, len(leg.poses)))
@@ -190,7 +204,7 @@ class LiveScene:
 
 def _tensor(pixels: np.ndarray) -> torch.Tensor:
     """Return (3, H, W) in [0, 1]."""
-    return torch.from_numpy(pixels).permute(2, 0, 1).float().div_(255)
+    return torch.from_numpy(np.array(pixels)).permute(2, 0, 1).float().div_(255)
 
 
 def _between(start: torch.Tensor, end: torch.Tensor, share: torch.Tensor) -> torch.Tensor:

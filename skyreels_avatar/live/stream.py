@@ -30,6 +30,7 @@ from skyreels_avatar.request.camera_spec import CameraLike, parse_camera
 from skyreels_avatar.request.shot import MAX_EXPRESSIVENESS, STYLES
 
 MAX_FPS = 60.0
+_NOTICE_S = 0.6  # in which a camera move is prepared
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,7 @@ class Stream:
         self._motion_fps = parts.tier.fps
         self._options, self._waiting = options, []
         self._reading, self._telling = threading.RLock(), threading.Lock()
+        self._planning, self._next_move = threading.Lock(), None
         self._queue = SoundQueue()
         self._timeline = Timeline(round(SAMPLE_RATE / self._motion_fps))
         self._index, self._late, self._behind_s = 0, 0, 0.0
@@ -121,6 +123,7 @@ class Stream:
             photo = reference.first_motion()
             self._performer = Performer(parts, photo, options.seed, avatar.key)
             self._change(vars(options))
+            self._scene.film(parse_camera(options.camera or "static"), 0)
 
     def __enter__(self) -> Stream:
         return self
@@ -192,8 +195,8 @@ class Stream:
     def set(self, **changes: Any) -> None:
         """Change `prompt`, `camera`, `style` or `expressiveness`, from the next window on.
 
-        A camera move begins where the camera is, takes six seconds and stays there; "swing" sways
-        until something else is set, and "static" goes back to the picture as it is.
+        A camera move begins 0.6 s later where the camera is, takes six seconds and stays there;
+        "swing" sways until something else is set, "static" goes back to the picture as it is.
 
         Raises:
             InputError: an unknown name or value.
@@ -205,6 +208,10 @@ class Stream:
         with self._telling:
             self._options = options
             self._waiting.append(changes)
+        if "camera" in changes:  # takes longer than a frame: made here, and begun when it is ready
+            with self._planning, torch.no_grad(), _one_thread():
+                self._next_move = self._index + round(_NOTICE_S * self.fps)
+                self._scene.film(parse_camera(options.camera or "static"), self._next_move)
 
     def read(self, picture: bool = True) -> LiveFrame:
         """Return the next frame and its sound; the person is idle while nothing is to be said.
@@ -237,13 +244,21 @@ class Stream:
             self._draw(alone=self._sparse)
             image = self._drawn.popleft()
         else:
+            self._move_camera()
             with self._stage("motion"):
                 self._performer.span(self._position(self._index), self._timeline, self._scene)
         self._sparse = not wanted
         return image if wanted else None
 
+    def _move_camera(self) -> None:
+        if self._next_move is not None and self._index + HOP >= self._next_move:
+            with self._planning:
+                self._next_move = None
+        self._scene.advance(self._index)
+
     def _draw(self, alone: bool) -> None:
         """Draw the next frames whose motion is made, or one: together they cost much less."""
+        self._move_camera()
         with self._stage("motion"):
             first = self._position(self._index)
             span = self._performer.span(first, self._timeline, self._scene)
@@ -306,8 +321,6 @@ class Stream:
         if {"prompt", "style", "expressiveness"} & changes.keys():
             prompt = self._scene.light(options.prompt or "")
             self._performer.direct(Direction(prompt, options.style, options.expressiveness))
-        if "camera" in changes:
-            self._scene.film(parse_camera(changes["camera"] or "static"), self._index)
 
     @contextmanager
     def _stage(self, name: str) -> Iterator[None]:

@@ -24,6 +24,7 @@ def _picture(scene: LiveScene, frame: int) -> np.ndarray:
 
 
 def _pose(scene: LiveScene, frame: int) -> torch.Tensor:
+    scene.at(frame)
     return scene._leg.poses[scene._leg.place(frame)]
 
 
