@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-EXTRAS = "dev,voice,gate,studio,edit,provenance,serve,mcp"
+EXTRAS = "dev,voice,gate,studio,edit,provenance,serve,mcp,live"
 TORCH = "torch==2.13.0"
 MODULES = {
     "pillow": "PIL",
@@ -19,6 +19,8 @@ MODULES = {
     "pytest-xdist": "xdist",
     "c2pa-python": "c2pa",
     "hibari-tts": "hibari",
+    "pipecat-ai": "pipecat",
+    "livekit-agents": "livekit.agents",
 }
 PINS = ("--constraint", str(ROOT / "requirements" / "constraints.txt"))
 PIP = (sys.executable, "-m", "pip", "install", "-qq", *PINS)

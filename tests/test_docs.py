@@ -24,6 +24,7 @@ import yaml
 from PIL import Image
 
 import skyreels_avatar as sa
+from skyreels_avatar.apps.live.script import read_host_script
 from skyreels_avatar.cli import run
 from skyreels_avatar.cli.app import app
 from skyreels_avatar.loading.model_hub import find_model
@@ -265,9 +266,14 @@ def test_the_notebook_runs(workplace, capsys):
 
 
 @pytest.mark.parametrize("block", [b for b in BLOCKS if b.language == "yaml"], ids=lambda b: b.id)
-def test_every_yaml_snippet_has_known_keys(block):
+def test_every_yaml_snippet_has_known_keys(block, tmp_path):
     values = yaml.safe_load(block.text)
-    if "shots" in values:
+    if "steps" in values:  # of a host, whose reader knows its keys
+        for name in ("portrait.png", "portrait_man.png", "jingle.wav"):
+            (tmp_path / name).write_bytes(b"not looked into")
+        (tmp_path / "host.yaml").write_text(block.text)
+        assert read_host_script(tmp_path / "host.yaml").steps
+    elif "shots" in values:
         example = yaml.safe_load((EXAMPLES / "film.yaml").read_text())
         known = set(example) | {key for shot in example["shots"] for key in shot}
         assert set(values) <= known and {key for shot in values["shots"] for key in shot} <= known

@@ -34,6 +34,10 @@ EXTRAS = {
               "python-multipart"),
     "playground": ("pages in the browser", "fastapi", "uvicorn", "sqlalchemy",
                    "python-multipart"),
+    "live": ("a face on air, in a browser (WebRTC)", "aiortc", "fastapi", "uvicorn",
+             "sqlalchemy", "python-multipart"),
+    "pipecat": ("a face for Pipecat's voice agents", "pipecat-ai"),
+    "livekit": ("a face for LiveKit's voice agents", "livekit-agents"),
     "mcp": ("jobs as tools of assistants (Model Context Protocol)", "mcp", "sqlalchemy"),
 }  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import webbrowser
 from pathlib import Path
@@ -107,7 +108,8 @@ def live_command(
         for one in targets:
             tell(f"sending to {one}")
         if serving is None:
-            air.wait()
+            with contextlib.suppress(KeyboardInterrupt):  # that is how it ends
+                air.wait()
         else:
             _serve(air, serving, tell, open_browser)
     say("off air")

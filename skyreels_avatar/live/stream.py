@@ -60,7 +60,7 @@ class LiveFrame:
     """A frame and its sound.
 
     Attributes:
-        image: (H, W, 3) uint8, RGB.
+        image: (H, W, 3) uint8, RGB; None where `read` was told to leave it out.
         audio: (S,) float32 in [-1, 1], what is heard while it is shown.
         sample_rate: Hz, of `audio`.
         index: counts frames from 0 on.
@@ -68,7 +68,7 @@ class LiveFrame:
         speaking: whether sound that was pushed is heard.
     """
 
-    image: np.ndarray
+    image: np.ndarray | None
     audio: np.ndarray
     sample_rate: int
     index: int
@@ -114,7 +114,7 @@ class Stream:
         self._index, self._late, self._behind_s = 0, 0, 0.0
         self._spent = dict[str, float]()
         self._drawn: deque[np.ndarray] = deque()
-        self._closed = False
+        self._closed, self._sparse = False, False
         digest = hashlib.sha256(avatar.picture.tobytes() + str(options.seed).encode()).digest()
         self._number = int.from_bytes(digest[:8], "big") >> (64 - NUM_BITS)
         with torch.no_grad(), _one_thread():
@@ -213,8 +213,13 @@ class Stream:
                 self._next_move = self._index + round(_NOTICE_S * self.fps)
                 self._scene.film(parse_camera(options.camera or "static"), self._next_move)
 
-    def read(self) -> LiveFrame:
-        """Return the next frame and its sound; the person is idle while nothing is to be said."""
+    def read(self, picture: bool = True) -> LiveFrame:
+        """Return the next frame and its sound; the person is idle while nothing is to be said.
+
+        Args:
+            picture: False leaves out the picture, where it would come too late: the image is None,
+                and the sound and the performance go on.
+        """
         with self._reading, torch.no_grad(), _one_thread():
             self._check_open()
             start = time.perf_counter()
@@ -224,25 +229,41 @@ class Stream:
                 reach = int((index + 1) * motion_fps / self.fps + 1e-6) + LOOKAHEAD
                 while self._timeline.num_blocks < reach:
                     self._timeline.append(self._queue.take(self._timeline.block))
-            if not self._drawn:
-                self._draw()
-            frame = self._frame(self._drawn.popleft(), index)
+            frame = self._frame(self._next_picture(picture), index)
             self._index += 1
             self._behind_s = max(0.0, self._behind_s + time.perf_counter() - start - 1 / self.fps)
             self._late += self._behind_s > HOP / self._motion_fps
             return frame
 
-    def _draw(self) -> None:
-        """Draw the next frames whose motion is made: together they cost much less."""
+    def _next_picture(self, wanted: bool) -> np.ndarray | None:
+        """Return the picture of the next frame; where others are left out, one is drawn alone."""
+        image = None
+        if self._drawn:
+            image = self._drawn.popleft()
+        elif wanted:
+            self._draw(alone=self._sparse)
+            image = self._drawn.popleft()
+        else:
+            self._move_camera()
+            with self._stage("motion"):
+                self._performer.span(self._position(self._index), self._timeline, self._scene)
+        self._sparse = not wanted
+        return image if wanted else None
+
+    def _move_camera(self) -> None:
         if self._next_move is not None and self._index + HOP >= self._next_move:
             with self._planning:
                 self._next_move = None
         self._scene.advance(self._index)
+
+    def _draw(self, alone: bool) -> None:
+        """Draw the next frames whose motion is made, or one: together they cost much less."""
+        self._move_camera()
         with self._stage("motion"):
             first = self._position(self._index)
             span = self._performer.span(first, self._timeline, self._scene)
             count = 1
-            while self._position(self._index + count) <= self._performer.made - 1:
+            while not alone and self._position(self._index + count) <= self._performer.made - 1:
                 count += 1
         with self._stage("picture"):
             decoder, places = self._scene.at(self._index, count)
@@ -272,7 +293,7 @@ class Stream:
         self._closed = True
         self._queue.drop()
 
-    def _frame(self, image: np.ndarray, index: int) -> LiveFrame:
+    def _frame(self, image: np.ndarray | None, index: int) -> LiveFrame:
         first, stop = self._first_sample(index), self._first_sample(index + 1)
         audio = self._timeline.read(first, stop - first)
         speaking = self._timeline.speaks(first, stop)

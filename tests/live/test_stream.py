@@ -55,6 +55,18 @@ def test_sound_that_comes_as_it_is_spoken_is_delayed_by_the_lookahead(avatar, pa
     assert LOOKAHEAD <= first <= LOOKAHEAD + 1
 
 
+def test_pictures_may_be_left_out_and_the_sound_stays_as_it_was(avatar, parts, voice):
+    wanted = [True] * 8 + [False, True] * 8 + [False] * 6 + [True] * 10
+    played = []
+    for keep in (lambda _: True, lambda index: wanted[index]):
+        with _open(avatar, parts) as stream:
+            stream.push(voice, 16000)
+            played.append([stream.read(picture=keep(index)) for index in range(len(wanted))])
+    for index, (whole, sparse) in enumerate(zip(*played)):
+        assert np.array_equal(whole.audio, sparse.audio) and whole.speaking == sparse.speaking
+        assert (sparse.image is not None) == wanted[index]
+
+
 def test_the_same_seed_gives_the_same_bytes_whatever_the_chunks(avatar, parts, voice):
     first = _play(avatar, parts, voice, 100)
     for chunk, seed, same in ((640, 0, True), (9999, 0, True), (100, 1, False)):

@@ -55,7 +55,7 @@ class Target:
     def __str__(self) -> str:
         """Without what may be a secret: keys of streams are the end of an address."""
         if not self.is_network:
-            return self.address
+            return self.address.removeprefix("file:")
         scheme, _, rest = self.address.partition("://")
         return f"{scheme}://{rest.partition('/')[0].rpartition('@')[2]}/..."
 

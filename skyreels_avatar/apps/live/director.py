@@ -10,7 +10,7 @@ from typing import Any
 
 from skyreels_avatar.apps.live.host import LiveHost
 from skyreels_avatar.apps.live.script import HostScript, Step
-from skyreels_avatar.apps.live.speech import Sound, Words
+from skyreels_avatar.apps.live.speech import SoundFile, Words
 from skyreels_avatar.errors import AvatarError
 
 logger = logging.getLogger(__name__)
@@ -89,7 +89,7 @@ class Director:
                 self._turns[id(step)] = turn + 1
                 self._host.play(Words(step.texts[turn % len(step.texts)], step.voice))
             elif step.sound is not None:
-                self._host.play(Sound(step.sound))
+                self._host.play(SoundFile(step.sound))
         except AvatarError as error:
             logger.warning("a step was left out: %s", error)
         self._pass_time(step, begun_s)

@@ -92,7 +92,7 @@ class LiveHost:
         self._speech.put(Words(text, voice))
 
     def play(self, item: Any) -> None:
-        """Say `Words` or a `Sound` after what waits already."""
+        """Say `Words` or a `SoundFile` after what waits already."""
         self._speech.put(item)
 
     def hear(self, samples: np.ndarray, sample_rate: int, ended: bool = False) -> None:
@@ -106,6 +106,7 @@ class LiveHost:
     def interrupt(self) -> None:
         """Drop everything that waits, and close the mouth."""
         self._speech.interrupt()
+        self._pacer.hush()
 
     def set(self, **changes: Any) -> None:
         """Change prompt, camera or expressiveness.

@@ -80,6 +80,8 @@ class PacedFace:
         """Drop what waits, and close the mouth."""
         self._ends = False
         self.stream.interrupt()
+        if self._pacer is not None:
+            self._pacer.hush()
 
     async def finish_speaking(self) -> None:
         """Wait until what was pushed has been said."""

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, Protocol
 
+import numpy as np
+
 from skyreels_avatar.errors import AvatarError
 
 logger = logging.getLogger(__name__)
@@ -20,8 +22,12 @@ _TOO_SLOW, _QUICK_ENOUGH = 0.92, 0.7  # of the time that there is
 _SLOW_LAG_S = 0.16
 _LOST_S = 1.0  # after a longer pause, as of a machine that slept, the clock begins anew
 _WEIGHT = 0.08
+_FIRST_PICTURES = 12  # before that nothing is known
 _MOST_PERIODS = 3.0  # what one frame counts for: a machine that was busy for a moment is not slow
-_AHEAD = 1.5  # periods: a picture that takes one and a half is in time
+# Periods that a frame is made before it is due: a picture may take one and a half, and where the
+# stream draws several at once, as long as they take.
+_AHEAD, _MOST_AHEAD, _ROOM = 1.5, 5.0, 1.25
+_SHRINKS = 0.01  # a frame: what took long lately takes long again
 _FIRST_HOLD_S, _LONGEST_HOLD_S = 8.0, 300.0
 
 
@@ -42,6 +48,7 @@ class PictureRate:
     def __init__(self, period_s: float):
         self._period_s = period_s
         self._costs = {True: 0.0, False: 0.0}  # with and without a picture, in seconds
+        self._counts = {True: 0, False: 0}
         self._step = 0
         self._hold_s, self._held_since = _FIRST_HOLD_S, 0.0
 
@@ -57,8 +64,11 @@ class PictureRate:
     def report(self, has_picture: bool, cost_s: float, lag_s: float, now_s: float) -> bool:
         """Take how long a frame took and how late it was; return whether the rate has changed."""
         cost_s = min(cost_s, _MOST_PERIODS * self._period_s)
-        known = self._costs[has_picture]
-        self._costs[has_picture] = known + _WEIGHT * (cost_s - known) if known else cost_s
+        self._counts[has_picture] += 1
+        weight = max(_WEIGHT, 1 / self._counts[has_picture])
+        self._costs[has_picture] += weight * (cost_s - self._costs[has_picture])
+        if self._counts[True] < _FIRST_PICTURES:
+            return False
         load = self._load(self._step)
         is_late = lag_s > 0.0 and load > (_TOO_SLOW if lag_s < _SLOW_LAG_S else _QUICK_ENOUGH)
         if is_late and self._step < len(STEPS) - 1:
@@ -112,6 +122,7 @@ class Pacer:
         self._viewers: tuple[Viewer, ...] = ()
         self._lock = threading.Lock()
         self._retired: list[Any] = []
+        self._last_index = self._hushed_to = -1
         self._closing = threading.Event()
         self._threads: list[threading.Thread] = []
         self._ready: queue.SimpleQueue[tuple[float, Any] | None] = queue.SimpleQueue()
@@ -148,6 +159,10 @@ class Pacer:
             self._retired.append(self._stream)
             self._stream = stream
 
+    def hush(self) -> None:
+        """Let nothing be heard of what was read and not yet handed out: the sound ends at once."""
+        self._hushed_to = self._last_index
+
     def start(self) -> None:
         """Begin."""
         for name, run in (("read", self._read_all), ("send", self._send_all)):
@@ -169,20 +184,27 @@ class Pacer:
         """
         period_s = 1.0 / self._fps
         start_s, begun, index = self._clock() + _AHEAD * period_s, 0, 0
+        ahead = _AHEAD
         while not self._closing.is_set():
             due_s = start_s + (index - begun) * period_s
-            self._wait_until(due_s - (self._rate.every - 1 + _AHEAD) * period_s)
+            self._wait_until(due_s - (self._rate.every - 1 + ahead) * period_s)
             before_s = self._clock()
             has_picture = self._rate.wants(index)
             frame = replace(self._read(has_picture), index=index, time_s=index / self._fps)
             made_s = self._clock()
+            took = _ROOM * (made_s - before_s) / period_s
+            ahead = min(_MOST_AHEAD, max(_AHEAD, took, ahead - _SHRINKS))
+            self._last_index = index
             yield due_s, frame
             index += 1
             self._count(has_picture, made_s - due_s > period_s)
-            if self._rate.report(has_picture, made_s - before_s, made_s - due_s, made_s):
+            lag_s = made_s - due_s
+            before = self._rate.every
+            if self._rate.report(has_picture, made_s - before_s, lag_s, made_s):
                 self._announce()
-            if made_s - due_s > _LOST_S:
-                start_s, begun = made_s + _AHEAD * period_s, index
+            if lag_s > _LOST_S or self._rate.every > before:
+                # What is late has been missed already; the sound goes on from here without a gap.
+                start_s, begun = made_s + (self._rate.every - 1 + ahead) * period_s, index
                 self._counts["restarts"] += 1
 
     def _read_all(self) -> None:
@@ -199,9 +221,15 @@ class Pacer:
             self._ready.put(None)
 
     def _send_all(self) -> None:
+        is_silent = False
         while (item := self._ready.get()) is not None:
             due_s, frame = item
             self._wait_until(due_s)
+            if frame.index <= self._hushed_to:
+                frame = _silent(frame, is_first=not is_silent)
+                is_silent = True
+            else:
+                is_silent = False
             for viewer in self._viewers:
                 viewer.put(frame)
 
@@ -232,3 +260,10 @@ class Pacer:
                 "this machine is too slow for %g pictures per second; it shows %.3g, with the whole"
                 " sound. A smaller --size is quicker", self._fps, self.picture_fps,
             )  # fmt: skip
+
+
+def _silent(frame: Any, is_first: bool) -> Any:
+    """Return a frame without its sound; the first one fades, so that it does not click."""
+    count = len(frame.audio)
+    fade = np.linspace(1, 0, count, dtype=np.float32) if is_first else np.float32(0)
+    return replace(frame, audio=frame.audio * fade, speaking=False)

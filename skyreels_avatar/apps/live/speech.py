@@ -40,7 +40,7 @@ class Words:
 
 
 @dataclass(frozen=True)
-class Sound:
+class SoundFile:
     """A sound file to say."""
 
     path: Path
@@ -56,14 +56,14 @@ class SpeechQueue:
 
     def __init__(self, stream: Callable[[], Any], voice: str | None = None):
         self._stream, self._voice = stream, voice
-        self._items: deque[Words | Sound] = deque()
+        self._items: deque[Words | SoundFile] = deque()
         self._changed = threading.Condition()
         self._generation, self._busy, self._closed = 0, False, False
         self.problem: str | None = None
         self._thread = threading.Thread(target=self._run, name="live-speech", daemon=True)
         self._thread.start()
 
-    def put(self, item: Words | Sound) -> None:
+    def put(self, item: Words | SoundFile) -> None:
         """Say something after what waits already.
 
         Raises:
@@ -127,8 +127,8 @@ class SpeechQueue:
                 self.problem = str(error)
                 logger.warning("not said: %s", error)
 
-    def _say(self, item: Words | Sound, generation: int) -> None:
-        pieces = _sound_of(item.path) if isinstance(item, Sound) else self._spoken(item)
+    def _say(self, item: Words | SoundFile, generation: int) -> None:
+        pieces = _sound_of(item.path) if isinstance(item, SoundFile) else self._spoken(item)
         for samples, sample_rate in pieces:
             with self._changed:
                 self._changed.wait_for(

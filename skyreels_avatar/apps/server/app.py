@@ -138,6 +138,7 @@ def _describe_inputs(app: FastAPI) -> None:
 
 def add_errors(app: FastAPI) -> None:
     """Let every error leave as JSON: what is wrong, and what to do."""
+
     @app.exception_handler(RequestError)
     async def refused(_: Request, error: RequestError) -> JSONResponse:
         return error_response(error)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import av
 import pytest
 import soundfile
@@ -42,7 +44,7 @@ def test_a_script_is_played_into_a_file_to_its_end(script, tmp_path):
         air.wait()
     with av.open(str(tmp_path / "out.ts")) as container:
         white = [is_white(one.to_ndarray(format="rgb24")) for one in container.decode(video=0)]
-    assert sum(now and not before for before, now in zip(white, white[1:])) == 2
+    assert sum(now and not before for before, now in itertools.pairwise(white)) == 2
 
 
 def test_a_broadcast_that_fails_ends_it(script, tmp_path):

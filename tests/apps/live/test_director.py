@@ -100,7 +100,10 @@ def test_what_comes_every_so_often_keeps_to_the_clock(host):
 
 
 def test_a_step_that_cannot_be_done_is_left_out(host, tone):
-    steps = (Step(look={"camera": "nonsense"}, pause_s=0.0),
-             Step(look={"image": Path("bad.png")}, pause_s=0.0), Step(sound=tone, pause_s=0.0))  # fmt: skip
+    steps = (
+        Step(look={"camera": "nonsense"}, pause_s=0.0),
+        Step(look={"image": Path("bad.png")}, pause_s=0.0),
+        Step(sound=tone, pause_s=0.0),
+    )
     _run(host, HostScript({}, steps, rounds=1))
     assert host.told[-1][1] == "play" and host.portrait == Path("a.png")

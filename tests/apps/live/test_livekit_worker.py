@@ -108,5 +108,5 @@ def test_an_interruption_is_told_with_how_far_it_came():
         await until(lambda: finished)
         await until(lambda: not any(white for _, white in heard.pictures[-5:]), 8)
 
-    heard, finished = asyncio.run(_play(bot))
+    _, finished = asyncio.run(_play(bot))
     assert finished[0].interrupted and finished[0].playback_position < 6

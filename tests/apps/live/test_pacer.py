@@ -10,6 +10,8 @@ import pytest
 from skyreels_avatar.apps.live.pacer import STEPS, Pacer, PictureRate
 from tests.apps.live.fakes import RATE, FakeStream, beep, wait_until
 
+FRAME = FakeStream().read()
+
 
 class Time:
     """A clock that only moves when somebody sleeps or works."""
@@ -68,6 +70,12 @@ def test_frames_come_each_at_its_time():
 def test_a_picture_that_takes_longer_now_and_then_is_not_late():
     _, seen = _run(lambda index: 0.055 if index % 10 == 5 else 0.015, 200)
     assert np.allclose(np.diff([at for at, _ in seen]), 0.04)
+
+
+def test_a_stream_that_draws_four_pictures_at_once_is_read_early_enough():
+    pacer, seen = _run(lambda index: 0.11 if index % 4 == 0 else 0.001, 400)
+    assert np.allclose(np.diff([at for at, _ in seen[8:]]), 0.04)
+    assert pacer.picture_fps == 25
 
 
 @pytest.mark.parametrize(("cost_s", "every"), [(0.055, 2), (0.1, 3), (0.15, 5)])
@@ -136,6 +144,40 @@ def test_viewers_get_every_frame_until_they_are_removed():
     pacer.stop()
     assert [frame.index for frame in stays] == list(range(len(stays)))
     assert len(leaves) <= count + 1
+
+
+def test_what_was_read_ahead_falls_silent_at_once():
+    """The sound of an interruption ends before the frames do that were made already."""
+    stream, seen = FakeStream(), Collected()
+    stream.push(beep(20), RATE)
+    pacer = Pacer(stream, 25.0)
+    pacer.add(seen)
+    pacer.start()
+    wait_until(lambda: len(seen) > 10)
+    stream.interrupt()
+    pacer.hush()
+    count = len(seen)
+    wait_until(lambda: len(seen) > count + 5)
+    pacer.stop()
+    loud = [np.abs(frame.audio).max() > 0 for frame in seen[count:]]
+    assert sum(loud) <= 3  # one may be on its way, one fades, one may be read meanwhile
+
+
+def test_hours_do_not_drift():
+    """Each frame has its own time; nothing is added up."""
+
+    class Quick:
+        def read(self, picture=True):
+            return FRAME
+
+    time = Time()
+    start_s = time.now_s
+    pacer = Pacer(Quick(), 30.0, time, time.sleep)
+    for due_s, frame in pacer.scheduled():  # noqa: B007 - the last one counts
+        if frame.index == 4 * 3600 * 30:
+            break
+    assert due_s - start_s == pytest.approx(4 * 3600, abs=0.1)
+    assert pacer.counts()["restarts"] == 0 and pacer.counts()["late"] == 0
 
 
 def test_a_stream_that_fails_ends_the_thread_and_is_told():

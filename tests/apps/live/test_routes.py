@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-for _package in ("fastapi", "uvicorn", "sqlalchemy", "aiortc"):
-    pytest.importorskip(_package, reason="needs the extra live")
-
+pytest.importorskip("fastapi", reason="needs the extra live")
+pytest.importorskip("sqlalchemy", reason="needs the extra live")
+pytest.importorskip("aiortc", reason="needs the extra live")
 from starlette.testclient import TestClient
 
 from skyreels_avatar.apps.live.app import create_live_app

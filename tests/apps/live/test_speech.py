@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from skyreels_avatar.apps.live.speech import MAX_WAITING, Sound, SpeechQueue, Words
+from skyreels_avatar.apps.live.speech import MAX_WAITING, SoundFile, SpeechQueue, Words
 from skyreels_avatar.errors import InputError
 from tests.apps.live.fakes import RATE, FakeStream, beep, wait_until
 
@@ -25,7 +25,7 @@ def made():
 def tone(tmp_path):
     path = tmp_path / "tone.wav"
     soundfile.write(path, beep(0.5), RATE)
-    return Sound(path)
+    return SoundFile(path)
 
 
 def _play(stream, seconds):
@@ -82,7 +82,7 @@ def test_a_text_is_spoken_by_sentences(made):
 def test_what_cannot_be_said_is_told_and_the_next_is_said(made, tone, tmp_path):
     stream, queue = made
     (tmp_path / "no.wav").write_text("no sound")
-    queue.put(Sound(tmp_path / "no.wav"))
+    queue.put(SoundFile(tmp_path / "no.wav"))
     wait_until(lambda: queue.problem is not None)
     assert "no.wav" in queue.problem
     queue.put(tone)

@@ -175,9 +175,18 @@ $("photo").addEventListener("change", () => $("photo").files[0] && showPortrait(
 takesDrops($("photo-drop"), showPortrait);
 takesDrops($("stage"), showPortrait);
 
-const direct = settled(400, (field, changes) => ask(field, () => post("/v1/live/set", changes)));
-const directPrompt = () => direct("prompt", { prompt: $("prompt").value.trim() || null });
-const directCamera = () => direct("camera", { camera: `${checked("move")}:${$("strength").value}` });
+let changes = {};
+const send = settled(400, () => {
+  const now = changes;
+  changes = {};
+  ask(Object.keys(now)[0], () => post("/v1/live/set", now));
+});
+function direct(change) {
+  Object.assign(changes, change);
+  send();
+}
+const directPrompt = () => direct({ prompt: $("prompt").value.trim() || null });
+const directCamera = () => direct({ camera: `${checked("move")}:${$("strength").value}` });
 $("prompt").addEventListener("change", directPrompt);
 for (const chip of all("#prompts button")) {
   chip.addEventListener("click", () => {
@@ -187,7 +196,7 @@ for (const chip of all("#prompts button")) {
 }
 for (const input of all('input[name="move"]')) input.addEventListener("change", directCamera);
 $("strength").addEventListener("change", directCamera);
-$("expressiveness").addEventListener("change", () => direct("expressiveness", { expressiveness: Number($("expressiveness").value) }));
+$("expressiveness").addEventListener("change", () => direct({ expressiveness: Number($("expressiveness").value) }));
 
 /** Show prompt, camera and expressiveness as they are, whoever chose them. */
 function showDirection({ prompt, camera, expressiveness }) {
