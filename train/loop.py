@@ -24,6 +24,7 @@ from train.config import TrainConfig
 logger = logging.getLogger(__name__)
 
 CHECKPOINT = "checkpoint.pt"
+IN_8_BITS = ("transformer", "text_encoder", "controlnet", "vae")  # exported so; half precision else
 
 LossFunction = Callable[[Components, int], dict[str, torch.Tensor]]
 ValidateFunction = Callable[[Components], dict[str, float]]
@@ -152,7 +153,8 @@ class Run:
         """Write the averaged weights of the trained networks as the tier's files."""
         folder = self.folder / "export"
         for name, net in self.learners.items():
-            save_module(net, folder / f"{name}.safetensors")
+            dtype = torch.int8 if name in IN_8_BITS else torch.float16
+            save_module(net, folder / f"{name}.safetensors", dtype)
         return folder
 
     def _validate(self, validate: ValidateFunction) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.loading.checkpoints.load import load_module, save_module
@@ -25,6 +26,8 @@ def test_a_run_logs_saves_validates_and_exports(tiny_config):
     net = load_module(AvatarTransformer3DModel, folder / "export" / "transformer.safetensors")
     assert net.config.num_layers == 2
     assert not list(folder.glob("*.part"))
+    with safe_open(folder / "export" / "transformer.safetensors", framework="pt") as file:
+        assert file.get_tensor("blocks.0.attn1.to_q.weight").dtype == torch.int8
 
 
 @pytest.mark.parametrize(("num_steps", "steps"), [(4, [2, 4]), (3, [2, 3])])
