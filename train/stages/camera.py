@@ -59,8 +59,8 @@ def ablation(parts: Components, batch: WindowBatch) -> dict[str, float]:
 
     `gaze_x_answer` is how much of what a moving camera asks of the gaze the control does: the
     slope of what it changes, with the same noise, on what `follow_camera` changes; likewise yaw.
-    Glances, which noise decides, are in neither. `mouth_follows` is Pearson r of the lip gap with
-    the reference video's own: 0 where it has none.
+    Glances, which noise decides, are in neither; over talking videos it says nothing.
+    `mouth_follows` is Pearson r of the lip gap with the reference video's own: 0 where it has none.
     """
     figures: dict[str, float] = {}
     true, shown = batch.motion.numpy(), batch.apparent.numpy()
