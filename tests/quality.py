@@ -213,7 +213,7 @@ def acting_of(path: Path) -> dict:
     return {
         "opening": spread(mouth_opening(points)),
         "width": spread(mouth / np.linalg.norm(pupils[:, 1] - pupils[:, 0], axis=-1)),
-        "brows": spread(aligned[:, [105, 66, 334, 296], 1].mean(1)) / height[0],
+        "brows": spread(aligned[:, [105, 66, 334, 296], 1].mean(1) / height[0]),
         "yaw": spread(nose / height),
         "roll": spread(np.degrees(np.arctan2(across[:, 1], across[:, 0]))),
         "gaze": spread(gaze[:, 0]),
