@@ -66,7 +66,8 @@ def measure(options: argparse.Namespace) -> dict:
     reader.start()
     time.sleep(options.ahead / stream.fps)
     speaker.start()
-    heard, late, steps = {}, 0, round(seconds * stream.fps)
+    heard: list[tuple[float, float]] = []
+    late, steps = 0, round(seconds * stream.fps)
     begun = time.perf_counter()
     for step in range(steps):
         due = begun + step / stream.fps
@@ -78,7 +79,8 @@ def measure(options: argparse.Namespace) -> dict:
             begun += max(0.0, time.perf_counter() - due)
         shown = time.perf_counter()
         for at in np.flatnonzero(frame.audio > 0.8)[:1]:
-            heard[len(heard)] = shown + at / frame.sample_rate
+            offset = float(at) / frame.sample_rate
+            heard.append((frame.time_s + offset, shown + offset))
         if step % round(10 * stream.fps) == 0:
             memory.append(_memory_mb())
     used = time.process_time() - used
@@ -147,10 +149,17 @@ def _read(stream, frames: queue.Queue, over: threading.Event) -> None:
     stream.close()
 
 
-def _latencies(pushed: dict[int, float], heard: dict[int, float]) -> list[float]:
-    """Return seconds from each push of a click to its sound; a click in two frames counts once."""
-    times = sorted(heard.values())
-    times = [t for t, before in zip(times, [-1.0, *times]) if t - before > CLICK_EVERY_S / 2]
+def _latencies(pushed: dict[int, float], heard: list[tuple[float, float]]) -> list[float]:
+    """Return seconds from each push of a click to its sound; a click in two frames counts once.
+
+    Args:
+        heard: seconds of the stream, and of the clock.
+    """
+    times, before = [], -1.0
+    for place, shown in heard:
+        if place - before > CLICK_EVERY_S / 2:
+            times.append(shown)
+        before = place
     return [h - p for p, h in zip(pushed.values(), times)] or [float("nan")]
 
 
