@@ -67,7 +67,9 @@ def test_another_strength_than_planned_is_seen(scene):
 
 def test_a_turn_in_a_still_plan_is_seen(scene):
     path = plan_path(CameraMove("static"), scene, FRAMES, 25)
-    found = measure_camera(pictures(scene, CameraMove("pan_right", 0.5)), scene, path)
+    found = measure_camera(
+        pictures(scene, CameraMove("pan_right", 0.5, absolute=True)), scene, path
+    )
     assert found.rotation_deg_max == pytest.approx(4.5, abs=0.3)
     assert found.rotations_deg[-1] == pytest.approx(4.5, abs=0.3)
 
