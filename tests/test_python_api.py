@@ -120,6 +120,7 @@ def test_verbs_take_the_names_of_the_command_line():
     console = {"as_json", "overwrite", "quiet", "verbose", "file", "otio", "animatic"}
     absent = {sa.generate: {"engine", "workers", "address"}, sa.plan: {"negative_prompt"}}
     absent[sa.doctor] = {"image"}  # in Python: sa.examine_picture
+    absent[sa.evaluate] = {"html"}
     renamed = {"speaker": "speakers", "film": "script", "videos": "video"}
     for verb in verbs:
         taken = set(inspect.signature(verb).parameters)
@@ -160,9 +161,8 @@ def test_messages_of_the_library_name_no_flags():
             if isinstance(text, str) and re.search(r"(?<![\w-])--[a-z]", text):
                 found.append(f"{path.name}:{node.lineno}: {text.strip()}")
     # How another program is started.
-    assert [
-        line for line in found if not re.search("torchrun --nproc-per-node|ray start --head", line)
-    ] == []
+    others = "torchrun --nproc-per-node|ray start --head|--no-deps|--ignore-requires-python"
+    assert [line for line in found if not re.search(others, line)] == []
 
 
 def test_errors_say_which_parameter_they_ask_for():

@@ -49,4 +49,6 @@ def test_every_dependency_is_pinned():
     block = project[project.index("dependencies = [") : project.index("[project.scripts]")]
     wanted = set(re.findall(r'^\s*"([A-Za-z0-9_.-]+?)[><=]', block, re.MULTILINE))
     wanted |= set(re.findall(r'[\[,]\s*"([a-z0-9_.-]+?)[><=]', block))
+    # Frameworks that somebody has already; what they pin themselves does not agree with our pins.
+    wanted -= {"pipecat-ai", "livekit-agents"}
     assert wanted and {name.replace("_", "-") for name in wanted} <= pinned

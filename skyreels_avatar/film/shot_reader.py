@@ -13,7 +13,8 @@ from skyreels_avatar.film.problem_log import ProblemLog
 from skyreels_avatar.film.sound import own_sound
 from skyreels_avatar.film.spans import END_KEYS, START_KEYS, seconds
 from skyreels_avatar.request.camera_spec import parse_camera
-from skyreels_avatar.request.shot import Shot, names_no_file
+from skyreels_avatar.request.separation import names_no_file
+from skyreels_avatar.request.shot import Shot
 
 SPAN_KEYS = (*START_KEYS, *END_KEYS)
 SHOT_FIELDS = tuple(item.name for item in fields(Shot))

@@ -20,6 +20,7 @@ from skyreels_avatar.media.label import check_label
 from skyreels_avatar.request.camera_move import CameraMove
 from skyreels_avatar.request.camera_spec import CameraLike, parse_camera
 from skyreels_avatar.request.motion_track import motion_path
+from skyreels_avatar.request.separation import SEPARATIONS
 from skyreels_avatar.request.speaker import Speaker, check_face, parse_speakers
 
 LENGTHS = ("audio", "video", "loop", "bounce", "remap", "silence")
@@ -31,16 +32,7 @@ KEEPS = {
 STYLES = ("calm", "natural", "lively")
 MAX_EXPRESSIVENESS = 200.0  # percent
 GATES = ("auto", "off")
-SEPARATIONS = ("auto", "on")  # of the voice from the sound, in place of a file of vocals
 MAX_FADE_S = 10.0
-
-
-def names_no_file(key: str, value: object) -> bool:
-    """Return whether a value of a script's key says what is done, where a file could stand.
-
-    YAML reads on and off as true and false.
-    """
-    return key == "vocals" and (isinstance(value, bool) or value in (*SEPARATIONS, "off"))
 
 
 @dataclass(frozen=True)

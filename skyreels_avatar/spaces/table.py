@@ -37,7 +37,8 @@ def open_space(
     shoulders: torch.Tensor | None = None,
 ) -> LatentSpace:  # fmt: skip
     """Return the latent space of a shot: see `LatentSpace.open`."""
-    return space_type(vae).open(vae, plan, references, seed, shoulders)
+    given = {} if shoulders is None else {"shoulders": shoulders}
+    return space_type(vae).open(vae, plan, references, seed, **given)
 
 
 def _of_network(name: str) -> type[LatentSpace]:

@@ -101,9 +101,11 @@ def test_every_condition_is_heeded(transformer, controlnet):
 def test_each_step_is_reported(transformer):
     steps = []
     with torch.no_grad():
+        conditions, sampling = make_conditions(), Sampling(4)
         denoise(
-            transformer, None, make_conditions(), Sampling(4), segment_generator(0, 0), steps.append
-        )
+            transformer, None, conditions, sampling, segment_generator(0, 0),
+            lambda step, time, latents: steps.append(step),
+        )  # fmt: skip
     assert steps == [1, 2, 3, 4]
 
 

@@ -17,7 +17,7 @@ from skyreels_avatar.apps.jobs.storage import Storage
 from skyreels_avatar.errors import AvatarError, InputError
 from skyreels_avatar.film.marked_yaml import read_marked
 from skyreels_avatar.media.files import atomic_write
-from skyreels_avatar.request.shot import names_no_file
+from skyreels_avatar.request.separation import names_no_file
 
 # Which files a field may name. A sound may come from a video.
 _FILE_KINDS = {

@@ -20,7 +20,8 @@ from skyreels_avatar.film.sound import load_sound, open_film
 from skyreels_avatar.film.timeline import Timeline
 from skyreels_avatar.request.camera_spec import Camera
 from skyreels_avatar.request.script import Script
-from skyreels_avatar.request.shot import Shot, names_no_file
+from skyreels_avatar.request.separation import names_no_file
+from skyreels_avatar.request.shot import Shot
 
 MEDIA_KEYS = ("soundtrack", "image", "video", "audio", "vocals")
 TEXT_KEYS = ("transcript",)
