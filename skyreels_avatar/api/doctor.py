@@ -204,7 +204,7 @@ def _depth() -> str:
         return f"a relief of the person; with the extra studio and {DEPTH_MODEL}, a network"
     if folder.is_dir():
         return f"Depth Anything V2 Small in {folder}"
-    return f"a relief; or `skyreels-avatar models pull {DEPTH_MODEL}`"
+    return f"a relief of the person; a network after: skyreels-avatar models pull {DEPTH_MODEL}"
 
 
 def _weights(tier: str) -> str:

@@ -94,7 +94,9 @@ class Avatar:
         if self.occluder is not None:
             arrays["occluder"] = _bytes(torch.from_numpy(self.occluder))
         face = self.face
+        # One entry of the header: safetensors writes several in random order.
         values = {
+            "format": _FORMAT,
             "box": [float(value) for value in face.box],
             "confidence": float(face.confidence),
             "visibility": float(face.visibility),
@@ -104,7 +106,7 @@ class Avatar:
         arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
         try:
             with atomic_write(path) as partial_file:
-                save_file(arrays, partial_file, {"format": _FORMAT, "values": json.dumps(values)})
+                save_file(arrays, partial_file, {"avatar": json.dumps(values)})
         except OSError as error:
             raise InputError(f"cannot write the avatar {path}: {error}") from error
         return path
@@ -158,11 +160,10 @@ def load(path: str | Path) -> Avatar:
     path = existing_file(path, "avatar")
     try:
         with safe_open(path, "np") as file:
-            header = file.metadata() or {}
-            if header.get("format") != _FORMAT:
+            values = json.loads((file.metadata() or {}).get("avatar", "{}"))
+            if values.get("format") != _FORMAT:
                 raise InputError(f"{path} is no avatar of this version; prepare it again")
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        values = json.loads(header["values"])
         face = Face(
             tuple(values["box"]), arrays["landmarks"], values["confidence"], values["visibility"]
         )

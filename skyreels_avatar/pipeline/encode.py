@@ -22,7 +22,7 @@ from skyreels_avatar.references.persons import PersonMasks, person_mattes
 from skyreels_avatar.references.scene import build_references
 from skyreels_avatar.request.generation_request import GenerationRequest
 from skyreels_avatar.request.shot import Shot
-from skyreels_avatar.spaces.table import open_space
+from skyreels_avatar.spaces.table import open_space, space_type
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +67,8 @@ class EncodedShot:
         self.marks = FrameMarks(request)
         self.motion = None if shot.motion is None else read_motion(shot.motion, self.plan)
         shoulders = None
-        if self.motion is None and len(opened.voices) == 1:
+        moves = space_type(components.vae).moves_reference
+        if moves and self.motion is None and len(opened.voices) == 1:
             key = self.seed, self.noise_key
             shoulders = raised_shoulders(opened.voices[0], self.plan, prompt, key)
         self.space = open_space(components.vae, self.plan, references, self.seed, shoulders)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 
 import cv2
@@ -16,6 +17,7 @@ from skyreels_avatar.references.reference import frames_per_chunk, split_range, 
 from skyreels_avatar.references.texture import PersonTexture, filled_behind
 from skyreels_avatar.rig.apparent_motion import apparent_motion
 from skyreels_avatar.rig.coefficients import NUM_MOTION
+from skyreels_avatar.rig.drawn_style import find_style
 from skyreels_avatar.rig.mouth import MouthLook, make_look
 from skyreels_avatar.rig.picture_edge import picture_edges
 from skyreels_avatar.rig.reference_clip import PictureDetail
@@ -150,7 +152,12 @@ class PictureReference:
             hidden = occluded_area(self._occluder, self._points.numpy())
             picture = filled_behind(picture, hidden).permute(2, 0, 1) / 255
         look = make_look(picture.to(device), self._points.to(device), seed)
-        return [look if self._light is None else self._light.relight_mouth(look, self._points)]
+        if self._light is None:
+            return [look]
+        look = self._light.relight_mouth(look, self._points)
+        if look.drawn is not None:  # flat colors are the picture's own
+            look = replace(look, drawn=find_style(self.video.scene.image.cpu(), self._points))
+        return [look]
 
     def scene_at(self, frame: int) -> int:
         """See `Reference`."""

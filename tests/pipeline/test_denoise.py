@@ -106,7 +106,7 @@ def test_each_step_is_reported(transformer):
             transformer, None, conditions, sampling, segment_generator(0, 0),
             lambda step, time, latents: steps.append(step),
         )  # fmt: skip
-    assert steps == [1, 2, 3, 4]
+    assert steps == [0, 1, 2, 3]
 
 
 def test_the_lead_of_the_camera_has_a_strength_and_an_extent(transformer, controlnet):

@@ -8,7 +8,8 @@ import pytest
 
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.request.generation_request import GenerationRequest
-from skyreels_avatar.request.shot import Shot, names_no_file
+from skyreels_avatar.request.separation import names_no_file
+from skyreels_avatar.request.shot import Shot
 from skyreels_avatar.request.speaker import Speaker
 
 
