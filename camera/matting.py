@@ -22,6 +22,9 @@ CONTRAST = (4.0, 8.0)
 """Distance of both colors, in standard deviations of the background, from which their mixture is
 believed a little, and entirely."""
 
+APART = (0.4, 0.7)
+"""The same as a distance in RGB: things of about the color of the hair stand in many rooms."""
+
 NOISE = 0.012
 """Standard deviation that every background has at least."""
 
@@ -71,6 +74,7 @@ def refine_matte(picture: np.ndarray, matte: np.ndarray) -> np.ndarray:
     share = np.maximum(share / FULL, least).clip(0, 1)
     deviations = np.sqrt(square / (behind[..., 3].clip(0) + NOISE**2))
     trust = fits * ((deviations - CONTRAST[0]) / (CONTRAST[1] - CONTRAST[0])).clip(0, 1)
+    trust *= ((np.sqrt(square) - APART[0]) / (APART[1] - APART[0])).clip(0, 1)
     trust *= near & ~person
     outside = cv2.distanceTransform((matte < 0.5).astype(np.uint8), cv2.DIST_L2, 5)
     strands = share * trust * (4 - 4 * outside / (REACH_SHARE * long_side)).clip(0, 1)
