@@ -20,7 +20,9 @@ from skyreels_avatar.rig.geometry import (
     INNER_LOWER,
     INNER_UPPER,
     MOUTH_CORNERS,
+    RELIEF_POINTS,
     SHUT_GAP,
+    head_turn,
     interpolate_columns,
     interpolate_curves,
     lip_gap,
@@ -32,7 +34,17 @@ from skyreels_avatar.rig.skin import SKIN_COEFFICIENTS, skin_moves
 from skyreels_avatar.rig.skin import bump as _bump
 
 UPPER, LOWER = 0, 1
-HEAD_POINTS_STRIDE = 5
+CAMERA_DISTANCE = 5.0  # of H from the axis of the head: 90 cm, where portraits are taken
+_RELIEF_SMOOTH = 0.08  # of H: radius within which the relief of a head is smooth
+_RELIEF_SLACK = 0.03  # of H: landmarks that lie over each other at the edge of a face disagree
+_BEHIND_SIDES = 0.1  # of H: the widest part of a head behind the landmarks beside the ears
+_AXIS_BEHIND_SIDES = 0.05  # of H
+# Sine of a turn beyond which the relief becomes flatter: its steepest parts, 3 to 1 on the sides
+# of a face, would fold.
+_STEEPEST = 0.25
+# Of a face in a side view one half is hidden, and landmarks of it lie behind others: radians
+# between which its relief becomes flatter, and by how much.
+_TURNED_AWAY, _RELIEF_HIDDEN = (0.35, 0.75), 0.65
 LIPS = CONSTANTS.lips
 
 
@@ -282,12 +294,29 @@ def _skin_moves(points: torch.Tensor, shape: FaceShape) -> torch.Tensor:
 
 
 def head_depth(points: torch.Tensor, shape: FaceShape) -> torch.Tensor:
-    """Return (F, N) depth of the head at points, by inverse distance from the landmarks."""
-    marks = shape.points[:, :468:HEAD_POINTS_STRIDE]
-    distance2 = torch.cdist(points, marks[..., :2]) ** 2
-    weight = (distance2 + 2e-3) ** -2
-    depth = (weight * marks[:, None, :, 2]).sum(-1) / weight.sum(-1)
-    return depth + 0.35 * distance2.amin(-1).sqrt().clamp_max(0.5)
+    """Return (F, N) depth of the head at points: the landmarks' own, in between smooth.
+
+    A head that is flattened on the way turns by less than it is asked to: its nose does not pass
+    its cheeks. Multiquadrics pass through the landmarks, and go on behind the sides of the face as
+    far as the widest part of a head.
+
+    Source: Hardy, "Multiquadric equations of topography and other irregular surfaces", 1971.
+    """
+    marks = shape.points[:, list(RELIEF_POINTS)]
+    places, count = marks[..., :2], len(RELIEF_POINTS)
+    system = torch.ones(len(marks), count + 1, count + 1, device=marks.device)
+    system[:, :count, :count] = _multiquadric(places, places)
+    system.diagonal(dim1=1, dim2=2)[:, :count] -= _RELIEF_SLACK
+    system[:, count, count] = 0
+    wanted = torch.cat([marks[..., 2], marks.new_zeros(len(marks), 1)], 1)
+    shares = torch.linalg.solve(system, wanted)
+    depth = torch.einsum("fnk,fk->fn", _multiquadric(points, places), shares[:, :-1])
+    behind = shape.points[:, [234, 454], 2].mean(1, keepdim=True) + _BEHIND_SIDES
+    return torch.minimum(depth + shares[:, -1:], behind)
+
+
+def _multiquadric(points: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+    return (torch.cdist(points, places) ** 2 + _RELIEF_SMOOTH**2).sqrt()
 
 
 def head_weight(points: torch.Tensor, shape: FaceShape) -> torch.Tensor:
@@ -316,11 +345,22 @@ def head_field(
     """
     middle = (shape.points[:, 234, 0] + shape.points[:, 454, 0]) / 2
     pivot = torch.stack([middle, shape.points[:, 152, 1] - 0.05], -1)
-    z = depth - shape.points[:, [234, 454], 2].mean(1, keepdim=True) - 0.05
+    eye_level = (shape.points[:, 10, 1:2] + shape.points[:, 152, 1:2]) / 2 - pivot[:, 1:]
+    turn = torch.hypot(values.yaw, values.pitch).clamp(max=1.5).sin()
+    hidden = smoothstep(*_TURNED_AWAY, head_turn(shape.points).abs())
+    relief = (1 - _RELIEF_HIDDEN * hidden[:, None]) * (_STEEPEST / turn.clamp_min(1e-4)).clamp_max(
+        1.0
+    )
+    z = relief * (depth - shape.points[:, [234, 454], 2].mean(1, keepdim=True) - _AXIS_BEHIND_SIDES)
     x, y = (points - pivot[:, None]).unbind(-1)
-    x1 = x * values.yaw.cos() - z * values.yaw.sin()
-    z1 = x * values.yaw.sin() + z * values.yaw.cos()
-    y1 = y * values.pitch.cos() + z1 * values.pitch.sin()
+    # What comes nearer to the camera grows: of the way of a nose it is a quarter.
+    nearness = 1 + z / CAMERA_DISTANCE
+    across, down = nearness * x, eye_level + nearness * (y - eye_level)
+    x1 = across * values.yaw.cos() - z * values.yaw.sin()
+    z1 = across * values.yaw.sin() + z * values.yaw.cos()
+    y1 = down * values.pitch.cos() + z1 * values.pitch.sin()
+    nearness = 1 + (z1 * values.pitch.cos() - down * values.pitch.sin()) / CAMERA_DISTANCE
+    x1, y1 = x1 / nearness, eye_level + (y1 - eye_level) / nearness
     x2 = x1 * values.roll.cos() - y1 * values.roll.sin()
     y2 = x1 * values.roll.sin() + y1 * values.roll.cos()
     zoom = values.zoom.exp()

@@ -22,6 +22,13 @@ FACE_OVAL = (
     10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
     152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
 )  # fmt: skip
+# Landmarks that make the relief of a head: its edge, the nose, eyes, brows, cheeks, lips, chin.
+RELIEF_POINTS = (
+    *FACE_OVAL, 1, 4, 5, 195, 197, 6, 168, 8, 9, 151, 2, 98, 327, 48, 278, 45, 275, 220, 440, 114,
+    343, 33, 133, 362, 263, 159, 145, 386, 374, 130, 359, 70, 105, 107, 300, 334, 336, 50, 280, 205,
+    425, 101, 330, 187, 411, 117, 346, 36, 266, 118, 347, 123, 352, 61, 291, 0, 17, 13, 14, 37, 267,
+    84, 314, 199, 175, 200, 57, 287, 212, 432, 192, 416, 108, 337, 69, 299, 104, 333,
+)  # fmt: skip
 # Per eye: upper lid edge, lower lid edge, fold under the brow, bag under the eye; each runs from
 # the left to the right of the picture.
 EYES = (
