@@ -228,7 +228,7 @@ def mouth_field(
         jaw = jaw * torch.exp(-(((away - chin).clamp_min(0.0) / LIPS.jaw_fade) ** 2))
         dropped = values.jaw_drop - shape.jaw[:, None]
         dy = dy + lower_move * near + dropped * jaw * (1 - near)
-    return torch.stack([dx, dy + LIPS.corner_drop * opening * corners], -1)
+    return as_points(dx, dy + LIPS.corner_drop * opening * corners)
 
 
 @dataclass(frozen=True)
@@ -245,11 +245,12 @@ class LipOutline:
     @classmethod
     def of(cls, shape: FaceShape, values: MotionValues) -> LipOutline:
         """Move the inner edges; those of lips that roll in stay at the lip line."""
-        frames, edges = values.motion.shape[0], []
-        for layer, rest_y in ((UPPER, shape.upper_y), (LOWER, shape.lower_y)):
-            rest = torch.stack([refine(shape.lip_x), refine(rest_y)], -1).expand(frames, -1, -1)
+        both = shape.at_rest(_rest_lips, shape.points)
+        skin = face_field(both, shape, values).chunk(2, 1)
+        edges = []
+        for layer, rest in enumerate(both.chunk(2, 1)):
             moved = rest + mouth_field(rest, shape, values, layer, rolled=False)
-            edges.append(moved + face_field(rest, shape, values))
+            edges.append(moved + skin[layer])
         return cls(*edges)
 
     def at(self, columns: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -266,19 +267,25 @@ class LipOutline:
         return interpolate_columns(columns, middle[..., 0], middle[..., 1])
 
 
+def _rest_lips(_: torch.Tensor, shape: FaceShape) -> torch.Tensor:
+    """Return (F, 2 K, 2) the inner edges at rest, first the upper one."""
+    edges = refine(shape.upper_y), refine(shape.lower_y)
+    return as_points(refine(shape.lip_x).repeat(1, 2), torch.cat(edges, 1))
+
+
 _SKIN_MOTION = [MOTION_INDEX[name] for name in SKIN_COEFFICIENTS]
 
 
 def face_field(points: torch.Tensor, shape: FaceShape, values: MotionValues) -> torch.Tensor:
     """Return (F, N, 2) what corners, cheeks, nose, chin and brows do: the same in both layers."""
     moves, amounts = shape.at_rest(_skin_moves, points).flatten(2), values.motion[:, _SKIN_MOTION]
-    if len(moves) == 1:
-        return (amounts @ moves[0]).unflatten(1, (-1, 2))
-    return (amounts[:, None] @ moves)[:, 0].unflatten(1, (-1, 2))
+    moved = amounts @ moves[0] if len(moves) == 1 else (amounts[:, None] @ moves)[:, 0]
+    return moved.unflatten(1, (2, -1)).transpose(1, 2)
 
 
 def _skin_moves(points: torch.Tensor, shape: FaceShape) -> torch.Tensor:
-    return skin_moves(points, shape.points[..., :2])
+    """Return (F, 8, 2, N) of `skin_moves`, x and y apart."""
+    return skin_moves(points, shape.points[..., :2]).movedim(-1, 2).contiguous()
 
 
 def head_depth(points: torch.Tensor, shape: FaceShape) -> torch.Tensor:
@@ -314,19 +321,56 @@ def head_field(
         depth: (F, N) from `head_depth`.
         weight: (F, N) from `head_weight`.
     """
+    return transform_head(points, depth, weight, head_transform(shape, values))
+
+
+def head_transform(shape: FaceShape, values: MotionValues) -> torch.Tensor:
+    """Return (F, 2, 4) what turning, shifting and leaning does to x, y, depth and 1: dx and dy."""
     middle = (shape.points[:, 234, 0] + shape.points[:, 454, 0]) / 2
-    pivot = torch.stack([middle, shape.points[:, 152, 1] - 0.05], -1)
-    z = depth - shape.points[:, [234, 454], 2].mean(1, keepdim=True) - 0.05
-    x, y = (points - pivot[:, None]).unbind(-1)
-    x1 = x * values.yaw.cos() - z * values.yaw.sin()
-    z1 = x * values.yaw.sin() + z * values.yaw.cos()
-    y1 = y * values.pitch.cos() + z1 * values.pitch.sin()
-    x2 = x1 * values.roll.cos() - y1 * values.roll.sin()
-    y2 = x1 * values.roll.sin() + y1 * values.roll.cos()
-    zoom = values.zoom.exp()
-    dx = (x2 * zoom + values.shift_x - x) * weight
-    dy = (y2 * zoom + values.shift_y - y) * weight
-    return torch.stack([dx, dy], -1)
+    pivot = torch.stack(
+        [
+            middle,
+            shape.points[:, 152, 1] - 0.05,
+            shape.points[:, [234, 454], 2].mean(1) + 0.05,
+        ],
+        -1,
+    )
+    angles = torch.cat([values.yaw, values.pitch, values.roll], 1)
+    cos_yaw, cos_pitch, cos_roll = angles.cos().unbind(1)
+    sin_yaw, sin_pitch, sin_roll = angles.sin().unbind(1)
+    # The picture's two rows of the rotation: first about the neck, then nodding, then leaning.
+    nods = sin_yaw * sin_pitch, cos_pitch, cos_yaw * sin_pitch
+    turns = cos_yaw, torch.zeros_like(cos_yaw), -sin_yaw
+    rows = [
+        torch.stack([one * cos_roll - two * sin_roll for one, two in zip(turns, nods)], -1),
+        torch.stack([one * sin_roll + two * cos_roll for one, two in zip(turns, nods)], -1),
+    ]
+    turned = torch.stack(rows, 1) * values.zoom.exp()[..., None]
+    turned = turned - torch.eye(2, 3, dtype=turned.dtype, device=turned.device)
+    shift = torch.cat([values.shift_x, values.shift_y], 1)[..., None]
+    return torch.cat([turned, shift - turned @ pivot[..., None]], -1)
+
+
+def transform_head(
+    points: torch.Tensor, depth: torch.Tensor, weight: torch.Tensor, turn: torch.Tensor
+) -> torch.Tensor:
+    """Return (F, N, 2) of `head_field` for (F, 2, 4) of `head_transform`."""
+    x, y = points.unbind(-1)
+    moves = []
+    for row in turn.unbind(1):
+        of_x, of_y, of_depth, shift = row.split(1, 1)
+        move = torch.addcmul(torch.addcmul(shift, depth, of_depth), x, of_x)
+        moves.append(torch.addcmul(move, y, of_y) * weight)
+    return as_points(*moves)
+
+
+def as_points(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Return (F, N, 2) points of (F, N) columns and rows, which stay apart in memory.
+
+    What is done to all columns is several times as fast then.
+    """
+    x, y = torch.broadcast_tensors(x, y)
+    return torch.stack([x, y], 1).transpose(1, 2)
 
 
 def move_points(

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from skyreels_avatar.rig.coefficients import MOTION_INDEX
-from skyreels_avatar.rig.fields import FaceShape, MotionValues, head_field
+from skyreels_avatar.rig.fields import FaceShape, MotionValues, head_transform, transform_head
 from skyreels_avatar.rig.geometry import smoothstep
 
 FRAMES_PER_S = 25.0  # of rig coefficients
@@ -65,6 +65,5 @@ def trailing_field(
         points, depth, weight, shape, values: of `head_field`.
         trail: of `trailing`.
     """
-    late = head_field(points, depth, weight, shape, trail)
-    late = late - head_field(points, depth, weight, shape, values)
-    return late * hair_weight(points, shape)[..., None]
+    late = head_transform(shape, trail) - head_transform(shape, values)
+    return transform_head(points, depth, weight * shape.at_rest(hair_weight, points), late)
