@@ -16,7 +16,8 @@ from skyreels_avatar.rig.geometry import (
     EYES,
     IRISES,
     LARGE_EYE,
-    interpolate_columns,
+    look_up_curves,
+    tabulate_curves,
 )
 from skyreels_avatar.rig.warp import PosedFace
 
@@ -41,10 +42,18 @@ def _is_large(shape: FaceShape, eye: int) -> bool:
     return bool((lower - upper).mean() > LARGE_EYE)
 
 
-def blinks(face: PosedFace, eye: int) -> bool:
-    """Tell whether a lid moves enough in these frames to be drawn at twice the resolution."""
-    lid = MOTION_INDEX["blink_r"] + eye
-    return bool((face.values.motion[:, lid] > BLINKING).any())
+def blinking_spans(face: PosedFace, eye: int) -> list[tuple[slice, bool]]:
+    """Return spans of the frames, and whether a lid moves so much in them that it is drawn finer.
+
+    From the first such frame to the last one is one span.
+    """
+    blink = face.values.motion[:, MOTION_INDEX["blink_r"] + eye]
+    found, count = (blink > BLINKING).nonzero()[:, 0].tolist(), len(blink)
+    if not found:
+        return [(slice(0, count), False)]
+    first, stop = found[0], found[-1] + 1
+    spans = ((0, first, False), (first, stop, True), (stop, count, False))
+    return [(slice(start, end), fine) for start, end, fine in spans if end > start]
 
 
 def twice_as_fine(positions: torch.Tensor) -> torch.Tensor:
@@ -69,24 +78,11 @@ def undo_eye(
         eye: 0 the person's right, 1 the left.
         room: () of `EyeLook`; None is up to the fold.
     """
-    marks = shape.points
-    upper_lid, lower_lid, fold, bag = EYES[eye]
-    first, last = marks[:, upper_lid[0], :2], marks[:, upper_lid[-1], :2]
-    along = last - first
-    width = along.norm(dim=-1).clamp_min(0.02)
-    along = along / width[:, None]
-    axes = torch.stack([along, torch.stack([-along[:, 1], along[:, 0]], -1)], 1)
-
-    def local(xy: torch.Tensor) -> torch.Tensor:
-        return torch.einsum("fnk,fjk->fnj", xy - first[:, None], axes)
-
-    where = local(points)
-    x, y = where.unbind(-1)
-    curves = []
-    for indices in (upper_lid, lower_lid, fold, bag):
-        curve = local(marks[:, list(indices), :2])
-        curves.append(interpolate_columns(x, curve[..., 0], curve[..., 1]))
-    upper, lower, top, bottom = curves
+    first, axes, width, iris, curves = shape.at_rest(_EYES_AT_REST[eye], shape.points)
+    along = axes.expand(len(points), -1, -1)
+    where = torch.baddbmm(-along @ first[..., None], along, points.transpose(1, 2))
+    x, y = where.unbind(1)
+    upper, lower, top, bottom = look_up_curves(x, *curves)
     lower = torch.maximum(lower, upper)
     top = torch.minimum(top, upper - 0.03)
     if room is not None:
@@ -103,14 +99,12 @@ def undo_eye(
     )
 
     # eyeball: the iris slides, strongest at its center, nothing at the lids
-    iris = local(marks[:, list(IRISES[eye]), :2])
-    center = iris[:, :1]
-    radius = (iris[:, 1:] - center).norm(dim=-1).mean(1, keepdim=True).clamp_min(0.01)
-    reach = ((where - center).norm(dim=-1) / (2.1 * radius)).clamp(0.0, 1.0)
+    center_x, center_y, radius = iris.split(1, 1)
+    away2 = ((x - center_x) ** 2 + (y - center_y) ** 2) / (2.1 * radius) ** 2
     inside = (torch.minimum(y - upper, lower - y) / 0.006 + 0.5).clamp(0.0, 1.0)
-    slide = (1 - reach**2) ** 2 * inside
-    eye_x = x - slide * values.gaze_x * width[:, None]
-    eye_y = y - slide * values.gaze_y * width[:, None]
+    slide = (1 - away2.clamp_max(1.0)) ** 2 * inside
+    eye_x = x - slide * (values.gaze_x * width)
+    eye_y = y - slide * (values.gaze_y * width)
     stretched = upper + (y - new_upper) / (lower - new_upper).clamp_min(1e-4) * open_height
     eye_y = torch.where(new_upper < upper - 1e-5, stretched, eye_y)
 
@@ -122,8 +116,44 @@ def undo_eye(
     out_x = torch.where(on_lid | on_low | (y <= top) | (y >= bottom), x, eye_x)
     out_y = torch.where(on_lid, lid_y, torch.where(on_low, low_y, eye_y))
     out_y = torch.where((y <= top) | (y >= bottom), y, out_y)
-    looked = torch.einsum("fnj,fjk->fnk", torch.stack([out_x, out_y], -1), axes)
-    return looked + first[:, None]
+    looked = torch.stack([out_x, out_y], 1)
+    looked = torch.baddbmm(first[..., None], along.transpose(1, 2), looked)
+    return looked.transpose(1, 2)
+
+
+def _eye_at_rest(eye: int, points: torch.Tensor) -> tuple:
+    """Return what is known of an eye of (F, 478, 3) faces at rest.
+
+    Returns:
+        first (F, 2) its corner on the left of the picture, axes (F, 2, 2) along it and down,
+        width (F, 1), iris (F, 3) center and radius in these axes, and the lid's edges, fold and
+        bag as `look_up_curves` takes them.
+    """
+    upper_lid = EYES[eye][0]
+    first, last = points[:, upper_lid[0], :2], points[:, upper_lid[-1], :2]
+    along = last - first
+    width = along.norm(dim=-1, keepdim=True).clamp_min(0.02)
+    along = along / width
+    axes = torch.stack([along, torch.stack([-along[:, 1], along[:, 0]], -1)], 1)
+
+    def local(indices: tuple[int, ...]) -> torch.Tensor:
+        return (points[:, list(indices), :2] - first[:, None]) @ axes.transpose(1, 2)
+
+    iris = local(IRISES[eye])
+    radius = (iris[:, 1:] - iris[:, :1]).norm(dim=-1).mean(1, keepdim=True).clamp_min(0.01)
+    curves = tabulate_curves(*(local(ring).unbind(-1) for ring in EYES[eye]))
+    return first, axes, width, torch.cat([iris[:, 0], radius], 1), curves
+
+
+def _right_at_rest(points: torch.Tensor, _: FaceShape) -> tuple:
+    return _eye_at_rest(0, points)
+
+
+def _left_at_rest(points: torch.Tensor, _: FaceShape) -> tuple:
+    return _eye_at_rest(1, points)
+
+
+_EYES_AT_REST = _right_at_rest, _left_at_rest
 
 
 def _unfolded(

@@ -240,7 +240,7 @@ def mouth_field(
         jaw = jaw * torch.exp(-(((away - chin).clamp_min(0.0) / LIPS.jaw_fade) ** 2))
         dropped = values.jaw_drop - shape.jaw[:, None]
         dy = dy + lower_move * near + dropped * jaw * (1 - near)
-    return torch.stack([dx, dy + LIPS.corner_drop * opening * corners], -1)
+    return as_points(dx, dy + LIPS.corner_drop * opening * corners)
 
 
 @dataclass(frozen=True)
@@ -257,11 +257,12 @@ class LipOutline:
     @classmethod
     def of(cls, shape: FaceShape, values: MotionValues) -> LipOutline:
         """Move the inner edges; those of lips that roll in stay at the lip line."""
-        frames, edges = values.motion.shape[0], []
-        for layer, rest_y in ((UPPER, shape.upper_y), (LOWER, shape.lower_y)):
-            rest = torch.stack([refine(shape.lip_x), refine(rest_y)], -1).expand(frames, -1, -1)
+        both = shape.at_rest(_rest_lips, shape.points)
+        skin = face_field(both, shape, values).chunk(2, 1)
+        edges = []
+        for layer, rest in enumerate(both.chunk(2, 1)):
             moved = rest + mouth_field(rest, shape, values, layer, rolled=False)
-            edges.append(moved + face_field(rest, shape, values))
+            edges.append(moved + skin[layer])
         return cls(*edges)
 
     def at(self, columns: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -278,19 +279,25 @@ class LipOutline:
         return interpolate_columns(columns, middle[..., 0], middle[..., 1])
 
 
+def _rest_lips(_: torch.Tensor, shape: FaceShape) -> torch.Tensor:
+    """Return (F, 2 K, 2) the inner edges at rest, first the upper one."""
+    edges = refine(shape.upper_y), refine(shape.lower_y)
+    return as_points(refine(shape.lip_x).repeat(1, 2), torch.cat(edges, 1))
+
+
 _SKIN_MOTION = [MOTION_INDEX[name] for name in SKIN_COEFFICIENTS]
 
 
 def face_field(points: torch.Tensor, shape: FaceShape, values: MotionValues) -> torch.Tensor:
     """Return (F, N, 2) what corners, cheeks, nose, chin and brows do: the same in both layers."""
     moves, amounts = shape.at_rest(_skin_moves, points).flatten(2), values.motion[:, _SKIN_MOTION]
-    if len(moves) == 1:
-        return (amounts @ moves[0]).unflatten(1, (-1, 2))
-    return (amounts[:, None] @ moves)[:, 0].unflatten(1, (-1, 2))
+    moved = amounts @ moves[0] if len(moves) == 1 else (amounts[:, None] @ moves)[:, 0]
+    return moved.unflatten(1, (2, -1)).transpose(1, 2)
 
 
 def _skin_moves(points: torch.Tensor, shape: FaceShape) -> torch.Tensor:
-    return skin_moves(points, shape.points[..., :2])
+    """Return (F, 8, 2, N) of `skin_moves`, x and y apart."""
+    return skin_moves(points, shape.points[..., :2]).movedim(-1, 2).contiguous()
 
 
 def head_depth(points: torch.Tensor, shape: FaceShape) -> torch.Tensor:
@@ -343,30 +350,88 @@ def head_field(
         depth: (F, N) from `head_depth`.
         weight: (F, N) from `head_weight`.
     """
-    middle = (shape.points[:, 234, 0] + shape.points[:, 454, 0]) / 2
-    pivot = torch.stack([middle, shape.points[:, 152, 1] - 0.05], -1)
-    eye_level = (shape.points[:, 10, 1:2] + shape.points[:, 152, 1:2]) / 2 - pivot[:, 1:]
-    turn = torch.hypot(values.yaw, values.pitch).clamp(max=1.5).sin()
-    hidden = smoothstep(*_TURNED_AWAY, head_turn(shape.points).abs())
-    relief = (1 - _RELIEF_HIDDEN * hidden[:, None]) * (_STEEPEST / turn.clamp_min(1e-4)).clamp_max(
-        1.0
-    )
-    z = relief * (depth - shape.points[:, [234, 454], 2].mean(1, keepdim=True) - _AXIS_BEHIND_SIDES)
-    x, y = (points - pivot[:, None]).unbind(-1)
+    return transform_head(points, depth, weight, HeadTransform.of(shape, values))
+
+
+@dataclass(frozen=True)
+class HeadTransform:
+    """What turning, shifting and leaning does to F heads that a camera sees from near.
+
+    Attributes:
+        origin: (F, 3) the axis of the head, the level of the eyes, and the depth of the axis.
+        relief: (F, 1) how much of the depths counts.
+        rows: (F, 3, 4) what (x, y, depth, 1), seen from the origin without perspective, become: x
+            and y as the camera sees them from `CAMERA_DISTANCE`, times the third row.
+        shift: (F, 2) what is added after the division.
+    """
+
+    origin: torch.Tensor
+    relief: torch.Tensor
+    rows: torch.Tensor
+    shift: torch.Tensor
+
+    @classmethod
+    def of(cls, shape: FaceShape, values: MotionValues) -> HeadTransform:
+        marks = shape.points
+        axis = (marks[:, 234, 0] + marks[:, 454, 0]) / 2
+        eye_level = (marks[:, 10, 1] + marks[:, 152, 1]) / 2
+        depth = marks[:, [234, 454], 2].mean(1) + _AXIS_BEHIND_SIDES
+        turn = torch.hypot(values.yaw, values.pitch).clamp(max=1.5).sin()
+        hidden = smoothstep(*_TURNED_AWAY, head_turn(marks).abs())
+        relief = 1 - _RELIEF_HIDDEN * hidden[:, None]
+        relief = relief * (_STEEPEST / turn.clamp_min(1e-4)).clamp_max(1.0)
+        angles = torch.cat([values.yaw, values.pitch, values.roll], 1)
+        cos_yaw, cos_pitch, cos_roll = angles.cos().unbind(1)
+        sin_yaw, sin_pitch, sin_roll = angles.sin().unbind(1)
+        # The head turns about the neck, this far below the level of the eyes, and then nods.
+        neck = (eye_level - (marks[:, 152, 1] - 0.05)).expand_as(cos_yaw)
+        none = torch.zeros_like(cos_yaw)
+        across = torch.stack([cos_yaw, none, -sin_yaw, none], -1)
+        down = torch.stack(
+            [sin_yaw * sin_pitch, cos_pitch, cos_yaw * sin_pitch, neck * (cos_pitch - 1)], -1
+        )
+        depths = torch.stack(
+            [sin_yaw * cos_pitch, -sin_pitch, cos_yaw * cos_pitch, -neck * sin_pitch], -1
+        )
+        nearness = depths / CAMERA_DISTANCE
+        nearness[:, 3] += 1
+        # Roll leans about the neck, too, in the picture.
+        zoom, shift = values.zoom.exp(), torch.cat([values.shift_x, values.shift_y], 1)
+        cos_roll, sin_roll = cos_roll[:, None], sin_roll[:, None]
+        leaned = (across * cos_roll - down * sin_roll, across * sin_roll + down * cos_roll)
+        rows = [row * zoom for row in leaned] + [nearness]
+        lean = torch.cat([-sin_roll, cos_roll], 1) * neck[:, None] * zoom
+        shift = shift + lean - torch.stack([none, neck], 1)
+        return cls(torch.stack([axis, eye_level, depth], -1), relief, torch.stack(rows, 1), shift)
+
+
+def transform_head(
+    points: torch.Tensor, depth: torch.Tensor, weight: torch.Tensor, turn: HeadTransform
+) -> torch.Tensor:
+    """Return (F, N, 2) of `head_field` where `turn` is known."""
+    axis, eye_level, middle = turn.origin.split(1, 1)
+    columns, lines = (points[..., 0] - axis, points[..., 1] - eye_level)
+    z = turn.relief * (depth - middle)
     # What comes nearer to the camera grows: of the way of a nose it is a quarter.
     nearness = 1 + z / CAMERA_DISTANCE
-    across, down = nearness * x, eye_level + nearness * (y - eye_level)
-    x1 = across * values.yaw.cos() - z * values.yaw.sin()
-    z1 = across * values.yaw.sin() + z * values.yaw.cos()
-    y1 = down * values.pitch.cos() + z1 * values.pitch.sin()
-    nearness = 1 + (z1 * values.pitch.cos() - down * values.pitch.sin()) / CAMERA_DISTANCE
-    x1, y1 = x1 / nearness, eye_level + (y1 - eye_level) / nearness
-    x2 = x1 * values.roll.cos() - y1 * values.roll.sin()
-    y2 = x1 * values.roll.sin() + y1 * values.roll.cos()
-    zoom = values.zoom.exp()
-    dx = (x2 * zoom + values.shift_x - x) * weight
-    dy = (y2 * zoom + values.shift_y - y) * weight
-    return torch.stack([dx, dy], -1)
+    x, y = columns * nearness, lines * nearness
+    seen = []
+    for row in turn.rows.unbind(1):
+        of_x, of_y, of_z, of_one = row.split(1, 1)
+        seen.append(torch.addcmul(torch.addcmul(torch.addcmul(of_one, z, of_z), x, of_x), y, of_y))
+    shift_x, shift_y = turn.shift.split(1, 1)
+    dx = (seen[0] / seen[2] + shift_x - columns) * weight
+    dy = (seen[1] / seen[2] + shift_y - lines) * weight
+    return as_points(dx, dy)
+
+
+def as_points(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Return (F, N, 2) points of (F, N) columns and rows, which stay apart in memory.
+
+    What is done to all columns is several times as fast then.
+    """
+    x, y = torch.broadcast_tensors(x, y)
+    return torch.stack([x, y], 1).transpose(1, 2)
 
 
 def move_points(

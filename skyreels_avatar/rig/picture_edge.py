@@ -43,12 +43,22 @@ def keep_inside_picture(
         points = points[:1]
     x, y = points.unbind(-1)
     to_x, to_y = move.unbind(-1)
+    # How far anything goes along each axis, lowest and highest (F, 1). Edges meet at right angles:
+    # what is held back from one goes no further towards another.
+    with torch.no_grad():
+        ranges = [torch.aminmax(way, dim=1, keepdim=True) for way in (to_x, to_y)]
     for edge in edges.unbind(1):
         across, down, start = edge.split(1, 1)
-        leaves = (to_x * across + to_y * down).clamp_min(0.0)
+        parts = zip((across, down), ranges)
+        most = sum(torch.maximum(part * way.min, part * way.max) for part, way in parts)
         inside = x * across + y * down + start
+        near = (inside < (STRETCHED * most).clamp_min(1e-4)).any(0).nonzero()[:, 0]
+        if not len(near):
+            continue
+        near_x, near_y = to_x[:, near], to_y[:, near]
+        leaves = (near_x * across + near_y * down).clamp_min(0.0)
         reach = (STRETCHED * leaves).clamp_min(1e-4)
-        if bool((inside < reach).any()):
-            held = leaves * smoothstep(1.0, 0.0, inside / reach)
-            to_x, to_y = to_x - held * across, to_y - held * down
-    return torch.stack([to_x, to_y], -1)
+        held = leaves * smoothstep(1.0, 0.0, inside[:, near] / reach)
+        to_x = to_x.index_copy(1, near, near_x - held * across)
+        to_y = to_y.index_copy(1, near, near_y - held * down)
+    return torch.stack([to_x, to_y], 1).transpose(1, 2)

@@ -6,13 +6,14 @@ nobody reads. OpenCV looks such pictures up three times as fast as floats of thr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
 
+from skyreels_avatar.rig.geometry import select_frames
 from skyreels_avatar.rig.mouth import MouthLook
 
 STREAKS = (1.5, 3.0)  # times stretched: where texture begins to be streaks, and is all streaks
@@ -64,6 +65,11 @@ class ReferenceClip:
     region: tuple[float, float, float, float] | None = None
     has_own_motion: bool = False
     edges: torch.Tensor | None = None
+
+    def select(self, frames: slice) -> ReferenceClip:
+        """Return some of the frames, with the look of all."""
+        detail = None if self.detail is None else select_frames(self.detail, frames)
+        return select_frames(replace(self, detail=detail), frames)
 
 
 def as_pixels(pictures: torch.Tensor | np.ndarray) -> torch.Tensor:
@@ -174,9 +180,8 @@ def stretched_rows(before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
     Args:
         before, after: (F, 2, h, w) pixels x, y that are looked at.
     """
-    steps = [
-        (rows[:, :, 1:] - rows[:, :, :-1]).norm(dim=1, keepdim=True) for rows in (before, after)
-    ]
+    squares = [(rows[:, :, 1:] - rows[:, :, :-1]) ** 2 for rows in (before, after)]
+    steps = [(square[:, :1] + square[:, 1:]).sqrt() for square in squares]
     stretch = F.pad(steps[0] / steps[1].clamp_min(1e-3), (0, 0, 0, 1), mode="replicate")
     return ((stretch - STREAKS[0]) / (STREAKS[1] - STREAKS[0])).clamp(0.0, 1.0)
 

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 
 from skyreels_avatar.rig.coefficients import MOTION_INDEX, NUM_MOTION
 from skyreels_avatar.rig.curves import Box, box_pixels, pixel_box
-from skyreels_avatar.rig.eyes import blinks, twice_as_fine, undo_eye_at
+from skyreels_avatar.rig.eyes import blinking_spans, twice_as_fine, undo_eye_at
 from skyreels_avatar.rig.fields import FaceShape, MotionValues, move_points
 from skyreels_avatar.rig.geometry import EYES, INNER_LOWER, INNER_UPPER, FaceFrame
 from skyreels_avatar.rig.mouth_layer import open_mouth, part_lips
@@ -60,22 +60,27 @@ def render(
     for eye, rings in enumerate(EYES):
         rim = moved[:, [i for ring in rings for i in ring]]
         box = pixel_box(rim, frame, EYE_MARGIN, height, width)
-        if box is not None:
-            before = layers.positions[box]
-            if blinks(face, eye):
-                fine = twice_as_fine(before)
-                positions = undo_eye_at(fine, eye, face)
-                blinking.append((box, positions, stretched_rows(fine, positions), eye))
-            _set_source(clip, layers, box, undo_eye_at(before, eye, face))
+        if box is None:
+            continue
+        for span, blinked in blinking_spans(face, eye):
+            part, place = face.select(span), (span, *box[1:])
+            before = layers.positions[place]
+            if not blinked:
+                _set_source(clip, layers, place, undo_eye_at(before, eye, part))
+                continue
+            fine = twice_as_fine(before)
+            positions = undo_eye_at(fine, eye, part)
+            blinking.append((place, positions, stretched_rows(fine, positions), eye))
     if clip.detail is None:
         frames = sample_frames(clip.frames, layers.positions, clip.has_own_motion)
     else:
         frames = mix_detail(clip, layers.positions, layers.place, layers.share)
-    for box, positions, stretched, eye in blinking:
-        drawn = soften_streaks(sample_clip(clip, positions).float(), stretched)
+    for place, positions, stretched, eye in blinking:
+        drawn = sample_clip(clip.select(place[0]), positions).float()
+        drawn = soften_streaks(drawn, stretched)
         if face.eyes is not None:
             drawn = face.eyes.light_lid(drawn, stretched, eye)
-        frames[box] = F.avg_pool2d(drawn, 2).add_(0.5).byte()
+        frames[place] = F.avg_pool2d(drawn, 2).add_(0.5).byte()
     if lips is not None:
         color, alpha = open_mouth(points, face, clip)
         skin = frames[lips][:, :3]
@@ -100,7 +105,7 @@ def _set_source(clip: ReferenceClip, layers: Lookup, box: Box, positions: torch.
     """Set where the pixels of a box come from, (F, 2, h, w), in place."""
     layers.positions[box] = positions
     if clip.detail is not None:
-        layers.place[box] = detail_place(clip.detail, positions)[0]
+        layers.place[box] = detail_place(clip.select(box[0]).detail, positions)[0]
 
 
 def rest_motion(landmarks: torch.Tensor) -> torch.Tensor:

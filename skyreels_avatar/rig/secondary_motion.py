@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from skyreels_avatar.rig.coefficients import MOTION_INDEX
-from skyreels_avatar.rig.fields import FaceShape, MotionValues, head_field
+from skyreels_avatar.rig.fields import FaceShape, HeadTransform, MotionValues, transform_head
 from skyreels_avatar.rig.geometry import smoothstep
 
 FRAMES_PER_S = 25.0  # of rig coefficients
@@ -65,6 +65,7 @@ def trailing_field(
         points, depth, weight, shape, values: of `head_field`.
         trail: of `trailing`.
     """
-    late = head_field(points, depth, weight, shape, trail)
-    late = late - head_field(points, depth, weight, shape, values)
-    return late * hair_weight(points, shape)[..., None]
+    hanging = weight * shape.at_rest(hair_weight, points)
+    late, now = (HeadTransform.of(shape, motion) for motion in (trail, values))
+    late_field = transform_head(points, depth, hanging, late)
+    return late_field - transform_head(points, depth, hanging, now)

@@ -20,15 +20,16 @@ from skyreels_avatar.rig.fields import (
     LOWER,
     UPPER,
     FaceShape,
+    HeadTransform,
     LipOutline,
     MotionValues,
     face_field,
     head_depth,
-    head_field,
     head_weight,
     mouth_field,
+    transform_head,
 )
-from skyreels_avatar.rig.geometry import FaceFrame, smoothstep
+from skyreels_avatar.rig.geometry import FaceFrame, select_frames, smoothstep
 from skyreels_avatar.rig.picture_edge import keep_inside_picture
 from skyreels_avatar.rig.reference_clip import ReferenceClip, detail_place, enlarge, follows_head
 from skyreels_avatar.rig.secondary_motion import trailing_field
@@ -175,6 +176,20 @@ class PosedFace:
         warp = coarse_warp(shape, values, clip.region, late, clip.edges, lips)
         return cls(frame, shape, values, warp, lips, clip.look.drawn is not None, eyes)
 
+    def select(self, frames: slice) -> PosedFace:
+        """Return the face in some of the frames."""
+        shape = self.shape  # the same one keeps what it knows
+        if len(shape.points) > 1:
+            shape = select_frames(shape, frames)
+        return replace(
+            self,
+            frame=self.frame.select(frames),
+            shape=shape,
+            values=MotionValues(self.values.motion[frames]),
+            warp=select_frames(self.warp, frames),
+            lips=select_frames(self.lips, frames),
+        )
+
 
 def _shape_of(points: torch.Tensor) -> FaceShape:
     """Return the shape of a face; of one that does not change, the same with what it keeps."""
@@ -226,32 +241,42 @@ def coarse_warp(
         lips: of `values`, if it is known.
     """
     nodes = field_nodes(shape.points)[None]
-    rows, columns = nodes.shape[1:3]
+    size = nodes.shape[1:3]
     points = nodes.reshape(1, -1, 2).expand(shape.points.shape[0], -1, -1)
     depth, weight = (shape.at_rest(make, points) for make in (head_depth, head_weight))
-    window = field_window(points[:1], region)
-    common = face_field(points, shape, values)
+    window = field_window(points[:1], region).unflatten(1, size)[:, None]
+    turn = HeadTransform.of(shape, values)
     swing = 0.0
     if trail is not None:
         swing = trailing_field(points, depth, weight, shape, values, trail)
-    moves, mouth_nodes = [], _nodes_in(MOUTH_REACH)
+    skin = face_field(points, shape, values)
+    turned = transform_head(points + skin, depth, weight, turn)
+    common = _as_maps(skin + keep_inside_picture(turned + swing, points, edges), size)
+    # Lips and jaw are left out so far. Round them either layer has its own way.
+    mouth = (slice(None), slice(None), *_nodes_in(MOUTH_REACH))
+    near = _mouth_nodes(points.device).expand(shape.points.shape[0], -1, -1)
+    near_skin, near_depth, near_weight, near_swing = (
+        part if isinstance(part, float) else _within_mouth(part, size)
+        for part in (skin, depth, weight, swing)
+    )
+    moves = []
     for layer in (UPPER, LOWER):
-        move = common.unflatten(1, (rows, columns)).clone()
-        near = points.unflatten(1, (rows, columns))[(slice(None), *mouth_nodes)].flatten(1, 2)
-        moved = mouth_field(near, shape, values, layer)
-        box = move[(slice(None), *mouth_nodes)]
-        box += moved.reshape(box.shape)
-        move = move.flatten(1, 2)
-        turned = head_field(points + move, depth, weight, shape, values)
-        moves.append(move + keep_inside_picture(turned + swing, points, edges))
-    turned = head_field(points, depth + TEETH_BEHIND_LIPS, weight, shape, values)
-    moves.append(keep_inside_picture(turned, points, edges))
+        move = near_skin + mouth_field(near, shape, values, layer)
+        turned = transform_head(near + move, near_depth, near_weight, turn)
+        moved = move + keep_inside_picture(turned + near_swing, near, edges)
+        layered = common.clone() if layer == UPPER else common
+        box = layered[mouth]
+        box.copy_(_as_maps(moved, box.shape[2:]))
+        moves.append(layered)
+    turned = transform_head(points, depth + TEETH_BEHIND_LIPS, weight, turn)
+    moves.append(_as_maps(keep_inside_picture(turned, points, edges), size))
     inverted, parted = [], (..., *_nodes_in(PARTED))
+    parted_nodes = nodes[(slice(None), *_nodes_in(PARTED))]
     for layer, move in enumerate(moves):
-        forward = (move * window[..., None]).transpose(1, 2).unflatten(2, (rows, columns))
+        forward = move * window
         at, back = nodes, -forward
         if layer != UPPER:  # elsewhere it is the upper layer that is seen
-            at, back = nodes[(slice(None), *_nodes_in(PARTED))], back[parted]
+            at, back = parted_nodes, back[parted]
         for share in INVERSION_STEPS:
             found = -_sample(forward, at + back.permute(0, 2, 3, 1))
             back = found if share == 1 else torch.lerp(back, found, share)
@@ -261,11 +286,32 @@ def coarse_warp(
             back = whole
         inverted.append(back)
     upper, lower, head = inverted
-    at = nodes + head.permute(0, 2, 3, 1)
+    at = parted_nodes + head[parted].permute(0, 2, 3, 1)
     line = (lips or LipOutline.of(shape, values)).line(at[..., 0].flatten(1))
-    line = line.unflatten(1, (rows, columns))
-    below = (at[..., 1] > line)[:, None]
-    return CoarseWarp(torch.where(below, lower, upper), upper, lower, head)
+    below = at[..., 1] > line.unflatten(1, at.shape[1:3])
+    both = upper.clone()
+    both[parted] = torch.where(below[:, None], lower[parted], upper[parted])
+    return CoarseWarp(both, upper, lower, head)
+
+
+def _as_maps(points: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """Return (F, 2, rows, columns) of (F, N, 2)."""
+    return points.transpose(1, 2).unflatten(2, size)
+
+
+def _within_mouth(values: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """Return what (F, N) or (F, N, 2) values at all nodes are at `_mouth_nodes`."""
+    rows, columns = _nodes_in(MOUTH_REACH)
+    if values.dim() == 2:
+        return values.unflatten(1, size)[:, rows, columns].flatten(1)
+    return _as_maps(values, size)[:, :, rows, columns].flatten(2).transpose(1, 2)
+
+
+@cache
+def _mouth_nodes(device: torch.device) -> torch.Tensor:
+    """Return (1, N, 2) the nodes in `MOUTH_REACH`."""
+    nodes = _field_nodes(device)
+    return _within_mouth(nodes.reshape(1, -1, 2), nodes.shape[:2])
 
 
 def field_nodes(like: torch.Tensor) -> torch.Tensor:
@@ -283,7 +329,7 @@ def _field_nodes(device: torch.device) -> torch.Tensor:
         torch.linspace(left, right, columns, device=device),
         indexing="ij",
     )
-    return torch.stack([x, y], -1)
+    return torch.stack([x, y]).permute(1, 2, 0)
 
 
 def _nodes_in(box: tuple[float, float, float, float]) -> tuple[slice, slice]:

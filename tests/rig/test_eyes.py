@@ -6,14 +6,17 @@ import dataclasses
 
 import torch
 
+from skyreels_avatar.rig.coefficients import MOTION_INDEX
 from skyreels_avatar.rig.drawn_eyes import undo_drawn_eye
-from skyreels_avatar.rig.eyes import undo_eye
+from skyreels_avatar.rig.eyes import BLINKING, blinking_spans, undo_eye
 from skyreels_avatar.rig.fields import (
     FaceShape,
     MotionValues,
 )
 from skyreels_avatar.rig.geometry import EYES
-from tests.rig.faces import motion_of
+from skyreels_avatar.rig.renderer import render
+from skyreels_avatar.rig.warp import PosedFace
+from tests.rig.faces import clip_of, difference, motion_of, random_motion
 
 
 def test_a_lid_unfolds_above_the_lashes_and_stays_below_the_brow(shape: FaceShape) -> None:
@@ -49,3 +52,24 @@ def test_the_lid_of_a_large_drawn_eye_is_lined_with_skin(shape: FaceShape) -> No
     assert bool((shut[:, 1] > bottom[1]).all())  # skin from below, no row of the open eye
     opened = undo_drawn_eye(column, 0, large, MotionValues(motion_of()), room)
     torch.testing.assert_close(opened, column)
+
+
+def test_only_frames_that_blink_are_drawn_finer(landmarks: torch.Tensor) -> None:
+    motion = motion_of().repeat(6, 1)
+    motion[2:4, MOTION_INDEX["blink_l"]] = 2 * BLINKING
+    face = PosedFace.of(clip_of(landmarks, 6), motion)
+    assert blinking_spans(face, 0) == [(slice(0, 6), False)]
+    assert blinking_spans(face, 1) == [
+        (slice(0, 2), False), (slice(2, 4), True), (slice(4, 6), False),
+    ]  # fmt: skip
+
+
+def test_frames_drawn_together_are_those_drawn_alone(landmarks: torch.Tensor) -> None:
+    """A blink in one of them once made the eyes of all softer."""
+    motion = random_motion(3, seed=4)
+    motion[:, MOTION_INDEX["blink_r"]] = torch.tensor([0.0, 0.7, 0.0])
+    motion[:, MOTION_INDEX["blink_l"]] = torch.tensor([0.0, 0.5, 0.6])
+    together, _ = render(motion, clip_of(landmarks, 3))
+    for index in range(3):
+        alone, _ = render(motion[index : index + 1], clip_of(landmarks, 1))
+        assert float((difference(together[index], alone[0]) > 0.02).float().mean()) < 1e-3

@@ -14,7 +14,10 @@ from skyreels_avatar.rig.geometry import (
     interpolate_columns,
     interpolate_curves,
     lip_gap,
+    look_up_curves,
+    select_frames,
     smoothstep,
+    tabulate_curves,
 )
 
 
@@ -70,3 +73,27 @@ def test_a_smooth_step_rises_or_falls_and_is_flat_beyond():
     at = torch.tensor([-1.0, 0.0, 0.5, 1.0, 2.0])
     assert smoothstep(0.0, 1.0, at).tolist() == [0.0, 0.0, 0.5, 1.0, 1.0]
     assert smoothstep(1.0, 0.0, at).tolist() == [1.0, 1.0, 0.5, 0.0, 0.0]
+
+
+def test_tables_of_curves_say_what_the_curves_say():
+    generator = torch.Generator().manual_seed(2)
+    curves = []
+    for _ in range(3):
+        columns = torch.rand(1, 9, generator=generator).sort(1).values
+        curves.append((columns, torch.randn(1, 9, generator=generator).cumsum(1) / 9))
+    query = 1.4 * torch.rand(4, 200, generator=generator) - 0.2
+    found = look_up_curves(query, *tabulate_curves(*curves))
+    for value, curve in zip(found, curves):
+        steepest = (curve[1].diff() / curve[0].diff()).abs().max()
+        expected = interpolate_columns(query, *curve)
+        assert float((value - expected).abs().max()) < float(steepest) / 512
+
+
+def test_selected_frames_are_those_of_the_whole(landmarks):
+    stack = landmarks + torch.arange(5.0)[:, None, None]
+    some, whole = FaceFrame.of(stack[1:3]), FaceFrame.of(stack)
+    selected = whole.select(slice(1, 3))
+    torch.testing.assert_close(selected.points, some.points)
+    torch.testing.assert_close(selected.axes, some.axes)
+    one = FaceFrame.of(stack[:1])
+    assert select_frames(one, slice(0, 1)).origin is one.origin
