@@ -38,7 +38,7 @@ def picture_edges(
 
 
 def _cuts(person: torch.Tensor, face_px: float) -> torch.Tensor:
-    """Return (4,) bool: whether the left, upper, right, lower edge cuts a person (height, width)."""
+    """Return (4,) bool: whether the left, upper, right, lower edge cuts (height, width)."""
     borders = person[:, :2], person[:2].T, person[:, -2:], person[-2:].T
     seen = torch.stack([(border.amax(1) > _CUT).sum() for border in borders])
     return seen > _CUT_SHARE * face_px
