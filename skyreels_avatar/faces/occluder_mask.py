@@ -21,6 +21,7 @@ from skyreels_avatar.faces.face_crop import (
 )
 from skyreels_avatar.faces.hands import find_hands, hand_mask
 from skyreels_avatar.faces.matte import guided_filter
+from skyreels_avatar.rig.geometry import OUTER_LOWER, OUTER_UPPER
 
 _POSSIBLE, _SURE, _MEAN_SHARE = 0.4, 0.8, 0.7
 _MIN_SURE_PX = 30  # in the face, of a crop
@@ -28,6 +29,8 @@ _INNER = 0.88  # of the average face; others are narrower
 _GUIDE_STEP = 2.0  # pixels of the guiding picture for one of the crop, at most
 _GUIDE_RADIUS = 3.0  # pixels of the crop
 _HANDS_PX, _HANDS_REACH = 384, 1.2  # in face heights, from the mouth
+_COVERED = 0.6  # of the lips; so much of them a hand covers only if it is in front of the mouth
+_AROUND_LIPS = 9  # pixels of the crop, twice the strip of skin round the lips
 
 SegmentCrops = Callable[[np.ndarray], np.ndarray]
 
@@ -112,8 +115,8 @@ def find_occluder(
     matrix = picture_from_crop(landmarks)
     if is_turned_away(landmarks):
         return None
-    hands = _hands(pixels, matrix)
     share, least = segment_augmented(extract_crop(pixels, matrix), segment)
+    hands = spare_lips(_hands(pixels, matrix), share, _lips(landmarks, matrix))
     masks = [filter_mask(hands, hands), filter_mask(share, least)]
     if masks[0] is not None:  # what a hand holds counts, too
         masks.append(filter_mask(np.maximum(share, hands), np.maximum(least, hands)))
@@ -133,6 +136,33 @@ def find_occluder(
     # Where the network is sure, one way or the other, no color changes it.
     fine = np.clip(fine, (whole - 0.75) * 4, whole * 4)
     return np.clip((fine - 0.25) * 2.0, 0, 1).astype(np.float32)
+
+
+def spare_lips(hands: np.ndarray, share: np.ndarray, lips: np.ndarray) -> np.ndarray:
+    """Return a mask of hands without the lips, unless these are really covered.
+
+    Fingers are drawn as thick as hands usually are, and where a chin rests on a hand their tips
+    are guesses: a lip that is frozen by half looks worse than a finger that moves.
+
+    Args:
+        hands, share: (128, 128) in [0, 1], of `hand_mask` and of `segment_augmented`.
+        lips: (128, 128) bool.
+    """
+    touched = lips & (hands > 0.5)
+    if not touched.any() or touched.sum() > _COVERED * lips.sum():
+        return hands
+    if share[touched].mean() > _POSSIBLE:
+        return hands
+    return np.where(lips, 0, hands).astype(np.float32)
+
+
+def _lips(landmarks: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Return (128, 128) bool: the lips and a little around in the crop of a face."""
+    outline = landmarks[[*OUTER_UPPER, *OUTER_LOWER[::-1]], :2]
+    places = np.linalg.solve(matrix[:, :2], (outline - matrix[:, 2]).T).T
+    mask = np.zeros((CROP_PX, CROP_PX), np.uint8)
+    cv2.fillPoly(mask, [np.round(places).astype(np.int32)], 1)
+    return cv2.dilate(mask, np.ones((_AROUND_LIPS, _AROUND_LIPS))) > 0
 
 
 def _hands(pixels: np.ndarray, matrix: np.ndarray) -> np.ndarray:

@@ -59,7 +59,8 @@ class PictureReference:
         self._points = landmarks
         self._world = video.lift(landmarks[:, :2])
         self._start = self.landmarks(0, 1)[0]
-        self._edges = picture_edges(landmarks[None], *self.size)
+        person = None if texture is None else video.scene.person_mask
+        self._edges = picture_edges(landmarks[None], *self.size, person)
         self._texture, self._torso = None, None
         if occluder is not None:  # so that a coarse look cannot miss it
             self._spread = cv2.dilate(occluder, np.ones((49, 49), np.uint8))

@@ -59,6 +59,7 @@ def open_mouth(
     steep = (steepness(columns, edge) for edge in (edge_up, edge_low))
     upper, lower, *high = interpolate_curves(x, columns, edge_up, edge_low, *steep)
     alpha = coverage(y, upper, lower, tuple(1.3 * pixel * one for one in high))
+    alpha = alpha * _within_outline(x, y, face, pixel)
     left, top, right, bottom = MOUTH_BOX
     scale = at.new_tensor([2 / (right - left), 2 / (bottom - top)])
     grid = (at - at.new_tensor([left, top])) * scale - 1
@@ -78,6 +79,26 @@ def open_mouth(
         dark = (inside.new_tensor(CONSTANTS.colors.cavity) * look.light)[:, :, None, None]
         inside, alpha = torch.lerp(dark, inside, share), alpha + crease
     return inside, alpha.reshape(-1, 1, *at.shape[1:3])
+
+
+def _within_outline(
+    x: torch.Tensor, y: torch.Tensor, face: PosedFace, pixel: torch.Tensor
+) -> torch.Tensor:
+    """Return (F, N) 1 between the outermost points of the lips, 0 beside them.
+
+    In a side view these are not the corners but where the lips end against the background.
+    """
+    ends = []
+    for furthest in (torch.argmin, torch.argmax):
+        upper, lower = (
+            edge.gather(1, furthest(edge[..., :1], 1, keepdim=True).expand(-1, -1, 2))
+            for edge in (face.lips.upper, face.lips.lower)
+        )
+        tall = (lower[..., 1] - upper[..., 1]).clamp_min(1e-4)
+        share = ((y - upper[..., 1]) / tall).clamp(0.0, 1.0)
+        ends.append(torch.lerp(upper[..., 0], lower[..., 0], share))
+    left, right = ends
+    return (torch.minimum(x - left, right - x) / pixel + 0.5).clamp(0.0, 1.0)
 
 
 def _drawn_mouth(

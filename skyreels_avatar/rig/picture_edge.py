@@ -10,23 +10,38 @@ import torch
 
 from skyreels_avatar.rig.geometry import FaceFrame, smoothstep
 
+FREE = 10.0  # of H, inside an edge that does not cut the head
+_CUT, _CUT_SHARE = 0.3, 0.05  # of a matte, on a twentieth of H along an edge: it cuts the head
 STRETCHED = 3.0  # times the way; with 1.5 pixels would fold, more makes nods near the edge smaller
 
 
-def picture_edges(landmarks: torch.Tensor, height: int, width: int) -> torch.Tensor:
+def picture_edges(
+    landmarks: torch.Tensor, height: int, width: int, person: torch.Tensor | None = None
+) -> torch.Tensor:
     """Return the edges of F pictures (F, 4, 3): a, b, c, so that a x + b y + c is how far inside.
 
     x, y and the distance are in face coordinates.
 
     Args:
         landmarks: (F, 478, 3) of the face in the pictures, in pixels.
+        person: (height, width) in [0, 1] where the person is: edges that do not cut them are as
+            good as far away. None is everywhere.
     """
     frame = FaceFrame.of(landmarks)
     inward = landmarks.new_tensor([[1, 0], [0, 1], [-1, 0], [0, -1]])
     normals = inward @ frame.axes.transpose(1, 2)
     corners = frame.from_pixels(landmarks.new_tensor([[[0, 0], [width, height]]]))
     distances = -(normals * corners[:, [0, 0, 1, 1]]).sum(-1, keepdim=True)
+    if person is not None:
+        distances[:, ~_cuts(person, float(frame.height_px.amin()))] = FREE
     return torch.cat([normals, distances], -1)
+
+
+def _cuts(person: torch.Tensor, face_px: float) -> torch.Tensor:
+    """Return (4,) bool: whether the left, upper, right, lower edge cuts (height, width)."""
+    borders = person[:, :2], person[:2].T, person[:, -2:], person[-2:].T
+    seen = torch.stack([(border.amax(1) > _CUT).sum() for border in borders])
+    return seen > _CUT_SHARE * face_px
 
 
 def keep_inside_picture(

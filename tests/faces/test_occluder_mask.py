@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from skyreels_avatar.faces.occluder_mask import filter_mask, find_occluder
+from skyreels_avatar.faces.occluder_mask import filter_mask, find_occluder, spare_lips
 from skyreels_avatar.faces.template import synthetic_landmarks
 from tests.faces.drawing import CROP_MOUTH as MOUTH
 from tests.faces.drawing import mask_with
@@ -47,3 +47,17 @@ def test_nothing_found_is_none_and_a_find_follows_the_edge_of_the_thing():
     away = np.hypot(columns - x, rows - y - 20)
     assert found.dtype == np.float32 and found[away < 27].min() > 0.95
     assert found[away > 40].max() < 0.05
+
+
+def test_a_finger_that_only_touches_the_lips_leaves_them():
+    """Half a lip stood still where a chin rested on a hand: a finger's tip was guessed too far."""
+    lips = np.zeros((128, 128), bool)
+    lips[70:84, 46:82] = True
+    below, over = (np.zeros((128, 128), np.float32) for _ in range(2))
+    below[78:, 60:90] = 1
+    over[60:, 40:90] = 1
+    unseen = np.zeros((128, 128), np.float32)
+    spared = spare_lips(below, unseen, lips)
+    assert spared[lips].max() == 0 and (spared == below)[~lips].all()
+    assert (spare_lips(below, 0.9 * below, lips) == below).all()  # the network sees it, too
+    assert (spare_lips(over, unseen, lips) == over).all()

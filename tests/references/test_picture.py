@@ -9,6 +9,7 @@ import torch
 from skyreels_avatar.camera import CameraMove, ReferenceVideo, build_scene, plan_path
 from skyreels_avatar.references.picture import PictureReference
 from skyreels_avatar.rig.coefficients import MOTION_INDEX
+from skyreels_avatar.rig.picture_edge import FREE
 from skyreels_avatar.rig.renderer import rest_motion
 from tests.faces.drawing import draw_person
 
@@ -86,3 +87,9 @@ def test_a_shot_begins_with_shut_lips_whatever_the_picture_shows():
     reference._points[[82, 312, 87, 317], 1] += torch.tensor([-4.0, -4.0, 6.0, 6.0])
     assert rest_motion(reference._points[None])[0, MOTION_INDEX["lip_gap"]] > 0.05
     assert (reference.first_motion() == 0).all()
+
+
+def test_only_edges_that_cut_the_person_hold_the_head():
+    reference, _ = make_reference(CameraMove())
+    left, top, right, bottom = reference.edges(0, 1)[0, :, 2].tolist()
+    assert min(left, top, right) == FREE and bottom < 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from skyreels_avatar.rig.coefficients import MOTION_INDEX
@@ -10,7 +11,7 @@ from skyreels_avatar.rig.geometry import INNER_LOWER, INNER_UPPER
 from skyreels_avatar.rig.mouth import patch_axes
 from skyreels_avatar.rig.mouth_layer import open_mouth
 from skyreels_avatar.rig.warp import PosedFace
-from tests.rig.faces import clip_of, random_motion
+from tests.rig.faces import clip_of, motion_of, random_motion
 
 
 def test_a_shut_mouth_shows_nothing_of_its_inside(shape: FaceShape) -> None:
@@ -39,3 +40,22 @@ def test_a_wide_grin_is_shut_beyond_its_corners(landmarks: torch.Tensor) -> None
     points = torch.stack(torch.meshgrid(y, x, indexing="ij")[::-1], -1)[None]
     _, alpha = open_mouth(points, face, clip)
     assert float(alpha.max()) < 0.01
+
+
+@pytest.mark.parametrize("side", [1.0, -1.0])
+def test_a_mouth_seen_from_the_side_ends_with_its_lips(landmarks: torch.Tensor, side) -> None:
+    """Beside the lips of a profile a black block was painted over the background."""
+    angle = torch.tensor(side * 1.1)
+    turned, middle = landmarks.clone(), landmarks.mean(0)
+    x, z = landmarks[:, 0] - middle[0], landmarks[:, 2] - middle[2]
+    turned[:, 0] = middle[0] + angle.cos() * x - angle.sin() * z
+    turned[:, 2] = middle[2] + angle.sin() * x + angle.cos() * z
+    clip = clip_of(turned, 1)
+    face = PosedFace.of(clip, motion_of(lip_gap=0.11, jaw_drop=0.08))
+    lips = torch.cat([face.lips.upper, face.lips.lower], 1)[0, :, 0]
+    x, y = torch.linspace(-0.4, 0.4, 161), torch.linspace(-0.1, 0.15, 81)
+    points = torch.stack(torch.meshgrid(y, x, indexing="ij")[::-1], -1)[None]
+    _, alpha = open_mouth(points, face, clip)
+    beside = (x < lips.min() - 0.015) | (x > lips.max() + 0.015)
+    assert float(alpha[0, 0].max()) > 0.9
+    assert float(alpha[0, 0][:, beside].max()) < 0.01

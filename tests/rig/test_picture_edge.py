@@ -92,6 +92,21 @@ def test_a_nod_leaves_the_picture_whole_at_its_upper_edge() -> None:
     assert (shades(clip).diff() < 0).any() or (shades(clip).diff() == 0).sum() > 10
 
 
+def test_a_crown_below_the_edge_keeps_its_shape() -> None:
+    """Heads with little air above them were drawn out to a cone, as if the edge held them."""
+    person = torch.zeros(SIZE, SIZE)
+    person[8:, 60:140] = 1
+    edges = picture_edges(LANDMARKS[None], SIZE, SIZE, person)
+    crown = FaceFrame.of(LANDMARKS[None]).from_pixels(torch.tensor([[[100.0, 9.0]]]))
+    move = torch.tensor([[[0.0, 0.12]]])
+    assert torch.equal(keep_inside_picture(move, crown, edges), move)
+    person[:8, 80:120] = 1  # hair reaches the edge
+    held = keep_inside_picture(move, crown, picture_edges(LANDMARKS[None], SIZE, SIZE, person))
+    assert float(held[0, 0, 1]) < 0.05
+    everywhere = picture_edges(LANDMARKS[None], SIZE, SIZE)
+    assert torch.equal(edges[:, 3], everywhere[:, 3])  # the torso is cut below
+
+
 @pytest.mark.parametrize("reach", [0.01, 0.5])
 def test_one_frames_points_hold_as_those_of_each_frame(reach: float) -> None:
     """Edges that no point comes near are left out, and points of all frames are looked at once."""
