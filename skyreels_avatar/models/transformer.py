@@ -26,6 +26,7 @@ from skyreels_avatar.models.condition_cache import ConditionCache, cached, merge
 from skyreels_avatar.models.context_parallel import token_group, whole_frames
 from skyreels_avatar.models.layers import Attention, ConditionEmbedder, RotaryPositions, modulate
 from skyreels_avatar.models.person_attention import listening_tables, token_positions
+from skyreels_avatar.models.tea_cache import TeaCache
 
 
 class AvatarTransformerBlock(nn.Module):
@@ -258,6 +259,7 @@ class AvatarTransformer3DModel(
         self.proj_out = nn.Linear(dim, out_channels * math.prod(patch_size))
         self.scale_shift_table = nn.Parameter(torch.zeros(1, 2, dim))
         self.gradient_checkpointing = False
+        self.tea_cache: TeaCache | None = None
         self._init_weights()
 
     def forward(
@@ -316,17 +318,25 @@ class AvatarTransformer3DModel(
         if person_masks is not None:
             person_masks = person_masks.flatten(1).to(tokens.device)
         checkpointing = torch.is_grad_enabled() and self.gradient_checkpointing
-        residuals = iter(() if control_residuals is None else control_residuals)
         token_index = torch.arange(tokens.shape[1], device=tokens.device)[None]
         shared = (text, audio_embeds, block_temb, rotary_emb, image, person_masks)
-        for index, block in enumerate(self.blocks):
-            residual = next(residuals, None)
-            kept = None if cache is None else cache.part(f"block {index}")
-            inputs = (tokens, *shared, residual, token_index, grid[1] * grid[2], text_bias, kept)
-            if checkpointing:
-                tokens = self._gradient_checkpointing_func(block, *inputs)
-            else:
-                tokens = block(*inputs)
+
+        def through_blocks(tokens: torch.Tensor) -> torch.Tensor:
+            residuals = iter(() if control_residuals is None else control_residuals)
+            for index, block in enumerate(self.blocks):
+                residual = next(residuals, None)
+                kept = None if cache is None else cache.part(f"block {index}")
+                inputs = (*shared, residual, token_index, grid[1] * grid[2], text_bias, kept)
+                if checkpointing:
+                    tokens = self._gradient_checkpointing_func(block, tokens, *inputs)
+                else:
+                    tokens = block(tokens, *inputs)
+            return tokens
+
+        if self.tea_cache is None:
+            tokens = through_blocks(tokens)
+        else:
+            tokens = self.tea_cache.through(tokens, block_temb, grid[1] * grid[2], through_blocks)
 
         shift, scale = (self.scale_shift_table + temb.float()[:, None]).chunk(2, dim=1)
         tokens = self.proj_out(modulate(tokens, self.norm_out, shift, scale))
