@@ -257,6 +257,10 @@ def _finish_transformer(
         from skyreels_avatar.models.acceleration import cache_first_block
 
         cache_first_block(transformer, tier.first_block_cache)
+    if tier.tea_cache:
+        from skyreels_avatar.models.acceleration import cache_by_time
+
+        cache_by_time(transformer, tier.tea_cache)
     if tier.compile:
         transformer.compile_repeated_blocks()
 

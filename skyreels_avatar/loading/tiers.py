@@ -110,6 +110,8 @@ class Tier:
         compile: the repeated blocks, which makes a first run slower and later ones faster.
         first_block_cache: relative change of the first block's work up to which a step leaves out
             the others, about 0.1; 0 = never.
+        tea_cache: change that is estimated from the embedding of time, summed up over steps, up to
+            which a step leaves out the blocks (TeaCache); 0.2 in InfiniteTalk, 0 = never.
         memory: of a GPU that may be taken: "auto" = what is free, "full" = do not ask, or like
             "24gb"; see `memory.py` for what is done to fit.
         context_parallel: processes, each with a device, that share every pass of the transformer;
@@ -148,6 +150,7 @@ class Tier:
     attention_backend: str = ""
     compile: bool = False
     first_block_cache: float = 0.0
+    tea_cache: float = 0.0
     memory: str = "auto"
     context_parallel: int = 1
     buckets: str = ""
@@ -184,7 +187,8 @@ class Tier:
                 "control_start and control_end must be shares with 0 <= start < end <= 1, got "
                 f"{self.control_start} and {self.control_end}"
             )
-        zero_or_more = ("guidance_scale", "audio_guidance_scale", "control_scale", "num_dropped")
+        zero_or_more = ("guidance_scale", "audio_guidance_scale", "control_scale", "num_dropped",
+                        "tea_cache")  # fmt: skip
         for name in (*zero_or_more, "context_parallel", "first_block_cache", "projected_guidance"):
             if not getattr(self, name) >= 0:
                 raise InputError(f"{name} must be at least 0, got {getattr(self, name)}")

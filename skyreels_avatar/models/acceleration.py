@@ -1,4 +1,4 @@
-"""Acceleration by diffusers, enabled by name: attention backends and the first-block cache."""
+"""What makes a transformer faster, enabled by name: attention backends and caches of features."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.models.context_parallel import num_parts
+from skyreels_avatar.models.tea_cache import TeaCache
 
 
 def attention_backends() -> list[str]:
@@ -56,8 +57,28 @@ def cache_first_block(transformer: torch.nn.Module, threshold: float) -> None:
     transformer.enable_cache(FirstBlockCacheConfig(threshold=threshold))
 
 
+def cache_by_time(transformer: torch.nn.Module, threshold: float) -> None:
+    """Skip all blocks in steps in which the embedding of time hardly changes, see `TeaCache`.
+
+    Raises:
+        InputError: the transformer is of another family, its tokens are split, or it has a cache
+            of features already.
+    """
+    if not hasattr(transformer, "tea_cache"):
+        raise InputError("tea_cache was fitted to another transformer than this; leave it out")
+    if num_parts(transformer) > 1:
+        raise InputError("tea_cache is not for context_parallel; leave one of them out")
+    if getattr(transformer, "is_cache_enabled", False):
+        raise InputError(
+            "tea_cache and first_block_cache exclude each other; leave one of them out"
+        )
+    transformer.tea_cache = TeaCache(threshold)
+
+
 def start_window(transformer: torch.nn.Module) -> None:
     """Forget what a cache of features has kept of another window."""
+    if getattr(transformer, "tea_cache", None) is not None:
+        transformer.tea_cache.start_window()
     if getattr(transformer, "is_cache_enabled", False):
         transformer._reset_stateful_cache()
 
@@ -69,8 +90,11 @@ def feature_cache(transformer: torch.nn.Module, name: str) -> Iterator[None]:
     Args:
         name: of a variant of the conditions; its features change little from step to step.
     """
-    if not getattr(transformer, "is_cache_enabled", False):
-        yield
-        return
-    with transformer.cache_context(name):
+    if getattr(transformer, "tea_cache", None) is not None:
+        with transformer.tea_cache.variant(name):
+            yield
+    elif getattr(transformer, "is_cache_enabled", False):
+        with transformer.cache_context(name):
+            yield
+    else:
         yield

@@ -55,6 +55,64 @@ def num_parts(transformer: torch.nn.Module) -> int:
     return 1 if config is None else config.context_parallel_config.ulysses_degree
 
 
+def token_group(parallel_config: object | None) -> dist.ProcessGroup | None:
+    """Return the processes among which an attention's tokens are split; None = all are here."""
+    if parallel_config is None:
+        return None
+    return parallel_config.context_parallel_config._flattened_mesh.get_group()
+
+
+def first_tokens(values: torch.Tensor, count: int, group: dist.ProcessGroup | None) -> torch.Tensor:
+    """Return the first tokens (B, count, ...) of a whole sequence.
+
+    Args:
+        values: (B, L, ...), the part of the sequence that this process has, as long as the others'.
+        group: of the processes that have it, in the order of their ranks.
+    """
+    own = values[:, :count].contiguous()
+    if group is None:
+        return own
+    parts = [torch.empty_like(own) for _ in range(dist.get_world_size(group))]
+    dist.all_gather(parts, own, group=group)
+    return torch.cat(parts, dim=1)[:, :count]
+
+
+def extremes(
+    values: torch.Tensor, group: dist.ProcessGroup | None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the minimum and the maximum (..., 1) over all tokens of a whole sequence.
+
+    Args:
+        values: (..., L), of the tokens that this process has.
+    """
+    low, high = values.amin(-1, keepdim=True), values.amax(-1, keepdim=True)
+    if group is not None:
+        bounds = torch.stack([-low, high])
+        dist.all_reduce(bounds, dist.ReduceOp.MAX, group=group)
+        low, high = -bounds[0], bounds[1]
+    return low, high
+
+
+def whole_frames(
+    tokens: torch.Tensor, audio_embeds: torch.Tensor, start: int, tokens_per_frame: int
+) -> tuple[torch.Tensor, torch.Tensor, int]:
+    """Pad a part of a token sequence to whole latent frames.
+
+    Args:
+        tokens: (B, L, D), the tokens from `start` on.
+        audio_embeds: (B, T, N, audio_dim) of all latent frames.
+
+    Returns:
+        the tokens with zeros before and after, the audio of their frames, and how many zeros
+        stand before.
+    """
+    stop = start + tokens.shape[1]
+    first, last = start // tokens_per_frame, -(-stop // tokens_per_frame)
+    before, after = start - first * tokens_per_frame, last * tokens_per_frame - stop
+    padded = torch.nn.functional.pad(tokens, (0, 0, before, after))
+    return padded, audio_embeds[:, first:last], before
+
+
 def split_tokens(transformer: torch.nn.Module, device: torch.device) -> None:
     """Split a transformer's tokens evenly over the processes of the group.
 

@@ -20,6 +20,7 @@ from skyreels_avatar.models.condition_cache import (
     can_fold,
     folded_attention,
 )
+from skyreels_avatar.models.context_parallel import first_tokens, token_group
 
 NUM_SAMPLING = 3  # scale of the text, scale of the audio, noise that the step takes off
 _WITH_BIAS = "native"
@@ -73,7 +74,10 @@ class AttentionProcessor:
             image = cached(cache, "image", lambda: self._image_keys(attn, image_hidden_states))
             output = output + self._attend(query, *image)
         output = attn.to_out[1](attn.to_out[0](output))
-        return output if masks is None else (output, attention_to_masks(query, key, masks))
+        if masks is None:
+            return output
+        first = first_tokens(key, masks.shape[1], token_group(self._parallel_config))
+        return output, attention_to_masks(query, first, masks)
 
     def _keys(self, attn, source, rotary_emb) -> tuple[torch.Tensor, torch.Tensor]:
         key = attn.norm_k(attn.to_k(source)).unflatten(2, (attn.heads, -1))
@@ -180,16 +184,16 @@ def attention_to_masks(query: torch.Tensor, key: torch.Tensor, masks: torch.Tens
     time: all together would take many gigabytes.
 
     Args:
-        query, key: (B, L, N, D / N).
-        masks: (M, S), the weights of the first S tokens.
+        query: (B, L, N, D / N).
+        key: (B, S, N, D / N) of the first S tokens.
+        masks: (M, S), their weights.
     """
-    num_first = masks.shape[1]
     masks = masks.float()
     shares = (masks / masks.sum(1, keepdim=True).clamp_min(1e-6)).T  # (S, M)
     scale = query.shape[-1] ** -0.5
     total = 0.0
     for head in range(query.shape[2]):
-        scores = query[:, :, head] @ key[:, :num_first, head].mT * scale
+        scores = query[:, :, head] @ key[:, :, head].mT * scale
         total = total + scores.float().softmax(-1) @ shares
     return (total / query.shape[2]).mT
 

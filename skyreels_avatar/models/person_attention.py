@@ -9,6 +9,9 @@ first two persons have its positions, further ones go on at the same distance.
 from __future__ import annotations
 
 import torch
+import torch.distributed as dist
+
+from skyreels_avatar.models.context_parallel import extremes
 
 DISTANCE = 20.0  # between persons
 REACH = 4.0  # a person's tokens lie so far beyond the person's first position
@@ -16,14 +19,17 @@ BACKGROUND = 12.0
 _EPSILON = 1e-8
 
 
-def token_positions(attention: torch.Tensor) -> torch.Tensor:
+def token_positions(
+    attention: torch.Tensor, group: dist.ProcessGroup | None = None
+) -> torch.Tensor:
     """Return (B, L) positions of the tokens of a video.
 
     Args:
         attention: (B, P + 1, L) to each person and, last, to the background.
+        group: of the processes among which the tokens are split; None = all are here.
     """
     persons = attention[:, :-1]
-    low, high = persons.amin(2, keepdim=True), persons.amax(2, keepdim=True)
+    low, high = extremes(persons, group)
     starts = DISTANCE * torch.arange(persons.shape[1]).to(persons)[:, None]
     scaled = starts + REACH * (persons - low) / (high - low + _EPSILON)
     background = torch.full_like(attention[:, :1], BACKGROUND)
@@ -44,3 +50,16 @@ def rotary_table(
     exponent = torch.arange(0, head_dim, 2, device=positions.device).float() / head_dim
     angle = positions.float()[..., None, None] * theta**-exponent
     return angle.cos(), angle.sin()
+
+
+def listening_tables(
+    positions: torch.Tensor, num_persons: int, num_tokens: int, head_dim: int
+) -> tuple[tuple[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]:
+    """Return the rotary tables of the tokens of latent frames, and of the voices they hear.
+
+    Args:
+        positions: (B T, h w) of the tokens, see `token_positions`.
+        num_tokens: of all voices together in one latent frame.
+    """
+    voices = voice_positions(num_persons, num_tokens // num_persons)[None].to(positions.device)
+    return rotary_table(positions, head_dim), rotary_table(voices, head_dim)

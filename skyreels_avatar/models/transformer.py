@@ -23,8 +23,10 @@ from diffusers.models.modeling_utils import ModelMixin
 from diffusers.models.normalization import FP32LayerNorm
 
 from skyreels_avatar.models.condition_cache import ConditionCache, cached, merge_repeated
+from skyreels_avatar.models.context_parallel import token_group, whole_frames
 from skyreels_avatar.models.layers import Attention, ConditionEmbedder, RotaryPositions, modulate
-from skyreels_avatar.models.person_attention import rotary_table, token_positions, voice_positions
+from skyreels_avatar.models.person_attention import listening_tables, token_positions
+from skyreels_avatar.models.tea_cache import TeaCache
 
 
 class AvatarTransformerBlock(nn.Module):
@@ -96,9 +98,11 @@ class AvatarTransformerBlock(nn.Module):
         ).chunk(6, dim=1)
 
         normed = modulate(hidden_states, self.norm1, shift, scale)
-        attended, to_persons = self.attn1(normed, rotary_emb=rotary_emb, masks=person_masks), None
+        attended, positions = self.attn1(normed, rotary_emb=rotary_emb, masks=person_masks), None
         if person_masks is not None:
             attended, to_persons = attended
+            group = token_group(self.attn1.processor._parallel_config)
+            positions = token_positions(to_persons, group)
         hidden_states = (hidden_states.float() + attended * gate).type_as(hidden_states)
 
         normed = self.norm2(hidden_states)
@@ -113,11 +117,18 @@ class AvatarTransformerBlock(nn.Module):
 
         normed, voices, outside = self.norm_audio(hidden_states), audio_embeds, 0
         if token_index is not None and normed.shape[1] != audio_embeds.shape[1] * tokens_per_frame:
-            if person_masks is not None:
-                raise ValueError("where several persons talk, tokens cannot be split over devices")
             start = int(token_index[0, 0])
             normed, voices, outside = whole_frames(normed, voices, start, tokens_per_frame)
-        heard = self._attend_audio(normed, voices, to_persons, audio_cache)
+            if positions is not None:
+                after = normed.shape[1] - outside - positions.shape[1]
+                positions = nn.functional.pad(positions, (outside, after))
+        rotary = ()
+        if positions is not None:
+            by_frame = positions.reshape(normed.shape[0] * voices.shape[1], -1)
+            head_dim = normed.shape[-1] // self.audio_attn.heads
+            num_persons = len(person_masks) - 1
+            rotary = listening_tables(by_frame, num_persons, voices.shape[2], head_dim)
+        heard = self._attend_audio(normed, voices, rotary, audio_cache)
         hidden_states = hidden_states + heard[:, outside : outside + hidden_states.shape[1]]
 
         normed = modulate(hidden_states, self.norm3, ffn_shift, ffn_scale)
@@ -133,44 +144,14 @@ class AvatarTransformerBlock(nn.Module):
         self,
         normed: torch.Tensor,
         audio_embeds: torch.Tensor,
-        to_persons: torch.Tensor | None,
+        rotary: tuple[tuple[torch.Tensor, torch.Tensor], ...],
         cache: ConditionCache | None,
     ) -> torch.Tensor:
         """Return the audio attention of tokens (B, L, D), each to the audio of its latent frame."""
-        batch, num_latent_frames, num_voice_tokens = audio_embeds.shape[:3]
+        batch, num_latent_frames = audio_embeds.shape[:2]
         by_frame = normed.reshape(batch * num_latent_frames, -1, normed.shape[-1])  # (B T, h w, D)
-        positions = ()
-        if to_persons is not None:
-            num_persons = to_persons.shape[1] - 1
-            tokens = token_positions(to_persons).reshape(by_frame.shape[:2])
-            heard_at = voice_positions(num_persons, num_voice_tokens // num_persons)
-            head_dim = normed.shape[-1] // self.audio_attn.heads
-            positions = tuple(
-                rotary_table(at, head_dim) for at in (tokens, heard_at[None].to(tokens.device))
-            )
-        voices = audio_embeds.flatten(0, 1)
-        heard = self.audio_attn(by_frame, voices, None, *positions, cache=cache)
+        heard = self.audio_attn(by_frame, audio_embeds.flatten(0, 1), None, *rotary, cache=cache)
         return heard.reshape(normed.shape)
-
-
-def whole_frames(
-    tokens: torch.Tensor, audio_embeds: torch.Tensor, start: int, tokens_per_frame: int
-) -> tuple[torch.Tensor, torch.Tensor, int]:
-    """Pad a part of a token sequence to whole latent frames.
-
-    Args:
-        tokens: (B, L, D), the tokens from `start` on.
-        audio_embeds: (B, T, N, audio_dim) of all latent frames.
-
-    Returns:
-        the tokens with zeros before and after, the audio of their frames, and how many zeros
-        stand before.
-    """
-    stop = start + tokens.shape[1]
-    first, last = start // tokens_per_frame, -(-stop // tokens_per_frame)
-    before, after = start - first * tokens_per_frame, last * tokens_per_frame - stop
-    padded = nn.functional.pad(tokens, (0, 0, before, after))
-    return padded, audio_embeds[:, first:last], before
 
 
 class AvatarTransformer3DModel(
@@ -278,6 +259,7 @@ class AvatarTransformer3DModel(
         self.proj_out = nn.Linear(dim, out_channels * math.prod(patch_size))
         self.scale_shift_table = nn.Parameter(torch.zeros(1, 2, dim))
         self.gradient_checkpointing = False
+        self.tea_cache: TeaCache | None = None
         self._init_weights()
 
     def forward(
@@ -336,17 +318,25 @@ class AvatarTransformer3DModel(
         if person_masks is not None:
             person_masks = person_masks.flatten(1).to(tokens.device)
         checkpointing = torch.is_grad_enabled() and self.gradient_checkpointing
-        residuals = iter(() if control_residuals is None else control_residuals)
         token_index = torch.arange(tokens.shape[1], device=tokens.device)[None]
         shared = (text, audio_embeds, block_temb, rotary_emb, image, person_masks)
-        for index, block in enumerate(self.blocks):
-            residual = next(residuals, None)
-            kept = None if cache is None else cache.part(f"block {index}")
-            inputs = (tokens, *shared, residual, token_index, grid[1] * grid[2], text_bias, kept)
-            if checkpointing:
-                tokens = self._gradient_checkpointing_func(block, *inputs)
-            else:
-                tokens = block(*inputs)
+
+        def through_blocks(tokens: torch.Tensor) -> torch.Tensor:
+            residuals = iter(() if control_residuals is None else control_residuals)
+            for index, block in enumerate(self.blocks):
+                residual = next(residuals, None)
+                kept = None if cache is None else cache.part(f"block {index}")
+                inputs = (*shared, residual, token_index, grid[1] * grid[2], text_bias, kept)
+                if checkpointing:
+                    tokens = self._gradient_checkpointing_func(block, tokens, *inputs)
+                else:
+                    tokens = block(tokens, *inputs)
+            return tokens
+
+        if self.tea_cache is None:
+            tokens = through_blocks(tokens)
+        else:
+            tokens = self.tea_cache.through(tokens, block_temb, grid[1] * grid[2], through_blocks)
 
         shift, scale = (self.scale_shift_table + temb.float()[:, None]).chunk(2, dim=1)
         tokens = self.proj_out(modulate(tokens, self.norm_out, shift, scale))

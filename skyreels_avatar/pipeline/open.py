@@ -29,7 +29,7 @@ from skyreels_avatar.loading.tiers import Tier, load_tier
 from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.image import Portrait
 from skyreels_avatar.media.video import VideoReader
-from skyreels_avatar.models.context_parallel import check_shares, num_parts
+from skyreels_avatar.models.context_parallel import check_shares
 from skyreels_avatar.models.occluder import OccluderNet
 from skyreels_avatar.pipeline.denoise import Sampling
 from skyreels_avatar.pipeline.noise import noise_key
@@ -129,7 +129,7 @@ def open_picture(
             "are for a tier with a face rig, as the default one is",
             parameter="motion" if shot.motion else "save_motion",
         )
-    _check_shared_work(len(shot.speakers), components, files.height, files.width)
+    check_shares(components.transformer, files.height, files.width, BUCKET_STEP_PX)
     plan = _plan(request, files, tier, space)
     original = files.original
     selectors = [one.face for one in shot.speakers] or [shot.face]
@@ -168,7 +168,7 @@ def open_footage(
             "with another, as the default one"
         )
     if not space.moves_reference:
-        _check_shared_work(len(shot.speakers), components, *files.work_size)
+        check_shares(components.transformer, *files.work_size, BUCKET_STEP_PX)
     plan = _plan(request, files, tier, space)
     speaking = [i for i, one in enumerate(shot.speakers) if one.audio is not None]
     selectors = [shot.speakers[i].face for i in speaking] or [shot.face]
@@ -194,17 +194,6 @@ def open_footage(
         _unseen_spans(references, request.fps),
         files.video.color,
     )
-
-
-def _check_shared_work(num_speakers: int, components: Components, height: int, width: int) -> None:
-    """Refuse what cannot be split over the devices that share a tier's passes."""
-    if num_speakers > 1 and num_parts(components.transformer) > 1:
-        # Each device would have to know what all tokens attend to.
-        raise InputError(
-            f"tier {components.tier.name} splits its work over devices, which is for one speaker; "
-            "set context_parallel: 1 for several"
-        )
-    check_shares(components.transformer, height, width, BUCKET_STEP_PX)
 
 
 def _plan(

@@ -9,8 +9,7 @@ import pytest
 import torch
 
 from skyreels_avatar.errors import InputError
-from skyreels_avatar.models.context_parallel import check_shares, join
-from skyreels_avatar.models.transformer import whole_frames
+from skyreels_avatar.models.context_parallel import check_shares, join, whole_frames
 from tests.processes import run_together
 
 CODE = """
@@ -37,7 +36,10 @@ def inputs(batch):
         encoder_hidden_states_image=torch.randn(batch, 5, 8),
         control_residuals=[torch.randn(batch, 8 * frames, 24)],
     )
-asked = [inputs(1), inputs(3)]
+masks = torch.zeros(3, 2, 4)  # two persons, and what is between them
+masks[0, :, :1] = masks[1, :, 3:] = masks[2, :, 1:3] = 1
+two_persons = inputs(2) | dict(person_masks=masks)
+asked = [inputs(1), inputs(3), two_persons]
 with torch.no_grad():
     alone = [model(**one) for one in asked]
     split_tokens(model, device)
@@ -50,7 +52,11 @@ dist.destroy_process_group()
 
 
 def test_two_processes_give_the_numbers_of_one(root: Path) -> None:
-    """Of one clip, and of three variants of it at once, as guidance asks."""
+    """Of one clip, of three variants of it at once, as guidance asks, and of two persons.
+
+    Persons are told apart by what all tokens attend to in the first latent frame, of which the
+    first process alone has the keys, and by extremes over all tokens.
+    """
     for printed in run_together(CODE, root):
         for line in printed.splitlines():
             _, difference, _, spread = line.split()

@@ -64,7 +64,7 @@ def test_attention_to_masks_is_the_softmax_averaged_over_heads_and_area() -> Non
     weights = torch.einsum("blnd,bsnd->bnls", query, first).div(8**0.5).softmax(-1)
     for number, mask in enumerate(masks):
         expected = (weights * mask).sum(-1).mean(1) / mask.sum()
-        made = attention_to_masks(query, key, masks)[:, number]
+        made = attention_to_masks(query, first, masks)[:, number]
         torch.testing.assert_close(made, expected, atol=1e-6, rtol=1e-5)
 
 
