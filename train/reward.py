@@ -152,7 +152,7 @@ def _lips(
     true = batch.motion
     gap, pucker, tuck = (_column(motion, name) for name in ("lip_gap", "pucker", "tuck"))
     middle = closures(batch) * spoken
-    near = F.max_pool1d(middle[:, None], 5, stride=1, padding=2)[:, 0]
+    near = F.max_pool1d(middle[:, None], 3, stride=1, padding=1)[:, 0]
     apart = spoken * (_column(true, "lip_gap") > _OPEN) * (1 - near)
     true_pucker, true_tuck = _column(true, "pucker"), _column(true, "tuck")
     rounded, unrounded = spoken * (true_pucker > _ROUNDED), spoken * (true_pucker < _UNROUNDED)
