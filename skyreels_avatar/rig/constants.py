@@ -111,10 +111,13 @@ class SkinConstants:
     brow_margin: float
     brow_above: float
     brow_below: float
+    brow_whole_below: float
     brow_beside: float
+    brow_tilt: float
+    brow_tilt_raised: float
     furrow_in: float
     furrow_down: float
-    furrow_radius: float
+    furrow_less_outside: float
 
 
 @dataclass(frozen=True)

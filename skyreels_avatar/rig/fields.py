@@ -30,7 +30,7 @@ from skyreels_avatar.rig.geometry import (
 )
 from skyreels_avatar.rig.mouth_shapes import mouth_shapes, shaped
 from skyreels_avatar.rig.picture_edge import keep_inside_picture
-from skyreels_avatar.rig.skin import SKIN_COEFFICIENTS, skin_moves
+from skyreels_avatar.rig.skin import SKIN_COEFFICIENTS, brow_tilts, skin_moves
 from skyreels_avatar.rig.skin import bump as _bump
 
 UPPER, LOWER = 0, 1
@@ -279,11 +279,13 @@ class LipOutline:
 
 
 _SKIN_MOTION = [MOTION_INDEX[name] for name in SKIN_COEFFICIENTS]
+_BROW_MOTION = [MOTION_INDEX[name] for name in ("brow_r", "brow_l", "furrow")]
 
 
 def face_field(points: torch.Tensor, shape: FaceShape, values: MotionValues) -> torch.Tensor:
     """Return (F, N, 2) what corners, cheeks, nose, chin and brows do: the same in both layers."""
-    moves, amounts = shape.at_rest(_skin_moves, points).flatten(2), values.motion[:, _SKIN_MOTION]
+    moves, motion = shape.at_rest(_skin_moves, points).flatten(2), values.motion
+    amounts = torch.cat([motion[:, _SKIN_MOTION], brow_tilts(motion[:, _BROW_MOTION])], 1)
     if len(moves) == 1:
         return (amounts @ moves[0]).unflatten(1, (-1, 2))
     return (amounts[:, None] @ moves)[:, 0].unflatten(1, (-1, 2))
