@@ -89,6 +89,7 @@ class LipsConstants:
     bite_gap: float
     bite_raise: float
     tongue_gap: float
+    sneer_raise: float
     round_raise: float
     relaxed: float
     full_rounding: float

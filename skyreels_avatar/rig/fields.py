@@ -162,6 +162,7 @@ def lip_edges(
     opened = (gap_now - rest_gap).clamp_min(0.0)
     gap = rest * share + opened * arch
     raised = values.upper_raise + LIPS.bite_raise * bite + LIPS.round_raise * roundness * opened
+    raised = raised + LIPS.sneer_raise * values.sneer.clamp_min(0.0)
     falls = LIPS.upper_share + LIPS.upper_share_rounded * roundness
     upper_move = -raised * arch + falls * (rest - gap).clamp_min(0.0)
     return upper, lower, upper_move, upper_move + gap - rest
