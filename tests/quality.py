@@ -49,7 +49,7 @@ ACTING = {
     "opening": ("mouth opening / face height", "0.080-0.11"),
     "width": ("mouth width / eye distance", ">= 0.13"),
     "brows": ("brows / face height", ">= 0.03"),
-    "yaw": ("head yaw (nose offset / face height)", ">= 0.08"),
+    "yaw": ("head yaw (nose offset / distance of the outer eye corners)", ">= 0.08"),
     "roll": ("head roll, degrees", ">= 4"),
     "gaze": ("gaze / eye width", ">= 0.05"),
     "away": ("share of frames with the eyes off the camera", "0.05-0.15"),
@@ -200,8 +200,9 @@ def acting_of(path: Path) -> dict:
     points, height = track.landmarks, face_heights(track.landmarks)
     aligned, _ = align(points, points[0])
     across = points[:, 263, :2] - points[:, 33, :2]
-    right = across / np.linalg.norm(across, axis=-1, keepdims=True)
-    nose = ((points[:, 1, :2] - (points[:, 33, :2] + points[:, 263, :2]) / 2) * right).sum(-1)
+    # A solid head that turns by 8 degrees moves its nose by 0.08 of the way between its eyes.
+    offset = points[:, 1, :2] - (points[:, 33, :2] + points[:, 263, :2]) / 2
+    nose = (offset * across).sum(-1) / (across**2).sum(-1)
     pupils = points[:, [473, 468], :2]
     mouth = np.linalg.norm(points[:, 291, :2] - points[:, 61, :2], axis=-1)
     gaze = np.stack([_iris(aligned, *eye) for eye in ((33, 133, 468), (362, 263, 473))]).mean(0)
@@ -214,7 +215,7 @@ def acting_of(path: Path) -> dict:
         "opening": spread(mouth_opening(points)),
         "width": spread(mouth / np.linalg.norm(pupils[:, 1] - pupils[:, 0], axis=-1)),
         "brows": spread(aligned[:, [105, 66, 334, 296], 1].mean(1) / height[0]),
-        "yaw": spread(nose / height),
+        "yaw": spread(nose),
         "roll": spread(np.degrees(np.arctan2(across[:, 1], across[:, 0]))),
         "gaze": spread(gaze[:, 0]),
         "away": float((np.linalg.norm(gaze, axis=-1) > _AWAY).mean()),

@@ -89,6 +89,7 @@ class LipsConstants:
     bite_gap: float
     bite_raise: float
     tongue_gap: float
+    sneer_raise: float
     round_raise: float
     relaxed: float
     full_rounding: float
@@ -111,10 +112,13 @@ class SkinConstants:
     brow_margin: float
     brow_above: float
     brow_below: float
+    brow_whole_below: float
     brow_beside: float
+    brow_tilt: float
+    brow_tilt_raised: float
     furrow_in: float
     furrow_down: float
-    furrow_radius: float
+    furrow_less_outside: float
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from skyreels_avatar.rig.geometry import (
 )
 from skyreels_avatar.rig.mouth_shapes import mouth_shapes, shaped
 from skyreels_avatar.rig.picture_edge import keep_inside_picture
-from skyreels_avatar.rig.skin import SKIN_COEFFICIENTS, skin_moves
+from skyreels_avatar.rig.skin import SKIN_COEFFICIENTS, brow_tilts, skin_moves
 from skyreels_avatar.rig.skin import bump as _bump
 
 UPPER, LOWER = 0, 1
@@ -162,6 +162,7 @@ def lip_edges(
     opened = (gap_now - rest_gap).clamp_min(0.0)
     gap = rest * share + opened * arch
     raised = values.upper_raise + LIPS.bite_raise * bite + LIPS.round_raise * roundness * opened
+    raised = raised + LIPS.sneer_raise * values.sneer.clamp_min(0.0)
     falls = LIPS.upper_share + LIPS.upper_share_rounded * roundness
     upper_move = -raised * arch + falls * (rest - gap).clamp_min(0.0)
     return upper, lower, upper_move, upper_move + gap - rest
@@ -286,11 +287,13 @@ def _rest_lips(_: torch.Tensor, shape: FaceShape) -> torch.Tensor:
 
 
 _SKIN_MOTION = [MOTION_INDEX[name] for name in SKIN_COEFFICIENTS]
+_BROW_MOTION = [MOTION_INDEX[name] for name in ("brow_r", "brow_l", "furrow")]
 
 
 def face_field(points: torch.Tensor, shape: FaceShape, values: MotionValues) -> torch.Tensor:
     """Return (F, N, 2) what corners, cheeks, nose, chin and brows do: the same in both layers."""
-    moves, amounts = shape.at_rest(_skin_moves, points).flatten(2), values.motion[:, _SKIN_MOTION]
+    moves, motion = shape.at_rest(_skin_moves, points).flatten(2), values.motion
+    amounts = torch.cat([motion[:, _SKIN_MOTION], brow_tilts(motion[:, _BROW_MOTION])], 1)
     moved = amounts @ moves[0] if len(moves) == 1 else (amounts[:, None] @ moves)[:, 0]
     return moved.unflatten(1, (2, -1)).transpose(1, 2)
 

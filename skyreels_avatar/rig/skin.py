@@ -1,4 +1,7 @@
-"""What corners, cheeks, nose, chin and brows do to the skin: all is linear in their numbers."""
+"""What corners, cheeks, nose, chin and brows do to the skin: all is linear in their numbers.
+
+Brows and forehead follow ICT-FaceKit's browInnerUp, browOuterUp and browDown.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from skyreels_avatar.rig.geometry import (
     MOUTH_CORNERS,
     NOSE_WINGS,
     interpolate_columns,
+    smoothstep,
 )
 
 SKIN_COEFFICIENTS = (
@@ -22,14 +26,18 @@ SKIN = CONSTANTS.skin
 
 
 def skin_moves(points: torch.Tensor, at: torch.Tensor) -> torch.Tensor:
-    """Return (F, 8, N, 2) what a unit of each of `SKIN_COEFFICIENTS` does to points.
+    """Return (F, 10, N, 2) what a unit of each of `SKIN_COEFFICIENTS` does to points.
+
+    The last two are tilts of the right and the left brow, in H: see `brow_tilts`.
 
     Args:
         points: (F, N, 2) face coordinates.
         at: (F, 478, 2) landmarks at rest.
     """
     cheeks = [bump(points, at[:, i], SKIN.cheek_radius) for i in CHEEKS]
-    furrows = [bump(points, at[:, list(i)].mean(1), SKIN.furrow_radius) for i in INNER_BROWS]
+    brows = [brow_weight(points, at, side) for side in (0, 1)]
+    outwards = [_from_inner_end(points, at, side) for side in (0, 1)]
+    furrows = [brow * (1 - SKIN.furrow_less_outside * t**2) for brow, t in zip(brows, outwards)]
     wings = sum(bump(points, at[:, i], SKIN.sneer_radius) for i in NOSE_WINGS)
     still = torch.zeros_like(wings)
     moves = [
@@ -37,16 +45,30 @@ def skin_moves(points: torch.Tensor, at: torch.Tensor) -> torch.Tensor:
         (SKIN.cheek_out * (cheeks[1] - cheeks[0]), -SKIN.cheek_up * (cheeks[0] + cheeks[1])),
         (still, -SKIN.sneer_up * wings),
         (still, -SKIN.chin_up * bump(points, at[:, 199], SKIN.chin_radius)),
-        *((still, -brow_weight(points, at, side)) for side in (0, 1)),
+        *((still, -brow) for brow in brows),
         (SKIN.furrow_in * (furrows[0] - furrows[1]), SKIN.furrow_down * (furrows[0] + furrows[1])),
+        *((still, -brow * (1 - 2 * t)) for brow, t in zip(brows, outwards)),
     ]
     return torch.stack([torch.stack(move, -1) for move in moves], 1)
+
+
+def brow_tilts(values: torch.Tensor) -> torch.Tensor:
+    """Return (F, 2) how far the inner end of each brow rises, and its outer one falls, in H.
+
+    Brows that are drawn together while they are raised stand obliquely, as in grief and fear.
+
+    Args:
+        values: (F, 3) brow_r, brow_l, furrow.
+    """
+    drawn = values[:, 2:].clamp(0.0, 1.0)
+    return SKIN.brow_tilt * drawn * values[:, :2].clamp(0.0, SKIN.brow_tilt_raised)
 
 
 def brow_weight(points: torch.Tensor, at: torch.Tensor, side: int) -> torch.Tensor:
     """Return (F, N) in 0..1: how far points go with a brow; 1 all over it: it stays as thick.
 
-    Skin is stretched evenly from the brow down to the lid, which stays, and pushed together above.
+    The skin below goes along and unfolds above the lid, which stays; the forehead above is pushed
+    together up to the hairline.
     """
     x, y = points.unbind(-1)
     edges = [at[:, list(edge)] for edge in BROW_EDGES[side]]
@@ -58,15 +80,28 @@ def brow_weight(points: torch.Tensor, at: torch.Tensor, side: int) -> torch.Tens
     )
     ends = torch.cat([edge[..., 0] for edge in edges], 1)
     left, right = ends.amin(1, keepdim=True), ends.amax(1, keepdim=True)
+    below = (y - lower) / room
     shares = (
-        (upper - y) / SKIN.brow_above,
-        (y - lower) / room,
+        smoothstep(0.0, SKIN.brow_above, upper - y),
+        (below - SKIN.brow_whole_below) / (1 - SKIN.brow_whole_below),
         torch.maximum(left - x, x - right) / SKIN.brow_beside,
     )
     weight = torch.ones_like(x)
     for share in shares:
         weight = weight * (1 - share.clamp(0.0, 1.0))
     return weight
+
+
+def _from_inner_end(points: torch.Tensor, at: torch.Tensor, side: int) -> torch.Tensor:
+    """Return (F, N) 0 at the inner end of a brow, 1 at its outer one and beyond."""
+    inner = at[:, list(INNER_BROWS[side]), 0].mean(1, keepdim=True)
+    outer = at[:, BROW_EDGES[side][0][0 if side == 0 else -1], 0][:, None]
+    return ((points[..., 0] - inner) / _away_from_zero(outer - inner)).clamp(0.0, 1.0)
+
+
+def _away_from_zero(lengths: torch.Tensor) -> torch.Tensor:
+    """Return (F, 1) lengths of brows, which a side view hides, of at least 0.02 H."""
+    return torch.where(lengths < 0, lengths.clamp_max(-0.02), lengths.clamp_min(0.02))
 
 
 def bump(points: torch.Tensor, center: torch.Tensor, radius: float) -> torch.Tensor:
