@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 import torch.nn.functional as F
 
@@ -66,6 +68,26 @@ def pixel_box(
     if right - left < 2 or bottom - top < 2:
         return None
     return slice(None), slice(None), slice(top, bottom), slice(left, right)
+
+
+def enclosing_box(boxes: Iterable[Box]) -> Box | None:
+    """Return the smallest box of all frames that holds others; None without any."""
+    sides = list(zip(*(box[2:] for box in boxes)))
+    if not sides:
+        return None
+    rows, columns = (
+        slice(min(one.start for one in side), max(one.stop for one in side)) for side in sides
+    )
+    return slice(None), slice(None), rows, columns
+
+
+def inside(outer: Box, box: Box) -> Box:
+    """Return where a box lies in the pixels of a box of all frames that holds it."""
+    rows, columns = (
+        slice(one.start - whole.start, one.stop - whole.start)
+        for one, whole in zip(box[2:], outer[2:])
+    )
+    return (*box[:2], rows, columns)
 
 
 def box_pixels(box: Box, like: torch.Tensor) -> torch.Tensor:

@@ -219,11 +219,18 @@ def _remapped(frames: torch.Tensor, positions: torch.Tensor, how: int) -> torch.
     found = np.empty((count, height, width, sources.shape[-1]), np.uint8)
     for index in range(count):
         x, y = (positions[index] - 0.5).numpy()
-        cv2.remap(
-            sources[index % len(sources)], x, y, how,
-            dst=found[index], borderMode=cv2.BORDER_REFLECT,
-        )  # fmt: skip
+        remap(sources[index % len(sources)], x, y, how, found[index])
     return torch.from_numpy(found).permute(0, 3, 1, 2)
+
+
+def remap(source: np.ndarray, x: np.ndarray, y: np.ndarray, how: int, out: np.ndarray) -> None:
+    """Look (H, W, C) pixels up at (h, w) columns and rows, counted from the first pixel's center.
+
+    Args:
+        how: an interpolation of OpenCV.
+        out: (h, w, C), which is filled.
+    """
+    cv2.remap(source, x, y, how, dst=out, borderMode=cv2.BORDER_REFLECT)
 
 
 def _blended(below: torch.Tensor, above: torch.Tensor, share: torch.Tensor) -> torch.Tensor:

@@ -10,24 +10,23 @@ import torch
 import torch.nn.functional as F
 
 from skyreels_avatar.rig.coefficients import MOTION_INDEX, NUM_MOTION
-from skyreels_avatar.rig.curves import Box, box_pixels, pixel_box
+from skyreels_avatar.rig.curves import box_pixels, enclosing_box, inside, pixel_box
 from skyreels_avatar.rig.eyes import blinking_spans, twice_as_fine, undo_eye_at
 from skyreels_avatar.rig.fields import FaceShape, MotionValues, move_points
 from skyreels_avatar.rig.geometry import EYES, INNER_LOWER, INNER_UPPER, FaceFrame
+from skyreels_avatar.rig.lookup import draw
 from skyreels_avatar.rig.mouth_layer import open_mouth, part_lips
 from skyreels_avatar.rig.reference_clip import (
     ReferenceClip,
-    detail_place,
-    mix_detail,
     sample_clip,
-    sample_frames,
     soften_streaks,
     stretched_rows,
 )
-from skyreels_avatar.rig.warp import FIELD_BOX, Lookup, PosedFace
+from skyreels_avatar.rig.warp import FIELD_BOX, PosedFace
 
+_LIPS = [*INNER_UPPER, *INNER_LOWER]
+_RIMS = [[i for ring in rings for i in ring] for rings in EYES]
 LIP_MARGIN, EYE_MARGIN = 0.06, 0.05  # of H, round the landmarks: what is looked up exactly
-MATTE_LEVEL = 0.005  # of the window: interpolated, it reaches a little beyond its border
 
 
 def render(
@@ -49,32 +48,33 @@ def render(
     face = PosedFace.of(clip, motion, trail)
     frame, (height, width) = face.frame, clip.frames.shape[2:]
     body = None if torso is None else MotionValues(torso)
-    layers = face.warp.look_up(frame, clip, body)
+    lookup = face.warp.look_up(frame, clip, body)
     moved = frame.to_pixels(move_points(face.shape, face.values.motion, clip.edges))
-    lips = pixel_box(moved[:, [*INNER_UPPER, *INNER_LOWER]], frame, LIP_MARGIN, height, width)
+    lips, *eyes = (
+        pixel_box(moved[:, points], frame, margin, height, width)
+        for points, margin in ((_LIPS, LIP_MARGIN), *((rim, EYE_MARGIN) for rim in _RIMS))
+    )
+    around = enclosing_box(box for box in (lips, *eyes) if box is not None)
+    positions = None if around is None else lookup.positions(around)
+    exact, blinking = [], []
     if lips is not None:
         points = frame.from_pixels(box_pixels(lips, clip.frames))
         source = frame.to_pixels(part_lips(points, face)).permute(0, 3, 1, 2)
-        _set_source(clip, layers, lips, source)
-    blinking = []
-    for eye, rings in enumerate(EYES):
-        rim = moved[:, [i for ring in rings for i in ring]]
-        box = pixel_box(rim, frame, EYE_MARGIN, height, width)
-        if box is None:
-            continue
-        for span, blinked in blinking_spans(face, eye):
+        positions[inside(around, lips)] = source
+        exact.append(lips)
+    for eye, box in enumerate(eyes):
+        for span, blinked in blinking_spans(face, eye) if box is not None else ():
             part, place = face.select(span), (span, *box[1:])
-            before = layers.positions[place]
+            before = positions[inside(around, place)]
             if not blinked:
-                _set_source(clip, layers, place, undo_eye_at(before, eye, part))
+                before.copy_(undo_eye_at(before, eye, part))
+                exact.append(place)
                 continue
             fine = twice_as_fine(before)
-            positions = undo_eye_at(fine, eye, part)
-            blinking.append((place, positions, stretched_rows(fine, positions), eye))
-    if clip.detail is None:
-        frames = sample_frames(clip.frames, layers.positions, clip.has_own_motion)
-    else:
-        frames = mix_detail(clip, layers.positions, layers.place, layers.share)
+            undone = undo_eye_at(fine, eye, part)
+            blinking.append((place, undone, stretched_rows(fine, undone), eye))
+    found = [(box, positions[inside(around, box)]) for box in exact]
+    frames, matte = draw(clip, lookup, found)
     for place, positions, stretched, eye in blinking:
         drawn = sample_clip(clip.select(place[0]), positions).float()
         drawn = soften_streaks(drawn, stretched)
@@ -85,13 +85,12 @@ def render(
         color, alpha = open_mouth(points, face, clip)
         skin = frames[lips][:, :3]
         skin.copy_(skin.float().lerp_(255 * color, alpha).add_(0.5).clamp_(0, 255.4))
-    matte = layers.window > MATTE_LEVEL
     if clip.region is not None:  # not a pixel beyond it may change
-        matte &= _inside(clip.region, frame, height, width)
+        matte &= _within(clip.region, frame, height, width)
     return frames, matte
 
 
-def _inside(
+def _within(
     region: tuple[float, float, float, float], frame: FaceFrame, height: int, width: int
 ) -> torch.Tensor:
     """Return (F, 1, height, width) bool: the pixels whose centers lie in a region of the face."""
@@ -99,13 +98,6 @@ def _inside(
     points = frame.from_pixels(box_pixels(everywhere, frame.points))
     low, high = points.new_tensor(region[:2]), points.new_tensor(region[2:])
     return ((points > low) & (points < high)).all(-1)[:, None]
-
-
-def _set_source(clip: ReferenceClip, layers: Lookup, box: Box, positions: torch.Tensor) -> None:
-    """Set where the pixels of a box come from, (F, 2, h, w), in place."""
-    layers.positions[box] = positions
-    if clip.detail is not None:
-        layers.place[box] = detail_place(clip.select(box[0]).detail, positions)[0]
 
 
 def rest_motion(landmarks: torch.Tensor) -> torch.Tensor:

@@ -30,6 +30,7 @@ from skyreels_avatar.rig.fields import (
     transform_head,
 )
 from skyreels_avatar.rig.geometry import FaceFrame, select_frames, smoothstep
+from skyreels_avatar.rig.lookup import Lookup
 from skyreels_avatar.rig.picture_edge import keep_inside_picture
 from skyreels_avatar.rig.reference_clip import ReferenceClip, detail_place, enlarge, follows_head
 from skyreels_avatar.rig.secondary_motion import trailing_field
@@ -47,23 +48,6 @@ CELLS_PER_FACE = 44  # coarse grid nodes per face height
 INVERSION_STEPS = (1.0, 0.5, 1.0, 0.5, 1.0, 1.0)
 TEETH_BEHIND_LIPS = 0.03  # of H
 TORSO_STEP = 4  # times coarser: the field of the torso is smooth
-
-
-@dataclass(frozen=True)
-class Lookup:
-    """The coarse maps at full resolution.
-
-    Attributes:
-        positions: (F, 2, h, w) pixels x, y of the frame, of the layer that is seen.
-        window: (F, 1, h, w), 0 where nothing ever changes.
-        place: (F, 2, h, w) pixels of the finer picture; None without one.
-        share: (F, 1, h, w) of the finer picture; None is 1.
-    """
-
-    positions: torch.Tensor
-    window: torch.Tensor
-    place: torch.Tensor | None
-    share: torch.Tensor | None
 
 
 @dataclass(frozen=True)
@@ -118,14 +102,7 @@ class CoarseWarp:
         if detail is not None:
             place, share = detail_place(detail, looked)
             maps += [place] if share is None else [place, share * found[:, 2:].sqrt()]
-        full = enlarge(torch.cat(maps, 1), spacing)
-        full = full[:, :, spacing : spacing + height, spacing : spacing + width]
-        return Lookup(
-            positions=full[:, :2],
-            window=full[:, 2:3],
-            place=None if detail is None else full[:, 3:5],
-            share=full[:, 5:] if full.shape[1] == 6 else None,
-        )
+        return Lookup(torch.cat(maps, 1), spacing, (height, width))
 
     def at(self, name: str, points: torch.Tensor) -> torch.Tensor:
         """Return (F, h, w, 2) displacements of one map at (F, h, w, 2) points."""
