@@ -11,7 +11,7 @@ import torch.nn.functional as F
 
 from skyreels_avatar.rig.coefficients import MOTION_INDEX, NUM_MOTION
 from skyreels_avatar.rig.curves import Box, box_pixels, pixel_box
-from skyreels_avatar.rig.eyes import blinks, twice_as_fine, undo_eye_at
+from skyreels_avatar.rig.eyes import blinks, eye_place, twice_as_fine, undo_eye_at
 from skyreels_avatar.rig.fields import FaceShape, MotionValues, move_points
 from skyreels_avatar.rig.geometry import EYES, INNER_LOWER, INNER_UPPER, FaceFrame
 from skyreels_avatar.rig.mouth_layer import open_mouth, part_lips
@@ -23,6 +23,7 @@ from skyreels_avatar.rig.reference_clip import (
     sample_frames,
     soften_streaks,
     stretched_rows,
+    unfolded,
 )
 from skyreels_avatar.rig.warp import FIELD_BOX, Lookup, PosedFace
 
@@ -64,17 +65,18 @@ def render(
             before = layers.positions[box]
             if blinks(face, eye):
                 fine = twice_as_fine(before)
-                positions = undo_eye_at(fine, eye, face)
-                blinking.append((box, positions, stretched_rows(fine, positions), eye))
+                blinking.append((box, fine, undo_eye_at(fine, eye, face), eye))
             _set_source(clip, layers, box, undo_eye_at(before, eye, face))
     if clip.detail is None:
         frames = sample_frames(clip.frames, layers.positions, clip.has_own_motion)
     else:
         frames = mix_detail(clip, layers.positions, layers.place, layers.share)
-    for box, positions, stretched, eye in blinking:
+    for box, before, positions, eye in blinking:
+        stretched = stretched_rows(before, positions)
         drawn = soften_streaks(sample_clip(clip, positions).float(), stretched)
         if face.eyes is not None:
-            drawn = face.eyes.light_lid(drawn, stretched, eye)
+            place, lid = eye_place(before, eye, face), unfolded(before, positions)
+            drawn = face.eyes.light_lid(drawn, place, lid, eye)
         frames[box] = F.avg_pool2d(drawn, 2).add_(0.5).byte()
     if lips is not None:
         color, alpha = open_mouth(points, face, clip)

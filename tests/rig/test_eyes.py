@@ -7,13 +7,14 @@ import dataclasses
 import torch
 
 from skyreels_avatar.rig.drawn_eyes import undo_drawn_eye
-from skyreels_avatar.rig.eyes import undo_eye
+from skyreels_avatar.rig.eyes import eye_place, undo_eye
 from skyreels_avatar.rig.fields import (
     FaceShape,
     MotionValues,
 )
 from skyreels_avatar.rig.geometry import EYES
-from tests.rig.faces import motion_of
+from skyreels_avatar.rig.warp import PosedFace
+from tests.rig.faces import clip_of, motion_of
 
 
 def test_a_lid_unfolds_above_the_lashes_and_stays_below_the_brow(shape: FaceShape) -> None:
@@ -49,3 +50,14 @@ def test_the_lid_of_a_large_drawn_eye_is_lined_with_skin(shape: FaceShape) -> No
     assert bool((shut[:, 1] > bottom[1]).all())  # skin from below, no row of the open eye
     opened = undo_drawn_eye(column, 0, large, MotionValues(motion_of()), room)
     torch.testing.assert_close(opened, column)
+
+
+def test_the_corners_of_an_eye_lie_at_the_ends_of_its_place(landmarks: torch.Tensor) -> None:
+    face = PosedFace.of(clip_of(landmarks, 1), motion_of())
+    for eye, (upper, *_) in enumerate(EYES):
+        corners = landmarks[[upper[0], upper[-1]], :2].T[None, :, None]
+        found = eye_place(corners, eye, face)
+        expected = torch.tensor([[[[-1.0, 0.0], [1.0, 0.0]]]])
+        torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
+        below = corners + torch.tensor([0.0, 3.0])[None, :, None, None]
+        assert float(eye_place(below, eye, face)[..., 1].min()) > 0
