@@ -44,6 +44,9 @@ up to which what lies beyond counts for more: a wall goes on by itself, a street
 """
 BUSY_COST = 2.0
 """How much more what is invented beside a busy border counts."""
+CUT_HEAD_COST = 10.0
+"""How much more it counts that a camera looks past a side that cuts the head: hair that is not there
+cannot be drawn out of an edge."""
 PREVIEW_PX = 128
 BISECTIONS = 7
 
@@ -95,6 +98,11 @@ class _Beyond:
         inverse_depth = (1 / scene.background_depth).numpy()
         self._flow = InverseFlow(inverse_depth, 0, self._intrinsics, float(scene.anchor[2]))
         self._cost = 1 + (BUSY_COST - 1) * _busy(plate.image)
+        chin = scene.face_box[1] + scene.face_box[3] + plate.top
+        head = plate.person_mask.numpy().copy()
+        head[max(0, round(chin)) :] = 0
+        head = cv2.resize(head, self._cost.shape[::-1], interpolation=cv2.INTER_AREA)
+        self._cost_beside = np.maximum(self._cost, CUT_HEAD_COST * head)
 
     def invented(self, camera_from_world: Tensor) -> float:
         """Return the share of a view that was not photographed; beside a busy border it is more."""
@@ -104,7 +112,9 @@ class _Beyond:
         share = ((source - self._low) / (self._high - self._low)).clip(0, 1)
         last = np.array(self._cost.shape[::-1]) - 1
         column, row = np.rint(share * last).astype(int).transpose(2, 0, 1)
-        return float((self._cost[row, column] * ~inside).mean())
+        beside = (source[..., 0] < self._low[0]) | (source[..., 0] > self._high[0])
+        cost = np.where(beside, self._cost_beside[row, column], self._cost[row, column])
+        return float((cost * ~inside).mean())
 
 
 def _busy(image: Tensor) -> np.ndarray:
@@ -143,7 +153,8 @@ def limit(move: CameraMove, scene: Scene) -> float:
     """Return the amplitude that 100% of a move stands for in this picture.
 
     It is the preset's amplitude or, unless `move.absolute`, the largest smaller one for which at
-    most 25% of the picture is unseen (half of that where the border is busy), the face stays in the
+    most 25% of the picture is unseen (half of that where the border is busy, a tenth of it beside a
+    head that a side cuts), the face stays in the
     picture with a margin of 4%, nothing comes nearer than 0.3 subject distances, and the subject
     grows at most 1.8 times. The unit is that of `PRESETS[move.name]`; strength is not in it.
     """

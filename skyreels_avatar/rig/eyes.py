@@ -61,6 +61,20 @@ def twice_as_fine(positions: torch.Tensor) -> torch.Tensor:
     return F.interpolate(positions, scale_factor=2, mode="bilinear")
 
 
+def eye_place(positions: torch.Tensor, eye: int, face: PosedFace) -> torch.Tensor:
+    """Return (F, h, w, 2) where pixels whose source is (F, 2, h, w) lie round an eye.
+
+    -1 to 1 from corner to corner, and from half an eye's width above to half of it below them.
+    """
+    points = face.frame.from_pixels(positions.permute(0, 2, 3, 1))
+    corners = face.shape.points[:, [EYES[eye][0][0], EYES[eye][0][-1]], :2]
+    along = corners[:, 1] - corners[:, 0]
+    width2 = along.square().sum(-1, keepdim=True).clamp_min(4e-4)
+    axes = torch.stack([along, torch.stack([-along[:, 1], along[:, 0]], -1)], -1)
+    away = points - corners.mean(1)[:, None, None]
+    return 2 * (away @ (axes / width2[..., None])[:, None])
+
+
 def undo_eye(
     points: torch.Tensor,
     eye: int,

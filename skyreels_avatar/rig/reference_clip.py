@@ -17,6 +17,8 @@ from skyreels_avatar.rig.geometry import select_frames
 from skyreels_avatar.rig.mouth import MouthLook
 
 STREAKS = (1.5, 3.0)  # times stretched: where texture begins to be streaks, and is all streaks
+UNFOLDED = (1.0, 1.25)  # times stretched: where skin begins to be a lid's that unfolds, and is it
+UNFOLDED_SOFT = 0.03  # of the width of an eye's box: half the softness of a lid's edge
 STREAK_WIDTH = 0.12  # of the width of an eye's box
 
 
@@ -174,16 +176,26 @@ def _rounded(pixels: torch.Tensor) -> torch.Tensor:
     return (pixels + 0.5).to(torch.uint8)
 
 
-def stretched_rows(before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
+def stretched_rows(
+    before: torch.Tensor, after: torch.Tensor, span: tuple[float, float] = STREAKS
+) -> torch.Tensor:
     """Return (F, 1, h, w) in [0, 1] where rows of a picture are stretched much more than before.
 
     Args:
         before, after: (F, 2, h, w) pixels x, y that are looked at.
+        span: times stretched that count as 0 and as 1.
     """
     squares = [(rows[:, :, 1:] - rows[:, :, :-1]) ** 2 for rows in (before, after)]
     steps = [(square[:, :1] + square[:, 1:]).sqrt() for square in squares]
     stretch = F.pad(steps[0] / steps[1].clamp_min(1e-3), (0, 0, 0, 1), mode="replicate")
-    return ((stretch - STREAKS[0]) / (STREAKS[1] - STREAKS[0])).clamp(0.0, 1.0)
+    return ((stretch - span[0]) / (span[1] - span[0])).clamp(0.0, 1.0)
+
+
+def unfolded(before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
+    """Return (F, 1, h, w) in [0, 1], softly, where skin unfolds; see `stretched_rows`."""
+    stretched = stretched_rows(before, after, UNFOLDED)
+    reach = max(2, round(UNFOLDED_SOFT * before.shape[-1]))
+    return F.avg_pool2d(stretched, 2 * reach + 1, 1, reach, count_include_pad=False)
 
 
 def soften_streaks(frames: torch.Tensor, stretched: torch.Tensor) -> torch.Tensor:

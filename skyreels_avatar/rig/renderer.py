@@ -11,7 +11,7 @@ import torch.nn.functional as F
 
 from skyreels_avatar.rig.coefficients import MOTION_INDEX, NUM_MOTION
 from skyreels_avatar.rig.curves import box_pixels, enclosing_box, inside, pixel_box
-from skyreels_avatar.rig.eyes import blinking_spans, twice_as_fine, undo_eye_at
+from skyreels_avatar.rig.eyes import blinking_spans, eye_place, twice_as_fine, undo_eye_at
 from skyreels_avatar.rig.fields import FaceShape, MotionValues, move_points
 from skyreels_avatar.rig.geometry import EYES, INNER_LOWER, INNER_UPPER, FaceFrame
 from skyreels_avatar.rig.lookup import draw
@@ -21,6 +21,7 @@ from skyreels_avatar.rig.reference_clip import (
     sample_clip,
     soften_streaks,
     stretched_rows,
+    unfolded,
 )
 from skyreels_avatar.rig.warp import FIELD_BOX, PosedFace
 
@@ -72,14 +73,15 @@ def render(
                 continue
             fine = twice_as_fine(before)
             undone = undo_eye_at(fine, eye, part)
-            blinking.append((place, undone, stretched_rows(fine, undone), eye))
+            lid = eye_place(fine, eye, part), unfolded(fine, undone)
+            blinking.append((place, undone, stretched_rows(fine, undone), lid, eye))
     found = [(box, positions[inside(around, box)]) for box in exact]
     frames, matte = draw(clip, lookup, found)
-    for place, positions, stretched, eye in blinking:
+    for place, positions, stretched, lid, eye in blinking:
         drawn = sample_clip(clip.select(place[0]), positions).float()
         drawn = soften_streaks(drawn, stretched)
         if face.eyes is not None:
-            drawn = face.eyes.light_lid(drawn, stretched, eye)
+            drawn = face.eyes.light_lid(drawn, *lid, eye)
         frames[place] = F.avg_pool2d(drawn, 2).add_(0.5).byte()
     if lips is not None:
         color, alpha = open_mouth(points, face, clip)

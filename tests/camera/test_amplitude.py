@@ -63,6 +63,19 @@ def test_a_busy_border_leaves_less_room_than_a_wall(name: str, bust):
     assert limit(CameraMove(name), busy) < 0.9 * limit(CameraMove(name), plain)
 
 
+@pytest.mark.parametrize("right", [False, True])
+def test_a_head_that_a_side_cuts_leaves_little_room_to_look_past_it(right: bool, bust):
+    """Beyond the side a second head of hair was seen, drawn out from the first one's edge."""
+    mask = torch.clone(bust["person_mask"])
+    y, h = (round(bust["face_box"][i]) for i in (1, 3))
+    columns = slice(100, None) if right else slice(0, 28)
+    mask[y : y + h, columns] = 1
+    cut, free = (build_scene(**{**bust, "person_mask": one}) for one in (mask, bust["person_mask"]))
+    past, away = ("pan_right", "pan_left") if right else ("pan_left", "pan_right")
+    assert limit(CameraMove(past), cut) < 0.5 * limit(CameraMove(past), free)
+    assert limit(CameraMove(away), cut) > 0.8 * limit(CameraMove(away), free)
+
+
 def test_what_was_photographed_round_a_crop_is_not_invented(bust):
     noise = torch.rand(3, 128, 128, generator=torch.Generator().manual_seed(0))
     scene = _before(noise, bust)

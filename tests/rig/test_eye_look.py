@@ -64,7 +64,7 @@ def rendered(picture: torch.Tensor, limited: bool = True, **coefficients: float)
 def test_a_face_without_glasses_is_free():
     look = look_of(paint())
     assert look.seen.tolist() == [1, 1] and float(look.brows) == 1
-    assert look.lit.tolist() == [0, 0] and float(look.room.min()) == 1
+    assert look.lifts.tolist() == [1, 1] and float(look.room.min()) == 1
 
 
 def test_clear_glasses_hold_the_brows_and_dark_ones_the_eyes():
@@ -99,12 +99,30 @@ def test_rims_do_not_bend(glasses):
         assert before > bent + 0.02
 
 
+def shut_lids(picture: torch.Tensor, limited: bool = True) -> torch.Tensor:
+    """Return (2, 3) the colors in the middle of both shut lids, 0 to 255."""
+    shut = rendered(picture, limited, blink_r=1.0, blink_l=1.0).float()
+    middles = [
+        POINTS[[*upper, *lower], :2].mean(0).round().astype(int) for upper, lower, *_ in EYES
+    ]
+    return torch.stack([shut[:, y - 3 : y + 1, x - 4 : x + 5].mean((1, 2)) for x, y in middles])
+
+
 def test_a_lid_from_a_dark_fold_takes_the_light_of_the_skin():
     """The shut eye of a face lit from above was a black hole."""
-    picture = paint(fold=(40, 30, 28))
-    assert float(look_of(picture).lit.min()) > 0.5
-    shut = rendered(picture, blink_r=1.0, blink_l=1.0).float()
-    for upper, lower, *_ in EYES:
-        x, y = POINTS[[*upper, *lower], :2].mean(0).round().astype(int).tolist()
-        lid = shut[:, y - 3 : y + 1, x - 4 : x + 5].mean((1, 2))
-        assert float(lid[0]) > 85 and float(lid[0]) > float(lid[2])
+    lids = shut_lids(paint(fold=(40, 30, 28)))
+    assert float(lids[:, 0].min()) > 85 and bool((lids[:, 0] > lids[:, 2]).all())
+
+
+def test_a_lid_from_a_shaded_fold_is_no_smudge():
+    """The shade of a fold filled the whole lid, a gray patch with a sharp border."""
+    shaded = paint(fold=(132, 104, 96))
+    before, lids = (shut_lids(shaded, limited) for limited in (False, True))
+    assert float(before[:, 0].max()) < 0.72 * SKIN[0]
+    assert float(lids[:, 0].min()) > 0.82 * SKIN[0]
+
+
+def test_a_lid_in_the_light_keeps_its_own_colors():
+    plain = paint()
+    own, lids = (shut_lids(plain, limited) for limited in (False, True))
+    assert float((lids - own).abs().max()) < 6

@@ -8,7 +8,7 @@ import torch
 
 from skyreels_avatar.rig.coefficients import MOTION_INDEX
 from skyreels_avatar.rig.drawn_eyes import undo_drawn_eye
-from skyreels_avatar.rig.eyes import BLINKING, blinking_spans, undo_eye
+from skyreels_avatar.rig.eyes import BLINKING, blinking_spans, eye_place, undo_eye
 from skyreels_avatar.rig.fields import (
     FaceShape,
     MotionValues,
@@ -73,3 +73,14 @@ def test_frames_drawn_together_are_those_drawn_alone(landmarks: torch.Tensor) ->
     for index in range(3):
         alone, _ = render(motion[index : index + 1], clip_of(landmarks, 1))
         assert float((difference(together[index], alone[0]) > 0.02).float().mean()) < 1e-3
+
+
+def test_the_corners_of_an_eye_lie_at_the_ends_of_its_place(landmarks: torch.Tensor) -> None:
+    face = PosedFace.of(clip_of(landmarks, 1), motion_of())
+    for eye, (upper, *_) in enumerate(EYES):
+        corners = landmarks[[upper[0], upper[-1]], :2].T[None, :, None]
+        found = eye_place(corners, eye, face)
+        expected = torch.tensor([[[[-1.0, 0.0], [1.0, 0.0]]]])
+        torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
+        below = corners + torch.tensor([0.0, 3.0])[None, :, None, None]
+        assert float(eye_place(below, eye, face)[..., 1].min()) > 0

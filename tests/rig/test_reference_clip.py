@@ -18,6 +18,7 @@ from skyreels_avatar.rig.reference_clip import (
     sample_frames,
     soften_streaks,
     stretched_rows,
+    unfolded,
 )
 
 HEIGHT, WIDTH = 60, 80
@@ -36,6 +37,13 @@ def test_stretched_rows_are_found_and_others_are_not() -> None:
     assert (found[20:38] == 1).all()
     assert (found[:18] == 0).all() and (found[41:] == 0).all()
     assert stretched_rows(places(1.0, slice(0)), places(0.5, slice(20, 40))).max() == 0
+
+
+def test_skin_that_unfolds_is_found_with_a_soft_border() -> None:
+    found = unfolded(places(1.0, slice(0)), places(1.5, slice(20, 40)))[0, 0]
+    assert (found[24:34] == 1).all()
+    assert (found[:16] == 0).all() and (found[44:] == 0).all()
+    assert 0 < found[20, 40] < 1
 
 
 def test_streaks_are_softened_where_rows_are_stretched_only() -> None:
