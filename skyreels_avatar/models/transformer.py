@@ -24,7 +24,13 @@ from diffusers.models.normalization import FP32LayerNorm
 
 from skyreels_avatar.models.condition_cache import ConditionCache, cached, merge_repeated
 from skyreels_avatar.models.context_parallel import token_group, whole_frames
-from skyreels_avatar.models.layers import Attention, ConditionEmbedder, RotaryPositions, modulate
+from skyreels_avatar.models.layers import (
+    Attention,
+    ConditionEmbedder,
+    RotaryPositions,
+    modulate,
+    unpatchify,
+)
 from skyreels_avatar.models.person_attention import listening_tables, token_positions
 from skyreels_avatar.models.tea_cache import TeaCache
 
@@ -340,7 +346,7 @@ class AvatarTransformer3DModel(
 
         shift, scale = (self.scale_shift_table + temb.float()[:, None]).chunk(2, dim=1)
         tokens = self.proj_out(modulate(tokens, self.norm_out, shift, scale))
-        velocity = self._unpatchify(tokens, grid).type_as(hidden_states)
+        velocity = unpatchify(tokens, grid, tuple(self.config.patch_size)).type_as(hidden_states)
         return Transformer2DModelOutput(sample=velocity) if return_dict else velocity
 
     def _embedded(
@@ -358,12 +364,6 @@ class AvatarTransformer3DModel(
         if self.audio_position_embedding is not None:
             audio_embeds = audio_embeds + self.audio_position_embedding
         return text, text_bias, image, audio_embeds
-
-    def _unpatchify(self, tokens: torch.Tensor, grid: list[int]) -> torch.Tensor:
-        patch = tuple(self.config.patch_size)
-        velocity = tokens.unflatten(2, (*patch, -1)).unflatten(1, grid)  # (B, T, h, w, p p p, C)
-        velocity = velocity.permute(0, 7, 1, 4, 2, 5, 3, 6)
-        return velocity.flatten(6, 7).flatten(4, 5).flatten(2, 3)
 
     @torch.no_grad()
     def _init_weights(self) -> None:
