@@ -232,12 +232,8 @@ class LongCatTransformerBlock(nn.Module):
         rotary = ()
         if to_persons is not None:
             positions = token_positions(to_persons[:, :, -drawn.shape[1] :])
-            rotary = listening_tables(
-                positions.reshape(-1, tokens_per_frame),
-                len(person_masks) - 1,
-                audio_embeds.shape[2],
-                drawn.shape[-1] // self.audio_attn.heads,
-            )
+            head_dim = drawn.shape[-1] // self.audio_attn.heads
+            rotary = listening_tables(positions, audio_embeds, len(person_masks) - 1, head_dim)
         asking = self.norm_audio(drawn).reshape(-1, tokens_per_frame, drawn.shape[-1])
         voices = self.norm_voice(audio_embeds).flatten(0, 1)
         heard = self.audio_attn(asking, voices, None, *rotary, cache=audio_cache)

@@ -130,10 +130,8 @@ class AvatarTransformerBlock(nn.Module):
                 positions = nn.functional.pad(positions, (outside, after))
         rotary = ()
         if positions is not None:
-            by_frame = positions.reshape(normed.shape[0] * voices.shape[1], -1)
             head_dim = normed.shape[-1] // self.audio_attn.heads
-            num_persons = len(person_masks) - 1
-            rotary = listening_tables(by_frame, num_persons, voices.shape[2], head_dim)
+            rotary = listening_tables(positions, voices, len(person_masks) - 1, head_dim)
         heard = self._attend_audio(normed, voices, rotary, audio_cache)
         hidden_states = hidden_states + heard[:, outside : outside + hidden_states.shape[1]]
 
@@ -339,11 +337,10 @@ class AvatarTransformer3DModel(
                     tokens = block(tokens, *inputs)
             return tokens
 
-        if self.tea_cache is None:
-            tokens = through_blocks(tokens)
-        else:
+        if self.tea_cache is not None:
             tokens = self.tea_cache.through(tokens, block_temb, grid[1] * grid[2], through_blocks)
-
+        else:
+            tokens = through_blocks(tokens)
         shift, scale = (self.scale_shift_table + temb.float()[:, None]).chunk(2, dim=1)
         tokens = self.proj_out(modulate(tokens, self.norm_out, shift, scale))
         velocity = unpatchify(tokens, grid, tuple(self.config.patch_size)).type_as(hidden_states)
