@@ -112,7 +112,6 @@ class Attention(nn.Module, AttentionModuleMixin):
         kv_dim: width of the tokens attended to; None = dim.
         added_kv_dim: width of image tokens that get keys and values of their own; None = none.
         qk_norm: whether queries and keys are RMS-normalised over the whole width.
-        head_norm: over the width of each head in its place.
         eps: of the RMS norms.
     """
 
@@ -127,18 +126,16 @@ class Attention(nn.Module, AttentionModuleMixin):
         kv_dim: int | None = None,
         added_kv_dim: int | None = None,
         qk_norm: bool = True,
-        head_norm: bool = False,
         eps: float = 1e-6,
     ):
         super().__init__()
-        self.heads, self.head_norm = heads, head_norm
+        self.heads = heads
         self.to_q = nn.Linear(dim, dim)
         self.to_k = nn.Linear(kv_dim or dim, dim)
         self.to_v = nn.Linear(kv_dim or dim, dim)
         self.to_out = nn.ModuleList([nn.Linear(dim, dim), nn.Dropout(0.0)])
-        normed = dim // heads if head_norm else dim
-        self.norm_q = RMSNorm(normed, eps=eps) if qk_norm else nn.Identity()
-        self.norm_k = RMSNorm(normed, eps=eps) if qk_norm else nn.Identity()
+        self.norm_q = RMSNorm(dim, eps=eps) if qk_norm else nn.Identity()
+        self.norm_k = RMSNorm(dim, eps=eps) if qk_norm else nn.Identity()
         if added_kv_dim is not None:
             self.add_k_proj = nn.Linear(added_kv_dim, dim)
             self.add_v_proj = nn.Linear(added_kv_dim, dim)
@@ -147,8 +144,6 @@ class Attention(nn.Module, AttentionModuleMixin):
 
     def in_heads(self, values: torch.Tensor, norm: nn.Module) -> torch.Tensor:
         """Return queries or keys (B, L, N, D / N), normalised, of (B, L, D)."""
-        if self.head_norm:
-            return norm(values.unflatten(2, (self.heads, -1)))
         return norm(values).unflatten(2, (self.heads, -1))
 
     def forward(

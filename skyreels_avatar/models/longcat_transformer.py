@@ -10,7 +10,9 @@ repeat it.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn as nn
@@ -24,20 +26,9 @@ from diffusers.models.modeling_utils import ModelMixin
 from diffusers.models.normalization import FP32LayerNorm
 
 from skyreels_avatar.models.condition_cache import ConditionCache, cached, merge_repeated
-from skyreels_avatar.models.layers import (
-    Attention,
-    AttentionProcessor,
-    RotaryPositions,
-    apply_rotary,
-    attention_to_masks,
-    modulate,
-    sinusoid,
-    unpatchify,
-)
+from skyreels_avatar.models.layers import RotaryPositions, modulate, sinusoid, unpatchify
 from skyreels_avatar.models.person_attention import listening_tables, token_positions
-
-Spans = tuple[tuple[slice, slice], ...]
-"""Which tokens attend to which: queries that follow each other, and their keys."""
+from skyreels_avatar.models.span_attention import HeadNormAttention, SpanAttention, Spans
 
 
 class ExactLinear(nn.Linear):
@@ -62,56 +53,6 @@ class GatedFeedForward(nn.Module):
         """Return a tensor like `hidden_states`."""
         gate = nn.functional.silu(self.proj_gate(hidden_states))
         return self.proj_out(gate * self.proj_in(hidden_states))
-
-
-class SpanAttentionProcessor(AttentionProcessor):
-    """Let each span of tokens attend to keys of its own."""
-
-    def __call__(
-        self,
-        attn: Attention,
-        hidden_states: torch.Tensor,
-        rotary_emb: tuple[torch.Tensor, torch.Tensor],
-        spans: Spans,
-        masks: torch.Tensor | None = None,
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Attend; arguments as in `SpanAttention.forward`."""
-        query = apply_rotary(attn.in_heads(attn.to_q(hidden_states), attn.norm_q), *rotary_emb)
-        key, value = self._keys(attn, hidden_states, rotary_emb)
-        parts = [self._attend(query[:, asks], key[:, of], value[:, of]) for asks, of in spans]
-        output = attn.to_out[1](attn.to_out[0](torch.cat(parts, dim=1)))
-        if masks is None:
-            return output, None
-        first = key[:, : masks.shape[1]]
-        return output, attention_to_masks(query, first, masks)
-
-
-class SpanAttention(Attention):
-    """Self attention in which not all tokens attend to all."""
-
-    _default_processor_cls = SpanAttentionProcessor
-    _available_processors = (SpanAttentionProcessor,)
-
-    def __init__(self, dim: int, heads: int, eps: float):
-        super().__init__(dim, heads, head_norm=True, eps=eps)
-        self.set_processor(SpanAttentionProcessor())
-
-    def forward(
-        self,
-        hidden_states: torch.Tensor,
-        rotary_emb: tuple[torch.Tensor, torch.Tensor],
-        spans: Spans,
-        masks: torch.Tensor | None = None,
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Return (B, L, D), and with masks the attention to each of them (B, M, L).
-
-        Args:
-            hidden_states: (B, L, D).
-            rotary_emb: cosine and sine (1, L, 1, head_dim / 2).
-            spans: all tokens in their order, and the keys of each span.
-            masks: (M, S) of the first S tokens.
-        """
-        return self.processor(self, hidden_states, rotary_emb, spans, masks)
 
 
 @dataclass(frozen=True)
@@ -162,80 +103,87 @@ class FrameOrder:
         return tuple((tokens(asks), tokens(of)) for asks, of in frames if asks[0] < asks[1])
 
 
+@dataclass(frozen=True)
+class BlockInputs:
+    """What all blocks of a pass are told.
+
+    Attributes:
+        text: (B, L_text, D) tokens.
+        text_bias: (L_text,) added to their scores, or None.
+        voices: (B, N, N_a, audio_dim) of the frames that are drawn.
+        temb: (B, F, temb_dim) of the time of each frame.
+        rotary_emb: cosine and sine of the token positions.
+        order: of the frames.
+        person_masks: (P + 1, h w) as in `AvatarTransformer3DModel`, or None.
+    """
+
+    text: torch.Tensor
+    text_bias: torch.Tensor | None
+    voices: torch.Tensor
+    temb: torch.Tensor
+    rotary_emb: tuple[torch.Tensor, torch.Tensor]
+    order: FrameOrder
+    person_masks: torch.Tensor | None = None
+
+
 class LongCatTransformerBlock(nn.Module):
     """Self attention, text attention, audio attention, feed-forward, modulated frame by frame."""
 
-    def __init__(
-        self,
-        dim: int,
-        heads: int,
-        ffn_dim: int,
-        audio_dim: int,
-        temb_dim: int,
-        eps: float,
-        audio_norm: bool,
-    ):
+    def __init__(self, config: Mapping[str, Any]):
         super().__init__()
+        heads, eps, audio_dim = config["num_attention_heads"], config["eps"], config["audio_dim"]
+        dim, temb_dim = heads * config["attention_head_dim"], config["temb_dim"]
         self.modulation = ExactLinear(temb_dim, 6 * dim)
         self.audio_modulation = ExactLinear(temb_dim, 3 * dim)
         self.norm1 = FP32LayerNorm(dim, eps, elementwise_affine=False)
         self.attn1 = SpanAttention(dim, heads, eps)
         self.norm2 = FP32LayerNorm(dim, eps, elementwise_affine=True)
-        self.attn2 = Attention(dim, heads, head_norm=True, eps=eps)
+        self.attn2 = HeadNormAttention(dim, heads, eps=eps)
         self.norm_audio = FP32LayerNorm(dim, eps, elementwise_affine=True)
-        self.norm_voice = FP32LayerNorm(audio_dim, eps) if audio_norm else nn.Identity()
-        self.audio_attn = Attention(dim, heads, kv_dim=audio_dim, head_norm=True, eps=eps)
-        self.ffn = GatedFeedForward(dim, ffn_dim)
+        self.norm_voice = nn.Identity()
+        if config["audio_norm"]:
+            self.norm_voice = FP32LayerNorm(audio_dim, eps)
+        self.audio_attn = HeadNormAttention(dim, heads, kv_dim=audio_dim, eps=eps)
+        self.ffn = GatedFeedForward(dim, config["ffn_dim"])
 
     def forward(
         self,
         hidden_states: torch.Tensor,
-        encoder_hidden_states: torch.Tensor,
-        audio_embeds: torch.Tensor,
-        temb: torch.Tensor,
-        rotary_emb: tuple[torch.Tensor, torch.Tensor],
-        order: FrameOrder,
-        person_masks: torch.Tensor | None = None,
-        text_bias: torch.Tensor | None = None,
+        given_to: BlockInputs,
         cache: ConditionCache | None = None,
     ) -> torch.Tensor:
         """Return the tokens (B, L, D) after this block.
 
         Args:
-            hidden_states: (B, L, D), tokens of the frames of `order`, one after the other.
-            encoder_hidden_states: (B, L_text, D).
-            audio_embeds: (B, N, N_a, audio_dim) of the frames that are drawn.
-            temb: (B, F, temb_dim) of the time of each frame.
-            rotary_emb: cosine and sine of the token positions.
-            order: of the frames.
-            person_masks: (P + 1, h w) as in `AvatarTransformer3DModel`.
-            text_bias: (L_text,) added to the scores of the text tokens.
+            hidden_states: (B, L, D), tokens of the frames, one after the other in their order.
+            given_to: what all blocks are told.
             cache: of this block, over the steps of a window.
         """
+        order, person_masks = given_to.order, given_to.person_masks
         text_cache, audio_cache = (
             None if cache is None else cache.part(name) for name in ("text", "audio")
         )
-        temb = nn.functional.silu(temb)[:, :, None]
+        temb = nn.functional.silu(given_to.temb)[:, :, None]
         shift, scale, gate, ffn_shift, ffn_scale, ffn_gate = self.modulation(temb).chunk(6, dim=-1)
         tokens = hidden_states.unflatten(1, (temb.shape[1], -1))  # (B, F, h w, D)
         num_frames, tokens_per_frame = tokens.shape[1:3]
 
         normed = modulate(tokens, self.norm1, shift, scale).flatten(1, 2)
         spans = order.spans(tokens_per_frame)
-        attended, to_persons = self.attn1(normed, rotary_emb, spans, person_masks)
+        attended, to_persons = self.attn1(normed, given_to.rotary_emb, spans, person_masks)
         tokens = _added(tokens, attended.unflatten(1, (num_frames, -1)), gate)
 
         given, drawn = tokens[:, : order.num_given], tokens[:, order.num_given :].flatten(1, 2)
-        drawn = drawn + self.attn2(
-            self.norm2(drawn), encoder_hidden_states, cache=text_cache, key_bias=text_bias
-        )
+        told = {"cache": text_cache, "key_bias": given_to.text_bias}
+        drawn = drawn + self.attn2(self.norm2(drawn), given_to.text, **told)
         rotary = ()
         if to_persons is not None:
             positions = token_positions(to_persons[:, :, -drawn.shape[1] :])
             head_dim = drawn.shape[-1] // self.audio_attn.heads
-            rotary = listening_tables(positions, audio_embeds, len(person_masks) - 1, head_dim)
+            num_persons = len(person_masks) - 1
+            rotary = listening_tables(positions, given_to.voices, num_persons, head_dim)
         asking = self.norm_audio(drawn).reshape(-1, tokens_per_frame, drawn.shape[-1])
-        voices = self.norm_voice(audio_embeds).flatten(0, 1)
+        voices = self.norm_voice(given_to.voices).flatten(0, 1)
         heard = self.audio_attn(asking, voices, None, *rotary, cache=audio_cache)
         drawn = drawn.unflatten(1, (-1, tokens_per_frame))
         # As trained: what is heard is normed and modulated after it is attended to.
@@ -304,8 +252,7 @@ class LongCatTransformer3DModel(
         self.patch_embedding = nn.Conv3d(in_channels, dim, kernel_size=patch, stride=patch)
         self.time_embedder = TimestepEmbedding(freq_dim, temb_dim)
         self.text_embedder = PixArtAlphaTextProjection(text_dim, dim, act_fn="gelu_tanh")
-        sizes = dim, num_attention_heads, ffn_dim, audio_dim, temb_dim, eps, audio_norm
-        self.blocks = nn.ModuleList(LongCatTransformerBlock(*sizes) for _ in range(num_layers))
+        self.blocks = nn.ModuleList(LongCatTransformerBlock(self.config) for _ in range(num_layers))
         self.norm_out = FP32LayerNorm(dim, eps, elementwise_affine=False)
         self.modulation_out = ExactLinear(temb_dim, 2 * dim)
         self.proj_out = ExactLinear(dim, in_channels * math.prod(patch))
@@ -317,11 +264,7 @@ class LongCatTransformer3DModel(
         encoder_hidden_states: torch.Tensor,
         audio_embeds: torch.Tensor,
         encoder_hidden_states_image: torch.Tensor | None = None,
-        control_residuals: None = None,
-        sampling: None = None,
-        person_masks: torch.Tensor | None = None,
-        cache: ConditionCache | None = None,
-        return_dict: bool = False,
+        **options: Any,
     ) -> torch.Tensor | Transformer2DModelOutput:
         """Return the velocity (B, C, T, h, w): of known frames, that which leads to them.
 
@@ -332,9 +275,13 @@ class LongCatTransformer3DModel(
             encoder_hidden_states: (B, L, text_dim), rows beyond the text zero.
             audio_embeds: (B, T, N_a, audio_dim).
             encoder_hidden_states_image: (B, h w, C), the latent of the picture, or None.
-            control_residuals, sampling: of other transformers; None.
-            person_masks, cache, return_dict: as in `AvatarTransformer3DModel.forward`.
+            options: `person_masks`, `cache` and `return_dict` as in
+                `AvatarTransformer3DModel.forward`; its others have to be None.
         """
+        person_masks, cache = options.pop("person_masks", None), options.pop("cache", None)
+        return_dict = options.pop("return_dict", False)
+        if told := [name for name, value in options.items() if value is not None]:
+            raise TypeError(f"this transformer cannot be told {', '.join(told)}")
         channels, patch = self.config.in_channels, tuple(self.config.patch_size)
         noisy, known = hidden_states[:, :channels], hidden_states[:, -channels:]
         order = self._order(hidden_states[0, channels:-channels], encoder_hidden_states_image)
@@ -358,9 +305,10 @@ class LongCatTransformer3DModel(
         if person_masks is not None:
             person_masks = person_masks.flatten(1).to(tokens.device)
         voices = audio_embeds[:, list(order.drawn)].to(dtype)
-        shared = text, voices, temb, self._rotary(noisy, order), order, person_masks, text_bias
+        rotary_emb = self._rotary(noisy, order)
+        shared = BlockInputs(text, text_bias, voices, temb, rotary_emb, order, person_masks)
         for index, block in enumerate(self.blocks):
-            tokens = block(tokens, *shared, None if cache is None else cache.part(f"block {index}"))
+            tokens = block(tokens, shared, None if cache is None else cache.part(f"block {index}"))
 
         drawn = tokens[:, -math.prod(grid) :].unflatten(1, (grid[0], -1))
         modulation = self.modulation_out(nn.functional.silu(temb[:, order.num_given :, None]))
