@@ -34,6 +34,19 @@ def make_sigmas(
     return (shift * sigmas / (1 + (shift - 1) * sigmas)).float()
 
 
+def with_even_tail(sigmas: torch.Tensor, num_steps: int, start: float = 0.5) -> torch.Tensor:
+    """Return sigmas that fall from `start` to 0 in steps of one length, above it as they are.
+
+    Args:
+        sigmas: from 1 to 0.
+        num_steps: below `start`, at least 1.
+
+    Source: LongCat-Video (MIT), which goes on from other clips so, for the sake of fine detail.
+    """
+    tail = torch.linspace(start, 0.0, num_steps + 1, dtype=torch.float64).to(sigmas)
+    return torch.cat([sigmas[sigmas > start], tail])
+
+
 def add_noise(clean: torch.Tensor, noise: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
     """Return the point at `sigma` on the straight line from clean to noise.
 

@@ -40,6 +40,7 @@ class Components:
     Attributes:
         device: where all parts are.
         dtype: of the transformer and the ControlNet; the other parts are float32.
+        controlnet: that leads along the camera's path; None = cameras stand still.
         image_encoder: for a transformer that looks at the picture, else None.
         light: reads light and colour from prompts; None where the transformer draws them itself.
         occluder: sees what stands before a face; None does not look.
@@ -50,7 +51,7 @@ class Components:
     tier: Tier
     vae: torch.nn.Module
     transformer: torch.nn.Module
-    controlnet: torch.nn.Module
+    controlnet: torch.nn.Module | None
     audio_encoder: SoundEncoder
     text_encoder: Callable[[list[str]], torch.Tensor]
     device: torch.device
@@ -127,7 +128,12 @@ def _policy_for(
     allowed = min(asked or free, free)
     variants = work.num_variants
     batch = variants if tier.batch_guidance else 1
-    taken = replace(model_bytes(tier.weights), num_variants=variants, batch=batch)
+    taken = replace(
+        model_bytes(tier.weights),
+        num_variants=variants,
+        batch=batch,
+        in_8_bits=bool(tier.quantization),
+    )
     policy = memory_policy(allowed, taken, work.num_pixels, _host_bytes())
     if tier.context_parallel != 1:  # those who share a pass do the same
         policy = POLICIES[agreed(POLICIES.index(policy), place)]
@@ -218,6 +224,7 @@ def load_parts(
             _finish_transformer(parts[part], tier, policy, place, dtype)
         if part in ("transformer", "controlnet") and tier.attention_backend:
             set_attention(parts[part], tier.attention_backend)
+    parts.setdefault("controlnet", None)
     components = Components(tier, device=place, dtype=dtype, rank=rank, policy=policy, **parts)
     _check_widths(components)
     return components
@@ -240,7 +247,11 @@ def _finish_transformer(
 
         for path, scale in tier.loras.items():
             fuse_lora(transformer, path, scale)
-    if policy.weights_in_8_bits and not has_quantized_layers(transformer):
+    if tier.quantization:
+        from skyreels_avatar.loading.quantization import quantize
+
+        quantize(transformer, tier.quantization)
+    elif policy.weights_in_8_bits and not has_quantized_layers(transformer):
         transformer.enable_layerwise_casting(torch.float8_e4m3fn, dtype)
     if policy.stream_blocks:
         transformer.enable_group_offload(
@@ -269,11 +280,14 @@ def _check_widths(components: Components) -> None:
     """Raise an error for parts whose widths do not match, before the first frame."""
     transformer = components.transformer.config
     width = transformer.num_attention_heads * transformer.attention_head_dim
-    for name, have, want in (
+    widths = [
         ("audio_encoder tokens", components.audio_encoder.token_dim, transformer.audio_dim),
         ("text_encoder tokens", components.text_encoder.token_dim, transformer.text_dim),
-        ("controlnet residuals", components.controlnet.proj_out[0].out_features, width),
-    ):
+    ]
+    if components.controlnet is not None:
+        residuals = components.controlnet.proj_out[0].out_features
+        widths.append(("controlnet residuals", residuals, width))
+    for name, have, want in widths:
         if have != want:
             raise CheckpointError(
                 f"tier {components.tier.name}: {name} are {have} wide, the transformer wants {want}"

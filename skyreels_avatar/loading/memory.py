@@ -73,6 +73,7 @@ class ModelBytes:
             little beside the weights.
         num_variants: of the conditions, which guidance compares: 1 to 3.
         batch: of them that are asked for together.
+        in_8_bits: the transformer's weights are kept so, whatever the policy.
     """
 
     transformer: int
@@ -82,6 +83,7 @@ class ModelBytes:
     draws_pixels: bool = True
     num_variants: int = 1
     batch: int = 1
+    in_8_bits: bool = False
 
 
 def memory_policy(
@@ -112,7 +114,8 @@ def memory_policy(
 
 def peak_bytes(policy: MemoryPolicy, model: ModelBytes, num_pixels: int) -> float:
     """Estimate the peak memory of a policy on the device."""
-    weights = model.transformer / (2 if policy.weights_in_8_bits else 1)
+    narrow = policy.weights_in_8_bits or model.in_8_bits
+    weights = model.transformer / (2 if narrow else 1)
     if policy.stream_blocks:
         weights *= min(1.0, _STREAMED_BLOCKS / model.num_blocks)
     beside = model.beside + (0 if policy.encoders_on_host else model.encoders)

@@ -63,6 +63,15 @@ MODELS = (
         "audio weights over wan2.1-i2v",
     ),
     PublicModel(
+        "longcat-avatar", "meituan-longcat/LongCat-Video-Avatar-1.5",
+        ("base_model/*.safetensors*", "base_model/config.json", "scheduler/scheduler_config.json"),
+        31.7, "MIT", "another transformer, with Whisper's ears",
+    ),
+    PublicModel(
+        "whisper-large-v3", "openai/whisper-large-v3", ("config.json", "model.safetensors"), 3.1,
+        "Apache-2.0", "speech encoder of longcat-avatar",
+    ),
+    PublicModel(
         "wan2.1-vae", "Wan-AI/Wan2.1-I2V-14B-480P", ("Wan2.1_VAE.pth",), 0.5, "Apache-2.0",
         "video VAE",
     ),

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from skyreels_avatar.errors import CheckpointError, InputError
-from skyreels_avatar.loading.checkpoints import skyreels_v3, uni3c, wan, wav2vec
+from skyreels_avatar.loading.checkpoints import longcat, skyreels_v3, uni3c, wan, wav2vec, whisper
 from skyreels_avatar.loading.checkpoints.load import is_ours, load_module, read_header
 from skyreels_avatar.loading.checkpoints.public import (
     PartFiles,
@@ -36,7 +36,7 @@ from skyreels_avatar.rig.packing import TIME_FACTOR
 # In the order in which they are loaded.
 PARTS = ("vae", "transformer", "controlnet", "audio_encoder", "text_encoder", "light",
          "image_encoder", "occluder")  # fmt: skip
-OPTIONAL = ("light", "image_encoder", "occluder")
+OPTIONAL = ("controlnet", "light", "image_encoder", "occluder")
 ENCODERS = ("text_encoder", "image_encoder")  # work once for a shot, so that a host may do it
 
 
@@ -121,12 +121,17 @@ FORMATS: list[PartFormat] = [
         precision="asked",
     ),
     public(
+        "transformer", "LongCatTransformer3DModel", longcat.TRANSFORMER_FORMAT,
+        longcat.load_transformer, precision="asked",
+    ),
+    public(
         "controlnet", "CameraControlNet", uni3c.CONTROLNET_FORMAT, uni3c.load_controlnet,
         precision="asked",
     ),
     public(
         "audio_encoder", "SpeechTokens", wav2vec.SPEECH_ENCODER_FORMAT, wav2vec.load_audio_encoder
     ),
+    public("audio_encoder", "SpeechTokens", whisper.WHISPER_FORMAT, whisper.load_audio_encoder),
     public(
         "text_encoder", "CachedPrompts", wan.PROMPT_ENCODER_FORMAT, wan.load_text_encoder,
         precision="half",
@@ -135,6 +140,8 @@ FORMATS: list[PartFormat] = [
         "image_encoder", "ImageEncoder", wan.IMAGE_ENCODER_FORMAT, wan.load_image_encoder,
         precision="half",
     ),
+    public("image_encoder", "PictureLatents", wan.VAE_FORMAT, wan.load_picture_latents),
+    public("image_encoder", "PictureLatents", wan.DIFFUSERS_VAE_FORMAT, wan.load_picture_latents),
 ]  # fmt: skip
 
 

@@ -24,7 +24,7 @@ LARGE_PIXELS = 600_000  # of a frame, between the published sizes 480p and 720p
 _MODELS = "models/"
 _BUCKETS = ("480p", "540p", "720p")
 _INJECTIONS = ("none", "noised", "renoised", "clean")
-_SCHEMES = ("overlap", "storyboard", "streaming")
+_SCHEMES = ("overlap", "storyboard", "streaming", "continuation")
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class WeightFiles:
     A file of ours, or public weights: a file, a folder, or several of either laid over each other.
 
     Attributes:
+        controlnet: leads along the path of a camera that moves; "" = cameras stand still.
         tokenizer: folder of the tokenizer of a public text encoder; "" = none.
         image_encoder: for a transformer that looks at the picture; "" = none.
         light: what reads light and colour from the prompt, for networks that move the picture
@@ -43,7 +44,7 @@ class WeightFiles:
 
     vae: Any = MISSING
     transformer: Any = MISSING
-    controlnet: Any = MISSING
+    controlnet: Any = ""
     audio_encoder: Any = MISSING
     text_encoder: Any = MISSING
     tokenizer: str = ""
@@ -78,7 +79,8 @@ class Tier:
         scheme: how the networks were trained to make long shots: "overlap" = windows that go on
             from each other; "storyboard" = clips between frames of a first one that shows the whole
             shot in short (SkyReels-V3); "streaming" = clips that go on from each other and are
-            shown the picture again (InfiniteTalk). See `planning/storyboard.py`.
+            shown the picture again (InfiniteTalk); "continuation" = clips of one length that go on
+            from each other (LongCat-Video). See `planning/storyboard.py`.
         num_dropped: of "storyboard", frames at the end of a clip that are not shown.
         connection_prompt: of "storyboard", what all clips after it are told in the prompt's
             place, as they were trained; "" = the prompt.
@@ -95,15 +97,19 @@ class Tier:
             step, "renoised" = the same with other noise in each step, "clean" = themselves. The
             network sees the known frames beside them anyhow.
         inject_carried: the same in later windows, for the frames of the window before.
-        shift: > 1 spends more of the steps at high noise.
+        shift: > 1 spends more of the steps at high noise; None = as the transformer was published.
         large_shift: the same for frames of more than 0.6 megapixels; None = as `shift`.
         sigma_smallest: noise level of the last step, before the shift; None = as far from 0 as
             the steps are long.
+        tail_steps: of windows that go on from another, the number of steps, all of one length,
+            below a noise level of 0.5; 0 = as the others are made, 10 in LongCat-Video.
         control_scale: how strongly the camera ControlNet leads; 0 is not at all, 1 as trained.
         control_start, control_end: shares of the steps between which it leads, 0 and 1 for all.
         device: where the networks go unless something else is asked for: "cpu", "cuda", or "auto"
             for a GPU where there is one.
         loras: LoRAs that are fused into the transformer, by their files, with their strengths.
+        quantization: "int8" or "float8": weights of the transformer's blocks in 8 bits, by
+            torchao; "" = as they are.
         offload: "blocks" keeps the transformer in the host's memory and brings it to the device
             block by block, and runs text and image encoders on the host; "" = all on the device.
         attention_backend: of diffusers, for example "flash" or "sage"; "" = PyTorch's own.
@@ -138,14 +144,16 @@ class Tier:
     batch_guidance: bool = True
     inject_picture: str = "noised"
     inject_carried: str = "noised"
-    shift: float = 1.0
+    shift: float | None = None
     large_shift: float | None = None
     sigma_smallest: float | None = None
+    tail_steps: int = 0
     control_scale: float = 1.0
     control_start: float = 0.0
     control_end: float = 1.0
     device: str = "cpu"
     loras: dict[str, float] = field(default_factory=dict)
+    quantization: str = ""
     offload: str = ""
     attention_backend: str = ""
     compile: bool = False
@@ -155,10 +163,16 @@ class Tier:
     context_parallel: int = 1
     buckets: str = ""
 
-    def shift_of(self, num_pixels: int) -> float:
-        """Return the shift for frames of so many pixels."""
+    def shift_of(self, num_pixels: int, published: float | None = None) -> float:
+        """Return the shift for frames of so many pixels.
+
+        Args:
+            published: of the transformer, where the tier says none.
+        """
         large = self.large_shift is not None and num_pixels > LARGE_PIXELS
-        return self.large_shift if large else self.shift
+        found = self.large_shift if large else self.shift
+        found = published if found is None else found
+        return 1.0 if found is None else found
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -167,13 +181,13 @@ class Tier:
                 f"overlap must be above 0 and below window, got {self.overlap} and {self.window}"
             )
         parse_memory(self.memory)
-        for name in ("fps", "num_inference_steps", "shift"):
-            if not getattr(self, name) > 0:
-                raise InputError(f"{name} must be above 0, got {getattr(self, name)}")
-        if self.large_shift is not None and not self.large_shift > 0:
-            raise InputError(f"large_shift must be above 0, got {self.large_shift}")
+        for name in ("fps", "num_inference_steps", "shift", "large_shift"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise InputError(f"{name} must be above 0, got {value}")
         for name, allowed in (
             ("offload", ("", "blocks")),
+            ("quantization", ("", "int8", "float8")),
             ("buckets", ("", *sorted(_BUCKETS))),
             ("scheme", _SCHEMES),
             ("inject_picture", _INJECTIONS),
@@ -188,7 +202,7 @@ class Tier:
                 f"{self.control_start} and {self.control_end}"
             )
         zero_or_more = ("guidance_scale", "audio_guidance_scale", "control_scale", "num_dropped",
-                        "tea_cache")  # fmt: skip
+                        "tea_cache", "tail_steps")  # fmt: skip
         for name in (*zero_or_more, "context_parallel", "first_block_cache", "projected_guidance"):
             if not getattr(self, name) >= 0:
                 raise InputError(f"{name} must be at least 0, got {getattr(self, name)}")

@@ -120,7 +120,8 @@ def split_tokens(transformer: torch.nn.Module, device: torch.device) -> None:
     and so cannot be used, nor tested, where there are none.
 
     Raises:
-        InputError: heads, which are dealt out in attention, cannot be shared equally.
+        InputError: a transformer whose tokens cannot be split, or heads, which are dealt out in
+            attention, that cannot be shared equally.
     """
     from diffusers import ContextParallelConfig
     from diffusers.hooks import apply_context_parallel
@@ -130,6 +131,8 @@ def split_tokens(transformer: torch.nn.Module, device: torch.device) -> None:
     rank, count = dist.get_rank(), dist.get_world_size()
     if count == 1:
         return
+    if not transformer._cp_plan:
+        raise InputError("this transformer cannot be split over devices; set context_parallel: 1")
     heads = transformer.config.num_attention_heads
     if heads % count:
         raise InputError(f"{count} processes cannot share {heads} heads of attention equally")

@@ -6,6 +6,7 @@ Parameter names follow diffusers' Wan classes, so that its loaders and LoRAs fit
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn as nn
@@ -65,7 +66,7 @@ class AttentionProcessor:
         plain = image_hidden_states is None and rotary is None and key_bias is None
         if cache is not None and plain and can_fold(attn, hidden_states.shape[1], key.shape[1]):
             return folded_attention(attn, hidden_states, key, value)
-        query = attn.norm_q(attn.to_q(hidden_states)).unflatten(2, (attn.heads, -1))
+        query = attn.in_heads(attn.to_q(hidden_states), attn.norm_q)
         if rotary_emb is not None:
             query = apply_rotary(query, *rotary_emb)
         parallel_config = self._parallel_config if is_self else None
@@ -80,7 +81,7 @@ class AttentionProcessor:
         return output, attention_to_masks(query, first, masks)
 
     def _keys(self, attn, source, rotary_emb) -> tuple[torch.Tensor, torch.Tensor]:
-        key = attn.norm_k(attn.to_k(source)).unflatten(2, (attn.heads, -1))
+        key = attn.in_heads(attn.to_k(source), attn.norm_k)
         value = attn.to_v(source).unflatten(2, (attn.heads, -1))
         return key if rotary_emb is None else apply_rotary(key, *rotary_emb), value
 
@@ -140,6 +141,10 @@ class Attention(nn.Module, AttentionModuleMixin):
             self.add_v_proj = nn.Linear(added_kv_dim, dim)
             self.norm_added_k = RMSNorm(dim, eps=eps)
         self.set_processor(AttentionProcessor())
+
+    def in_heads(self, values: torch.Tensor, norm: nn.Module) -> torch.Tensor:
+        """Return queries or keys (B, L, N, D / N), normalised, of (B, L, D)."""
+        return norm(values).unflatten(2, (self.heads, -1))
 
     def forward(
         self,
@@ -313,3 +318,12 @@ def modulate(
     """Return norm(hidden_states) * (1 + scale) + shift, computed in float32."""
     normed = norm(hidden_states.float())
     return torch.addcmul(shift, normed, 1 + scale).type_as(hidden_states)
+
+
+def unpatchify(
+    tokens: torch.Tensor, grid: Sequence[int], patch_size: tuple[int, int, int]
+) -> torch.Tensor:
+    """Return the latents (B, C, T, h, w) of projected tokens (B, L, p p p C) of a grid."""
+    latents = tokens.unflatten(2, (*patch_size, -1)).unflatten(1, grid)  # (B, T, h, w, p p p, C)
+    latents = latents.permute(0, 7, 1, 4, 2, 5, 3, 6)
+    return latents.flatten(6, 7).flatten(4, 5).flatten(2, 3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import sys
 import types
 from collections.abc import Iterator
@@ -19,6 +20,9 @@ _USED = (
     "models.modeling_utils",
     "models.normalization",
 )
+
+# Optional packages that diffusers imports where they are installed, and that load the compiler.
+_NEED_COMPILER = ("torchao", "bitsandbytes", "xformers", "flash_attn", "sageattention", "aiter")
 
 
 def import_diffusers() -> None:
@@ -48,10 +52,11 @@ def import_diffusers() -> None:
 def _without_compiler() -> Iterator[None]:
     """Make the decorators of `torch.compile` in diffusers do nothing: saves 1.3 s and 70 MB.
 
-    They alone load `torch._dynamo` and sympy, which `torch.compile` imports when it is used.
+    They alone load `torch._dynamo` and sympy, which `torch.compile` imports when it is used; where
+    packages for GPUs are installed that diffusers imports as well, these need it.
     """
     name = "torch._dynamo"
-    if name in sys.modules:
+    if name in sys.modules or any(importlib.util.find_spec(one) for one in _NEED_COMPILER):
         yield
         return
     stand_in = types.ModuleType(name)

@@ -53,13 +53,15 @@ def rotary_table(
 
 
 def listening_tables(
-    positions: torch.Tensor, num_persons: int, num_tokens: int, head_dim: int
+    positions: torch.Tensor, audio_embeds: torch.Tensor, num_persons: int, head_dim: int
 ) -> tuple[tuple[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]:
     """Return the rotary tables of the tokens of latent frames, and of the voices they hear.
 
     Args:
-        positions: (B T, h w) of the tokens, see `token_positions`.
-        num_tokens: of all voices together in one latent frame.
+        positions: (B, T h w) of the tokens, see `token_positions`.
+        audio_embeds: (B, T, N_a, D), the voices one after the other in each latent frame.
     """
+    batch, num_latent_frames, num_tokens = audio_embeds.shape[:3]
     voices = voice_positions(num_persons, num_tokens // num_persons)[None].to(positions.device)
-    return rotary_table(positions, head_dim), rotary_table(voices, head_dim)
+    by_frame = positions.reshape(batch * num_latent_frames, -1)
+    return rotary_table(by_frame, head_dim), rotary_table(voices, head_dim)

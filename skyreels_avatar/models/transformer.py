@@ -24,7 +24,13 @@ from diffusers.models.normalization import FP32LayerNorm
 
 from skyreels_avatar.models.condition_cache import ConditionCache, cached, merge_repeated
 from skyreels_avatar.models.context_parallel import token_group, whole_frames
-from skyreels_avatar.models.layers import Attention, ConditionEmbedder, RotaryPositions, modulate
+from skyreels_avatar.models.layers import (
+    Attention,
+    ConditionEmbedder,
+    RotaryPositions,
+    modulate,
+    unpatchify,
+)
 from skyreels_avatar.models.person_attention import listening_tables, token_positions
 from skyreels_avatar.models.tea_cache import TeaCache
 
@@ -124,10 +130,8 @@ class AvatarTransformerBlock(nn.Module):
                 positions = nn.functional.pad(positions, (outside, after))
         rotary = ()
         if positions is not None:
-            by_frame = positions.reshape(normed.shape[0] * voices.shape[1], -1)
             head_dim = normed.shape[-1] // self.audio_attn.heads
-            num_persons = len(person_masks) - 1
-            rotary = listening_tables(by_frame, num_persons, voices.shape[2], head_dim)
+            rotary = listening_tables(positions, voices, len(person_masks) - 1, head_dim)
         heard = self._attend_audio(normed, voices, rotary, audio_cache)
         hidden_states = hidden_states + heard[:, outside : outside + hidden_states.shape[1]]
 
@@ -333,14 +337,13 @@ class AvatarTransformer3DModel(
                     tokens = block(tokens, *inputs)
             return tokens
 
-        if self.tea_cache is None:
-            tokens = through_blocks(tokens)
-        else:
+        if self.tea_cache is not None:
             tokens = self.tea_cache.through(tokens, block_temb, grid[1] * grid[2], through_blocks)
-
+        else:
+            tokens = through_blocks(tokens)
         shift, scale = (self.scale_shift_table + temb.float()[:, None]).chunk(2, dim=1)
         tokens = self.proj_out(modulate(tokens, self.norm_out, shift, scale))
-        velocity = self._unpatchify(tokens, grid).type_as(hidden_states)
+        velocity = unpatchify(tokens, grid, tuple(self.config.patch_size)).type_as(hidden_states)
         return Transformer2DModelOutput(sample=velocity) if return_dict else velocity
 
     def _embedded(
@@ -358,12 +361,6 @@ class AvatarTransformer3DModel(
         if self.audio_position_embedding is not None:
             audio_embeds = audio_embeds + self.audio_position_embedding
         return text, text_bias, image, audio_embeds
-
-    def _unpatchify(self, tokens: torch.Tensor, grid: list[int]) -> torch.Tensor:
-        patch = tuple(self.config.patch_size)
-        velocity = tokens.unflatten(2, (*patch, -1)).unflatten(1, grid)  # (B, T, h, w, p p p, C)
-        velocity = velocity.permute(0, 7, 1, 4, 2, 5, 3, 6)
-        return velocity.flatten(6, 7).flatten(4, 5).flatten(2, 3)
 
     @torch.no_grad()
     def _init_weights(self) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from skyreels_avatar.flow import add_noise, make_sigmas, step
+from skyreels_avatar.flow import add_noise, make_sigmas, step, with_even_tail
 from skyreels_avatar.loading.tiers import Tier
 from skyreels_avatar.models.acceleration import feature_cache, start_window
 from skyreels_avatar.models.condition_cache import ConditionCache
@@ -30,6 +30,7 @@ class Sampling:
         one_pass: a distilled transformer does the guidance itself.
         control_scale, control_start, control_end, batch_guidance, projected_guidance: as in `Tier`.
         injection: what known latent frames get after each step, of `INJECTIONS`.
+        tail_steps: as in `Tier`, for this window.
     """
 
     num_inference_steps: int
@@ -44,10 +45,19 @@ class Sampling:
     batch_guidance: bool = True
     injection: str = "noised"
     projected_guidance: float = 0.0
+    tail_steps: int = 0
 
-    def control_at(self, index: int) -> float:
-        """Return the scale of the ControlNet's residuals in a step, 0 where it is not asked."""
-        share = index / self.num_inference_steps
+    def sigmas(self) -> torch.Tensor:
+        """Return the noise levels between the steps, from 1 to 0."""
+        sigmas = make_sigmas(self.num_inference_steps, self.shift, self.sigma_smallest)
+        return with_even_tail(sigmas, self.tail_steps) if self.tail_steps else sigmas
+
+    def control_at(self, share: float) -> float:
+        """Return the scale of the ControlNet's residuals in a step, 0 where it is not asked.
+
+        Args:
+            share: of the steps that are before it.
+        """
         return self.control_scale if self.control_start <= share < self.control_end else 0.0
 
     @property
@@ -58,9 +68,18 @@ class Sampling:
 
     @classmethod
     def of(
-        cls, asked: SamplingParams, tier: Tier, one_pass: bool = False, num_pixels: int = 0
+        cls,
+        asked: SamplingParams,
+        tier: Tier,
+        one_pass: bool = False,
+        num_pixels: int = 0,
+        published_shift: float | None = None,
     ) -> Sampling:
-        """Return what the user asked for, and the tier's defaults for frames of so many pixels."""
+        """Return what the user asked for, and the tier's defaults for frames of so many pixels.
+
+        Args:
+            published_shift: of the transformer, where the tier says none.
+        """
 
         def chosen(name: str) -> float:
             value = getattr(asked, name)
@@ -70,7 +89,7 @@ class Sampling:
             int(chosen("num_inference_steps")),
             float(chosen("guidance_scale")),
             float(chosen("audio_guidance_scale")),
-            tier.shift_of(num_pixels),
+            tier.shift_of(num_pixels, published_shift),
             one_pass,
             tier.sigma_smallest,
             tier.control_scale,
@@ -102,14 +121,15 @@ def denoise(
     if generator is not None:
         noise = torch.randn(held.shape, generator=generator)
     noise = noise.to(held)
-    sigmas = make_sigmas(sampling.num_inference_steps, sampling.shift, sampling.sigma_smallest)
+    sigmas = sampling.sigmas()
+    num_steps = len(sigmas) - 1
     guidance = _Guidance(conditions, sampling)
     injection = INJECTIONS[sampling.injection](held, mask, noise, generator)
     latents = injection(noise, sigmas[0])
     start_window(transformer)
-    for index in range(sampling.num_inference_steps):
+    for index in range(num_steps):
         ends = sigmas[index], sigmas[index + 1]
-        control = sampling.control_at(index)
+        control = sampling.control_at(index / num_steps)
         velocity = guidance.velocity(transformer, controlnet, latents, *ends, control)
         latents = step(latents, velocity, *ends)
         latents = injection(latents, sigmas[index + 1])

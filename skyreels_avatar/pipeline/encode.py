@@ -37,11 +37,16 @@ class EncodedShot:
         self.cuts = request.cuts
         # A distilled network has learnt the guidance away from the empty prompt, and no other.
         negative_prompt = shot.negative_prompt or tier.negative_prompt
-        one_pass = components.transformer.config.distilled and not negative_prompt
+        published = components.transformer.config
+        one_pass = published.get("distilled", False) and not negative_prompt
         picture = framing.picture.as_tensor()
-        self._sampling = Sampling.of(request.sampling, tier, one_pass, picture[0].numel())
-        self._sees_rays = components.controlnet.config.ray_channels is not None
+        self._sampling = Sampling.of(
+            request.sampling, tier, one_pass, picture[0].numel(), published.get("shift")
+        )
+        leads = components.controlnet
+        self._sees_rays = leads is not None and leads.config.ray_channels is not None
         self._injections = tier.inject_picture, tier.inject_carried
+        self._tail_steps = tier.tail_steps
         light, prompt = None, shot.prompt
         if components.light is not None and not opened.references:
             light = components.light.light_of(prompt)
@@ -95,9 +100,9 @@ class EncodedShot:
     def sampling(self, segment: Segment) -> Sampling:
         """Return how a window is sampled."""
         from_picture, carried = self._injections
-        return replace(
-            self._sampling, injection=carried if segment.num_known_frames else from_picture
-        )
+        if not segment.num_known_frames:
+            return replace(self._sampling, injection=from_picture)
+        return replace(self._sampling, injection=carried, tail_steps=self._tail_steps)
 
     def conditions(self, segment: Segment, finished: Mapping[int, torch.Tensor]) -> Conditions:
         """Return what the transformer is told about a window.

@@ -39,7 +39,7 @@ from skyreels_avatar.planning.plan import plan_request
 from skyreels_avatar.planning.segments import ShotPlan
 from skyreels_avatar.references.dubbing import FilmedReference
 from skyreels_avatar.references.footage import Footage, FootageReference
-from skyreels_avatar.references.framing import Framing, frame_shot
+from skyreels_avatar.references.framing import Framing, frame_shot, is_moving
 from skyreels_avatar.request.generation_request import GenerationRequest
 from skyreels_avatar.rig.lip_finder import correct_lips
 from skyreels_avatar.shapes import BUCKET_STEP_PX
@@ -128,6 +128,11 @@ def open_picture(
             f"tier {tier.name} draws whole frames and has no coefficients of a face; motion files "
             "are for a tier with a face rig, as the default one is",
             parameter="motion" if shot.motion else "save_motion",
+        )
+    if components.controlnet is None and is_moving(shot.camera):
+        raise InputError(
+            f"tier {tier.name} has no ControlNet to lead along a camera's path; leave camera out",
+            parameter="camera",
         )
     check_shares(components.transformer, files.height, files.width, BUCKET_STEP_PX)
     plan = _plan(request, files, tier, space)

@@ -15,6 +15,7 @@ from skyreels_avatar.errors import InputError
 from skyreels_avatar.loading.tiers import Tier
 from skyreels_avatar.planning.segments import Segment, ShotPlan, plan_segments
 
+_OF_ONE_LENGTH = {"streaming": "stream", "continuation": "window"}
 END_FRAMES = 5  # at the end of a clip that show its key frame
 
 
@@ -27,11 +28,12 @@ def with_scheme(plan: ShotPlan, tier: Tier, filmed: bool = False) -> ShotPlan:
     if tier.scheme == "overlap":
         return plan
     windows = tier.window, tier.overlap
-    if tier.scheme == "streaming":
+    if tier.scheme in _OF_ONE_LENGTH:
+        role = _OF_ONE_LENGTH[tier.scheme]
         segments = plan_segments(
             plan.num_motion_frames, *windows, shortest=tier.window, time_factor=plan.time_factor
         )
-        return replace(plan, segments=tuple(replace(one, role="stream") for one in segments))
+        return replace(plan, segments=tuple(replace(one, role=role) for one in segments))
     clips = plan_clips(plan.num_motion_frames, *windows, tier.num_dropped, storyboard=not filmed)
     return replace(plan, segments=clips)
 

@@ -15,12 +15,12 @@ Decoding the end of a clip alone, with six latents before it, leaves 0.7 of the 
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 
+from skyreels_avatar.models.picture_latents import VAE_LOCK
 from skyreels_avatar.planning.segments import ROLES, Segment, ShotPlan
 from skyreels_avatar.references.dubbing import FilmedReference, with_drawn_faces
 from skyreels_avatar.references.picture import PictureReference
@@ -58,7 +58,7 @@ class VideoSpace:
         self._std = torch.tensor(config.latents_std).view(shape)
         # A window is decoded once, for the next one and for its pictures, which are taken meanwhile
         # by another thread; and the VAE remembers frames while it works.
-        self._lock = threading.Lock()
+        self._lock = VAE_LOCK
         self._decoded: dict[int, torch.Tensor] = {}
         self._given: dict[tuple[int, int], torch.Tensor] = {}
 

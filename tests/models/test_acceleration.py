@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib.util
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from skyreels_avatar.models.acceleration import (
     start_window,
 )
 from skyreels_avatar.models.condition_cache import ConditionCache
+from skyreels_avatar.models.longcat_transformer import LongCatTransformer3DModel
 from skyreels_avatar.models.transformer import AvatarTransformer3DModel
 
 
@@ -70,6 +72,16 @@ def test_backends_give_the_same_attention(model) -> None:
         torch.testing.assert_close(window(other)[-1], plain[-1], atol=1e-5, rtol=0)
 
 
+def test_backends_reach_every_attention_of_another_family() -> None:
+    model = LongCatTransformer3DModel(
+        num_attention_heads=2, attention_head_dim=8, text_dim=8, audio_dim=8, freq_dim=16,
+        temb_dim=8, ffn_dim=16, num_layers=2,
+    )  # fmt: skip
+    set_attention(model, "_native_math")
+    found = [p._attention_backend.value for p in model.attn_processors.values()]
+    assert found == ["_native_math"] * 6
+
+
 def test_a_backend_is_that_of_one_network_alone(model) -> None:
     from diffusers.models.attention_dispatch import _AttentionBackendRegistry
 
@@ -83,8 +95,14 @@ def test_backends_that_are_not_there_are_refused(model) -> None:
     assert {"native", "flash", "sage"} <= set(attention_backends())
     with pytest.raises(InputError, match=r"unknown attention_backend 'fast'; known are .*native"):
         set_attention(model, "fast")
-    with pytest.raises(InputError, match="attention_backend xformers cannot be used here"):
-        set_attention(model, "xformers")
+    for name, package in (
+        ("xformers", "xformers"),
+        ("flash", "flash_attn"),
+        ("sage", "sageattention"),
+    ):
+        if importlib.util.find_spec(package) is None:
+            with pytest.raises(InputError, match=f"attention_backend {name} cannot be used here"):
+                set_attention(model, name)
 
 
 def test_compiled_blocks_give_the_same_numbers(model) -> None:

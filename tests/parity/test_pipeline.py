@@ -109,23 +109,26 @@ class Golden:
         return next(self.looks)
 
     def open(self) -> OpenShot:
-        pixels, tier = self.case.values["in.image"].numpy(), self.components.tier
-        num_frames = len(self.case.values["in.audio_raw"])
-        track = AudioTrack(np.zeros(16_000 * num_frames // 25, np.float32), 16_000)
-        # Smaller than a portrait may be.
-        as_tensor = torch.from_numpy(pixels).permute(2, 0, 1) / 255
-        picture = SimpleNamespace(as_tensor=lambda: as_tensor)
-        face = Face((20.0, 8.0, 30.0, 30.0), np.zeros((478, 3), np.float32), 1.0, 1.0)
-        plan = plan_shot(num_frames / 25, 25.0, tier.fps, tier.window, tier.overlap, 4)
-        plan = with_scheme(plan, tier)
-        encoder = self.components.audio_encoder
-        return OpenShot(
-            Framing(picture, (face,)),
-            ShotSound([track], encoder, separate=False, num_frames=plan.num_heard_frames),
-            plan,
-            noise_key=0,
-            references=(StillPicture(pixels),),
-        )
+        values = self.case.values
+        return open_still(self.components, values["in.image"].numpy(), len(values["in.audio_raw"]))
+
+
+def open_still(components: Components, pixels: np.ndarray, num_frames: int) -> OpenShot:
+    """Return a shot of a picture (H, W, 3) that may be smaller than portraits are."""
+    tier, encoder = components.tier, components.audio_encoder
+    track = AudioTrack(np.zeros(16_000 * num_frames // 25, np.float32), 16_000)
+    as_tensor = torch.from_numpy(pixels).permute(2, 0, 1) / 255
+    picture = SimpleNamespace(as_tensor=lambda: as_tensor)
+    face = Face((20.0, 8.0, 30.0, 30.0), np.zeros((478, 3), np.float32), 1.0, 1.0)
+    plan = plan_shot(num_frames / 25, 25.0, tier.fps, tier.window, tier.overlap, 4)
+    plan = with_scheme(plan, tier)
+    return OpenShot(
+        Framing(picture, (face,)),
+        ShotSound([track], encoder, separate=False, num_frames=plan.num_heard_frames),
+        plan,
+        noise_key=0,
+        references=(StillPicture(pixels),),
+    )
 
 
 def cases(golden_dir: Path, pattern: str) -> list[Path]:

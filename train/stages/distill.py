@@ -140,7 +140,7 @@ def draw_steps(count: int, num_long: int, config: TrainConfig, generator: torch.
     """Return steps, the first `num_long` of them those of a sampler, the others short."""
     numbers = config.distill.long_steps
     number = numbers[int(torch.randint(len(numbers), (), generator=generator))]
-    fine = make_sigmas(2 * number, load_tier(config.tier).shift)
+    fine = make_sigmas(2 * number, load_tier(config.tier).shift_of(0))
     first = 2 * torch.randint(number, (num_long,), generator=generator)
     sigma = draw_sigmas(count, config.loss.sigma_shift, generator)
     sigma = torch.where(torch.rand(count, generator=generator) < 0.15, 1.0, sigma)

@@ -177,3 +177,10 @@ def load_image_encoder(files: PartFiles) -> torch.nn.Module:
     from skyreels_avatar.models.image_encoder import ImageEncoder
 
     return ImageEncoder(load_public(files, IMAGE_ENCODER_FORMAT))
+
+
+def load_picture_latents(files: PartFiles) -> torch.nn.Module:
+    """Return the tier's VAE as an encoder of pictures; it is in memory once."""
+    from skyreels_avatar.models.picture_latents import PictureLatents
+
+    return PictureLatents(files.loaded["vae"])

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import torch
 
 from skyreels_avatar.errors import CheckpointError
+from skyreels_avatar.loading.checkpoints.longcat import load_projector
 from skyreels_avatar.loading.checkpoints.public import (
     PartFiles,
     PublicFormat,
     TensorShapes,
     load_public,
 )
-from skyreels_avatar.loading.checkpoints.skyreels_v3 import PROJECTOR_FORMAT
 
 _WEIGHT = "pos_conv_embed.conv.parametrizations.weight"
 
@@ -60,5 +59,4 @@ def load_audio_encoder(files: PartFiles) -> torch.nn.Module:
     published = files.file.config("preprocessor_config.json")
     normalize = bool(published.get("do_normalize", True))
     encoder = SpeechEncoder(load_public(files, SPEECH_ENCODER_FORMAT), files.tier.fps, normalize)
-    of_transformer = replace(files, weights=files.tier.weights.transformer)
-    return SpeechTokens(encoder, load_public(of_transformer, PROJECTOR_FORMAT)).eval()
+    return SpeechTokens(encoder, load_projector(files)).eval()
