@@ -110,7 +110,7 @@ class RewardConfig:
 
     Args:
         closures, open: lips apart on p, b, m; lips that meet in other speech. A mean over ten times
-            as many frames: with these weights one false closure costs about what one missed does.
+            as many frames: here a missed closure costs what three false ones do.
         rounding, tuck: of w, o, u and f, v.
         lips: the sync network. loudness, pauses: lips and the loudness of the sound.
         opening, ranges, tremor: bands of statistics. expression: what the prompt asks for.
@@ -121,7 +121,7 @@ class RewardConfig:
     """
 
     closures: float = 5.0
-    open: float = 30.0
+    open: float = 10.0
     rounding: float = 0.5
     tuck: float = 0.5
     lips: float = 0.5
