@@ -28,7 +28,8 @@ from train.data.footage_report import write_table
 from train.data.simulate.portraits import FacePicture
 from train.stages import STAGES, eyes, light, mouth, occluder, stage_function, style, vae
 
-WITHOUT_STEPS = {"data", "voices", "corpus", "shapes"}  # they write files, which they find again
+# They write files, which they find again.
+WITHOUT_STEPS = {"data", "voices", "corpus", "shapes", "publish"}
 LEARNING = [
     name for name in STAGES if name not in WITHOUT_STEPS and not name.startswith("validate")
 ]
@@ -105,6 +106,7 @@ def _portraits(config: TrainConfig, folder: Path, monkeypatch) -> None:
     for stage in (vae, eyes, occluder, mouth):
         monkeypatch.setattr(stage, "load_portraits", lambda *_: pictures)
     monkeypatch.setattr(eyes, "VALIDATION_CROPS", 4)
+    monkeypatch.setattr(vae, "NUM_VALIDATION", 8)
     monkeypatch.setattr(occluder, "NUM_VALIDATION", 4)
     config.data.portraits, config.data.cache = str(folder / "faces"), str(folder)
 
