@@ -159,6 +159,7 @@ class TrainConfig:
         run: folder of the run, git-ignored: log, checkpoint, exported weights.
         tier: whose networks are trained.
         start_from: folder of exported weights to start from; "" = fresh networks.
+        recipe: which file that ships the stage `recipe` makes.
         publish_to: folder of the weights that ship, for the stage `publish`.
         train: which networks learn; the others are frozen.
         num_steps, batch_size: length of the run and windows per step.
@@ -175,6 +176,7 @@ class TrainConfig:
     run: str = "runs/pretrain"
     tier: str = "nano"
     start_from: str = ""
+    recipe: str = ""
     publish_to: str = "assets/nano"
     train: list[str] = field(default_factory=lambda: ["transformer"])
     num_steps: int = 6000

@@ -21,6 +21,7 @@ STAGES: dict[str, str] = {
     "sync": "sync network of `evaluate`: which sound lips say",
     "light": "reader of light and colour: sentences to the numbers of a light",
     "distill": "transformer: guidance in one pass instead of three",
+    "recipe": "one of the files that ship, from raw data, by all stages that lead there",
     "publish": "weights of a run to those that ship, if no figure of the protocol is worse",
     "validate closures": "lips on p, b, m of voices never trained on: the closure gate's table",
     "validate steps": "2, 4 and 8 steps against 40, and what guidance scales do",
