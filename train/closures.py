@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from skyreels_avatar.evaluation.sync import loudness_db
 from skyreels_avatar.loading.components import Components
@@ -49,8 +50,17 @@ class Closures:
     sync: float
 
 
-def judge_voice(parts: Components, said: list[Utterance], seeds: int = 1) -> Closures:
-    """Return how a model's lips close on the utterances of a voice."""
+def judge_voice(
+    parts: Components,
+    said: list[Utterance],
+    seeds: int = 1,
+    style: torch.Tensor | None = None,
+) -> Closures:
+    """Return how a model's lips close on the utterances of a voice.
+
+    Args:
+        style: (1, 5) of the talker; None = the median one.
+    """
     rng = np.random.default_rng(3)
     shut, anyway, sync = [], [], []
     numbers: dict[str, list[float]] = {"round": [], "spread": [], "tucked": [], "untucked": []}
@@ -59,7 +69,7 @@ def judge_voice(parts: Components, said: list[Utterance], seeds: int = 1) -> Clo
         samples = utterance.samples.astype(np.float32) / 32768
         audio = AudioTrack(samples, 16000)
         for seed in range(seeds):
-            made = roll_out(parts, audio, seed=100 * index + seed)
+            made = roll_out(parts, audio, seed=100 * index + seed, style=style)
             motion, sync_r0 = made.motion, made.sync.sync_r0
             sync.append(sync_r0)
             motions.append(motion)

@@ -62,6 +62,53 @@ class DataConfig:
 
 
 @dataclass
+class FootageConfig:
+    """Own videos: where they are, and what is thrown out of them.
+
+    Args:
+        folder: of the videos.
+        workers: processes that share the videos.
+        language: of all of them; "" = as their sound tracks say.
+        least_s: seconds of a piece.
+        face_px: least face height in the video.
+        sharpness: least variance of the Laplacian at a face height of 100 px.
+        yaw_deg: furthest turn of the head, 90th percentile.
+        covered: largest share of frames with something before the face.
+        open_range: least range of the mouth's opening, / H.
+        speech: least share of the time in which somebody speaks.
+        sync_c: least confidence of the sync network; of 25 talking clips the least is 0.23, of the
+            same lips with another clip's sound two in a hundred reach 0.2.
+        max_offset: frames of 1/25 s between lips and sound that are mended.
+    """
+
+    folder: str = ""
+    workers: int = 1
+    language: str = ""
+    least_s: float = 2.0
+    face_px: float = 60.0
+    sharpness: float = 15.0
+    yaw_deg: float = 35.0
+    covered: float = 0.3
+    open_range: float = 0.015
+    speech: float = 0.3
+    sync_c: float = 0.2
+    max_offset: int = 5
+
+
+@dataclass
+class StyleConfig:
+    """Whose style is learnt.
+
+    Args:
+        footage: folder of the stage `data`.
+        person: as its report names them, "p1" is seen longest; "all" = everybody in it.
+    """
+
+    footage: str = "runs/footage"
+    person: str = "p1"
+
+
+@dataclass
 class LossConfig:
     """Weights of the parts of the loss; see objective.py.
 
@@ -146,6 +193,8 @@ class TrainConfig:
         run: folder of the run, git-ignored: log, checkpoint, exported weights.
         tier: whose networks are trained.
         start_from: folder of exported weights to start from; "" = fresh networks.
+        recipe: which file that ships the stage `recipe` makes.
+        publish_to: folder of the weights that ship, for the stage `publish`.
         train: which networks learn; the others are frozen.
         num_steps, batch_size: length of the run and windows per step.
         lr, warmup_steps, final_lr: AdamW's rate rises linearly, then falls as a cosine to
@@ -161,6 +210,8 @@ class TrainConfig:
     run: str = "runs/pretrain"
     tier: str = "nano"
     start_from: str = ""
+    recipe: str = ""
+    publish_to: str = "assets/nano"
     train: list[str] = field(default_factory=lambda: ["transformer"])
     num_steps: int = 6000
     batch_size: int = 32
@@ -179,6 +230,8 @@ class TrainConfig:
     threads: int = 1
     bf16: bool | None = None
     data: DataConfig = field(default_factory=DataConfig)
+    footage: FootageConfig = field(default_factory=FootageConfig)
+    style: StyleConfig = field(default_factory=StyleConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     distill: DistillConfig = field(default_factory=DistillConfig)
     reward: RewardConfig = field(default_factory=RewardConfig)
@@ -209,6 +262,8 @@ def load_config(stage: str, overrides: list[str]) -> TrainConfig:
         reason = str(error).splitlines()[0]
         raise InputError(f"stage {stage}: {reason}; keys are {_keys()}") from error
     config = OmegaConf.to_object(merged)
+    if config.footage.workers < 1:
+        raise InputError(f"footage.workers must be 1 or more, got {config.footage.workers}")
     if (config.data.num_frames - 1) % 4:
         raise InputError(f"data.num_frames must be 1 + 4k, got {config.data.num_frames}")
     return config

@@ -72,12 +72,12 @@ class Validator:
         self.sets: dict[str, WindowBatch] = {}
         rng = np.random.default_rng(5)
         held_out = read_shards(Path(data.cache), "held-out")
-        self.sets["voices"] = _photo_batch(held_out, num_windows, data.num_frames, rng)
+        self.sets["voices"] = photo_batch(held_out, num_windows, data.num_frames, rng)
         if data.grid:
             clips = load_grid(Path(data.grid), 900, 1000)
             made = [real_track(clips, rng, degrade=False) for _ in range(num_windows)]
             tracks = Tracks(**{key: np.stack([t[key] for t in made]) for key in made[0]})
-            self.sets["grid"] = _photo_batch(tracks, num_windows, data.num_frames, rng)
+            self.sets["grid"] = photo_batch(tracks, num_windows, data.num_frames, rng)
 
     def __call__(self, parts: Components, sampling: Sampling | None = None) -> dict[str, float]:
         """Return named figures of a model."""
@@ -145,7 +145,7 @@ def prompt_figures(parts: Components, base: WindowBatch, sampling: Sampling) -> 
     return figures
 
 
-def _photo_batch(tracks: Tracks, count: int, num_frames: int, rng) -> WindowBatch:
+def photo_batch(tracks: Tracks, count: int, num_frames: int, rng) -> WindowBatch:
     """Return neutral windows that start from a photo with its mouth shut."""
     windows = []
     for index in range(count):

@@ -79,7 +79,7 @@ def generate(
         on_progress: called with a `Progress` many times a second; returning False stops the run.
         work: a folder that keeps finished windows: a run that was stopped resumes there.
         windows: "overlap" or "keyframes", see `GenerationRequest`.
-        style, expressiveness: "calm", "natural" or "lively"; 0 to 200 percent: see `Shot`.
+        style, expressiveness: "calm", "natural", "lively" or a person's file; 0 to 200 percent.
         motion, save_motion: .json or .csv files of ARKit weights: performed; written; see `Shot`.
         watermark, label: an invisible mark in the pixels; words in a corner: see `Shot`.
 

@@ -65,7 +65,11 @@ Face = Annotated[
     ),
 ]
 Style = Annotated[
-    str, picture_option(help="What kind of talker performs: calm, natural or lively.")
+    str,
+    picture_option(
+        help="What kind of talker performs: calm, natural or lively, or a person's own style, a "
+        ".safetensors file."
+    ),
 ]
 Expressiveness = Annotated[
     float, picture_option(help="How far mouth, head and face move, 0 to 200 percent.")

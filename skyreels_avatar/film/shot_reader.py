@@ -14,7 +14,7 @@ from skyreels_avatar.film.sound import own_sound
 from skyreels_avatar.film.spans import END_KEYS, START_KEYS, seconds
 from skyreels_avatar.request.camera_spec import parse_camera
 from skyreels_avatar.request.separation import names_no_file
-from skyreels_avatar.request.shot import Shot
+from skyreels_avatar.request.shot import Shot, names_style_file
 
 SPAN_KEYS = (*START_KEYS, *END_KEYS)
 SHOT_FIELDS = tuple(item.name for item in fields(Shot))
@@ -22,7 +22,7 @@ SHOT_KEYS = (*SHOT_FIELDS, *(key for key in SPAN_KEYS if key not in SHOT_FIELDS)
 _FILE_FIELDS = tuple(item.name for item in fields(Shot) if "Path" in str(item.type))
 _SWITCHES = ("vocals", "gate")
 _SOUND_KEYS = ("audio", "text", "speakers")
-_NOUNS = {"image": "picture", "video": "video"}
+_NOUNS = {"image": "picture", "video": "video", "style": "style"}
 
 
 class ShotReader:
@@ -64,6 +64,7 @@ class ShotReader:
         arguments: dict[str, Any] = dict(span)
         for key, value in values.items():
             is_file = key in _FILE_FIELDS and not names_no_file(key, value.value)
+            is_file |= key == "style" and names_style_file(value.value)
             if key in _SWITCHES and isinstance(value.value, bool):  # YAML's reading of on and off
                 arguments[key] = "on" if value.value else "off"
             elif is_file and value.value is not None:

@@ -9,19 +9,20 @@ from dataclasses import replace
 import torch
 
 from skyreels_avatar.loading.components import Components
+from skyreels_avatar.loading.person_style import PersonStyle
 from skyreels_avatar.pipeline.conditions import Conditions
 from skyreels_avatar.pipeline.denoise import Sampling
 from skyreels_avatar.pipeline.marking import FrameMarks
 from skyreels_avatar.pipeline.motion import read_motion
 from skyreels_avatar.pipeline.open import OpenShot
 from skyreels_avatar.pipeline.shoulders import raised_shoulders
-from skyreels_avatar.pipeline.talker_style import style_numbers
+from skyreels_avatar.pipeline.talker_style import person_numbers, style_numbers
 from skyreels_avatar.planning.segments import Segment
 from skyreels_avatar.references.dubbing import FilmedMasks
 from skyreels_avatar.references.persons import PersonMasks, person_mattes
 from skyreels_avatar.references.scene import build_references
 from skyreels_avatar.request.generation_request import GenerationRequest
-from skyreels_avatar.request.shot import Shot
+from skyreels_avatar.request.shot import Shot, names_style_file
 from skyreels_avatar.spaces.table import open_space, space_type
 
 logger = logging.getLogger(__name__)
@@ -37,6 +38,12 @@ class EncodedShot:
         self.cuts = request.cuts
         # A distilled network has learnt the guidance away from the empty prompt, and no other.
         negative_prompt = shot.negative_prompt or tier.negative_prompt
+        self.transformer, self._person = components.transformer, None
+        if names_style_file(shot.style):
+            self._person = PersonStyle.load(shot.style)
+            self.transformer = self._person.applied(
+                components.transformer, str(tier.weights.transformer)
+            )
         published = components.transformer.config
         one_pass = published.get("distilled", False) and not negative_prompt
         picture = framing.picture.as_tensor()
@@ -88,6 +95,9 @@ class EncodedShot:
         self, encoder: torch.nn.Module, prompts: list[str], shot: Shot
     ) -> torch.Tensor:
         """Return text tokens (N, L, D), which also say what kind of talker performs."""
+        if getattr(encoder, "takes_style", False) and self._person is not None:
+            numbers = person_numbers(self._person.numbers, shot.expressiveness)
+            return encoder(prompts, numbers.to(encoder.device))
         if getattr(encoder, "takes_style", False):
             talker = shot.style, shot.expressiveness, self.seed, self.noise_key
             return encoder(prompts, style_numbers(*talker).to(encoder.device))

@@ -8,6 +8,7 @@ Networks are told its logarithm in units of its spread over talkers (`SPREADS`).
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 
@@ -33,6 +34,18 @@ _SHARED = 0.6  # of what is drawn for mouth, head and face: lively people are li
 _FURTHEST = 2.2  # spreads, as in training
 _LEAST = 5.0  # percent; the logarithm of 0 is further than networks have seen anyway
 _STREAM = -1  # of the random numbers, beside those of the windows
+
+
+def person_numbers(numbers: Sequence[float], expressiveness: float) -> torch.Tensor:
+    """Return (1, 5) of one person, of whom nothing is drawn.
+
+    Args:
+        numbers: of a `PersonStyle`.
+        expressiveness: as in `style_numbers`.
+    """
+    percent = math.log(max(expressiveness, _LEAST) / 100)
+    moved = torch.tensor(_EXPRESSED) * percent / torch.tensor(SPREADS)
+    return (torch.tensor(numbers) + moved).clamp(-_FURTHEST, _FURTHEST)[None]
 
 
 def style_numbers(style: str, expressiveness: float, seed: int, noise_key: int) -> torch.Tensor:

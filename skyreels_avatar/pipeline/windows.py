@@ -108,7 +108,7 @@ class WindowSampler:
             conditions = conditions.to(parts.device, parts.dtype)
         with self._reporter.measured("denoise"):
             generator = segment_generator(shot.seed, segment.index, shot.noise_key)
-            networks, sampling = (parts.transformer, parts.controlnet), shot.sampling(segment)
+            networks, sampling = (shot.transformer, parts.controlnet), shot.sampling(segment)
             sampled = [
                 denoise(*networks, one, sampling, generator, self._on_step).float()
                 for one in conditions.persons()

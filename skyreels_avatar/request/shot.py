@@ -30,6 +30,7 @@ KEEPS = {
     "none": "head and shoulders may move, too",
 }
 STYLES = ("calm", "natural", "lively")
+STYLE_SUFFIX = ".safetensors"
 MAX_EXPRESSIVENESS = 200.0  # percent
 GATES = ("auto", "off")
 MAX_FADE_S = 10.0
@@ -68,7 +69,8 @@ class Shot:
         motion: a .json or .csv file of ARKit weights that is performed in place of what the
             networks make of voice and prompt; for a picture with one speaker.
         style: what kind of talker performs: "calm", "natural" or "lively"; seed, picture and voice
-            draw one of that kind.
+            draw one of that kind. Or the file of one person's style, a .safetensors that
+            `python -m train style` learnt from videos of them.
         expressiveness: 0 to 200 percent: how far mouth, head and face move.
         watermark: whether the pixels carry an invisible watermark, which `verify` finds; a video
             has none: what may change of it is too small to hold one.
@@ -100,6 +102,8 @@ class Shot:
     label: str | None = None
 
     def __post_init__(self) -> None:
+        if isinstance(self.style, Path):
+            object.__setattr__(self, "style", str(self.style))
         check_fields(self)
         _check_sound(self)
         for name in ("image", "video", "audio", "motion"):
@@ -110,7 +114,7 @@ class Shot:
             set_path(self, "vocals")
         _check_motion(self)
         check_choice("keep", self.keep, tuple(KEEPS))
-        check_choice("style", self.style, STYLES)
+        check_style(self.style)
         check_number("expressiveness", self.expressiveness, 0, MAX_EXPRESSIVENESS)
         check_choice("length", self.length, LENGTHS)
         if (self.image is None) == (self.video is None):
@@ -139,6 +143,17 @@ class Shot:
         """Whether the shot brings a sound: its own, a text, or the voice of a speaker."""
         own = self.audio is not None or self.text is not None
         return own or any(speaker.audio for speaker in self.speakers)
+
+
+def check_style(style: object) -> None:
+    """Refuse a style that is neither a kind of talker nor the name of a person's file."""
+    if not names_style_file(style):
+        check_choice("style", style, (*STYLES, "the .safetensors file of a person's style"))
+
+
+def names_style_file(style: object) -> bool:
+    """Return whether a style is a file rather than a kind of talker."""
+    return isinstance(style, str) and style.lower().endswith(STYLE_SUFFIX)
 
 
 def _check_motion(shot: Shot) -> None:

@@ -68,3 +68,12 @@ def test_on_and_off_are_words_though_yaml_reads_them_as_truth(tmp_path, written,
     assert len(log) == 0
     wanted = tmp_path / "a.wav" if vocals == "a.wav" else vocals
     assert (shot.vocals, shot.gate) == (wanted, gate)
+
+
+def test_the_file_of_a_person_s_style_lies_beside_the_script(tmp_path):
+    (tmp_path / "me.safetensors").write_bytes(b"x")
+    shot, log = read(tmp_path, "image: p.png\naudio: a.wav\nstyle: me.safetensors\n")
+    assert len(log) == 0 and shot.style == str(tmp_path / "me.safetensors")
+    shot, _ = read(tmp_path, "image: p.png\naudio: a.wav\nstyle: lively\n")
+    assert shot.style == "lively"
+    assert read(tmp_path, "image: p.png\naudio: a.wav\nstyle: you.safetensors\n")[0] is None

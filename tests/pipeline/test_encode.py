@@ -9,7 +9,9 @@ import pytest
 import torch
 
 import skyreels_avatar as sa
+from skyreels_avatar.errors import InputError
 from skyreels_avatar.loading.components import load_components
+from skyreels_avatar.loading.person_style import PersonStyle, vectors_of, weights_mark
 from skyreels_avatar.pipeline.encode import EncodedShot
 from skyreels_avatar.pipeline.open import open_shot
 from skyreels_avatar.pipeline.read import read_files
@@ -63,3 +65,26 @@ def test_a_style_reaches_the_text_encoder_and_is_missed_where_it_knows_none(open
     takes_style = getattr(opened[0].text_encoder, "takes_style", False)
     assert torch.equal(calm.prompt_embeds, lively.prompt_embeds) != takes_style
     assert ("style and expressiveness change nothing" in caplog.text) != takes_style
+
+
+def test_the_file_of_a_person_moves_the_transformer_and_leaves_the_shared_one_alone(
+    opened, tmp_path
+):
+    components = opened[0]
+    before = {name: value.clone() for name, value in components.transformer.named_parameters()}
+    moved = {name: torch.ones_like(one) for name, one in vectors_of(components.transformer).items()}
+    mark = weights_mark(str(components.tier.weights.transformer))
+    path = PersonStyle((2.0, 0.0, 0.0, 0.0, 0.0), moved, mark).save(tmp_path / "me.safetensors")
+    shot = encoded(opened, style=str(path))
+    assert shot.transformer is not components.transformer
+    for name, value in shot.transformer.named_parameters():
+        assert torch.allclose(value, before[name] + (name in moved), atol=1e-6)
+    for name, value in components.transformer.named_parameters():
+        assert torch.equal(value, before[name])
+    assert encoded(opened).transformer is components.transformer
+
+
+def test_the_file_of_a_person_learnt_with_other_weights_is_refused(opened, tmp_path):
+    path = PersonStyle((0.0,) * 5, {}, "other").save(tmp_path / "me.safetensors")
+    with pytest.raises(InputError, match="other weights"):
+        encoded(opened, style=str(path))

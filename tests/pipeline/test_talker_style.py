@@ -11,7 +11,12 @@ from skyreels_avatar.errors import InputError
 from skyreels_avatar.loading.components import build_components
 from skyreels_avatar.loading.tiers import load_tier
 from skyreels_avatar.models.text_encoder import TextEncoder
-from skyreels_avatar.pipeline.talker_style import FACTORS, STYLE_FACTORS, style_numbers
+from skyreels_avatar.pipeline.talker_style import (
+    FACTORS,
+    STYLE_FACTORS,
+    person_numbers,
+    style_numbers,
+)
 from skyreels_avatar.request.shot import STYLES, Shot
 from tests.samples import write_portrait, write_voice
 from tests.tiny import write_tier
@@ -48,6 +53,13 @@ def test_more_expressiveness_is_more_movement(index):
 
 def test_blinks_are_no_expression():
     assert np.allclose(drawn(expressiveness=200)[:, 4], drawn()[:, 4])
+
+
+def test_a_person_is_the_same_in_every_shot_and_may_be_more_or_less_expressive():
+    numbers = (0.5, -1.0, 0.2, 0.0, 1.0)
+    assert person_numbers(numbers, 100)[0].tolist() == pytest.approx(numbers)
+    less, more = person_numbers(numbers, 50)[0], person_numbers(numbers, 150)[0]
+    assert (less[:3] < more[:3]).all() and less[4] == more[4]
 
 
 def test_text_tokens_carry_the_style():

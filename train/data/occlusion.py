@@ -98,6 +98,9 @@ def _opened(pixels: np.ndarray, points: np.ndarray, rng: np.random.Generator) ->
 class OccludedFaces:
     """Samples without end: faces, and masks of what is before them.
 
+    Drawing i depends on (seed, i) alone and batch k on (seed, k): a run that goes on sees what it
+    would have seen.
+
     Args:
         crops: of the people who may be shown.
         seed: of everything that is drawn.
@@ -105,34 +108,45 @@ class OccludedFaces:
     """
 
     def __init__(self, crops: FaceCrops, seed: int, drawn_share: float = DRAWN_SHARE):
-        self._crops, self._rng = crops, np.random.default_rng(seed)
+        self._crops, self._seed, self._rng = crops, seed, np.random.default_rng(seed)
         self._drawn_share = drawn_share
-        self._drawn: list[tuple[np.ndarray, np.ndarray]] = []
+        self._drawn: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
-    def batch(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return faces (B, 3, 128, 128) in [0, 1] and masks (B, 1, 128, 128) in [0, 1]."""
-        pairs = [self.sample() for _ in range(number)]
+    def batch(self, number: int, index: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return faces (B, 3, 128, 128) in [0, 1] and masks (B, 1, 128, 128) in [0, 1].
+
+        Args:
+            number: B, the same for all batches.
+            index: which batch, from 0.
+        """
+        fresh = max(1, round(self._drawn_share * number))
+        stop = fresh * (index + 1)
+        start = max(0, stop - KEPT_DRAWINGS)
+        rng = np.random.default_rng([self._seed, 1, index])
+        chosen = [*range(stop - fresh, stop), *rng.integers(start, stop, number - fresh)]
+        drawings = [self._drawing(int(one)) for one in chosen]
+        for old in [one for one in self._drawn if one < start]:
+            del self._drawn[old]
+        self._rng = rng
+        pairs = [self._sample(*drawing) for drawing in drawings]
         faces, masks = (torch.from_numpy(np.stack(values)) for values in zip(*pairs))
         return faces.permute(0, 3, 1, 2).float() / 255, masks[:, None]
 
-    def sample(self) -> tuple[np.ndarray, np.ndarray]:
+    def _sample(self, face: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return a face (128, 128, 3) uint8 and the mask (128, 128) of what is before it."""
-        rng = self._rng
-        if len(self._drawn) < 2 or rng.random() < self._drawn_share:
-            face, mask = self._drawing()
-            if len(self._drawn) < KEPT_DRAWINGS:
-                self._drawn.append((face, mask))
-            else:
-                self._drawn[rng.integers(KEPT_DRAWINGS)] = face, mask
-        else:
-            face, mask = self._drawn[rng.integers(len(self._drawn))]
-        if rng.random() < 0.5:
+        if self._rng.random() < 0.5:
             face, mask = face[:, ::-1], mask[:, ::-1]
         mask = np.ascontiguousarray(mask).astype(np.float32) / 255
         return self._photographed(face.astype(np.float32)), mask
 
-    def _drawing(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return a face and a mask as bytes, before any camera."""
+    def _drawing(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return a face and a mask as bytes, before any camera; kept for later batches."""
+        if number not in self._drawn:
+            self._rng = np.random.default_rng([self._seed, 2, number])
+            self._drawn[number] = self._draw()
+        return self._drawn[number]
+
+    def _draw(self) -> tuple[np.ndarray, np.ndarray]:
         rng, crops = self._rng, self._crops
         index = int(rng.integers(len(crops.pixels)))
         wide = change_look(crops.pixels[index], crops.points[index], rng)

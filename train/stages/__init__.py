@@ -6,6 +6,8 @@ from collections.abc import Callable
 from importlib import import_module
 
 STAGES: dict[str, str] = {
+    "data": "own footage: pieces of people who speak, and a report of what was thrown out",
+    "style": "how one person moves, from the pieces of `data`: the file of `--style`",
     "vae": "encoder of the face rig: tracked landmarks to rig coefficients",
     "eyes": "eye finder of the face rig: the large eyes of drawn faces",
     "occluder": "what stands before a face: portraits with things drawn before them",
@@ -20,7 +22,10 @@ STAGES: dict[str, str] = {
     "light": "reader of light and colour: sentences to the numbers of a light",
     "distill": "transformer: guidance in one pass instead of three",
     "motion_rl": "transformer by reward: closures, rounding, pauses and sync of what it samples",
+    "recipe": "one of the files that ship, from raw data, by all stages that lead there",
+    "publish": "weights of a run to those that ship, if no figure of the protocol is worse",
     "validate closures": "lips on p, b, m of voices never trained on: the closure gate's table",
+    "validate steps": "2, 4 and 8 steps against 40, and what guidance scales do",
     "validate acting": "ranges, blinks, heads and prompts of the motion of those voices",
 }
 

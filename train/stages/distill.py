@@ -111,7 +111,7 @@ def distill_loss(
         if num_long < count:
             rows = _rows(short, prepared, noisy, steps.sigma, guidance)
             target[short] = guided(teacher, *rows)
-    made = _told(student, prepared, noisy, steps.sigma, steps.end, guidance)
+    made = told(student, prepared, noisy, steps.sigma, steps.end, guidance)
     counts = (MOUTH, config.distill.mouth), (LIDS, config.distill.lids)
     weights = latent_weights(*counts).to(made.device) * (1 - prepared.mask[:, :1])
     missed = made - target
@@ -161,11 +161,11 @@ def two_steps(
     sigma, middle, end = steps.sigma, steps.middle, steps.end
     noisy = add_noise(prepared.clean, noise, sigma)
     ends = (sigma, middle) if steps.finest else (middle, end)
-    first = _told(student, prepared, noisy, sigma, ends[0], guidance)
+    first = told(student, prepared, noisy, sigma, ends[0], guidance)
     between = step(noisy, first, sigma, middle)
     given = add_noise(prepared.clean, noise, middle)
     between = torch.lerp(between, given, prepared.mask[:, :1])
-    second = _told(student, prepared, between, middle, ends[1], guidance)
+    second = told(student, prepared, between, middle, ends[1], guidance)
     share = ((sigma - middle) / (sigma - end))[:, None, None, None, None]
     return torch.lerp(second, first, share)
 
@@ -196,7 +196,7 @@ def gap_to_teacher(
     return figures
 
 
-def _told(parts, prepared, noisy, sigma, end, guidance) -> torch.Tensor:
+def told(parts, prepared, noisy, sigma, end, guidance) -> torch.Tensor:
     """Return the velocity of a student that is told how it is sampled."""
     return predict(parts, prepared, noisy, sigma, torch.cat([guidance, (sigma - end)[:, None]], 1))
 

@@ -38,19 +38,27 @@ def run(config: TrainConfig) -> None:
 
     held = draw_batch(crops[True], VALIDATION_CROPS, np.random.default_rng(1))
 
-    def validate(parts: Components) -> dict[str, float]:
-        with torch.no_grad():
-            points, radius = _errors(parts, *held)
-        width = (held[1][:, 8] - held[1][:, 0]).norm(dim=-1)
-        off = points.norm(dim=-1) / width[:, None]
-        return {
-            "lids, of the eye's width": float(off[:, :16].mean()),
-            "nine tenths below": float(off[:, :16].mean(1).quantile(0.9)),
-            "iris": float(off[:, 16].mean()),
-            "radius": float((radius.abs() / width).mean()),
-        }
+    Run(config).train(step_loss, lambda parts: figures_of(parts, held))
 
-    Run(config).train(step_loss, validate)
+
+@torch.no_grad()
+def figures_of(
+    parts: Components, held: tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+) -> dict[str, float]:
+    """Return mean errors of the eye finder as shares of the eye's width.
+
+    Args:
+        held: of `draw_batch`, people kept out.
+    """
+    points, radius = _errors(parts, *held)
+    width = (held[1][:, 8] - held[1][:, 0]).norm(dim=-1)
+    off = points.norm(dim=-1) / width[:, None]
+    return {
+        "lids, of the eye's width": float(off[:, :16].mean()),
+        "nine tenths below": float(off[:, :16].mean(1).quantile(0.9)),
+        "iris": float(off[:, 16].mean()),
+        "radius": float((radius.abs() / width).mean()),
+    }
 
 
 def draw_batch(

@@ -32,25 +32,24 @@ def run(config: TrainConfig) -> None:
     if not config.data.portraits:
         raise InputError("give the folder of portraits: data.portraits=FOLDER")
     torch.set_num_threads(config.threads)
-    torch.manual_seed(config.seed)
     folder = Path(config.run)
     faces = load_portraits(Path(config.data.portraits), Path(config.data.cache) / "portraits.npz")
     crops = face_crops(faces, folder / "crops.npz")
     held = OccludedFaces(crops.part(crops.kept_out), config.seed + 1, 1.0).batch(NUM_VALIDATION)
+    torch.manual_seed(config.seed)  # after the crops, whose making draws numbers, too
     network = _network(config).to(config.device, memory_format=torch.channels_last)
     average = copy.deepcopy(network).eval()
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=config.lr, weight_decay=config.weight_decay
     )
     step, passed_s = _resume(folder, network, average, optimizer, config)
-    # Samples are drawn one after the other: a run that goes on draws others than it would have.
-    samples = OccludedFaces(crops.part(~crops.kept_out), config.seed + 1000 * step)
+    samples = OccludedFaces(crops.part(~crops.kept_out), config.seed)
     start, validated = time.monotonic() - passed_s, -1
     while step < config.num_steps and not _over(start, config):
         step += 1
         for group in optimizer.param_groups:
-            group["lr"] = config.lr * _pace(step, time.monotonic() - start, config)
-        loss = _train_step(network, optimizer, samples, config)
+            group["lr"] = config.lr * _pace(step, config)
+        loss = _train_step(network, optimizer, samples.batch(config.batch_size, step - 1), config)
         _follow(average, network, min(config.ema_decay, step / (step + 10)))
         if step % config.log_every == 0:
             logger.info("step %d, loss %.4f, %.0f s", step, loss, time.monotonic() - start)
@@ -144,11 +143,11 @@ def validate(network: OccluderNet, faces: torch.Tensor, masks: torch.Tensor) -> 
 def _train_step(
     network: OccluderNet,
     optimizer: torch.optim.Optimizer,
-    samples: OccludedFaces,
+    batch: tuple[torch.Tensor, torch.Tensor],
     config: TrainConfig,
 ) -> float:
     network.train()
-    faces, masks = (part.to(config.device) for part in samples.batch(config.batch_size))
+    faces, masks = (part.to(config.device) for part in batch)
     faces = faces.contiguous(memory_format=torch.channels_last)
     with torch.autocast(torch.device(config.device).type, torch.bfloat16, enabled=config.use_bf16):
         logits = network(faces)
@@ -160,12 +159,10 @@ def _train_step(
     return loss.item()
 
 
-def _pace(step: int, passed_s: float, config: TrainConfig) -> float:
+def _pace(step: int, config: TrainConfig) -> float:
     """Return the share of the learning rate: a linear rise, then a cosine to `final_lr`."""
-    share = step / config.num_steps
-    if config.max_minutes:
-        share = max(share, passed_s / (60 * config.max_minutes))
-    fall = config.final_lr + (1 - config.final_lr) * (1 + math.cos(math.pi * min(share, 1))) / 2
+    share = min(step / config.num_steps, 1)
+    fall = config.final_lr + (1 - config.final_lr) * (1 + math.cos(math.pi * share)) / 2
     return min(1.0, step / config.warmup_steps) * fall
 
 

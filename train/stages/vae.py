@@ -19,6 +19,8 @@ from train.data.simulate.landmarks import random_motion, simulate_landmarks
 from train.data.simulate.portraits import load_portraits
 from train.loop import Run
 
+NUM_VALIDATION = 2048
+
 
 def run(config: TrainConfig) -> None:
     """Train on the faces under `data.portraits`; faces kept out are for validation only."""
@@ -26,27 +28,34 @@ def run(config: TrainConfig) -> None:
         raise InputError("give the folder of portraits: data.portraits=FOLDER")
     cache = Path(config.data.cache) / "portraits.npz"
     faces = load_portraits(Path(config.data.portraits), cache)
-    rest = {kept: _face_points([f for f in faces if f.kept_out == kept]) for kept in (False, True)}
+    rest = {kept: face_points([f for f in faces if f.kept_out == kept]) for kept in (False, True)}
 
     def step_loss(parts: Components, step: int) -> dict[str, torch.Tensor]:
         generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
         error = _errors(parts, rest[False], config.batch_size, generator)
         return {"loss": (error**2).mean()}
 
-    def validate(parts: Components) -> dict[str, float]:
-        generator = torch.Generator().manual_seed(1)
-        with torch.no_grad():
-            error = _errors(parts, rest[True], 2048, generator).abs().mean(0)
-        names = ("blink_l", "gaze_x", "yaw", "pitch", "jaw_drop", "width", "pucker", "smile")
-        figures = {name: float(error[MOTION_INDEX[name]]) for name in names}
-        for index, group in enumerate(MOTION_GROUPS):
-            figures[group] = float(error[8 * index : 8 * index + 8].mean())
-        return figures
-
-    Run(config).train(step_loss, validate)
+    Run(config).train(step_loss, lambda parts: figures_of(parts, rest[True]))
 
 
-def _face_points(faces: list) -> torch.Tensor:
+@torch.no_grad()
+def figures_of(parts: Components, rest: torch.Tensor) -> dict[str, float]:
+    """Return mean errors of coefficients and of their groups, in units of their scales.
+
+    Args:
+        rest: of `face_points`, people kept out.
+    """
+    generator = torch.Generator().manual_seed(1)
+    error = _errors(parts, rest, NUM_VALIDATION, generator).abs().mean(0)
+    names = ("blink_l", "gaze_x", "yaw", "pitch", "jaw_drop", "width", "pucker", "smile")
+    figures = {name: float(error[MOTION_INDEX[name]]) for name in names}
+    for index, group in enumerate(MOTION_GROUPS):
+        figures[group] = float(error[8 * index : 8 * index + 8].mean())
+    return figures
+
+
+def face_points(faces: list) -> torch.Tensor:
+    """Return (N, 478, 3) points of portraits in face coordinates."""
     landmarks = torch.stack([torch.from_numpy(face.landmarks) for face in faces])
     return FaceFrame.of(landmarks.float()).points
 

@@ -18,6 +18,7 @@ from skyreels_avatar.errors import AvatarError, InputError
 from skyreels_avatar.film.marked_yaml import read_marked
 from skyreels_avatar.media.files import atomic_write
 from skyreels_avatar.request.separation import names_no_file
+from skyreels_avatar.request.shot import names_style_file
 
 # Which files a field may name. A sound may come from a video.
 _FILE_KINDS = {
@@ -129,7 +130,9 @@ def _walk(value: Any) -> Iterator[tuple[str, str]]:
     if not isinstance(value, dict):
         return
     for key, item in value.items():
-        if key in _UNREACHABLE and item is not None:
+        if (key in _UNREACHABLE and item is not None) or (
+            key == "style" and names_style_file(item)
+        ):
             raise _invalid(f"{key} reads another file, which a script on a server cannot", "script")
         if key == "voice" and isinstance(item, str):
             try:

@@ -96,6 +96,7 @@ def test_a_sound_is_no_picture(server):
     [
         ("shots: [{image: /etc/passwd, text: hi}]", "no such upload"),
         ("shots: [{include: other.yaml}]", "include"),
+        ("shots: [{image: IMAGE, text: hi, style: /etc/me.safetensors}]", "style"),
         ("transcript: words.srt\nshots: [{image: IMAGE, text: hi}]", "transcript"),
         ("shots: [{image: IMAGE, text: hi, face: ../me.png}]", "face"),
         ("shots: [{image: IMAGE, text: hi, motion: a.json}]", "motion"),

@@ -1,0 +1,82 @@
+"""Weights are published where no figure is worse, and nothing is copied where one is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from skyreels_avatar.errors import CheckpointError, InputError
+from skyreels_avatar.loading.checkpoints.load import load_module, save_module
+from skyreels_avatar.models.light_encoder import LightEncoder
+from train.config import load_config
+from train.stages import publish
+from train.stages.publish import GATES, Goal, failures, table
+
+SHIPPED = Path(__file__).resolve().parents[3] / "assets" / "nano"
+
+
+def test_a_band_has_a_distance_on_either_side():
+    goal = Goal(0.08, 0.11, 0.01)
+    assert goal.miss(0.1) == 0
+    assert goal.miss(0.05) == pytest.approx(0.03) and goal.miss(0.2) == pytest.approx(0.09)
+    assert goal.miss(float("nan")) == np.inf
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "bad"),
+    [(0.9, 0.9, False), (0.9, 0.885, False), (0.9, 0.87, True), (0.5, 0.6, False)],
+)
+def test_a_figure_may_be_worse_by_its_tolerance_alone(before, after, bad):
+    goals = {"closures": Goal(1.0, np.inf, 0.02)}
+    found = failures(goals, {"closures": before}, {"closures": after})
+    assert bool(found) == bad
+    assert ("worse" in table(goals, {"closures": before}, {"closures": after})) == bad
+
+
+def test_every_file_that_is_trained_here_and_ships_has_a_gate():
+    converted = {"face_networks", "identity"}  # of others, see train/README.md
+    assert {path.stem for path in SHIPPED.glob("*.safetensors")} - converted == set(GATES)
+
+
+@pytest.fixture
+def light(tmp_path, monkeypatch):
+    """Return the configuration of publishing a reader of light; a good one ships."""
+    monkeypatch.setattr(publish, "NUM_SENTENCES", 60)
+    (tmp_path / "ships").mkdir()
+    (tmp_path / "ships" / "light.safetensors").write_bytes(
+        (SHIPPED / "light.safetensors").read_bytes()
+    )
+    told = [f"start_from={tmp_path / 'new'}", f"publish_to={tmp_path / 'ships'}"]
+    return load_config("publish", [*told, f"run={tmp_path / 'run'}"])
+
+
+def test_a_worse_reader_of_light_is_refused(light, tmp_path):
+    good = load_module(LightEncoder, SHIPPED / "light.safetensors")
+    torch.manual_seed(0)
+    for weight in good.parameters():
+        weight.data += 0.3 * torch.randn_like(weight)
+    save_module(good, tmp_path / "new" / "light.safetensors")
+    before = (tmp_path / "ships" / "light.safetensors").read_bytes()
+    with pytest.raises(CheckpointError, match="worse than what ships"):
+        publish.run(light)
+    assert (tmp_path / "ships" / "light.safetensors").read_bytes() == before
+
+
+def test_one_that_is_no_worse_takes_its_place(light, tmp_path, capsys):
+    good = load_module(LightEncoder, SHIPPED / "light.safetensors")
+    written = save_module(good, tmp_path / "new" / "light.safetensors", torch.float32)
+    publish.run(light)
+    assert (tmp_path / "ships" / "light.safetensors").read_bytes() == written.read_bytes()
+    assert "| false_alarms |" in capsys.readouterr().out
+    measured = json.loads((tmp_path / "run" / "publish.json").read_text())
+    assert measured["protocol"] == publish.PROTOCOL and len(measured["misses"]) == 2
+
+
+def test_a_folder_without_weights_is_told(light):
+    light.start_from = ""
+    with pytest.raises(InputError, match="give start_from"):
+        publish.run(light)

@@ -1,0 +1,74 @@
+"""A recipe runs its stages in order with the caller's data, and ends by publishing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import train.stages
+from skyreels_avatar.errors import InputError
+from train.config import load_config
+from train.stages import STAGES, recipe
+from train.stages.publish import GATES
+from train.stages.recipe import RECIPES
+
+FOLDERS = [f"data.{name}={name}" for name in ("grid", "kokoro", "portraits", "talkers")]
+
+
+def test_every_file_that_is_published_has_a_recipe_of_known_stages():
+    assert set(RECIPES) == set(GATES)
+    for name, steps in RECIPES.items():
+        assert all(step.stage in STAGES for step in steps) and steps[-1].stage == "publish", name
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_stages_run_in_order_and_files_reach_those_that_go_on(name, tmp_path, monkeypatch):
+    seen = []
+
+    def stage_function(stage):
+        def run(config):
+            seen.append(stage)
+            assert config.run == str(tmp_path / stage) and config.seed == 7
+            assert config.data.grid == "grid"
+            if stage in ("distill", "eyes", "publish"):
+                assert list(Path(config.start_from).glob("*.safetensors")), stage
+            if stage == "publish":
+                assert (Path(config.start_from) / f"{name}.safetensors").is_file()
+            for part in WRITES.get(stage, ()):
+                (tmp_path / stage / "export").mkdir(parents=True, exist_ok=True)
+                (tmp_path / stage / "export" / f"{part}.safetensors").write_text(stage)
+
+        return run
+
+    monkeypatch.setattr(train.stages, "stage_function", stage_function)
+    recipe.run(load_config("recipe", [f"recipe={name}", f"run={tmp_path}", "seed=7", *FOLDERS]))
+    assert seen == [step.stage for step in RECIPES[name]]
+    if name == "transformer":
+        folder = tmp_path / "pretrain" / "export"
+        made = {path.stem: path.read_text() for path in folder.iterdir()}
+        assert made == {
+            "transformer": "distill", "audio_encoder": "pretrain", "text_encoder": "pretrain",
+            "controlnet": "camera",
+        }  # fmt: skip
+
+
+WRITES = {
+    "pretrain": ("transformer", "audio_encoder", "text_encoder"),
+    "camera": ("controlnet",),
+    "distill": ("transformer",),
+    "vae": ("vae",),
+    "eyes": ("vae",),
+    "light": ("light",),
+    "occluder": ("occluder",),
+    "sync": ("sync",),
+}
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [(["recipe=face"], "must be one of transformer"), (["recipe=vae"], r"data\.portraits=FOLDER")],
+)
+def test_what_is_missing_is_told_before_anything_runs(told, words):
+    with pytest.raises(InputError, match=words):
+        recipe.run(load_config("recipe", told))
