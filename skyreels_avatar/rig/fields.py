@@ -20,8 +20,8 @@ from skyreels_avatar.rig.geometry import (
     INNER_LOWER,
     INNER_UPPER,
     MOUTH_CORNERS,
-    RELIEF_POINTS,
     SHUT_GAP,
+    SIDES,
     head_turn,
     interpolate_columns,
     interpolate_curves,
@@ -30,21 +30,19 @@ from skyreels_avatar.rig.geometry import (
 )
 from skyreels_avatar.rig.mouth_shapes import mouth_shapes, shaped
 from skyreels_avatar.rig.picture_edge import keep_inside_picture
+from skyreels_avatar.rig.relief import depth_at, steepness
 from skyreels_avatar.rig.skin import SKIN_COEFFICIENTS, brow_tilts, skin_moves
 from skyreels_avatar.rig.skin import bump as _bump
 
 UPPER, LOWER = 0, 1
 CAMERA_DISTANCE = 5.0  # of H from the axis of the head: 90 cm, where portraits are taken
-_RELIEF_SMOOTH = 0.08  # of H: radius within which the relief of a head is smooth
-_RELIEF_SLACK = 0.03  # of H: landmarks that lie over each other at the edge of a face disagree
-_BEHIND_SIDES = 0.1  # of H: the widest part of a head behind the landmarks beside the ears
 _AXIS_BEHIND_SIDES = 0.05  # of H
-# Sine of a turn beyond which the relief becomes flatter: its steepest parts, 3 to 1 on the sides
-# of a face, would fold.
-_STEEPEST = 0.25
+_STEEPEST = 0.75  # way by which neighbors may pass each other; a steeper relief becomes flatter
 # Of a face in a side view one half is hidden, and landmarks of it lie behind others: radians
 # between which its relief becomes flatter, and by how much.
 _TURNED_AWAY, _RELIEF_HIDDEN = (0.35, 0.75), 0.65
+# And it turns less and less further away, where what is still seen of that half would fold.
+_TURNING_AWAY, _AWAY_HELD = (0.2, 0.6), 0.8
 LIPS = CONSTANTS.lips
 
 
@@ -297,29 +295,12 @@ def _skin_moves(points: torch.Tensor, shape: FaceShape) -> torch.Tensor:
 
 
 def head_depth(points: torch.Tensor, shape: FaceShape) -> torch.Tensor:
-    """Return (F, N) depth of the head at points: the landmarks' own, in between smooth.
-
-    A head that is flattened on the way turns by less than it is asked to: its nose does not pass
-    its cheeks. Multiquadrics pass through the landmarks, and go on behind the sides of the face as
-    far as the widest part of a head.
-
-    Source: Hardy, "Multiquadric equations of topography and other irregular surfaces", 1971.
-    """
-    marks = shape.points[:, list(RELIEF_POINTS)]
-    places, count = marks[..., :2], len(RELIEF_POINTS)
-    system = torch.ones(len(marks), count + 1, count + 1, device=marks.device)
-    system[:, :count, :count] = _multiquadric(places, places)
-    system.diagonal(dim1=1, dim2=2)[:, :count] -= _RELIEF_SLACK
-    system[:, count, count] = 0
-    wanted = torch.cat([marks[..., 2], marks.new_zeros(len(marks), 1)], 1)
-    shares = torch.linalg.solve(system, wanted)
-    depth = torch.einsum("fnk,fk->fn", _multiquadric(points, places), shares[:, :-1])
-    behind = shape.points[:, [234, 454], 2].mean(1, keepdim=True) + _BEHIND_SIDES
-    return torch.minimum(depth + shares[:, -1:], behind)
+    """Return (F, N) depth of the head at points: see `relief`."""
+    return depth_at(points, shape.points)
 
 
-def _multiquadric(points: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
-    return (torch.cdist(points, places) ** 2 + _RELIEF_SMOOTH**2).sqrt()
+def _steepness(points: torch.Tensor, _: FaceShape) -> torch.Tensor:
+    return steepness(points)
 
 
 def head_weight(points: torch.Tensor, shape: FaceShape) -> torch.Tensor:
@@ -349,18 +330,22 @@ def head_field(
     middle = (shape.points[:, 234, 0] + shape.points[:, 454, 0]) / 2
     pivot = torch.stack([middle, shape.points[:, 152, 1] - 0.05], -1)
     eye_level = (shape.points[:, 10, 1:2] + shape.points[:, 152, 1:2]) / 2 - pivot[:, 1:]
-    turn = torch.hypot(values.yaw, values.pitch).clamp(max=1.5).sin()
-    hidden = smoothstep(*_TURNED_AWAY, head_turn(shape.points).abs())
-    relief = (1 - _RELIEF_HIDDEN * hidden[:, None]) * (_STEEPEST / turn.clamp_min(1e-4)).clamp_max(
-        1.0
+    facing = head_turn(shape.points)[:, None]
+    further = (values.yaw * facing.sign()).clamp_min(0.0) * facing.sign()
+    yaw = values.yaw - _AWAY_HELD * smoothstep(*_TURNING_AWAY, facing.abs()) * further
+    turn = torch.hypot(yaw, values.pitch).clamp(1e-4, 1.5).sin()
+    steep = shape.at_rest(_steepness, shape.points)
+    hidden = smoothstep(*_TURNED_AWAY, facing.abs())
+    relief = (1 - _RELIEF_HIDDEN * hidden) * (_STEEPEST / (steep * turn)).clamp_max(1.0)
+    z = relief * (
+        depth - shape.points[:, list(SIDES), 2].mean(1, keepdim=True) - _AXIS_BEHIND_SIDES
     )
-    z = relief * (depth - shape.points[:, [234, 454], 2].mean(1, keepdim=True) - _AXIS_BEHIND_SIDES)
     x, y = (points - pivot[:, None]).unbind(-1)
     # What comes nearer to the camera grows: of the way of a nose it is a quarter.
     nearness = 1 + z / CAMERA_DISTANCE
     across, down = nearness * x, eye_level + nearness * (y - eye_level)
-    x1 = across * values.yaw.cos() - z * values.yaw.sin()
-    z1 = across * values.yaw.sin() + z * values.yaw.cos()
+    x1 = across * yaw.cos() - z * yaw.sin()
+    z1 = across * yaw.sin() + z * yaw.cos()
     y1 = down * values.pitch.cos() + z1 * values.pitch.sin()
     nearness = 1 + (z1 * values.pitch.cos() - down * values.pitch.sin()) / CAMERA_DISTANCE
     x1, y1 = x1 / nearness, eye_level + (y1 - eye_level) / nearness

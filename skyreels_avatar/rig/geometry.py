@@ -59,7 +59,7 @@ NOSE_WINGS = (98, 327)
 SHUT_GAP = 0.006
 # Eyes open this far (of H) are drawn: of photos none reaches 0.09.
 LARGE_EYE = 0.11
-_SIDES = (234, 454)  # landmarks beside the ears
+SIDES = (234, 454)  # landmarks beside the ears
 _FURTHEST_TURN = 1.2  # radians; further an arch of teeth is a line
 
 
@@ -164,7 +164,7 @@ def interpolate_curves(
 
 def head_turn(points: torch.Tensor) -> torch.Tensor:
     """Return (F,) radians that (F, 478, 3) faces are turned to the right of the picture."""
-    across = points[:, _SIDES[1]] - points[:, _SIDES[0]]
+    across = points[:, SIDES[1]] - points[:, SIDES[0]]
     turn = torch.atan2(across[:, 2], across[:, 0])
     return turn.clamp(-_FURTHEST_TURN, _FURTHEST_TURN)
 

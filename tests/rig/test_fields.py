@@ -126,3 +126,16 @@ def test_a_side_view_turns_with_less_relief_than_a_frontal_one(shape: FaceShape)
         turned = move_points(FaceShape.of(points), motion_of(yaw=0.1))
         moves.append(float((turned - points[..., :2])[0, 4, 0]))
     assert 0 < moves[1] < 0.6 * moves[0]
+
+
+def test_a_head_that_is_turned_already_turns_further_by_less_than_back(shape: FaceShape) -> None:
+    """The far eye of a woman in three-quarter view folded when she turned away."""
+    side, angle = shape.points.clone(), math.radians(28)
+    side[..., 0] = shape.points[..., 0] * math.cos(angle) - shape.points[..., 2] * math.sin(angle)
+    side[..., 2] = shape.points[..., 0] * math.sin(angle) + shape.points[..., 2] * math.cos(angle)
+    turned = FaceShape.of(side)
+    ways = [
+        float((move_points(turned, motion_of(yaw=yaw)) - side[..., :2])[0, 4, 0])
+        for yaw in (-0.15, 0.15)
+    ]
+    assert ways[0] < 0 < ways[1] < -0.6 * ways[0]
