@@ -20,31 +20,18 @@ from skyreels_avatar.rig.geometry import (
     INNER_LOWER,
     INNER_UPPER,
     MOUTH_CORNERS,
-    RELIEF_POINTS,
     SHUT_GAP,
-    head_turn,
+    as_points,
     interpolate_columns,
     interpolate_curves,
     lip_gap,
     smoothstep,
 )
 from skyreels_avatar.rig.mouth_shapes import mouth_shapes, shaped
-from skyreels_avatar.rig.picture_edge import keep_inside_picture
 from skyreels_avatar.rig.skin import SKIN_COEFFICIENTS, brow_tilts, skin_moves
 from skyreels_avatar.rig.skin import bump as _bump
 
 UPPER, LOWER = 0, 1
-CAMERA_DISTANCE = 5.0  # of H from the axis of the head: 90 cm, where portraits are taken
-_RELIEF_SMOOTH = 0.08  # of H: radius within which the relief of a head is smooth
-_RELIEF_SLACK = 0.03  # of H: landmarks that lie over each other at the edge of a face disagree
-_BEHIND_SIDES = 0.1  # of H: the widest part of a head behind the landmarks beside the ears
-_AXIS_BEHIND_SIDES = 0.05  # of H
-# Sine of a turn beyond which the relief becomes flatter: its steepest parts, 3 to 1 on the sides
-# of a face, would fold.
-_STEEPEST = 0.25
-# Of a face in a side view one half is hidden, and landmarks of it lie behind others: radians
-# between which its relief becomes flatter, and by how much.
-_TURNED_AWAY, _RELIEF_HIDDEN = (0.35, 0.75), 0.65
 LIPS = CONSTANTS.lips
 
 
@@ -301,164 +288,3 @@ def face_field(points: torch.Tensor, shape: FaceShape, values: MotionValues) -> 
 def _skin_moves(points: torch.Tensor, shape: FaceShape) -> torch.Tensor:
     """Return (F, 8, 2, N) of `skin_moves`, x and y apart."""
     return skin_moves(points, shape.points[..., :2]).movedim(-1, 2).contiguous()
-
-
-def head_depth(points: torch.Tensor, shape: FaceShape) -> torch.Tensor:
-    """Return (F, N) depth of the head at points: the landmarks' own, in between smooth.
-
-    A head that is flattened on the way turns by less than it is asked to: its nose does not pass
-    its cheeks. Multiquadrics pass through the landmarks, and go on behind the sides of the face as
-    far as the widest part of a head.
-
-    Source: Hardy, "Multiquadric equations of topography and other irregular surfaces", 1971.
-    """
-    marks = shape.points[:, list(RELIEF_POINTS)]
-    places, count = marks[..., :2], len(RELIEF_POINTS)
-    system = torch.ones(len(marks), count + 1, count + 1, device=marks.device)
-    system[:, :count, :count] = _multiquadric(places, places)
-    system.diagonal(dim1=1, dim2=2)[:, :count] -= _RELIEF_SLACK
-    system[:, count, count] = 0
-    wanted = torch.cat([marks[..., 2], marks.new_zeros(len(marks), 1)], 1)
-    shares = torch.linalg.solve(system, wanted)
-    depth = torch.einsum("fnk,fk->fn", _multiquadric(points, places), shares[:, :-1])
-    behind = shape.points[:, [234, 454], 2].mean(1, keepdim=True) + _BEHIND_SIDES
-    return torch.minimum(depth + shares[:, -1:], behind)
-
-
-def _multiquadric(points: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
-    return (torch.cdist(points, places) ** 2 + _RELIEF_SMOOTH**2).sqrt()
-
-
-def head_weight(points: torch.Tensor, shape: FaceShape) -> torch.Tensor:
-    """Return (F, N) in 0..1: how far a point goes with the head (1) or stays with the body (0)."""
-    x, y = points[..., 0], points[..., 1]
-    chin = shape.points[:, 152, 1:2]
-    middle = (shape.points[:, 234, :1] + shape.points[:, 454, :1]) / 2
-    sides = smoothstep(1.05, 0.58, (x - middle).abs())
-    neck = smoothstep(0.50, 0.0, y - chin - 0.12 * smoothstep(0.3, 0.0, (x - middle).abs()))
-    return sides * neck
-
-
-def head_field(
-    points: torch.Tensor,
-    depth: torch.Tensor,
-    weight: torch.Tensor,
-    shape: FaceShape,
-    values: MotionValues,
-) -> torch.Tensor:
-    """Return (F, N, 2) what turning, shifting and leaning the head does.
-
-    Args:
-        points: (F, N, 2) after the expression was applied.
-        depth: (F, N) from `head_depth`.
-        weight: (F, N) from `head_weight`.
-    """
-    return transform_head(points, depth, weight, HeadTransform.of(shape, values))
-
-
-@dataclass(frozen=True)
-class HeadTransform:
-    """What turning, shifting and leaning does to F heads that a camera sees from near.
-
-    Attributes:
-        origin: (F, 3) the axis of the head, the level of the eyes, and the depth of the axis.
-        relief: (F, 1) how much of the depths counts.
-        rows: (F, 3, 4) what (x, y, depth, 1), seen from the origin without perspective, become: x
-            and y as the camera sees them from `CAMERA_DISTANCE`, times the third row.
-        shift: (F, 2) what is added after the division.
-    """
-
-    origin: torch.Tensor
-    relief: torch.Tensor
-    rows: torch.Tensor
-    shift: torch.Tensor
-
-    @classmethod
-    def of(cls, shape: FaceShape, values: MotionValues) -> HeadTransform:
-        marks = shape.points
-        axis = (marks[:, 234, 0] + marks[:, 454, 0]) / 2
-        eye_level = (marks[:, 10, 1] + marks[:, 152, 1]) / 2
-        depth = marks[:, [234, 454], 2].mean(1) + _AXIS_BEHIND_SIDES
-        turn = torch.hypot(values.yaw, values.pitch).clamp(max=1.5).sin()
-        hidden = smoothstep(*_TURNED_AWAY, head_turn(marks).abs())
-        relief = 1 - _RELIEF_HIDDEN * hidden[:, None]
-        relief = relief * (_STEEPEST / turn.clamp_min(1e-4)).clamp_max(1.0)
-        angles = torch.cat([values.yaw, values.pitch, values.roll], 1)
-        cos_yaw, cos_pitch, cos_roll = angles.cos().unbind(1)
-        sin_yaw, sin_pitch, sin_roll = angles.sin().unbind(1)
-        # The head turns about the neck, this far below the level of the eyes, and then nods.
-        neck = (eye_level - (marks[:, 152, 1] - 0.05)).expand_as(cos_yaw)
-        none = torch.zeros_like(cos_yaw)
-        across = torch.stack([cos_yaw, none, -sin_yaw, none], -1)
-        down = torch.stack(
-            [sin_yaw * sin_pitch, cos_pitch, cos_yaw * sin_pitch, neck * (cos_pitch - 1)], -1
-        )
-        depths = torch.stack(
-            [sin_yaw * cos_pitch, -sin_pitch, cos_yaw * cos_pitch, -neck * sin_pitch], -1
-        )
-        nearness = depths / CAMERA_DISTANCE
-        nearness[:, 3] += 1
-        # Roll leans about the neck, too, in the picture.
-        zoom, shift = values.zoom.exp(), torch.cat([values.shift_x, values.shift_y], 1)
-        cos_roll, sin_roll = cos_roll[:, None], sin_roll[:, None]
-        leaned = (across * cos_roll - down * sin_roll, across * sin_roll + down * cos_roll)
-        rows = [row * zoom for row in leaned] + [nearness]
-        lean = torch.cat([-sin_roll, cos_roll], 1) * neck[:, None] * zoom
-        shift = shift + lean - torch.stack([none, neck], 1)
-        return cls(torch.stack([axis, eye_level, depth], -1), relief, torch.stack(rows, 1), shift)
-
-
-def transform_head(
-    points: torch.Tensor, depth: torch.Tensor, weight: torch.Tensor, turn: HeadTransform
-) -> torch.Tensor:
-    """Return (F, N, 2) of `head_field` where `turn` is known."""
-    axis, eye_level, middle = turn.origin.split(1, 1)
-    columns, lines = (points[..., 0] - axis, points[..., 1] - eye_level)
-    z = turn.relief * (depth - middle)
-    # What comes nearer to the camera grows: of the way of a nose it is a quarter.
-    nearness = 1 + z / CAMERA_DISTANCE
-    x, y = columns * nearness, lines * nearness
-    seen = []
-    for row in turn.rows.unbind(1):
-        of_x, of_y, of_z, of_one = row.split(1, 1)
-        seen.append(torch.addcmul(torch.addcmul(torch.addcmul(of_one, z, of_z), x, of_x), y, of_y))
-    shift_x, shift_y = turn.shift.split(1, 1)
-    dx = (seen[0] / seen[2] + shift_x - columns) * weight
-    dy = (seen[1] / seen[2] + shift_y - lines) * weight
-    return as_points(dx, dy)
-
-
-def as_points(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    """Return (F, N, 2) points of (F, N) columns and rows, which stay apart in memory.
-
-    What is done to all columns is several times as fast then.
-    """
-    x, y = torch.broadcast_tensors(x, y)
-    return torch.stack([x, y], 1).transpose(1, 2)
-
-
-def move_points(
-    shape: FaceShape, motion: torch.Tensor, edges: torch.Tensor | None = None
-) -> torch.Tensor:
-    """Return (F, 478, 2) where the landmarks go, in face coordinates (lids, irises left out).
-
-    The plain forward twin of what `warp` inverts.
-
-    Args:
-        edges: of `picture_edges`.
-    """
-    values = MotionValues(motion)
-    points = shape.points[..., :2]
-    line = interpolate_columns(points[..., 0], shape.lip_x, (shape.upper_y + shape.lower_y) / 2)
-    lower = points[..., 1] > line + 1e-6
-    lower[:, list(INNER_LOWER[1:-1])] = True
-    lower[:, list(INNER_UPPER)] = False
-    mouth = torch.where(
-        lower[..., None],
-        mouth_field(points, shape, values, LOWER),
-        mouth_field(points, shape, values, UPPER),
-    )
-    moved = points + mouth + face_field(points, shape, values)
-    weight, depth = (shape.at_rest(make, points) for make in (head_weight, head_depth))
-    turned = head_field(moved, depth, weight, shape, values)
-    return moved + keep_inside_picture(turned, points, edges)

@@ -64,7 +64,7 @@ SHUT_GAP = 0.006
 # Eyes open this far (of H) are drawn: of photos none reaches 0.09.
 LARGE_EYE = 0.11
 TABLE_SIZE = 512  # columns, of an eye less than a tenth of a pixel each
-_SIDES = (234, 454)  # landmarks beside the ears
+SIDES = (234, 454)  # landmarks beside the ears
 _FURTHEST_TURN = 1.2  # radians; further an arch of teeth is a line
 
 
@@ -215,9 +215,18 @@ def look_up_curves(
     return found[:, :, 0].unbind(1)
 
 
+def as_points(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Return (F, N, 2) points of (F, N) columns and rows, which stay apart in memory.
+
+    What is done to all columns is several times as fast then.
+    """
+    x, y = torch.broadcast_tensors(x, y)
+    return torch.stack([x, y], 1).transpose(1, 2)
+
+
 def head_turn(points: torch.Tensor) -> torch.Tensor:
     """Return (F,) radians that (F, 478, 3) faces are turned to the right of the picture."""
-    across = points[:, _SIDES[1]] - points[:, _SIDES[0]]
+    across = points[:, SIDES[1]] - points[:, SIDES[0]]
     turn = torch.atan2(across[:, 2], across[:, 0])
     return turn.clamp(-_FURTHEST_TURN, _FURTHEST_TURN)
 

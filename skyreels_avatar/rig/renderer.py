@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from skyreels_avatar.rig.coefficients import MOTION_INDEX, NUM_MOTION
 from skyreels_avatar.rig.curves import box_pixels, enclosing_box, inside, pixel_box
 from skyreels_avatar.rig.eyes import blinking_spans, eye_place, twice_as_fine, undo_eye_at
-from skyreels_avatar.rig.fields import FaceShape, MotionValues, move_points
+from skyreels_avatar.rig.fields import FaceShape, MotionValues
+from skyreels_avatar.rig.forward_warp import move_points
 from skyreels_avatar.rig.geometry import EYES, INNER_LOWER, INNER_UPPER, FaceFrame
 from skyreels_avatar.rig.lookup import draw
 from skyreels_avatar.rig.mouth_layer import open_mouth, part_lips

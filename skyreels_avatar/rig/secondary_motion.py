@@ -12,8 +12,9 @@ import torch
 import torch.nn.functional as F
 
 from skyreels_avatar.rig.coefficients import MOTION_INDEX
-from skyreels_avatar.rig.fields import FaceShape, HeadTransform, MotionValues, transform_head
+from skyreels_avatar.rig.fields import FaceShape, MotionValues
 from skyreels_avatar.rig.geometry import smoothstep
+from skyreels_avatar.rig.head import HeadTransform, transform_head
 
 FRAMES_PER_S = 25.0  # of rig coefficients
 SPRING_HZ = 2.6

@@ -20,16 +20,13 @@ from skyreels_avatar.rig.fields import (
     LOWER,
     UPPER,
     FaceShape,
-    HeadTransform,
     LipOutline,
     MotionValues,
     face_field,
-    head_depth,
-    head_weight,
     mouth_field,
-    transform_head,
 )
 from skyreels_avatar.rig.geometry import FaceFrame, select_frames, smoothstep
+from skyreels_avatar.rig.head import HeadTransform, head_depth, head_weight, transform_head
 from skyreels_avatar.rig.lookup import Lookup
 from skyreels_avatar.rig.picture_edge import keep_inside_picture
 from skyreels_avatar.rig.reference_clip import ReferenceClip, detail_place, enlarge, follows_head

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import pytest
@@ -10,20 +9,17 @@ import torch
 
 from skyreels_avatar.rig.coefficients import NUM_MOTION
 from skyreels_avatar.rig.fields import (
-    CAMERA_DISTANCE,
     LOWER,
     UPPER,
     FaceShape,
     MotionValues,
     added_smile,
     face_field,
-    head_depth,
-    head_field,
-    head_weight,
     mouth_field,
-    move_points,
 )
+from skyreels_avatar.rig.forward_warp import move_points
 from skyreels_avatar.rig.geometry import BROW_EDGES, EYES, INNER_LOWER, lip_gap
+from skyreels_avatar.rig.head import head_depth, head_field, head_weight
 from skyreels_avatar.rig.warp import FIELD_BOX
 from tests.rig.faces import motion_of, random_motion
 
@@ -89,40 +85,3 @@ def test_a_jaw_that_hangs_in_the_picture_rises_when_it_shuts(shape: FaceShape) -
     assert chin == pytest.approx(-float(hanging.jaw[0]), rel=0.15)
     assert 0.02 < float(hanging.jaw[0]) < 0.06
     assert float(shape.jaw[0]) == 0  # and that of a shut mouth stays
-
-
-@pytest.mark.parametrize("degrees", [-8.0, 5.0])
-def test_a_turned_head_shows_its_nose_where_a_solid_one_does(
-    shape: FaceShape, degrees: float
-) -> None:
-    """The relief of heads was flattened: noses showed half of the turn that was asked for."""
-    yaw = math.radians(degrees)
-    points = shape.points[0]
-    axis = points[[234, 454], 2].mean() + 0.05
-    x, z = points[:, 0] - points[[234, 454], 0].mean(), points[:, 2] - axis
-    x = x * (1 + z / CAMERA_DISTANCE)
-    nearness = 1 + (x * math.sin(yaw) + z * math.cos(yaw)) / CAMERA_DISTANCE
-    solid = (x * math.cos(yaw) - z * math.sin(yaw)) / nearness
-
-    def nose_offset(columns: torch.Tensor) -> float:
-        eyes = columns[[33, 263]]
-        return float((columns[1] - eyes.mean()) / (eyes[1] - eyes[0]))
-
-    rest = nose_offset(points[:, 0])
-    wanted = nose_offset(solid) - rest
-    shown = nose_offset(move_points(shape, motion_of(yaw=yaw))[0, :, 0]) - rest
-    assert abs(wanted) > 0.008 * abs(degrees)
-    assert shown == pytest.approx(wanted, rel=0.15)
-
-
-def test_a_side_view_turns_with_less_relief_than_a_frontal_one(shape: FaceShape) -> None:
-    """Landmarks of the hidden half lie behind others, and its outlines bulged."""
-    side = shape.points.clone()
-    angle = math.radians(45)
-    side[..., 0] = shape.points[..., 0] * math.cos(angle) - shape.points[..., 2] * math.sin(angle)
-    side[..., 2] = shape.points[..., 0] * math.sin(angle) + shape.points[..., 2] * math.cos(angle)
-    moves = []
-    for points in (shape.points, side):
-        turned = move_points(FaceShape.of(points), motion_of(yaw=0.1))
-        moves.append(float((turned - points[..., :2])[0, 4, 0]))
-    assert 0 < moves[1] < 0.6 * moves[0]

@@ -14,8 +14,8 @@ from skyreels_avatar.rig.fields import (
     LipOutline,
     MotionValues,
     mouth_field,
-    move_points,
 )
+from skyreels_avatar.rig.forward_warp import move_points
 from skyreels_avatar.rig.geometry import MOUTH_CORNERS, lip_gap
 from tests.rig.faces import motion_of
 

@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from skyreels_avatar.rig import reference_clip
 from skyreels_avatar.rig.fields import (
     FaceShape,
-    move_points,
 )
+from skyreels_avatar.rig.forward_warp import move_points
 from skyreels_avatar.rig.geometry import FaceFrame
 from skyreels_avatar.rig.reference_clip import PictureDetail, as_pixels
 from skyreels_avatar.rig.renderer import crop_box, render, rest_motion

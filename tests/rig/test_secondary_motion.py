@@ -7,8 +7,9 @@ import torch
 
 from skyreels_avatar.faces.template import synthetic_landmarks
 from skyreels_avatar.rig.coefficients import MOTION_INDEX, NUM_MOTION
-from skyreels_avatar.rig.fields import FaceShape, MotionValues, head_depth, head_weight
+from skyreels_avatar.rig.fields import FaceShape, MotionValues
 from skyreels_avatar.rig.geometry import FaceFrame
+from skyreels_avatar.rig.head import head_depth, head_weight
 from skyreels_avatar.rig.secondary_motion import SPRING_FRAMES, delay_head, trailing_field
 
 YAW = MOTION_INDEX["yaw"]

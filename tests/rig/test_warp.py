@@ -5,8 +5,8 @@ from __future__ import annotations
 from skyreels_avatar.rig.fields import (
     FaceShape,
     MotionValues,
-    move_points,
 )
+from skyreels_avatar.rig.forward_warp import move_points
 from skyreels_avatar.rig.warp import coarse_warp
 from tests.rig.faces import random_motion
 

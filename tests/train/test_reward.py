@@ -12,7 +12,8 @@ from skyreels_avatar.evaluation.sync import loudness_db as measured_loudness
 from skyreels_avatar.faces.template import template
 from skyreels_avatar.models.audio_encoder import log_mel
 from skyreels_avatar.rig.coefficients import MOTION_INDEX
-from skyreels_avatar.rig.fields import FaceShape, move_points
+from skyreels_avatar.rig.fields import FaceShape
+from skyreels_avatar.rig.forward_warp import move_points
 from skyreels_avatar.rig.geometry import FaceFrame
 from train import reward
 from train.data.windows import BESIDE, WindowBatch

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 
 from skyreels_avatar.rig.coefficients import MOTION_NAMES, MOTION_RANGE, NUM_MOTION
-from skyreels_avatar.rig.fields import FaceShape, MotionValues, move_points
+from skyreels_avatar.rig.fields import FaceShape, MotionValues
+from skyreels_avatar.rig.forward_warp import move_points
 from skyreels_avatar.rig.geometry import EYES, IRISES
 
 
