@@ -72,12 +72,12 @@ def render(
                 continue
             fine = twice_as_fine(before)
             undone = undo_eye_at(fine, eye, part)
-            blinking.append((place, undone, stretched_rows(fine, undone), eye))
+            blinking.append((place, fine, undone, eye))
     found = [(box, positions[inside(around, box)]) for box in exact]
     frames, matte = draw(clip, lookup, found)
-    for place, positions, stretched, eye in blinking:
-        drawn = sample_clip(clip.select(place[0]), positions).float()
-        drawn = soften_streaks(drawn, stretched)
+    for place, before, undone, eye in blinking:
+        stretched = stretched_rows(before, undone)
+        drawn = soften_streaks(sample_clip(clip.select(place[0]), undone).float(), stretched)
         if face.eyes is not None:
             drawn = face.eyes.light_lid(drawn, stretched, eye)
         frames[place] = F.avg_pool2d(drawn, 2).add_(0.5).byte()
