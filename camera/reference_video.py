@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, lru_cache
@@ -29,6 +30,9 @@ PROBED_FRAMES = 33
 FINE_CANVAS_PX = 1_500_000
 """Up to this size a canvas is kept at twice its resolution and looked up linearly, which is as
 sharp as a cubic look-up and five times as fast; larger ones would take too much memory."""
+
+LEVEL = 128
+"""Steps of a texture in one of 255 brightnesses: it has room for twice the range."""
 
 KEPT_MAPS = 400
 """Coarse maps of both layers, 35 kB each at 512 x 512, kept for those who ask for them again."""
@@ -203,9 +207,11 @@ class ReferenceVideo:
             layer.draw(self.path, index, self._map(number, index), self.exact)
             for number, layer in enumerate(self._layers)
         )
-        rest = cv2.cvtColor(255 - before[..., 3], cv2.COLOR_GRAY2RGBA)
-        cv2.multiply(behind, rest, dst=behind, scale=1 / 255)
-        cv2.cvtColor(cv2.add(behind, before, dtype=cv2.CV_8U), cv2.COLOR_RGBA2RGB, dst=pixels)
+        rest = cv2.cvtColor(255 * LEVEL - before[..., 3], cv2.COLOR_GRAY2RGBA)
+        cv2.multiply(behind, rest, dst=behind, scale=1 / (255 * LEVEL))
+        shift = self._layers[1].offset
+        both = cv2.addWeighted(behind, 1 / LEVEL, before, 1 / LEVEL, shift, dtype=cv2.CV_8U)
+        cv2.cvtColor(both, cv2.COLOR_RGBA2RGB, dst=pixels)
         pixels[:] = sharpened(pixels, float(self.sharpening[index]))
 
 
@@ -241,7 +247,14 @@ class _Warp:
             )  # fmt: skip
             size = values.shape[1::-1]
             self._seen = cv2.resize(layer.seen, size, interpolation=cv2.INTER_NEAREST)
-        self._texture = values
+        # Whole numbers of 16 bits are looked up twice as fast as floats. Colors of a person's edge
+        # go below 0 and above 255, so that with what is behind them they give the picture.
+        self.offset = 0.0
+        if layer.values.shape[2] == 4:
+            self.offset = min(0.0, math.floor(float(values[..., :3].min())))
+        shifts = np.float32([self.offset, self.offset, self.offset, 0])
+        most = np.float32([65535, 65535, 65535, 255 * LEVEL])
+        self._texture = np.rint((values - shifts) * LEVEL).clip(0, most).astype(np.uint16)
         self._covered = np.where(values[..., 3] > 127, np.uint8(255), np.uint8(0))
 
     def coarse_map(self, path: CameraPath, index: int) -> np.ndarray:
@@ -249,7 +262,10 @@ class _Warp:
         return self.flow.coarse_map(path.intrinsics[index].numpy(), path.extrinsics[index].numpy())
 
     def draw(self, path: CameraPath, index: int, coarse: np.ndarray, exact: bool) -> np.ndarray:
-        """Return the layer's values (H, W, 4), 0 to 255, in one frame."""
+        """Return the layer (H, W, 4) uint16 in one frame, `LEVEL` times 0 to 255.
+
+        Colors are higher by `offset`; the fourth channel is how far it covers.
+        """
         positions = self._positions(path, index, coarse, exact)
         way = cv2.INTER_LINEAR if self._is_fine else cv2.INTER_CUBIC
         return cv2.remap(self._texture, positions, None, way, borderMode=cv2.BORDER_REPLICATE)

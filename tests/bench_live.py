@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--size", default="384x384")
     parser.add_argument("--camera", default=None)
     parser.add_argument("--minutes", type=float, default=1.0)
-    parser.add_argument("--ahead", type=int, default=4, help="frames that wait for the player")
+    parser.add_argument("--ahead", type=int, default=3, help="frames that wait for the player")
     parser.add_argument("--tier", default="nano")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()

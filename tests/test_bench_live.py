@@ -12,11 +12,11 @@ from tests.tiny import write_tier
 def test_a_stream_is_measured_from_the_push_of_a_sound_to_its_hearing(tmp_path, capsys):
     options = argparse.Namespace(
         image=str(write_portrait(tmp_path)), voice=str(write_voice(tmp_path, 1.0)), size="96x80",
-        camera=None, minutes=2.4 / 60, ahead=4, tier=write_tier(tmp_path), json=False,
+        camera=None, minutes=2.4 / 60, ahead=3, tier=write_tier(tmp_path), json=False,
     )  # fmt: skip
     figures = bench_live.measure(options)
     assert figures["frames"] == 60 and figures["dropped"] == 0
     # The lookahead, less a chunk; a busy machine takes longer.
-    assert 250 < figures["latency_p50_ms"] <= figures["latency_p99_ms"]
+    assert 200 < figures["latency_p50_ms"] <= figures["latency_p99_ms"]
     bench_live.show(figures)
     assert "latency p50 ms" in capsys.readouterr().out

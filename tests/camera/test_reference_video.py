@@ -42,6 +42,17 @@ def test_a_move_leaves_the_picture_without_a_jump(scene):
     assert (frames[1] - frames[0]).abs().max() < 1.01 / 255
 
 
+def test_colors_beyond_black_and_white_count_where_layers_mix(bust):
+    """A hard edge, enlarged, goes below 0 and above 255: numbers of 16 bits wrapped round."""
+    image = (bust["image"] > 0.5).float()
+    mask = (bust["person_mask"] > 0.5).float()
+    hard = build_scene(**{**bust, "image": image, "person_mask": mask})
+    path = plan_path(CameraMove("push_in", 0.01), hard, 500, 25)
+    frames, _ = ReferenceVideo(hard, path).frames(0, 2)
+    assert (frames[1] - frames[0]).abs().mean() < 0.5 / 255
+    assert ((frames[1] - frames[0]).abs() > 0.1).float().mean() < 1e-3
+
+
 def test_any_range_gives_the_pixels_of_the_whole(scene):
     video = ReferenceVideo(scene, plan_path(CameraMove("swing", 0.8), scene, 12, 25))
     again = ReferenceVideo(scene, plan_path(CameraMove("swing", 0.8), scene, 12, 25))
