@@ -99,7 +99,7 @@ def detail_place(
         place (F, 2, h, w) in pixels of the texture, and its share (F, 1, h, w) or None.
     """
     place = _place(detail, positions)
-    share = None if detail.share is None else _masked(detail.share, place)
+    share = None if detail.share is None else _masked(detail.share, place, "zeros")
     rows, columns = detail.texture.shape[2:]
     half = place.new_tensor([columns / 2, rows / 2])[:, None, None]
     return (place + 1) * half, share
@@ -122,13 +122,15 @@ def _place(detail: PictureDetail, positions: torch.Tensor) -> torch.Tensor:
     )  # fmt: skip
 
 
-def _masked(mask: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
-    """Sample a mask (1, 1, Hm, Wm) at (F, 2, h, w), -1..1: (F, 1, h, w)."""
+def _masked(mask: torch.Tensor, place: torch.Tensor, beyond: str = "reflection") -> torch.Tensor:
+    """Sample a mask (1, 1, Hm, Wm) at (F, 2, h, w), -1..1: (F, 1, h, w).
+
+    Args:
+        beyond: what lies beyond its borders, a padding mode of `grid_sample`.
+    """
     height, width = place.shape[2:]
     tall = place.permute(0, 2, 3, 1).reshape(1, -1, width, 2)
-    found = F.grid_sample(
-        mask, tall, mode="bilinear", padding_mode="reflection", align_corners=False
-    )
+    found = F.grid_sample(mask, tall, mode="bilinear", padding_mode=beyond, align_corners=False)
     return found.reshape(-1, 1, height, width)
 
 
