@@ -55,7 +55,7 @@ class ReferenceClip:
         detail: a finer source for the same pixels, where there is one.
         region: left, top, right, bottom in face coordinates of what may change; None is all.
         has_own_motion: the face in the frames moves by itself.
-        edges: (F or 1, 4, 3) of `picture_edges`; None is a picture without end.
+        edges: (F or 1, 4, 4) of `picture_edges`; None is a picture without end.
     """
 
     frames: torch.Tensor
