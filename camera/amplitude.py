@@ -45,8 +45,8 @@ up to which what lies beyond counts for more: a wall goes on by itself, a street
 BUSY_COST = 2.0
 """How much more what is invented beside a busy border counts."""
 CUT_HEAD_COST = 10.0
-"""How much more it counts that a camera looks past a side that cuts the head: hair that is not there
-cannot be drawn out of an edge."""
+"""How much more it counts that a camera looks past a side that cuts the head: hair that is not
+there cannot be drawn out of an edge."""
 PREVIEW_PX = 128
 BISECTIONS = 7
 

@@ -25,6 +25,10 @@ CROWN_SHARE = 0.35
 
 CROWN_RIM = 0.008
 
+HEAD_SHARE = 0.015
+"""A head that a side cuts ends this share of the long side beyond it: hair drawn on would be a
+second head."""
+
 SOFTNESS_REACH_PX = 8.0
 EDGE_PX = 3.0
 """Width of the person's edge beyond the border, where no matte tells it."""
@@ -123,6 +127,11 @@ def _extended_person(scene: Scene, values: np.ndarray, place: _Placement) -> np.
     contour = _continued(contour, above, below)
     contour[:above] = np.minimum(contour[:above], crown)
     contour = _continued(contour.T, left, right).T
+    width, chin = values.shape[1], above + round(y + place.offset[1] + size[1])
+    columns = np.arange(contour.shape[1])
+    away = np.maximum(left - columns, columns - (left + width - 1))
+    ends = np.where(away > 0, HEAD_SHARE * max(values.shape) - away, np.inf)
+    contour[: max(chin, 0)] = np.minimum(contour[: max(chin, 0)], ends)
     # Near the border the matte's own softness, further out a clean soft edge.
     distance = cv2.distanceTransform(outside, cv2.DIST_L2, 5)
     outward = np.clip(distance / SOFTNESS_REACH_PX, 0.0, 1.0)

@@ -173,7 +173,7 @@ class PictureReference:
         return talking_box(landmarks, *self.size, self.region, self._torso)
 
     def edges(self, start: int, stop: int) -> torch.Tensor:
-        """See `Reference`: those of the picture itself, (1, 4, 3)."""
+        """See `Reference`: those of the picture itself, (1, 4, 4)."""
         return self._edges
 
     def occluder(self, start: int, stop: int, box: tuple[int, int, int, int]) -> np.ndarray | None:

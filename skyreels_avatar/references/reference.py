@@ -49,7 +49,7 @@ class Reference(Protocol):
         """Return left, top, right, bottom of what may change round (F, 478, 3), whole pixels."""
 
     def edges(self, start: int, stop: int) -> torch.Tensor:
-        """Return (1 or F, 4, 3) the edges of the picture, as in `ReferenceClip`."""
+        """Return (1 or F, 4, 4) the edges of the picture, as in `ReferenceClip`."""
 
     def detail(self, start: int, stop: int, left: int, top: int) -> PictureDetail | None:
         """Return a finer picture for a crop that begins at (left, top); None where none is."""

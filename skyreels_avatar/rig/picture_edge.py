@@ -10,38 +10,47 @@ import torch
 
 from skyreels_avatar.rig.geometry import FaceFrame, smoothstep
 
-FREE = 10.0  # of H, inside an edge that does not cut the head
-_CUT, _CUT_SHARE = 0.3, 0.05  # of a matte, on a twentieth of H along an edge: it cuts the head
-STRETCHED = 3.0  # times the way; with 1.5 pixels would fold, more makes nods near the edge smaller
+WIDE = 10.0  # of H: the room before an edge that cuts the head
+_CUT, _CUT_SHARE = 0.3, 0.05  # of a matte, on a twentieth of H along an edge: there the head begins
+LEAST_STRETCHED = 1.6  # times the way, where there is little room: with less, pixels would fold
+STRETCHED = 3.0  # times the way, where there is room; more makes nods near the edge smaller
 
 
 def picture_edges(
     landmarks: torch.Tensor, height: int, width: int, person: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """Return the edges of F pictures (F, 4, 3): a, b, c, so that a x + b y + c is how far inside.
+    """Return the edges of F pictures (F, 4, 4): a, b, c, so that a x + b y + c is how far inside.
 
-    x, y and the distance are in face coordinates.
+    x, y and the distance are in face coordinates. The fourth number is the room before the edge
+    that may stretch in place of the head.
 
     Args:
         landmarks: (F, 478, 3) of the face in the pictures, in pixels.
-        person: (height, width) in [0, 1] where the person is: edges that do not cut them are as
-            good as far away. None is everywhere.
+        person: (height, width) in [0, 1] where the person is; None is everywhere.
     """
     frame = FaceFrame.of(landmarks)
     inward = landmarks.new_tensor([[1, 0], [0, 1], [-1, 0], [0, -1]])
     normals = inward @ frame.axes.transpose(1, 2)
     corners = frame.from_pixels(landmarks.new_tensor([[[0, 0], [width, height]]]))
     distances = -(normals * corners[:, [0, 0, 1, 1]]).sum(-1, keepdim=True)
+    room = torch.full_like(distances, WIDE)
     if person is not None:
-        distances[:, ~_cuts(person, float(frame.height_px.amin()))] = FREE
-    return torch.cat([normals, distances], -1)
+        face_px = float(frame.height_px.amin())
+        room[:] = landmarks.new_tensor(_room(person, face_px))[:, None] / face_px
+    return torch.cat([normals, distances, room], -1)
 
 
-def _cuts(person: torch.Tensor, face_px: float) -> torch.Tensor:
-    """Return (4,) bool: whether the left, upper, right, lower edge cuts (height, width)."""
-    borders = person[:, :2], person[:2].T, person[:, -2:], person[-2:].T
-    seen = torch.stack([(border.amax(1) > _CUT).sum() for border in borders])
-    return seen > _CUT_SHARE * face_px
+def _room(person: torch.Tensor, face_px: float) -> list[float]:
+    """Return pixels before a person (height, width) at the left, upper, right and lower edge.
+
+    `WIDE` faces where an edge cuts the person: all of it counts then.
+    """
+    seen, found = person > _CUT, []
+    for across in (seen, seen.T, seen.flip(1), seen.T.flip(1)):
+        begins = (across.sum(0) > _CUT_SHARE * face_px).float()
+        before = int(begins.argmax()) if bool(begins.any()) else 0
+        found.append(float(before) if before > 1 else WIDE * face_px)
+    return found
 
 
 def keep_inside_picture(
@@ -50,7 +59,7 @@ def keep_inside_picture(
     """Return displacements (F, N, 2) of (F or 1, N, 2) points that draw nothing over an edge.
 
     Args:
-        edges: (F or 1, 4, 3) of `picture_edges`; None is a picture without end.
+        edges: (F or 1, 4, 4) of `picture_edges`; None is a picture without end.
     """
     if edges is None:
         return move
@@ -63,17 +72,22 @@ def keep_inside_picture(
     with torch.no_grad():
         ranges = [torch.aminmax(way, dim=1, keepdim=True) for way in (to_x, to_y)]
     for edge in edges.unbind(1):
-        across, down, start = edge.split(1, 1)
+        across, down, start, room = edge.split(1, 1)
         parts = zip((across, down), ranges)
         most = sum(torch.maximum(part * way.min, part * way.max) for part, way in parts)
         inside = x * across + y * down + start
-        near = (inside < (STRETCHED * most).clamp_min(1e-4)).any(0).nonzero()[:, 0]
+        near = (inside < _reach(most, room)).any(0).nonzero()[:, 0]
         if not len(near):
             continue
         near_x, near_y = to_x[:, near], to_y[:, near]
         leaves = (near_x * across + near_y * down).clamp_min(0.0)
-        reach = (STRETCHED * leaves).clamp_min(1e-4)
-        held = leaves * smoothstep(1.0, 0.0, inside[:, near] / reach)
+        held = leaves * smoothstep(1.0, 0.0, inside[:, near] / _reach(leaves, room))
         to_x = to_x.index_copy(1, near, near_x - held * across)
         to_y = to_y.index_copy(1, near, near_y - held * down)
     return torch.stack([to_x, to_y], 1).transpose(1, 2)
+
+
+def _reach(leaves: torch.Tensor, room: torch.Tensor) -> torch.Tensor:
+    """Return how far from an edge points are held that would go `leaves` towards it, in H."""
+    reach = torch.maximum(torch.minimum(STRETCHED * leaves, room), LEAST_STRETCHED * leaves)
+    return reach.clamp_min(1e-4)

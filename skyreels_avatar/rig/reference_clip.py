@@ -56,7 +56,7 @@ class ReferenceClip:
         detail: a finer source for the same pixels, where there is one.
         region: left, top, right, bottom in face coordinates of what may change; None is all.
         has_own_motion: the face in the frames moves by itself.
-        edges: (F or 1, 4, 3) of `picture_edges`; None is a picture without end.
+        edges: (F or 1, 4, 4) of `picture_edges`; None is a picture without end.
     """
 
     frames: torch.Tensor
@@ -105,7 +105,7 @@ def detail_place(
         place (F, 2, h, w) in pixels of the texture, and its share (F, 1, h, w) or None.
     """
     place = _place(detail, positions)
-    share = None if detail.share is None else _masked(detail.share, place)
+    share = None if detail.share is None else _masked(detail.share, place, "zeros")
     rows, columns = detail.texture.shape[2:]
     half = place.new_tensor([columns / 2, rows / 2])[:, None, None]
     return (place + 1) * half, share
@@ -128,13 +128,15 @@ def _place(detail: PictureDetail, positions: torch.Tensor) -> torch.Tensor:
     )  # fmt: skip
 
 
-def _masked(mask: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
-    """Sample a mask (1, 1, Hm, Wm) at (F, 2, h, w), -1..1: (F, 1, h, w)."""
+def _masked(mask: torch.Tensor, place: torch.Tensor, beyond: str = "reflection") -> torch.Tensor:
+    """Sample a mask (1, 1, Hm, Wm) at (F, 2, h, w), -1..1: (F, 1, h, w).
+
+    Args:
+        beyond: what lies beyond its borders, a padding mode of `grid_sample`.
+    """
     height, width = place.shape[2:]
     tall = place.permute(0, 2, 3, 1).reshape(1, -1, width, 2)
-    found = F.grid_sample(
-        mask, tall, mode="bilinear", padding_mode="reflection", align_corners=False
-    )
+    found = F.grid_sample(mask, tall, mode="bilinear", padding_mode=beyond, align_corners=False)
     return found.reshape(-1, 1, height, width)
 
 

@@ -45,6 +45,21 @@ def test_a_cut_head_closes_in_an_arc(bust):
     assert above[:6].max() < 0.01
 
 
+def test_a_head_cut_by_a_side_ends_there(bust):
+    """Its outline opened outwards, and a second head of hair lay beyond the picture."""
+    columns = slice(55, None)
+    cut = {
+        "image": bust["image"][:, :, columns].contiguous(),
+        "depth": bust["depth"][:, columns].contiguous(),
+        "person_mask": bust["person_mask"][:, columns].contiguous(),
+        "face_box": (0.0, 22.0, 29.0, 50.0),
+    }
+    cut["person_mask"][20:60, :10] = 1
+    beside = person_layer(build_scene(**cut), 24).values[24:, :24, 3]
+    assert beside[20:60, :16].max() < 0.01
+    assert beside[85:95, 22].min() > 0.5  # shoulders go on
+
+
 def test_beyond_a_crop_lies_what_was_photographed(bust):
     part = (..., slice(20, 100), slice(10, 110))
     plate = Plate(bust["image"], bust["person_mask"], left=10, top=20)

@@ -9,7 +9,7 @@ import torch
 from skyreels_avatar.camera import CameraMove, ReferenceVideo, build_scene, plan_path
 from skyreels_avatar.references.picture import PictureReference
 from skyreels_avatar.rig.coefficients import MOTION_INDEX
-from skyreels_avatar.rig.picture_edge import FREE
+from skyreels_avatar.rig.picture_edge import WIDE
 from skyreels_avatar.rig.renderer import rest_motion
 from tests.faces.drawing import draw_person
 
@@ -91,5 +91,5 @@ def test_a_shot_begins_with_shut_lips_whatever_the_picture_shows():
 
 def test_only_edges_that_cut_the_person_hold_the_head():
     reference, _ = make_reference(CameraMove())
-    left, top, right, bottom = reference.edges(0, 1)[0, :, 2].tolist()
-    assert min(left, top, right) == FREE and bottom < 3
+    left, top, right, bottom = reference.edges(0, 1)[0, :, 3].tolist()
+    assert max(left, top, right) < 1.5 and bottom == pytest.approx(WIDE)

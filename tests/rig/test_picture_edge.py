@@ -12,7 +12,7 @@ from skyreels_avatar.rig.coefficients import MOTION_INDEX, NUM_MOTION
 from skyreels_avatar.rig.fields import FaceShape, MotionValues
 from skyreels_avatar.rig.geometry import FaceFrame
 from skyreels_avatar.rig.mouth import make_look
-from skyreels_avatar.rig.picture_edge import keep_inside_picture, picture_edges
+from skyreels_avatar.rig.picture_edge import WIDE, keep_inside_picture, picture_edges
 from skyreels_avatar.rig.reference_clip import ReferenceClip, as_pixels
 from skyreels_avatar.rig.renderer import render
 from skyreels_avatar.rig.warp import coarse_warp, field_nodes
@@ -62,7 +62,7 @@ def test_what_is_drawn_comes_from_inside_the_picture(degrees: float) -> None:
 
 
 def test_a_move_to_the_edge_is_whole_and_one_away_from_it_fades_without_folding() -> None:
-    edges = torch.tensor([[[0.0, 1.0, 0.0]]])
+    edges = torch.tensor([[[0.0, 1.0, 0.0, WIDE]]])
     points = torch.stack([torch.zeros(500), torch.linspace(0, 1, 500)], -1)[None]
     towards = torch.tensor([0.1, -0.2]).expand(1, 500, 2)
     torch.testing.assert_close(keep_inside_picture(towards, points, edges), towards)
@@ -95,16 +95,27 @@ def test_a_nod_leaves_the_picture_whole_at_its_upper_edge() -> None:
 def test_a_crown_below_the_edge_keeps_its_shape() -> None:
     """Heads with little air above them were drawn out to a cone, as if the edge held them."""
     person = torch.zeros(SIZE, SIZE)
-    person[8:, 60:140] = 1
+    person[12:, 60:140] = 1
     edges = picture_edges(LANDMARKS[None], SIZE, SIZE, person)
-    crown = FaceFrame.of(LANDMARKS[None]).from_pixels(torch.tensor([[[100.0, 9.0]]]))
-    move = torch.tensor([[[0.0, 0.12]]])
-    assert torch.equal(keep_inside_picture(move, crown, edges), move)
-    person[:8, 80:120] = 1  # hair reaches the edge
-    held = keep_inside_picture(move, crown, picture_edges(LANDMARKS[None], SIZE, SIZE, person))
-    assert float(held[0, 0, 1]) < 0.05
-    everywhere = picture_edges(LANDMARKS[None], SIZE, SIZE)
-    assert torch.equal(edges[:, 3], everywhere[:, 3])  # the torso is cut below
+    rows = torch.tensor([[[100.0, 0.0], [100.0, 6.0], [100.0, 13.0]]])
+    points = FaceFrame.of(LANDMARKS[None]).from_pixels(rows)
+    move = torch.tensor([0.0, 0.08]).expand(1, 3, 2)
+    edge, air, crown = keep_inside_picture(move, points, edges)[0, :, 1].tolist()
+    assert edge == 0 and 0.02 < air < 0.07 and crown > 0.0799
+    person[:12, 80:120] = 1  # hair reaches the edge
+    held = keep_inside_picture(move, points, picture_edges(LANDMARKS[None], SIZE, SIZE, person))
+    assert float(held[0, 2, 1]) < 0.06
+    assert float(edges[0, 3, 3]) == WIDE  # the torso is cut below
+
+
+@pytest.mark.parametrize("away", [0.03, 0.1, 0.3])
+def test_little_air_stretches_without_folding(away: float) -> None:
+    edges = torch.tensor([[[0.0, 1.0, 0.0, 0.04]]])
+    points = torch.stack([torch.zeros(2000), torch.linspace(0, 1, 2000)], -1)[None]
+    moved = keep_inside_picture(torch.tensor([0.0, away]).expand(1, 2000, 2), points, edges)
+    steps = moved[0, :, 1].diff() / points[0, :, 1].diff()
+    assert float(moved[0, 0, 1]) == 0 and float(steps.min()) > -1e-3
+    assert float(steps.max()) < 1.3  # what half steps still invert
 
 
 @pytest.mark.parametrize("reach", [0.01, 0.5])
@@ -113,7 +124,8 @@ def test_one_frames_points_hold_as_those_of_each_frame(reach: float) -> None:
     generator = torch.Generator().manual_seed(0)
     move = reach * torch.randn(3, 50, 2, generator=generator)
     points = 2 * torch.rand(1, 50, 2, generator=generator) - 1
-    edges = torch.tensor([[[1.0, 0.0, 1.0], [0.0, 1.0, 0.6], [-0.8, 0.6, 9.0]]])
+    edges = torch.tensor([[1.0, 0.0, 1.0], [0.0, 1.0, 0.6], [-0.8, 0.6, 9.0]])
+    edges = torch.cat([edges, torch.full((3, 1), WIDE)], 1)[None]
     expected = move
     for normal, start in zip(edges[0, :, :2], edges[0, :, 2]):
         leaves = (expected * normal).sum(-1).clamp_min(0.0)

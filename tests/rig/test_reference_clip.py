@@ -12,6 +12,7 @@ from skyreels_avatar.rig.reference_clip import (
     PictureDetail,
     ReferenceClip,
     as_pixels,
+    detail_place,
     enlarge,
     follows_head,
     sample_clip,
@@ -114,3 +115,16 @@ def test_maps_are_enlarged_alike_by_opencv_and_pytorch(monkeypatch) -> None:
     fast = enlarge(maps, 4)
     monkeypatch.setattr(reference_clip, "_with_opencv", lambda *_: False)
     torch.testing.assert_close(fast, enlarge(maps, 4), atol=1e-5, rtol=0)
+
+
+def test_a_finer_picture_has_no_share_beyond_its_borders() -> None:
+    """A head was seen twice where a camera looked past the side that cut it: mirrored, too."""
+    nodes = torch.tensor([[[-1.0, 1.0], [-1.0, 1.0]], [[-1.0, -1.0], [1.0, 1.0]]])[None]
+    texture = torch.zeros(1, 4, HEIGHT, WIDTH, dtype=torch.uint8)
+    whole = torch.ones(1, 1, HEIGHT, WIDTH)
+    detail = PictureDetail(texture, whole, whole, 1.2 * nodes, (0.0, 0.0, WIDTH, HEIGHT))
+    x = torch.arange(WIDTH).float() + 0.5
+    at = torch.stack([x, torch.full_like(x, HEIGHT / 2)])[None, :, None]
+    share = detail_place(detail, at)[1][0, 0, 0]
+    outside = (x / WIDTH * 2 - 1).abs() * 1.2 > 1.05
+    assert share[outside].max() == 0 and share[20:60].min() == 1
