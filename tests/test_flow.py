@@ -66,3 +66,13 @@ def test_clean_is_recovered_from_the_velocity_at_any_sigma_of_a_batch() -> None:
     noisy = flow.add_noise(clean, noise, sigma)
     velocity = flow.velocity(clean, noise)
     torch.testing.assert_close(flow.clean_from_velocity(noisy, velocity, sigma), clean)
+
+
+@pytest.mark.parametrize("shift", [1.0, 7.0, 12.0])
+def test_an_even_tail_leaves_what_is_above_it(shift: float) -> None:
+    sigmas = flow.make_sigmas(20, shift, 0.001)
+    made = flow.with_even_tail(sigmas, 10)
+    above = sigmas[sigmas > 0.5]
+    assert torch.equal(made[: len(above)], above) and made[len(above)] == 0.5
+    assert made[-1] == 0 and (made.diff() < 0).all()
+    torch.testing.assert_close(made[-11:].diff(), torch.full((10,), -0.05))

@@ -128,6 +128,9 @@ def test_a_camera_that_moves_is_refused(tier: Path) -> None:
 
 def test_a_family_is_a_table_row_and_values_of_a_tier(tier: Path) -> None:
     """The tier's own file says nothing that the files of its parts say."""
+    pipe = sa.AvatarPipeline.from_pretrained(str(tier), torch_dtype=torch.bfloat16)
+    pipe.set_attention_backend("native")
+    assert pipe.components.controlnet is None
     own, shipped = load_tier(tier), load_tier("longcat")
     assert shipped.shift is None and own.shift is None
     assert load_components(str(tier)).transformer.config.shift == 7.0

@@ -15,6 +15,7 @@ from skyreels_avatar.errors import CheckpointError, InputError
 from skyreels_avatar.loading.memory import (
     POLICIES,
     MemoryPolicy,
+    Work,
     memory_policy,
     parse_memory,
 )
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from skyreels_avatar.models.sound import SoundEncoder
 
 logger = logging.getLogger(__name__)
-
-_USUAL_PIXELS = 480 * 832  # of a frame, where nothing is known about it
 
 
 @dataclass(frozen=True)
@@ -68,8 +67,7 @@ def load_components(
     device: str | None = None,
     dtype: torch.dtype | None = None,
     memory: str | None = None,
-    num_pixels: int = _USUAL_PIXELS,
-    num_variants: int = 1,
+    work: Work | None = None,
 ) -> Components:
     """Return the networks of a tier with their trained weights; the latest are kept in memory.
 
@@ -79,29 +77,17 @@ def load_components(
         dtype: of the transformer and the ControlNet; None = float32 on a CPU, else bfloat16.
         memory: of a GPU that may be taken: "auto" = what is free, "full" = do not ask, or like
             "24gb"; None = what the tier says.
-        num_pixels: of a frame of the videos, for which memory has to be left.
-        num_variants: of the conditions, which guidance compares, likewise.
+        work: for which memory has to be left; None = usual frames of one person, not guided.
 
     Raises:
         InputError: an unknown tier, a device that is not there, or too little memory.
         CheckpointError: weights that are missing, damaged or of another shape.
     """
-    work = _Work(num_pixels, num_variants)
-    policy = _policy_for(str(tier), device, memory, work)
+    policy = _policy_for(str(tier), device, memory, work or Work())
     return _load(str(tier), device, dtype, policy)
 
 
-@dataclass(frozen=True)
-class _Work:
-    """What memory has to be left for; as in `load_components`."""
-
-    num_pixels: int
-    num_variants: int
-
-
-def _policy_for(
-    tier_name: str, device: str | None, memory: str | None, work: _Work
-) -> MemoryPolicy:
+def _policy_for(tier_name: str, device: str | None, memory: str | None, work: Work) -> MemoryPolicy:
     """Return the memory policy with which a tier fits into the memory it may use."""
     import torch
 
@@ -131,6 +117,7 @@ def _policy_for(
     taken = replace(
         model_bytes(tier.weights),
         num_variants=variants,
+        num_persons=work.num_persons,
         batch=batch,
         in_8_bits=bool(tier.quantization),
     )

@@ -16,9 +16,27 @@ GB = 10**9
 _SHARE = 0.92  # of what is free; the rest is the allocator's and other programs'
 _STREAMED_BLOCKS = 3  # one at work, one on its way, one not yet given back
 # Of one window of 81 frames, per megapixel of a frame. A pass, with the ControlNet beside it, and
-# decoding are counted on meta tensors (tests/loading/test_memory_count.py); tiles are estimated.
-_PASS_BYTES, _CONTROL_BYTES, _DECODE_BYTES, _TILE_BYTES = 10.6 * GB, 2.2 * GB, 21 * GB, 2 * GB
+# decoding are counted on meta tensors (tests/loading/test_memory_count.py), tiles were once: what
+# a tile takes, and the frames they become.
+_PASS_BYTES, _CONTROL_BYTES, _DECODE_BYTES = 10.6 * GB, 2.2 * GB, 21 * GB
+_TILE_BYTES, _TILED_BYTES = 1.1 * GB, 3.4 * GB
 _KEPT_BYTES = 1.25 * GB  # keys and values of text and audio, over the steps, of each variant
+_VOICE_BYTES = 0.55 * GB  # of them, those of each further person's voice
+
+
+@dataclass(frozen=True)
+class Work:
+    """What networks are loaded for, which decides how much memory has to be left.
+
+    Attributes:
+        num_pixels: of a frame of the videos.
+        num_variants: of the conditions, which guidance compares.
+        num_persons: who speak.
+    """
+
+    num_pixels: int = 480 * 832
+    num_variants: int = 1
+    num_persons: int = 1
 
 
 @dataclass(frozen=True)
@@ -72,6 +90,7 @@ class ModelBytes:
         draws_pixels: what a pass and decoding take grows with the size of a frame; else it is
             little beside the weights.
         num_variants: of the conditions, which guidance compares: 1 to 3.
+        num_persons: who speak, all of them heard in a variant.
         batch: of them that are asked for together.
         in_8_bits: the transformer's weights are kept so, whatever the policy.
     """
@@ -82,6 +101,7 @@ class ModelBytes:
     encoders: int = 0
     draws_pixels: bool = True
     num_variants: int = 1
+    num_persons: int = 1
     batch: int = 1
     in_8_bits: bool = False
 
@@ -122,7 +142,7 @@ def peak_bytes(policy: MemoryPolicy, model: ModelBytes, num_pixels: int) -> floa
     megapixels = num_pixels / 1e6 if model.draws_pixels else 0.0
     decoding = _DECODE_BYTES * megapixels
     if policy.tile_vae:
-        decoding = min(decoding, _TILE_BYTES)
+        decoding = min(decoding, _TILE_BYTES + _TILED_BYTES * megapixels)
     running = weights + beside + max(pass_bytes(model, num_pixels), decoding)
     # They are read in 16 bits and made narrower where they are.
     return running if policy.stream_blocks else max(running, model.transformer + beside)
@@ -136,7 +156,8 @@ def pass_bytes(model: ModelBytes, num_pixels: int) -> float:
     if not model.draws_pixels:
         return 0.0
     growing = (_PASS_BYTES * model.batch + _CONTROL_BYTES) * num_pixels / 1e6
-    return growing + _KEPT_BYTES * model.num_variants
+    kept = _KEPT_BYTES + _VOICE_BYTES * (model.num_persons - 1)
+    return growing + kept * model.num_variants
 
 
 def on_host(policy: MemoryPolicy, model: ModelBytes) -> float:

@@ -11,7 +11,7 @@ from skyreels_avatar.errors import CheckpointError, FaceError, InputError
 from skyreels_avatar.faces.select import find_faces
 from skyreels_avatar.faces.start import face_analyzer
 from skyreels_avatar.loading.checkpoints.load import is_ours, read_header
-from skyreels_avatar.loading.memory import GB, ModelBytes, memory_policy, on_host, peak_bytes
+from skyreels_avatar.loading.memory import GB, ModelBytes, Work, memory_policy, on_host, peak_bytes
 from skyreels_avatar.loading.parts import model_bytes, time_factor
 from skyreels_avatar.loading.tiers import Tier, load_tier
 from skyreels_avatar.pipeline.denoise import Sampling
@@ -176,6 +176,8 @@ def estimate_planned(
     moves = space_type_of(tier).moves_reference
     cost_of = _motion_cost if moves else _video_cost
     cost = cost_of(tier, height * width, passes)
+    speakers = max(1, len(request.shot.speakers))
+    work = Work(height * width, sampling.num_variants, speakers)
     rounds = _rounds(plan, num_workers or 1)
     seconds = cost.start_s + len(plan.segments) * cost.window_s + plan.num_frames * cost.frame_s
     if num_workers is not None:
@@ -195,7 +197,7 @@ def estimate_planned(
         machine=cost.machine,
         num_workers=num_workers or 1,
         rounds=rounds,
-        cards=() if moves else _cards(tier, sampling, len(plan.segments), height * width, passes),
+        cards=() if moves else _cards(tier, work, len(plan.segments), passes),
     )
 
 
@@ -235,16 +237,20 @@ def _motion_cost(tier: Tier, num_pixels: int, num_passes: int) -> _Cost:
     )
 
 
-def _cards(
-    tier: Tier, sampling: Sampling, num_windows: int, num_pixels: int, num_passes: int
-) -> tuple[CardEstimate, ...]:
+def _cards(tier: Tier, work: Work, num_windows: int, num_passes: int) -> tuple[CardEstimate, ...]:
     """Return what a shot takes on each of `CARDS`, with windows of so many passes."""
     try:
         model = model_bytes(tier.weights)
     except (CheckpointError, OSError):
         model = _PUBLISHED
-    variants = sampling.num_variants
-    model = replace(model, num_variants=variants, batch=variants if tier.batch_guidance else 1)
+    variants, num_pixels = work.num_variants, work.num_pixels
+    model = replace(
+        model,
+        num_variants=variants,
+        num_persons=work.num_persons,
+        batch=variants if tier.batch_guidance else 1,
+        in_8_bits=bool(tier.quantization),
+    )
     pass_tflop, vae_tflop = _window_tflop(tier, num_pixels)
     found = []
     for name, (num_bytes, tflops) in CARDS.items():
@@ -255,7 +261,8 @@ def _cards(
             continue
         pass_s = pass_tflop / tflops
         if policy.stream_blocks:
-            streamed = model.transformer / (2 if policy.weights_in_8_bits else 1)
+            narrow = policy.weights_in_8_bits or model.in_8_bits
+            streamed = model.transformer / (2 if narrow else 1)
             pass_s = max(pass_s, streamed / _HOST_BYTES_PER_S)
         seconds = num_windows * (num_passes * pass_s + vae_tflop / tflops)
         peak, host = peak_bytes(policy, model, num_pixels), on_host(policy, model)

@@ -25,6 +25,7 @@ from skyreels_avatar.faces.select import find_faces, is_photo
 from skyreels_avatar.faces.start import face_analyzer, start_networks
 from skyreels_avatar.faces.suitability import examine_face
 from skyreels_avatar.loading.components import Components, load_components
+from skyreels_avatar.loading.memory import Work
 from skyreels_avatar.loading.tiers import Tier, load_tier
 from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.image import Portrait
@@ -96,9 +97,10 @@ def load_networks(request: GenerationRequest, height: int, width: int) -> Compon
     """
     with ThreadPoolExecutor(1) as pool:
         pool.submit(start_networks)  # what fails there fails again where it is used
-        work = {"num_pixels": height * width}
-        work["num_variants"] = Sampling.of(request.sampling, load_tier(request.tier)).num_variants
-        return load_components(request.tier, memory=request.memory, **work)
+        sampling = Sampling.of(request.sampling, load_tier(request.tier))
+        num_persons = max(1, len(request.shot.speakers))
+        work = Work(height * width, sampling.num_variants, num_persons)
+        return load_components(request.tier, memory=request.memory, work=work)
 
 
 def open_shot(

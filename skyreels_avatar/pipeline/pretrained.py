@@ -164,8 +164,9 @@ class Pretrained:
         """
         from skyreels_avatar.models.acceleration import set_attention
 
-        for part in _IN_ASKED_PRECISION:
-            set_attention(getattr(self.components, part), name)
+        for part, module in self._modules():
+            if part in _IN_ASKED_PRECISION:
+                set_attention(module, name)
 
     def _modules(self) -> Iterator[tuple[str, torch.nn.Module]]:
         for name in PARTS:

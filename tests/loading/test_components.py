@@ -12,7 +12,7 @@ from skyreels_avatar.errors import CheckpointError, InputError
 from skyreels_avatar.loading import components, parts
 from skyreels_avatar.loading.checkpoints.load import save_module
 from skyreels_avatar.loading.components import build_components, load_components
-from skyreels_avatar.loading.memory import MemoryPolicy, ModelBytes
+from skyreels_avatar.loading.memory import MemoryPolicy, ModelBytes, Work
 from skyreels_avatar.loading.parts import part_classes
 from skyreels_avatar.loading.tiers import load_tier
 from skyreels_avatar.models.text_encoder import TextEncoder
@@ -142,7 +142,7 @@ def test_memory_is_asked_of_the_gpu(tier_file, monkeypatch):
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (40 * 10**9, 80 * 10**9))
 
     def ask(memory: str) -> MemoryPolicy:
-        return components._policy_for(str(tier_file), None, memory, components._Work(10**6, 1))
+        return components._policy_for(str(tier_file), None, memory, Work(10**6))
 
     assert ask("1gb") == MemoryPolicy()  # nothing is to be saved where pixels are not generated
     monkeypatch.setattr(parts, "model_bytes", lambda weights: ModelBytes(10**6))

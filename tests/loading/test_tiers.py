@@ -71,6 +71,14 @@ def test_unknown_field_is_refused_with_the_allowed_ones(tmp_path: Path) -> None:
         load_tier(_written(tmp_path, WEIGHTS + "num_steps: 4\n"))
 
 
+def test_the_shift_is_the_tier_s_or_as_the_transformer_was_published(tmp_path: Path) -> None:
+    plain = load_tier(_written(tmp_path, WEIGHTS))
+    assert plain.shift_of(0) == 1.0 and plain.shift_of(10**6, published=7.0) == 7.0
+    own = load_tier(_written(tmp_path, WEIGHTS + "shift: 3\nlarge_shift: 5\n"))
+    assert own.shift_of(400_000, published=7.0) == 3.0
+    assert own.shift_of(900_000, published=7.0) == 5.0
+
+
 def test_unknown_part_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="voice_box"):
         load_tier(_written(tmp_path, "weights: {voice_box: v.st}\n"))
@@ -88,6 +96,9 @@ def test_unknown_part_is_refused(tmp_path: Path) -> None:
         ("control_start: 0.5\ncontrol_end: 0.2\n", "0 <= start < end <= 1, got 0.5 and 0.2"),
         ("control_end: 1.5\n", "0 <= start < end <= 1"),
         ("context_parallel: -1\n", "context_parallel must be at least 0"),
+        ("quantization: int4\n", "quantization is one of '', 'int8', 'float8', got 'int4'"),
+        ("tail_steps: -1\n", "tail_steps must be at least 0"),
+        ("tea_cache: -0.1\n", "tea_cache must be at least 0"),
         ("memory: lots\n", "auto, full, or gigabytes like 24gb"),
         ("fps: fast\n", "not a usable tier"),
         ("fps: [\n", "not a usable tier"),

@@ -13,6 +13,8 @@ from skyreels_avatar.loading.tiers import load_tier
 from skyreels_avatar.planning.segments import plan_shot
 from skyreels_avatar.planning.storyboard import END_FRAMES, plan_clips, with_scheme
 
+LONGCAT = load_tier("longcat")
+
 
 @given(num_frames=st.integers(81, 3000))
 def test_clips_keep_every_frame_once_and_end_in_the_storyboard(num_frames: int) -> None:
@@ -55,3 +57,15 @@ def test_clips_that_make_no_progress_are_refused() -> None:
         plan_clips(100, window=17)
     plan = plan_shot(4.0, 25.0, 25.0, 81, 5, 4)
     assert with_scheme(plan, replace(load_tier("studio"), scheme="overlap")) is plan
+
+
+@given(num_frames=st.integers(1, 1000))
+def test_clips_that_go_on_are_of_one_length(num_frames: int) -> None:
+    """As LongCat-Video makes them: 93 frames, 13 of them from the clip before."""
+    tier = LONGCAT
+    plan = plan_shot(num_frames / 25, 25.0, tier.fps, tier.window, tier.overlap)
+    clips = with_scheme(plan, tier).segments
+    assert {clip.num_frames for clip in clips} == {93}
+    assert {clip.role for clip in clips} == {"window"}
+    assert [clip.first_frame for clip in clips] == [80 * i for i in range(len(clips))]
+    assert all(clip.num_known_frames == (13 if clip.index else 0) for clip in clips)
