@@ -149,7 +149,7 @@ def motion(config: TrainConfig, folder: Path) -> tuple[dict[str, Goal], dict[str
 
     Files that the folder lacks are those that ship.
     """
-    parts = with_weights(load_components(config.tier), folder)
+    parts = _parts(config, folder)
     speeches = _speeches()
     takes = make_takes(parts, speeches, KEYS)
     judged = judge_voice(parts, spoken())
@@ -159,14 +159,14 @@ def motion(config: TrainConfig, folder: Path) -> tuple[dict[str, Goal], dict[str
 
 def light_reader(config: TrainConfig, folder: Path) -> tuple[dict[str, Goal], dict[str, float]]:
     """Return goals and figures of the reader of light."""
-    parts = with_weights(load_components(config.tier), folder)
+    parts = _parts(config, folder)
     said = light.captions(NUM_SENTENCES, np.random.default_rng([_SEED, 88]))
     return LIGHT_GOALS, light.figures_of(parts, said)
 
 
 def face_rig(config: TrainConfig, folder: Path) -> tuple[dict[str, Goal], dict[str, float]]:
     """Return goals and figures of the rig's encoder and eye finder, on portraits kept out."""
-    parts = with_weights(load_components(config.tier), folder)
+    parts = _parts(config, folder)
     faces = [face for face in _portraits(config) if face.kept_out]
     crops = [crop for face in faces for crop in eyes.eye_crops(face)]
     held = eyes.draw_batch(crops, NUM_CROPS, np.random.default_rng(_SEED))
@@ -197,6 +197,12 @@ GATES: dict[str, Gate] = {
     "transformer": motion, "audio_encoder": motion, "text_encoder": motion, "controlnet": motion,
     "light": light_reader, "vae": face_rig, "occluder": occlusion, "sync": lip_sync,
 }  # fmt: skip
+
+
+def _parts(config: TrainConfig, folder: Path) -> Components:
+    """Return networks read alike from what ships, those of a folder in the place of theirs."""
+    shipped = with_weights(load_components(config.tier), Path(config.publish_to))
+    return with_weights(shipped, folder)
 
 
 def _speeches() -> dict[str, Speech]:
