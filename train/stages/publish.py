@@ -19,7 +19,7 @@ import torch
 
 from skyreels_avatar.errors import CheckpointError, InputError
 from skyreels_avatar.loading.checkpoints.load import load_module
-from skyreels_avatar.loading.components import load_components
+from skyreels_avatar.loading.components import Components, load_components
 from skyreels_avatar.models.light_encoder import LIGHT_NUMBERS
 from skyreels_avatar.models.occluder import OccluderNet
 from skyreels_avatar.models.sync_network import SyncNetwork
