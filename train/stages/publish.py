@@ -12,6 +12,7 @@ import logging
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -152,7 +153,7 @@ def motion(config: TrainConfig, folder: Path) -> tuple[dict[str, Goal], dict[str
     parts = _parts(config, folder)
     speeches = _speeches()
     takes = make_takes(parts, speeches, KEYS)
-    judged = judge_voice(parts, spoken())
+    judged = judge_voice(parts, _utterances())
     shut = judged.shut / max(judged.sounds, 1)
     return MOTION_GOALS, {"closures": shut, **range_rows(takes), **rhythm_rows(takes)}
 
@@ -205,7 +206,12 @@ def _parts(config: TrainConfig, folder: Path) -> Components:
     return with_weights(shipped, folder)
 
 
+_utterances = cache(spoken)
+
+
+@cache
 def _speeches() -> dict[str, Speech]:
+    """Return the speech that both sides perform; said again, espeak-ng's would differ."""
     return {
         f"voice {index}": make_speech(
             SPEECH_S, np.random.default_rng([_SEED, index]), HELD_OUT_VOICES
