@@ -70,7 +70,7 @@ class Run:
         """Take steps until the end of the plan or of the time, and export the averages."""
         config = self.config
         logger.info(
-            "%d weights in %s", sum(p.numel() for p in self.weights), ", ".join(self.learners)
+            "%d weights in %s", sum(p.numel() for p in self.weights), ", ".join(self.trained)
         )
         (self.folder / "config.json").write_text(json.dumps(asdict(config), indent=1))
         start, first, validated = time.monotonic(), self.step, -1

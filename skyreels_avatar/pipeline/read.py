@@ -18,7 +18,7 @@ from skyreels_avatar.media.video import VideoReader
 from skyreels_avatar.pipeline.voice import read_speakers, read_voice
 from skyreels_avatar.planning.lengths import plan_length
 from skyreels_avatar.request.generation_request import GenerationRequest
-from skyreels_avatar.request.shot import Shot
+from skyreels_avatar.request.shot import Shot, names_style_file
 from skyreels_avatar.shapes import BUCKET_STEP_PX, BUCKETS, nearest_bucket
 
 logger = logging.getLogger(__name__)
@@ -94,6 +94,10 @@ def read_files(request: GenerationRequest) -> PictureFiles | FootageFiles:
     Raises:
         InputError: a file or the size cannot be used.
     """
+    if names_style_file(request.shot.style):
+        from skyreels_avatar.loading.person_style import PersonStyle  # with PyTorch
+
+        PersonStyle.load(request.shot.style)  # what is wrong with it is told before any work
     return read_picture(request) if request.shot.video is None else read_footage(request)
 
 

@@ -30,6 +30,16 @@ def test_a_picture_and_footage_are_told_apart(picture_file, sound_file, video):
         read_picture(_request(sa.Shot(video=video, audio=sound_file)))
 
 
+def test_a_person_s_style_is_read_before_anything_else(picture_file, sound_file, tmp_path):
+    missing = tmp_path / "me.safetensors"
+    with pytest.raises(InputError, match="no style at") as caught:
+        read_files(_request(sa.Shot(image=picture_file, audio=sound_file, style=missing)))
+    assert caught.value.parameter == "style"
+    missing.write_bytes(b"nonsense")
+    with pytest.raises(InputError, match="damaged"):
+        read_files(_request(sa.Shot(image=picture_file, audio=sound_file, style=str(missing))))
+
+
 def test_sounds_of_footage_are_as_long_as_the_output(sound_file, video):
     shot = sa.Shot(video=video, audio=sound_file, length="video")
     files = read_files(_request(shot))

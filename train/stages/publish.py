@@ -12,6 +12,7 @@ import logging
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ import torch
 
 from skyreels_avatar.errors import CheckpointError, InputError
 from skyreels_avatar.loading.checkpoints.load import load_module
-from skyreels_avatar.loading.components import load_components
+from skyreels_avatar.loading.components import Components, load_components
 from skyreels_avatar.models.light_encoder import LIGHT_NUMBERS
 from skyreels_avatar.models.occluder import OccluderNet
 from skyreels_avatar.models.sync_network import SyncNetwork
@@ -149,24 +150,24 @@ def motion(config: TrainConfig, folder: Path) -> tuple[dict[str, Goal], dict[str
 
     Files that the folder lacks are those that ship.
     """
-    parts = with_weights(load_components(config.tier), folder)
+    parts = _parts(config, folder)
     speeches = _speeches()
     takes = make_takes(parts, speeches, KEYS)
-    judged = judge_voice(parts, spoken())
+    judged = judge_voice(parts, _utterances())
     shut = judged.shut / max(judged.sounds, 1)
     return MOTION_GOALS, {"closures": shut, **range_rows(takes), **rhythm_rows(takes)}
 
 
 def light_reader(config: TrainConfig, folder: Path) -> tuple[dict[str, Goal], dict[str, float]]:
     """Return goals and figures of the reader of light."""
-    parts = with_weights(load_components(config.tier), folder)
+    parts = _parts(config, folder)
     said = light.captions(NUM_SENTENCES, np.random.default_rng([_SEED, 88]))
     return LIGHT_GOALS, light.figures_of(parts, said)
 
 
 def face_rig(config: TrainConfig, folder: Path) -> tuple[dict[str, Goal], dict[str, float]]:
     """Return goals and figures of the rig's encoder and eye finder, on portraits kept out."""
-    parts = with_weights(load_components(config.tier), folder)
+    parts = _parts(config, folder)
     faces = [face for face in _portraits(config) if face.kept_out]
     crops = [crop for face in faces for crop in eyes.eye_crops(face)]
     held = eyes.draw_batch(crops, NUM_CROPS, np.random.default_rng(_SEED))
@@ -199,7 +200,18 @@ GATES: dict[str, Gate] = {
 }  # fmt: skip
 
 
+def _parts(config: TrainConfig, folder: Path) -> Components:
+    """Return networks read alike from what ships, those of a folder in the place of theirs."""
+    shipped = with_weights(load_components(config.tier), Path(config.publish_to))
+    return with_weights(shipped, folder)
+
+
+_utterances = cache(spoken)
+
+
+@cache
 def _speeches() -> dict[str, Speech]:
+    """Return the speech that both sides perform; said again, espeak-ng's would differ."""
     return {
         f"voice {index}": make_speech(
             SPEECH_S, np.random.default_rng([_SEED, index]), HELD_OUT_VOICES

@@ -105,7 +105,7 @@ def run(config: TrainConfig) -> None:
     differences.requires_grad_(True)
     if not base.transformer.config.distilled:
         raise InputError("a style is learnt with a transformer that is distilled")
-    numbers = _numbers(base, learnt, learning.folder)
+    numbers = _numbers(base, learnt, learning.folder, [len(piece.motion) for piece in learnt])
     styled = replace(base, transformer=Styled(base.transformer, differences))
 
     def step_loss(_: Components, step: int) -> dict[str, torch.Tensor]:
@@ -192,12 +192,22 @@ def fit_numbers(parts: Components, pieces: Sequence[PersonPiece]) -> np.ndarray:
     return numbers
 
 
-def _numbers(parts: Components, pieces: Sequence[PersonPiece], folder: Path) -> np.ndarray:
-    """Return the fitted numbers, from the run's folder where they are."""
+def _numbers(
+    parts: Components, pieces: Sequence[PersonPiece], folder: Path, lengths: list[int]
+) -> np.ndarray:
+    """Return the fitted numbers, from the run's folder where they are.
+
+    Raises:
+        InputError: they are those of other pieces.
+    """
     path = folder / "numbers.json"
     if not path.is_file():
-        path.write_text(json.dumps(fit_numbers(parts, pieces).tolist()))
-    numbers = np.array(json.loads(path.read_text()))
+        fitted = {"numbers": fit_numbers(parts, pieces).tolist(), "lengths": lengths}
+        path.write_text(json.dumps(fitted))
+    kept = json.loads(path.read_text())
+    if kept["lengths"] != lengths:
+        raise InputError(f"{folder} is the run of other pieces; give another run=FOLDER")
+    numbers = np.array(kept["numbers"])
     told_as = ", ".join(f"{name} {one:+.2f}" for name, one in zip(FACTORS, numbers))
     logger.info("numbers of the style, in spreads over talkers: %s", told_as)
     return numbers
