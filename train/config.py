@@ -105,6 +105,40 @@ class DistillConfig:
 
 
 @dataclass
+class RewardConfig:
+    """Weights of the penalties that samples are judged by; see reward.py.
+
+    Args:
+        closures, open: lips apart on p, b, m; lips that meet in other speech. A mean over ten times
+            as many frames: here a missed closure costs what two false ones do.
+        rounding, tuck: of w, o, u and f, v.
+        lips: the sync network. loudness, pauses: lips and the loudness of the sound.
+        opening, ranges, tremor: bands of statistics. expression: what the prompt asks for.
+        alike: heads of different windows that move together.
+        leash: to the weights before. mouth_leash: of the mouth in it, 1 = like the rest.
+        num_steps: of the sampler.
+        control_every: each so many batches have moving cameras and talking references.
+    """
+
+    closures: float = 5.0
+    open: float = 15.0
+    rounding: float = 0.5
+    tuck: float = 0.5
+    lips: float = 0.5
+    loudness: float = 0.3
+    pauses: float = 1.0
+    opening: float = 2.0
+    ranges: float = 0.3
+    tremor: float = 0.1
+    expression: float = 1.0
+    alike: float = 1.0
+    leash: float = 10.0
+    mouth_leash: float = 0.05
+    num_steps: int = 4
+    control_every: int = 4
+
+
+@dataclass
 class TrainConfig:
     """One run of one stage.
 
@@ -147,6 +181,7 @@ class TrainConfig:
     data: DataConfig = field(default_factory=DataConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     distill: DistillConfig = field(default_factory=DistillConfig)
+    reward: RewardConfig = field(default_factory=RewardConfig)
 
     @property
     def use_bf16(self) -> bool:

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from skyreels_avatar.flow import add_noise, clean_from_velocity, velocity
 from skyreels_avatar.loading.components import Components
 from skyreels_avatar.models.audio_encoder import audio_windows
+from skyreels_avatar.models.condition_cache import ConditionCache
 from skyreels_avatar.rig.coefficients import (
     GROUP_SIZE,
     MOTION_SCALE,
@@ -86,11 +87,13 @@ def predict(
     noisy: torch.Tensor,
     sigma: torch.Tensor,
     sampling: torch.Tensor | None = None,
+    cache: ConditionCache | None = None,
 ) -> torch.Tensor:
     """Return the velocity (B, 32, T, 1, 4) for noisy latents at sigma (B,).
 
     Args:
         sampling: (B, 3) of which a distilled transformer is told.
+        cache: of these windows, over the steps of a sampler.
     """
     hidden_states = torch.cat([noisy, prepared.mask, prepared.known], dim=1)
     timestep = 1000.0 * sigma
@@ -104,6 +107,7 @@ def predict(
         audio_embeds=prepared.audio_embeds,
         control_residuals=residuals,
         sampling=sampling,
+        cache=cache,
     )
 
 

@@ -19,6 +19,7 @@ STAGES: dict[str, str] = {
     "sync": "sync network of `evaluate`: which sound lips say",
     "light": "reader of light and colour: sentences to the numbers of a light",
     "distill": "transformer: guidance in one pass instead of three",
+    "motion_rl": "transformer by reward: closures, rounding, pauses and sync of what it samples",
     "validate closures": "lips on p, b, m of voices never trained on: the closure gate's table",
     "validate acting": "ranges, blinks, heads and prompts of the motion of those voices",
 }

@@ -1,0 +1,126 @@
+"""The stage `motion_rl`: it samples as the pipeline does, gains reward, and continues exactly."""
+
+import copy
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from skyreels_avatar.errors import InputError
+from skyreels_avatar.loading.checkpoints.load import load_module, save_module
+from skyreels_avatar.models.transformer import AvatarTransformer3DModel
+from train.data.cache import read_shards
+from train.data.windows import WindowOptions, WindowSampler
+from train.objective import prepare
+from train.stages import motion_rl
+from train.validate import Sampling, sample_motion
+
+
+@pytest.fixture
+def parts(tiny_parts):
+    generator = torch.Generator().manual_seed(0)
+    for part in ("transformer", "controlnet"):
+        for values in getattr(tiny_parts, part).parameters():
+            torch.nn.init.normal_(values, std=0.1, generator=generator)
+    return tiny_parts
+
+
+@pytest.fixture
+def config(tiny_config, parts, tmp_path):
+    for name in ("transformer", "controlnet", "audio_encoder", "text_encoder"):
+        save_module(getattr(parts, name), tmp_path / "before" / f"{name}.safetensors")
+    tiny_config.start_from = str(tmp_path / "before")
+    tiny_config.train = ["transformer"]
+    tiny_config.reward.control_every = 2
+    tiny_config.data.camera_share = tiny_config.data.retalk_share = 0.5
+    tiny_config.data.real_share = 0.3
+    return tiny_config
+
+
+@pytest.fixture
+def batch(corpus):
+    options = WindowOptions(num_frames=17)
+    sampler = WindowSampler(read_shards(corpus, "synthetic"), None, options)
+    return sampler.batch(3, np.random.default_rng(0))
+
+
+def generator():
+    return torch.Generator().manual_seed(0)
+
+
+@pytest.mark.parametrize("controlled", [False, True])
+def test_it_samples_what_the_validator_samples(parts, batch, controlled):
+    prepared = prepare(parts, batch, controlled)
+    noise = torch.randn(prepared.clean.shape, generator=generator())
+    walk = motion_rl.Walk(4, torch.tensor([[2.0, 1.4]]).expand(3, -1), 0)
+    with torch.no_grad():
+        latents, leash = motion_rl.sample_with_gradient(parts, parts, prepared, noise, walk)
+    usual = Sampling(4, (2.0, 1.4), True, parts.tier.shift, controlled)
+    plain = sample_motion(parts, batch, usual, generator())
+    torch.testing.assert_close(parts.vae.unpack(latents), plain, atol=1e-4, rtol=1e-4)
+    assert float(leash) == pytest.approx(0, abs=1e-8)
+
+
+def test_the_leash_is_the_way_that_the_weights_have_gone(parts, batch):
+    prepared = prepare(parts, batch, False)
+    noise = torch.randn(prepared.clean.shape, generator=generator())
+    walk = motion_rl.Walk(2, torch.ones(3, 2), 1)
+    moved = copy.deepcopy(parts)
+    lengths = []
+    for amount in (0.0, 0.05, 0.1):
+        with torch.no_grad():
+            moved.transformer.proj_out.bias.copy_(parts.transformer.proj_out.bias + amount)
+        _, leash = motion_rl.sample_with_gradient(moved, parts, prepared, noise, walk)
+        lengths.append(float(leash))
+    assert lengths[0] == pytest.approx(0, abs=1e-8)
+    assert lengths[2] == pytest.approx(4 * lengths[1], rel=0.05) and lengths[1] > 0
+
+
+def test_reward_is_gained_and_the_gradient_goes_through_all_steps(parts, batch, config):
+    student = copy.deepcopy(parts)
+    for name in ("audio_encoder", "text_encoder", "controlnet"):
+        getattr(student, name).requires_grad_(False)
+    config.reward.leash = 0.0
+    optimizer = torch.optim.Adam(student.transformer.parameters(), lr=3e-3)
+    totals = []
+    for _ in range(25):
+        loss = motion_rl.reward_loss(student, parts, batch, config, generator(), False)["loss"]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        totals.append(float(loss.detach()))
+    assert totals[-1] < 0.75 * totals[0]
+
+
+def test_a_run_judges_people_held_out_and_exports(config):
+    motion_rl.run(config)
+    folder = Path(config.run)
+    line = json.loads((folder / "validation.jsonl").read_text().splitlines()[-1])
+    assert line["step"] == 3 and 0 <= line["voices_anyway"] <= 1
+    assert {"voices_closures", "voices_alike", "voices_lips"} <= set(line)
+    load_module(AvatarTransformer3DModel, folder / "export" / "transformer.safetensors")
+    assert [path.name for path in (folder / "export").iterdir()] == ["transformer.safetensors"]
+
+
+def test_a_run_that_was_cut_gives_the_same_weights(config, tmp_path):
+    config.final_lr = 1.0
+    results = []
+    for name, pieces in (("whole", (4,)), ("cut", (2, 4))):
+        config.run = str(tmp_path / name)
+        for num_steps in pieces:
+            config.num_steps = num_steps
+            motion_rl.run(config)
+        state = torch.load(tmp_path / name / "checkpoint.pt", weights_only=True)
+        weights = [*state["networks"]["transformer"].values(), *state["average"]]
+        results.append(torch.cat([values.flatten() for values in weights]))
+    assert torch.equal(*results)
+
+
+def test_whole_distilled_weights_must_be_named(config, parts, tmp_path):
+    (tmp_path / "before" / "controlnet.safetensors").unlink()
+    for folder in ("", str(tmp_path / "before")):
+        config.start_from = folder
+        with pytest.raises(InputError, match=r"start_from.*controlnet"):
+            motion_rl.run(config)
