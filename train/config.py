@@ -157,7 +157,7 @@ class RewardConfig:
 
     Args:
         closures, open: lips apart on p, b, m; lips that meet in other speech. A mean over ten times
-            as many frames: here a missed closure costs what three false ones do.
+            as many frames: here a missed closure costs what two false ones do.
         rounding, tuck: of w, o, u and f, v.
         lips: the sync network. loudness, pauses: lips and the loudness of the sound.
         opening, ranges, tremor: bands of statistics. expression: what the prompt asks for.
@@ -168,13 +168,13 @@ class RewardConfig:
     """
 
     closures: float = 5.0
-    open: float = 10.0
+    open: float = 15.0
     rounding: float = 0.5
     tuck: float = 0.5
     lips: float = 0.5
     loudness: float = 0.3
     pauses: float = 1.0
-    opening: float = 0.5
+    opening: float = 2.0
     ranges: float = 0.3
     tremor: float = 0.1
     expression: float = 1.0

@@ -38,11 +38,11 @@ from train.data.windows import BESIDE, WindowBatch
 _PRESSED = 0.3  # of the motion number `press`, at its height: p, b, m
 _SHUT, _PARTED = 0.002, 0.015  # / H: what a closure is asked for, and what all else in speech
 _OPEN = 0.02  # / H: where the window's own lips are further apart they are not about to meet
-_ROUNDED, _UNROUNDED, _ROUND_SHARE, _ROUND_SLACK = 0.4, 0.1, 0.85, 0.2
-_TUCKED, _UNTUCKED, _TUCK_SHARE, _TUCK_SLACK = 0.4, 0.05, 0.8, 0.2
+_ROUNDED, _UNROUNDED, _ROUND_SHARE, _ROUND_SLACK = 0.4, 0.1, 0.85, 0.05
+_TUCKED, _UNTUCKED, _TUCK_SHARE, _TUCK_SLACK = 0.4, 0.05, 0.8, 0.05
 _QUIET_RATIO = 0.20  # movement of the lips in pauses by that in speech: people have 0.18
 _LOUDNESS_R = 0.45  # of a lively reader: more is a mouth that opens with loudness
-_OPENING_BAND, _RANGE_BAND, _TREMOR = 1.12, 1.2, 1.25  # factors
+_OPENING_BAND, _RANGE_BAND, _TREMOR = 1.03, 1.2, 1.25  # factors
 _EXPRESSION_SLACK = 0.25  # of a scale
 _ALIKE = 0.05
 _SPEECH_BINS = slice(8, 61)  # of the mel axis: 300 to 4000 Hz
