@@ -74,10 +74,11 @@ def render(
     for box, before, positions, eye in blinking:
         stretched = stretched_rows(before, positions)
         drawn = soften_streaks(sample_clip(clip, positions).float(), stretched)
+        drawn = F.avg_pool2d(drawn, 2)
         if face.eyes is not None:
-            place, lid = eye_place(before, eye, face), unfolded(before, positions)
-            drawn = face.eyes.light_lid(drawn, place, lid, eye)
-        frames[box] = F.avg_pool2d(drawn, 2).add_(0.5).byte()
+            place = eye_place(F.avg_pool2d(before, 2), eye, face)
+            drawn = face.eyes.light_lid(drawn, place, unfolded(before, positions), eye)
+        frames[box] = drawn.add_(0.5).byte()
     if lips is not None:
         color, alpha = open_mouth(points, face, clip)
         skin = frames[lips][:, :3]
