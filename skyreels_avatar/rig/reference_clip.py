@@ -194,9 +194,9 @@ def stretched_rows(
 
 
 def unfolded(before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
-    """Return (F, 1, h, w) in [0, 1], softly, where skin unfolds; see `stretched_rows`."""
-    stretched = stretched_rows(before, after, UNFOLDED)
-    reach = max(2, round(UNFOLDED_SOFT * before.shape[-1]))
+    """Return (F, 1, h / 2, w / 2) in [0, 1], softly, where skin unfolds; see `stretched_rows`."""
+    stretched = F.avg_pool2d(stretched_rows(before, after, UNFOLDED), 2)
+    reach = max(1, round(UNFOLDED_SOFT * stretched.shape[-1]))
     return F.avg_pool2d(stretched, 2 * reach + 1, 1, reach, count_include_pad=False)
 
 

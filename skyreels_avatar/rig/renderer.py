@@ -74,16 +74,16 @@ def render(
                 continue
             fine = twice_as_fine(before)
             undone = undo_eye_at(fine, eye, part)
-            lid = eye_place(fine, eye, part), unfolded(fine, undone)
+            lid = eye_place(F.avg_pool2d(fine, 2), eye, part), unfolded(fine, undone)
             blinking.append((place, undone, stretched_rows(fine, undone), lid, eye))
     found = [(box, positions[inside(around, box)]) for box in exact]
     frames, matte = draw(clip, lookup, found)
     for place, positions, stretched, lid, eye in blinking:
         drawn = sample_clip(clip.select(place[0]), positions).float()
-        drawn = soften_streaks(drawn, stretched)
+        drawn = F.avg_pool2d(soften_streaks(drawn, stretched), 2)
         if face.eyes is not None:
             drawn = face.eyes.light_lid(drawn, *lid, eye)
-        frames[place] = F.avg_pool2d(drawn, 2).add_(0.5).byte()
+        frames[place] = drawn.add_(0.5).byte()
     if lips is not None:
         color, alpha = open_mouth(points, face, clip)
         skin = frames[lips][:, :3]
