@@ -9,7 +9,7 @@ import skyreels_avatar as sa
 
 logger = logging.getLogger(__name__)
 
-TIERS = ("nano", "studio", "infinitetalk")
+TIERS = ("nano", "studio", "infinitetalk", "longcat")
 _num_alive = 0
 
 

@@ -14,7 +14,8 @@ from skyreels_avatar.film.sound import own_sound
 from skyreels_avatar.film.spans import END_KEYS, START_KEYS, seconds
 from skyreels_avatar.request.camera_spec import parse_camera
 from skyreels_avatar.request.separation import names_no_file
-from skyreels_avatar.request.shot import Shot, names_style_file
+from skyreels_avatar.request.shot import Shot
+from skyreels_avatar.request.style import names_style_file
 
 SPAN_KEYS = (*START_KEYS, *END_KEYS)
 SHOT_FIELDS = tuple(item.name for item in fields(Shot))

@@ -27,7 +27,8 @@ from skyreels_avatar.media.speech import DEFAULT_VOICE, speak
 from skyreels_avatar.media.video import exact_fps
 from skyreels_avatar.provenance.watermark import NUM_BITS, mark_frames
 from skyreels_avatar.request.camera_spec import CameraLike, parse_camera
-from skyreels_avatar.request.shot import MAX_EXPRESSIVENESS, STYLES
+from skyreels_avatar.request.shot import MAX_EXPRESSIVENESS
+from skyreels_avatar.request.style import STYLES
 
 MAX_FPS = 60.0
 _NOTICE_S = 0.6  # in which a camera move is prepared

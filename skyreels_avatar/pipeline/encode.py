@@ -22,7 +22,8 @@ from skyreels_avatar.references.dubbing import FilmedMasks
 from skyreels_avatar.references.persons import PersonMasks, person_mattes
 from skyreels_avatar.references.scene import build_references
 from skyreels_avatar.request.generation_request import GenerationRequest
-from skyreels_avatar.request.shot import Shot, names_style_file
+from skyreels_avatar.request.shot import Shot
+from skyreels_avatar.request.style import names_style_file
 from skyreels_avatar.spaces.table import open_space, space_type
 
 logger = logging.getLogger(__name__)

@@ -18,7 +18,8 @@ from skyreels_avatar.media.video import VideoReader
 from skyreels_avatar.pipeline.voice import read_speakers, read_voice
 from skyreels_avatar.planning.lengths import plan_length
 from skyreels_avatar.request.generation_request import GenerationRequest
-from skyreels_avatar.request.shot import Shot, names_style_file
+from skyreels_avatar.request.shot import Shot
+from skyreels_avatar.request.style import names_style_file
 from skyreels_avatar.shapes import BUCKET_STEP_PX, BUCKETS, nearest_bucket
 
 logger = logging.getLogger(__name__)

@@ -22,6 +22,7 @@ from skyreels_avatar.request.camera_spec import CameraLike, parse_camera
 from skyreels_avatar.request.motion_track import motion_path
 from skyreels_avatar.request.separation import SEPARATIONS
 from skyreels_avatar.request.speaker import Speaker, check_face, parse_speakers
+from skyreels_avatar.request.style import STYLES, names_style_file
 
 LENGTHS = ("audio", "video", "loop", "bounce", "remap", "silence")
 KEEPS = {
@@ -29,8 +30,6 @@ KEEPS = {
     "face": "the face may change, the head stays",
     "none": "head and shoulders may move, too",
 }
-STYLES = ("calm", "natural", "lively")
-STYLE_SUFFIX = ".safetensors"
 MAX_EXPRESSIVENESS = 200.0  # percent
 GATES = ("auto", "off")
 MAX_FADE_S = 10.0
@@ -149,11 +148,6 @@ def check_style(style: object) -> None:
     """Refuse a style that is neither a kind of talker nor the name of a person's file."""
     if not names_style_file(style):
         check_choice("style", style, (*STYLES, "the .safetensors file of a person's style"))
-
-
-def names_style_file(style: object) -> bool:
-    """Return whether a style is a file rather than a kind of talker."""
-    return isinstance(style, str) and style.lower().endswith(STYLE_SUFFIX)
 
 
 def _check_motion(shot: Shot) -> None:

@@ -23,7 +23,7 @@ from skyreels_avatar.progress import Reporter
 from skyreels_avatar.references.footage import REGIONS
 from skyreels_avatar.rig.geometry import FaceFrame
 from tests.media.videos import MS, write_video
-from tests.samples import write_portrait, write_voice
+from tests.samples import write_portrait
 
 FPS, SECONDS = 25, 1.6
 NUM_FRAMES = 40
@@ -35,9 +35,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def voice(folder: Path) -> Path:
-    """1.6 s of a tone that swells four times a second."""
-    return write_voice(folder, SECONDS)
+def voice(root: Path, folder: Path) -> Path:
+    """1.6 s of speech."""
+    path = folder / "voice.wav"
+    sa.AudioTrack.load(root / "assets" / "examples" / "speech.wav").cut(0, SECONDS).save(path)
+    return path
 
 
 @pytest.fixture(scope="module")

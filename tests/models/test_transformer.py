@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from skyreels_avatar.loading.checkpoints.load import place_module
+from skyreels_avatar.models.layers import unpatchify
 from skyreels_avatar.models.transformer import AvatarTransformer3DModel
 
 TINY = {
@@ -55,9 +56,8 @@ def test_velocity_has_the_grid_of_the_latents() -> None:
 
 def test_patches_are_put_back_where_they_were_taken() -> None:
     """A network that copies each patch's first output channel proves the order of unpatchify."""
-    model = _tiny(patch_size=(1, 2, 2), num_width_positions=None, in_channels=4)
     tokens = torch.arange(2 * 3 * 16.0).reshape(1, 6, 16)  # T 1, h 2, w 3; 2 x 2 x 4 channels
-    velocity = model._unpatchify(tokens, [1, 2, 3])
+    velocity = unpatchify(tokens, [1, 2, 3], (1, 2, 2))
     assert velocity.shape == (1, 4, 1, 4, 6)
     row, column, channel = 3, 4, 2
     token = (row // 2) * 3 + column // 2

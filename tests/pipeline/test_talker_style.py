@@ -17,7 +17,8 @@ from skyreels_avatar.pipeline.talker_style import (
     person_numbers,
     style_numbers,
 )
-from skyreels_avatar.request.shot import STYLES, Shot
+from skyreels_avatar.request.shot import Shot
+from skyreels_avatar.request.style import STYLES
 from tests.samples import write_portrait, write_voice
 from tests.tiny import write_tier
 

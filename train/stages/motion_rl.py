@@ -87,7 +87,7 @@ def run(config: TrainConfig) -> None:
 
     def figures(parts: Components) -> dict[str, float]:
         usual = Sampling(
-            config.reward.num_steps, tuple(config.distill.usual), True, parts.tier.shift
+            config.reward.num_steps, tuple(config.distill.usual), True, parts.tier.shift_of(0)
         )
         return {
             f"{kind}_{name}": value
@@ -140,7 +140,7 @@ def sample_with_gradient(
         latents with the gradients of all steps, and the weighted mean square of what one step's
         velocity differs from that of `before` at the same place.
     """
-    sigmas = make_sigmas(walk.num_steps, parts.tier.shift).to(noise)
+    sigmas = make_sigmas(walk.num_steps, parts.tier.shift_of(0)).to(noise)
     unknown = 1 - prepared.mask[:, :1]
     latents, cache, leash = noise, ConditionCache(), noise.new_zeros(())
     for index in range(walk.num_steps):

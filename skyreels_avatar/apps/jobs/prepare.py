@@ -18,7 +18,7 @@ from skyreels_avatar.errors import AvatarError, InputError
 from skyreels_avatar.film.marked_yaml import read_marked
 from skyreels_avatar.media.files import atomic_write
 from skyreels_avatar.request.separation import names_no_file
-from skyreels_avatar.request.shot import names_style_file
+from skyreels_avatar.request.style import names_style_file
 
 # Which files a field may name. A sound may come from a video.
 _FILE_KINDS = {

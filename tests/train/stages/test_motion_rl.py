@@ -57,7 +57,7 @@ def test_it_samples_what_the_validator_samples(parts, batch, controlled):
     walk = motion_rl.Walk(4, torch.tensor([[2.0, 1.4]]).expand(3, -1), 0)
     with torch.no_grad():
         latents, leash = motion_rl.sample_with_gradient(parts, parts, prepared, noise, walk)
-    usual = Sampling(4, (2.0, 1.4), True, parts.tier.shift, controlled)
+    usual = Sampling(4, (2.0, 1.4), True, parts.tier.shift_of(0), controlled)
     plain = sample_motion(parts, batch, usual, generator())
     torch.testing.assert_close(parts.vae.unpack(latents), plain, atol=1e-4, rtol=1e-4)
     assert float(leash) == pytest.approx(0, abs=1e-8)

@@ -167,7 +167,7 @@ def _few_sentences(config: TrainConfig, folder: Path, monkeypatch) -> None:
 PREPARE = {
     "vae": _portraits, "eyes": _portraits, "occluder": _portraits, "mouth": _mouths,
     "listen": _weights, "camera": _weights, "distill": _weights, "sync": _talkers,
-    "style": _footage, "light": _few_sentences,
+    "motion_rl": _weights, "style": _footage, "light": _few_sentences,
 }  # fmt: skip
 
 
