@@ -36,7 +36,7 @@ _OVERLAP = 9
 _BEYOND = 12  # frames beyond what has come that are heard as silence; further ones repeat them
 # Of a distilled network: as good as four (closures 0.78 and 0.77 of 91), and half as long.
 _STEPS = 2
-_CLOSING, _CLOSED = 3, 12  # frames in which a mouth that is interrupted closes; and stays closed
+_CLOSING, _CLOSED = 2, 12  # frames in which a mouth that is interrupted closes; and stays closed
 # Frames in which two thirds of what eyes and head have wandered are gone: joined from window to
 # window they would find no way back, and eyes looked past the camera for half of the time.
 _GAZE_RETURNS, _HEAD_RETURNS = 20.0, 60.0
@@ -99,10 +99,22 @@ class Performer:
         self._prompt, self._no_prompt = encoder([direction.prompt, ""], numbers).split(1)
 
     def interrupt(self, shown: int) -> None:
-        """Forget what was made beyond frame `shown`; from there on the mouth closes."""
-        keep = min(shown + 1 - self._start, len(self._motion))
-        self._motion, self._planned = self._motion[: max(keep, 1)], None
-        self._closing_from = self.made
+        """Close the mouth from the frame after `shown` on, whatever was made beyond it.
+
+        The frames that the last window made stay as they are but for the mouth: to sample them
+        again would take as long as the mouth has time.
+        """
+        self._closing_from, first = shown + 1, self._span.first
+        if first > shown:  # made before the last window
+            keep = min(shown + 1 - self._start, len(self._motion))
+            self._motion, self._planned = self._motion[: max(keep, 1)], None
+            self._closing_from = self.made
+            return
+        motion = self._parts.vae.unpack(self._span.latents)[0].clone()
+        self._close_mouth(motion, first)
+        self._span = Span(self._pack(motion), first)
+        keep = max(first, self._start)
+        self._motion[keep - self._start :] = motion[keep - first : self.made - first]
 
     def span(self, position: float, timeline: Timeline, scene: LiveScene) -> Span:
         """Return latents that hold the frames round a position, sampled if they have to be.

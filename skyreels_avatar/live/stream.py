@@ -32,6 +32,7 @@ from skyreels_avatar.request.style import STYLES
 
 MAX_FPS = 60.0
 _NOTICE_S = 0.6  # in which a camera move is prepared
+_MOST_UNSHOWN_S = 1.0  # what was read and not shown, and is made again
 
 
 @dataclass(frozen=True)
@@ -186,12 +187,24 @@ class Stream:
         self.finish()
         return audio.duration_s
 
-    def interrupt(self) -> None:
-        """Forget all sound that was pushed; the mouth closes within three frames."""
+    def interrupt(self, after: int | None = None) -> None:
+        """Forget all sound that was pushed; the mouth is closed in the second frame from here.
+
+        Args:
+            after: the index of the last frame that is shown, where frames were read ahead: those
+                beyond it are made again, and `read` goes on with them. None = all are shown.
+
+        Raises:
+            InputError: no such frame was read, or more than a second was read after it.
+        """
         self._check_open()
+        if after is not None:
+            last = max(0, self._index - 1)
+            first = max(0, last - round(_MOST_UNSHOWN_S * self.fps))
+            check_integer("after, which must be one of the last frames,", after, first, last)
         self._queue.drop()
         with self._telling:
-            self._waiting.append({"interrupt": True})
+            self._waiting.append({"interrupt": after})
 
     def set(self, **changes: Any) -> None:
         """Change `prompt`, `camera`, `style` or `expressiveness`, from the next window on.
@@ -224,8 +237,8 @@ class Stream:
         with self._reading, torch.no_grad(), _one_thread():
             self._check_open()
             start = time.perf_counter()
-            index, motion_fps = self._index, self._motion_fps
             self._obey()
+            index, motion_fps = self._index, self._motion_fps
             with self._stage("sound"):
                 reach = int((index + 1) * motion_fps / self.fps + 1e-6) + LOOKAHEAD
                 while self._timeline.num_blocks < reach:
@@ -264,7 +277,8 @@ class Stream:
             first = self._position(self._index)
             span = self._performer.span(first, self._timeline, self._scene)
             count = 1
-            while not alone and self._position(self._index + count) <= self._performer.made - 1:
+            last = min(self._performer.made - 1, first + HOP)
+            while not alone and self._position(self._index + count) <= last:
                 count += 1
         with self._stage("picture"):
             decoder, places = self._scene.at(self._index, count)
@@ -309,6 +323,8 @@ class Stream:
             waiting, self._waiting = self._waiting, []
         for changes in waiting:
             if "interrupt" in changes:
+                if changes["interrupt"] is not None:
+                    self._index = min(self._index, changes["interrupt"] + 1)
                 self._timeline.silence_from(self._first_sample(self._index))
                 shown = (self._index - 0.5) * self._motion_fps / self.fps - 0.5
                 self._performer.interrupt(int(np.ceil(max(shown, 0.0))))

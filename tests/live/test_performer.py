@@ -51,14 +51,38 @@ def test_a_window_makes_a_few_frames_and_memory_stays_flat(parts, scene):
 
 
 @torch.no_grad()
-def test_an_interrupted_mouth_is_shut_three_frames_later(parts, scene):
+@pytest.mark.parametrize("shown", [26, 27, 28, 29])
+def test_an_interrupted_mouth_is_shut_in_the_second_frame_after_that_on_show(parts, scene, shown):
     def interrupt(frame, performer):
-        if frame == 30:
-            performer.interrupt(29)
+        if frame == shown + 1:
+            made = performer.made
+            performer.interrupt(shown)
+            assert performer.made == made  # sampling takes as long as there is time
 
     plain, motion = _roll(parts, scene), _roll(parts, scene, frames=46, change=interrupt)
-    assert torch.allclose(motion[:30], plain[:30])
-    assert motion[32:40, :8].abs().max() < 1e-4
+    assert torch.allclose(motion[: shown + 1], plain[: shown + 1])
+    assert motion[shown + 2 : shown + 13, :8].abs().max() < 1e-4
+    assert plain[shown + 2, :8].abs().max() > 1e-3
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("ahead", [1, 4, 9, 25])
+def test_a_mouth_is_interrupted_before_frames_that_were_made(parts, scene, ahead):
+    performer, timeline = Performer(parts, torch.zeros(1, NUM_MOTION), 0, 7), Timeline(1920)
+    for _ in range(40 + LOOKAHEAD):
+        timeline.append(None)
+
+    def mouths(first, count):
+        rows = []
+        for frame in range(first, first + count):
+            span = performer.span(float(frame), timeline, scene)
+            rows.append(parts.vae.unpack(span.latents)[0, frame - span.first, :8])
+        return torch.stack(rows)
+
+    mouths(0, 36)
+    shown = 35 - ahead
+    performer.interrupt(shown)
+    assert mouths(shown + 1, 12)[1:].abs().max() < 1e-4
 
 
 @torch.no_grad()

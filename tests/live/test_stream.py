@@ -98,6 +98,39 @@ def test_an_interruption_silences_what_was_pushed(avatar, parts, voice):
         assert any(stream.read().speaking for _ in range(LOOKAHEAD + 2))
 
 
+def test_frames_that_were_read_and_not_shown_are_made_again(avatar, parts, voice):
+    with _open(avatar, parts) as stream:
+        stream.push(voice, 16000)
+        heard = [stream.read() for _ in range(20)]
+        stream.interrupt(after=heard[15].index)
+        after = [stream.read() for _ in range(12)]
+        assert [frame.index for frame in after] == list(range(16, 28))
+        assert not np.concatenate([frame.audio for frame in after])[240:].any()
+        assert not any(frame.speaking for frame in after[1:])
+        assert any(np.any(a.image != b.image) for a, b in zip(heard[16:], after))
+        for wrong in (after[-1].index + 1, -1, "last"):
+            with pytest.raises(InputError, match="last frames"):
+                stream.interrupt(after=wrong)
+        for _ in range(30):
+            stream.read()
+        with pytest.raises(InputError, match="last frames"):
+            stream.interrupt(after=after[0].index)
+
+
+def test_an_interrupted_stream_repeats_itself(avatar, parts, voice):
+    played = []
+    for _ in range(2):
+        with _open(avatar, parts) as stream:
+            stream.push(voice, 16000)
+            for _ in range(20):
+                stream.read()
+            stream.interrupt(after=15)
+            stream.push(voice, 16000)
+            played.append([stream.read() for _ in range(30)])
+    assert all(np.array_equal(a.image, b.image) for a, b in zip(*played))
+    assert any(frame.speaking for frame in played[0])
+
+
 def test_prompt_expression_and_camera_change_while_it_runs(avatar, parts, voice):
     with _open(avatar, parts, prompt="a man talks") as stream:
         for _ in range(4):

@@ -105,8 +105,7 @@ class LiveHost:
 
     def interrupt(self) -> None:
         """Drop everything that waits, and close the mouth."""
-        self._speech.interrupt()
-        self._pacer.hush()
+        self._speech.interrupt(self._pacer.interrupt)
 
     def set(self, **changes: Any) -> None:
         """Change prompt, camera or expressiveness.

@@ -79,9 +79,9 @@ class PacedFace:
     def interrupt(self) -> None:
         """Drop what waits, and close the mouth."""
         self._ends = False
-        self.stream.interrupt()
-        if self._pacer is not None:
-            self._pacer.hush()
+        if self._pacer is None:
+            raise AvatarError("the face is not on air; await start() first")
+        self._pacer.interrupt()
 
     async def finish_speaking(self) -> None:
         """Wait until what was pushed has been said."""

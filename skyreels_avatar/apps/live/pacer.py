@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -29,6 +29,8 @@ _MOST_PERIODS = 3.0  # what one frame counts for: a machine that was busy for a 
 _AHEAD, _MOST_AHEAD, _ROOM = 1.5, 5.0, 1.25
 _SHRINKS = 0.01  # a frame: what took long lately takes long again
 _FIRST_HOLD_S, _LONGEST_HOLD_S = 8.0, 300.0
+_KEPT = 1  # frames that are shown after an interruption, while those after them are made again
+_LOOK_S = 0.01  # after which a reader who waits sees that there was one
 
 
 class Viewer(Protocol):
@@ -96,6 +98,16 @@ class PictureRate:
         self._step, self._held_since = self._step + by, now_s
 
 
+@dataclass(frozen=True, eq=False)
+class _Ready:
+    """A frame that waits until it is due, and which of which stream it is."""
+
+    due_s: float
+    frame: Any
+    stream: Any
+    place: int
+
+
 class Pacer:
     """Reads a stream, a frame each 1 / fps, and hands frames to viewers, each at its time.
 
@@ -122,10 +134,13 @@ class Pacer:
         self._viewers: tuple[Viewer, ...] = ()
         self._lock = threading.Lock()
         self._retired: list[Any] = []
-        self._last_index = self._hushed_to = -1
+        self._next, self._turn, self._hushed_to = 0, 0, -1
         self._closing = threading.Event()
         self._threads: list[threading.Thread] = []
-        self._ready: queue.SimpleQueue[tuple[float, Any] | None] = queue.SimpleQueue()
+        self._ready = deque[_Ready]()  # the first one until it is handed out
+        self._sent: _Ready | None = None
+        self._place: tuple[Any, int] = (stream, -1)
+        self._changed, self._ended = threading.Condition(), False
         self._counts = {"frames": 0, "pictures": 0, "late": 0, "restarts": 0}
         self.failure: BaseException | None = None
 
@@ -159,9 +174,23 @@ class Pacer:
             self._retired.append(self._stream)
             self._stream = stream
 
-    def hush(self) -> None:
-        """Let nothing be heard of what was read and not yet handed out: the sound ends at once."""
-        self._hushed_to = self._last_index
+    def interrupt(self) -> None:
+        """Interrupt the stream where its viewers are: the sound ends at once.
+
+        What was read ahead is dropped but for the next frame, and made again with a closing mouth.
+        """
+        with self._changed:
+            while len(self._ready) > _KEPT:
+                self._ready.pop()
+            last = self._ready[-1] if self._ready else self._sent
+            if last is None or last.stream is not self._stream:
+                self._hushed_to = self._next - 1
+                self._stream.interrupt()
+                return
+            self._hushed_to = last.frame.index
+            self._stream.interrupt(after=last.place)
+            self._next = last.frame.index + 1
+            self._turn += 1
 
     def start(self) -> None:
         """Begin."""
@@ -179,24 +208,31 @@ class Pacer:
     def scheduled(self) -> Iterator[tuple[float, Any]]:
         """Read frames, each some time before it is due; yield when that is, and the frame.
 
+        After an interruption frames come again that were there before.
+
         Raises:
             AvatarError: the stream has failed.
         """
         period_s = 1.0 / self._fps
-        start_s, begun, index = self._clock() + _AHEAD * period_s, 0, 0
-        ahead = _AHEAD
+        start_s, begun, ahead = self._clock() + _AHEAD * period_s, 0, _AHEAD
         while not self._closing.is_set():
+            with self._changed:
+                index, turn = self._next, self._turn
             due_s = start_s + (index - begun) * period_s
-            self._wait_until(due_s - (self._rate.every - 1 + ahead) * period_s)
+            self._wait_until(due_s - (self._rate.every - 1 + ahead) * period_s, turn)
+            if self._turn != turn:
+                continue
             before_s = self._clock()
             has_picture = self._rate.wants(index)
             frame = replace(self._read(has_picture), index=index, time_s=index / self._fps)
             made_s = self._clock()
             took = _ROOM * (made_s - before_s) / period_s
             ahead = min(_MOST_AHEAD, max(_AHEAD, took, ahead - _SHRINKS))
-            self._last_index = index
+            with self._changed:
+                if self._turn != turn:
+                    continue
+                self._next = index = index + 1
             yield due_s, frame
-            index += 1
             self._count(has_picture, made_s - due_s > period_s)
             lag_s = made_s - due_s
             before = self._rate.every
@@ -209,8 +245,11 @@ class Pacer:
 
     def _read_all(self) -> None:
         try:
-            for item in self.scheduled():
-                self._ready.put(item)
+            for due_s, frame in self.scheduled():
+                with self._changed:
+                    if frame.index + 1 == self._next:  # else there was an interruption
+                        self._ready.append(_Ready(due_s, frame, *self._place))
+                        self._changed.notify_all()
         except AvatarError as error:
             self.failure = error
             logger.error("the stream ended: %s", error)
@@ -218,13 +257,17 @@ class Pacer:
             self.failure = error
             logger.exception("the stream ended")
         finally:
-            self._ready.put(None)
+            with self._changed:
+                self._ended = True
+                self._changed.notify_all()
 
     def _send_all(self) -> None:
         is_silent = False
-        while (item := self._ready.get()) is not None:
-            due_s, frame = item
+        while (due_s := self._next_due_s()) is not None:
             self._wait_until(due_s)
+            with self._changed:
+                self._sent = self._ready.popleft()
+            frame = self._sent.frame
             if frame.index <= self._hushed_to:
                 frame = _silent(frame, is_first=not is_silent)
                 is_silent = True
@@ -233,19 +276,33 @@ class Pacer:
             for viewer in self._viewers:
                 viewer.put(frame)
 
+    def _next_due_s(self) -> float | None:
+        """Wait for a frame; return when it is due, None after the last."""
+        with self._changed:
+            while not self._ready:
+                if self._ended:
+                    return None
+                self._changed.wait()
+            return self._ready[0].due_s
+
     def _read(self, has_picture: bool) -> Any:
         with self._lock:
             stream, retired, self._retired = self._stream, self._retired, []
         for one in retired:
             one.close()
-        if has_picture:
-            return stream.read()
-        return stream.read(picture=False)
+        frame = stream.read() if has_picture else stream.read(picture=False)
+        self._place = stream, frame.index
+        return frame
 
-    def _wait_until(self, at_s: float) -> None:
-        left_s = at_s - self._clock()
-        if left_s > 0:
-            self._sleep(left_s)
+    def _wait_until(self, at_s: float, turn: int | None = None) -> None:
+        """Wait; with a turn, no longer than until an interruption begins another."""
+        while (left_s := at_s - self._clock()) > 0:
+            if turn is None:
+                self._sleep(left_s)
+            elif turn != self._turn:
+                return
+            else:
+                self._sleep(min(left_s, _LOOK_S))
 
     def _count(self, has_picture: bool, is_late: bool) -> None:
         self._counts["frames"] += 1

@@ -83,12 +83,16 @@ class SpeechQueue:
             self._items.append(item)
             self._changed.notify_all()
 
-    def interrupt(self) -> None:
-        """Drop what waits, and close the mouth."""
+    def interrupt(self, stop: Callable[[], None] | None = None) -> None:
+        """Drop what waits, and close the mouth.
+
+        Args:
+            stop: interrupts the stream; None = the stream itself does.
+        """
         with self._changed:
             self._generation += 1
             self._items.clear()
-            self._stream().interrupt()
+            (stop or self._stream().interrupt)()
             self._changed.notify_all()
 
     @property

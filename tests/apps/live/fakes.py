@@ -70,8 +70,10 @@ class FakeStream:
     def finish(self):
         self.calls.append("finish")
 
-    def interrupt(self):
+    def interrupt(self, after=None):
         with self._lock:
+            if after is not None:
+                self.index = after + 1
             self._sound = np.zeros(0, np.float32)
         self.calls.append("interrupt")
 

@@ -146,21 +146,39 @@ def test_viewers_get_every_frame_until_they_are_removed():
     assert len(leaves) <= count + 1
 
 
-def test_what_was_read_ahead_falls_silent_at_once():
-    """The sound of an interruption ends before the frames do that were made already."""
-    stream, seen = FakeStream(), Collected()
+def test_an_interruption_drops_what_was_read_ahead_and_silences_the_rest():
+    """Four frames were read ahead and shown, with an open mouth, after it."""
+
+    class ReadAhead(FakeStream):
+        def read(self, picture=True):
+            self.cost_s = 0.09 if self.index % 4 == 0 else 0.0
+            return super().read(picture)
+
+    stream, seen = ReadAhead(), Collected()
     stream.push(beep(20), RATE)
     pacer = Pacer(stream, 25.0)
     pacer.add(seen)
     pacer.start()
     wait_until(lambda: len(seen) > 10)
-    stream.interrupt()
-    pacer.hush()
-    count = len(seen)
-    wait_until(lambda: len(seen) > count + 5)
+    for _ in range(3):
+        pacer.interrupt()
+        count = len(seen)
+        wait_until(lambda least=count + 5: len(seen) > least)
+        loud = [np.abs(frame.audio).max() > 0 for frame in seen[count:]]
+        assert sum(loud) <= 2  # one may be on its way, one fades
+        shown = [frame.image for frame in seen[count:] if frame.image is not None]
+        assert sum(image[-1, -1, 0] == 240 for image in shown) <= 2
+        stream.push(beep(20), RATE)
+        wait_until(lambda: np.abs(seen[-1].audio).max() > 0)
     pacer.stop()
-    loud = [np.abs(frame.audio).max() > 0 for frame in seen[count:]]
-    assert sum(loud) <= 3  # one may be on its way, one fades, one may be read meanwhile
+    assert [frame.index for frame in seen] == list(range(len(seen)))
+    assert stream.calls.count("interrupt") == 3
+
+
+def test_an_interruption_before_the_first_frame_is_passed_on():
+    stream = FakeStream()
+    Pacer(stream, 25.0).interrupt()
+    assert stream.calls == ["interrupt"]
 
 
 def test_hours_do_not_drift():
