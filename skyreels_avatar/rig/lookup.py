@@ -94,7 +94,20 @@ def draw(
     if clip.detail is None:
         return sample_frames(clip.frames, full[:, :2], clip.has_own_motion), matte
     share = full[:, 5:] if full.shape[1] == 6 else None
-    return mix_detail(clip, full[:, :2], full[:, 3:5], share), matte
+    drawn, behind = mix_detail(clip, full[:, :2], full[:, 3:5], share), _behind(clip)
+    if behind is not None:
+        covers = drawn[:, 3:].float() / 255
+        drawn = behind.float().lerp(drawn.float(), covers).add_(0.5).to(torch.uint8)
+    return drawn, matte
+
+
+def _behind(clip: ReferenceClip) -> torch.Tensor | None:
+    """Return what stands still behind the person in a crop, (1, 4, h, w) pixels."""
+    if clip.detail is None or clip.detail.behind is None:
+        return None
+    height, width = clip.frames.shape[2:]
+    left, top = (round(-start) for start in clip.detail.span[:2])
+    return clip.detail.behind[:, :, top : top + height, left : left + width]
 
 
 def _detail_at(clip: ReferenceClip, box: Box, where: torch.Tensor) -> torch.Tensor:
@@ -124,6 +137,9 @@ def _draw_each(
     frames = np.empty((count, height, width, 4), np.uint8)
     matte = np.empty((count, height, width), bool)
     finer = np.empty((height, width, 4), np.uint8)
+    behind = _behind(clip)
+    if behind is not None:
+        behind = behind[0].permute(1, 2, 0).contiguous().numpy()
     for index in range(count):
         for plane in needed:
             cv2.resize(
@@ -145,6 +161,9 @@ def _draw_each(
             share, over, under = (side[part] for side in (inside[5], finer, frames[index]))
             remap(pixels[index % len(pixels)], *inside[(slice(at, at + 2), *part)], how, over)
             cv2.blendLinear(over, under, np.ascontiguousarray(share), 1 - share, dst=under)
+        if behind is not None:
+            covers = np.multiply(frames[index, ..., 3], np.float32(1 / 255))
+            cv2.blendLinear(frames[index], behind, covers, 1 - covers, dst=frames[index])
     return torch.from_numpy(frames).permute(0, 3, 1, 2), torch.from_numpy(matte)[:, None]
 
 

@@ -1,7 +1,8 @@
 """A crop of the reference video for the renderer, and sampling it at any positions.
 
-Pictures are bytes, (F, 4, h, w) uint8 of `as_pixels`: red, green, blue, and a fourth channel that
-nobody reads. OpenCV looks such pictures up three times as fast as floats of three channels.
+Pictures are bytes, (F, 4, h, w) uint8 of `as_pixels`: red, green, blue, and a fourth channel, which
+is read only where it holds the matte of `PictureDetail`. OpenCV looks such pictures up three times
+as fast as floats of three channels.
 """
 
 from __future__ import annotations
@@ -34,6 +35,9 @@ class PictureDetail:
         positions: (F, 2, rows, columns), where in the texture (-1..1) lie the nodes of a grid
             over the crop: what the camera does. Between nodes it is interpolated linearly.
         span: left, top, right, bottom pixels of the crop where the first and last nodes are.
+        behind: (1, 4, H, W) pixels, what stands still behind the person, of the picture that
+            `span` encloses. The fourth channel of the texture is then how far it covers that;
+            None if what is behind moves along.
     """
 
     texture: torch.Tensor
@@ -41,6 +45,7 @@ class PictureDetail:
     person: torch.Tensor | None
     positions: torch.Tensor
     span: tuple[float, float, float, float]
+    behind: torch.Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as functional
 
 from skyreels_avatar.camera import CameraMove, ReferenceVideo, build_scene, plan_path
 from skyreels_avatar.references.texture import PersonTexture, filled_behind
+from skyreels_avatar.rig.coefficients import MOTION_INDEX
+from skyreels_avatar.rig.reference_clip import as_pixels
+from skyreels_avatar.rig.renderer import render, rest_motion
 from tests.faces.drawing import draw_person
+from tests.rig.faces import clip_of
 
 HEIGHT, WIDTH = 120, 128
 BOX = (39.0, 20.0, 50.0, 61.0)
@@ -33,7 +40,40 @@ def test_a_static_camera_looks_at_the_same_place_everywhere(person):
     detail = texture(person, "static").detail(1, 3, left=16, top=32)
     assert detail.share is None and detail.positions.shape == (2, 2, 2, 2)
     assert detail.span == (-16, -32, WIDTH - 16, HEIGHT - 32)
-    assert torch.equal(detail.texture[0, :3], (255 * person[0] + 0.5).to(torch.uint8))
+    inside = person[2] == 1  # and well inside, where nothing of the background is taken out
+    inside = -functional.max_pool2d(-inside[None].float(), 9, 1, 4)[0] == 1
+    shown = (255 * person[0] + 0.5).to(torch.uint8)
+    assert inside.any() and torch.equal(detail.texture[0, :3, inside], shown[:, inside])
+    assert (detail.texture[0, 3, inside] == 255).all()
+
+
+def test_a_person_cut_out_over_what_is_behind_is_the_picture(person):
+    detail = texture(person, "static").detail(0, 1, 0, 0)
+    covers = detail.texture[:, 3:].float() / 255
+    both = detail.behind[:, :3].float().lerp(detail.texture[:, :3].float(), covers)
+    assert (both - 255 * person[0]).abs().max() < 8
+    nobody = detail.behind[0, :3, 20:60].float()  # the background of the drawing has even rows
+    assert (nobody[..., 50:80] - nobody[..., :1]).abs().max() < 15
+
+
+def test_a_head_passes_a_striped_background_that_stands_still(person):
+    image, landmarks, mask = person
+    stripes = 0.25 + 0.5 * (torch.arange(WIDTH) // 4 % 2).float().expand(3, HEIGHT, WIDTH)
+    image = torch.where(mask.bool(), image, stripes)
+    detail = texture((image, landmarks, mask), "static").detail(0, 1, 0, 0)
+    clip = replace(clip_of(landmarks, 1), frames=as_pixels(image[None]), detail=detail)
+    motion = rest_motion(landmarks[None])
+    motion[:, MOTION_INDEX["shift_x"]] = 0.15  # of the face height, 9 pixels
+    beside = slice(36, 60), slice(14, 30)
+    assert (mask[beside] == 0).all()
+    changes = []
+    for seen in (detail, replace(detail, behind=None)):
+        frames, matte = render(motion, replace(clip, detail=seen))
+        before = clip.frames[0, :3].float()
+        after = torch.where(matte[0], frames[0, :3].float(), before)
+        assert (after - before)[:, 40:60, 60:].abs().max() > 60  # the face went along
+        changes.append(float((after - before)[(slice(None), *beside)].abs().mean()))
+    assert changes[0] < 1 < 5 < changes[1]
 
 
 def test_a_moving_camera_looks_up_the_person_alone_and_moves(person):
@@ -48,7 +88,7 @@ def test_a_moving_camera_looks_up_the_person_alone_and_moves(person):
 def test_the_face_is_sharpened_as_it_grows_frame_by_frame(person):
     looked_up = texture(person, "push_in")
     detail = looked_up.detail(0, 5, left=0, top=0)
-    plain = texture(person, "static").detail(0, 1, 0, 0).texture[0]
+    plain = as_pixels(person[0][None])[0]
     assert len(detail.texture) == 5 and torch.equal(detail.texture[0, :3], plain[:3])
     away = (detail.texture[:, :3].float() - plain[:3].float()).abs().mean((1, 2, 3))
     assert (away.diff() >= 0).all() and away[4] > 0
@@ -58,7 +98,7 @@ def test_the_face_is_sharpened_as_it_grows_frame_by_frame(person):
 
 
 def test_pixels_near_the_person_follow_the_head_and_far_ones_do_not(person):
-    detail = texture(person, "static").detail(0, 1, 0, 0)
+    detail = texture(person, "push_in").detail(0, 1, 0, 0)
     follows = torch.nn.functional.interpolate(detail.person, (HEIGHT, WIDTH), mode="bilinear")[0, 0]
     assert follows[50, 64] > 0.99 and follows[4, 4] < 0.01
     assert follows.min() >= 0 and follows.max() <= 1

@@ -47,9 +47,9 @@ def test_motion_fades_to_nothing_at_the_border_of_the_matte(landmarks: torch.Ten
     assert difference(frames, clip.frames)[~outside].max() > 0.2
 
 
-@pytest.mark.parametrize("with_detail", [False, True])
+@pytest.mark.parametrize("with_detail", [None, "share", "behind"])
 def test_opencv_draws_what_pytorch_draws(
-    landmarks: torch.Tensor, with_detail: bool, monkeypatch
+    landmarks: torch.Tensor, with_detail: str | None, monkeypatch
 ) -> None:
     """On a CPU positions are rounded to 1/32 of a pixel; nothing else differs."""
     clip = clip_of(landmarks, 2)
@@ -62,6 +62,9 @@ def test_opencv_draws_what_pytorch_draws(
         positions = nodes.expand(2, -1, -1, -1)
         span = (0.0, 0.0, float(width), float(height))
         detail = PictureDetail(texture, share, None, positions, span)
+        if with_detail == "behind":
+            texture[:, 3] = torch.linspace(0, 255, texture.shape[-1]).byte()
+            detail = dataclasses.replace(detail, share=None, behind=255 - clip.frames[:1])
         clip = dataclasses.replace(clip, detail=detail)
     motion = random_motion(2, seed=4)
     fast, fast_matte = render(motion, clip)
