@@ -20,6 +20,7 @@ from skyreels_avatar.loading.checkpoints.public import (
     by_table,
     load_public,
 )
+from skyreels_avatar.loading.checkpoints.skyreels_v3 import PROJECTOR
 from skyreels_avatar.loading.checkpoints.skyreels_v3 import PROJECTOR_FORMAT as MULTITALK_PROJECTOR
 
 _ATTENTION = (
@@ -77,20 +78,13 @@ _REST: tuple[Row, ...] = (
         for theirs, ours in _BLOCK
     ),
 )
-_PROJECTOR: tuple[Row, ...] = (
-    ("audio_proj.proj1.{p}", "proj_first.{p}"),
-    ("audio_proj.proj1_vf.{p}", "proj_later.{p}"),
-    ("audio_proj.proj2.{p}", "proj_hidden.{p}"),
-    ("audio_proj.proj3.{p}", "proj_out.{p}"),
-    ("audio_proj.norm.{p}", "norm.{p}"),
-)
 TRANSFORMER: tuple[Row, ...] = (
     *_OUTPUT,
     *_REST,
-    *((theirs, None) for theirs, _ in _PROJECTOR),
+    *((theirs, None) for theirs, _ in PROJECTOR),
 )
 AUDIO_PROJECTOR: tuple[Row, ...] = (
-    *_PROJECTOR,
+    *PROJECTOR,
     *((theirs, None) for theirs, _ in (*_OUTPUT, *_REST)),
 )
 

@@ -56,7 +56,7 @@ def _in_block(ours: str | tuple[str, ...]) -> str | tuple[str, ...]:
     return tuple(f"blocks.{{i}}.{name}" for name in ours)
 
 
-_PROJECTOR: tuple[Row, ...] = (
+PROJECTOR: tuple[Row, ...] = (
     ("audio_proj.proj1.{p}", "proj_first.{p}"),
     ("audio_proj.proj1_vf.{p}", "proj_later.{p}"),
     ("audio_proj.proj2.{p}", "proj_hidden.{p}"),
@@ -73,8 +73,8 @@ def _left_out(rows: tuple[Row, ...]) -> tuple[Row, ...]:
     return tuple((theirs, None) for theirs, _ in rows)
 
 
-TRANSFORMER: tuple[Row, ...] = (*_TRANSFORMER, *_left_out(_PROJECTOR))
-AUDIO_PROJECTOR: tuple[Row, ...] = (*_PROJECTOR, *_left_out(_TRANSFORMER))
+TRANSFORMER: tuple[Row, ...] = (*_TRANSFORMER, *_left_out(PROJECTOR))
+AUDIO_PROJECTOR: tuple[Row, ...] = (*PROJECTOR, *_left_out(_TRANSFORMER))
 
 
 def _build_transformer(shapes: TensorShapes) -> torch.nn.Module:
