@@ -13,7 +13,7 @@
 # PYTHON=python3.12 chooses the Python, TORCH=cpu or TORCH=cuda the build of torch.
 
 SHELL := /bin/bash
-PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.10 python; do \
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11 python3.10 python; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
 	2>/dev/null && echo $$python && break; done)
 PINS := $(shell cat pyproject.toml requirements/* | cksum | tr -d ' ')

@@ -10,7 +10,9 @@ from importlib import metadata
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-EXTRAS = "dev,voice,gate,studio,edit,provenance,serve,mcp,live"
+EXTRAS = "dev,voice,gate,studio,provenance,serve,mcp,live"
+if sys.version_info < (3, 14):  # OpenTimelineIO has no wheel for 3.14; building it needs a compiler
+    EXTRAS += ",edit"
 TORCH = "torch==2.13.0"
 MODULES = {
     "pillow": "PIL",
