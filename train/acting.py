@@ -135,12 +135,13 @@ def make_takes(
         one_noise: the noise is that of the portrait alone, so that what differs is heard.
     """
     numbers = None if style is None else torch.from_numpy(style.numbers()).float()[None]
+    blinks = 0.0 if style is None else float(style.numbers()[-1])
     takes = []
     for voice, speech in speeches.items():
         for key in keys:
             audio = AudioTrack(speech.samples, 16000)
             noise = key if one_noise else zlib.crc32(f"{voice} {key}".encode())
-            made = roll_out(parts, audio, prompt, key=noise, style=numbers)
+            made = roll_out(parts, audio, prompt, key=noise, style=numbers, blinks=blinks)
             pulses = accents(speech.phones, len(made.motion))
             takes.append(Take(voice, key, made, pulses[:, 0], pulses[:, 1]))
     return takes

@@ -18,7 +18,7 @@ from scipy.stats import wasserstein_distance
 from skyreels_avatar.loading.components import Components
 from skyreels_avatar.loading.person_style import PersonStyle
 from skyreels_avatar.media.audio import AudioTrack
-from skyreels_avatar.pipeline.talker_style import person_numbers, style_numbers
+from skyreels_avatar.pipeline.talker_style import FACTORS, person_numbers, style_numbers
 from train.acting import column, spread
 from train.closures import judge_voice
 from train.data.person import PersonPiece, blink_frames
@@ -63,7 +63,8 @@ def compare(
         for seed in range(SEEDS):
             usual = style_numbers("natural", 100, seed, index)
             told = {"seed": seed, "key": index}
-            motions["default"].append(roll_out(base, audio, style=usual, **told).motion)
+            told_usual = {"style": usual, "blinks": float(usual[0, FACTORS.index("blink")])}
+            motions["default"].append(roll_out(base, audio, **told_usual, **told).motion)
             motions["style"].append(roll_out(parts, audio, style=own, **told).motion)
     person = readings([piece.motion for piece in back])
     found = {name: readings(some) for name, some in motions.items()}

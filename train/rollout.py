@@ -41,6 +41,7 @@ def roll_out(
     seed: int = 0,
     key: int = 0,
     style: torch.Tensor | None = None,
+    blinks: float = 0.0,
 ) -> Rollout:
     """Return the motion of a still camera's shot at 25 fps, without control.
 
@@ -49,6 +50,7 @@ def roll_out(
         photo_gap: how far the mouth of the picture is open, / H.
         key: of portrait and voice, as the pipeline's `noise_key`.
         style: (1, 5) of the talker; None = the median one.
+        blinks: how often the eyes shut, as `FaceRig.lean_noise` takes it.
     """
     tier = parts.tier
     if sampling is None:
@@ -75,7 +77,8 @@ def roll_out(
             known_mask=known_mask(num_latents, known.shape[2], *known.shape[3:]),
         )
         generator = segment_generator(seed, segment.index, key)
-        latents = denoise(parts.transformer, None, conditions, sampling, generator)
+        noise = parts.vae.lean_noise(torch.randn(beginning.shape, generator=generator), blinks)
+        latents = denoise(parts.transformer, None, conditions, sampling, noise)
         latents = parts.vae.blend_at_joins(parts.vae.smooth(latents, num_known), num_known)
         num_known = tier.overlap
         made = parts.vae.unpack(latents)[0]

@@ -96,6 +96,7 @@ class Performer:
         encoder = self._parts.text_encoder
         numbers = style_numbers(*talker).to(self._parts.device)
         numbers[:, FACTORS.index("mouth")] += _MOUTH_WIDER
+        self._blinks = float(numbers[0, FACTORS.index("blink")])
         self._prompt, self._no_prompt = encoder([direction.prompt, ""], numbers).split(1)
 
     def interrupt(self, shown: int) -> None:
@@ -144,6 +145,7 @@ class Performer:
             control_latents=self._control(scene, first),
         ).to(self._parts.device, self._parts.dtype)
         noise = torch.cat([self._noise(first // HOP + i, given) for i in range(num_latents)], 2)
+        noise = vae.lean_noise(noise, self._blinks)
         networks = self._parts.transformer, self._parts.controlnet
         latents = denoise(*networks, conditions, self._sampling, noise).float()
         latents = vae.blend_at_joins(vae.smooth(latents, known), known)

@@ -16,7 +16,7 @@ from skyreels_avatar.pipeline.marking import FrameMarks
 from skyreels_avatar.pipeline.motion import read_motion
 from skyreels_avatar.pipeline.open import OpenShot
 from skyreels_avatar.pipeline.shoulders import raised_shoulders
-from skyreels_avatar.pipeline.talker_style import person_numbers, style_numbers
+from skyreels_avatar.pipeline.talker_style import FACTORS, person_numbers, style_numbers
 from skyreels_avatar.planning.segments import Segment
 from skyreels_avatar.references.dubbing import FilmedMasks
 from skyreels_avatar.references.persons import PersonMasks, person_mattes
@@ -55,6 +55,8 @@ class EncodedShot:
         self._sees_rays = leads is not None and leads.config.ray_channels is not None
         self._injections = tier.inject_picture, tier.inject_carried
         self._tail_steps = tier.tail_steps
+        self._lean_noise = getattr(components.vae, "lean_noise", None)
+        self._blinks = 0.0
         light, prompt = None, shot.prompt
         if components.light is not None and not opened.references:
             light = components.light.light_of(prompt)
@@ -101,12 +103,26 @@ class EncodedShot:
             return encoder(prompts, numbers.to(encoder.device))
         if getattr(encoder, "takes_style", False):
             talker = shot.style, shot.expressiveness, self.seed, self.noise_key
-            return encoder(prompts, style_numbers(*talker).to(encoder.device))
+            numbers = style_numbers(*talker)
+            self._blinks = float(numbers[0, FACTORS.index("blink")])
+            return encoder(prompts, numbers.to(encoder.device))
         if shot.style != "natural" or shot.expressiveness != 100:
             logger.warning(
                 "the text encoder knows no styles; style and expressiveness change nothing"
             )
         return encoder(prompts)
+
+    def noise(
+        self, conditions: Conditions, generator: torch.Generator
+    ) -> torch.Tensor | torch.Generator:
+        """Return what a window starts from: the noise, or what draws it.
+
+        Noise of the face rig decides when eyes blink, and leans to the talker's rate.
+        """
+        if self._lean_noise is None or self._blinks == 0.0:
+            return generator
+        noise = torch.randn(conditions.known_latents.shape, generator=generator)
+        return self._lean_noise(noise, self._blinks)
 
     def sampling(self, segment: Segment) -> Sampling:
         """Return how a window is sampled."""

@@ -2,7 +2,8 @@
 
 People differ in how wide they open the mouth, how much they move the head and the face, how often
 they look away and blink. Each of the five is a factor round the median of expressive talkers.
-Networks are told its logarithm in units of its spread over talkers (`SPREADS`).
+Networks are told its logarithm in units of its spread over talkers (`SPREADS`); of blinks the noise
+that they start from is told, too (`FaceRig.lean_noise`).
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ SPREADS = (0.25, 0.40, 0.40, 0.40, 0.40)
 """Standard deviation of the logarithm of each factor over the talkers of the training."""
 
 STYLE_FACTORS: dict[str, tuple[float, ...]] = {
-    "calm": (0.90, 0.60, 0.70, 0.80, 0.85),
+    "calm": (0.90, 0.60, 0.70, 0.80, 0.70),
     "natural": (1.0, 1.0, 1.0, 1.0, 1.0),
-    "lively": (1.10, 1.50, 1.40, 1.30, 1.15),
+    "lively": (1.10, 1.50, 1.40, 1.30, 1.40),
 }
 """The factors of the styles that `request.shot.STYLES` names."""
 

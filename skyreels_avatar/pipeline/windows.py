@@ -110,7 +110,7 @@ class WindowSampler:
             generator = segment_generator(shot.seed, segment.index, shot.noise_key)
             networks, sampling = (shot.transformer, parts.controlnet), shot.sampling(segment)
             sampled = [
-                denoise(*networks, one, sampling, generator, self._on_step).float()
+                denoise(*networks, one, sampling, shot.noise(one, generator), self._on_step).float()
                 for one in conditions.persons()
             ]
             return torch.cat(sampled)

@@ -28,3 +28,11 @@ def unpack(latents: torch.Tensor) -> torch.Tensor:
     packed = latents[:, :, :, 0].unflatten(1, (TIME_FACTOR, GROUP_SIZE))  # B 4 8 T G
     motion = packed.permute(0, 3, 1, 4, 2).flatten(3).flatten(1, 2)  # B 4T 32
     return torch.cat([motion[:, :TIME_FACTOR].mean(1, keepdim=True), motion[:, 4:]], 1)
+
+
+def shifted(latents: torch.Tensor, which: slice, by: float) -> torch.Tensor:
+    """Return latents (B, 32, T, 1, 4) with `by` added to some coefficients, all of one group."""
+    group, first = divmod(which.start, GROUP_SIZE)
+    moved = latents.clone().unflatten(1, (TIME_FACTOR, GROUP_SIZE))
+    moved[:, :, first : first + which.stop - which.start, ..., group] += by
+    return moved.flatten(1, 2)

@@ -8,8 +8,9 @@ import torch
 
 import skyreels_avatar as sa
 from skyreels_avatar.errors import InputError
-from skyreels_avatar.loading.components import build_components
+from skyreels_avatar.loading.components import build_components, load_components
 from skyreels_avatar.loading.tiers import load_tier
+from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.models.text_encoder import TextEncoder
 from skyreels_avatar.pipeline.talker_style import (
     FACTORS,
@@ -21,6 +22,8 @@ from skyreels_avatar.request.shot import Shot
 from skyreels_avatar.request.style import STYLES
 from tests.samples import write_portrait, write_voice
 from tests.tiny import write_tier
+from train.acting import blink_starts
+from train.rollout import roll_out
 
 
 def drawn(style: str = "natural", expressiveness: float = 100.0) -> np.ndarray:
@@ -54,6 +57,20 @@ def test_more_expressiveness_is_more_movement(index):
 
 def test_blinks_are_no_expression():
     assert np.allclose(drawn(expressiveness=200)[:, 4], drawn()[:, 4])
+
+
+def test_people_who_blink_often_are_seen_to():
+    """The number of blinks told the networks nothing: lively people blinked like calm ones."""
+    parts = load_components("nano")
+    rng = np.random.default_rng(0)
+    loud = np.repeat(rng.uniform(size=60) > 0.3, 3200)
+    voice = AudioTrack((0.1 * loud * rng.normal(size=len(loud))).astype(np.float32), 16000)
+    counts = []
+    for blinks in (-2.0, 2.0):
+        style = torch.tensor([[0.0, 0.0, 0.0, 0.0, blinks]])
+        takes = [roll_out(parts, voice, key=key, style=style, blinks=blinks) for key in range(2)]
+        counts.append(sum(len(blink_starts(take.motion)) for take in takes))
+    assert counts[1] > 2 * counts[0]
 
 
 def test_a_person_is_the_same_in_every_shot_and_may_be_more_or_less_expressive():

@@ -144,7 +144,7 @@ def test_a_chain_of_windows_may_be_longer_than_pythons_stack(monkeypatch):
 
     shot = SimpleNamespace(
         plan=plan, seed=0, noise_key=0, sampling=lambda _: None, motion=None, conditions=conditions,
-        transformer=None,
+        transformer=None, noise=lambda one, generator: generator,
         space=SimpleNamespace(finish=lambda latents, segment: latents + segment.index),
     )  # fmt: skip
     parts = SimpleNamespace(transformer=None, controlnet=None, device="cpu", dtype=torch.float32)
