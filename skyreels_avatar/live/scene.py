@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -56,6 +56,21 @@ class Leg:
     def rests(self) -> bool:
         """Whether the camera stays where it is."""
         return bool((self.poses == self.poses[:1]).all())
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """Frames of a stream that are drawn together.
+
+    Attributes:
+        frames: of the stream.
+        decoder: draws them.
+        places: which frames of its reference video they are.
+    """
+
+    frames: list[int]
+    decoder: Decoder
+    places: range
 
 
 class LiveScene:
@@ -116,6 +131,24 @@ class LiveScene:
         while self._coming and frame >= self._coming[0].start:
             self._leg = self._coming.popleft()
 
+    @property
+    def leg(self) -> Leg:
+        """Where the camera is."""
+        return self._leg
+
+    def pieces(self, frames: Sequence[int]) -> list[Piece]:
+        """Return some frames of the stream, those together that are drawn together."""
+        pieces, rest = [], list(frames)
+        while rest:
+            self.advance(rest[0])
+            count = len(rest)
+            if not self._leg.rests:  # only neighbors are drawn together
+                count = sum(frame - rest[0] == i for i, frame in enumerate(rest))
+            decoder, places = self.at(rest[0], count)
+            pieces.append(Piece(rest[: len(places)], decoder, places))
+            rest = rest[len(places) :]
+        return pieces
+
     def at(self, frame: int, count: int = 1) -> tuple[Decoder, range]:
         """Return what draws some frames of the stream, and which of its video they are.
 
@@ -135,14 +168,15 @@ class LiveScene:
         return leg.decoder, range(place, min(place + count, len(leg.poses)))
 
     def apparent_motion(
-        self, frames: Iterable[int], motion_fps: float = 25.0
+        self, frames: Iterable[int], leg: Leg, motion_fps: float = 25.0
     ) -> tuple[torch.Tensor, torch.Tensor] | None:
         """Return what the camera seems to do to the head: see `Reference`; None while it rests.
+
+        May be called while another thread draws.
 
         Args:
             frames: of the motion clock.
         """
-        leg = self._leg
         if leg.reference.is_still:
             return None
         places = [leg.place(round((i + 0.5) * self._fps / motion_fps - 0.5)) for i in frames]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -17,10 +17,12 @@ import torch
 from skyreels_avatar.checks import MAX_SEED, check_choice, check_integer, check_number
 from skyreels_avatar.errors import AvatarError, InputError
 from skyreels_avatar.live.avatar import Avatar
-from skyreels_avatar.live.performer import HOP, LOOKAHEAD, Direction, Performer
-from skyreels_avatar.live.scene import LiveScene
+from skyreels_avatar.live.batches import Batches
+from skyreels_avatar.live.performer import HOP, LOOKAHEAD, Direction, Passage, Performer
+from skyreels_avatar.live.scene import LiveScene, Piece
 from skyreels_avatar.live.sound_queue import SAMPLE_RATE, SoundQueue
 from skyreels_avatar.live.timeline import Timeline
+from skyreels_avatar.live.worker import Worker, one_thread
 from skyreels_avatar.loading.components import Components
 from skyreels_avatar.media.label import check_label, draw_label
 from skyreels_avatar.media.speech import DEFAULT_VOICE, speak
@@ -97,7 +99,8 @@ class StreamStats:
 class Stream:
     """A face that speaks what is pushed; a context manager. Made by `open_stream`.
 
-    One thread reads; any thread may push, say, set and interrupt. Nothing is made but in `read`.
+    One thread reads; any thread may push, say, set and interrupt. What comes next is made by two
+    threads of the stream, one of which samples and one draws; `read` says what, and waits for it.
 
     Args:
         avatar: whose face it is.
@@ -115,15 +118,17 @@ class Stream:
         self._timeline = Timeline(round(SAMPLE_RATE / self._motion_fps))
         self._index, self._late, self._behind_s = 0, 0, 0.0
         self._spent = dict[str, float]()
-        self._drawn: deque[np.ndarray] = deque()
-        self._closed, self._sparse = False, False
+        self._workers = Worker("live-motion"), Worker("live-drawing")
+        self._closed = False
         digest = hashlib.sha256(avatar.picture.tobytes() + str(options.seed).encode()).digest()
         self._number = int.from_bytes(digest[:8], "big") >> (64 - NUM_BITS)
-        with torch.no_grad(), _one_thread():
+        with torch.no_grad(), one_thread():
             self._scene = LiveScene(avatar, parts, self.fps, options.seed)
             reference = self._scene.at(0)[0].reference
             photo = reference.first_motion()
-            self._performer = Performer(parts, photo, options.seed, avatar.key)
+            of = options.seed, avatar.key, self._workers[0]
+            self._performer = Performer(parts, photo, *of)
+            self._batches = Batches(self._scene, self._perform, self._draw, self._workers[1])
             self._change(vars(options))
             self._scene.film(parse_camera(options.camera or "static"), 0)
 
@@ -223,7 +228,7 @@ class Stream:
             self._options = options
             self._waiting.append(changes)
         if "camera" in changes:  # takes longer than a frame: made here, and begun when it is ready
-            with self._planning, torch.no_grad(), _one_thread():
+            with self._planning, torch.no_grad(), one_thread():
                 self._next_move = self._index + round(_NOTICE_S * self.fps)
                 self._scene.film(parse_camera(options.camera or "static"), self._next_move)
 
@@ -234,64 +239,53 @@ class Stream:
             picture: False leaves out the picture, where it would come too late: the image is None,
                 and the sound and the performance go on.
         """
-        with self._reading, torch.no_grad(), _one_thread():
+        with self._reading, torch.no_grad(), one_thread():
             self._check_open()
             start = time.perf_counter()
             self._obey()
-            index, motion_fps = self._index, self._motion_fps
+            index = self._index
             with self._stage("sound"):
-                reach = int((index + 1) * motion_fps / self.fps + 1e-6) + LOOKAHEAD
+                reach = int((index + 1) * self._motion_fps / self.fps + 1e-6) + LOOKAHEAD
                 while self._timeline.num_blocks < reach:
                     self._timeline.append(self._queue.take(self._timeline.block))
-            frame = self._frame(self._next_picture(picture), index)
+            try:
+                self._batches.advance(index)
+                image = self._batches.picture(index, picture)
+            except (CancelledError, RuntimeError):
+                self._check_open()  # it was closed meanwhile
+                raise
+            frame = self._frame(image, index)
             self._index += 1
             self._behind_s = max(0.0, self._behind_s + time.perf_counter() - start - 1 / self.fps)
             self._late += self._behind_s > HOP / self._motion_fps
             return frame
 
-    def _next_picture(self, wanted: bool) -> np.ndarray | None:
-        """Return the picture of the next frame; where others are left out, one is drawn alone."""
-        image = None
-        if self._drawn:
-            image = self._drawn.popleft()
-        elif wanted:
-            self._draw(alone=self._sparse)
-            image = self._drawn.popleft()
-        else:
-            self._move_camera()
-            with self._stage("motion"):
-                self._performer.span(self._position(self._index), self._timeline, self._scene)
-        self._sparse = not wanted
-        return image if wanted else None
-
-    def _move_camera(self) -> None:
-        if self._next_move is not None and self._index + HOP >= self._next_move:
+    def _perform(self, first: int) -> tuple[Future[Passage], int]:
+        """Return the motion of frames from one on, and the one after them."""
+        if self._next_move is not None and first + HOP >= self._next_move:
             with self._planning:
                 self._next_move = None
-        self._scene.advance(self._index)
+        self._scene.advance(first)
+        passage = self._performer.passage(self._position(first), self._timeline, self._scene)
+        stop = first + 1
+        while self._position(stop) <= self._performer.made - 1:
+            stop += 1
+        return passage, stop
 
-    def _draw(self, alone: bool) -> None:
-        """Draw the next frames whose motion is made, or one: together they cost much less."""
-        self._move_camera()
-        with self._stage("motion"):
-            first = self._position(self._index)
-            span = self._performer.span(first, self._timeline, self._scene)
-            count = 1
-            last = min(self._performer.made - 1, first + HOP)
-            while not alone and self._position(self._index + count) <= last:
-                count += 1
+    def _draw(self, piece: Piece, passage: Passage) -> np.ndarray:
+        """Return pictures (F, H, W, 3); drawn together they cost much less than one by one."""
+        places = piece.places
         with self._stage("picture"):
-            decoder, places = self._scene.at(self._index, count)
-            pixels = decoder.reference.frames(places.start, places.stop)
+            pixels = piece.decoder.reference.frames(places.start, places.stop)
         with self._stage("face"):
-            at = [self._position(self._index + i) - span.first for i in range(len(places))]
-            decoder.draw_at(pixels, span.latents, at, places.start)
+            at = [self._position(frame) - passage.first for frame in piece.frames]
+            piece.decoder.draw_at(pixels, passage.latents, at, places.start)
         with self._stage("marks"):
             if self._options.watermark:
                 pixels = mark_frames(pixels, self._number)
             if self._options.label is not None:
                 pixels = draw_label(pixels, self._options.label)
-        self._drawn.extend(pixels)
+        return pixels
 
     def _position(self, index: int) -> float:
         """Return where a frame lies on the motion clock."""
@@ -300,13 +294,16 @@ class Stream:
     def stats(self) -> StreamStats:
         """Return what the stream has done so far."""
         count = max(self._index, 1)
-        core_ms = {name: 1000 * spent / count for name, spent in self._spent.items()}
+        spent_s = {**self._spent, "motion": self._workers[0].spent_s}
+        core_ms = {name: 1000 * spent / count for name, spent in spent_s.items()}
         return StreamStats(self._index, self._late, core_ms)
 
     def close(self) -> None:
-        """End the stream; what waits is dropped."""
+        """End the stream; what waits is dropped, and its threads end with what they are at."""
         self._closed = True
         self._queue.drop()
+        for worker in self._workers:
+            worker.close()
 
     def _frame(self, image: np.ndarray | None, index: int) -> LiveFrame:
         first, stop = self._first_sample(index), self._first_sample(index + 1)
@@ -328,7 +325,7 @@ class Stream:
                 self._timeline.silence_from(self._first_sample(self._index))
                 shown = (self._index - 0.5) * self._motion_fps / self.fps - 0.5
                 self._performer.interrupt(int(np.ceil(max(shown, 0.0))))
-                self._drawn.clear()
+                self._batches.drop()
             else:
                 with self._stage("changes"):
                     self._change(changes)
@@ -358,17 +355,3 @@ def _check_direction(options: StreamOptions) -> None:
         raise InputError(f"prompt must be text, got {options.prompt!r}")
     check_choice("style", options.style, STYLES)
     check_number("expressiveness", options.expressiveness, 0, MAX_EXPRESSIVENESS)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Let this thread work alone: small pieces of work are not worth sharing."""
-    before = torch.get_num_threads()
-    if before == 1:
-        yield
-        return
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

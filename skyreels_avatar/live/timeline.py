@@ -80,9 +80,12 @@ class Timeline:
         return any(self._speaks[index % _KEPT_BLOCKS] for index in blocks)
 
     def heard(self, beyond: int) -> HeardSound:
-        """Return what the networks hear: as far as it reaches, and silence for some blocks more."""
+        """Return what the networks hear: as far as it reaches, and silence for some blocks more.
+
+        What is appended later is not heard in it.
+        """
         reach = self.num_blocks * self.block // _STEP
-        return HeardSound(self._heard, reach, beyond * self.block // _STEP, self._gain())
+        return HeardSound(self._heard.copy(), reach, beyond * self.block // _STEP, self._gain())
 
     def _hear(self, index: int) -> None:
         """Filter and thin out a block; the end of it, which needs the next one, comes with that."""
