@@ -37,6 +37,9 @@ LEVEL = 128
 KEPT_MAPS = 400
 """Coarse maps of both layers, 35 kB each at 512 x 512, kept for those who ask for them again."""
 
+KEPT_BACKGROUNDS_PX = 16 * 512 * 512
+"""Backgrounds of the frames drawn last, kept for those who draw the person anew over them."""
+
 
 class ReferenceVideo:
     """A scene seen along a camera path; any range of frames gives the same pixels as the whole.
@@ -69,6 +72,9 @@ class ReferenceVideo:
         self._at_source &= (path.intrinsics == scene.intrinsics).flatten(1).all(dim=1)
         self._layers: list[_Warp] = []
         self._map = lru_cache(KEPT_MAPS)(self._coarse_map)
+        self._background = lru_cache(max(2, KEPT_BACKGROUNDS_PX // scene.depth.numel()))(
+            self._draw_background
+        )
         if not bool(self._at_source.all()):
             baseline = _baseline(path)
             intrinsics = scene.intrinsics.numpy()
@@ -122,6 +128,29 @@ class ReferenceVideo:
             else:
                 self._draw(index, frame)
         return pixels
+
+    def backgrounds(self, start: int, stop: int, box: tuple[int, int, int, int]) -> np.ndarray:
+        """Draw what is behind the person in a box of moving frames.
+
+        Args:
+            box: left, top, right, bottom in pixels.
+
+        Returns:
+            (F, h, w, 4) uint8 sRGB; the fourth channel is of no use.
+        """
+        self._check_range(start, stop)
+        left, top, right, bottom = box
+        pixels = np.empty((stop - start, bottom - top, right - left, 4), np.uint8)
+        for index, frame in zip(range(start, stop), pixels):
+            behind = self._background(index)[top:bottom, left:right]
+            cv2.convertScaleAbs(behind, dst=frame, alpha=1 / LEVEL)
+            frame[:] = sharpened(frame, float(self.sharpening[index]))
+        return pixels
+
+    @property
+    def person_canvas(self) -> tuple[np.ndarray, int]:
+        """The person as far as moving frames look: values and margin of a `Layer`."""
+        return self._layers[1].layer.values, self._layers[1].layer.margin
 
     def seen(self, start: int, stop: int, step: int = 1) -> np.ndarray:
         """Return which pixels of frames the picture shows: (F, H / step, W / step), rounded up.
@@ -201,14 +230,14 @@ class ReferenceVideo:
                 f"frames {start} to {stop} lie outside the path's {self.num_frames} frames"
             )
 
+    def _draw_background(self, index: int) -> np.ndarray:
+        return self._layers[0].draw(self.path, index, self._map(0, index), self.exact)
+
     def _draw(self, index: int, pixels: np.ndarray) -> None:
         """Draw one frame into pixels (H, W, 3) uint8."""
-        behind, before = (
-            layer.draw(self.path, index, self._map(number, index), self.exact)
-            for number, layer in enumerate(self._layers)
-        )
+        before = self._layers[1].draw(self.path, index, self._map(1, index), self.exact)
         rest = cv2.cvtColor(255 * LEVEL - before[..., 3], cv2.COLOR_GRAY2RGBA)
-        cv2.multiply(behind, rest, dst=behind, scale=1 / (255 * LEVEL))
+        behind = cv2.multiply(self._background(index), rest, scale=1 / (255 * LEVEL))
         shift = self._layers[1].offset
         both = cv2.addWeighted(behind, 1 / LEVEL, before, 1 / LEVEL, shift, dtype=cv2.CV_8U)
         cv2.cvtColor(both, cv2.COLOR_RGBA2RGB, dst=pixels)

@@ -142,7 +142,7 @@ class FootageReference:
         """See `Reference`."""
         return inpaint_crops(pixels, occluder, landmarks)
 
-    def detail(self, start: int, stop: int, left: int, top: int) -> None:
+    def detail(self, start: int, stop: int, box: tuple[int, int, int, int]) -> None:
         """See `Reference`: there is nothing finer than the frames."""
         return None
 

@@ -20,7 +20,7 @@ from skyreels_avatar.rig.coefficients import NUM_MOTION
 from skyreels_avatar.rig.drawn_style import find_style
 from skyreels_avatar.rig.mouth import MouthLook, make_look
 from skyreels_avatar.rig.picture_edge import picture_edges
-from skyreels_avatar.rig.reference_clip import PictureDetail
+from skyreels_avatar.rig.reference_clip import PictureDetail, as_pixels
 
 _SEEN_STEP = 8  # pixels; what share is seen need not be counted pixel by pixel
 
@@ -151,7 +151,7 @@ class PictureReference:
         picture = self.video.scene.image if self._light is None else self._light.unlit
         if self._occluder is not None:
             hidden = occluded_area(self._occluder, self._points.numpy())
-            picture = filled_behind(picture, hidden).permute(2, 0, 1) / 255
+            picture = filled_behind(as_pixels(picture[None])[0], hidden)[:3] / 255
         look = make_look(picture.to(device), self._points.to(device), seed)
         if self._light is None:
             return [look]
@@ -219,6 +219,6 @@ class PictureReference:
         """See `Reference`: a texture is filled behind the occluder already."""
         return pixels if self._texture is not None else inpaint_crops(pixels, occluder, landmarks)
 
-    def detail(self, start: int, stop: int, left: int, top: int) -> PictureDetail | None:
+    def detail(self, start: int, stop: int, box: tuple[int, int, int, int]) -> PictureDetail | None:
         """See `Reference`."""
-        return None if self._texture is None else self._texture.detail(start, stop, left, top)
+        return None if self._texture is None else self._texture.detail(start, stop, box)

@@ -51,8 +51,8 @@ class Reference(Protocol):
     def edges(self, start: int, stop: int) -> torch.Tensor:
         """Return (1 or F, 4, 4) the edges of the picture, as in `ReferenceClip`."""
 
-    def detail(self, start: int, stop: int, left: int, top: int) -> PictureDetail | None:
-        """Return a finer picture for a crop that begins at (left, top); None where none is."""
+    def detail(self, start: int, stop: int, box: tuple[int, int, int, int]) -> PictureDetail | None:
+        """Return a finer picture for a box as in `box`; None where none is."""
 
     def occluder(self, start: int, stop: int, box: tuple[int, int, int, int]) -> np.ndarray | None:
         """Return (F, h, w) in [0, 1] where something covers the face in a box; None = nothing."""

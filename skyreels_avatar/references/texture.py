@@ -17,9 +17,9 @@ from skyreels_avatar.rig.reference_clip import PictureDetail, as_pixels
 from skyreels_avatar.rig.torso import torso_box
 
 _KEPT_TEXTURES = 3
-FOLLOWING = 0.08  # of the face height: so far round the head pixels move with it
-FOLLOWING_FREELY = 0.3  # and so far where they are cut out and what is behind them is known
-_LEAST_COVER = 0.1  # with less, noise of the background would become colors of the person
+FOLLOWING = 0.3  # of the face height: so far round the head pixels move with it
+_LEAST_COVER = 0.02  # with less, rounding would become colors of the person
+_NOISE = 0.02  # of a picture: so small a difference in black or white is none
 FOLLOWING_TORSO = 0.03  # and so far round the torso, beside which straight lines would show it
 _NECK = (0.1, 0.5)  # face heights below the chin: between them the one goes over into the other
 
@@ -42,62 +42,48 @@ class PersonTexture:
         occluder: np.ndarray | None = None,
     ):
         scene, self._video = video.scene, video
-        hidden = None
-        if occluder is None:
-            self._pixels = as_pixels(picture[None])
-        else:
-            hidden = torch.from_numpy(occluded_area(occluder, landmarks.numpy()))
-            self._pixels = as_pixels(filled_behind(picture, hidden.numpy())[None].numpy())
-        self._share = None
-        mask = scene.person_mask[None, None]
-        still = mask if occluder is None else (mask - torch.from_numpy(occluder)).clamp_min(0)
-        self._person, self._behind = _following(still, landmarks, FOLLOWING), None
-        coarse = self._person.shape[3] / mask.shape[3]
-        self.torso = torso_box(self._person[0, 0], landmarks * coarse)
-        if video.path.is_static():
-            if occluder is None:
-                self._cut_out(picture, landmarks)
-        else:
-            # Behind the person another layer moves differently: only the person is looked up.
-            self._share = (2 * -functional.max_pool2d(-mask, 5, 1, 2) - 1).clamp(0, 1)
-            if hidden is not None:
-                self._share = torch.maximum(self._share, hidden)
         self._size = torch.tensor(scene.depth.shape[::-1]).float()
+        self._margin, self._behind = 0, None
+        matte = scene.person[3:]
+        if video.is_still and float(matte.min()) > 0.5:  # no background is seen
+            pixels = as_pixels(picture[None])[0]
+        else:
+            matte = torch.maximum(matte, _least_cover(scene.image, scene.background))
+            pixels = _cut_out(picture, matte, scene.background)
+            self._behind = as_pixels(scene.background[None]) if video.is_still else None
+        if occluder is not None:
+            pixels = filled_behind(pixels, occluded_area(occluder, landmarks.numpy()))
+        if not video.is_still:
+            values, self._margin = video.person_canvas
+            pixels = _continued(pixels, values, self._margin)
+        self._pixels = pixels[None]
+        shift = landmarks.new_tensor([self._margin, self._margin, 0])
+        scale = (scene.depth.shape[1] + 2 * self._margin) / pixels.shape[2]
+        self._person = _following(pixels[3].float() / 255, (landmarks + shift) / scale)
+        coarse = self._person.shape[3] / pixels.shape[2] / scale
+        self.torso = torso_box(self._person[0, 0], (landmarks + shift) * coarse)
         self._sharpened = lru_cache(_KEPT_TEXTURES)(self._sharpen)
 
-    def _cut_out(self, picture: torch.Tensor, landmarks: torch.Tensor) -> None:
-        """Take the background out of the person's edge, and write the matte into channel 4."""
-        scene = self._video.scene
-        matte, behind = scene.person[3:], scene.background
-        if float(matte.min()) > 0.5:  # no background was seen
-            return
-        size = tuple(picture.shape[1:])
-        covers, beyond = (
-            functional.interpolate(part[None], size, mode="bilinear")[0] for part in (matte, behind)
-        )
-        own = picture + (1 - covers) / covers.clamp_min(_LEAST_COVER) * (picture - beyond)
-        self._pixels = as_pixels(own.clamp_(0, 1)[None])
-        self._pixels[0, 3] = covers[0].mul(255).add_(0.5).to(torch.uint8)
-        self._behind = as_pixels(behind[None])
-        self._person = _following(matte[None], landmarks, FOLLOWING_FREELY)
-
-    def detail(self, start: int, stop: int, left: int, top: int) -> PictureDetail:
-        """Return the detail for a crop of some frames that begins at (left, top)."""
-        width, height = self._size.tolist()
-        if self._share is None:
+    def detail(self, start: int, stop: int, box: tuple[int, int, int, int]) -> PictureDetail:
+        """Return the detail for a box, left, top, right, bottom, of some frames."""
+        (left, top, right, bottom), (width, height) = box, self._size.tolist()
+        if self._video.is_still:
             nodes = torch.tensor([[[-1.0, 1.0], [-1.0, 1.0]], [[-1.0, -1.0], [1.0, 1.0]]])
             positions = nodes.expand(stop - start, -1, -1, -1)
             span = (-left, -top, width - left, height - top)
-            return PictureDetail(self._pixels, None, self._person, positions, span, self._behind)
-        maps = [self._video.person_map(index) for index in range(start, stop)]
-        positions = torch.from_numpy(np.stack(maps)).float() * (2 / self._size) - 1
+            behind = self._behind
+            if behind is not None:
+                behind = behind[:, :, top:bottom, left:right]
+            return PictureDetail(self._pixels, self._person, positions, span, behind)
+        maps = np.stack([self._video.person_map(index) for index in range(start, stop)])
+        places = torch.from_numpy(maps).float() + self._margin
+        places = places * (2 / (self._size + 2 * self._margin)) - 1
         targets = self._video.targets
         first, last = targets[0, 0], targets[-1, -1]
         span = (first[0] - left, first[1] - top, last[0] - left, last[1] - top)
-        positions = positions.permute(0, 3, 1, 2)
-        span = tuple(map(float, span))
-        texture = self._texture(start, stop)
-        return PictureDetail(texture, self._share, self._person, positions, span)
+        behind = torch.from_numpy(self._video.backgrounds(start, stop, box)).permute(0, 3, 1, 2)
+        places, span = places.permute(0, 3, 1, 2), tuple(map(float, span))
+        return PictureDetail(self._texture(start, stop), self._person, places, span, behind)
 
     def _texture(self, start: int, stop: int) -> torch.Tensor:
         """Return the pixels (1 or F, 4, h, w) as sharp as the size of the faces asks for."""
@@ -112,33 +98,77 @@ class PersonTexture:
         return sharpened(self._pixels[0].permute(1, 2, 0).contiguous().numpy(), amount)
 
 
-def filled_behind(picture: torch.Tensor, hidden: np.ndarray) -> torch.Tensor:
-    """Return (H, W, 3) uint8: a picture (3, H, W) in [0, 1] filled where (h, w) hides it."""
-    pixels = picture.mul(255).add_(0.5).clamp_(0, 255).to(torch.uint8)
-    pixels = pixels.permute(1, 2, 0).contiguous().numpy()
-    size = pixels.shape[1::-1]
-    return torch.from_numpy(inpaint(pixels, cv2.resize(hidden, size)))
-
-
-def _following(mask: torch.Tensor, landmarks: torch.Tensor, reach_head: float) -> torch.Tensor:
-    """Return (1, 1, h, w): 1 on the person and a little around, falling softly to 0.
-
-    What the matte missed of a head still moves with it, and the background stretches over a
-    narrow band instead of swimming along.
+def _cut_out(picture: torch.Tensor, matte: torch.Tensor, behind: torch.Tensor) -> torch.Tensor:
+    """Return (4, H, W) pixels of a person without the background in their edge, and their matte.
 
     Args:
-        reach_head: width of the band round the head, as a share of the face height.
+        picture: (3, H, W), of the size of the matte (1, h, w) or twice as fine.
+        behind: (3, h, w) the background.
     """
-    height, width = mask.shape[2:]
+    size = tuple(picture.shape[1:])
+    covers, beyond = (
+        functional.interpolate(part[None], size, mode="bilinear")[0] for part in (matte, behind)
+    )
+    own = picture + (1 - covers) / covers.clamp_min(_LEAST_COVER) * (picture - beyond)
+    return _with_matte(own, covers)
+
+
+def _least_cover(picture: torch.Tensor, behind: torch.Tensor) -> torch.Tensor:
+    """Return (1, h, w) how far a person covers what is behind (3, h, w) at least.
+
+    With less, no color would make the picture (3, h, w) of it: strands that the matte missed would
+    stay behind half, as a line beside the person.
+    """
+    darker = (behind - picture) / behind.clamp_min(_NOISE)
+    lighter = (picture - behind) / (1 - behind).clamp_min(_NOISE)
+    return torch.maximum(darker, lighter).amax(0, keepdim=True).clamp(0, 1)
+
+
+def _with_matte(colors: torch.Tensor, matte: torch.Tensor) -> torch.Tensor:
+    pixels = as_pixels(colors[None])[0]
+    pixels[3] = matte[0].mul(255).add_(0.5).clamp_(0, 255).to(torch.uint8)
+    return pixels
+
+
+def _continued(pixels: torch.Tensor, canvas: np.ndarray, margin: int) -> torch.Tensor:
+    """Return pixels (4, H, W) amid those of a canvas that goes on round them, as fine as they.
+
+    Args:
+        canvas: (h + 2 margin, w + 2 margin, 4) premultiplied colors and coverage.
+    """
+    fine = pixels.shape[2] // (canvas.shape[1] - 2 * margin)
+    start = fine * margin
+    size = fine * canvas.shape[1], fine * canvas.shape[0]
+    canvas = cv2.resize(canvas, size, interpolation=cv2.INTER_LINEAR)
+    colors = canvas[..., :3] / np.maximum(canvas[..., 3:], _LEAST_COVER)
+    colors, matte = (torch.from_numpy(part).permute(2, 0, 1) for part in (colors, canvas[..., 3:]))
+    whole = _with_matte(colors, matte)
+    whole[:, start : start + pixels.shape[1], start : start + pixels.shape[2]] = pixels
+    return whole
+
+
+def filled_behind(pixels: torch.Tensor, hidden: np.ndarray) -> torch.Tensor:
+    """Return pixels (C, H, W) uint8 filled where (h, w) hides them."""
+    last = pixels.permute(1, 2, 0).contiguous().numpy()
+    filled = inpaint(last, cv2.resize(hidden, last.shape[1::-1]))
+    return torch.from_numpy(filled).permute(2, 0, 1)
+
+
+def _following(person: torch.Tensor, landmarks: torch.Tensor) -> torch.Tensor:
+    """Return (1, 1, h, w): 1 on a person (H, W) and a little around, falling softly to 0.
+
+    What the matte missed of a head still moves with it.
+    """
+    height, width = person.shape
     face_px = float((landmarks[10] - landmarks[152])[:2].norm())
     scale = min(1.0, 96.0 / face_px)  # soft, so coarse will do
     size = (max(2, round(width * scale)), max(2, round(height * scale)))
-    person = cv2.resize(mask[0, 0].numpy(), size, interpolation=cv2.INTER_AREA)
+    person = cv2.resize(person.numpy(), size, interpolation=cv2.INTER_AREA)
     face = cv2.convexHull((landmarks[:, :2].numpy() * scale).round().astype(np.int32))
     cv2.fillConvexPoly(person, face, 1.0)
     head, torso = (
         cv2.GaussianBlur(cv2.dilate(person, _disc(2 * reach)), (0, 0), reach / 2)
-        for reach in (share * face_px * scale for share in (reach_head, FOLLOWING_TORSO))
+        for reach in (share * face_px * scale for share in (FOLLOWING, FOLLOWING_TORSO))
     )
     rows = torch.arange(person.shape[0]) - landmarks[152, 1] * scale
     below = smoothstep(*(share * face_px * scale for share in _NECK), rows)[:, None]

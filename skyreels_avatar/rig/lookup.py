@@ -19,7 +19,6 @@ from skyreels_avatar.rig.reference_clip import (
     ReferenceClip,
     detail_place,
     enlarge,
-    mix_detail,
     remap,
     sample_frames,
 )
@@ -36,7 +35,7 @@ class Lookup:
     Attributes:
         maps: (F, C, rows, columns). Channels 0 and 1 are pixels x, y of the frame, of the layer
             that is seen; 2 is the window, 0 where nothing ever changes. With a finer picture 3 and
-            4 are pixels x, y of that, and 5, where only a part of it may be used, its share.
+            4 are pixels x, y of that.
         spacing: pixels from knot to knot.
         size: height and width in pixels.
     """
@@ -93,25 +92,15 @@ def draw(
     matte = full[:, 2:3] > MATTE_LEVEL
     if clip.detail is None:
         return sample_frames(clip.frames, full[:, :2], clip.has_own_motion), matte
-    share = full[:, 5:] if full.shape[1] == 6 else None
-    drawn, behind = mix_detail(clip, full[:, :2], full[:, 3:5], share), _behind(clip)
-    if behind is not None:
+    drawn = sample_frames(clip.detail.texture, full[:, 3:5])
+    if clip.detail.behind is not None:
         covers = drawn[:, 3:].float() / 255
-        drawn = behind.float().lerp(drawn.float(), covers).add_(0.5).to(torch.uint8)
+        drawn = clip.detail.behind.float().lerp(drawn.float(), covers).add_(0.5).to(torch.uint8)
     return drawn, matte
 
 
-def _behind(clip: ReferenceClip) -> torch.Tensor | None:
-    """Return what stands still behind the person in a crop, (1, 4, h, w) pixels."""
-    if clip.detail is None or clip.detail.behind is None:
-        return None
-    height, width = clip.frames.shape[2:]
-    left, top = (round(-start) for start in clip.detail.span[:2])
-    return clip.detail.behind[:, :, top : top + height, left : left + width]
-
-
 def _detail_at(clip: ReferenceClip, box: Box, where: torch.Tensor) -> torch.Tensor:
-    return detail_place(clip.select(box[0]).detail, where)[0]
+    return detail_place(clip.select(box[0]).detail, where)
 
 
 def _draw_each(
@@ -121,25 +110,22 @@ def _draw_each(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Do the work of `draw`, a frame at a time; the memory of frames is channels last."""
     (count, num_maps), (height, width) = lookup.maps.shape[:2], lookup.size
-    has_share = num_maps == 6
-    sources = [] if num_maps == 5 else [(clip.frames, 0)]
-    if clip.detail is not None:
-        sources.append((clip.detail.texture, 3))
-    sources = [(pixels.permute(0, 2, 3, 1).contiguous().numpy(), at) for pixels, at in sources]
+    if clip.detail is None:
+        source, at, needed = clip.frames, 0, (0, 1, 2)
+    else:  # nothing is looked up in the frames
+        source, at, needed = clip.detail.texture, 3, (2, 3, 4)
+    source = source.permute(0, 2, 3, 1).contiguous().numpy()
     how = cv2.INTER_CUBIC if clip.has_own_motion and clip.detail is None else cv2.INTER_LINEAR
-    skipped = {0, 1} if num_maps == 5 else set()  # nothing is looked up in the frames
-    needed = sorted(set(range(num_maps)) - skipped)
-    centers = torch.tensor([0.5, 0.5, 0.0, 0.5, 0.5, 0.0])[:num_maps, None, None]
+    centers = torch.tensor([0.5, 0.5, 0.0, 0.5, 0.5])[:num_maps, None, None]
     coarse = (lookup.maps - centers).numpy()  # OpenCV counts from the center of the first pixel
     rows, columns = (lookup.spacing * side for side in coarse.shape[2:])
     full = np.empty((num_maps, rows, columns), np.float32)
     inside = lookup._inside(torch.from_numpy(full)).numpy()
     frames = np.empty((count, height, width, 4), np.uint8)
     matte = np.empty((count, height, width), bool)
-    finer = np.empty((height, width, 4), np.uint8)
-    behind = _behind(clip)
+    behind = None if clip.detail is None else clip.detail.behind
     if behind is not None:
-        behind = behind[0].permute(1, 2, 0).contiguous().numpy()
+        behind = behind.permute(0, 2, 3, 1).contiguous().numpy()
     for index in range(count):
         for plane in needed:
             cv2.resize(
@@ -153,24 +139,9 @@ def _draw_each(
                 if place is not None:
                     inside[3:5][box[1:]] = place[part].numpy() - 0.5
         np.greater(inside[2], MATTE_LEVEL, out=matte[index])
-        pixels, at = sources[0]
-        remap(pixels[index % len(pixels)], *inside[at : at + 2], how, frames[index])
-        if has_share:
-            pixels, at = sources[1]
-            part = _covered(inside[5])
-            share, over, under = (side[part] for side in (inside[5], finer, frames[index]))
-            remap(pixels[index % len(pixels)], *inside[(slice(at, at + 2), *part)], how, over)
-            cv2.blendLinear(over, under, np.ascontiguousarray(share), 1 - share, dst=under)
+        remap(source[index % len(source)], *inside[at : at + 2], how, frames[index])
         if behind is not None:
             covers = np.multiply(frames[index, ..., 3], np.float32(1 / 255))
-            cv2.blendLinear(frames[index], behind, covers, 1 - covers, dst=frames[index])
+            under = behind[index % len(behind)]
+            cv2.blendLinear(frames[index], under, covers, 1 - covers, dst=frames[index])
     return torch.from_numpy(frames).permute(0, 3, 1, 2), torch.from_numpy(matte)[:, None]
-
-
-def _covered(share: np.ndarray) -> tuple[slice, slice]:
-    """Return the rows and columns of the smallest box outside of which a share (h, w) is 0."""
-    sides = []
-    for axis in (1, 0):
-        found = np.flatnonzero(share.max(axis) > 0)
-        sides.append(slice(found[0], found[-1] + 1) if len(found) else slice(0, 1))
-    return tuple(sides)

@@ -29,19 +29,17 @@ class PictureDetail:
 
     Attributes:
         texture: (1 or F, 4, Hs, Ws) pixels, about twice as fine as the frames.
-        share: (1, 1, Hm, Wm) in [0, 1], where the texture may replace the frames; None is 1.
         person: (1, 1, Hm, Wm) in [0, 1], how far the picture follows the head: 1 on the person
             and close by, 0 in the background; None is 1.
         positions: (F, 2, rows, columns), where in the texture (-1..1) lie the nodes of a grid
             over the crop: what the camera does. Between nodes it is interpolated linearly.
         span: left, top, right, bottom pixels of the crop where the first and last nodes are.
-        behind: (1, 4, H, W) pixels, what stands still behind the person, of the picture that
-            `span` encloses. The fourth channel of the texture is then how far it covers that;
-            None if what is behind moves along.
+        behind: (1 or F, 4, h, w) pixels, what the crop shows behind the person. The fourth
+            channel of the texture is then how far it covers that; None if what is behind moves
+            along.
     """
 
     texture: torch.Tensor
-    share: torch.Tensor | None
     person: torch.Tensor | None
     positions: torch.Tensor
     span: tuple[float, float, float, float]
@@ -94,26 +92,14 @@ def sample_clip(clip: ReferenceClip, positions: torch.Tensor) -> torch.Tensor:
     """Return the pixels (F, 4, h, w) of a clip at (F, 2, h, w) x, y (centers at +0.5)."""
     if clip.detail is None:
         return sample_frames(clip.frames, positions, clip.has_own_motion)
-    place, share = detail_place(clip.detail, positions)
-    return mix_detail(clip, positions, place, share)
+    return sample_frames(clip.detail.texture, detail_place(clip.detail, positions))
 
 
-def detail_place(
-    detail: PictureDetail, positions: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Map pixels of some frames to the texture.
-
-    Args:
-        positions: (F, 2, h, w) pixels x, y of the frames.
-
-    Returns:
-        place (F, 2, h, w) in pixels of the texture, and its share (F, 1, h, w) or None.
-    """
-    place = _place(detail, positions)
-    share = None if detail.share is None else _masked(detail.share, place, "zeros")
+def detail_place(detail: PictureDetail, positions: torch.Tensor) -> torch.Tensor:
+    """Return where in the texture pixels at (F, 2, h, w) of frames lie: (F, 2, h, w) pixels."""
     rows, columns = detail.texture.shape[2:]
-    half = place.new_tensor([columns / 2, rows / 2])[:, None, None]
-    return (place + 1) * half, share
+    half = positions.new_tensor([columns / 2, rows / 2])[:, None, None]
+    return (_place(detail, positions) + 1) * half
 
 
 def follows_head(detail: PictureDetail, positions: torch.Tensor) -> torch.Tensor | float:
@@ -133,29 +119,14 @@ def _place(detail: PictureDetail, positions: torch.Tensor) -> torch.Tensor:
     )  # fmt: skip
 
 
-def _masked(mask: torch.Tensor, place: torch.Tensor, beyond: str = "reflection") -> torch.Tensor:
-    """Sample a mask (1, 1, Hm, Wm) at (F, 2, h, w), -1..1: (F, 1, h, w).
-
-    Args:
-        beyond: what lies beyond its borders, a padding mode of `grid_sample`.
-    """
+def _masked(mask: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
+    """Sample a mask (1, 1, Hm, Wm) at (F, 2, h, w), -1..1: (F, 1, h, w)."""
     height, width = place.shape[2:]
     tall = place.permute(0, 2, 3, 1).reshape(1, -1, width, 2)
-    found = F.grid_sample(mask, tall, mode="bilinear", padding_mode=beyond, align_corners=False)
+    found = F.grid_sample(
+        mask, tall, mode="bilinear", padding_mode="reflection", align_corners=False
+    )
     return found.reshape(-1, 1, height, width)
-
-
-def mix_detail(
-    clip: ReferenceClip, positions: torch.Tensor, place: torch.Tensor, share: torch.Tensor | None
-) -> torch.Tensor:
-    """Return (F, 4, h, w): the texture at `place`, by its share over the frames at `positions`."""
-    fine = sample_frames(clip.detail.texture, place)
-    if share is None:
-        return fine
-    plain = sample_frames(clip.frames, positions)
-    if _with_opencv(plain, fine, share):
-        return _blended(plain, fine, share)
-    return _rounded(torch.lerp(plain.float(), fine.float(), share))
 
 
 def sample_frames(
@@ -250,11 +221,3 @@ def remap(source: np.ndarray, x: np.ndarray, y: np.ndarray, how: int, out: np.nd
         out: (h, w, C), which is filled.
     """
     cv2.remap(source, x, y, how, dst=out, borderMode=cv2.BORDER_REFLECT)
-
-
-def _blended(below: torch.Tensor, above: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
-    """Return `above` by its share (F, 1, h, w) over `below`; all channels last, `below` is used."""
-    below_last, above_last = (part.permute(0, 2, 3, 1).numpy() for part in (below, above))
-    for under, over, weight in zip(below_last, above_last, share[:, 0].numpy()):
-        cv2.blendLinear(over, under, np.ascontiguousarray(weight), 1 - weight, dst=under)
-    return below

@@ -97,8 +97,7 @@ class CoarseWarp:
             found[:, 2:] = torch.maximum(found[:, 2:], below[:, 2:])
         maps = [looked, found[:, 2:]]
         if detail is not None:
-            place, share = detail_place(detail, looked)
-            maps += [place] if share is None else [place, share * found[:, 2:].sqrt()]
+            maps.append(detail_place(detail, looked))
         return Lookup(torch.cat(maps, 1), spacing, (height, width))
 
     def at(self, name: str, points: torch.Tensor) -> torch.Tensor:

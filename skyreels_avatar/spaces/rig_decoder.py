@@ -79,7 +79,7 @@ class Decoder:
             landmarks.to(device),
             torch.tensor(positions).to(device),
             self.looks[self.reference.scene_at(first)],
-            self.reference.detail(first, last, left, top),
+            self.reference.detail(first, last, (left, top, right, bottom)),
             self.reference.region,
             self.reference.has_own_motion,
             self.reference.edges(first, last).to(device),

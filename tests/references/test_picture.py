@@ -69,7 +69,7 @@ def test_the_finer_picture_shows_the_same_place_as_the_frames(move):
         torch.linspace(-1, 1, 2 * HEIGHT), torch.linspace(-1, 1, 2 * WIDTH), indexing="ij"
     )
     reference = PictureReference(reference.video, landmarks, torch.stack([columns, rows, rows]))
-    detail = reference.detail(8, 9, left=10, top=5)
+    detail = reference.detail(8, 9, (10, 5, WIDTH, HEIGHT))
     left, top, right, bottom = detail.span
     nose = reference.landmarks(8, 9)[0, 1, :2] - torch.tensor([10.0, 5.0])
     at = (nose - torch.tensor([left, top])) / torch.tensor([right - left, bottom - top]) * 2 - 1
@@ -77,7 +77,9 @@ def test_the_finer_picture_shows_the_same_place_as_the_frames(move):
         detail.positions, at[None, None, None], align_corners=True
     )[0, :, 0, 0]
     size = torch.tensor(scene.depth.shape[::-1])
-    assert ((place + 1) / 2 * size).tolist() == pytest.approx(landmarks[1, :2].tolist(), abs=0.25)
+    margin = (detail.texture.shape[3] // 2 - size[0]) // 2
+    found = (place + 1) / 2 * (size + 2 * margin) - margin
+    assert found.tolist() == pytest.approx(landmarks[1, :2].tolist(), abs=0.25)
 
 
 def test_a_shot_begins_with_shut_lips_whatever_the_picture_shows():

@@ -54,7 +54,8 @@ def test_a_constant_light_is_in_the_frames_and_a_flicker_is_put_on_them(drawn):
 def test_only_the_first_of_several_faces_is_drawn_from_the_picture_itself(drawn):
     first, second = _references(drawn, CameraMove("push_in", 0.5), num_faces=2)
     assert first.video is second.video
-    assert first.detail(0, 2, 0, 0) is not None and second.detail(0, 2, 0, 0) is None
+    box = (0, 0, *first.size[::-1])
+    assert first.detail(0, 2, box) is not None and second.detail(0, 2, box) is None
     assert first.region == second.region is not None
 
 

@@ -47,7 +47,7 @@ def test_motion_fades_to_nothing_at_the_border_of_the_matte(landmarks: torch.Ten
     assert difference(frames, clip.frames)[~outside].max() > 0.2
 
 
-@pytest.mark.parametrize("with_detail", [None, "share", "behind"])
+@pytest.mark.parametrize("with_detail", [None, "detail", "behind"])
 def test_opencv_draws_what_pytorch_draws(
     landmarks: torch.Tensor, with_detail: str | None, monkeypatch
 ) -> None:
@@ -57,14 +57,13 @@ def test_opencv_draws_what_pytorch_draws(
         height, width = clip.frames.shape[2:]
         picture = clip.frames[:1, :3] / 255
         texture = as_pixels(F.interpolate(picture, scale_factor=2, mode="bilinear"))
-        share = torch.linspace(0, 1, height).expand(1, 1, width, height).mT
         nodes = torch.stack(torch.meshgrid(*[torch.linspace(-1, 1, 5)] * 2, indexing="xy"))
         positions = nodes.expand(2, -1, -1, -1)
         span = (0.0, 0.0, float(width), float(height))
-        detail = PictureDetail(texture, share, None, positions, span)
+        detail = PictureDetail(texture, None, positions, span)
         if with_detail == "behind":
             texture[:, 3] = torch.linspace(0, 255, texture.shape[-1]).byte()
-            detail = dataclasses.replace(detail, share=None, behind=255 - clip.frames[:1])
+            detail = dataclasses.replace(detail, behind=255 - clip.frames[:1])
         clip = dataclasses.replace(clip, detail=detail)
     motion = random_motion(2, seed=4)
     fast, fast_matte = render(motion, clip)
