@@ -94,14 +94,14 @@ def draw(
     if clip.detail is None:
         return sample_frames(clip.frames, full[:, :2], clip.has_own_motion), matte
     share = full[:, 5:] if full.shape[1] == 6 else None
-    drawn, behind = mix_detail(clip, full[:, :2], full[:, 3:5], share), _behind(clip)
+    drawn, behind = mix_detail(clip, full[:, :2], full[:, 3:5], share), still_behind(clip)
     if behind is not None:
         covers = drawn[:, 3:].float() / 255
         drawn = behind.float().lerp(drawn.float(), covers).add_(0.5).to(torch.uint8)
     return drawn, matte
 
 
-def _behind(clip: ReferenceClip) -> torch.Tensor | None:
+def still_behind(clip: ReferenceClip) -> torch.Tensor | None:
     """Return what stands still behind the person in a crop, (1, 4, h, w) pixels."""
     if clip.detail is None or clip.detail.behind is None:
         return None
@@ -137,7 +137,7 @@ def _draw_each(
     frames = np.empty((count, height, width, 4), np.uint8)
     matte = np.empty((count, height, width), bool)
     finer = np.empty((height, width, 4), np.uint8)
-    behind = _behind(clip)
+    behind = still_behind(clip)
     if behind is not None:
         behind = behind[0].permute(1, 2, 0).contiguous().numpy()
     for index in range(count):
