@@ -130,6 +130,8 @@ class MouthConstants:
     round_shade_own: float
     crease: float
     crease_width: float
+    seam: float
+    seam_from: float
     jaw_of_gap: float
 
 
@@ -145,11 +147,16 @@ class LidsConstants:
     drawn_line: float
     drawn_rim: float
     drawn_raise: float
+    drawn_gaze: float
     unfolds: float
     overlap: float
     squint_raise: float
     blink_raise: float
     wide: float
+    shut_light: tuple[float, ...]
+    shut_light_from: float
+    lashes_down: tuple[float, ...]
+    lashes_across: tuple[float, ...]
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import torch
 from skyreels_avatar.rig.constants import CONSTANTS
 from skyreels_avatar.rig.curves import refine
 from skyreels_avatar.rig.fields import FaceShape, MotionValues
-from skyreels_avatar.rig.geometry import EYES, IRISES, interpolate_columns
+from skyreels_avatar.rig.geometry import EYES, IRISES, interpolate_columns, smoothstep
 
 LIDS = CONSTANTS.lids
 
@@ -89,9 +89,13 @@ def _slid_iris(
     upper, lower = rims
     center = iris[:, :1]
     radius = (iris[:, 1:] - center).norm(dim=-1).mean(1, keepdim=True).clamp_min(0.01)
-    reach = ((where - center).norm(dim=-1) / (2.1 * radius)).clamp(0.0, 1.0)
-    room = torch.minimum(where[..., 0], width - where[..., 0])
-    rim = torch.minimum(torch.minimum(where[..., 1] - upper, lower - where[..., 1]), room)
-    slide = (1 - reach**2) ** 2 * (rim / LIDS.drawn_rim - 1).clamp(0.0, 1.0) * width
-    gaze = torch.cat([values.gaze_x, values.gaze_y], 1)
-    return where - slide[..., None] * gaze[:, None]
+    away = (where - center).norm(dim=-1) / radius
+    across = torch.minimum(where[..., 0], width - where[..., 0]) - LIDS.drawn_rim
+    down = torch.minimum(where[..., 1] - upper, lower - where[..., 1]) - LIDS.drawn_rim
+    # Less than the way to the rim, or what lies behind it would be looked up and not the eye.
+    room = torch.stack([torch.minimum(0.8 * across, 1.6 * down), 0.8 * torch.minimum(across, down)])
+    furthest = torch.minimum(room.clamp_min(0.0), LIDS.drawn_gaze * radius)
+    gaze = torch.cat([values.gaze_x, values.gaze_y], 1) * width
+    slide = gaze.T[..., None] * smoothstep(2.1, 0.9, away)
+    slide = torch.maximum(torch.minimum(slide, furthest), -furthest)
+    return where - slide.movedim(0, -1)

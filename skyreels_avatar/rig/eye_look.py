@@ -2,7 +2,8 @@
 
 Dark glasses hide the eyes: nothing moves behind them. Rims do not go with the brows, nor with a
 lid that unfolds. The fold above an eye lies in the shade, and a lid unfolded from it would be a
-smudge or a hole; it takes the light of the skin above and below the eye instead.
+smudge or a hole: it takes the skin above and below the eye instead, rounded and with the lashes of
+a shut eye as they are on people who blink.
 """
 
 from __future__ import annotations
@@ -15,20 +16,25 @@ import torch
 import torch.nn.functional as F
 
 from skyreels_avatar.rig.coefficients import MOTION_INDEX
+from skyreels_avatar.rig.constants import CONSTANTS
 from skyreels_avatar.rig.drawn_style import FACE_PX, face_crop, to_lab
 from skyreels_avatar.rig.geometry import BROW_EDGES, EYES, LARGE_EYE, smoothstep
 from skyreels_avatar.rig.mouth_paint import luminance
 
+LIDS = CONSTANTS.lids
 # Measured on 34 test portraits: over the bridge of the nose colors differ by 23 and more (CIE Lab,
 # 2 % of H apart, in a row all across) with dark or thick rims, by 16 and less without.
 _BRIDGE = 18.0
 _HIDDEN_LIGHT, _HIDDEN_CONTRAST = 0.45, 22.0  # of the cheeks' light; behind dark glasses
 _RIM = 20.0  # difference of colors at the edge of a rim
-_LID_LIGHT = 0.95  # of the light of the skin round the eye
+_SHADED = 0.6  # of the light below the eye: darker, the skin above it is in the shade of the brow
+_OVER = 0.88  # of the light below an eye: what the skin above it usually has
 _HOLLOW = (0.5, 0.8)  # of that light, where the lid's own is 0, and how fast it rises with that
-_SHADED = 0.75  # of the light below the eye: darker, the skin above it is in the shade of the brow
-_DARKER = (0.03, 0.16)  # than the skin round it, in light: from here on a lid is a smudge
-_LIFTED = 0.95  # share of a smudge that gives way: some shade and texture stay
+_DARKER = (0.0, 0.12)  # than the shut lid's skin, in light: from here on a lid is a smudge
+_REPLACED = (0.5, 0.95)  # share of an unfolded lid that gives way: of a light one, of a smudge
+_LASHES_MEET = (0.35, 0.9)  # of a blink: lashes of both lids come to lie over each other
+_DARKEST_LASHES = 0.2  # of the skin's light
+_LID_CHROMA = 0.75  # share of the cheeks in the hue of a lid
 _CHEEKS = (50, 280, 205, 425, 101, 330, 117, 346, 36, 266)
 _BRIDGE_CORNERS = (133, 362)
 _LID_MOTION = tuple(MOTION_INDEX[name] for name in ("blink_r", "blink_l"))
@@ -44,16 +50,16 @@ class EyeLook:
         seen: 0 for an eye behind dark glasses, which stays as it is, else 1.
         brows: () 0 where they would bend the rims of glasses, else 1.
         room: height in H above the lid from which it can unfold: a rim may come before the fold.
-        skin: (2, 3, 2, 5) colors in [0, 1] of a shut lid, above and below each eye, from the left
-            to the right of the picture.
-        lifts: 0 for an eye whose lid keeps its own colors, else 1.
+        lids: (2, 4, 17, 9) of shut lids at the places of `lid_place`: the colors of their skin in
+            [0, 1], and how far lashes cover it.
+        lashes: (2, 3) their colors in [0, 1].
     """
 
     seen: torch.Tensor
     brows: torch.Tensor
     room: torch.Tensor
-    skin: torch.Tensor
-    lifts: torch.Tensor
+    lids: torch.Tensor
+    lashes: torch.Tensor
 
     def to(self, device: torch.device) -> EyeLook:
         """Return the same on another device."""
@@ -67,27 +73,30 @@ class EyeLook:
         share[:, list(_BROWS)] = self.brows
         return motion * share
 
-    def light_lid(
-        self, pixels: torch.Tensor, place: torch.Tensor, unfolded: torch.Tensor, eye: int
+    def shade_lid(
+        self, pixels: torch.Tensor, lid: tuple[torch.Tensor, torch.Tensor, torch.Tensor], eye: int
     ) -> torch.Tensor:
-        """Return (F, 4, h, w) pixels, 0 to 255, of an eye whose lid takes the light of its skin.
+        """Return (F, 4, h, w) pixels, 0 to 255, of an eye with the skin and lashes of a shut lid.
 
         Args:
-            place: (F, h, w, 2) of `eye_place`.
-            unfolded: (F, 1, h, w) in [0, 1]: where the lid is.
+            lid: place (F, h, w, 2) of `lid_place`; in [0, 1] where a lid unfolds, (F, 1, h, w);
+                and how far the eye is shut, (F, 1).
             eye: 0 the person's right, 1 the left.
         """
-        if not bool(self.lifts[eye] > 0):
-            return pixels
-        skin = F.grid_sample(
-            255 * self.skin[eye, None].expand(len(place), -1, -1, -1), place,
+        place, unfolds, shut = lid
+        look = F.grid_sample(
+            self.lids[eye, None].expand(len(place), -1, -1, -1), place,
             mode="bilinear", padding_mode="border", align_corners=True,
         )  # fmt: skip
-        colors = pixels[:, :3]
-        light = luminance(skin, 1).clamp_min(1.0)
-        darker = 1 - luminance(colors, 1) / light
-        lifted = colors.lerp(skin, _LIFTED * unfolded * smoothstep(*_DARKER, darker))
-        return torch.cat([lifted, pixels[:, 3:]], 1)
+        skin, colors = 255 * look[:, :3], pixels[:, :3]
+        darker = 1 - luminance(colors, 1) / luminance(skin, 1).clamp_min(1.0)
+        least, most = _REPLACED
+        share = (least + (most - least) * smoothstep(*_DARKER, darker)) * unfolds
+        covered = look[:, 3:] * smoothstep(*_LASHES_MEET, shut)[..., None, None]
+        lashes = 255 * self.lashes[eye, :, None, None]
+        colors = colors.lerp(skin, share)
+        colors = colors.lerp(torch.minimum(colors, lashes), covered)
+        return torch.cat([colors, pixels[:, 3:]], 1)
 
 
 def find_eye_look(frame: torch.Tensor, landmarks: torch.Tensor) -> EyeLook:
@@ -109,52 +118,103 @@ def find_eye_look(frame: torch.Tensor, landmarks: torch.Tensor) -> EyeLook:
     steps = np.zeros(lab.shape[:2], np.float32)
     steps[2:-2] = np.linalg.norm(soft[4:] - soft[:-4], axis=2)
     glasses = _over_bridge(steps, points) > _BRIDGE
-    seen, room, skin, lifts = [], [], [], []
-    for rings, (_, brow) in zip(EYES, BROW_EDGES):
-        upper, lower, fold, bag = (points[list(ring)][2:7] for ring in rings)
+    tone = np.median(_at(crop, points[list(_CHEEKS)]), 0)
+    seen, room, lids, lashes = [], [], [], []
+    for eye, (rings, (_, brow)) in enumerate(zip(EYES, BROW_EDGES)):
+        upper, lower, fold, bag = (points[list(ring)] for ring in rings)
         below = max(float(np.median(_at(light, _between(lower, bag, 0.5, 1.2)))), 1.0)
-        inside = np.percentile(_at(light, _between(upper, lower, 0.1, 0.9)), [5, 95])
+        inside = np.percentile(_at(light, _between(upper, lower, 0.1, 0.9)[2:-2]), [5, 95])
         dark = below < _HIDDEN_LIGHT * cheeks and np.ptp(inside) < _HIDDEN_CONTRAST
         seen.append(0.0 if glasses and dark else 1.0)
-        room.append(_below_rim(steps, upper, fold) if glasses else 1.0)
-        colors = _lid_skin(crop, (lower, bag), (fold, points[list(brow)]))
-        own = float(np.median(_at(crop, _between(fold, upper, 0.2, 0.9)), 0).mean()) / 255
-        hollow = _HOLLOW[0] + _HOLLOW[1] * own / max(float(colors.mean()), 1e-2)
-        skin.append(min(1.0, hollow) * colors)  # deep eyes lie in the shade with their lids
-        large = float((lower - upper)[:, 1].max()) > LARGE_EYE * FACE_PX  # its lashes are dark
-        lifts.append(0.0 if large else 1.0)
+        room.append(_below_rim(steps, upper[2:7], fold[2:7]) if glasses else 1.0)
+        above = None if glasses else (fold, _resampled(points[list(brow)], len(fold)))
+        large = float((lower - upper)[:, 1].max()) > LARGE_EYE * FACE_PX
+        farther = 2.0 * (bag - lower) if large else 0.0  # past the line round a painted eye
+        skin = _lid_skin(crop, (lower + farther, bag + farther), None if large else above, tone)
+        own = float(np.median(_at(crop, _between(fold, upper, 0.2, 0.9)), 0).mean())
+        hollow = _HOLLOW[0] + _HOLLOW[1] * own / max(float(skin.mean()), 2.0)
+        skin *= 1.0 if large else min(1.0, hollow)  # deep eyes lie in the shade with their lids
+        lids.append(_shut_lid(skin, mirrored=eye == 1))
+        if large:  # its own lashes come along
+            lids[-1][3] = 0
+        lashes.append(_lash_color(crop, upper, lower, skin))
     return EyeLook(
         torch.tensor(seen), torch.tensor(0.0 if glasses else 1.0), torch.tensor(room),
-        torch.from_numpy(np.stack(skin)), torch.tensor(lifts),
+        torch.from_numpy(np.stack(lids)), torch.from_numpy(np.stack(lashes)),
     )  # fmt: skip
 
 
 def _lid_skin(
-    crop: np.ndarray, below: tuple[np.ndarray, np.ndarray], above: tuple[np.ndarray, np.ndarray]
+    crop: np.ndarray,
+    below: tuple[np.ndarray, np.ndarray],
+    above: tuple[np.ndarray, np.ndarray] | None,
+    tone: np.ndarray,
 ) -> np.ndarray:
-    """Return (3, 2, 5) `skin` of an eye from a crop (N, N, 3) of the face, 0 to 255.
+    """Return (2, 9, 3) colors of the skin over and under an eye, from its left to its right.
 
     Args:
-        below, above: (5, 2) points each between which the skin below and above the eye lies.
+        crop: (N, N, 3) of the face, 0 to 255.
+        below, above: (9, 2) points each between which the skin below and above the eye lies;
+            None where glasses may hide it.
+        tone: (3,) of the cheeks.
     """
-    under, over = (
-        _smooth(np.median(_at(crop, _between(*ends, *shares)).reshape(6, 5, 3), 0))
-        for ends, shares in ((below, (0.5, 1.2)), (above, (0.0, 0.6)))
+    under = _smooth(np.median(_at(crop, _between(*below, 0.6, 1.2)).reshape(6, -1, 3), 0))
+    over = _OVER * under
+    if above is not None:
+        found = _smooth(np.median(_at(crop, _between(*above, 0.0, 0.45)).reshape(6, -1, 3), 0))
+        light = found.mean(1, keepdims=True) / under.mean(1, keepdims=True).clip(1)
+        lit = ((light - _SHADED) / (_OVER - _SHADED)).clip(0, 1)
+        over = lit * found + (1 - lit) * over
+    skin = np.stack([over, under]).clip(1)
+    toned = tone * (skin.mean(2, keepdims=True) / max(float(tone.mean()), 1.0))
+    return skin + _LID_CHROMA * (toned - skin)
+
+
+def _shut_lid(skin: np.ndarray, mirrored: bool) -> np.ndarray:
+    """Return (4, 17, 9) of `EyeLook.lids` from `_lid_skin`.
+
+    Args:
+        mirrored: the left eye of the person, whose outer corner is on the right of the picture.
+    """
+    light, across = np.float32(LIDS.shut_light), np.float32(LIDS.lashes_across)
+    if mirrored:
+        light, across = light[::-1], across[::-1]
+    down = np.linspace(-1, 1, len(LIDS.lashes_down), dtype=np.float32)[:, None]
+    share = (down + 1).clip(0, 1)[..., None]
+    colors = (1 - share) * skin[0] + share * skin[1]
+    shaded = light ** ((down + 1) / LIDS.shut_light_from).clip(0, 1)
+    shaded = np.where(down > 0, 1 + (shaded - 1) * (1 - down), shaded)
+    covered = np.float32(LIDS.lashes_down)[:, None] * across
+    lid = np.concatenate([colors * shaded[..., None] / 255, covered[..., None]], 2)
+    return lid.clip(0, 1).transpose(2, 0, 1).astype(np.float32)
+
+
+def _lash_color(
+    crop: np.ndarray, upper: np.ndarray, lower: np.ndarray, skin: np.ndarray
+) -> np.ndarray:
+    """Return (3,) in [0, 1] the color of the line along the edge of an open upper lid."""
+    line = _at(crop, _between(upper, lower, -0.25, 0.15)).reshape(6, -1, 3)[:, 1:-1]
+    darkest = line.mean(2).argmin(0)
+    colors = line[darkest, np.arange(line.shape[1])].astype(np.float32)
+    color, light = np.median(colors, 0), float(skin.mean())
+    return (color * max(1.0, _DARKEST_LASHES * light / max(float(color.mean()), 1.0)) / 255).astype(
+        np.float32
     )
-    light = [colors.mean(1, keepdims=True).clip(1) for colors in (under, over)]
-    lit = ((light[1] / light[0] - _SHADED) / (1 - _SHADED)).clip(0, 1)
-    over = lit * over + (1 - lit) * _LID_LIGHT * under
-    found = _LID_LIGHT * np.stack([over, under])  # 2 5 3
-    return (found / 255).clip(0, 1).transpose(2, 0, 1).astype(np.float32)
 
 
 def _smooth(colors: np.ndarray) -> np.ndarray:
-    """Return (5, 3) colors that neighbors have in common: no lash, no wrinkle."""
+    """Return (9, 3) colors that neighbors have in common: no lash, no wrinkle."""
+    for _ in range(2):
+        padded = np.concatenate([colors[:1], colors, colors[-1:]]).astype(np.float32)
+        colors = np.median(np.stack([padded[:-2], padded[1:-1], padded[2:]]), 0)
     padded = np.concatenate([colors[:1], colors, colors[-1:]])
-    median = np.median(np.stack([padded[:-2], padded[1:-1], padded[2:]]), 0)
-    padded = np.concatenate([median[:1], median, median[-1:]])
-    soft = 0.25 * padded[:-2] + 0.5 * padded[1:-1] + 0.25 * padded[2:]
-    return (soft + soft[soft.sum(1).argmax()]) / 2  # a lid is rounder than the hollows beside it
+    return 0.25 * padded[:-2] + 0.5 * padded[1:-1] + 0.25 * padded[2:]
+
+
+def _resampled(curve: np.ndarray, number: int) -> np.ndarray:
+    """Return `number` points (N, 2) evenly along the (K, 2) of a curve."""
+    at = np.linspace(0, len(curve) - 1, number)
+    return np.stack([np.interp(at, np.arange(len(curve)), side) for side in curve.T], 1)
 
 
 def _at(picture: np.ndarray, points: np.ndarray) -> np.ndarray:

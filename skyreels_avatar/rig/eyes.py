@@ -5,6 +5,8 @@ Undone exactly at every pixel near an eye, twice as fine where a lid moves.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 
@@ -17,6 +19,7 @@ from skyreels_avatar.rig.geometry import (
     IRISES,
     LARGE_EYE,
     look_up_curves,
+    smoothstep,
     tabulate_curves,
 )
 from skyreels_avatar.rig.warp import PosedFace
@@ -61,18 +64,25 @@ def twice_as_fine(positions: torch.Tensor) -> torch.Tensor:
     return F.interpolate(positions, scale_factor=2, mode="bilinear")
 
 
-def eye_place(positions: torch.Tensor, eye: int, face: PosedFace) -> torch.Tensor:
-    """Return (F, h, w, 2) where pixels whose source is (F, 2, h, w) lie round an eye.
+def lid_place(positions: torch.Tensor, eye: int, face: PosedFace) -> torch.Tensor:
+    """Return (F, h, w, 2) where pixels whose source is (F, 2, h, w) lie on a shut lid.
 
-    -1 to 1 from corner to corner, and from half an eye's width above to half of it below them.
+    -1 to 1 from corner to corner; -1 is the fold, 0 the lashes, 1 the bag under the eye. A lid that
+    is half shut shows its lower part.
     """
-    points = face.frame.from_pixels(positions.permute(0, 2, 3, 1))
-    corners = face.shape.points[:, [EYES[eye][0][0], EYES[eye][0][-1]], :2]
-    along = corners[:, 1] - corners[:, 0]
-    width2 = along.square().sum(-1, keepdim=True).clamp_min(4e-4)
-    axes = torch.stack([along, torch.stack([-along[:, 1], along[:, 0]], -1)], -1)
-    away = points - corners.mean(1)[:, None, None]
-    return 2 * (away @ (axes / width2[..., None])[:, None])
+    looked = face.frame.from_pixels(positions.permute(0, 2, 3, 1))
+    room = None if face.eyes is None else face.eyes.room[eye]
+    first, axes, width, _, curves = face.shape.at_rest(_EYES_AT_REST[eye], face.shape.points)
+    along = axes.expand(len(looked), -1, -1)
+    where = torch.baddbmm(-along @ first[..., None], along, looked.flatten(1, 2).transpose(1, 2))
+    x, y = where.unbind(1)
+    lines = _lid_lines(x, curves, room)
+    edge, _ = _moved_edges(lines, eye, face.values)
+    shut = torch.lerp(lines.upper, lines.lower, LIDS.overlap * (1 - LIDS.blink_raise))
+    above, below = (shut - lines.top).clamp_min(0.02), (lines.bottom - shut).clamp_min(0.02)
+    down = y - edge
+    down = torch.where(down < 0, down / above, down / below)
+    return torch.stack([2 * x / width - 1, down], -1).reshape(looked.shape)
 
 
 def undo_eye(
@@ -96,27 +106,17 @@ def undo_eye(
     along = axes.expand(len(points), -1, -1)
     where = torch.baddbmm(-along @ first[..., None], along, points.transpose(1, 2))
     x, y = where.unbind(1)
-    upper, lower, top, bottom = look_up_curves(x, *curves)
-    lower = torch.maximum(lower, upper)
-    top = torch.minimum(top, upper - 0.03)
-    if room is not None:
-        top = torch.maximum(top, upper - room)
-    bottom = torch.maximum(bottom, lower + 0.02)
-    blink = (values.blink_r if eye == 0 else values.blink_l).clamp(0.0, 1.0)
+    lines = _lid_lines(x, curves, room)
+    upper, lower, top, bottom = lines
+    blink = blink_of(eye, values)
     open_height = lower - upper
-    raised = LIDS.squint_raise * values.squint.clamp(0.0, 1.0) * (1 - blink)
-    raised = raised + LIDS.blink_raise * blink
-    new_lower = lower - raised * open_height
-    wide = LIDS.wide * (-values.squint).clamp(0.0, 1.0)
-    new_upper = (
-        upper + (blink * LIDS.overlap * (new_lower - upper)) - wide * open_height * (1 - blink)
-    )
+    new_upper, new_lower = _moved_edges(lines, eye, values)
 
-    # eyeball: the iris slides, strongest at its center, nothing at the lids
+    # eyeball: the iris slides as a whole, nothing at the lids
     center_x, center_y, radius = iris.split(1, 1)
-    away2 = ((x - center_x) ** 2 + (y - center_y) ** 2) / (2.1 * radius) ** 2
+    away = ((x - center_x) ** 2 + (y - center_y) ** 2).sqrt() / radius
     inside = (torch.minimum(y - upper, lower - y) / 0.006 + 0.5).clamp(0.0, 1.0)
-    slide = (1 - away2.clamp_max(1.0)) ** 2 * inside
+    slide = smoothstep(2.1, 0.7, away) * inside
     eye_x = x - slide * (values.gaze_x * width)
     eye_y = y - slide * (values.gaze_y * width)
     stretched = upper + (y - new_upper) / (lower - new_upper).clamp_min(1e-4) * open_height
@@ -133,6 +133,43 @@ def undo_eye(
     looked = torch.stack([out_x, out_y], 1)
     looked = torch.baddbmm(first[..., None], along.transpose(1, 2), looked)
     return looked.transpose(1, 2)
+
+
+class _LidLines(NamedTuple):
+    """Rows (F, N) of the edges of both lids, of the fold and of the bag, in an eye's own axes."""
+
+    upper: torch.Tensor
+    lower: torch.Tensor
+    top: torch.Tensor
+    bottom: torch.Tensor
+
+
+def _lid_lines(x: torch.Tensor, curves: tuple, room: torch.Tensor | None) -> _LidLines:
+    """Return the lines of an eye at rest, in order, at columns (F, N); `room` as in `undo_eye`."""
+    upper, lower, top, bottom = look_up_curves(x, *curves)
+    lower = torch.maximum(lower, upper)
+    top = torch.minimum(top, upper - 0.03)
+    if room is not None:
+        top = torch.maximum(top, upper - room)
+    return _LidLines(upper, lower, top, torch.maximum(bottom, lower + 0.02))
+
+
+def blink_of(eye: int, values: MotionValues) -> torch.Tensor:
+    """Return (F, 1) in 0..1 how far an eye is shut."""
+    return (values.blink_r if eye == 0 else values.blink_l).clamp(0.0, 1.0)
+
+
+def _moved_edges(
+    lines: _LidLines, eye: int, values: MotionValues
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return rows (F, N) to which blink and squint move the edges of the upper, the lower lid."""
+    upper, lower, blink = lines.upper, lines.lower, blink_of(eye, values)
+    height = lower - upper
+    raised = LIDS.squint_raise * values.squint.clamp(0.0, 1.0) * (1 - blink)
+    new_lower = lower - (raised + LIDS.blink_raise * blink) * height
+    wide = LIDS.wide * (-values.squint).clamp(0.0, 1.0)
+    falls = blink * LIDS.overlap * (new_lower - upper)
+    return upper + falls - wide * height * (1 - blink), new_lower
 
 
 def _eye_at_rest(eye: int, points: torch.Tensor) -> tuple:

@@ -118,8 +118,14 @@ def _drawn_mouth(
 def _crease(
     x: torch.Tensor, y: torch.Tensor, line: torch.Tensor, face: PosedFace
 ) -> torch.Tensor | None:
-    """Return (F, N) in 0..1 the shadow where lips that roll in meet; None if none do."""
+    """Return (F, N) in 0..1 the shadow where lips meet that roll in, or that the picture parts.
+
+    None if there are no such lips.
+    """
     strength = MOUTH.crease * face.values.press.clamp(0.0, 1.0)
+    gap = face.shape.gap[:, None]
+    shut = smoothstep(MOUTH.seam_from, 0.0, face.values.lip_gap / gap.clamp_min(1e-4)) * (gap > 0)
+    strength = torch.maximum(strength, MOUTH.seam * shut)
     if not bool((strength > 0.02).any()):
         return None
     left, right = face.lips.upper[:, :1, 0], face.lips.upper[:, -1:, 0]

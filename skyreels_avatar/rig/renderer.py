@@ -11,7 +11,13 @@ import torch.nn.functional as F
 
 from skyreels_avatar.rig.coefficients import MOTION_INDEX, NUM_MOTION
 from skyreels_avatar.rig.curves import box_pixels, enclosing_box, inside, pixel_box
-from skyreels_avatar.rig.eyes import blinking_spans, eye_place, twice_as_fine, undo_eye_at
+from skyreels_avatar.rig.eyes import (
+    blink_of,
+    blinking_spans,
+    lid_place,
+    twice_as_fine,
+    undo_eye_at,
+)
 from skyreels_avatar.rig.fields import FaceShape, MotionValues
 from skyreels_avatar.rig.forward_warp import move_points
 from skyreels_avatar.rig.geometry import EYES, INNER_LOWER, INNER_UPPER, FaceFrame
@@ -74,15 +80,20 @@ def render(
                 continue
             fine = twice_as_fine(before)
             undone = undo_eye_at(fine, eye, part)
-            lid = eye_place(F.avg_pool2d(fine, 2), eye, part), unfolded(fine, undone)
+            place_on_lid = lid_place(F.avg_pool2d(fine, 2), eye, part)
+            lid = place_on_lid, unfolded(fine, undone), blink_of(eye, part.values)
             blinking.append((place, undone, stretched_rows(fine, undone), lid, eye))
     found = [(box, positions[inside(around, box)]) for box in exact]
     frames, matte = draw(clip, lookup, found)
     for place, positions, stretched, lid, eye in blinking:
-        drawn = sample_clip(clip.select(place[0]), positions).float()
+        selected = clip.select(place[0])
+        drawn = sample_clip(selected, positions).float()
         drawn = F.avg_pool2d(soften_streaks(drawn, stretched), 2)
         if face.eyes is not None:
-            drawn = face.eyes.light_lid(drawn, *lid, eye)
+            drawn = face.eyes.shade_lid(drawn, lid, eye)
+        if selected.detail is not None and selected.detail.behind is not None:
+            behind = selected.detail.behind[(slice(None), *place[1:])].float()
+            drawn = behind.lerp(drawn, drawn[:, 3:] / 255)
         frames[place] = drawn.add_(0.5).byte()
     if lips is not None:
         color, alpha = open_mouth(points, face, clip)
