@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import get_type_hints
 
+FITTED = ("fitted", "tones")  # sources that stages of training write
 CONSTANTS_FILE = Path(__file__).with_name("constants.json")
 
 
@@ -31,7 +32,7 @@ class TeethConstants:
 
 @dataclass(frozen=True)
 class ShadingConstants:
-    """How light falls off in the painted mouth."""
+    """How light falls off on the painted upper teeth."""
 
     tooth_side: float
     arch: float
@@ -40,12 +41,36 @@ class ShadingConstants:
     neck: float
     gap: float
     gap_width: float
+
+
+@dataclass(frozen=True)
+class InsideConstants:
+    """How light falls into the painted mouth, and what it falls on."""
+
     under_lip: float
     under_length: float
     over_lip: float
     over_length: float
     slit: float
     slit_height: float
+    enters: float
+    enters_height: float
+    far: float
+    near: float
+    depth: float
+    tongue_height: float
+    tongue_light: float
+    tongue_crown: float
+    tongue_front: float
+    lower_light: float
+    lower_fall: float
+    lower_side: float
+    lower_drop: float
+    lower_edge: float
+    round_shade: float
+    cavity: tuple[float, ...]
+    tongue: tuple[float, ...]
+    dimmed: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -54,9 +79,6 @@ class ColorsConstants:
 
     enamel: tuple[float, ...]
     gum: tuple[float, ...]
-    tongue: tuple[float, ...]
-    cavity: tuple[float, ...]
-    dimmed: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -126,7 +148,6 @@ class MouthConstants:
     """What is drawn between the lips."""
 
     teeth_behind_round: float
-    round_shade: float
     round_shade_own: float
     crease: float
     crease_width: float
@@ -181,6 +202,7 @@ class RigConstants:
 
     teeth: TeethConstants
     shading: ShadingConstants
+    inside: InsideConstants
     colors: ColorsConstants
     light: LightConstants
     lips: LipsConstants
@@ -219,7 +241,7 @@ def store_fitted(values: dict[str, dict[str, float | list]], path: Path = CONSTA
     for group, items in values.items():
         for name, value in items.items():
             entry = document["constants"].get(group, {}).get(name, {})
-            if entry.get("source") != "fitted":
+            if entry.get("source") not in FITTED:
                 raise ValueError(f"{group}.{name} is not a fitted constant")
             entry["value"] = value
     groups = [

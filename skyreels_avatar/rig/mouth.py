@@ -245,6 +245,8 @@ class MouthDecoder(nn.Module):
         tables = (fitted.widths, fitted.rises, fitted.rounds, fitted.lengths)
         self.teeth = nn.Parameter(torch.tensor(tables))  # 4 7
         self.shading = nn.Parameter(torch.tensor(list(asdict(CONSTANTS.shading).values())))
+        inside = asdict(CONSTANTS.inside).items()
+        self.inside = nn.ParameterDict({name: torch.tensor(value) for name, value in inside})
         self.register_buffer("style_mean", torch.tensor(fitted.knob_means))
         self.register_buffer("style_spread", torch.tensor(fitted.knob_spreads))
         self.layout = nn.Sequential(
@@ -324,8 +326,8 @@ class MouthDecoder(nn.Module):
         gum = edge + scale * (cut + 0.010 * across**2 - pick[2] * (1 + 0.15 * longer))
         low_width = torch.tensor(TEETH.lower_widths, device=x.device).repeat(2).expand_as(width)
         low_tooth, low_across, low_half = find_tooth(at / scale, low_width)
-        drop = 0.85 * motion[:, 1:2].clamp_min(0.0)
-        low_edge = look.teeth_edge[:, None] - 0.007 + drop - 0.8 * bow * at**2
+        drop = self.inside["lower_drop"] * motion[:, 1:2].clamp_min(0.0) + self.inside["lower_edge"]
+        low_edge = look.teeth_edge[:, None] + drop - 0.8 * bow * at**2
         low_edge = low_edge + 0.003 * per_tooth[:, 1].gather(1, low_tooth).flip(1)
         low_edge = low_edge + 0.006 * knobs[:, 3:4] + 0.002 * low_across**4
         if look.teeth is not None:
@@ -341,6 +343,7 @@ class MouthDecoder(nn.Module):
             (at + middle)[:, None], y[None, :, None], upper_edge[:, None], lower_edge[:, None],
             motion[:, 7, None, None].clamp(0.0, 1.0), size[..., None],
             *(column[:, None] for column in columns), 0.5 + 0.5 * knobs[:, 4, None, None], shading,
+            dict(self.inside),
         )  # fmt: skip
 
     def knobs(self, style: torch.Tensor) -> torch.Tensor:

@@ -52,7 +52,7 @@ def open_mouth(
     rounded = face.values.pucker.clamp(0.0, 1.0)
     look = replace(look, teeth_edge=look.teeth_edge - MOUTH.teeth_behind_round * rounded[:, 0])
     color = mouth_interior(*face.lips.at(painted_at), jaw, look)
-    color = color * (1 - MOUTH.round_shade * rounded)[..., None, None]
+    color = color * (1 - CONSTANTS.inside.round_shade * rounded)[..., None, None]
     at = points + face.warp.at("head", points)
     x, y = at.flatten(1, 2).unbind(-1)
     pixel = 1.0 / face.frame.height_px[:, None]
@@ -76,7 +76,7 @@ def open_mouth(
     if crease is not None:
         crease = (1 - alpha) * crease
         share = (alpha / (alpha + crease).clamp_min(1e-4)).reshape(-1, 1, *at.shape[1:3])
-        dark = (inside.new_tensor(CONSTANTS.colors.cavity) * look.light)[:, :, None, None]
+        dark = (inside.new_tensor(CONSTANTS.inside.cavity) * look.light)[:, :, None, None]
         inside, alpha = torch.lerp(dark, inside, share), alpha + crease
     return inside, alpha.reshape(-1, 1, *at.shape[1:3])
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 import torch
 
+from skyreels_avatar.rig.constants import CONSTANTS
 from skyreels_avatar.rig.mouth_paint import (
     LUMINANCE,
     Mouth,
@@ -21,7 +22,10 @@ from skyreels_avatar.rig.mouth_paint import (
 
 SHADING = {
     "arch": 0.5, "gap_width": 0.002, "tooth_side": 0.1, "cutting_edge": 0.1,
-    "cutting_length": 0.005, "neck": 0.1, "gap": 0.3, "slit": 0.3, "slit_height": 0.01,
+    "cutting_length": 0.005, "neck": 0.1, "gap": 0.3,
+}  # fmt: skip
+INSIDE = asdict(CONSTANTS.inside) | {
+    "slit": 0.3, "slit_height": 0.01,
     "under_lip": 0.3, "under_length": 0.02, "over_lip": 0.3, "over_length": 0.02,
 }  # fmt: skip
 ROWS, COLUMNS = 41, 31
@@ -39,6 +43,7 @@ def mouth() -> Mouth:
         edge=flat + 0.045, gum=flat + 0.015, across=flat, gap=flat + 0.05, shade=flat + 1,
         low_edge=flat + 0.08, low_across=flat, low_gap=flat + 0.05, yellow=one + 0.2,
         shading={name: torch.tensor(value) for name, value in SHADING.items()},
+        inside={name: torch.tensor(value) for name, value in INSIDE.items()},
     )  # fmt: skip
 
 

@@ -65,7 +65,7 @@ def _mouth_of(face: FacePicture) -> tuple[torch.Tensor, ...] | None:
     lips = colors_nearest(picture, landmarks[list(LIP_POINTS), :2]).median(0).values
     if float(_redness(lips) - _redness(teeth)) < LIP_RED:
         return None
-    colors = _patch(picture, frame)
+    colors = cut_patch(picture, frame)
     x, y = patch_axes()
     edges = [
         interpolate_columns(x[None], points[list(row), 0][None], points[list(row), 1][None])[0]
@@ -86,7 +86,7 @@ def _mouth_of(face: FacePicture) -> tuple[torch.Tensor, ...] | None:
     return colors, seen[None], upper, lower, teeth, half_width, edge, kept_out
 
 
-def _patch(picture: torch.Tensor, frame: FaceFrame) -> torch.Tensor:
+def cut_patch(picture: torch.Tensor, frame: FaceFrame) -> torch.Tensor:
     """Return (3, 64, 128), a picture (3, h, w) in the coordinates of the mouth patch."""
     x, y = patch_axes()
     points = torch.stack([x.expand(MOUTH_PATCH), y[:, None].expand(MOUTH_PATCH)], -1)

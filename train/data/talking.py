@@ -100,7 +100,7 @@ def _talker_clips(folder: Path) -> Iterator[TalkingClip]:
         if row["person"] == usual:
             continue
         others = row["group"] == "grid"
-        points = lip_points(_landmarks(folder / "landmarks" / f"{row['id']}.npz"))
+        points = lip_points(talker_landmarks(folder / "landmarks" / f"{row['id']}.npz"))
         sound = AudioTrack.load(folder / row["file"])
         late = 0 if others or abs(int(row["sync_lag3"])) > _LATEST else int(row["sync_lag3"])
         yield TalkingClip(
@@ -109,7 +109,7 @@ def _talker_clips(folder: Path) -> Iterator[TalkingClip]:
         )  # fmt: skip
 
 
-def _landmarks(path: Path) -> np.ndarray:
+def talker_landmarks(path: Path) -> np.ndarray:
     """Return (F, 478, 3) px; stored as differences in time."""
     stored = np.load(path)
     return np.cumsum(stored["dq"].astype(np.int32), 0).astype(np.float32) * float(stored["scale"])

@@ -12,6 +12,7 @@ STAGES: dict[str, str] = {
     "eyes": "eye finder of the face rig: the large eyes of drawn faces",
     "occluder": "what stands before a face: portraits with things drawn before them",
     "mouth": "numbers of the painted mouth, fitted to smiles",
+    "mouth_tones": "how light falls into the painted mouth, fitted to mouths that speak",
     "shapes": "how mouth coefficients move lips and skin, from a head with expressions",
     "voices": "utterances of natural voices with phoneme times, for corpus",
     "corpus": "speak and augment the tracks that the other stages learn from",

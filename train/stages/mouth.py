@@ -56,9 +56,7 @@ class Looks(nn.Module):
             saturation=torch.ones(len(chosen)),
         )
         color = decoder(mouths.upper[chosen], mouths.lower[chosen], motion, look)
-        kernel = torch.tensor([0.25, 0.5, 0.25])
-        kernel = (kernel[:, None] * kernel).expand(3, 1, 3, 3)
-        return F.conv2d(F.pad(color, (1, 1, 1, 1), mode="replicate"), kernel, groups=3)
+        return soften(color)
 
     def errors(
         self, decoder: MouthDecoder, chosen: torch.Tensor
@@ -150,7 +148,7 @@ def fit(
     optimizer = torch.optim.Adam(shared + looks.groups())
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, config.num_steps)
     parts = {"decoder": decoder, "looks": looks, "optimizer": optimizer, "schedule": schedule}
-    first = _resume(folder, parts, generator) if folder else 0
+    first = resume(folder, parts, generator) if folder else 0
     for step in range(first + 1, config.num_steps + 1):
         chosen = torch.randint(len(looks.style), (config.batch_size,), generator=generator)
         loss = _loss(decoder, looks, chosen)
@@ -169,7 +167,7 @@ def fit(
             write_checkpoint(folder, {"step": step, "generator": drawn, **states})
 
 
-def _resume(folder: Path, parts: dict, generator: torch.Generator) -> int:
+def resume(folder: Path, parts: dict, generator: torch.Generator) -> int:
     """Load the checkpoint of a folder into the parts of a fit and return the steps taken."""
     folder.mkdir(parents=True, exist_ok=True)
     state = read_checkpoint(folder, "cpu")
@@ -197,6 +195,13 @@ def validate(
     with torch.no_grad():
         color, gradient = looks.errors(decoder, chosen)
     return round(color.mean().item(), 4), round(gradient.mean().item(), 4)
+
+
+def soften(colors: torch.Tensor) -> torch.Tensor:
+    """Return (N, 3, R, W) as blurred as photographs are."""
+    kernel = torch.tensor([0.25, 0.5, 0.25])
+    kernel = (kernel[:, None] * kernel).expand(3, 1, 3, 3)
+    return F.conv2d(F.pad(colors, (1, 1, 1, 1), mode="replicate"), kernel, groups=3)
 
 
 def pick(mouths: RealMouths, chosen: torch.Tensor) -> RealMouths:

@@ -7,6 +7,7 @@ import os
 import zlib
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -22,11 +23,22 @@ from skyreels_avatar.models.audio_encoder import SAMPLE_RATE
 from skyreels_avatar.rig.constants import CONSTANTS_FILE
 from tests.train.data.test_talking import write_talkers
 from tests.train.stages.test_mouth_fit import painted_mouths
+from tests.train.stages.test_mouth_tones import dark_mouths
 from train.config import TrainConfig, load_config
 from train.data.footage_pieces import Piece
 from train.data.footage_report import write_table
 from train.data.simulate.portraits import FacePicture
-from train.stages import STAGES, eyes, light, mouth, occluder, stage_function, style, vae
+from train.stages import (
+    STAGES,
+    eyes,
+    light,
+    mouth,
+    mouth_tones,
+    occluder,
+    stage_function,
+    style,
+    vae,
+)
 
 # They write files, which they find again.
 WITHOUT_STEPS = {"data", "voices", "corpus", "shapes", "publish", "recipe"}
@@ -121,6 +133,15 @@ def _mouths(config: TrainConfig, folder: Path, monkeypatch) -> None:
     monkeypatch.setattr(mouth, "GUESSES", 2)
 
 
+def _dark_mouths(config: TrainConfig, folder: Path, monkeypatch) -> None:
+    mouths = dark_mouths(6)
+    mouths.kept_out[:2] = mouths.control[:1] = True
+    monkeypatch.setattr(mouth_tones, "load_components", lambda _: SimpleNamespace(vae=None))
+    monkeypatch.setattr(mouth_tones, "spoken_mouths", lambda *_: mouths)
+    monkeypatch.setattr(mouth_tones, "store_fitted", lambda _: CONSTANTS_FILE)
+    config.data.talkers = str(folder)
+
+
 def _talkers(config: TrainConfig, folder: Path, _) -> None:
     if not (folder / "talkers").exists():
         write_talkers(folder / "talkers")
@@ -165,7 +186,7 @@ def _few_sentences(config: TrainConfig, folder: Path, monkeypatch) -> None:
 
 
 PREPARE = {
-    "vae": _portraits, "eyes": _portraits, "occluder": _portraits, "mouth": _mouths,
+    "vae": _portraits, "eyes": _portraits, "occluder": _portraits, "mouth": _mouths, "mouth_tones": _dark_mouths,
     "listen": _weights, "camera": _weights, "distill": _weights, "sync": _talkers,
     "motion_rl": _weights, "style": _footage, "light": _few_sentences,
 }  # fmt: skip
