@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skyreels_avatar.faces.alignment import align, head_angles_deg
 from skyreels_avatar.faces.analyzer import FaceAnalyzer
 from skyreels_avatar.faces.chooser import FaceChooser
 from skyreels_avatar.faces.face import FaceTrack, pack_track, visibility_of
@@ -16,13 +17,20 @@ from skyreels_avatar.faces.mouth_occlusion import crop_lower_face, find_covered_
 from skyreels_avatar.faces.occluder_mask import SegmentCrops
 from skyreels_avatar.faces.occluder_track import OccluderTrack
 from skyreels_avatar.faces.opening import LIP_PAIRS, face_heights, mouth_opening
+from skyreels_avatar.faces.suitability import OUTER_LIPS
+from skyreels_avatar.faces.template import template
 from skyreels_avatar.faces.transitions import TransitionFinder
 
-LEAST_VISIBILITY = 0.3
-FADE = 4  # frames of the ramp between the new mouth and the source's
+LEAST_INSIDE = 0.5  # of the lips: what of them the picture has to show
+# Degrees from the camera; further away half of the mouth is hidden. Between them the new mouth
+# fades into the source's, so that none starts or stops while it is seen well.
+TURNED_DEG = (56.0, 64.0)
+FADE = 5  # frames of the ramp between the new mouth and the source's
 MIN_FACE_PX = 24  # in smaller faces the mouth is a few pixels
 FEWEST_FRAMES = 12  # of a scene; fewer give no usual appearance
+_SHOWING_DEG = 45.0
 _SMOOTHING_SIGMA = 0.4  # frames; the face mesh jitters
+_TURNED = "turned away or cut off"
 _LIPS = (*LIP_PAIRS, (81, 178), (311, 402))
 _OPEN_PX, _OPEN_SHARE = 4.0, 0.025  # lip gap in which the colors are those of the mouth
 _MOST_TEETH, _TEETH_APART = 6, 5  # pictures kept that show teeth, further apart than some frames
@@ -143,7 +151,9 @@ class _SceneRecorder:
             self._picture, self._rest, self._least = pixels.copy(), index, deviation
         if landmarks is None:
             return
-        colors = _mouth_colors(landmarks, pixels)
+        # Between the lips of a head that is turned further there may be what is behind it.
+        frontal = _turned_deg(landmarks[None])[0] < _SHOWING_DEG
+        colors = _mouth_colors(landmarks, pixels) if frontal else []
         if len(self._inside) < _MOST_OPEN:
             self._inside += colors
         shown = sum(_teeth_shown(one) for one in colors)
@@ -167,7 +177,10 @@ class _SceneRecorder:
 
         track = pack_track(self._points, self._scores)
         landmarks = gaussian_filter1d(track.landmarks, _SMOOTHING_SIGMA, axis=0, mode="nearest")
+        turn = np.where(track.found, _turned_deg(track.landmarks), 0.0)
+        turn = gaussian_filter1d(turn, FADE, mode="nearest")
         reasons = _reasons(track, self._patches, self._picture.shape[:2])
+        reasons[(reasons == "") & (turn > TURNED_DEG[1])] = _TURNED
         strangers = check.strangers if check.finish(transitions) else [(0, len(reasons))]
         for first, stop in strangers:
             reasons[first:stop] = "another person"
@@ -180,6 +193,8 @@ class _SceneRecorder:
             2 * FADE + 1,
             mode="nearest",
         )
+        low, high = TURNED_DEG
+        speaks = np.minimum(speaks, ((high - turn) / (high - low)).clip(0, 1))
         inside = np.concatenate([np.zeros((0, 3), np.uint8), *self._inside])
         occluders = self._occluders
         if occluders is not None:
@@ -198,19 +213,26 @@ def _non_neutrality(landmarks: np.ndarray, pixels: np.ndarray) -> float:
     return gap + 0.1 * (1 - visibility_of(landmarks, *pixels.shape[:2]))
 
 
+def _turned_deg(landmarks: np.ndarray) -> np.ndarray:
+    """Return (F,) degrees by which (F, 478, 3) heads are turned from the camera, to a side."""
+    _, rotation = align(landmarks, template())
+    return np.abs(head_angles_deg(rotation)[:, 0])
+
+
 def _reasons(
     track: FaceTrack, patches: list[np.ndarray | None], size: tuple[int, int]
 ) -> np.ndarray:
     """Return (F,) why mouths cannot be replaced; `patches` are from `crop_lower_face`."""
-    visibility = np.array([visibility_of(points, *size) for points in track.landmarks])
+    lips = track.landmarks[:, list(OUTER_LIPS), :2]
+    inside = ((lips >= 0) & (lips < size[::-1])).all(-1).mean(1)
     height = face_heights(track.landmarks)
-    reasons = np.full(len(visibility), "", object)
+    reasons = np.full(len(inside), "", object)
     if track.found.sum() > FEWEST_FRAMES:
         seen = np.stack([patch for patch in patches if patch is not None])
         reasons[
             np.flatnonzero(track.found)[find_covered_mouths(seen, track.landmarks[track.found])]
         ] = "mouth covered"
-    reasons[visibility < LEAST_VISIBILITY] = "turned away or cut off"
+    reasons[inside < LEAST_INSIDE] = _TURNED
     reasons[height < MIN_FACE_PX] = f"smaller than {MIN_FACE_PX} pixels"
     reasons[~track.found] = "no face"
     return reasons

@@ -14,6 +14,7 @@ from skyreels_avatar.faces.face_crop import picture_from_crop, uncrop_mask
 from skyreels_avatar.faces.inpainting import inpaint_crops
 from skyreels_avatar.faces.scenes import Scene
 from skyreels_avatar.media.video import VideoReader
+from skyreels_avatar.references.filmed_mouth import filmed_mouth
 from skyreels_avatar.references.reference import frames_per_chunk, split_range, talking_box
 from skyreels_avatar.rig.apparent_motion import clamp_to_trained_range
 from skyreels_avatar.rig.coefficients import GROUP_SIZE, MOTION_INDEX, NUM_MOTION
@@ -103,6 +104,8 @@ class FootageReference:
             for scene in scenes
         ]
         self._own = torch.cat(own)[torch.from_numpy(source)]
+        mouths = [filmed_mouth(scene.landmarks, scene.rest, vae) for scene in scenes]
+        self._mouth = torch.cat(mouths)[torch.from_numpy(source)]
 
     def landmarks(self, start: int, stop: int) -> torch.Tensor:
         """See `Reference`."""
@@ -203,10 +206,9 @@ class FootageReference:
         The mouth is absolute: what it does already is subtracted. Only the lip gap, which the
         decoder knows from the landmarks, is left as it is.
         """
-        own = self._own[start:stop].to(motion)
         speaks = self._speaks[start:stop, None].to(motion)
         asked = motion.clone()
-        asked[:, 1:GROUP_SIZE] -= own[:, 1:GROUP_SIZE]
+        asked[:, 1:GROUP_SIZE] -= self._mouth[start:stop, 1:].to(motion)
         asked[:, _LIDS_AND_GAZE] = 0
         if self._keep != "none":
             asked[:, _HEAD] = 0

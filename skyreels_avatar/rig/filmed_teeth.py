@@ -38,6 +38,7 @@ class FilmedTeeth:
         middle: () face x of the middle of the teeth in that frame.
         edge: () face y of `MouthLook.teeth_edge` in that frame.
         turn: () radians of the head in that frame.
+        slant: () of `row_slant` in that frame.
     """
 
     patch: torch.Tensor
@@ -45,6 +46,7 @@ class FilmedTeeth:
     middle: torch.Tensor
     edge: torch.Tensor
     turn: torch.Tensor
+    slant: torch.Tensor
 
     @classmethod
     def of(
@@ -52,7 +54,7 @@ class FilmedTeeth:
         frame: torch.Tensor,
         landmarks: torch.Tensor,
         axes: tuple[torch.Tensor, torch.Tensor],
-        place: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+        place: tuple[torch.Tensor, ...],
     ) -> FilmedTeeth | None:
         """Cut the teeth out of a frame; None where they are overexposed or but a few.
 
@@ -60,7 +62,7 @@ class FilmedTeeth:
             frame: (3, h, w) in [0, 1].
             landmarks: (478, 3) in pixels.
             axes: face x (W,) of the patch's columns and face y (R,) of its rows.
-            place: `middle`, `edge` and `turn`, () each.
+            place: `middle`, `edge`, `turn` and `slant`, () each.
         """
         face = FaceFrame.of(landmarks[None])
         x, y = axes
@@ -103,18 +105,19 @@ class FilmedTeeth:
         """Return colors (N, 3, r, W) and their share (N, 1, r, W) at columns (W,) and rows (r,).
 
         Args:
-            place: `middle`, `edge` and `turn`, (N,) each, in the frames that they are drawn into.
+            place: `middle`, `edge`, `turn` and `slant`, (N,) each, in the frames that they are
+                drawn into.
         """
-        middle, edge, turn = (one[:, None] for one in place)
-        columns = (x - middle) * (self.turn.cos() / turn.cos()) + self.middle
-        rows = y - edge + self.edge
+        middle, edge, turn, slant = (one[:, None] for one in place)
+        beside = (x - middle) * (self.turn.cos() / turn.cos())
+        columns = beside + self.middle
+        level = self.slant * beside - slant * (x - middle)  # each along the slant of its own frame
+        rows = (y - edge + self.edge)[..., None] + level[:, None]  # N r W
         left, step_x, top, step_y = self.axes
         high, wide = self.patch.shape[2:]
         grid_x = ((columns - left) / step_x + 0.5) * (2 / wide) - 1
         grid_y = ((rows - top) / step_y + 0.5) * (2 / high) - 1
-        grid = torch.stack(
-            [grid_x[:, None].expand(-1, len(y), -1), grid_y[..., None].expand(-1, -1, len(x))], -1
-        )
+        grid = torch.stack([grid_x[:, None].expand_as(grid_y), grid_y], -1)
         found = F.grid_sample(
             self.patch.expand(len(middle), -1, -1, -1), grid,
             padding_mode="border", align_corners=False,

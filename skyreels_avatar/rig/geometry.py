@@ -65,6 +65,7 @@ SHUT_GAP = 0.006
 LARGE_EYE = 0.11
 TABLE_SIZE = 512  # columns, of an eye less than a tenth of a pixel each
 SIDES = (234, 454)  # landmarks beside the ears
+_STEEPEST_ROW = 0.5
 _FURTHEST_TURN = 1.2  # radians; further an arch of teeth is a line
 
 
@@ -229,6 +230,16 @@ def head_turn(points: torch.Tensor) -> torch.Tensor:
     across = points[:, SIDES[1]] - points[:, SIDES[0]]
     turn = torch.atan2(across[:, 2], across[:, 0])
     return turn.clamp(-_FURTHEST_TURN, _FURTHEST_TURN)
+
+
+def row_slant(points: torch.Tensor) -> torch.Tensor:
+    """Return (F,) by how much rows across the face fall to the right of (F, 478, 3) faces.
+
+    Eyes and teeth are parallel. Face y, from forehead to chin, is square to them in a frontal view
+    alone: of a head that is turned and nods it leans.
+    """
+    across = points[:, EYES[1][0][-1], :2] - points[:, EYES[0][0][0], :2]
+    return (across[:, 1] / across[:, 0].clamp_min(1e-3)).clamp(-_STEEPEST_ROW, _STEEPEST_ROW)
 
 
 def smoothstep(low: float, high: float, value: torch.Tensor) -> torch.Tensor:

@@ -19,7 +19,7 @@ from skyreels_avatar.rig.constants import CONSTANTS
 from skyreels_avatar.rig.drawn_style import DrawnStyle, find_style
 from skyreels_avatar.rig.eye_look import EyeLook, find_eye_look
 from skyreels_avatar.rig.filmed_teeth import FilmedTeeth
-from skyreels_avatar.rig.geometry import MOUTH_CORNERS, FaceFrame, head_turn
+from skyreels_avatar.rig.geometry import MOUTH_CORNERS, FaceFrame, head_turn, row_slant
 from skyreels_avatar.rig.mouth_light import (
     MIN_COLORS,
     SKIN_POINTS,
@@ -66,6 +66,7 @@ class MouthLook:
         eyes: what stands before the eyes; None = nothing.
         turn: (N,) radians, how far the head is turned to the right of the picture; None = not.
         middle: (N,) face x of the middle of the teeth; None = 0.
+        slant: (N,) how far rows of teeth fall to the right, of `row_slant`; None = 0.
         filmed: the upper teeth as a video shows them; None = they are painted.
     """
 
@@ -81,6 +82,7 @@ class MouthLook:
     eyes: EyeLook | None = None
     turn: torch.Tensor | None = None
     middle: torch.Tensor | None = None
+    slant: torch.Tensor | None = None
     filmed: FilmedTeeth | None = None
 
     def expand(self, num_frames: int) -> MouthLook:
@@ -104,7 +106,8 @@ class MouthLook:
         keep their place below the nose.
         """
         turn = head_turn(points)
-        look = replace(self, turn=turn, middle=middle_of_teeth(points, turn))
+        middle = middle_of_teeth(points, turn)
+        look = replace(self, turn=turn, middle=middle, slant=row_slant(points))
         if self.nose is None:
             return look
         moved = points[:, NOSE_BASE, 1].mean(1) - self.nose
@@ -186,7 +189,7 @@ def film_teeth(
     if shown_teeth(frame, landmarks, points[0], DIMMEST_FILMED) is None:
         return None
     there = look.anchored(points)
-    place = there.middle[0], there.teeth_edge[0], there.turn[0]
+    place = there.middle[0], there.teeth_edge[0], there.turn[0], there.slant[0]
     now = colors_at(frame, landmarks[list(SKIN_POINTS), :2]).median(0).values
     found = FilmedTeeth.of(frame, landmarks, patch_axes(), place)
     gain = (skin / now.clamp_min(0.02)).clamp(0.5, 1.5)
@@ -279,7 +282,7 @@ class MouthDecoder(nn.Module):
         first, last = visible_rows(upper_edge, lower_edge, y)
         teeth, share = None, None
         if look.filmed is not None:
-            place = look.middle, look.teeth_edge, look.turn
+            place = look.middle, look.teeth_edge, look.turn, look.slant
             teeth, share = look.filmed.at(x, y[first:last], place)
         mouth = self.lay_out(upper_edge, lower_edge, motion, look, x, y[first:last])
         if share is not None:  # painted ones are seen beside those of the film
@@ -311,9 +314,10 @@ class MouthDecoder(nn.Module):
         scale = 1.07 * (1 + 0.25 * knobs[:, :1])
         middle = 0.012 * knobs[:, 1:2]
         bow = 1.2 + 1.2 * knobs[:, 2:3]
-        at = x[None] - middle
+        at, level = x[None] - middle, look.teeth_edge[:, None]
         if look.turn is not None:
             at = frontal_columns(x[None] - look.middle[:, None], look.turn) - middle
+            level = level + look.slant[:, None] * (x[None] - look.middle[:, None])
         width, rise, corner, length = torch.cat([self.teeth, self.teeth], 1)  # left, right side
         width = width * (1 + 0.15 * per_tooth[:, 0])
         tooth, across, half = find_tooth(at / scale, width)
@@ -321,13 +325,13 @@ class MouthDecoder(nn.Module):
         moved, shaded, longer = (per_tooth[:, i].gather(1, tooth) for i in (1, 2, 3))
         power = torch.tensor(TEETH.powers, device=x.device).repeat(2)[tooth]
         cut = pick[1] * across.abs() ** power
-        edge = look.teeth_edge[:, None] - bow * at**2 - scale * (pick[0] + cut)
+        edge = level - bow * at**2 - scale * (pick[0] + cut)
         edge = edge + 0.0025 * moved
         gum = edge + scale * (cut + 0.010 * across**2 - pick[2] * (1 + 0.15 * longer))
         low_width = torch.tensor(TEETH.lower_widths, device=x.device).repeat(2).expand_as(width)
         low_tooth, low_across, low_half = find_tooth(at / scale, low_width)
         drop = self.inside["lower_drop"] * motion[:, 1:2].clamp_min(0.0) + self.inside["lower_edge"]
-        low_edge = look.teeth_edge[:, None] + drop - 0.8 * bow * at**2
+        low_edge = level + drop - 0.8 * bow * at**2
         low_edge = low_edge + 0.003 * per_tooth[:, 1].gather(1, low_tooth).flip(1)
         low_edge = low_edge + 0.006 * knobs[:, 3:4] + 0.002 * low_across**4
         if look.teeth is not None:

@@ -42,10 +42,11 @@ def test_teeth_of_the_film_lie_where_they_were_seen(landmarks) -> None:  # noqa:
 def test_teeth_go_with_nose_and_lips_through_the_picture(landmarks) -> None:  # noqa: F811
     look = filmed_look(landmarks, (0.5, ENAMEL), (1.0, DARK))
     x, y = patch_axes()
-    place = look.filmed.middle[None], look.filmed.edge[None], look.filmed.turn[None]
+    names = ("middle", "edge", "turn", "slant")
+    place = tuple(getattr(look.filmed, name)[None] for name in names)
     seen, share = look.filmed.at(x, y, place)
     step = float(y[1] - y[0])
-    moved, moved_share = look.filmed.at(x, y, (place[0], place[1] + 4 * step, place[2]))
+    moved, moved_share = look.filmed.at(x, y, (place[0], place[1] + 4 * step, *place[2:]))
     torch.testing.assert_close(moved[..., 4:, :], seen[..., :-4, :], atol=1e-3, rtol=0)
     torch.testing.assert_close(moved_share[..., 4:, :], share[..., :-4, :], atol=1e-3, rtol=0)
 
