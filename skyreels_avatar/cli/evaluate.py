@@ -13,7 +13,10 @@ from skyreels_avatar.cli.options import AsJson, Face
 
 
 def evaluate_command(
-    videos: Annotated[list[Path], typer.Argument(metavar="VIDEO", help="Videos to measure.")],
+    videos: Annotated[
+        list[Path],
+        typer.Argument(metavar="VIDEO|FOLDER", help="Videos to measure, or folders of them."),
+    ],
     reference: Annotated[
         Path | None,
         typer.Option(help="The picture they were made from.", show_default="the first frame"),
@@ -26,6 +29,21 @@ def evaluate_command(
             help="The move that was asked for: measures how much of it the video shows.",
         ),
     ] = None,
+    text: Annotated[
+        str | None,
+        typer.Option(
+            help="What is said, in English: aligns the sounds for closures, rounding and tuck.",
+            show_default="VIDEO.txt, else as it is heard",
+        ),
+    ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Also measure how far the videos are from those of this folder, as a distance of "
+            "distributions with its 95 % interval; five videos on each side.",
+        ),
+    ] = None,
     html: Annotated[
         Path | None,
         typer.Option(
@@ -36,20 +54,33 @@ def evaluate_command(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure talking videos: lip sync, likeness, steadiness, camera. With --json, one list."""
-    from skyreels_avatar.api.evaluation import evaluate
+    """Measure talking videos by a fixed protocol. With --json, one list.
+
+    Each measure stands beside what real speech gives and, where it judges lips, beside a puppet
+    that opens the same mouth with the loudness alone. Sync-C and Sync-D are those of our own
+    network. Closures, rounding and tuck need the extra "phonemes". Head, gaze and brows are
+    compared with the distributions of speakers. Camera accuracy needs --camera, drift ten seconds.
+    Figures of another protocol number cannot be compared.
+    """
+    from skyreels_avatar.api.evaluation import compare_sets, evaluate, find_videos
     from skyreels_avatar.evaluation.html_report import write_html
+    from skyreels_avatar.evaluation.report import distance_table
 
     reports = []
-    for video in videos:
-        report = evaluate(video, reference, face, camera=camera)
+    for video in find_videos(videos):
+        report = evaluate(video, reference, face, camera=camera, text=text)
         reports.append(report)
         if not as_json:
             print_output(report.table())
+    others = [evaluate(video) for video in find_videos([against])] if against else []
+    distance = compare_sets(reports, others) if against else None
+    if distance is not None and not as_json:
+        print_output(distance_table(distance, against.name))
     if html is not None:
-        write_html(reports, html)
+        write_html([*reports, *others], html, distance)
     if as_json:
-        print_json([json.loads(report.to_json()) for report in reports])
+        found = [json.loads(report.to_json()) for report in reports]
+        print_json(found if distance is None else {"videos": found, "distance": distance})
     elif html is not None:
         print_result(html)
 

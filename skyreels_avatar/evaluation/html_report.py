@@ -6,7 +6,7 @@ import base64
 import html
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
@@ -15,13 +15,26 @@ from PIL import Image
 
 from skyreels_avatar.evaluation.curves import Curves
 from skyreels_avatar.evaluation.lip_sync import MAX_OFFSET
-from skyreels_avatar.evaluation.report import MEANING, PROTOCOL, REAL_SPEECH, Report
+from skyreels_avatar.evaluation.report import (
+    CAMERA_MEANING,
+    DISTANCE_MEANING,
+    MEANING,
+    PROTOCOL,
+    REAL_SPEECH,
+    Report,
+)
+from skyreels_avatar.evaluation.video_distance import VideoDistance
 from skyreels_avatar.media.video import VideoReader
 
 COMPARED = (
-    "sync_c", "sync_d", "sync_offset", "sync_r0", "open_range", "quiet_ratio", "jitter", "ident",
-    "ident_low", "sharp", "yaw_range_deg", "roll_range_deg", "blinks_per_min",
+    "sync_c", "sync_d", "sync_offset", "sync_r0", "closures", "closures_chance", "rounding", "tuck",
+    "open_range", "quiet_ratio", "jitter", "identity", "likeness", "sharp", "head_distance",
+    "gaze_distance", "brow_distance", "yaw_range_deg", "roll_range_deg",
+    "blinks_per_min", "colour_drift", "av_length_error_s",
 )  # fmt: skip
+# A video has few such sounds, so that means tell more than medians.
+AVERAGED = ("closures", "closures_chance", "rounding", "tuck")
+SHOWN = ("sync_c", "sync_d", "sync_offset", "sync_r0", "closures", "identity", "jitter")
 NUM_DRAWS = 1000  # of the bootstrap
 STRIP_PX = 128
 _WIDTH, _HEIGHT = 560, 90  # of a plot
@@ -39,10 +52,15 @@ video{max-width:20rem;width:100%;vertical-align:top;margin-right:1rem}.plots{dis
 """
 
 
-def write_html(reports: Sequence[Report], path: Path) -> Path:
+def write_html(
+    reports: Sequence[Report], path: Path, distance: VideoDistance | None = None
+) -> Path:
     """Write a page about videos; those of one folder are compared, as one system, with the others.
 
     The page holds its pictures; videos are linked where they lie.
+
+    Args:
+        distance: of two folders, if they were compared.
     """
     systems: dict[str, list[Report]] = {}
     for report in reports:
@@ -55,11 +73,12 @@ def write_html(reports: Sequence[Report], path: Path) -> Path:
         f"<p class=note>SkyReels Avatar, protocol {PROTOCOL}. Medians over the videos of a folder, "
         f"with 95 % intervals of a bootstrap of {NUM_DRAWS} draws. The loudness puppet is the same "
         "mouth with the same sound, opened by loudness alone: a measure that likes it better than "
-        "people does not measure lip sync.</p>",
+        "people does not measure lip sync. Closures, rounding and tuck are means.</p>",
         _comparison(systems),
+        "" if distance is None else _distance(distance),
         "<details><summary>What the measures are</summary><table>",
         *(f"<tr><td>{name}<td style='text-align:left'>{html.escape(meaning)}"
-          for name, meaning in MEANING.items()),
+          for name, meaning in (*MEANING.items(), *CAMERA_MEANING.items())),
         "</table></details>",
         *(_section(report, path.parent) for report in reports),
     ]  # fmt: skip
@@ -68,12 +87,16 @@ def write_html(reports: Sequence[Report], path: Path) -> Path:
     return path
 
 
-def interval(values: Sequence[float]) -> tuple[float, float, float]:
-    """Return the median and the ends of its 95 % interval, by bootstrap with a fixed seed."""
+def interval(values: Sequence[float], middle: Callable = np.median) -> tuple[float, float, float]:
+    """Return the median and the ends of its 95 % interval, by bootstrap with a fixed seed.
+
+    Args:
+        middle: `np.mean` for the mean.
+    """
     values = np.asarray(values, np.float64)
     picks = np.random.default_rng(0).integers(len(values), size=(NUM_DRAWS, len(values)))
-    low, high = np.percentile(np.median(values[picks], axis=1), [2.5, 97.5])
-    return float(np.median(values)), float(low), float(high)
+    low, high = np.percentile(middle(values[picks], axis=1), [2.5, 97.5])
+    return float(middle(values)), float(low), float(high)
 
 
 def linked(video: Path, folder: Path) -> str:
@@ -107,24 +130,43 @@ def _cell(reports: list[Report], measure: str, of_puppet: bool = False) -> str:
             found.append(values[measure])
     if not found:
         return ""
-    middle, low, high = interval(found)
+    middle, low, high = interval(found, np.mean if measure in AVERAGED else np.median)
     return f"{middle:.3g}<br><small>{low:.3g} to {high:.3g}</small>"
+
+
+def _distance(distance: VideoDistance) -> str:
+    """Return a table of a distance between two sets of videos."""
+    rows = "".join(
+        f"<tr><td>{name}<td>{found[0]:.3f}<td>{found[1]:.3f} to {found[2]:.3f}"
+        f"<td style='text-align:left'>{html.escape(meaning)}"
+        for name, meaning in DISTANCE_MEANING.items()
+        if (found := getattr(distance, name)) is not None
+    )
+    sizes = f"{distance.num_videos} videos against {distance.num_against}"
+    return f"<h2>{sizes}</h2><table><tr><th>distance<th>value<th>95 %<th>{rows}</table>"
 
 
 def _section(report: Report, folder: Path) -> str:
     name = html.escape(Path(report.video).name)
     values = report.to_dict()
     figures = ", ".join(
-        f"{measure} {values[measure]:.3g}"
-        for measure in ("sync_c", "sync_d", "sync_offset", "sync_r0", "ident", "jitter")
-        if values[measure] is not None
+        f"{measure} {values[measure]:.3g}" for measure in SHOWN if values[measure] is not None
     )
+    if report.camera is not None:
+        found = ", ".join(f"{key} {_brief(values['camera'][key])}" for key in CAMERA_MEANING)
+        figures += f"; camera: {found}"
+    if report.spoken_lips_skipped:
+        figures += f"; sounds not looked at: {html.escape(report.spoken_lips_skipped)}"
     return (
         f"<section><h2>{name}</h2><p>{figures}</p>"
         f"<video controls preload=metadata src='{linked(Path(report.video), folder)}'></video>"
         f"<div class=plots>{_plots(report.curves)}</div>"
         f"<img class=strip alt='Frames of {name}' src='{_strip(report)}'></section>"
     )
+
+
+def _brief(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3g}"
 
 
 def _strip(report: Report) -> str:

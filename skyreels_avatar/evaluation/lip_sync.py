@@ -53,12 +53,16 @@ def lip_points(landmarks: np.ndarray, fps: float = FPS) -> np.ndarray:
     Args:
         landmarks: (F, 478, 3) px, one face through F frames.
     """
-    rigid, lips = landmarks[:, RIGID], landmarks[:, POINTS]
-    return lip_motion(rigid, lips, fps)
+    return points_of(lip_places(landmarks[:, RIGID], landmarks[:, POINTS], fps))
 
 
 def lip_motion(rigid: np.ndarray, lips: np.ndarray, fps: float = FPS) -> np.ndarray:
-    """Return `lip_points` of faces of which only some points are kept.
+    """Return `lip_points` of faces of which only some points are kept, as in `lip_places`."""
+    return points_of(lip_places(rigid, lips, fps))
+
+
+def lip_places(rigid: np.ndarray, lips: np.ndarray, fps: float = FPS) -> np.ndarray:
+    """Return (F', 47, 2): where lips and chin are on the average face, in face heights.
 
     Args:
         rigid: (F, 17, 3) px, the points `alignment.RIGID`.
@@ -73,7 +77,18 @@ def lip_motion(rigid: np.ndarray, lips: np.ndarray, fps: float = FPS) -> np.ndar
         times = np.arange(max(1, round(len(flat) / fps * FPS))) / FPS
         known = np.arange(len(flat)) / fps
         flat = np.stack([np.interp(times, known, column) for column in flat.T], -1)
+    return flat.reshape(len(flat), -1, 2)
+
+
+def points_of(places: np.ndarray) -> np.ndarray:
+    """Return (F, 94) float32, the input of the network: how lips and chin move."""
+    flat = places.reshape(len(places), -1)
     return (_SCALE * (flat - flat.mean(0))).astype(np.float32)
+
+
+def places_of(points: np.ndarray, middle: np.ndarray) -> np.ndarray:
+    """Return (F, 47, 2) of `points_of`, round the mean places (47, 2)."""
+    return points.reshape(len(points), -1, 2) / _SCALE + middle
 
 
 def sound_picture(audio: AudioTrack, num_frames: int) -> np.ndarray:

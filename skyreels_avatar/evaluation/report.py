@@ -10,19 +10,37 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skyreels_avatar.errors import FaceError
-from skyreels_avatar.evaluation.appearance import face_color, face_sharpness
+from skyreels_avatar.errors import FaceError, MissingExtraError
 from skyreels_avatar.evaluation.camera_accuracy import CameraAccuracy
 from skyreels_avatar.evaluation.curves import Curves, curves_of
-from skyreels_avatar.evaluation.lip_sync import LipSync, lip_points, lip_sync, puppet, sound_picture
+from skyreels_avatar.evaluation.likeness import Likeness, likeness_of
+from skyreels_avatar.evaluation.lip_sync import (
+    POINTS,
+    LipSync,
+    lip_places,
+    lip_sync,
+    places_of,
+    points_of,
+    puppet,
+    sound_picture,
+)
+from skyreels_avatar.evaluation.motion_statistics import (
+    MotionDistance,
+    motion_distance,
+    motion_windows,
+    shipped_table,
+)
 from skyreels_avatar.evaluation.performance import Performance, performance_of
-from skyreels_avatar.evaluation.stability import drift_windows, jitter, sample_frames, shake
+from skyreels_avatar.evaluation.phonemes import phonemes_of
+from skyreels_avatar.evaluation.spoken_lips import SpokenLips, spoken_lips
+from skyreels_avatar.evaluation.stability import jitter, shake
 from skyreels_avatar.evaluation.sync import FLOOR_DB, SyncScore, correlate, loudness_db
+from skyreels_avatar.evaluation.video_distance import VideoDistance, VideoFeatures, video_features
+from skyreels_avatar.faces.alignment import RIGID
 from skyreels_avatar.faces.analyzer import FaceAnalyzer
-from skyreels_avatar.faces.face import Face, FaceTrack
+from skyreels_avatar.faces.face import Face
 from skyreels_avatar.faces.identity import Person, embed_face
 from skyreels_avatar.faces.opening import face_heights, mouth_opening
-from skyreels_avatar.faces.pixel_cosine import aligned_pixels, pixel_cosine
 from skyreels_avatar.faces.select import choose_face
 from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.image import Portrait
@@ -33,7 +51,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-PROTOCOL = 2  # grows when a measure changes, so that figures are compared with their like
+PROTOCOL = 3  # grows when a measure changes, so that figures are compared with their like
 # What a real person gives: 1,000 clips of GRID talker s1 (mean, and 10th to 90th percentile); of
 # the sync network, GRID talkers that it was not trained on.
 REAL_SPEECH: dict[str, str] = {
@@ -47,7 +65,6 @@ REAL_SPEECH: dict[str, str] = {
     "jitter": "2.2",
     "blinks_per_min": "15 to 20",
 }
-COMMON_SIZE = 0.8  # of the smaller of two faces: at which size their sharpness is compared
 MEANING: dict[str, str] = {
     "sync_c": "confidence of our sync network (Sync-C)",
     "sync_d": "distance of lips and sound in it (Sync-D), 0 to 2, lower is better",
@@ -55,19 +72,34 @@ MEANING: dict[str, str] = {
     "sync_r0": "mouth opening with loudness, Pearson r in the same frame",
     "sync_lag": "frames by which the mouth comes late",
     "sync_best": "r at that lag",
+    "closures": "share of p, b, m with lips shut",
+    "closures_chance": "the same of other moments as loud",
+    "rounding": "narrower mouth on w, o, u than in moments as loud, in its standard deviations",
+    "tuck": "raised lower lip on f, v, in the same unit",
+    "num_closures": "sounds p, b, m that were found",
     "open_range": "mouth opening, 95th - 5th percentile, of the face height",
     "quiet_ratio": "mouth speed in silence / in speech",
     "jitter": "tremor inside the face, of the face height x 1000",
     "shake": "tremor of the whole head, of the face height x 1000",
-    "ident": "similarity to the reference, 1 = the same picture",
-    "ident_low": "the worst twentieth of the frames",
+    "identity": "distance of face embeddings; up to 0.45 the same person, from 0.6 another",
+    "identity_high": "the worst twentieth of the frames",
+    "likeness": "similarity of pixels to the reference, 1 = the same picture",
+    "likeness_low": "the worst twentieth of the frames",
     "sharp": "detail in the face / in the reference",
-    "ident_drift": "similarity at the end - at the beginning",
+    "identity_drift": "distance at the end - at the beginning",
     "sharp_drift": "sharpness at the end / at the beginning",
     "colour_drift": "CIE Lab distance of the face's color, beginning to end",
+    "head_distance": "turning of the head from that of speakers, in their spreads",
+    "gaze_distance": "the same of the gaze",
+    "brow_distance": "the same of the brows",
     "av_length_error_s": "sound longer than picture, seconds",
     "face_height_px": "points 10 to 152, median",
     "found_share": "frames in which the face was found",
+}
+# Of each filmed person of the table against all others: median, and 10th to 90th percentile.
+REAL_SPEECH |= {
+    name: f"{middle:.2f} ({low:.2f} to {high:.2f})"
+    for name, (middle, low, high) in shipped_table()["real"].items()
 }
 CAMERA_MEANING: dict[str, str] = {
     "achieved": "of the planned move, 1 = all of it",
@@ -78,6 +110,21 @@ CAMERA_MEANING: dict[str, str] = {
 }
 
 
+_FLAT = {
+    "lip_sync": LipSync, "sync": SyncScore, "spoken_lips": SpokenLips, "likeness": Likeness,
+    "motion": MotionDistance,
+}  # fmt: skip
+"""Parts of a report whose figures stand beside its own."""
+
+DISTANCE_MEANING: dict[str, str] = {
+    "distance": "mean of the three below; 0 = one distribution, 1 = no overlap",
+    "lips": "lips in the embedding of the sync network",
+    "motion": "head, gaze, brows and lids in windows of two seconds",
+    "face": "how the face embedding moves in a clip",
+    "floor": "random halves of the second set",
+}
+
+
 @dataclass(frozen=True)
 class Report:
     """The measures of one video; None where a measure does not apply.
@@ -85,6 +132,7 @@ class Report:
     `lip_sync` is None below two seconds; `puppet` has the measures of sync of the same mouth opened
     by loudness alone. `performance` is relative to the reference picture, see `Performance`; drift
     is measured in the windows of `stability.drift_windows`; `camera` only where a move was given.
+    `spoken_lips` is None where `spoken_lips_skipped` says why.
     """
 
     video: str
@@ -99,30 +147,30 @@ class Report:
     face_height_px: float
     lip_sync: LipSync | None
     sync: SyncScore | None
+    spoken_lips: SpokenLips | None
+    spoken_lips_skipped: str
     puppet: dict[str, float]
     jitter: float
     shake: float
-    ident: float
-    ident_low: float
-    sharp: float
-    ident_drift: float
-    sharp_drift: float
-    colour_drift: float
+    likeness: Likeness
+    motion: MotionDistance
     performance: Performance
     curves: Curves
+    features: VideoFeatures
     camera: CameraAccuracy | None = None
 
     def to_dict(self) -> dict:
         """Return one flat dict of numbers and strings, `performance` nested, without curves."""
-        values = asdict(replace(self, curves=None))
-        del values["curves"]
+        values = asdict(replace(self, curves=None, features=None))
+        del values["curves"], values["features"]
         if self.camera is None:
             del values["camera"]
         else:
             values["camera"] = {name: values["camera"][name] for name in CAMERA_MEANING}
-        sync = values.pop("sync") or dict.fromkeys(SyncScore.__dataclass_fields__)
-        lips = values.pop("lip_sync") or dict.fromkeys(LipSync.__dataclass_fields__)
-        return {"protocol": PROTOCOL, **lips, **sync, **values}
+        flat = {}
+        for name, kind in _FLAT.items():
+            flat |= values.pop(name) or dict.fromkeys(kind.__dataclass_fields__)
+        return {"protocol": PROTOCOL, **flat, **values}
 
     def to_json(self) -> str:
         """Return the measures as JSON, numbers rounded to five digits after the point."""
@@ -145,6 +193,8 @@ class Report:
         for name, meaning in MEANING.items():
             toy = _shown(self.puppet[name]) if name in self.puppet else ""
             table.add_row(name, _shown(values[name]), REAL_SPEECH.get(name, ""), toy, meaning)
+        if self.spoken_lips_skipped:
+            table.caption = Text(f"Sounds were not looked at: {self.spoken_lips_skipped}")
         table.add_section()
         reference = Path(self.reference).name.encode("utf-8", "replace").decode()
         for name, value in values["performance"].items():
@@ -162,6 +212,7 @@ def evaluate(
     reference: str | Path | None = None,
     face: str = "auto",
     analyzer: FaceAnalyzer | None = None,
+    text: str | None = None,
 ) -> Report:
     """Measure a talking video.
 
@@ -170,6 +221,7 @@ def evaluate(
         reference: the picture that it was made from; without it the video's first frame.
         face: whose face, as in `generate`: "auto", "x,y,w,h" or an index.
         analyzer: one to use again when measuring many videos.
+        text: what is said, in English, for closures and rounding; None = as a recognizer hears it.
 
     Raises:
         FaceError: no face in the reference, or in fewer than half of the frames.
@@ -194,6 +246,9 @@ def evaluate(
     landmarks = track.landmarks
     audio = reader.audio()
     error_s = None if audio is None else audio.duration_s - reader.duration_s
+    windows = motion_windows(landmarks, reader.fps)
+    places = lip_places(landmarks[:, RIGID], landmarks[:, POINTS], reader.fps)
+    likeness, embeddings = likeness_of(reader, track, pixels, points)
     return Report(
         video=str(video),
         reference="first frame" if reference is None else str(reference),
@@ -205,31 +260,73 @@ def evaluate(
         av_length_error_s=error_s,
         found_share=found,
         face_height_px=float(np.median(face_heights(landmarks))),
-        **_sync(landmarks, reader.fps, audio),
+        **_sync(landmarks, reader.fps, audio, places, text),
         jitter=jitter(landmarks),
         shake=shake(landmarks),
-        **_likeness(reader, track, pixels, points),
+        likeness=likeness,
+        motion=motion_distance(windows),
         performance=performance_of(landmarks, points, reader.fps),
+        features=video_features(points_of(places), windows, embeddings),
     )
 
 
-def _sync(landmarks: np.ndarray, fps: float, audio: AudioTrack | None) -> dict[str, Any]:
+def distance_table(distance: VideoDistance, against: str) -> Table:
+    """Return a distance of two sets of videos as a table for a terminal.
+
+    Args:
+        against: what the second set is called.
+    """
+    from rich.table import Table
+    from rich.text import Text
+
+    sizes = f"{distance.num_videos} videos against {distance.num_against} of {against}"
+    table = Table(title=Text(sizes), title_justify="left")
+    table.add_column("distance", no_wrap=True)
+    table.add_column("value", justify="right")
+    table.add_column("95 % interval", justify="right")
+    table.add_column("what")
+    for name, meaning in DISTANCE_MEANING.items():
+        found = getattr(distance, name)
+        if found is not None:
+            value, low, high = found
+            table.add_row(name, f"{value:.3f}", f"{low:.3f} to {high:.3f}", meaning)
+    return table
+
+
+def _sync(
+    landmarks: np.ndarray,
+    fps: float,
+    audio: AudioTrack | None,
+    places: np.ndarray,
+    text: str | None,
+) -> dict[str, Any]:
     """Return the measures of lip sync, those of a puppet with the same sound, and the curves."""
     opening = mouth_opening(landmarks)
     if audio is None:
         curves = curves_of(landmarks, fps, opening, None, None)
-        return {"lip_sync": None, "sync": None, "puppet": {}, "curves": curves}
+        none = {"lip_sync": None, "sync": None, "spoken_lips": None, "puppet": {}}
+        return {**none, "spoken_lips_skipped": "no sound", "curves": curves}
     loudness = loudness_db(audio.samples, audio.sample_rate, len(landmarks), fps)
-    points = lip_points(landmarks, fps)
-    sound = sound_picture(audio, len(points))
-    lips = lip_sync(points, sound)
-    doll = correlate(loudness.clip(np.percentile(loudness, 95) - FLOOR_DB), loudness, fps)
-    toy = lip_sync(puppet(points, sound), sound)
-    toy = asdict(toy) if toy else {}
+    points, sound = points_of(places), sound_picture(audio, len(places))
+    doll = puppet(points, sound)
+    lips, toy_lips = lip_sync(points, sound), lip_sync(doll, sound)
+    toy = correlate(loudness.clip(np.percentile(loudness, 95) - FLOOR_DB), loudness, fps)
+    figures = {"sync_r0": toy.sync_r0, "sync_lag": toy.sync_lag}
+    figures |= asdict(toy_lips) if toy_lips else {}
+    said, skipped = None, ""
+    try:
+        phones = phonemes_of(audio, text)
+    except MissingExtraError as error:
+        skipped = str(error)
+    else:
+        said = spoken_lips(places, sound, phones)
+        figures |= asdict(spoken_lips(places_of(doll, places.mean(0)), sound, phones))
     return {
         "lip_sync": lips,
         "sync": correlate(opening, loudness, fps),
-        "puppet": {"sync_r0": doll.sync_r0, "sync_lag": doll.sync_lag, **toy},
+        "spoken_lips": said,
+        "spoken_lips_skipped": skipped,
+        "puppet": {name: value for name, value in figures.items() if value is not None},
         "curves": curves_of(landmarks, fps, opening, loudness, (points, sound) if lips else None),
     }
 
@@ -262,40 +359,6 @@ def _fitted(
     if (points[:, :2] < 0).any() or (points[:, :2] > (width, height)).any():
         return portrait.pixels, landmarks
     return portrait.resized_to(height, width).pixels, points
-
-
-def _likeness(
-    reader: VideoReader, track: FaceTrack, pixels: np.ndarray, landmarks: np.ndarray
-) -> dict[str, float]:
-    """Return the measures that need pixels, from a sample of the frames, read one by one."""
-    picks = sample_frames(len(track.found), reader.fps)
-    picks = picks[track.found[picks]]
-    wanted = aligned_pixels(pixels, landmarks)
-    height_px = float(face_heights(landmarks[None])[0])
-    alike, sharp, color = [], [], []
-    for index in picks:
-        frame, points = reader.read(int(index), int(index) + 1)[0], track.landmarks[index]
-        alike.append(pixel_cosine(aligned_pixels(frame, points), wanted))
-        # All are made smaller: a picture left at its size would be sharper than one that is not.
-        common_px = COMMON_SIZE * min(height_px, float(face_heights(points[None])[0]))
-        base = face_sharpness(pixels, landmarks, common_px)
-        sharp.append(face_sharpness(frame, points, common_px) / max(base, 1e-6))
-        color.append(face_color(frame, points))
-    alike, sharp, color = np.array(alike), np.array(sharp), np.array(color)
-    begin, end = (
-        (picks >= window.start) & (picks < window.stop)
-        for window in drift_windows(len(track.found), reader.fps)
-    )
-    if not (begin.any() and end.any()):  # the face was lost in all of one window
-        begin, end = picks == picks[0], picks == picks[-1]
-    return {
-        "ident": float(alike.mean()),
-        "ident_low": float(np.percentile(alike, 5)),
-        "sharp": float(np.median(sharp)),
-        "ident_drift": float(alike[end].mean() - alike[begin].mean()),
-        "sharp_drift": float(sharp[end].mean() / max(sharp[begin].mean(), 1e-6)),
-        "colour_drift": float(np.linalg.norm(color[end].mean(0) - color[begin].mean(0))),
-    }
 
 
 def _rounded(value):

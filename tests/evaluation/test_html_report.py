@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from skyreels_avatar.evaluation.html_report import COMPARED, interval, linked, write_html
-from skyreels_avatar.evaluation.report import MEANING, evaluate
+from skyreels_avatar.evaluation.report import DISTANCE_MEANING, MEANING, evaluate
+from skyreels_avatar.evaluation.video_distance import VideoDistance
 from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.image import Portrait
 from skyreels_avatar.media.video import VideoWriter
@@ -28,7 +29,9 @@ def page(root, tmp_path_factory):
         with VideoWriter(path, 256, 256, 25, audio) as writer:
             writer.write(np.repeat(pixels[None], 55, axis=0))
         reports.append(evaluate(path))
-    return write_html(reports, folder / "pages" / "report.html").read_text()
+    value = (0.25, 0.125, 0.5)
+    distance = VideoDistance(value, value, value, value, None, 5, 7)
+    return write_html(reports, folder / "pages" / "report.html", distance).read_text()
 
 
 def test_systems_stand_in_rows_above_real_speech_and_the_puppet(page):
@@ -46,12 +49,19 @@ def test_each_video_has_a_player_a_strip_and_plots(page):
     assert page.count("<polyline") == (2 + 3 + 1) + (1 + 3)
 
 
+def test_a_distance_of_two_folders_stands_with_its_interval(page):
+    table = page[page.index("<h2>5 videos against 7") :]
+    assert table.count("<td>0.250<td>0.125 to 0.500") == len(DISTANCE_MEANING) - 1  # no floor
+    assert "<tr><td>floor" not in table
+
+
 def test_an_interval_holds_the_median_and_shrinks_with_more_values(rng):
     few, many = rng.normal(size=8), rng.normal(size=200)
     middle, low, high = interval(few)
     assert low <= middle <= high and middle == pytest.approx(np.median(few))
     assert interval(many)[2] - interval(many)[1] < high - low
     assert interval([3.0]) == (3.0, 3.0, 3.0)
+    assert interval([0.0, 0.0, 3.0], np.mean)[0] == 1.0
 
 
 def test_links_go_from_the_page_to_the_video(tmp_path):

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from scipy.signal import resample_poly
 
+from skyreels_avatar.evaluation.phonemes import align
 from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.espeak import espeak
 from skyreels_avatar.media.speech import Phone
@@ -49,11 +50,6 @@ _TRANSCRIBED = {
     "welcome his gospel",
 }
 _UNTRANSCRIBED = ("a02_en_female_read", "a14_en_noisy", "a15_dialog_man", "a16_dialog_woman")
-_ARPABET = {
-    "P": "p", "B": "b", "M": "m", "F": "f", "V": "v", "W": "w", "UW": "u", "UH": "\u028a",
-    "OW": "o", "AO": "\u0254", "OY": "\u0254", "IY": "i", "IH": "\u026a", "EH": "\u025b", "EY": "e",
-    "AE": "\u00e6", "AA": "\u0251", "AH": "\u028c", "AY": "a", "AW": "a", "ER": "\u025c",
-}  # fmt: skip
 
 
 def make_held_back(folder: Path, kokoro: str, readers: str) -> list[str]:
@@ -81,34 +77,6 @@ def make_held_back(folder: Path, kokoro: str, readers: str) -> list[str]:
         except ImportError as error:
             logger.warning("without the voice %s: %s", name, error)
     return sorted(path.stem[7:-4] for path in Path(folder).glob("judged-*-000.npz"))
-
-
-def align(samples: np.ndarray, text: str) -> tuple[Phone, ...]:
-    """Return the phonemes of an English text in samples (S,) at 16 kHz, by pocketsphinx.
-
-    Other sounds than the lips' and vowels keep their name of the ARPABET in small letters.
-    """
-    from pocketsphinx import Decoder
-
-    decoder = Decoder(samprate=16000, loglevel="FATAL")
-    pcm = (np.clip(samples, -1, 1) * 32767).astype(np.int16).tobytes()
-    decoder.set_align_text(text)
-    for repeat in range(2):  # words first, then their phonemes
-        if repeat:
-            decoder.set_alignment()
-        decoder.start_utt()
-        decoder.process_raw(pcm, full_utt=True)
-        decoder.end_utt()
-    return tuple(
-        Phone(_ARPABET.get(phone.name, phone.name.lower()), phone.start / 100, _end_s(phone))
-        for word in decoder.get_alignment()
-        for phone in word
-        if phone.name != "SIL"
-    )
-
-
-def _end_s(phone) -> float:
-    return (phone.start + phone.duration) / 100
 
 
 def _english(name: str, say) -> list[Utterance]:

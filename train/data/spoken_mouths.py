@@ -30,7 +30,7 @@ from skyreels_avatar.rig.geometry import (
 )
 from skyreels_avatar.rig.mouth import MouthLook, make_look, patch_axes
 from train.data.mouth import cut_patch
-from train.data.talking import talker_landmarks
+from train.data.talking import read_landmarks
 
 HELD_OUT_PEOPLE = 22
 MIN_GAP = 0.012  # of H
@@ -120,7 +120,7 @@ def spoken_mouths(folder: Path, rig: FaceRig) -> SpokenMouths:
 
 def _clip(folder: Path, row: dict[str, str], rig: FaceRig) -> Iterator[SpokenMouths]:
     """Yield the chosen frames of a clip; nothing if it shows no mouth that can be learnt from."""
-    landmarks = torch.from_numpy(talker_landmarks(folder / "landmarks" / f"{row['id']}.npz"))
+    landmarks = torch.from_numpy(read_landmarks(folder / "landmarks" / f"{row['id']}.npz"))
     frames = VideoReader(folder / row["file"]).read(0, len(landmarks))
     landmarks = landmarks[: len(frames)]
     face = FaceFrame.of(landmarks)

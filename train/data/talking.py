@@ -88,10 +88,7 @@ def grid_clips(folder: Path, shards: Sequence[int] = range(10)) -> Iterator[Talk
 
 
 def _talker_clips(folder: Path) -> Iterator[TalkingClip]:
-    if not (folder / "MANIFEST.csv").is_file():
-        raise InputError(f"{folder} holds no MANIFEST.csv; set data.talkers=FOLDER")
-    with open(folder / "MANIFEST.csv", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["sync_ok"] == "1"]
+    rows = [row for row in _manifest(folder) if row["sync_ok"] == "1"]
     people = sorted({row["person"] for row in rows})
     held_back = set(np.random.default_rng(5).permutation(people)[:HELD_OUT_PEOPLE])
     own = [row["person"] for row in rows if row["group"] == "grid"]
@@ -100,7 +97,7 @@ def _talker_clips(folder: Path) -> Iterator[TalkingClip]:
         if row["person"] == usual:
             continue
         others = row["group"] == "grid"
-        points = lip_points(talker_landmarks(folder / "landmarks" / f"{row['id']}.npz"))
+        points = lip_points(read_landmarks(folder / "landmarks" / f"{row['id']}.npz"))
         sound = AudioTrack.load(folder / row["file"])
         late = 0 if others or abs(int(row["sync_lag3"])) > _LATEST else int(row["sync_lag3"])
         yield TalkingClip(
@@ -109,7 +106,25 @@ def _talker_clips(folder: Path) -> Iterator[TalkingClip]:
         )  # fmt: skip
 
 
-def talker_landmarks(path: Path) -> np.ndarray:
+def talker_landmarks(folder: Path, origin: str) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield person and landmarks (F, 478, 3), 25 frames a second, of each clip of a folder.
+
+    Args:
+        origin: "real" or "generated", as the folder's table says.
+    """
+    for row in _manifest(folder):
+        if row["origin"] == origin:
+            yield row["person"], read_landmarks(folder / "landmarks" / f"{row['id']}.npz")
+
+
+def _manifest(folder: Path) -> list[dict[str, str]]:
+    if not (folder / "MANIFEST.csv").is_file():
+        raise InputError(f"{folder} holds no MANIFEST.csv; set data.talkers=FOLDER")
+    with open(folder / "MANIFEST.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def read_landmarks(path: Path) -> np.ndarray:
     """Return (F, 478, 3) px; stored as differences in time."""
     stored = np.load(path)
     return np.cumsum(stored["dq"].astype(np.int32), 0).astype(np.float32) * float(stored["scale"])

@@ -20,6 +20,7 @@ STAGES: dict[str, str] = {
     "pretrain": "transformer, audio and text encoder: sound and words to motion",
     "camera": "ControlNet on a frozen transformer: moving cameras, videos that already talk",
     "sync": "sync network of `evaluate`: which sound lips say",
+    "speakers": "how speakers move: the table that `evaluate` compares with",
     "light": "reader of light and colour: sentences to the numbers of a light",
     "distill": "transformer: guidance in one pass instead of three",
     "motion_rl": "transformer by reward: closures, rounding, pauses and sync of what it samples",

@@ -5,24 +5,13 @@ import pytest
 import soundfile
 
 from skyreels_avatar.errors import InputError
+from skyreels_avatar.evaluation.phonemes import spread_spikes
 from skyreels_avatar.media.speech import Phone
 from train.config import load_config
 from train.data import recorded
-from train.data.heard import spread_spikes, with_stress
+from train.data.heard import with_stress
 from train.data.spoken import read_banks
 from train.stages import voices
-
-SPIKES = [("m", 0.30), ("a", 0.40), ("p", 0.55), ("i", 0.62), ("s", 1.50)]
-
-
-def test_a_phoneme_lasts_until_the_next_and_closures_lie_round_their_spike():
-    phones = spread_spikes(SPIKES)
-    assert [phone.ipa for phone in phones] == ["m", "a", "p", "i", "s"]
-    middles = {p.ipa: (p.start_s + p.end_s) / 2 for p in phones}
-    assert middles["m"] == pytest.approx(0.30) and middles["p"] == pytest.approx(0.55)
-    assert phones[1].start_s == pytest.approx(0.35) and phones[1].end_s == pytest.approx(0.50)
-    assert phones[3].end_s == pytest.approx(0.92)  # nobody holds a vowel for long
-    assert all(phone.end_s > phone.start_s for phone in phones)
 
 
 def test_the_loudest_third_of_the_vowels_is_stressed():
