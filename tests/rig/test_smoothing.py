@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from skyreels_avatar.rig.coefficients import NUM_MOTION
+from skyreels_avatar.rig.coefficients import MOTION_INDEX, NUM_MOTION
 from skyreels_avatar.rig.smoothing import blend_at_joins, complete_blinks, smooth
 
 
@@ -37,11 +37,28 @@ def test_tremor_is_taken_out_and_nods_stay() -> None:
     noise = 0.01 * torch.randn(1, 49, NUM_MOTION, generator=generator)
     steady = smooth(nod + noise, 9)
     torch.testing.assert_close(steady[:, :9], (nod + noise)[:, :9])
-    torch.testing.assert_close(steady[..., :12], (nod + noise)[..., :12])
-    left = (steady - nod)[:, 9:, 12:].diff(dim=1).diff(dim=1)
-    was = noise[:, 9:, 12:].diff(dim=1).diff(dim=1)
+    torch.testing.assert_close(steady[..., 2:12], (nod + noise)[..., 2:12])
+    left = (steady - nod)[:, 9:, 14:].diff(dim=1).diff(dim=1)
+    was = noise[:, 9:, 14:].diff(dim=1).diff(dim=1)
     assert left.std() < 0.35 * was.std()
     assert steady[:, 9:, 12:].amax() > 0.09
+    brows, heads = steady[0, 9:, 12:14], steady[0, 9:, 16:18]
+    assert 1.1 < brows.std() / heads.std() < 1.3
+
+
+def test_jaws_drop_no_further_than_those_of_lively_talkers() -> None:
+    """Lively talkers at 150 percent opened lips to 0.26 and drew out their chins as far."""
+    asked = torch.linspace(0, 0.3, 49)
+    motion = torch.zeros(1, 49, NUM_MOTION)
+    motion[..., [0, 1]] = asked[:, None]
+    held = smooth(motion, 9)[0]
+    gap, jaw = held[:, MOTION_INDEX["lip_gap"]], held[:, MOTION_INDEX["jaw_drop"]]
+    assert 0.16 < gap[-1] < 0.17 and 0.12 < jaw[-1] < 0.13
+    assert (gap[9:].diff() > 0).all()  # and never stop on the way
+    usual = asked < 0.09
+    torch.testing.assert_close(held[usual][:, :2], motion[0, usual][:, :2])
+    known = smooth(motion.flip(1), 9)[0]
+    torch.testing.assert_close(known[:9, :2], motion[0].flip(0)[:9, :2])
 
 
 def test_blinks_close_and_lowered_lids_stay_lowered() -> None:
