@@ -158,10 +158,16 @@ class RewardConfig:
     Args:
         closures, open: lips apart on p, b, m; lips that meet in other speech. A mean over ten times
             as many frames: here a missed closure costs what two false ones do.
-        rounding, tuck: of w, o, u and f, v.
+        rounding, tuck: too little of them on w, o, u and f, v. leaks: of both elsewhere.
         lips: the sync network. loudness, pauses: lips and the loudness of the sound.
         opening, ranges, tremor: bands of statistics. expression: what the prompt asks for.
-        alike: heads of different windows that move together.
+        alike: heads of different windows that move together. head_pauses: heads that go on moving.
+        follow, spread: what head, brows and face of few steps miss of many, and how much less they
+            differ between frames and between noises.
+        opening_factor: the mouth's spread that is asked for, by that of the windows.
+        teacher: folder of the transformer that is followed; "" = `start_from`.
+        many_steps: of its sampler. num_pairs: windows that follow it, each with
+            two noises.
         leash: to the weights before. mouth_leash: of the mouth in it, 1 = like the rest.
         num_steps: of the sampler.
         control_every: each so many batches have moving cameras and talking references.
@@ -171,6 +177,7 @@ class RewardConfig:
     open: float = 15.0
     rounding: float = 0.5
     tuck: float = 0.5
+    leaks: float = 1.5
     lips: float = 0.5
     loudness: float = 0.3
     pauses: float = 1.0
@@ -179,7 +186,14 @@ class RewardConfig:
     tremor: float = 0.1
     expression: float = 1.0
     alike: float = 1.0
-    leash: float = 10.0
+    head_pauses: float = 0.5
+    follow: float = 2.0
+    spread: float = 1.0
+    opening_factor: float = 1.2
+    teacher: str = ""
+    many_steps: int = 20
+    num_pairs: int = 4
+    leash: float = 3.0
     mouth_leash: float = 0.05
     num_steps: int = 4
     control_every: int = 4

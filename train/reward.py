@@ -34,17 +34,21 @@ from skyreels_avatar.rig.geometry import (
 from skyreels_avatar.rig.smoothing import FIRST_STEADY
 from train.data.cache import MEL_PER_FRAME
 from train.data.windows import BESIDE, WindowBatch
+from train.objective import LATENT_STD
 
 _PRESSED = 0.3  # of the motion number `press`, at its height: p, b, m
 _SHUT, _PARTED = 0.002, 0.015  # / H: what a closure is asked for, and what all else in speech
 _OPEN = 0.02  # / H: where the window's own lips are further apart they are not about to meet
-_ROUNDED, _UNROUNDED, _ROUND_SHARE, _ROUND_SLACK = 0.4, 0.1, 0.85, 0.05
-_TUCKED, _UNTUCKED, _TUCK_SHARE, _TUCK_SLACK = 0.4, 0.05, 0.8, 0.05
+_ROUNDED, _UNROUNDED, _ROUND_SHARE = 0.4, 0.1, 0.85
+_TUCKED, _UNTUCKED, _TUCK_SHARE = 0.4, 0.05, 0.8
+_LEAK_SLACK = 0.03  # of pucker and tuck, where there is none
 _QUIET_RATIO = 0.20  # movement of the lips in pauses by that in speech: people have 0.18
 _LOUDNESS_R = 0.45  # of a lively reader: more is a mouth that opens with loudness
 _OPENING_BAND, _RANGE_BAND, _TREMOR = 1.03, 1.2, 1.25  # factors
 _EXPRESSION_SLACK = 0.25  # of a scale
 _ALIKE = 0.05
+_HEAD_QUIET_RATIO, _FAR_FROM_SPEECH = 0.38, 4  # speed in pauses by that in speech; frames
+_FEW_STEPS_BAND, _LEAST_SPREAD = 1.02, 0.05  # factor; in usual spreads
 _SPEECH_BINS = slice(8, 61)  # of the mel axis: 300 to 4000 Hz
 _WIDER = 1.0303  # each bin than the one below; what a bin holds is the mean of its band
 _FAR, _FILMED = 5, 0.45  # frames; what one filmed reader reaches
@@ -60,12 +64,15 @@ _EXPRESSION = [
 ]  # fmt: skip
 
 
-def penalties(motion: torch.Tensor, batch: WindowBatch) -> dict[str, torch.Tensor]:
+def penalties(
+    motion: torch.Tensor, batch: WindowBatch, opening_factor: float = 1.0
+) -> dict[str, torch.Tensor]:
     """Return the named penalties of (B, F, 32) motion, scalars of about unit range.
 
     Args:
         motion: sampled for the windows.
         batch: the windows, on the same device; its sound as it was recorded, without variations.
+        opening_factor: the spread of the lip gap that is asked for, by that of the windows.
     """
     new = new_frames(batch)
     spoken = new * (batch.active > 0.5)
@@ -74,9 +81,40 @@ def penalties(motion: torch.Tensor, batch: WindowBatch) -> dict[str, torch.Tenso
         **_lips(motion, batch, spoken),
         **_with_loudness(motion, loudness, new),
         "lips": lip_sync_error(motion, batch.mel),
-        **_bands(motion, batch.motion, new, spoken),
+        **_bands(motion, batch.motion, new, spoken, opening_factor),
         "expression": _expression(motion, batch, new),
         "alike": _alike(motion),
+        "head_pauses": _heads_in_pauses(motion, batch.active, new),
+    }
+
+
+def few_step_penalties(
+    motion: torch.Tensor, finely: torch.Tensor, new: torch.Tensor
+) -> dict[str, torch.Tensor]:
+    """Return what few steps miss of many that go from the same noise, in head, brows and face.
+
+    Args:
+        motion: (2 P, F, 32) of few steps: P windows twice, with other noise the second time.
+        finely: the same of many steps.
+        new: (2 P, F) of `new_frames`.
+
+    Returns:
+        "follow", the mean square in usual spreads, and "spread", by what logarithm the spread over
+        frames, and that between the two noises of a window, are off, in the mean over numbers.
+    """
+    usual = LATENT_STD * torch.tensor(MOTION_SCALE, device=motion.device)[FIRST_STEADY:]
+    made, asked = (some[..., FIRST_STEADY:] / usual for some in (motion, finely))
+    weights = new[..., None].expand_as(made)
+    both = new.chunk(2)[0][..., None].expand_as(made.chunk(2)[0])
+    spreads = []
+    for some in (made, asked):
+        middle = (some * weights).sum(1, keepdim=True) / weights.sum(1, keepdim=True).clamp_min(1.0)
+        first, second = some.chunk(2)
+        over_frames = _root_mean_square(some - middle, weights)
+        spreads.append(torch.stack([over_frames, _root_mean_square(first - second, both)]))
+    return {
+        "follow": _mean((made - asked).square(), weights),
+        "spread": _outside(*(some + _LEAST_SPREAD for some in spreads), _FEW_STEPS_BAND).mean(),
     }
 
 
@@ -148,7 +186,7 @@ def lip_points(motion: torch.Tensor) -> torch.Tensor:
 def _lips(
     motion: torch.Tensor, batch: WindowBatch, spoken: torch.Tensor
 ) -> dict[str, torch.Tensor]:
-    """Return penalties of lips that do not meet, meet elsewhere, are not round or not tucked."""
+    """Return penalties of lips that do not meet, are not round or tucked, or are so elsewhere."""
     true = batch.motion
     gap, pucker, tuck = (_column(motion, name) for name in ("lip_gap", "pucker", "tuck"))
     middle = closures(batch) * spoken
@@ -161,10 +199,10 @@ def _lips(
     return {
         "closures": _mean((least_gap(motion) - _SHUT).relu() / scale, middle),
         "open": _mean((_PARTED - gap).relu() / scale, apart),
-        "rounding": _mean((_ROUND_SHARE * true_pucker - pucker).relu(), rounded)
-        + _mean((pucker - true_pucker - _ROUND_SLACK).relu(), unrounded),
-        "tuck": _mean((_TUCK_SHARE * true_tuck - tuck).relu(), tucked)
-        + _mean((tuck - true_tuck - _TUCK_SLACK).relu(), untucked),
+        "rounding": _mean((_ROUND_SHARE * true_pucker - pucker).relu(), rounded),
+        "tuck": _mean((_TUCK_SHARE * true_tuck - tuck).relu(), tucked),
+        "leaks": _mean((pucker - true_pucker - _LEAK_SLACK).relu(), unrounded)
+        + _mean((tuck - true_tuck - _LEAK_SLACK).relu(), untucked),
     }
 
 
@@ -189,7 +227,11 @@ def _with_loudness(
 
 
 def _bands(
-    motion: torch.Tensor, true: torch.Tensor, new: torch.Tensor, spoken: torch.Tensor
+    motion: torch.Tensor,
+    true: torch.Tensor,
+    new: torch.Tensor,
+    spoken: torch.Tensor,
+    opening_factor: float,
 ) -> dict[str, torch.Tensor]:
     """Return how far statistics of the whole batch are outside of bands round the windows' own."""
     ranges = []
@@ -203,8 +245,9 @@ def _bands(
     tremor = [
         _mean(_jerk(some), still[..., None].expand_as(_jerk(some))) for some in (motion, true)
     ]
+    opening = opening_factor * _spread(true_gap, spoken)
     return {
-        "opening": _outside(_spread(gap, spoken), _spread(true_gap, spoken), _OPENING_BAND),
+        "opening": _outside(_spread(gap, spoken), opening, _OPENING_BAND),
         "ranges": torch.stack(ranges).mean(),
         "tremor": (tremor[0] / tremor[1].clamp_min(1e-6) - _TREMOR).relu(),
     }
@@ -235,6 +278,17 @@ def _alike(motion: torch.Tensor) -> torch.Tensor:
     return (pairs - _ALIKE).relu().mean()
 
 
+def _heads_in_pauses(motion: torch.Tensor, active: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
+    """Return by how much heads move more in pauses than they should, by their speed in speech."""
+    speed = (motion[..., _HEAD].diff(dim=1).square().sum(-1) + 1e-10).sqrt()
+    reach = _FAR_FROM_SPEECH
+    near = F.max_pool1d((active > 0.5).float()[:, None], 2 * reach + 1, 1, reach)[:, 0]
+    settled = new[:, 1:] * new[:, :-1]
+    in_pauses = _mean(speed, settled * (1 - near[:, 1:]))
+    in_speech = _mean(speed, settled * (active[:, 1:] > 0.5)).detach()
+    return (in_pauses / in_speech.clamp_min(1e-5) - _HEAD_QUIET_RATIO).relu()
+
+
 def _column(motion: torch.Tensor, name: str) -> torch.Tensor:
     return motion[..., MOTION_INDEX[name]]
 
@@ -249,6 +303,12 @@ def _spread(values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     """Return the standard deviation of (B, F) values within their windows, over the batch."""
     middle = (values * weights).sum(1, keepdim=True) / weights.sum(1, keepdim=True).clamp_min(1.0)
     return (_mean((values - middle).square(), weights) + 1e-10).sqrt()
+
+
+def _root_mean_square(values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Return (C,) of (B, F, C) values."""
+    total = (values.square() * weights).sum((0, 1)) / weights.sum((0, 1)).clamp_min(1.0)
+    return (total + 1e-10).sqrt()
 
 
 def _outside(made: torch.Tensor, asked: torch.Tensor, factor: float) -> torch.Tensor:

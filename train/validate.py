@@ -10,6 +10,7 @@ import torch
 
 from skyreels_avatar.flow import add_noise, make_sigmas, step
 from skyreels_avatar.loading.components import Components
+from skyreels_avatar.models.condition_cache import ConditionCache
 from skyreels_avatar.rig.coefficients import MOTION_INDEX
 from train.config import DataConfig
 from train.data.cache import Tracks, read_shards, real_track
@@ -48,13 +49,14 @@ def sample_motion(
     device = prepared.clean.device
     noise = torch.randn(prepared.clean.shape, generator=generator).to(device)
     sigmas = make_sigmas(sampling.num_steps, sampling.shift).to(device)
-    latents = noise
+    latents, cache = noise, ConditionCache()
     scales = torch.tensor(sampling.guidance, device=device).expand(len(latents), -1)
     for index in range(sampling.num_steps):
         sigma = sigmas[index].expand(len(latents))
         if sampling.one_pass:
             down = (sigmas[index] - sigmas[index + 1]).expand(len(latents), 1)
-            velocity = predict(parts, prepared, latents, sigma, torch.cat([scales, down], 1))
+            told = torch.cat([scales, down], 1)
+            velocity = predict(parts, prepared, latents, sigma, told, cache)
         elif sampling.guidance == (1.0, 1.0):
             velocity = predict(parts, prepared, latents, sigma)
         else:

@@ -61,7 +61,7 @@ def changed(batch: WindowBatch, name: str, frames, value: float) -> torch.Tensor
 def test_what_the_windows_do_themselves_is_hardly_penalised():
     batch = windows()
     found = reward.penalties(batch.motion, batch)
-    for name in ("closures", "open", "rounding", "tuck", "opening", "ranges", "tremor"):
+    for name in ("closures", "open", "rounding", "tuck", "leaks", "opening", "ranges", "tremor"):
         assert float(found[name]) == pytest.approx(0, abs=1e-6), name
     assert float(found["expression"]) == 0
 
@@ -72,9 +72,9 @@ def test_what_the_windows_do_themselves_is_hardly_penalised():
         ("closures", "lip_gap", slice(9, 13), 0.05),
         ("open", "lip_gap", slice(22, 25), 0.0),
         ("rounding", "pucker", slice(15, 18), 0.1),
-        ("rounding", "pucker", slice(22, 26), 0.9),
+        ("leaks", "pucker", slice(22, 26), 0.9),
         ("tuck", "tuck", slice(20, 22), 0.1),
-        ("tuck", "tuck", slice(23, 26), 0.9),
+        ("leaks", "tuck", slice(23, 26), 0.9),
         ("pauses", "lip_gap", slice(29, 33, 2), 0.05),
         ("tremor", "yaw", slice(1, 33, 2), 0.2),
         ("expression", "smile", slice(16, 33), 0.0),
@@ -109,6 +109,44 @@ def test_heads_that_move_together_are_penalised():
     apart = reward.penalties(batch.motion, batch)["alike"]
     same = batch.motion[:1].expand(6, -1, -1)
     assert float(reward.penalties(same, batch)["alike"]) > 0.9 > 0.4 > float(apart)
+
+
+def test_heads_that_go_on_in_pauses_are_penalised():
+    batch = windows()
+    active = batch.active.clone()
+    active[:, 12:] = 0
+    batch = dataclasses.replace(batch, active=active)
+    moving = batch.motion.clone()
+    still = moving.clone()
+    for name in ("yaw", "pitch", "roll"):
+        still[:, 12:, MOTION_INDEX[name]] = still[:, 12:13, MOTION_INDEX[name]]
+    assert float(reward.penalties(still, batch)["head_pauses"]) == 0
+    assert float(reward.penalties(moving, batch)["head_pauses"]) > 0.2
+
+
+def test_an_opening_that_was_asked_to_be_wider_is_the_goal():
+    batch = windows()
+    wider = batch.motion.clone()
+    wider[..., 0] *= 1.2
+    as_asked, as_it_is = (
+        float(reward.penalties(motion, batch, 1.2)["opening"]) for motion in (wider, batch.motion)
+    )
+    assert as_asked == pytest.approx(0, abs=1e-6) and as_it_is > 0.1
+
+
+def test_few_steps_that_move_less_or_differ_less_between_noises_are_penalised():
+    batch = windows(4)
+    new = reward.new_frames(batch)
+    finely = batch.motion
+    same = reward.few_step_penalties(finely, finely, new)
+    assert float(same["follow"]) == float(same["spread"]) == 0
+    less = reward.few_step_penalties(0.8 * finely, finely, new)
+    assert float(less["spread"]) > 0.01 and float(less["follow"]) > 0.001
+    alike = torch.cat([finely[:2], finely[:2]])  # as much movement, whatever the noise
+    assert float(reward.few_step_penalties(alike, finely, new)["spread"]) > 0.05
+    mouth = finely.clone()
+    mouth[..., :8] += 0.3
+    assert float(reward.few_step_penalties(mouth, finely, new)["follow"]) == 0
 
 
 def test_lips_that_say_something_else_displease_the_sync_network():

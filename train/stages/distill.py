@@ -31,6 +31,10 @@ _TEACHING = ("transformer", "controlnet", "audio_encoder", "text_encoder")
 _NUM_STEPS = 4
 _TEACHER_STEPS = 16
 MOUTH = slice(0, GROUP_SIZE)
+# What a long step changes is learnt by a fifth too small: four steps moved heads 0.82 times as much
+# as twenty. Learnt from steps that are told to be shorter than they are, the network makes up for
+# it when it is told the truth.
+_LONGER_THAN_TOLD = 1.4
 _NUM_VALIDATION_WINDOWS = 24
 
 
@@ -107,9 +111,9 @@ def distill_loss(
         noisy = add_noise(prepared.clean, noise, steps.sigma)
         target = torch.empty_like(noisy)
         if num_long:
-            target[long] = two_steps(student, *_rows(long, prepared, noise, guidance, steps))
+            target[long] = two_steps(student, *rows_of(long, prepared, noise, guidance, steps))
         if num_long < count:
-            rows = _rows(short, prepared, noisy, steps.sigma, guidance)
+            rows = rows_of(short, prepared, noisy, steps.sigma, guidance)
             target[short] = guided(teacher, *rows)
     made = told(student, prepared, noisy, steps.sigma, steps.end, guidance)
     counts = (MOUTH, config.distill.mouth), (LIDS, config.distill.lids)
@@ -197,12 +201,13 @@ def gap_to_teacher(
 
 
 def told(parts, prepared, noisy, sigma, end, guidance) -> torch.Tensor:
-    """Return the velocity of a student that is told how it is sampled."""
-    return predict(parts, prepared, noisy, sigma, torch.cat([guidance, (sigma - end)[:, None]], 1))
+    """Return the velocity of a student that learns a step, told to be shorter than it is."""
+    down = (sigma - end)[:, None] / _LONGER_THAN_TOLD
+    return predict(parts, prepared, noisy, sigma, torch.cat([guidance, down], 1))
 
 
-def _rows(rows: slice, *values):
-    """Return the same rows of tensors, and of the tensors in dataclasses."""
+def rows_of(rows: slice, *values):
+    """Return the same rows of each value: of tensors, and of the tensors in dataclasses."""
     return [
         value[rows]
         if isinstance(value, torch.Tensor)

@@ -5,7 +5,9 @@ through all of them: nearly everything that is wanted is a function of 32 number
 be differentiated, so that a gradient says of each sample what group-relative policy optimisation
 has to find out from many. A leash holds its velocities, where it goes itself, to those of the
 weights it started from: for two samplers with the same noise that is the KL divergence of their
-paths up to a factor. It is short for head, eyes and face and long for the mouth.
+paths up to a factor. It is short for head, eyes and face and long for the mouth. Head, brows and
+face follow what many steps of a teacher make of the same noise: few steps move less, and
+differ less from noise to noise.
 Source: DRaFT (arXiv 2309.17400), AlignProp (arXiv 2310.03739); the leash is that of Flow-GRPO
 (arXiv 2505.05470), eq. 9.
 """
@@ -30,10 +32,10 @@ from train.config import TrainConfig
 from train.data.cache import read_shards
 from train.data.mel_variation import record_mel, vary_mel
 from train.data.windows import WindowBatch, WindowOptions, WindowSampler
-from train.loop import Run, start_from
+from train.loop import Run, start_from, with_weights
 from train.objective import Prepared, latent_weights, predict, prepare
-from train.reward import closures, least_gap, new_frames, penalties
-from train.stages.distill import draw_guidance
+from train.reward import closures, few_step_penalties, least_gap, new_frames, penalties
+from train.stages.distill import draw_guidance, rows_of
 from train.stages.pretrain import make_sampler
 from train.validate import Sampling, sample_motion
 
@@ -49,12 +51,12 @@ class Walk:
 
     Attributes:
         num_steps: of the sampler. guidance: (B, 2) scales of text and audio.
-        leashed: the step whose velocity is held to that of the weights as they were.
+        leashed: the step whose velocity is held to that of the weights as they were; None = none.
     """
 
     num_steps: int
     guidance: torch.Tensor
-    leashed: int
+    leashed: int | None = None
 
 
 def run(config: TrainConfig) -> None:
@@ -66,10 +68,16 @@ def run(config: TrainConfig) -> None:
             f"motion_rl needs start_from=FOLDER with all weights of a distilled model, {absent} "
             "are missing"
         )
+    if 2 * config.reward.num_pairs > config.batch_size:
+        raise InputError(
+            f"reward.num_pairs may be half of batch_size, {config.batch_size}, at most, "
+            f"got {config.reward.num_pairs}"
+        )
     before = build_components(load_tier(config.tier), config.device)
     start_from(before, folder)
     if not before.transformer.config.distilled:
         raise InputError(f"{folder}: the transformer is not distilled; run the stage distill first")
+    teacher = with_weights(before, Path(config.reward.teacher or folder))
     sampler, held_out = make_sampler(config), held_out_windows(config)
     still = WindowSampler(
         sampler.synthetic,
@@ -83,7 +91,7 @@ def run(config: TrainConfig) -> None:
         rng = np.random.default_rng([config.seed, 89, number])
         batch = (sampler if controlled else still).batch(config.batch_size, rng)
         generator = torch.Generator().manual_seed(config.seed * 1_000_003 + number)
-        return reward_loss(parts, before, batch, config, generator, controlled)
+        return reward_loss(parts, before, teacher, batch, config, generator, controlled)
 
     def figures(parts: Components) -> dict[str, float]:
         usual = Sampling(
@@ -101,13 +109,15 @@ def run(config: TrainConfig) -> None:
 def reward_loss(
     parts: Components,
     before: Components,
+    teacher: Components,
     batch: WindowBatch,
     config: TrainConfig,
     generator: torch.Generator,
     controlled: bool,
 ) -> dict[str, torch.Tensor]:
-    """Return "loss", the penalties that it weighs, and the leash."""
+    """Return "loss", the penalties that it weighs, and the leash to `before`."""
     reward = config.reward
+    batch = with_pairs(batch, reward.num_pairs)
     heard = record_mel(vary_mel(batch.mel, generator), generator)
     with torch.no_grad():
         prepared = prepare(parts, replace(batch, mel=heard), controlled)
@@ -117,9 +127,39 @@ def reward_loss(
     walk = Walk(reward.num_steps, guidance.to(prepared.clean.device), leashed)
     noise = batch.noise.to(prepared.clean)
     latents, leash = sample_with_gradient(parts, before, prepared, noise, walk, reward.mouth_leash)
-    found = penalties(parts.vae.unpack(latents), batch)
+    motion = parts.vae.unpack(latents)
+    found = penalties(motion, batch, reward.opening_factor)
+    if reward.num_pairs:
+        paired = slice(0, 2 * reward.num_pairs)
+        rows = rows_of(paired, prepared, noise, walk.guidance)
+        with torch.no_grad():
+            finely = sample_finely(teacher, *rows, reward.many_steps)
+        found |= few_step_penalties(motion[paired], finely, new_frames(batch)[paired])
     weighed = sum(getattr(reward, name) * value for name, value in found.items())
     return {"loss": weighed + reward.leash * leash, "leash": leash, **found}
+
+
+def with_pairs(batch: WindowBatch, num_pairs: int) -> WindowBatch:
+    """Return a batch whose rows P to 2 P are its first P windows again; noise stays as it is."""
+    order = list(range(len(batch.captions)))
+    order[num_pairs : 2 * num_pairs] = order[:num_pairs]
+    tensors = {
+        name: value[order] for name, value in vars(batch).items() if isinstance(value, torch.Tensor)
+    }
+    captions = [batch.captions[row] for row in order]
+    return replace(batch, **{**tensors, "captions": captions, "noise": batch.noise})
+
+
+def sample_finely(
+    parts: Components,
+    prepared: Prepared,
+    noise: torch.Tensor,
+    guidance: torch.Tensor,
+    num_steps: int,
+) -> torch.Tensor:
+    """Return the motion (B, F, 32) that many steps sample from the same noise."""
+    walk = Walk(num_steps, guidance)
+    return parts.vae.unpack(sample_with_gradient(parts, parts, prepared, noise, walk)[0])
 
 
 def sample_with_gradient(

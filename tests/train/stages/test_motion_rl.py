@@ -34,6 +34,7 @@ def config(tiny_config, parts, tmp_path):
     tiny_config.start_from = str(tmp_path / "before")
     tiny_config.train = ["transformer"]
     tiny_config.reward.control_every = 2
+    tiny_config.reward.many_steps, tiny_config.reward.num_pairs = 6, 1
     tiny_config.data.camera_share = tiny_config.data.retalk_share = 0.5
     tiny_config.data.real_share = 0.3
     return tiny_config
@@ -78,6 +79,25 @@ def test_the_leash_is_the_way_that_the_weights_have_gone(parts, batch):
     assert lengths[2] == pytest.approx(4 * lengths[1], rel=0.05) and lengths[1] > 0
 
 
+def test_pairs_are_windows_twice_with_other_noise(batch):
+    both = motion_rl.with_pairs(batch, 1)
+    assert torch.equal(both.mel[1], batch.mel[0]) and torch.equal(both.motion[0], both.motion[1])
+    assert both.captions == [batch.captions[0], batch.captions[0], batch.captions[2]]
+    assert torch.equal(both.noise, batch.noise)
+
+
+def test_motion_that_is_followed_is_that_of_the_validator(parts, batch):
+    prepared = prepare(parts, batch, False)
+    noise = torch.randn(prepared.clean.shape, generator=generator())
+    guidance = torch.tensor([[2.0, 1.4]]).expand(3, -1)
+    with torch.no_grad():
+        made = motion_rl.sample_finely(parts, prepared, noise, guidance, 6)
+    plain = sample_motion(
+        parts, batch, Sampling(6, (2.0, 1.4), True, parts.tier.shift_of(0)), generator()
+    )
+    torch.testing.assert_close(made, plain, atol=1e-4, rtol=1e-4)
+
+
 def test_reward_is_gained_and_the_gradient_goes_through_all_steps(parts, batch, config):
     student = copy.deepcopy(parts)
     for name in ("audio_encoder", "text_encoder", "controlnet"):
@@ -86,7 +106,9 @@ def test_reward_is_gained_and_the_gradient_goes_through_all_steps(parts, batch, 
     optimizer = torch.optim.Adam(student.transformer.parameters(), lr=3e-3)
     totals = []
     for _ in range(25):
-        loss = motion_rl.reward_loss(student, parts, batch, config, generator(), False)["loss"]
+        loss = motion_rl.reward_loss(student, parts, parts, batch, config, generator(), False)[
+            "loss"
+        ]
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

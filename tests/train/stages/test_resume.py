@@ -87,6 +87,7 @@ def toy(tiny_config, tmp_path, monkeypatch):
         )
         config.data.real_share = config.data.natural_share = 0.0
         config.distill.long_steps = [2]
+        config.reward.many_steps, config.reward.num_pairs = 6, 1
         PREPARE.get(name, lambda *_: None)(config, tmp_path, monkeypatch)
         return config
 
