@@ -77,8 +77,8 @@ def plan(
 ) -> ShotEstimate | FilmPlan:
     """Estimate what making a film or a shot takes; nothing is generated.
 
-    Of a shot whose camera moves the picture is looked at: `camera_limits` of the result says how
-    much of each whole move 100 % is in it.
+    The picture of a shot is looked at: `picture` of the result says what keeps its faces from being
+    animated well, `camera_limits` how much of each whole move 100 % is in it.
 
     Args:
         film: a `Script`, the path of a YAML file, or a `GenerationRequest`; or none of them, and

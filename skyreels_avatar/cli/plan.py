@@ -109,6 +109,8 @@ def shot_table(shot: ShotEstimate) -> Table:
         "memory": f"about {shot.memory_mb / 1000:.1f} GB, for any length",
         "time": f"about {shot.seconds:.0f} s on {shot.machine}",
     }
+    if shot.picture:
+        rows["picture"] = "; ".join(issue.message for issue in shot.picture)
     if small := [(name, share) for name, share in shot.camera_limits if share < FULL_MOVE]:
         limits = (f"100 % of {name} is {share:.0%} of the whole move" for name, share in small)
         rows["camera"] = "; ".join(limits) + ": this picture has no more room"

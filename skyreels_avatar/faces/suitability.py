@@ -11,6 +11,7 @@ from skyreels_avatar.faces.face import Face
 from skyreels_avatar.faces.opening import face_heights, mouth_opening
 
 MIN_FACE_PX = 60  # of height; the lips of smaller faces are a few pixels
+TURNED = 0.68  # visibility, of about 40 degrees; lips end against the background from here on
 WIDE_OPEN = 0.12  # lip gap / face height; speech seldom reaches it
 # Measured on 34 test portraits and 240 painted ones: skin texture 0.53 and more, of flat drawings
 # 0.00; distance of lip and skin color 1.8 and more, without drawn lips 0.0.
@@ -34,7 +35,7 @@ class FaceIssue:
     """A reason why a face may not animate well, and what to do.
 
     Attributes:
-        code: "no-mouth", "cut-mouth", "small", "wide-open" or "drawn".
+        code: "no-mouth", "cut-mouth", "small", "turned", "wide-open" or "drawn".
         message: for people.
         fatal: no usable video can come of it.
     """
@@ -75,6 +76,14 @@ def examine_face(pixels: np.ndarray, face: Face) -> tuple[FaceIssue, ...]:
                 "small",
                 f"the face is {face_px:.0f} pixels high; below {MIN_FACE_PX} the lips are hardly "
                 "seen: use a larger picture or crop it round the face",
+            )
+        )
+    if face.visibility < TURNED:
+        findings.append(
+            FaceIssue(
+                "turned",
+                f"the face is turned away or cut off (visibility {face.visibility:.0%}): lips and "
+                "teeth get ragged at the far side; use a picture that looks at the camera",
             )
         )
     if face.drawn:  # its mouth is known, and shuts

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from skyreels_avatar.errors import CheckpointError, FaceError, InputError
+from skyreels_avatar.faces.drawing import fit_drawing
 from skyreels_avatar.faces.select import find_faces
 from skyreels_avatar.faces.start import face_analyzer
+from skyreels_avatar.faces.suitability import FaceIssue, examine_face
 from skyreels_avatar.loading.checkpoints.load import is_ours, read_header
 from skyreels_avatar.loading.memory import GB, ModelBytes, Work, memory_policy, on_host, peak_bytes
 from skyreels_avatar.loading.parts import model_bytes, time_factor
@@ -24,8 +25,6 @@ from skyreels_avatar.request.generation_request import GenerationRequest
 from skyreels_avatar.request.shot import Shot
 from skyreels_avatar.shapes import BUCKET_STEP_PX, latent_frames
 from skyreels_avatar.spaces.table import space_type_of
-
-logger = logging.getLogger(__name__)
 
 # Wall-clock seconds of whole runs at 256, 512 and 1024 px, two cores of an AMD EPYC with AVX-512,
 # push_in:60, rounded up. Memory is the peak of the same runs.
@@ -88,6 +87,7 @@ class ShotEstimate:
         cards: where pixels are generated, what single cards need.
         camera_limits: the name of each move of the camera, and the share of the whole move, 0 to 1,
             that 100 % stands for in this picture.
+        picture: what keeps the faces of the picture from being animated well, and what to do.
     """
 
     num_frames: int
@@ -104,6 +104,7 @@ class ShotEstimate:
     rounds: tuple[int, int] = (0, 0)
     cards: tuple[CardEstimate, ...] = ()
     camera_limits: tuple[tuple[str, float], ...] = ()
+    picture: tuple[FaceIssue, ...] = ()
 
     def __repr__(self) -> str:
         return (
@@ -131,7 +132,7 @@ class _Cost:
 def estimate(request: GenerationRequest, num_workers: int | None = None) -> ShotEstimate:
     """Read the files of a request and count; nothing is generated, nothing is written.
 
-    Of a moving camera the picture is looked at, as `ShotEstimate.camera_limits` needs it.
+    The picture is looked at, for `ShotEstimate.picture` and `camera_limits`.
 
     Args:
         num_workers: how many make windows in parallel, see `make_windows`; None = one process.
@@ -142,22 +143,26 @@ def estimate(request: GenerationRequest, num_workers: int | None = None) -> Shot
     tier, files = load_tier(request.tier), read_picture(request)
     plan = plan_request(request, files.audio, tier)
     planned = estimate_planned(request, plan, files.height, files.width, num_workers)
-    return replace(planned, camera_limits=_camera_limits(request.shot, files))
+    limits, issues = _look_at_picture(request.shot, files)
+    return replace(planned, camera_limits=limits, picture=issues)
 
 
-def _camera_limits(shot: Shot, files: PictureFiles) -> tuple[tuple[str, float], ...]:
-    """Return `ShotEstimate.camera_limits`; nothing where no face is found."""
-    if not is_moving(shot.camera):
-        return ()
-    original = files.original
+def _look_at_picture(
+    shot: Shot, files: PictureFiles
+) -> tuple[tuple[tuple[str, float], ...], tuple[FaceIssue, ...]]:
+    """Return `ShotEstimate.camera_limits` and `picture`."""
+    pixels = files.original.pixels
     try:
         selectors = [one.face for one in shot.speakers] or [shot.face]
-        faces = find_faces(original.pixels, selectors, face_analyzer())
-        framing = frame(original, files.height, files.width, faces, moving=True)
+        faces = find_faces(pixels, selectors, face_analyzer())
+        faces = [fit_drawing(pixels, face) for face in faces]
+        issues = tuple(issue for face in faces for issue in examine_face(pixels, face))
+        if not is_moving(shot.camera):
+            return (), issues
+        framing = frame(files.original, files.height, files.width, faces, moving=True)
     except FaceError as error:
-        logger.debug("the room of the camera is not known: %s", error)
-        return ()
-    return tuple(camera_limits(framing, shot.camera).items())
+        return (), (FaceIssue("no-face", str(error), fatal=True),)
+    return tuple(camera_limits(framing, shot.camera).items()), issues
 
 
 def estimate_planned(

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from skyreels_avatar.faces.analyzer import FaceAnalyzer
 from skyreels_avatar.faces.drawing import fit_drawing
-from skyreels_avatar.faces.face import Face
-from skyreels_avatar.faces.select import LOW_VISIBILITY
 from skyreels_avatar.faces.suitability import FaceIssue, examine_face
 from skyreels_avatar.media.image import Portrait
 
@@ -33,14 +30,6 @@ def examine_picture(image: str | Path) -> tuple[SeenFace, ...]:
     """
     pixels = Portrait.load(image).pixels
     return tuple(
-        SeenFace(face.box, (*examine_face(pixels, face), *_turned(face)))
+        SeenFace(face.box, examine_face(pixels, face))
         for face in (fit_drawing(pixels, one) for one in FaceAnalyzer().find(pixels))
     )
-
-
-def _turned(face: Face) -> Iterator[FaceIssue]:
-    if face.visibility < LOW_VISIBILITY:
-        yield FaceIssue(
-            "turned",
-            "the face is turned away or cut off; one that looks at the camera works better",
-        )

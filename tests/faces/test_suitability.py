@@ -66,6 +66,15 @@ def test_small_faces_and_wide_open_mouths_are_said(portrait, analyzer):
     assert "wide-open" in codes(portrait, wide)
 
 
+def test_faces_that_are_turned_away_are_said(portrait, analyzer):
+    """Lips of profiles end ragged against the background; only `doctor` warned, and only late."""
+    face = analyzer.find(portrait)[0]
+    for visibility, expected in ((0.75, []), (0.6, ["turned"]), (0.1, ["turned"])):
+        aside = Face(face.box, face.landmarks, face.confidence, visibility)
+        found = examine_face(portrait, aside)
+        assert [one.code for one in found] == expected and not any(one.fatal for one in found)
+
+
 def test_flat_drawings_without_lips_are_said(portrait, analyzer):
     """A drawn mouth of one line has no lips to move: its mouth never opened, without a warning."""
     face = analyzer.find(portrait)[0]
@@ -96,7 +105,8 @@ def test_portraits_that_work_are_not_refused(shared, analyzer):
             assert not any(one.fatal for one in found), path.name
             if found:
                 said[path.name[:3]] = [one.code for one in found]
-    assert said == {"p24": ["wide-open"]}
+    turned = {name: ["turned"] for name in ("p23", "p25", "p27", "p34")}
+    assert said == turned | {"p24": ["turned", "wide-open"]}
 
 
 def test_a_real_picture_that_ends_above_the_mouth(shared, analyzer):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from PIL import Image
 
 from skyreels_avatar.folders import config_path
 from skyreels_avatar.pipeline.estimate import ShotEstimate, estimate
@@ -75,3 +76,14 @@ def test_what_cards_need_is_told_where_pixels_are_generated(files):
     assert small.seconds > large.seconds > h100.seconds > 0
     guided = _estimate(files, "studio", guidance_scale=3.0, audio_guidance_scale=2.0).cards
     assert guided[2].seconds > 2 * h100.seconds and guided[2].device_gb > h100.device_gb
+
+
+def test_a_plan_says_what_is_wrong_with_the_picture(sound_file, picture_file, tmp_path, root):
+    """Only `doctor --image` looked, and `generate` when it had begun."""
+    portrait = Image.open(root / "assets" / "examples" / "portrait.png").convert("RGB")
+    assert _estimate((root / "assets" / "examples" / "portrait.png", sound_file)).picture == ()
+    small = tmp_path / "small.png"
+    portrait.resize((portrait.width // 6, portrait.height // 6)).save(small)
+    assert [one.code for one in _estimate((small, sound_file)).picture] == ["small"]
+    nobody = _estimate((picture_file, sound_file)).picture
+    assert [(one.code, one.fatal) for one in nobody] == [("no-face", True)]

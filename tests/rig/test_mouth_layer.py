@@ -59,3 +59,20 @@ def test_a_mouth_seen_from_the_side_ends_with_its_lips(landmarks: torch.Tensor, 
     beside = (x < lips.min() - 0.015) | (x > lips.max() + 0.015)
     assert float(alpha[0, 0].max()) > 0.9
     assert float(alpha[0, 0][:, beside].max()) < 0.01
+
+
+@pytest.mark.parametrize(("gap", "lines"), [(0.0, True), (0.03, False), (0.06, False)])
+def test_lips_that_the_picture_parts_shut_in_a_line(landmarks, gap, lines) -> None:
+    """Shut grins showed a jagged row of teeth along the seam of the lips."""
+    opened = landmarks.clone()
+    opened[list(INNER_LOWER[1:-1]), 1] += 0.06 * float(landmarks[152, 1] - landmarks[10, 1])
+    clip = clip_of(opened, 1)
+    face = PosedFace.of(clip, motion_of(lip_gap=gap))
+    middle = torch.tensor([[0.0]])
+    upper, lower = face.lips.at(middle)
+    points = torch.stack([middle, (upper + lower) / 2], -1)[:, None]
+    color, alpha = open_mouth(points, face, clip)
+    if lines:
+        assert 0.4 < float(alpha) < 0.8 and float(color.mean()) < 0.25
+    else:  # between lips that are apart is the mouth's inside
+        assert float(alpha) > 0.95
