@@ -184,3 +184,14 @@ def test_a_head_that_turns_away_hands_over_gradually(monkeypatch, beyond):
         assert scene.speaks[80] == 0 and scene.reasons[80] == "turned away or cut off"
     else:
         assert 0.2 < scene.speaks[80] < 0.5 and scene.reasons[80] == ""
+
+
+def test_of_two_the_one_is_chosen_whose_lips_say_what_is_heard(analyzer):
+    frames = shot(np.concatenate([ANN, BEN], 1), 6)
+    for speaker in (0, 256):
+        said = lambda points: float(speaker < points[0, 0, 0] < speaker + 256)  # noqa: B023, E731
+        face, _ = FaceChooser("auto", analyzer, frames, said)(frames[0])
+        assert speaker < face.landmarks[0, 0] < speaker + 256
+    heard_nothing = FaceChooser("auto", analyzer, frames, lambda points: None)(frames[0])[0]
+    largest = FaceChooser("auto", analyzer, frames)(frames[0])[0]
+    np.testing.assert_array_equal(heard_nothing.landmarks, largest.landmarks)
