@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -29,7 +29,7 @@ from skyreels_avatar.faces.select import (
     person_in_photo,
 )
 
-WATCHED_FRAMES, WATCHED_STEP = 50, 2  # of the beginning, to find who of several speaks
+WATCHED_S, WATCHED_STEP = 3.0, 3  # of the beginning, to find who of several speaks
 LIVELIER = 1.5  # ratio of lip motion between the speaker and all others
 _LOOKS = 24  # frames of a video in which the person of a photo is searched
 _SPACING = 25  # frames between them, at least
@@ -45,10 +45,19 @@ class FaceChooser:
             largest face; if the first frame has none, the first that appears.
         analyzer: finds faces.
         video: its frames, (H, W, 3) uint8; may be read several times.
+        match: how well the face (F, 478, 3) px of the first frames says what is heard then, higher
+            is better, None where nothing is heard. Without it the liveliest lips speak.
     """
 
-    def __init__(self, selector: str, analyzer: FaceAnalyzer, video: Iterable[np.ndarray]):
+    def __init__(
+        self,
+        selector: str,
+        analyzer: FaceAnalyzer,
+        video: Iterable[np.ndarray],
+        match: Callable[[np.ndarray], float | None] | None = None,
+    ):
         self._selector, self._analyzer, self._video = selector.strip(), analyzer, video
+        self._match = match
         self.person, self._others = Person(), Person()
         self._profile: np.ndarray | None = None  # where the chosen face was turned away
         if is_photo(self._selector):
@@ -96,21 +105,21 @@ class FaceChooser:
         seen = [face for face in faces if face.visibility >= LOW_VISIBILITY] or faces
         if len(seen) < 2:
             return seen[0] if seen else None
-        beginning = list(itertools.islice(self._video, 0, WATCHED_FRAMES, WATCHED_STEP))
-        lively = sorted(
-            ((self._liveliness(beginning, face), index) for index, face in enumerate(seen)),
-            reverse=True,
-        )
-        if lively[0][0] > LIVELIER * lively[1][0]:
-            return seen[lively[0][1]]
+        step = WATCHED_STEP if self._match is None else 1
+        count = round(WATCHED_S * getattr(self._video, "fps", 25.0))
+        beginning = list(itertools.islice(self._video, 0, count, step))
+        tracks = [self._analyzer.track(beginning, face) for face in seen]
+        shown = [one.landmarks if one.found.mean() >= 0.5 else None for one in tracks]
+        if self._match is not None:
+            matches = [None if one is None else self._match(one) for one in shown]
+            heard = [(score, -index) for index, score in enumerate(matches) if score is not None]
+            if len(heard) > 1:
+                return seen[-max(heard)[1]]
+        lively = [0.0 if one is None else float(np.std(mouth_opening(one))) for one in shown]
+        first, second = sorted(range(len(seen)), key=lambda index: -lively[index])[:2]
+        if lively[first] > LIVELIER * lively[second]:
+            return seen[first]
         return choose_face(seen, "auto", pixels, self._analyzer)
-
-    def _liveliness(self, frames: list[np.ndarray], face: Face) -> float:
-        """Return the standard deviation of the lip gap over the face height."""
-        track = self._analyzer.track(frames, face)
-        if track.found.mean() < 0.5:
-            return 0.0
-        return float(np.std(mouth_opening(track.landmarks)))
 
     def _find_person(self) -> None:
         """Find the person of the photo in the video.

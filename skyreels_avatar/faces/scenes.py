@@ -17,18 +17,19 @@ from skyreels_avatar.faces.mouth_occlusion import crop_lower_face, find_covered_
 from skyreels_avatar.faces.occluder_mask import SegmentCrops
 from skyreels_avatar.faces.occluder_track import OccluderTrack
 from skyreels_avatar.faces.opening import LIP_PAIRS, face_heights, mouth_opening
+from skyreels_avatar.faces.silhouette import TURNED_FROM_DEG, SilhouetteTrack
 from skyreels_avatar.faces.suitability import OUTER_LIPS
 from skyreels_avatar.faces.template import template
 from skyreels_avatar.faces.transitions import TransitionFinder
 
 LEAST_INSIDE = 0.5  # of the lips: what of them the picture has to show
-# Degrees from the camera; further away half of the mouth is hidden. Between them the new mouth
+# Degrees from the camera, and shares of the lips beyond the head's edge: between them the new mouth
 # fades into the source's, so that none starts or stops while it is seen well.
-TURNED_DEG = (56.0, 64.0)
+TURNED_DEG, BEYOND = (55.0, 62.0), (0.10, 0.22)
 FADE = 5  # frames of the ramp between the new mouth and the source's
+_SHORTEST = 25  # frames between two views from the side; a shorter turn starts no new mouth
 MIN_FACE_PX = 24  # in smaller faces the mouth is a few pixels
 FEWEST_FRAMES = 12  # of a scene; fewer give no usual appearance
-_SHOWING_DEG = 45.0
 _SMOOTHING_SIGMA = 0.4  # frames; the face mesh jitters
 _TURNED = "turned away or cut off"
 _LIPS = (*LIP_PAIRS, (81, 178), (311, 402))
@@ -53,6 +54,7 @@ class Scene:
         teeth: pictures (h, w, 3) uint8 of the face and landmarks (478, 3) in each, where the most
             teeth are seen; none if the mouth never opens.
         occluders: masks of what occludes the face, by frames from `start`; None = nothing.
+        silhouette: what is behind the face where it is turned, by the same frames; None = nowhere.
     """
 
     start: int
@@ -65,6 +67,7 @@ class Scene:
     inside: np.ndarray
     teeth: Sequence[tuple[np.ndarray, np.ndarray]] = ()
     occluders: OccluderTrack | None = None
+    silhouette: SilhouetteTrack | None = None
 
 
 def track_scenes(
@@ -115,6 +118,7 @@ class _SceneRecorder:
 
     def __init__(self, occluders: OccluderTrack | None):
         self._occluders = occluders
+        self._silhouette = SilhouetteTrack()
         self._points: list[np.ndarray | None] = []
         self._scores: list[float] = []
         self._patches: list[np.ndarray | None] = []
@@ -152,8 +156,10 @@ class _SceneRecorder:
         if landmarks is None:
             return
         # Between the lips of a head that is turned further there may be what is behind it.
-        frontal = _turned_deg(landmarks[None])[0] < _SHOWING_DEG
-        colors = _mouth_colors(landmarks, pixels) if frontal else []
+        is_turned = _turned_deg(landmarks[None])[0] > TURNED_FROM_DEG
+        if is_turned:
+            self._silhouette.add(index, pixels, landmarks)
+        colors = [] if is_turned else _mouth_colors(landmarks, pixels)
         if len(self._inside) < _MOST_OPEN:
             self._inside += colors
         shown = sum(_teeth_shown(one) for one in colors)
@@ -178,9 +184,16 @@ class _SceneRecorder:
         track = pack_track(self._points, self._scores)
         landmarks = gaussian_filter1d(track.landmarks, _SMOOTHING_SIGMA, axis=0, mode="nearest")
         turn = np.where(track.found, _turned_deg(track.landmarks), 0.0)
-        turn = gaussian_filter1d(turn, FADE, mode="nearest")
+        beyond = self._silhouette.lips_beyond(len(turn))
+        seen = np.ones(len(turn))
+        for values, (low, high) in ((turn, TURNED_DEG), (beyond, BEYOND)):
+            smooth = gaussian_filter1d(values, FADE, mode="nearest")
+            seen = np.minimum(seen, ((high - smooth) / (high - low)).clip(0, 1))
+        for first, stop in itertools.pairwise(np.flatnonzero(seen == 0)):
+            if stop - first < _SHORTEST:
+                seen[first:stop] = 0
         reasons = _reasons(track, self._patches, self._picture.shape[:2])
-        reasons[(reasons == "") & (turn > TURNED_DEG[1])] = _TURNED
+        reasons[(reasons == "") & (seen == 0)] = _TURNED
         strangers = check.strangers if check.finish(transitions) else [(0, len(reasons))]
         for first, stop in strangers:
             reasons[first:stop] = "another person"
@@ -193,8 +206,7 @@ class _SceneRecorder:
             2 * FADE + 1,
             mode="nearest",
         )
-        low, high = TURNED_DEG
-        speaks = np.minimum(speaks, ((high - turn) / (high - low)).clip(0, 1))
+        speaks = np.minimum(speaks, seen.astype(np.float32))
         inside = np.concatenate([np.zeros((0, 3), np.uint8), *self._inside])
         occluders = self._occluders
         if occluders is not None:
@@ -203,7 +215,7 @@ class _SceneRecorder:
         stop = start + len(self._points)
         return Scene(
             start, stop, landmarks, speaks, reasons, self._rest, self._picture, inside,
-            [one for *_, one in self._teeth], occluders,
+            [one for *_, one in self._teeth], occluders, self._silhouette,
         )  # fmt: skip
 
 

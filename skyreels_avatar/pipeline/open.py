@@ -33,6 +33,7 @@ from skyreels_avatar.media.video import VideoReader
 from skyreels_avatar.models.context_parallel import check_shares
 from skyreels_avatar.models.occluder import OccluderNet
 from skyreels_avatar.pipeline.denoise import Sampling
+from skyreels_avatar.pipeline.heard_speaker import speech_match
 from skyreels_avatar.pipeline.noise import noise_key
 from skyreels_avatar.pipeline.read import FootageFiles, PictureFiles, ShotFiles
 from skyreels_avatar.pipeline.shot_sound import ShotSound
@@ -279,7 +280,7 @@ class _Track:
 def _follow_face(track: _Track) -> list[Scene]:
     """Return the scenes of a video with the face in them; the latest are kept."""
     analyzer = face_analyzer()
-    choose = FaceChooser(track.selector, analyzer, track.video)
+    choose = FaceChooser(track.selector, analyzer, track.video, speech_match(track.video))
     look = None if track.occluder is None else track.occluder.look
     return track_scenes(iter(track.video), analyzer, choose, _NUM_CROPS, track.on_frame, look)
 

@@ -129,15 +129,32 @@ class FootageReference:
         if scene.occluders is None:
             return None
         masks = [scene.occluders.at(int(i) - scene.start) for i in self._source[start:stop]]
+        return self._uncropped(masks, start, box)
+
+    def _uncropped(
+        self, masks: Sequence[np.ndarray | None], start: int, box: tuple[int, int, int, int]
+    ) -> np.ndarray | None:
+        """Return (F, h, w) masks of crops in the pixels of a box; None where there are none."""
         if not any(mask is not None for mask in masks):
             return None
         left, top, right, bottom = box
-        shares = np.zeros((stop - start, bottom - top, right - left), np.float32)
-        for mask, landmarks, share in zip(masks, self._landmarks[start:stop], shares):
+        shares = np.zeros((len(masks), bottom - top, right - left), np.float32)
+        for mask, landmarks, share in zip(masks, self._landmarks[start:], shares):
             if mask is not None:
                 matrix = picture_from_crop(landmarks.numpy())
                 share[:] = uncrop_mask(mask, matrix, share.shape, (left, top))
         return shares
+
+    def behind(self, start: int, stop: int, box: tuple[int, int, int, int]) -> np.ndarray | None:
+        """See `Reference`: of heads that are turned so far that lips reach the edge of the face."""
+        masks = [
+            scene.silhouette.at(int(i) - scene.start) if scene.silhouette is not None else None
+            for scene, i in (
+                (self._scenes[self._scene[frame]], self._source[frame])
+                for frame in range(start, stop)
+            )
+        ]
+        return self._uncropped(masks, start, box)
 
     def without_occluder(
         self, pixels: np.ndarray, occluder: np.ndarray, landmarks: np.ndarray

@@ -186,6 +186,9 @@ class PictureReference:
             return np.broadcast_to(whole, (stop - start, *whole.shape[1:]))
         return np.stack([self._occluder_at(index, box) for index in range(start, stop)])
 
+    def behind(self, start: int, stop: int, box: tuple[int, int, int, int]) -> None:
+        """See `Reference`: a head moves over what is behind it."""
+
     def _occluder_at(self, index: int, box: tuple[int, int, int, int]) -> np.ndarray:
         """Return (h, w) of `occluder` in a frame of a moving camera.
 

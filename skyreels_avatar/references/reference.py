@@ -57,6 +57,12 @@ class Reference(Protocol):
     def occluder(self, start: int, stop: int, box: tuple[int, int, int, int]) -> np.ndarray | None:
         """Return (F, h, w) in [0, 1] where something covers the face in a box; None = nothing."""
 
+    def behind(self, start: int, stop: int, box: tuple[int, int, int, int]) -> np.ndarray | None:
+        """Return (F, h, w) in [0, 1] what of a box is not to be drawn over: it is behind the head.
+
+        None where the head ends is no matter.
+        """
+
     def without_occluder(
         self, pixels: np.ndarray, occluder: np.ndarray, landmarks: np.ndarray
     ) -> np.ndarray:

@@ -89,6 +89,7 @@ class FilmedTeeth:
         share = share * smoothstep(0.0, FADED, beside) * (lower - upper > 2 * rim)
         bright = (color.mean(1)[0] * share).sum(0) / share.sum(0).clamp_min(0.1)
         share = share * smoothstep(*SHADED, bright / bright.amax().clamp_min(1e-3))
+        share = share * _widest_row(share.amax(0) > 0.5)
         clipped = (color.amax(1)[0] > CLIPPED) * share
         seen_width = float((share.amax(0) > 0.5).sum() * (x[1] - x[0]))
         too_few = seen_width < LEAST_WIDTH * float(place[2].cos())
@@ -143,3 +144,18 @@ class FilmedTeeth:
         """Return the same on another device."""
         values = {field.name: getattr(self, field.name).to(device) for field in fields(self)}
         return replace(self, **values)
+
+
+def _widest_row(shown: torch.Tensor) -> torch.Tensor:
+    """Return (W,) bool: the longest run of columns of (W,) bool, and those that fade beside it.
+
+    What shines beyond a gap in the row is a lip or a corner of the mouth.
+    """
+    runs = (shown[1:] != shown[:-1]).cumsum(0)
+    runs = torch.cat([runs.new_zeros(1), runs])
+    longest = runs.where(shown, -1).unique(return_counts=True)
+    number, length = (part[longest[0] >= 0] for part in longest)
+    if not len(number):
+        return shown
+    row = int(number[length.argmax()])
+    return (runs - row).abs() <= 1

@@ -92,14 +92,16 @@ class Decoder:
             torso = None
         elif self.shoulders is not None:
             torso[:, BREATH] += self._raised(first, last).to(torso)
+        behind = self.reference.behind(first, last, (left, top, right, bottom))
         talking, matte = render(motion, clip, trail, torso)
         talking = talking.cpu().permute(0, 2, 3, 1).contiguous().numpy()
         matte = matte[:, 0].to(torch.uint8).cpu().numpy()
         for index, (below, above, where) in enumerate(zip(inside, talking, matte)):
             above = cv2.cvtColor(above, cv2.COLOR_RGBA2RGB)
             drawn = cv2.copyTo(above, where, below.copy())
-            if occluder is not None:
-                _composite_occluder(drawn, below, occluder[index])
+            for kept in (occluder, behind):
+                if kept is not None:
+                    _composite_occluder(drawn, below, kept[index])
             below[:] = drawn
 
     @cached_property

@@ -14,6 +14,7 @@ from skyreels_avatar.faces.chooser import FaceChooser
 from skyreels_avatar.faces.scenes import Scene, _SceneRecorder, track_scenes
 from skyreels_avatar.faces.template import template
 from tests.faces.characters import character, crossing, mixed, shot
+from tests.faces.turned import turned
 
 ANN, BEN = character("portrait"), character("portrait_man")
 OTHER = "another person"
@@ -149,3 +150,48 @@ def test_frames_that_show_the_most_teeth_are_kept_a_few_frames_apart():
     assert sorted(kept) == [10, 16, 30, 36, 50, 56]
     crop, placed = recorder._teeth[0][2]
     assert crop.shape[0] < 200 and placed[:, :2].min() < 1
+
+
+class Trusting:
+    """An identity check of a track that is always on the person."""
+
+    strangers = ()
+    refused = ()
+
+    def finish(self, transitions) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("beyond", [0.0, 0.3])
+def test_a_head_that_turns_away_hands_over_gradually(monkeypatch, beyond):
+    """From 48 degrees on a video was passed through. Profiles are read as 50 degrees, too."""
+    monkeypatch.setattr(scenes.SilhouetteTrack, "add", lambda self, index, *_: None)
+    shares = lambda self, count: np.where(yaws[:count] > 48, beyond, 0.0)  # noqa: E731
+    monkeypatch.setattr(scenes.SilhouetteTrack, "lips_beyond", shares)
+    face = 110 * template().astype(np.float64)
+    face -= face.mean(0)
+    yaws = np.interp(np.arange(160), [0, 30, 60, 100, 130, 160], [0, 45, 60, 60, 75, 75])
+    recorder, pixels = _SceneRecorder(None), np.full((240, 240, 3), 90, np.uint8)
+    recorder._picture = pixels
+    for index, yaw in enumerate(yaws):
+        points = turned(face, yaw).astype(np.float32) + 120
+        recorder._add(index, pixels, points, 1.0)
+    scene = recorder.scene(0, [], Trusting())
+    assert np.abs(np.diff(scene.speaks)).max() < 0.2
+    assert scene.speaks[25] == 1 and scene.speaks[150] == 0
+    assert scene.reasons[150] == "turned away or cut off"
+    if beyond:
+        assert scene.speaks[80] == 0 and scene.reasons[80] == "turned away or cut off"
+    else:
+        assert 0.2 < scene.speaks[80] < 0.5 and scene.reasons[80] == ""
+
+
+def test_of_two_the_one_is_chosen_whose_lips_say_what_is_heard(analyzer):
+    frames = shot(np.concatenate([ANN, BEN], 1), 6)
+    for speaker in (0, 256):
+        said = lambda points: float(speaker < points[0, 0, 0] < speaker + 256)  # noqa: B023, E731
+        face, _ = FaceChooser("auto", analyzer, frames, said)(frames[0])
+        assert speaker < face.landmarks[0, 0] < speaker + 256
+    heard_nothing = FaceChooser("auto", analyzer, frames, lambda points: None)(frames[0])[0]
+    largest = FaceChooser("auto", analyzer, frames)(frames[0])[0]
+    np.testing.assert_array_equal(heard_nothing.landmarks, largest.landmarks)

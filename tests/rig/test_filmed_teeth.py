@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from skyreels_avatar.rig.filmed_teeth import _widest_row
 from skyreels_avatar.rig.geometry import INNER_LOWER, INNER_UPPER, FaceFrame
 from skyreels_avatar.rig.mouth import MouthLook, make_look, mouth_interior, patch_axes
 from tests.rig.test_source_teeth import DARK, ENAMEL, LIP, draw, landmarks  # noqa: F401
@@ -73,3 +74,12 @@ def test_a_film_without_teeth_has_painted_ones(landmarks, layers) -> None:  # no
 def test_filmed_teeth_go_to_a_device_with_the_look(landmarks) -> None:  # noqa: F811
     look = filmed_look(landmarks, (0.5, ENAMEL), (1.0, DARK)).to(torch.device("meta"))
     assert look.filmed.patch.is_meta and look.expand(3).filmed.edge.is_meta
+
+
+def test_what_shines_beyond_a_gap_in_the_row_is_no_tooth():
+    """A bright corner of the mouth was drawn as a tooth that stands alone."""
+    shown = torch.zeros(40, dtype=torch.bool)
+    shown[6:20] = shown[26:29] = True
+    kept = _widest_row(shown)
+    assert kept[6:20].all() and not kept[26:].any()
+    assert not _widest_row(torch.zeros(4, dtype=torch.bool)).any()
