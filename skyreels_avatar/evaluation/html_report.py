@@ -27,14 +27,14 @@ from skyreels_avatar.evaluation.video_distance import VideoDistance
 from skyreels_avatar.media.video import VideoReader
 
 COMPARED = (
-    "sync_c", "sync_d", "sync_offset", "sync_r0", "closures", "closures_chance", "rounding", "tuck",
+    "sync_c", "sync_d", "sync_offset", "sync_r0", "closures", "closures_gain", "rounding", "tuck",
     "open_range", "quiet_ratio", "jitter", "identity", "likeness", "sharp", "head_distance",
     "gaze_distance", "brow_distance", "yaw_range_deg", "roll_range_deg",
     "blinks_per_min", "colour_drift", "av_length_error_s",
 )  # fmt: skip
 # A video has few such sounds, so that means tell more than medians.
-AVERAGED = ("closures", "closures_chance", "rounding", "tuck")
-SHOWN = ("sync_c", "sync_d", "sync_offset", "sync_r0", "closures", "identity", "jitter")
+AVERAGED = ("closures", "closures_gain", "rounding", "tuck")
+SHOWN = ("sync_c", "sync_d", "sync_offset", "sync_r0", "closures_gain", "identity", "jitter")
 NUM_DRAWS = 1000  # of the bootstrap
 STRIP_PX = 128
 _WIDTH, _HEIGHT = 560, 90  # of a plot

@@ -29,7 +29,7 @@ from train.data.simulate.portraits import FacePicture
 from train.stages import STAGES, eyes, light, mouth, occluder, stage_function, style, vae
 
 # They write files, which they find again.
-WITHOUT_STEPS = {"data", "voices", "corpus", "shapes", "publish", "recipe"}
+WITHOUT_STEPS = {"data", "speakers", "voices", "corpus", "shapes", "publish", "recipe"}
 LEARNING = [
     name for name in STAGES if name not in WITHOUT_STEPS and not name.startswith("validate")
 ]
