@@ -64,7 +64,7 @@ def write_html(
     """
     systems: dict[str, list[Report]] = {}
     for report in reports:
-        systems.setdefault(Path(report.video).resolve().parent.name or "videos", []).append(report)
+        systems.setdefault(Path(report.video).absolute().parent.name or "videos", []).append(report)
     parts = [
         "<!doctype html><html lang=en><meta charset=utf-8>",
         "<meta name=viewport content='width=device-width,initial-scale=1'>",
@@ -130,7 +130,8 @@ def _cell(reports: list[Report], measure: str, of_puppet: bool = False) -> str:
             found.append(values[measure])
     if not found:
         return ""
-    middle, low, high = interval(found, np.mean if measure in AVERAGED else np.median)
+    values = interval(found, np.mean if measure in AVERAGED else np.median)
+    middle, low, high = (round(value, 6) for value in values)
     return f"{middle:.3g}<br><small>{low:.3g} to {high:.3g}</small>"
 
 

@@ -60,9 +60,11 @@ def test_a_person_with_many_clips_counts_as_one():
     calm, lively = (motion_windows(_landmarks(swing), 25.0) for swing in (0.01, 0.1))
     often = {name: np.tile(values, 50) for name, values in calm.items()}
     once = speakers.speaker_table([calm] * 4, [lively] * 4)
-    assert (
-        speakers.speaker_table([often, *[calm] * 3], [lively] * 4)["readings"] == once["readings"]
-    )
+    more = speakers.speaker_table([often, *[calm] * 3], [lively] * 4)
+    for name, reading in once["readings"].items():
+        found = more["readings"][name]
+        np.testing.assert_allclose(found["quantiles"], reading["quantiles"], atol=0.02)
+        assert found["spread"] == pytest.approx(reading["spread"], abs=1e-4)
 
 
 def test_too_few_people_are_refused():
