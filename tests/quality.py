@@ -43,7 +43,10 @@ EXPRESSIONS = {
     "angry": "he looks angry",
     "surprised": "she looks surprised",
 }
-MEASURES = ("sync_r0", "sync_lag", "open_range", "quiet_ratio", "jitter", "ident", "sharp")
+MEASURES = (
+    "sync_c", "sync_r0", "sync_lag", "closures", "closures_gain", "open_range", "quiet_ratio",
+    "jitter", "identity", "likeness", "sharp",
+)  # fmt: skip
 # What `acting_of` returns: what it is, and its goal.
 ACTING = {
     "opening": ("mouth opening / face height", "0.080-0.11"),
@@ -162,6 +165,8 @@ def talking(bench: Bench, images: list[Path], voices: list[Path], seconds: float
     lines.append("|---|---|---|")
     for key in MEASURES:
         values = [row[key] for row in made if row[key] is not None]
+        if not values:  # closures without the extra "phonemes"
+            continue
         low, middle, high = np.percentile(values, [10, 50, 90])
         lines.append(f"| {key} | {middle:.3f} | {low:.3f} to {high:.3f} |")
     return "\n".join(lines)
@@ -284,7 +289,7 @@ def long(bench: Bench, images: list[Path], voices: list[Path]) -> str:
     """Return the table of one-minute videos: how the end differs from the beginning."""
     voice = bench.folder / "minute.wav"
     minute(voices).save(voice)
-    keys = ("ident_drift", "sharp_drift", "colour_drift", "seams")
+    keys = ("identity_drift", "sharp_drift", "colour_drift", "seams")
     lines = [f"| {LONG_S:g} s | {' | '.join(keys)} |", "|---" * (len(keys) + 1) + "|"]
     step = max(1, len(images) // NUM_LONG)
     for image, camera in zip(images[::step], itertools.cycle(("static", "push_in:60", "swing:40"))):
@@ -292,7 +297,7 @@ def long(bench: Bench, images: list[Path], voices: list[Path]) -> str:
             f"long-{image.stem}", image, voice, EXPRESSIONS["neutral"], camera, LONG_S,
             measure=lambda path: {**evaluate(path).to_dict(), "seams": seams(path)},
         )  # fmt: skip
-        values = [f"{row[key]:.3f}" if key in row else "failed" for key in keys]
+        values = [f"{row[key]:.3f}" if row.get(key) is not None else "failed" for key in keys]
         lines.append(f"| {image.stem}, {camera} | {' | '.join(values)} |")
         if len(lines) == 2 + NUM_LONG:
             break

@@ -56,11 +56,14 @@ def evaluate_command(
 ) -> None:
     """Measure talking videos by a fixed protocol. With --json, one list.
 
-    Each measure stands beside what real speech gives and, where it judges lips, beside a puppet
-    that opens the same mouth with the loudness alone. Sync-C and Sync-D are those of our own
-    network. Closures, rounding and tuck need the extra "phonemes". Head, gaze and brows are
-    compared with the distributions of speakers. Camera accuracy needs --camera, drift ten seconds.
-    Figures of another protocol number cannot be compared.
+    Each measure stands beside what real speech gives and, where it judges lips,
+    beside a puppet that opens the same mouth with the loudness alone.
+
+    Sync-C and Sync-D are those of our own network. Closures, rounding and tuck
+    are what lips do on p b m, w o u and f v (extra "phonemes"); gain is what
+    they do beyond chance. Head, gaze and brows are compared with the motion of
+    speakers, the face with the reference by an embedding. The camera needs
+    --camera, drift ten seconds. docs/quality.md says how each is computed.
     """
     from skyreels_avatar.api.evaluation import compare_sets, evaluate, find_videos
     from skyreels_avatar.evaluation.html_report import write_html

@@ -27,14 +27,14 @@ from skyreels_avatar.evaluation.video_distance import VideoDistance
 from skyreels_avatar.media.video import VideoReader
 
 COMPARED = (
-    "sync_c", "sync_d", "sync_offset", "sync_r0", "closures", "closures_chance", "rounding", "tuck",
+    "sync_c", "sync_d", "sync_offset", "sync_r0", "closures", "closures_gain", "rounding", "tuck",
     "open_range", "quiet_ratio", "jitter", "identity", "likeness", "sharp", "head_distance",
     "gaze_distance", "brow_distance", "yaw_range_deg", "roll_range_deg",
     "blinks_per_min", "colour_drift", "av_length_error_s",
 )  # fmt: skip
 # A video has few such sounds, so that means tell more than medians.
-AVERAGED = ("closures", "closures_chance", "rounding", "tuck")
-SHOWN = ("sync_c", "sync_d", "sync_offset", "sync_r0", "closures", "identity", "jitter")
+AVERAGED = ("closures", "closures_gain", "rounding", "tuck")
+SHOWN = ("sync_c", "sync_d", "sync_offset", "sync_r0", "closures_gain", "identity", "jitter")
 NUM_DRAWS = 1000  # of the bootstrap
 STRIP_PX = 128
 _WIDTH, _HEIGHT = 560, 90  # of a plot
@@ -64,7 +64,7 @@ def write_html(
     """
     systems: dict[str, list[Report]] = {}
     for report in reports:
-        systems.setdefault(Path(report.video).resolve().parent.name or "videos", []).append(report)
+        systems.setdefault(Path(report.video).absolute().parent.name or "videos", []).append(report)
     parts = [
         "<!doctype html><html lang=en><meta charset=utf-8>",
         "<meta name=viewport content='width=device-width,initial-scale=1'>",
@@ -130,7 +130,8 @@ def _cell(reports: list[Report], measure: str, of_puppet: bool = False) -> str:
             found.append(values[measure])
     if not found:
         return ""
-    middle, low, high = interval(found, np.mean if measure in AVERAGED else np.median)
+    values = interval(found, np.mean if measure in AVERAGED else np.median)
+    middle, low, high = (round(value, 6) for value in values)
     return f"{middle:.3g}<br><small>{low:.3g} to {high:.3g}</small>"
 
 

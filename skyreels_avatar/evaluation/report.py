@@ -53,11 +53,16 @@ logger = logging.getLogger(__name__)
 
 PROTOCOL = 3  # grows when a measure changes, so that figures are compared with their like
 # What a real person gives: 1,000 clips of GRID talker s1 (mean, and 10th to 90th percentile); of
-# the sync network, GRID talkers that it was not trained on.
+# the sync network, GRID talkers that it was not trained on; of sounds, ten clips of nine people.
 REAL_SPEECH: dict[str, str] = {
     "sync_c": "0.45 (0.39 to 0.56)",
     "sync_d": "0.96",
     "sync_offset": "0",
+    "closures": "1.00",
+    "closures_chance": "0.33",
+    "closures_gain": "0.67",
+    "rounding": "1.2",
+    "tuck": "1.8",
     "sync_r0": "0.36 (0.12 to 0.59)",
     "sync_lag": "0",
     "open_range": "0.060",
@@ -69,11 +74,12 @@ MEANING: dict[str, str] = {
     "sync_c": "confidence of our sync network (Sync-C)",
     "sync_d": "distance of lips and sound in it (Sync-D), 0 to 2, lower is better",
     "sync_offset": "frames by which the mouth comes late by it",
-    "sync_r0": "mouth opening with loudness, Pearson r in the same frame",
+    "sync_r0": "mouth opening with loudness, Pearson r; describes, does not rank",
     "sync_lag": "frames by which the mouth comes late",
     "sync_best": "r at that lag",
     "closures": "share of p, b, m with lips shut",
     "closures_chance": "the same of other moments as loud",
+    "closures_gain": "the first less the second, which ranks",
     "rounding": "narrower mouth on w, o, u than in moments as loud, in its standard deviations",
     "tuck": "raised lower lip on f, v, in the same unit",
     "num_closures": "sounds p, b, m that were found",

@@ -32,7 +32,8 @@ class SpokenLips:
 
     Attributes:
         closures: share of p, b and m with shut lips: a gap of at most 0.010 within a frame.
-        closures_chance: the same of moments as loud.
+        closures_chance: the same of moments as loud. closures_gain: how much more closures are,
+            which ranks: a mouth that is always shut has closures of 1, too.
         rounding: by how much narrower the mouth is on w, o, u than in moments as loud, in standard
             deviations of its width in speech.
         tuck: by how much the lower lip is raised from the chin on f, v, in the same unit.
@@ -41,6 +42,7 @@ class SpokenLips:
 
     closures: float | None
     closures_chance: float | None
+    closures_gain: float | None
     rounding: float | None
     tuck: float | None
     num_closures: int
@@ -67,9 +69,12 @@ def spoken_lips(places: np.ndarray, sound: np.ndarray, phones: Sequence[Phone]) 
     width, lift = _distance(places, *_INNER_CORNERS), _distance(places, *_LIP_TO_CHIN)
     rounded, round_pairs = _pairs(phones, ROUND, loudness, spoken)
     tucked, tuck_pairs = _pairs(phones, TUCKED, loudness, spoken)
+    share = float(shut[pairs[:, 0]].mean()) if len(pairs) else None
+    chance = float(shut[pairs[:, 1:]].mean()) if len(pairs) else None
     return SpokenLips(
-        closures=float(shut[pairs[:, 0]].mean()) if len(pairs) else None,
-        closures_chance=float(shut[pairs[:, 1:]].mean()) if len(pairs) else None,
+        closures=share,
+        closures_chance=chance,
+        closures_gain=None if share is None else share - chance,
         rounding=_contrast(-width, round_pairs, spoken),
         tuck=_contrast(lift, tuck_pairs, spoken),
         num_closures=closed,

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import json
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from skyreels_avatar.errors import CheckpointError, InputError
+from skyreels_avatar.faces.template import template
 from skyreels_avatar.loading.checkpoints.load import load_module, save_module
 from skyreels_avatar.models.light_encoder import LightEncoder
+from skyreels_avatar.models.occluder import OccluderNet
+from skyreels_avatar.models.sync_network import SyncNetwork
+from skyreels_avatar.rig.face_rig import FaceRig
+from tests.train.data.test_talking import write_talkers
 from train.config import load_config
+from train.data.simulate.portraits import FacePicture
 from train.stages import publish
 from train.stages.publish import GATES, Goal, failures, table
 
@@ -74,6 +82,61 @@ def test_one_that_is_no_worse_takes_its_place(light, tmp_path, capsys):
     assert "| false_alarms |" in capsys.readouterr().out
     measured = json.loads((tmp_path / "run" / "publish.json").read_text())
     assert measured["protocol"] == publish.PROTOCOL and len(measured["misses"]) == 2
+
+
+@pytest.fixture
+def material(tmp_path, monkeypatch) -> list[str]:
+    """Two faces that are kept out, one that is not, and talkers: what the gates measure on."""
+    folder = tmp_path / "faces"
+    folder.mkdir()
+    names = [f"face{number}.png" for number in range(100)]
+    held = [name for name in names if zlib.crc32(name.encode()) % 1000 < 100][:2]
+    face = template().astype(np.float32)
+    face = (face - face.min(0)) / (face.max(0) - face.min(0))[1] * 150 + np.float32([60, 50, 0])
+    pictures = []
+    for name in (*held, "face0.png"):
+        pixels = np.random.default_rng(len(name)).integers(80, 200, (260, 260, 3)).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / name)
+        pictures.append(FacePicture(folder / name, face))
+    monkeypatch.setattr(publish, "load_portraits", lambda *_: pictures)
+    monkeypatch.setattr(publish, "NUM_OCCLUDED", 6)
+    monkeypatch.setattr(publish, "NUM_CROPS", 6)
+    write_talkers(tmp_path / "talkers")
+    return [
+        f"data.portraits={folder}",
+        f"data.talkers={tmp_path / 'talkers'}",
+        f"publish_to={tmp_path / 'ships'}",
+        f"run={tmp_path / 'run'}",
+    ]
+
+
+@pytest.mark.parametrize("name", ["vae", "occluder", "sync"])
+def test_the_gates_of_faces_and_lips_let_the_shipped_pass_and_refuse_a_broken_one(
+    name, material, tmp_path, capsys
+):
+    """Each measures both sides on toys and compares them."""
+    cls = {"vae": FaceRig, "occluder": OccluderNet, "sync": SyncNetwork}[name]
+    (tmp_path / "ships").mkdir()
+    for path in SHIPPED.glob("*.safetensors"):
+        (tmp_path / "ships" / path.name).symlink_to(path)
+    shipped = tmp_path / "ships" / f"{name}.safetensors"
+    shipped.unlink()
+    shipped.write_bytes((SHIPPED / shipped.name).read_bytes())
+    network = load_module(cls, shipped)
+    new = save_module(network, tmp_path / "new" / shipped.name, torch.float32)
+    config = load_config("publish", [*material, f"start_from={tmp_path / 'new'}"])
+    publish.run(config)
+    assert shipped.read_bytes() == new.read_bytes()
+    measured = json.loads((tmp_path / "run" / "publish.json").read_text())
+    figures = [pair for key, pair in measured.items() if key != "protocol"]
+    assert figures and all(np.isfinite(pair).all() for pair in figures)
+    torch.manual_seed(0)
+    for weight in network.parameters():
+        weight.data = 0.1 * torch.randn_like(weight)
+    save_module(network, tmp_path / "new" / shipped.name, torch.float32)
+    with pytest.raises(CheckpointError, match="worse than what ships"):
+        publish.run(config)
+    assert "| worse |" in capsys.readouterr().out
 
 
 def test_a_folder_without_weights_is_told(light):

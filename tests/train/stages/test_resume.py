@@ -41,7 +41,7 @@ from train.stages import (
 )
 
 # They write files, which they find again.
-WITHOUT_STEPS = {"data", "voices", "corpus", "shapes", "publish", "recipe"}
+WITHOUT_STEPS = {"data", "speakers", "voices", "corpus", "shapes", "publish", "recipe"}
 LEARNING = [
     name for name in STAGES if name not in WITHOUT_STEPS and not name.startswith("validate")
 ]
