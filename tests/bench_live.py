@@ -1,40 +1,47 @@
 """How a stream keeps time: `make bench-live`, or `python tests/bench_live.py --help`.
 
-A speaker pushes a voice in chunks of 20 ms as it is spoken, with a click twice a second; a reader
-makes frames a few ahead; a player takes one whenever it is due. Latency is from the push of a click
-to the moment at which it is heard. A frame that is not there when it is due is late, and the one
-before it is repeated; none is ever dropped.
+A speaker pushes a voice in chunks of 20 ms as it is spoken, with a click twice a second; the pacer
+that feeds viewers hands out each frame when it is due. Latency is from the push of a click to the
+moment at which it is heard. A frame that is handed out half a frame or more after its time is late;
+a picture that is left out, where the machine is too slow, is repeated; none is ever dropped.
+In the end somebody interrupts, and the pictures tell when the lips are shut.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import queue
 import sys
 import threading
 import time
 from pathlib import Path
 
 import numpy as np
+import torch
 
 import skyreels_avatar as sa
+from skyreels_avatar.apps.live.pacer import Pacer
+from skyreels_avatar.faces.select import find_faces
+from skyreels_avatar.faces.start import face_analyzer
+from skyreels_avatar.rig.geometry import FaceFrame, lip_gap
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "assets" / "examples"
 CHUNK_S = 0.02
 CLICK_EVERY_S, CLICK_S, CLICK_LEVEL = 0.5, 0.001, 0.95
 VOICE_LEVEL = 0.5  # of the peaks, so that clicks are found
+SHUT_GAP = 0.010  # / face height, over that of the picture
+INTERRUPTIONS, WATCHED_FRAMES = 3, 12
 
 
 def main() -> None:
-    """Run a stream as the command line asks and print what was seen."""
+    """Run streams as the command line asks and print what was seen."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--image", default=str(EXAMPLES / "portrait.png"))
+    parser.add_argument("--image", default=str(EXAMPLES / "portrait.png"), help="or an avatar")
     parser.add_argument("--voice", default=str(EXAMPLES / "speech.wav"))
     parser.add_argument("--size", default="384x384")
     parser.add_argument("--camera", default=None)
     parser.add_argument("--minutes", type=float, default=1.0)
-    parser.add_argument("--ahead", type=int, default=3, help="frames that wait for the player")
+    parser.add_argument("--streams", type=int, default=1, help="at once")
     parser.add_argument("--tier", default="nano")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -46,64 +53,128 @@ def main() -> None:
 
 
 def measure(options: argparse.Namespace) -> dict:
-    """Return the figures of one run."""
+    """Return the figures of one run; those of several streams as lists."""
     start = time.perf_counter()
-    avatar = sa.prepare_avatar(options.image, size=options.size, tier=options.tier)
+    if options.image.endswith(".avatar"):
+        avatar = sa.load_avatar(options.image)
+    else:
+        avatar = sa.prepare_avatar(options.image, size=options.size, tier=options.tier)
     prepared = time.perf_counter()
-    stream = sa.open_stream(avatar, camera=options.camera, tier=options.tier)
+    runs = [Run(avatar, options, number) for number in range(options.streams)]
     opened = time.perf_counter()
-    stream.read()
-    first = time.perf_counter()
-    seconds = 60 * options.minutes
-    pushed: dict[int, float] = {}
-    frames: queue.Queue = queue.Queue(options.ahead)
-    over = threading.Event()
-    speaker = threading.Thread(
-        target=_speak, args=(stream, _voice(options.voice), seconds, pushed), daemon=True
-    )
-    reader = threading.Thread(target=_read, args=(stream, frames, over), daemon=True)
-    memory, used = [_memory_mb()], time.process_time()
-    reader.start()
-    time.sleep(options.ahead / stream.fps)
-    speaker.start()
-    heard: list[tuple[float, float]] = []
-    late, steps = 0, round(seconds * stream.fps)
-    begun = time.perf_counter()
-    for step in range(steps):
-        due = begun + step / stream.fps
-        time.sleep(max(0.0, due - time.perf_counter()))
-        waited = frames.empty()
-        frame = frames.get()
-        if waited:
-            late += 1
-            begun += max(0.0, time.perf_counter() - due)
-        shown = time.perf_counter()
-        for at in np.flatnonzero(frame.audio > 0.8)[:1]:
-            offset = float(at) / frame.sample_rate
-            heard.append((frame.time_s + offset, shown + offset))
-        if step % round(10 * stream.fps) == 0:
-            memory.append(_memory_mb())
-    used = time.process_time() - used
-    over.set()
-    for thread in (reader, speaker):
-        thread.join()
-    stats = stream.stats()
-    latencies = _latencies(pushed, heard)
+    voice, memory = _voice(options.voice), [_memory_mb()]
+    used, begun = time.process_time(), time.perf_counter()
+    for run in runs:
+        run.start(voice)
+    while not all(run.player.times for run in runs):
+        time.sleep(CHUNK_S)
+    while (left_s := begun + 60 * options.minutes - time.perf_counter()) > 0:
+        time.sleep(min(10.0, left_s))
+        memory.append(_memory_mb())
+    used, frames = time.process_time() - used, sum(len(run.player.times) for run in runs)
+    each = [run.figures() for run in runs]
+    several = each[0] if len(each) == 1 else {name: [one[name] for one in each] for name in each[0]}
+    interrupted_ms = runs[0].interrupt(voice) if len(runs) == 1 else []
+    for run in runs:
+        run.stop()
     return {
-        "size": stream.avatar.size,
+        "size": avatar.size,
         "camera": options.camera or "static",
-        "frames": steps,
-        "late_and_repeated": late,
-        "dropped": 0,
-        "core_ms_per_frame": round(1000 * used / steps, 1),
-        "core_ms_by_stage": {name: round(value, 1) for name, value in stats.core_ms.items()},
-        "latency_p50_ms": round(1000 * float(np.percentile(latencies, 50))),
-        "latency_p99_ms": round(1000 * float(np.percentile(latencies, 99))),
+        **several,
+        "core_ms_per_frame": round(1000 * used / frames, 1),
+        "interrupted_ms": interrupted_ms,
         "prepare_s": round(prepared - start, 2),
-        "open_s": round(opened - prepared, 2),
-        "first_frame_s": round(first - opened, 2),
+        "open_s": round((opened - prepared) / len(runs), 2),
         "memory_mb": [round(memory[min(1, len(memory) - 1)]), round(memory[-1])],
     }
+
+
+class Player:
+    """A viewer that keeps when frames came.
+
+    Attributes:
+        times, indices: of the frames.
+        repeated: how many of them had no picture.
+        heard: seconds of the stream and of the clock at which clicks were heard.
+        pictures: the last ones, and when they came.
+    """
+
+    def __init__(self):
+        self.times: list[float] = []
+        self.indices: list[int] = []
+        self.repeated = 0
+        self.heard: list[tuple[float, float]] = []
+        self.pictures: list[tuple[float, np.ndarray]] = []
+
+    def put(self, frame) -> None:
+        """Take a frame."""
+        now = time.perf_counter()
+        self.times.append(now)
+        self.indices.append(frame.index)
+        self.repeated += frame.image is None
+        if frame.image is not None:
+            self.pictures = [*self.pictures[1 - WATCHED_FRAMES :], (now, frame.image)]
+        for at in np.flatnonzero(frame.audio > 0.8)[:1]:
+            offset = float(at) / frame.sample_rate
+            self.heard.append((frame.time_s + offset, now + offset))
+
+
+class Run:
+    """A stream, its pacer, who speaks and who looks on."""
+
+    def __init__(self, avatar: sa.Avatar, options: argparse.Namespace, seed: int):
+        self._seconds = 60 * options.minutes
+        self._stream = sa.open_stream(avatar, camera=options.camera, tier=options.tier, seed=seed)
+        self._pacer, self.player = Pacer(self._stream, self._stream.fps), Player()
+        self._pacer.add(self.player)
+        self._pushed: list[float] = []
+
+    def start(self, voice: np.ndarray) -> None:
+        """Let somebody speak."""
+        self._begun = time.perf_counter()
+        arguments = self._stream, voice, self._seconds, self._pushed
+        self._speaker = threading.Thread(target=_speak, args=arguments, daemon=True)
+        self._pacer.start()
+        self._speaker.start()
+
+    def figures(self) -> dict:
+        """Return what was seen so far."""
+        player, counts, stats = self.player, self._pacer.counts(), self._stream.stats()
+        times, fps = np.array(player.times), self._stream.fps
+        late = np.diff(times) > 1.5 / fps
+        latencies = _percentiles_ms(_latencies(self._pushed, player.heard))
+        return {
+            "frames": len(times),
+            "late": int(late.sum()),
+            "longest_gap_ms": round(1000 * float(np.diff(times).max(initial=0.0))),
+            "repeated": player.repeated,
+            "dropped": int((np.diff(player.indices) != 1).sum()),
+            "restarts": counts["restarts"],
+            "picture_fps": round(self._pacer.picture_fps, 1),
+            "first_frame_s": round(player.times[0] - self._begun, 2),
+            "latency_p50_ms": latencies[50],
+            "latency_p99_ms": latencies[99],
+            "core_ms_by_stage": {name: round(ms, 1) for name, ms in stats.core_ms.items()},
+        }
+
+    def interrupt(self, voice: np.ndarray) -> list[int | None]:
+        """Interrupt a few times; return after how many milliseconds the lips were shut."""
+        self._speaker.join()
+        took = []
+        for _ in range(INTERRUPTIONS):
+            self._stream.push(voice[: 16000 * 3], 16000)
+            time.sleep(1.7)
+            start = time.perf_counter()
+            self._pacer.interrupt()
+            time.sleep(WATCHED_FRAMES / self._stream.fps)
+            took.append(_shut_after_ms(self.player.pictures, start, self._stream.avatar))
+        return took
+
+    def stop(self) -> None:
+        """End."""
+        self._pacer.stop()
+        self._stream.close()
+        self._speaker.join()
 
 
 def show(figures: dict) -> None:
@@ -123,33 +194,21 @@ def _voice(path: str) -> np.ndarray:
     return voice
 
 
-def _speak(stream, voice: np.ndarray, seconds: float, pushed: dict[int, float]) -> None:
+def _speak(stream, voice: np.ndarray, seconds: float, pushed: list[float]) -> None:
     size, begun = round(CHUNK_S * 16000), time.perf_counter()
     for index in range(int(seconds / CHUNK_S)):
         time.sleep(max(0.0, begun + index * CHUNK_S - time.perf_counter()))
         start = index * size % len(voice)
         chunk = np.take(voice, np.arange(start, start + size), mode="wrap")
         if chunk.max() > 0.8:
-            pushed[len(pushed)] = time.perf_counter() + int(chunk.argmax()) / 16000 - CHUNK_S
+            pushed.append(time.perf_counter() + int(chunk.argmax()) / 16000 - CHUNK_S)
         try:
             stream.push(chunk, 16000)
         except sa.AvatarError:
             return
 
 
-def _read(stream, frames: queue.Queue, over: threading.Event) -> None:
-    while not over.is_set():
-        frame = stream.read()
-        while not over.is_set():
-            try:
-                frames.put(frame, timeout=0.1)
-                break
-            except queue.Full:
-                continue
-    stream.close()
-
-
-def _latencies(pushed: dict[int, float], heard: list[tuple[float, float]]) -> list[float]:
+def _latencies(pushed: list[float], heard: list[tuple[float, float]]) -> list[float]:
     """Return seconds from each push of a click to its sound; a click in two frames counts once.
 
     Args:
@@ -160,7 +219,28 @@ def _latencies(pushed: dict[int, float], heard: list[tuple[float, float]]) -> li
         if place - before > CLICK_EVERY_S / 2:
             times.append(shown)
         before = place
-    return [h - p for p, h in zip(pushed.values(), times)] or [float("nan")]
+    return [h - p for p, h in zip(pushed, times)]
+
+
+def _percentiles_ms(seconds: list[float]) -> dict[int, int | None]:
+    if not seconds:  # nothing was heard
+        return {50: None, 99: None}
+    return {share: round(1000 * float(np.percentile(seconds, share))) for share in (50, 99)}
+
+
+def _shut_after_ms(
+    pictures: list[tuple[float, np.ndarray]], start: float, avatar: sa.Avatar
+) -> int | None:
+    """Return after how many milliseconds lips are shut and stay so; None: they do not."""
+    rest = _lip_gap(avatar.picture)
+    open_at = [at for at, picture in pictures if _lip_gap(picture) > rest + SHUT_GAP]
+    shut_at = [at for at, _ in pictures if at > max([start, *open_at])]
+    return round(1000 * (shut_at[0] - start)) if shut_at else None
+
+
+def _lip_gap(pixels: np.ndarray) -> float:
+    (face,) = find_faces(pixels, ["auto"], face_analyzer())
+    return float(lip_gap(FaceFrame.of(torch.from_numpy(face.landmarks)[None]).points)[0])
 
 
 def _memory_mb() -> float:

@@ -9,14 +9,19 @@ from tests.samples import write_portrait, write_voice
 from tests.tiny import write_tier
 
 
-def test_a_stream_is_measured_from_the_push_of_a_sound_to_its_hearing(tmp_path, capsys):
+def test_a_stream_is_measured_from_the_push_of_a_sound_to_its_hearing(
+    tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(bench_live, "INTERRUPTIONS", 1)
+    monkeypatch.setattr(bench_live, "WATCHED_FRAMES", 4)
     options = argparse.Namespace(
         image=str(write_portrait(tmp_path)), voice=str(write_voice(tmp_path, 1.0)), size="96x80",
-        camera=None, minutes=2.4 / 60, ahead=3, tier=write_tier(tmp_path), json=False,
+        camera=None, minutes=6 / 60, streams=1, tier=write_tier(tmp_path), json=False,
     )  # fmt: skip
     figures = bench_live.measure(options)
-    assert figures["frames"] == 60 and figures["dropped"] == 0
-    # The lookahead, less a chunk; a busy machine takes longer.
-    assert 200 < figures["latency_p50_ms"] <= figures["latency_p99_ms"]
+    assert figures["frames"] and figures["dropped"] == 0
+    if figures["latency_p50_ms"] is not None:  # a busy machine does not come to the first click
+        assert 350 < figures["latency_p50_ms"] <= figures["latency_p99_ms"]  # the lookahead
+    assert len(figures["interrupted_ms"]) == 1
     bench_live.show(figures)
     assert "latency p50 ms" in capsys.readouterr().out

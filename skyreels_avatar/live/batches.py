@@ -88,7 +88,7 @@ class Batches:
         return pictures.pop(frame)
 
     def drop(self) -> None:
-        """Forget what was drawn. What comes next is drawn when it is read: so it is there sooner."""
+        """Forget what was drawn. What comes then is drawn by its reader, who need not wait."""
         for batch in self._waiting:
             if batch.pictures is not None:
                 batch.pictures.cancel()

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
 
+from skyreels_avatar.live.breath import Breath, breathe
 from skyreels_avatar.live.scene import LiveScene
 from skyreels_avatar.live.timeline import Timeline
 from skyreels_avatar.live.worker import Worker, done
@@ -30,16 +31,17 @@ from skyreels_avatar.rig.coefficients import GROUP_SIZE, MOTION_INDEX
 from skyreels_avatar.rig.geometry import smoothstep
 from skyreels_avatar.rig.secondary_motion import HEAD
 from skyreels_avatar.rig.smoothing import FIRST_STEADY
+from skyreels_avatar.rig.torso import BREATH
 from skyreels_avatar.shapes import TIME_FACTOR, latent_frames
 from skyreels_avatar.spaces.known import control_latents, known_mask
 
 WINDOW = 33  # frames; the shortest that shots are made of
 HOP = TIME_FACTOR  # frames that are kept of a window
 # Frames of sound beyond the one that is read. A window is asked for four frames before the first of
-# its frames is read, and hears three frames beyond the last. Of 180 sounds p, b, m of four voices lips
-# shut on 0.87 so, and on 0.94 in a shot.
+# its frames is read, and hears three frames beyond the last: lips shut on 0.87 of 180 sounds p, b,
+# m of four voices, and on 0.94 in a shot.
 LOOKAHEAD = 10
-_OVERLAP = 9
+_OVERLAP, _FPS = 9, 25.0
 _KEPT_PASSAGES = 12  # enough for what was read ahead of an interruption
 _BEYOND = 12  # frames beyond what has come that are heard as silence; further ones repeat them
 # Of a distilled network: as good as four (closures 0.78 and 0.77 of 91), and half as long.
@@ -74,15 +76,32 @@ class Passage:
         made: how many frames of the stream are made.
         latents: (1, 32, T, 1, 4) of the last window, from frame `first` of the stream on.
         planned: (F, 32) of the frames after those that are made; None = nothing is planned.
+        breaths: of the frames of `latents`, in which they are not.
         closing_from: the frame from which an interrupted mouth closes.
     """
 
     motion: torch.Tensor
     made: int
     latents: torch.Tensor
+    breaths: Sequence[Breath]
     first: int = 0
     planned: torch.Tensor | None = None
     closing_from: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class _Heard:
+    """What a window is made of, beside the motion before it.
+
+    Attributes:
+        sound: as far as it has come.
+        voiced: whether somebody speaks in the frames after those that are made.
+        camera: returns what it seems to do to the head, None while it rests.
+    """
+
+    sound: EncodedSound
+    voiced: list[bool]
+    camera: Callable[[], tuple[torch.Tensor, torch.Tensor] | None]
 
 
 class Performer:
@@ -108,7 +127,8 @@ class Performer:
         self._sampling = Sampling.of(steps, components.tier, one_pass)
         self.made = 0
         self._passages: deque[tuple[int, Future[Passage]]] = deque(maxlen=_KEPT_PASSAGES)
-        self._keep(1, done(Passage(photo, 1, self._pack(photo))))
+        breath = Breath.of(seed, key)
+        self._keep(1, done(Passage(photo, 1, self._pack(photo), [breath])))
         self.direct(Direction())
 
     def direct(self, direction: Direction) -> None:
@@ -153,9 +173,10 @@ class Performer:
             first = self.made - min(_OVERLAP, self.made)
             sound = self._parts.audio_encoder.encode_sound(timeline.heard(_BEYOND))
             camera = partial(scene.apparent_motion, range(first, first + WINDOW), scene.leg)
+            heard = _Heard(sound, timeline.voiced(self.made), camera)
             before = self._passages[-1][1]
             performance = self._prompts, self._blinks
-            future = self._worker.submit(self._extend, before, sound, camera, *performance)
+            future = self._worker.submit(self._extend, before, heard, *performance)
             self._keep(self.made + HOP, future)
         return self._passages[-1][1]
 
@@ -166,8 +187,7 @@ class Performer:
     def _extend(
         self,
         before: Future[Passage],
-        sound: EncodedSound,
-        camera: Callable[[], tuple[torch.Tensor, torch.Tensor] | None],
+        heard: _Heard,
         prompts: tuple[torch.Tensor, torch.Tensor],
         blinks: float,
     ) -> Passage:
@@ -182,11 +202,11 @@ class Performer:
         conditions = Conditions(
             prompt_embeds=prompts[0],
             negative_embeds=prompts[1],
-            audio_embeds=sound.tokens(first, num_latents),
-            no_audio_embeds=sound.no_audio(num_latents),
+            audio_embeds=heard.sound.tokens(first, num_latents),
+            no_audio_embeds=heard.sound.no_audio(num_latents),
             known_latents=known_latents,
             known_mask=known_mask(num_latents, given.shape[2], *given.shape[3:]),
-            control_latents=self._control(camera()),
+            control_latents=self._control(heard.camera()),
         ).to(self._parts.device, self._parts.dtype)
         place = first // TIME_FACTOR
         noise = torch.cat([self._noise(place + i, given) for i in range(num_latents)], 2)
@@ -203,7 +223,16 @@ class Performer:
                 closing_from = None
         made, stop = before.made + HOP, known + HOP
         own = torch.cat([before.motion, motion[known:stop]])[-2 * WINDOW :]
-        return Passage(own, made, self._pack(motion), first, motion[stop:], closing_from)
+        breaths = before.breaths[first - before.first : before.made - before.first]
+        breaths = [*breaths, *breathe(breaths[-1], heard.voiced, WINDOW - known, _FPS)]
+        latents = self._pack(motion)
+        return Passage(own, made, latents, breaths, first, motion[stop:], closing_from)
+
+    def drawn(self, passage: Passage) -> torch.Tensor:
+        """Return the latents of a passage that breathes."""
+        motion = self._parts.vae.unpack(passage.latents)[0].clone()
+        motion[:, BREATH] += torch.tensor([breath.raised for breath in passage.breaths])
+        return self._pack(motion)
 
     def _control(self, apparent: tuple[torch.Tensor, torch.Tensor] | None) -> torch.Tensor | None:
         """Return the control latents of a window; None while the camera rests."""

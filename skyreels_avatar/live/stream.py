@@ -142,6 +142,11 @@ class Stream:
         return f"Stream({self.avatar.size}, {self.fps:g} fps, {self._index} frames)"
 
     @property
+    def busy_s(self) -> float:
+        """Seconds that the busier one of its threads has worked: of a second, less than one."""
+        return max(worker.busy_s for worker in self._workers)
+
+    @property
     def queued_s(self) -> float:
         """Seconds of pushed sound that have not been read."""
         heard = self._first_sample(self._index)
@@ -262,7 +267,8 @@ class Stream:
 
     def _perform(self, first: int) -> tuple[Future[Passage], int]:
         """Return the motion of frames from one on, and the one after them."""
-        if self._next_move is not None and first + HOP >= self._next_move:
+        beyond = first + round(HOP * self.fps / self._motion_fps) + 1
+        if self._next_move is not None and beyond >= self._next_move:
             with self._planning:
                 self._next_move = None
         self._scene.advance(first)
@@ -279,7 +285,8 @@ class Stream:
             pixels = piece.decoder.reference.frames(places.start, places.stop)
         with self._stage("face"):
             at = [self._position(frame) - passage.first for frame in piece.frames]
-            piece.decoder.draw_at(pixels, passage.latents, at, places.start)
+            latents = self._performer.drawn(passage)
+            piece.decoder.draw_at(pixels, latents, at, places.start)
         with self._stage("marks"):
             if self._options.watermark:
                 pixels = mark_frames(pixels, self._number)

@@ -39,6 +39,7 @@ class Timeline:
         self._sound = np.zeros(_KEPT_BLOCKS * block, np.float32)
         self._heard = np.zeros(_KEPT_BLOCKS * block // _STEP, np.float32)
         self._speaks = np.zeros(_KEPT_BLOCKS, bool)
+        self._voiced = np.zeros(_KEPT_BLOCKS, bool)
         self._powers: deque[float] = deque(maxlen=_LEVEL_BLOCKS)
         self._filter = _low_pass()
 
@@ -48,10 +49,10 @@ class Timeline:
         _put(self._sound, index * self.block, _silence(self.block) if samples is None else samples)
         self._speaks[index % _KEPT_BLOCKS] = samples is not None
         self.num_blocks = index + 1
-        if samples is not None:
-            power = float(np.dot(samples, samples)) / len(samples)
-            if power > _FLOOR_POWER:
-                self._powers.append(power)
+        power = 0.0 if samples is None else float(np.dot(samples, samples)) / len(samples)
+        self._voiced[index % _KEPT_BLOCKS] = power > _FLOOR_POWER
+        if power > _FLOOR_POWER:
+            self._powers.append(power)
         self._hear(index)
 
     def silence_from(self, sample: int) -> None:
@@ -67,6 +68,7 @@ class Timeline:
         for index in range(first, self.num_blocks):
             if index * self.block >= sample:
                 self._speaks[index % _KEPT_BLOCKS] = False
+                self._voiced[index % _KEPT_BLOCKS] = False
         for index in range(max(0, first - 1), self.num_blocks):
             self._hear(index)
 
@@ -78,6 +80,10 @@ class Timeline:
         """Return whether any of the samples start to stop belongs to an utterance."""
         blocks = range(max(0, start // self.block), min(self.num_blocks, -(-stop // self.block)))
         return any(self._speaks[index % _KEPT_BLOCKS] for index in blocks)
+
+    def voiced(self, first: int) -> list[bool]:
+        """Return of the blocks from one on whether they are louder than a room."""
+        return [bool(self._voiced[i % _KEPT_BLOCKS]) for i in range(first, self.num_blocks)]
 
     def heard(self, beyond: int) -> HeardSound:
         """Return what the networks hear: as far as it reaches, and silence for some blocks more.

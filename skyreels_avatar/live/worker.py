@@ -22,11 +22,11 @@ class Worker:
         name: of the thread.
 
     Attributes:
-        spent_s: seconds of a core that it has worked.
+        spent_s, busy_s: seconds of a core that it has worked, and of the clock.
     """
 
     def __init__(self, name: str):
-        self.spent_s = 0.0
+        self.spent_s = self.busy_s = 0.0
         self._pool = ThreadPoolExecutor(1, thread_name_prefix=name)
 
     def submit(self, function: Callable[..., Result], *arguments: Any) -> Future[Result]:
@@ -42,10 +42,11 @@ class Worker:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _alone(self, function: Callable[..., Result], *arguments: Any) -> Result:
-        start = time.thread_time()
+        spent_s, begun_s = time.thread_time(), time.perf_counter()
         with torch.no_grad(), one_thread():
             result = function(*arguments)
-        self.spent_s += time.thread_time() - start
+        self.spent_s += time.thread_time() - spent_s
+        self.busy_s += time.perf_counter() - begun_s
         return result
 
 

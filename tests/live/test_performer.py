@@ -68,10 +68,8 @@ def test_an_interrupted_mouth_is_shut_in_the_second_frame_after_that_on_show(par
 @torch.no_grad()
 @pytest.mark.parametrize("ahead", [1, 4, 9, 25])
 def test_a_mouth_is_interrupted_before_frames_that_were_made(parts, scene, ahead):
-    performer, timeline = (
-        Performer(parts, torch.zeros(1, NUM_MOTION), 0, 7, Worker("test")),
-        Timeline(1920),
-    )
+    performer = Performer(parts, torch.zeros(1, NUM_MOTION), 0, 7, Worker("test"))
+    timeline = Timeline(1920)
     for _ in range(40 + LOOKAHEAD):
         timeline.append(None)
 

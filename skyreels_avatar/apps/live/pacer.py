@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -19,14 +20,19 @@ logger = logging.getLogger(__name__)
 # A picture for every frame, every second one, ...: an even rhythm, which other rates have not.
 STEPS = (1, 2, 3, 5)
 _TOO_SLOW, _QUICK_ENOUGH = 0.92, 0.7  # of the time that there is
+# What a picture takes at the next quicker rate: a stream draws several together, which is cheaper.
+_TOGETHER = 0.65
 _SLOW_LAG_S = 0.16
 _LOST_S = 1.0  # after a longer pause, as of a machine that slept, the clock begins anew
 _WEIGHT = 0.08
 _FIRST_PICTURES = 12  # before that nothing is known
-_MOST_PERIODS = 3.0  # what one frame counts for: a machine that was busy for a moment is not slow
+# What one frame counts for: four may come at once, and a machine that was busy for a moment is not
+# slow.
+_MOST_PERIODS = 5.0
 # Periods that a frame is made before it is due: a picture may take one and a half, and where the
 # stream draws several at once, as long as they take.
 _AHEAD, _MOST_AHEAD, _ROOM = 1.5, 5.0, 1.25
+_START = 4.0  # periods that the first frame waits: those after it are sampled and drawn meanwhile
 _SHRINKS = 0.01  # a frame: what took long lately takes long again
 _FIRST_HOLD_S, _LONGEST_HOLD_S = 8.0, 300.0
 _KEPT = 1  # frames that are shown after an interruption, while those after them are made again
@@ -53,6 +59,7 @@ class PictureRate:
         self._counts = {True: 0, False: 0}
         self._step = 0
         self._hold_s, self._held_since = _FIRST_HOLD_S, 0.0
+        self._tried_s = -math.inf  # when it was last made quicker
 
     @property
     def every(self) -> int:
@@ -76,12 +83,14 @@ class PictureRate:
         if is_late and self._step < len(STEPS) - 1:
             if now_s - self._held_since < self._period_s * 2 * self.every and self._step:
                 return False  # what was late before the last change is still being made up for
-            if self._step and now_s - self._held_since < self._hold_s:
-                self._hold_s = min(2 * self._hold_s, _LONGEST_HOLD_S)
+            failed = now_s - self._tried_s < self._hold_s  # then the next try comes later
+            self._hold_s = min(2 * self._hold_s, _LONGEST_HOLD_S) if failed else _FIRST_HOLD_S
+            self._tried_s = -math.inf
             self._move(1, now_s)
             return True
         if self._step and now_s - self._held_since > self._hold_s and not is_late:
-            if self._load(self._step - 1) < _QUICK_ENOUGH:
+            if _TOGETHER * self._load(self._step - 1) < _QUICK_ENOUGH:
+                self._tried_s = now_s
                 self._move(-1, now_s)
                 return True
             self._held_since = now_s
@@ -93,8 +102,6 @@ class PictureRate:
         return cost_s / (every * self._period_s)
 
     def _move(self, by: int, now_s: float) -> None:
-        if by < 0:  # if it does not last, the next try comes later
-            self._hold_s = min(2 * self._hold_s, _LONGEST_HOLD_S)
         self._step, self._held_since = self._step + by, now_s
 
 
@@ -214,7 +221,7 @@ class Pacer:
             AvatarError: the stream has failed.
         """
         period_s = 1.0 / self._fps
-        start_s, begun, ahead = self._clock() + _AHEAD * period_s, 0, _AHEAD
+        start_s, begun, ahead, busy_s = self._clock(), 0, _AHEAD, 0.0
         while not self._closing.is_set():
             with self._changed:
                 index, turn = self._next, self._turn
@@ -226,6 +233,8 @@ class Pacer:
             has_picture = self._rate.wants(index)
             frame = replace(self._read(has_picture), index=index, time_s=index / self._fps)
             made_s = self._clock()
+            if index == 0:
+                due_s = start_s = made_s + _START * period_s
             took = _ROOM * (made_s - before_s) / period_s
             ahead = min(_MOST_AHEAD, max(_AHEAD, took, ahead - _SHRINKS))
             with self._changed:
@@ -236,7 +245,11 @@ class Pacer:
             self._count(has_picture, made_s - due_s > period_s)
             lag_s = made_s - due_s
             before = self._rate.every
-            if self._rate.report(has_picture, made_s - before_s, lag_s, made_s):
+            cost_s = made_s - before_s
+            if has_picture:  # and what was done for it while other frames were read
+                worked_s, busy_s = self._stream.busy_s - busy_s, self._stream.busy_s
+                cost_s = max(cost_s, worked_s)
+            if self._rate.report(has_picture, cost_s, lag_s, made_s):
                 self._announce()
             if lag_s > _LOST_S or self._rate.every > before:
                 # What is late has been missed already; the sound goes on from here without a gap.

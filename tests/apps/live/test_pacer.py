@@ -38,6 +38,41 @@ class Slow(FakeStream):
         return super().read(picture)
 
 
+class Batched(FakeStream):
+    """A stream that samples and draws four frames in two threads, while those before are read.
+
+    Args:
+        slower: how many times slower than two cores of today, by the time.
+    """
+
+    SAMPLES_S, DRAWS_S, PICTURE_S = 0.063, 0.05, 0.0125
+
+    def __init__(self, time, slower):
+        super().__init__()
+        self._time, self._slower = time, slower
+        self._free_s, self._made = [0.0, 0.0], []
+        self._seen, self._every = 0, 1
+
+    def read(self, picture=True):
+        batch = self.index // 4
+        while len(self._made) < batch + 2:
+            self._ask(4 * len(self._made))
+        if picture:
+            self._every = max(1, self.index - self._seen)
+            self._seen = self.index
+        self._time.sleep(max(0.0, self._made[batch][picture] - self._time()))
+        return super().read(picture)
+
+    def _ask(self, first):
+        slower, sampled_s = self._slower(self._time()), max(self._free_s[0], self._time())
+        count = sum((i - self._seen) % self._every == 0 for i in range(first, first + 4))
+        drawing_s = slower * (self.DRAWS_S + self.PICTURE_S * count) * (count > 0)
+        sampled_s += slower * self.SAMPLES_S
+        self._free_s = [sampled_s, max(self._free_s[1], sampled_s) + drawing_s]
+        self._made.append(self._free_s)
+        self.busy_s += max(slower * self.SAMPLES_S, drawing_s)
+
+
 class Collected(list):
     """A viewer that keeps frames."""
 
@@ -76,6 +111,27 @@ def test_a_stream_that_draws_four_pictures_at_once_is_read_early_enough():
     pacer, seen = _run(lambda index: 0.11 if index % 4 == 0 else 0.001, 400)
     assert np.allclose(np.diff([at for at, _ in seen[8:]]), 0.04)
     assert pacer.picture_fps == 25
+
+
+@pytest.mark.parametrize(("slower", "every"), [(1.0, 1), (1.5, 1), (2.0, 2), (2.4, 5)])
+def test_a_stream_that_works_ahead_keeps_an_even_rhythm_at_the_rate_it_can_hold(slower, every):
+    """Two streams at once are two times slower."""
+    time = Time()
+    pacer = Pacer(Batched(time, lambda _: slower), 25.0, time, time.sleep)
+    seen = _take(pacer, time, 1500)[800:]  # after it has found its rate
+    assert np.diff([at for at, _ in seen]).max() < 0.06
+    shown = [frame.index for _, frame in seen if frame.image is not None]
+    assert set(np.diff(shown)) == {every}
+
+
+def test_after_a_moment_of_slowness_every_picture_comes_again_soon():
+    """Each step down once doubled the time until the next try: minutes after two seconds."""
+    time = Time()
+    stream = Batched(time, lambda now_s: 4.0 if 110 < now_s < 112 else 1.0)
+    pacer = Pacer(stream, 25.0, time, time.sleep)
+    seen = _take(pacer, time, 1500)
+    assert any(frame.image is None for _, frame in seen[250:400])
+    assert all(frame.image is not None for _, frame in seen[1100:])
 
 
 @pytest.mark.parametrize(("cost_s", "every"), [(0.055, 2), (0.1, 3), (0.15, 5)])
@@ -185,13 +241,15 @@ def test_hours_do_not_drift():
     """Each frame has its own time; nothing is added up."""
 
     class Quick:
+        busy_s = 0.0
+
         def read(self, picture=True):
             return FRAME
 
-    time = Time()
-    start_s = time.now_s
+    time, start_s = Time(), None
     pacer = Pacer(Quick(), 30.0, time, time.sleep)
-    for due_s, frame in pacer.scheduled():  # noqa: B007 - the last one counts
+    for due_s, frame in pacer.scheduled():
+        start_s = start_s or due_s
         if frame.index == 4 * 3600 * 30:
             break
     assert due_s - start_s == pytest.approx(4 * 3600, abs=0.1)
