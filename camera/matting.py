@@ -40,10 +40,17 @@ ENOUGH = 0.8
 be the background's, and hair would be in both layers."""
 
 TOLERANCE = 0.06
-"""So far the background may be from what is known of it."""
+"""So far the background may be from what is known of it; so far and its standard deviation a
+pixel needs no person."""
 
 DENSE = 0.6
 """Of the person from this share on also where it is broad, a lock of hair."""
+
+CLEAR = 0.25
+"""From this share on things that go on into the background are believed."""
+
+FOLLOWED = 1.2
+"""What goes on into the background is followed this many times the reach: lines slant."""
 
 SPECK_PX = 3
 """Smaller specks than this many pixels are noise."""
@@ -70,25 +77,31 @@ def refine_matte(picture: np.ndarray, matte: np.ndarray) -> np.ndarray:
     aside = mixed - share[..., None] * contrast
     aside = np.sqrt(np.einsum("hwc,hwc->hw", aside, aside) / square)
     fits = np.exp(-((aside / ASIDE) ** 2))
-    least = _least_share(picture, behind[..., :3])
-    share = np.maximum(share / FULL, least).clip(0, 1)
+    deviation = np.sqrt(behind[..., 3:].clip(0))
+    likely, least = (
+        _least_share(picture, behind[..., :3], TOLERANCE + more) for more in (deviation, 0)
+    )
+    share = np.maximum(share / FULL, likely).clip(0, 1)
     deviations = np.sqrt(square / (behind[..., 3].clip(0) + NOISE**2))
     trust = fits * ((deviations - CONTRAST[0]) / (CONTRAST[1] - CONTRAST[0])).clip(0, 1)
     trust *= ((np.sqrt(square) - APART[0]) / (APART[1] - APART[0])).clip(0, 1)
     trust *= near & ~person
     outside = cv2.distanceTransform((matte < 0.5).astype(np.uint8), cv2.DIST_L2, 5)
-    strands = share * trust * (4 - 4 * outside / (REACH_SHARE * long_side)).clip(0, 1)
-    strands = _thin(strands * _own(strands, matte, near), outside, INSIDE_SHARE * long_side)
+    strands = share * trust
+    strands *= (4 - 4 * outside / (REACH_SHARE * long_side)).clip(0, 1) * _own(strands, matte, near)
+    strands = _thin(strands, outside, INSIDE_SHARE * long_side)
     strands[strands < ENOUGH * least] = 0
     # Close to the outline the mixture replaces the matte, further out it can only add to it.
     close = (2 - outside / (INSIDE_SHARE * long_side)).clip(0, 1) * trust
     return np.maximum(matte + close * (share - matte), strands).astype(np.float32)
 
 
-def _least_share(picture: np.ndarray, behind: np.ndarray) -> np.ndarray:
+def _least_share(
+    picture: np.ndarray, behind: np.ndarray, tolerance: np.ndarray | float
+) -> np.ndarray:
     """Return the share (H, W) of a person that pixels need at least, whatever its color."""
-    darker = (behind - picture - TOLERANCE) / np.maximum(behind, TOLERANCE)
-    lighter = (picture - behind - TOLERANCE) / np.maximum(1 - behind, TOLERANCE)
+    darker = (behind - picture - tolerance) / np.maximum(behind, TOLERANCE)
+    lighter = (picture - behind - tolerance) / np.maximum(1 - behind, TOLERANCE)
     return np.maximum(darker, lighter).max(axis=-1).clip(0, 1)
 
 
@@ -116,13 +129,22 @@ def _thin(strands: np.ndarray, outside: np.ndarray, width: float) -> np.ndarray:
 
 
 def _own(strands: np.ndarray, matte: np.ndarray, near: np.ndarray) -> np.ndarray:
-    """Return (H, W) bool: without what goes on into the background, and without specks."""
-    found = ((strands > 0.15) & (matte < 0.5)).astype(np.uint8)
+    """Return (H, W) bool: without what goes on into the background, and without specks.
+
+    What goes on is followed inwards as far as strands are looked for, so that hair which touches a
+    line of the background is kept.
+    """
+    outside = matte < 0.5
+    found, clear = (((strands > least) & outside).astype(np.uint8) for least in (0.15, CLEAR))
+    beyond = (~near).astype(np.uint8)
+    goes_on = beyond
+    for _ in range(round(FOLLOWED * REACH_SHARE * max(matte.shape))):
+        goes_on = cv2.dilate(goes_on, np.ones((3, 3), np.uint8)) & clear | beyond
+    found &= ~goes_on
     _, labels, stats, _ = cv2.connectedComponentsWithStats(found)
     kept = stats[:, cv2.CC_STAT_AREA] >= SPECK_PX
-    kept[np.unique(labels[cv2.dilate((~near).astype(np.uint8), np.ones((3, 3))) > 0])] = False
     kept[0] = True
-    return kept[labels]
+    return kept[labels] & (goes_on == 0)
 
 
 def _dilated(mask: np.ndarray, radius: float) -> np.ndarray:

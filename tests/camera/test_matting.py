@@ -78,3 +78,15 @@ def test_no_strand_stays_behind_when_the_camera_moves():
     assert (scene.background.permute(1, 2, 0).numpy()[missed] - WALL).mean() > -0.06
     together = scene.person[:3] + (1 - scene.person[3]) * scene.background
     assert torch.allclose(together, image, atol=1e-5)
+
+
+@pytest.mark.parametrize("row", [100, 140])
+def test_a_line_of_the_room_that_ends_at_the_head_stays_in_the_room(row):
+    """Its end was taken for a strand where it is paler than the hair, and moved with the head."""
+    picture, _, given = _drawn()
+    free = given[row] < 0.02
+    free[:128] = False
+    picture[row, free] = 0.3
+    refined = refine_matte(picture, given)
+    end = int(np.flatnonzero(free)[0])
+    assert refined[row, end + 4 : end + 40].max() < 0.05
