@@ -26,6 +26,7 @@ LIDS = CONSTANTS.lids
 # 2 % of H apart, in a row all across) with dark or thick rims, by 16 and less without.
 _BRIDGE = 18.0
 _HIDDEN_LIGHT, _HIDDEN_CONTRAST = 0.45, 22.0  # of the cheeks' light; behind dark glasses
+_BLACK = 0.25  # of the cheeks' light: lenses, also where no bridge is seen; eyes in shade have 0.32
 _RIM = 20.0  # difference of colors at the edge of a rim
 _SHADED = 0.6  # of the light below the eye: darker, the skin above it is in the shade of the brow
 _OVER = 0.88  # of the light below an eye: what the skin above it usually has
@@ -125,7 +126,8 @@ def find_eye_look(frame: torch.Tensor, landmarks: torch.Tensor) -> EyeLook:
         below = max(float(np.median(_at(light, _between(lower, bag, 0.5, 1.2)))), 1.0)
         inside = np.percentile(_at(light, _between(upper, lower, 0.1, 0.9)[2:-2]), [5, 95])
         dark = below < _HIDDEN_LIGHT * cheeks and np.ptp(inside) < _HIDDEN_CONTRAST
-        seen.append(0.0 if glasses and dark else 1.0)
+        hidden = dark and (glasses or below < _BLACK * cheeks)
+        seen.append(0.0 if hidden else 1.0)
         room.append(_below_rim(steps, upper[2:7], fold[2:7]) if glasses else 1.0)
         above = None if glasses else (fold, _resampled(points[list(brow)], len(fold)))
         large = float((lower - upper)[:, 1].max()) > LARGE_EYE * FACE_PX
