@@ -45,7 +45,7 @@ class ShadingConstants:
 
 @dataclass(frozen=True)
 class InsideConstants:
-    """How light falls into the painted mouth, and what it falls on."""
+    """How light falls into the painted mouth."""
 
     under_lip: float
     under_length: float
@@ -68,9 +68,6 @@ class InsideConstants:
     lower_drop: float
     lower_edge: float
     round_shade: float
-    cavity: tuple[float, ...]
-    tongue: tuple[float, ...]
-    dimmed: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -79,6 +76,9 @@ class ColorsConstants:
 
     enamel: tuple[float, ...]
     gum: tuple[float, ...]
+    tongue: tuple[float, ...]
+    cavity: tuple[float, ...]
+    dimmed: tuple[float, ...]
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from skyreels_avatar.rig.mouth_light import (
     match_tones,
     shown_teeth,
 )
-from skyreels_avatar.rig.mouth_paint import Mouth, lip_shadow, luminance, mix, paint
+from skyreels_avatar.rig.mouth_paint import Mouth, luminance, mix, paint, slit_light
 from skyreels_avatar.rig.source_teeth import ShownTeeth, find_teeth
 
 TEETH = CONSTANTS.teeth
@@ -295,7 +295,7 @@ class MouthDecoder(nn.Module):
             shade = look.shade[:, :, None, None]
             color = shade + (1 - shade) * color
         if share is not None:
-            color = mix(color, teeth * lip_shadow(mouth)[:, None], share)
+            color = mix(color, teeth * slit_light(mouth)[:, None], share)  # shaded by its lips
         return F.pad(color, (0, 0, first, MOUTH_PATCH[0] - last), mode="replicate")
 
     def lay_out(

@@ -76,7 +76,7 @@ def open_mouth(
     if crease is not None:
         crease = (1 - alpha) * crease
         share = (alpha / (alpha + crease).clamp_min(1e-4)).reshape(-1, 1, *at.shape[1:3])
-        dark = (inside.new_tensor(CONSTANTS.inside.cavity) * look.light)[:, :, None, None]
+        dark = (inside.new_tensor(CONSTANTS.colors.cavity) * look.light)[:, :, None, None]
         inside, alpha = torch.lerp(dark, inside, share), alpha + crease
     return inside, alpha.reshape(-1, 1, *at.shape[1:3])
 

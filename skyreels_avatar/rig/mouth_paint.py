@@ -34,7 +34,7 @@ class Mouth:
         low_edge, low_gap, low_across: the same for the lower teeth.
         yellow: (N, 1, 1) tone of the enamel, 0 to 1.
         shading: the constants of `shading`, scalars.
-        inside: the constants of `inside`, scalars and colors (3,).
+        inside: the constants of `inside`, scalars.
     """
 
     x: torch.Tensor
@@ -60,14 +60,14 @@ def paint(mouth: Mouth) -> torch.Tensor:
     """Return (N, 3, R, W) colors in neutral light."""
     along = (mouth.x.abs() / (0.15 * mouth.size)).clamp_max(1.25)
     opening = (mouth.lower - mouth.upper).amax(-1, keepdim=True)
-    s = mouth.inside
-    enters = s["enters"] + (1 - s["enters"]) * smoothstep(0.0, s["enters_height"], opening)
+    least, height = mouth.inside["enters"], mouth.inside["enters_height"]
+    enters = least + (1 - least) * smoothstep(0.0, height, opening)
     color = paint_floor(mouth, opening, enters)
     color = paint_lower_teeth(color, mouth, along, enters)
     color = paint_tip(color, mouth)
     color = paint_upper_teeth(color, mouth, along)
     dimmed = 1 - lip_shadow(mouth)[:, None]
-    return color * (1 - _planes(s["dimmed"]) * dimmed).clamp_min(0.0)
+    return color * (1 - as_color(COLORS.dimmed, dimmed) * dimmed).clamp_min(0.0)
 
 
 def paint_floor(mouth: Mouth, opening: torch.Tensor, enters: torch.Tensor) -> torch.Tensor:
@@ -78,7 +78,7 @@ def paint_floor(mouth: Mouth, opening: torch.Tensor, enters: torch.Tensor) -> to
     depth = (above / (opening + 0.015)).clamp(0.0, 1.0)
     across = mouth.x / (0.115 * mouth.size)
     shade = enters * (1 - s["depth"] * depth) * (1 - 0.5 * across.abs().clamp_max(1.2) ** 2)
-    color = _planes(s["cavity"]) * (s["far"] + s["near"] * shade[:, None])
+    color = as_color(COLORS.cavity, shade) * (s["far"] + s["near"] * shade[:, None])
     top = opening * (s["tongue_height"] + 0.15 * mouth.raised) - 0.004 - 0.05 * across**2
     below = top - above  # how far under the back of the tongue
     inside = smoothstep(-0.012, 0.016, below) * smoothstep(1.05, 0.5, across.abs())
@@ -87,7 +87,7 @@ def paint_floor(mouth: Mouth, opening: torch.Tensor, enters: torch.Tensor) -> to
     lit = s["tongue_light"] + s["tongue_crown"] * crown + s["tongue_front"] * (1 - depth)
     lit = enters * lit * groove
     lit = lit * (1 - 0.3 * across.abs().clamp_max(1.0) ** 2)
-    color = mix(color, _planes(s["tongue"]) * lit[:, None], 0.94 * inside[:, None])
+    color = mix(color, as_color(COLORS.tongue, lit) * lit[:, None], 0.94 * inside[:, None])
     return color + (0.05 * enters * crown**3)[:, None]
 
 
@@ -100,11 +100,14 @@ def paint_lower_teeth(
     side = (1 - s["lower_side"] * along**1.6).clamp_min(0.0)
     between = torch.exp(-((mouth.low_gap / 0.0022) ** 2))
     column = side * (1 - 0.15 * mouth.low_across**2) * (1 - 0.22 * between)
-    column = s["lower_light"] * column * enters
+    column = s["lower_light"] * column
     fall = 1 - s["lower_fall"] * smoothstep(0.006, 0.030, below)
     fall = fall * (1 - 0.22 * smoothstep(0.005, 0.0, below))
     inside = smoothstep(-0.0022, 0.0030, below) * smoothstep(0.05, 0.35, side)
-    return mix(color, as_color(COLORS.enamel, fall) * (column * fall)[:, None], inside[:, None])
+    teeth = as_color(COLORS.enamel, fall) * (column * fall)[:, None]
+    dimmed = 1 - enters[:, None]
+    teeth = teeth * (1 - as_color(COLORS.dimmed, dimmed) * dimmed).clamp_min(0.0)
+    return mix(color, teeth, inside[:, None])
 
 
 def paint_tip(color: torch.Tensor, mouth: Mouth) -> torch.Tensor:
@@ -117,7 +120,7 @@ def paint_tip(color: torch.Tensor, mouth: Mouth) -> torch.Tensor:
     lit = 0.62 + 0.28 * torch.exp(-(((below - 0.014) / 0.010) ** 2)) - 0.25 * across**2
     return mix(
         color,
-        _planes(mouth.inside["tongue"]) * lit.clamp_min(0.2)[:, None],
+        as_color(COLORS.tongue, lit) * lit.clamp_min(0.2)[:, None],
         inside[:, None],
     )
 
@@ -142,15 +145,20 @@ def paint_upper_teeth(color: torch.Tensor, mouth: Mouth, along: torch.Tensor) ->
     return mix(color, teeth, inside[:, None])
 
 
-def lip_shadow(mouth: Mouth) -> torch.Tensor:
-    """Return (N, R, W) how much light the lips let through: little into a narrow slit."""
+def slit_light(mouth: Mouth) -> torch.Tensor:
+    """Return (N, 1, W) how much light comes between the lips: little into a narrow slit."""
     s = mouth.inside
     opening = (mouth.lower - mouth.upper).clamp_min(0.0)
-    slit = s["slit"] + (1 - s["slit"]) * (1 - torch.exp(-opening / s["slit_height"]))
+    return s["slit"] + (1 - s["slit"]) * (1 - torch.exp(-opening / s["slit_height"]))
+
+
+def lip_shadow(mouth: Mouth) -> torch.Tensor:
+    """Return (N, R, W) how much light the lips let through, least close to them."""
+    s = mouth.inside
     beneath = (mouth.y - mouth.upper).clamp_min(0.0)
     over = (mouth.lower - mouth.y).clamp_min(0.0)
     under = 1 - s["under_lip"] * torch.exp(-beneath / s["under_length"])
-    return slit * under * (1 - s["over_lip"] * torch.exp(-over / s["over_length"]))
+    return slit_light(mouth) * under * (1 - s["over_lip"] * torch.exp(-over / s["over_length"]))
 
 
 def luminance(color: torch.Tensor, dim: int) -> torch.Tensor:
@@ -163,11 +171,6 @@ def luminance(color: torch.Tensor, dim: int) -> torch.Tensor:
 def as_color(values: tuple[float, float, float], like: torch.Tensor) -> torch.Tensor:
     """Return three numbers as a (1, 3, 1, 1) color."""
     return torch.tensor(values, dtype=like.dtype, device=like.device).reshape(1, 3, 1, 1)
-
-
-def _planes(color: torch.Tensor) -> torch.Tensor:
-    """Return a color (3,) as (1, 3, 1, 1)."""
-    return color.reshape(1, 3, 1, 1)
 
 
 def mix(below: torch.Tensor, above: torch.Tensor, share: torch.Tensor) -> torch.Tensor:

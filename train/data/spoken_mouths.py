@@ -1,4 +1,4 @@
-"""Mouths that speak: frames of talking clips in the decoder's patch, and what the rig reads of them.
+"""Mouths that speak: frames of talking clips in the decoder's patch, and what the rig reads.
 
 Every clip is looked at as the pipeline would: one frame with shut lips is the picture, light and
 teeth are guessed from it, and coefficients are read relative to it.
@@ -33,7 +33,7 @@ from train.data.mouth import cut_patch
 from train.data.talking import read_landmarks
 
 HELD_OUT_PEOPLE = 22
-MIN_GAP = 0.012  # of H
+MIN_GAP = 0.02  # of H; the mesh of shut lips may have narrower ones
 MAX_TURN = 0.5  # radians
 MIN_FACE_PX = 110.0
 FRAMES_PER_CLIP = 28  # even in the order of their lip gaps
@@ -75,7 +75,9 @@ class SpokenMouths:
 
 def _map_look(function: Callable[..., torch.Tensor], *looks: MouthLook) -> MouthLook:
     """Return a look whose every tensor is `function` of those of other looks."""
-    values = {field.name: [getattr(look, field.name) for look in looks] for field in fields(looks[0])}
+    values = {
+        field.name: [getattr(look, field.name) for look in looks] for field in fields(looks[0])
+    }
     return MouthLook(**{
         name: function(*several) if isinstance(several[0], torch.Tensor) else None
         for name, several in values.items()

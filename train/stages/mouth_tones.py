@@ -2,9 +2,9 @@
 
 The lips of a face mesh and those of a picture are pixels apart, and whose teeth look how is not
 known: errors pixel by pixel are least for a haze. So tones are compared, frame by frame: the
-quantiles of brightness between the lips, what their upper, middle and lower third have of it, the
-hue of the darkest and of the brightest parts, and how steep edges are. The constants of `inside`
-are written to `skyreels_avatar/rig/constants.json`.
+quantiles of brightness between the lips, what their upper, middle and lower third have of it, and
+how steep edges are. Hues are left alone: in footage those of the lips run into the dark between
+them. The constants of `inside` are written to `skyreels_avatar/rig/constants.json`.
 """
 
 from __future__ import annotations
@@ -30,25 +30,27 @@ logger = logging.getLogger(__name__)
 QUANTILES = (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98)
 THIRDS = ((0.0, 0.34), (0.34, 0.67), (0.67, 1.01))
 MIN_TONES = 16  # pixels of the halved patch
-HUES = 8  # the darkest and the brightest eighth have a hue
-WEIGHTS = {"quantiles": 1.0, "thirds": 1.0, "hues": 1.8, "edges": 1.0}
+WEIGHTS = {"quantiles": 1.0, "thirds": 1.0, "edges": 1.0}
 NEIGHBORS = 3  # batches are drawn from so many times as many mouths that are open alike
 LENGTHS = {"under_length": 0.04, "over_length": 0.04, "slit_height": 0.06, "enters_height": 0.06,
            "lower_edge": 0.05}  # fmt: skip
 # A constant moves within its range; lengths are in H.
 RANGES = {name: (0.03 * scale, scale) for name, scale in LENGTHS.items()}
 RANGES |= {"lower_edge": (-0.02, 0.01), "near": (0.0, 2.0), "lower_drop": (0.6, 1.1),
-           "lower_light": (0.3, 1.0), "dimmed": (0.5, 1.3)}  # fmt: skip
+           "lower_light": (0.3, 1.0)}  # fmt: skip
+# Meshes of talkers take a part of the upper lip for teeth: its shadow stays near that of smiles.
+RANGES |= {"under_lip": (0.3, 0.45), "under_length": (0.003, 0.006)}
 
 
 def run(config: TrainConfig) -> None:
-    """Fit on talkers of `data.talkers`; people kept out and GRID talkers are for validation only."""
+    """Fit on `data.talkers`; people kept out and GRID talkers are for validation only."""
     if not config.data.talkers:
         raise InputError("give the folder of talkers: data.talkers=FOLDER")
     torch.set_num_threads(config.threads)
     mouths = spoken_mouths(Path(config.data.talkers), load_components(config.tier).vae)
     back, control = mouths.kept_out & ~mouths.control, mouths.control
-    logger.info("%d mouths, %d kept out, %d of GRID", len(back), int(back.sum()), int(control.sum()))
+    counts = len(back), int(back.sum()), int(control.sum())
+    logger.info("%d mouths, %d kept out, %d of GRID", *counts)
     decoder = MouthDecoder().requires_grad_(False)
     judged = {"kept out": mouths.pick(back), "GRID": mouths.pick(control)}
     for name, some in judged.items():
@@ -56,7 +58,7 @@ def run(config: TrainConfig) -> None:
     fit(decoder, mouths.pick(~mouths.kept_out), config, Path(config.run))
     for name, some in judged.items():
         logger.info("%s, after: %s", name, validate(decoder, some, config.seed))
-    store_fitted({"inside": rounded({k: v.tolist() for k, v in decoder.inside.items()})})
+    store_fitted({"inside": rounded({k: v.item() for k, v in decoder.inside.items()})})
     logger.info("wrote %s", CONSTANTS_FILE)
 
 
@@ -115,7 +117,7 @@ def validate(decoder: MouthDecoder, mouths: SpokenMouths, seed: int) -> dict[str
 def distances(
     decoder: MouthDecoder, mouths: SpokenMouths, generator: torch.Generator
 ) -> torch.Tensor:
-    """Return (M, 4) how far the tones of painted mouths are from those of the pictures.
+    """Return (M, 3) how far the tones of painted mouths are from those of the pictures.
 
     Args:
         generator: draws the teeth.
@@ -143,26 +145,20 @@ def distances(
 
 
 def tones(picture: torch.Tensor, seen: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """Return brightness at quantiles and in thirds, hues and steepness: one tensor for each weight.
+    """Return brightness at quantiles and in thirds, and steepness: a tensor for each weight.
 
     Args:
         picture: (3, R, W), 1 = the light on the teeth.
         seen: (R, W) bool, of at least `MIN_TONES` pixels.
     """
     grey = picture.mean(0)
-    colors = picture[:, seen]  # 3 K
-    values = grey[seen]
-    order = values.argsort()
-    count = max(3, len(order) // HUES)
-    hues = [colors[:, some].mean(1) for some in (order[:count], order[-count:], order)]
     depth = seen.cumsum(0) / (seen.sum(0) + 1e-3)  # 0 at the upper lip, 1 at the lower
     thirds = [seen & (depth >= low) & (depth < high) for low, high in THIRDS]
     steps = [grey.diff(dim=dim).abs() for dim in (0, 1)]
     both = [seen[1:] & seen[:-1], seen[:, 1:] & seen[:, :-1]]
     return (
-        torch.quantile(values, torch.tensor(QUANTILES)),
+        torch.quantile(grey[seen], torch.tensor(QUANTILES)),
         torch.stack([grey[some].mean() if some.any() else 0 * grey.sum() for some in thirds]),
-        torch.stack([hue / (hue.sum() + 0.06) for hue in hues]),
         torch.stack([
             torch.quantile(step[where], 0.9) if where.any() else 0 * grey.sum()
             for step, where in zip(steps, both)

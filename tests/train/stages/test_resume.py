@@ -187,7 +187,8 @@ def _few_sentences(config: TrainConfig, folder: Path, monkeypatch) -> None:
 
 
 PREPARE = {
-    "vae": _portraits, "eyes": _portraits, "occluder": _portraits, "mouth": _mouths, "mouth_tones": _dark_mouths,
+    "vae": _portraits, "eyes": _portraits, "occluder": _portraits, "mouth": _mouths,
+    "mouth_tones": _dark_mouths,
     "listen": _weights, "camera": _weights, "distill": _weights, "sync": _talkers,
     "motion_rl": _weights, "style": _footage, "light": _few_sentences,
 }  # fmt: skip
