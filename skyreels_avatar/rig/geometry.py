@@ -246,3 +246,16 @@ def smoothstep(low: float, high: float, value: torch.Tensor) -> torch.Tensor:
     """Return the cubic that rises from 0 at `low` to 1 at `high` (or falls, if high < low)."""
     t = ((value - low) / (high - low)).clamp(0.0, 1.0)
     return t * t * (3 - 2 * t)
+
+
+def guess_teeth_edge(points: torch.Tensor) -> torch.Tensor:
+    """Return face y of the incisors' edge from (478, 3) face coordinates.
+
+    An open smile rests the lower lip on the upper teeth; below shut lips the edge lies a little
+    lower than the upper lip's inner edge.
+    """
+    upper, lower = points[13, 1], points[14, 1]
+    hidden = upper + 0.015
+    smiling = torch.minimum(lower - 0.004, upper + 0.055)
+    share = ((lower - upper - 0.012) / 0.015).clamp(0.0, 1.0)
+    return hidden + share * (torch.maximum(smiling, hidden) - hidden)

@@ -19,7 +19,13 @@ from skyreels_avatar.rig.constants import CONSTANTS
 from skyreels_avatar.rig.drawn_style import DrawnStyle, find_style
 from skyreels_avatar.rig.eye_look import EyeLook, find_eye_look
 from skyreels_avatar.rig.filmed_teeth import FilmedTeeth
-from skyreels_avatar.rig.geometry import MOUTH_CORNERS, FaceFrame, head_turn, row_slant
+from skyreels_avatar.rig.geometry import (
+    MOUTH_CORNERS,
+    FaceFrame,
+    guess_teeth_edge,
+    head_turn,
+    row_slant,
+)
 from skyreels_avatar.rig.mouth_light import (
     MIN_COLORS,
     SKIN_POINTS,
@@ -194,19 +200,6 @@ def film_teeth(
     found = FilmedTeeth.of(frame, landmarks, patch_axes(), place)
     gain = (skin / now.clamp_min(0.02)).clamp(0.5, 1.5)
     return found and found.in_light(gain)
-
-
-def guess_teeth_edge(points: torch.Tensor) -> torch.Tensor:
-    """Return face y of the incisors' edge from (478, 3) face coordinates.
-
-    An open smile rests the lower lip on the upper teeth; below shut lips the edge lies a little
-    lower than the upper lip's inner edge.
-    """
-    upper, lower = points[13, 1], points[14, 1]
-    hidden = upper + 0.015
-    smiling = torch.minimum(lower - 0.004, upper + 0.055)
-    share = ((lower - upper - 0.012) / 0.015).clamp(0.0, 1.0)
-    return hidden + share * (torch.maximum(smiling, hidden) - hidden)
 
 
 def middle_of_teeth(points: torch.Tensor, turn: torch.Tensor) -> torch.Tensor:

@@ -11,6 +11,7 @@ import torch
 from skyreels_avatar.rig.geometry import (
     GAP_PAIRS,
     FaceFrame,
+    guess_teeth_edge,
     interpolate_columns,
     interpolate_curves,
     lip_gap,
@@ -97,3 +98,12 @@ def test_selected_frames_are_those_of_the_whole(landmarks):
     torch.testing.assert_close(selected.axes, some.axes)
     one = FaceFrame.of(stack[:1])
     assert select_frames(one, slice(0, 1)).origin is one.origin
+
+
+def test_the_teeth_end_at_the_lower_lip_of_a_smile_and_near_the_upper_lip_of_a_shut_mouth():
+    points = torch.zeros(478, 3)
+    assert guess_teeth_edge(points).item() == pytest.approx(0.015)
+    points[14, 1] = 0.05
+    assert guess_teeth_edge(points).item() == pytest.approx(0.046)
+    points[14, 1] = 0.12
+    assert guess_teeth_edge(points).item() == pytest.approx(0.055)

@@ -13,7 +13,6 @@ from skyreels_avatar.rig.mouth import (
     MouthLook,
     find_tooth,
     frontal_columns,
-    guess_teeth_edge,
     make_look,
     mouth_interior,
     patch_axes,
@@ -148,15 +147,6 @@ def test_a_dark_face_gets_a_dark_mouth_and_a_grey_one_no_color():
     grey = make_look(*flat_face((0.5, 0.5, 0.5)))
     assert grey.saturation.item() == 0
     assert float(grey.light.max() - grey.light.min()) < 1e-5
-
-
-def test_the_teeth_end_at_the_lower_lip_of_a_smile_and_near_the_upper_lip_of_a_shut_mouth():
-    points = torch.zeros(478, 3)
-    assert guess_teeth_edge(points).item() == pytest.approx(0.015)
-    points[14, 1] = 0.05
-    assert guess_teeth_edge(points).item() == pytest.approx(0.046)
-    points[14, 1] = 0.12
-    assert guess_teeth_edge(points).item() == pytest.approx(0.055)
 
 
 @pytest.mark.parametrize("degrees", [-50.0, -20.0, 15.0, 60.0])

@@ -12,9 +12,10 @@ from skyreels_avatar.rig.geometry import (
     INNER_UPPER,
     MOUTH_CORNERS,
     FaceFrame,
+    guess_teeth_edge,
     interpolate_columns,
 )
-from skyreels_avatar.rig.mouth import MOUTH_PATCH, guess_teeth_edge, patch_axes
+from skyreels_avatar.rig.mouth import MOUTH_PATCH, patch_axes
 from skyreels_avatar.rig.mouth_light import colors_nearest, monochrome, shown_teeth
 from train.data.simulate.portraits import FacePicture
 
