@@ -29,7 +29,7 @@ STYLE_FACTORS: dict[str, tuple[float, ...]] = {
 # What networks are told for the median talker: they open mouths to 0.08 of the face height by
 # themselves, and show less of brows and heads than they are told.
 _MEDIAN = (1.15, 1.2, 2.0, 1.0, 1.0)
-_EXPRESSED = (0.8, 1.0, 1.0, 0.5, 0.0)  # shares of expressiveness; blinks are no expression
+_EXPRESSED = (1.0, 1.3, 1.0, 0.5, 0.0)  # shares of expressiveness; blinks are no expression
 _DRAWN = (0.3, 0.5, 0.5, 0.5, 0.5)  # of a spread, by which talkers of one style differ
 _SHARED = 0.6  # of what is drawn for mouth, head and face: lively people are lively all over
 _FURTHEST = 2.2  # spreads, as in training

@@ -138,6 +138,7 @@ class SkinConstants:
     brow_beside: float
     brow_tilt: float
     brow_tilt_raised: float
+    brow_raised: float
     furrow_in: float
     furrow_down: float
     furrow_less_outside: float

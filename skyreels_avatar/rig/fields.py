@@ -28,7 +28,7 @@ from skyreels_avatar.rig.geometry import (
     smoothstep,
 )
 from skyreels_avatar.rig.mouth_shapes import mouth_shapes, shaped
-from skyreels_avatar.rig.skin import SKIN_COEFFICIENTS, brow_tilts, skin_moves
+from skyreels_avatar.rig.skin import SKIN_COEFFICIENTS, brow_tilts, held_brows, skin_moves
 from skyreels_avatar.rig.skin import bump as _bump
 
 UPPER, LOWER = 0, 1
@@ -274,6 +274,7 @@ def _rest_lips(_: torch.Tensor, shape: FaceShape) -> torch.Tensor:
 
 
 _SKIN_MOTION = [MOTION_INDEX[name] for name in SKIN_COEFFICIENTS]
+_BROWS = slice(SKIN_COEFFICIENTS.index("brow_r"), SKIN_COEFFICIENTS.index("brow_l") + 1)
 _BROW_MOTION = [MOTION_INDEX[name] for name in ("brow_r", "brow_l", "furrow")]
 
 
@@ -281,6 +282,7 @@ def face_field(points: torch.Tensor, shape: FaceShape, values: MotionValues) -> 
     """Return (F, N, 2) what corners, cheeks, nose, chin and brows do: the same in both layers."""
     moves, motion = shape.at_rest(_skin_moves, points).flatten(2), values.motion
     amounts = torch.cat([motion[:, _SKIN_MOTION], brow_tilts(motion[:, _BROW_MOTION])], 1)
+    amounts[:, _BROWS] = held_brows(amounts[:, _BROWS], shape.points[..., :2])
     moved = amounts @ moves[0] if len(moves) == 1 else (amounts[:, None] @ moves)[:, 0]
     return moved.unflatten(1, (2, -1)).transpose(1, 2)
 

@@ -64,6 +64,26 @@ def brow_tilts(values: torch.Tensor) -> torch.Tensor:
     return SKIN.brow_tilt * drawn * values[:, :2].clamp(0.0, SKIN.brow_tilt_raised)
 
 
+def held_brows(raised: torch.Tensor, at: torch.Tensor) -> torch.Tensor:
+    """Return (F, 2) how far brows rise, in H: a brow close to its lid has less skin to unfold.
+
+    Args:
+        raised: (F, 2) brow_r, brow_l.
+        at: as in `skin_moves`, of F frames or of 1.
+    """
+    most = SKIN.brow_raised * torch.cat([_brow_room(at, side) for side in (0, 1)], 1)
+    wanted = raised.clamp_min(0.0)
+    held = wanted / (1 + (wanted / most) ** 6) ** (1 / 6)
+    return torch.where(raised > 0, held, raised)
+
+
+def _brow_room(at: torch.Tensor, side: int) -> torch.Tensor:
+    """Return (F, 1) the height in H of the skin that unfolds between a brow and its lid."""
+    lid = at[:, list(EYES[side][0]), 1].amin(1, keepdim=True)
+    lower = at[:, list(BROW_EDGES[side][1]), 1].mean(1, keepdim=True)
+    return (lid - lower - SKIN.brow_margin).clamp_min(SKIN.brow_below)
+
+
 def brow_weight(points: torch.Tensor, at: torch.Tensor, side: int) -> torch.Tensor:
     """Return (F, N) in 0..1: how far points go with a brow; 1 all over it: it stays as thick.
 
@@ -74,10 +94,7 @@ def brow_weight(points: torch.Tensor, at: torch.Tensor, side: int) -> torch.Tens
     edges = [at[:, list(edge)] for edge in BROW_EDGES[side]]
     upper, lower = (interpolate_columns(x, edge[..., 0], edge[..., 1]) for edge in edges)
     upper, lower = torch.minimum(upper, lower) - SKIN.brow_margin, lower + SKIN.brow_margin
-    lid = at[:, list(EYES[side][0]), 1].amin(1, keepdim=True)
-    room = (lid - edges[1][..., 1].mean(1, keepdim=True) - SKIN.brow_margin).clamp_min(
-        SKIN.brow_below
-    )
+    room = _brow_room(at, side)
     ends = torch.cat([edge[..., 0] for edge in edges], 1)
     left, right = ends.amin(1, keepdim=True), ends.amax(1, keepdim=True)
     below = (y - lower) / room

@@ -20,6 +20,7 @@ from skyreels_avatar.rig.fields import (
 from skyreels_avatar.rig.forward_warp import move_points
 from skyreels_avatar.rig.geometry import BROW_EDGES, EYES, INNER_LOWER, lip_gap
 from skyreels_avatar.rig.head import head_depth, head_field, head_weight
+from skyreels_avatar.rig.skin import held_brows
 from skyreels_avatar.rig.warp import FIELD_BOX
 from tests.rig.faces import motion_of, random_motion
 
@@ -66,7 +67,9 @@ def test_a_grin_cannot_grin_once_more(shape: FaceShape) -> None:
 def test_a_raised_brow_stays_as_thick_as_it_was_and_the_lid_where_it_was(shape: FaceShape) -> None:
     moved = move_points(shape, motion_of(brow_r=0.045, brow_l=0.03))
     rise = (shape.points[..., :2] - moved)[0, :, 1]
-    for edges, raised, eye in zip(BROW_EDGES, (0.045, 0.03), EYES):
+    held = held_brows(torch.tensor([[0.045, 0.03]]), shape.points[..., :2])[0].tolist()
+    assert held[0] > 0.039 and held[1] > 0.029
+    for edges, raised, eye in zip(BROW_EDGES, held, EYES):
         for edge in edges:
             assert torch.allclose(rise[list(edge)], torch.tensor(raised), atol=0.02 * raised)
         assert rise[list(eye[0])].abs().max() < 0.15 * raised

@@ -6,7 +6,8 @@ import torch
 
 from skyreels_avatar.rig.coefficients import MOTION_INDEX
 from skyreels_avatar.rig.fields import FaceShape, MotionValues, face_field
-from skyreels_avatar.rig.skin import SKIN_COEFFICIENTS, brow_tilts, skin_moves
+from skyreels_avatar.rig.geometry import BROW_EDGES
+from skyreels_avatar.rig.skin import SKIN_COEFFICIENTS, brow_tilts, held_brows, skin_moves
 from tests.rig.faces import motion_of
 
 
@@ -17,6 +18,8 @@ def test_moves_of_several_numbers_are_the_sum_of_their_own(shape: FaceShape) -> 
     amounts = dict(zip(SKIN_COEFFICIENTS, torch.linspace(-0.3, 0.6, 8).tolist()))
     brows = torch.tensor([[amounts[name] for name in ("brow_r", "brow_l", "furrow")]])
     every = [*amounts.values(), *brow_tilts(brows)[0].tolist()]
+    held = held_brows(brows[:, :2], shape.points[..., :2])[0].tolist()
+    every[5:7] = held
     expected = sum(amount * moves[:, i] for i, amount in enumerate(every))
     found = face_field(points, shape, MotionValues(motion_of(**amounts)))
     assert torch.allclose(found, expected, atol=1e-6)
@@ -46,6 +49,22 @@ def test_brows_tilt_only_when_they_are_raised_and_drawn_together(shape: FaceShap
     assert inner < -0.02 and outer < -0.015 and inner < outer
 
 
+def test_brows_close_to_their_lids_rise_less(shape: FaceShape) -> None:
+    """Under low brows there was not enough skin to unfold: a raise tore it to pieces."""
+    at = shape.points[..., :2].clone()
+    lids = at[:, [159, 386], 1].mean()
+    raised = torch.tensor([[0.005, 0.01], [0.09, 0.09], [-0.02, -0.03]])
+    low = at.clone()
+    for edges in BROW_EDGES:
+        low[:, [*edges[0], *edges[1]], 1] = lids - 0.02
+    high = low.clone()
+    for edges in BROW_EDGES:
+        high[:, [*edges[0], *edges[1]], 1] = lids - 0.15
+    near, far = held_brows(raised, low), held_brows(raised, high)
+    torch.testing.assert_close(near[[0, 2]], raised[[0, 2]], atol=1e-4, rtol=1e-3)
+    assert (near[1] < 0.045).all() and (far[1] > 0.08).all()
+
+
 def test_a_forehead_follows_its_brows_up_to_the_hairline(shape: FaceShape) -> None:
     """Raised brows were pushed into a still forehead and looked like slugs."""
     brow = shape.points[0, [105, 334], :2]
@@ -64,5 +83,6 @@ def test_what_is_kept_of_points_is_theirs_alone(shape: FaceShape) -> None:
     for _ in range(3):
         points = torch.rand(1, 50, 2) - 0.5
         fresh = skin_moves(points, shape.points[..., :2])
-        expected = 0.04 * fresh[:, 5] + 0.5 * fresh[:, 2]
+        brows = held_brows(torch.tensor([[0.04, 0.0]]), shape.points[..., :2])
+        expected = brows[0, 0] * fresh[:, 5] + 0.5 * fresh[:, 2]
         assert torch.allclose(face_field(points, shape, values), expected, atol=1e-6)
