@@ -27,8 +27,8 @@ STYLE_FACTORS: dict[str, tuple[float, ...]] = {
 """The factors of the styles that `request.shot.STYLES` names."""
 
 # What networks are told for the median talker: they open mouths to 0.08 of the face height by
-# themselves, and show less of brows and heads than they are told.
-_MEDIAN = (1.15, 1.2, 2.0, 1.0, 1.0)
+# themselves, move heads about as far as they are told, and show less of brows.
+_MEDIAN = (1.15, 0.95, 2.0, 0.9, 1.0)
 _EXPRESSED = (1.0, 1.3, 1.0, 0.5, 0.0)  # shares of expressiveness; blinks are no expression
 _DRAWN = (0.3, 0.5, 0.5, 0.5, 0.5)  # of a spread, by which talkers of one style differ
 _SHARED = 0.6  # of what is drawn for mouth, head and face: lively people are lively all over
