@@ -214,16 +214,20 @@ def _eroded(mask: np.ndarray, share: float) -> np.ndarray:
 
 
 def _decided(mask: np.ndarray) -> np.ndarray:
-    """Return the mask with broad uncertain regions assigned to the person.
+    """Return the mask with broad uncertain regions assigned to the person or to the background.
 
     Narrow ones are edges and hair. A broad one (a bright table, a dark wall, a halo of curls) would
-    be drawn half in each layer as soon as the layers move apart.
+    be drawn half in each layer as soon as the layers move apart. Each goes where its mean says.
     """
     half = ((mask > HALF_SURE[0]) & (mask < HALF_SURE[1])).astype(np.uint8)
     disc = _disc(mask.shape, max(BROAD_SHARE, 3 / max(mask.shape)))
     broad = cv2.morphologyEx(half, cv2.MORPH_OPEN, disc, borderType=cv2.BORDER_REPLICATE)
-    broad = cv2.dilate(broad, disc) * (mask > HALF_SURE[0])
-    return np.maximum(mask, cv2.GaussianBlur(broad.astype(np.float32), (0, 0), 1.5))
+    broad = cv2.dilate(broad, disc) * (mask > HALF_SURE[0]).astype(np.uint8)
+    _, labels = cv2.connectedComponents(broad)
+    sums, sizes = (np.bincount(labels.ravel(), part.ravel()) for part in (mask * half, half))
+    own = (sums >= 0.5 * sizes)[labels]
+    kept = cv2.GaussianBlur((broad * own).astype(np.float32), (0, 0), 1.5)
+    return np.maximum(np.where(broad * half * ~own, np.float32(0), mask), kept)
 
 
 def _grown_matte(matte: np.ndarray) -> np.ndarray:

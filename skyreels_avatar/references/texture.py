@@ -19,7 +19,7 @@ from skyreels_avatar.rig.torso import torso_box
 _KEPT_TEXTURES = 3
 FOLLOWING = 0.3  # of the face height: so far round the head pixels move with it
 _LEAST_COVER = 0.02  # with less, rounding would become colors of the person
-_NOISE = 0.02  # of a picture: so small a difference in black or white is none
+_CONTRAST = 0.5  # of a strand that the matte missed: in the dark a small difference is no more
 FOLLOWING_TORSO = 0.03  # and so far round the torso, beside which straight lines would show it
 _NECK = (0.1, 0.5)  # face heights below the chin: between them the one goes over into the other
 
@@ -119,8 +119,8 @@ def _least_cover(picture: torch.Tensor, behind: torch.Tensor) -> torch.Tensor:
     With less, no color would make the picture (3, h, w) of it: strands that the matte missed would
     stay behind half, as a line beside the person.
     """
-    darker = (behind - picture) / behind.clamp_min(_NOISE)
-    lighter = (picture - behind) / (1 - behind).clamp_min(_NOISE)
+    darker = (behind - picture) / behind.clamp_min(_CONTRAST)
+    lighter = (picture - behind) / (1 - behind).clamp_min(_CONTRAST)
     return torch.maximum(darker, lighter).amax(0, keepdim=True).clamp(0, 1)
 
 

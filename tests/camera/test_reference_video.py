@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -123,3 +124,14 @@ def test_layers_of_many_paths_serve_each_of_them(scene):
         both = (seen & seen_too)[0, 0]
         assert both.float().mean() > 0.5
         assert (pixels - others)[0, :, both].abs().mean() < 0.01
+
+
+@pytest.mark.parametrize("name", ["pan_left", "crane_up"])
+def test_backgrounds_are_the_frames_where_nobody_is(name: str, scene):
+    video = ReferenceVideo(scene, plan_path(CameraMove(name), scene, 6, 25))
+    behind = video.backgrounds(4, 6, (8, 0, 120, 100))
+    assert behind.shape == (2, 100, 112, 4)
+    frames = video.pictures(4, 6)[:, :100, 8:120]
+    away = np.abs(behind[..., :3].astype(int) - frames)
+    assert away[:, :30, :12].max() <= 1
+    assert away[:, 40:55, 50:60].max(-1).mean() > 30

@@ -60,6 +60,15 @@ def test_a_broad_half_sure_part_goes_with_the_person_and_a_soft_edge_stays(bust)
     assert (scene.person[3, :80] - build_scene(**bust).person[3, :80]).abs().max() < 0.05
 
 
+def test_a_broad_part_that_is_rather_not_the_person_stays_in_the_background(bust):
+    """A chair behind the hip went up with the person in a crane: a dark patch."""
+    mask = bust["person_mask"].clone()
+    mask[100:, 100:] = 0.4
+    scene = build_scene(**{**bust, "person_mask": mask})
+    assert scene.person[3, 106:122, 106:122].max() < 0.03
+    assert (scene.person[3, :66] - build_scene(**bust).person[3, :66]).abs().max() < 0.05
+
+
 @pytest.mark.parametrize(
     ("plate", "message"),
     [
