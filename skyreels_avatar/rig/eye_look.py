@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from skyreels_avatar.rig.coefficients import MOTION_INDEX
 from skyreels_avatar.rig.constants import CONSTANTS
 from skyreels_avatar.rig.drawn_style import FACE_PX, face_crop, to_lab
-from skyreels_avatar.rig.geometry import BROW_EDGES, EYES, LARGE_EYE, smoothstep
+from skyreels_avatar.rig.geometry import BROW_EDGES, EYES, FACE_OVAL, LARGE_EYE, smoothstep
 from skyreels_avatar.rig.mouth_paint import luminance
 
 LIDS = CONSTANTS.lids
@@ -35,7 +35,8 @@ _DARKER = (0.0, 0.12)  # than the shut lid's skin, in light: from here on a lid 
 _REPLACED = (0.5, 0.95)  # share of an unfolded lid that gives way: of a light one, of a smudge
 _LASHES_MEET = (0.35, 0.9)  # of a blink: lashes of both lids come to lie over each other
 _DARKEST_LASHES = 0.2  # of the skin's light
-_LID_CHROMA = 0.75  # share of the cheeks in the hue of a lid
+_LID_CHROMA = 0.75  # share of the face's skin as light as a lid in the lid's hue
+_HUES, _COMMON = 16, 0.02  # levels of light, and the least share of a face to tell a hue from
 _CHEEKS = (50, 280, 205, 425, 101, 330, 117, 346, 36, 266)
 _BRIDGE_CORNERS = (133, 362)
 _LID_MOTION = tuple(MOTION_INDEX[name] for name in ("blink_r", "blink_l"))
@@ -119,7 +120,7 @@ def find_eye_look(frame: torch.Tensor, landmarks: torch.Tensor) -> EyeLook:
     steps = np.zeros(lab.shape[:2], np.float32)
     steps[2:-2] = np.linalg.norm(soft[4:] - soft[:-4], axis=2)
     glasses = _over_bridge(steps, points) > _BRIDGE
-    tone = np.median(_at(crop, points[list(_CHEEKS)]), 0)
+    hues = _skin_hues(crop, points)
     seen, room, lids, lashes = [], [], [], []
     for eye, (rings, (_, brow)) in enumerate(zip(EYES, BROW_EDGES)):
         upper, lower, fold, bag = (points[list(ring)] for ring in rings)
@@ -132,11 +133,11 @@ def find_eye_look(frame: torch.Tensor, landmarks: torch.Tensor) -> EyeLook:
         above = None if glasses else (fold, _resampled(points[list(brow)], len(fold)))
         large = float((lower - upper)[:, 1].max()) > LARGE_EYE * FACE_PX
         farther = 2.0 * (bag - lower) if large else 0.0  # past the line round a painted eye
-        skin = _lid_skin(crop, (lower + farther, bag + farther), None if large else above, tone)
+        skin = _lid_skin(crop, (lower + farther, bag + farther), None if large else above)
         own = float(np.median(_at(crop, _between(fold, upper, 0.2, 0.9)), 0).mean())
         hollow = _HOLLOW[0] + _HOLLOW[1] * own / max(float(skin.mean()), 2.0)
         skin *= 1.0 if large else min(1.0, hollow)  # deep eyes lie in the shade with their lids
-        lids.append(_shut_lid(skin, mirrored=eye == 1))
+        lids.append(_shut_lid(skin, hues, mirrored=eye == 1))
         if large:  # its own lashes come along
             lids[-1][3] = 0
         lashes.append(_lash_color(crop, upper, lower, skin))
@@ -150,7 +151,6 @@ def _lid_skin(
     crop: np.ndarray,
     below: tuple[np.ndarray, np.ndarray],
     above: tuple[np.ndarray, np.ndarray] | None,
-    tone: np.ndarray,
 ) -> np.ndarray:
     """Return (2, 9, 3) colors of the skin over and under an eye, from its left to its right.
 
@@ -158,7 +158,6 @@ def _lid_skin(
         crop: (N, N, 3) of the face, 0 to 255.
         below, above: (9, 2) points each between which the skin below and above the eye lies;
             None where glasses may hide it.
-        tone: (3,) of the cheeks.
     """
     under = _smooth(np.median(_at(crop, _between(*below, 0.6, 1.2)).reshape(6, -1, 3), 0))
     over = _OVER * under
@@ -167,13 +166,31 @@ def _lid_skin(
         light = found.mean(1, keepdims=True) / under.mean(1, keepdims=True).clip(1)
         lit = ((light - _SHADED) / (_OVER - _SHADED)).clip(0, 1)
         over = lit * found + (1 - lit) * over
-    skin = np.stack([over, under]).clip(1)
-    toned = tone * (skin.mean(2, keepdims=True) / max(float(tone.mean()), 1.0))
-    return skin + _LID_CHROMA * (toned - skin)
+    return np.stack([over, under]).clip(1)
 
 
-def _shut_lid(skin: np.ndarray, mirrored: bool) -> np.ndarray:
-    """Return (4, 17, 9) of `EyeLook.lids` from `_lid_skin`.
+def _skin_hues(crop: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Return (16, 3) colors over their mean of a face's skin, from black to white.
+
+    What lies in the shade is redder than what is darker by itself, in photos and in paintings.
+    """
+    oval = np.zeros(crop.shape[:2], np.uint8)
+    ring = points[list(FACE_OVAL)]
+    ring = ring.mean(0) + 0.85 * (ring - ring.mean(0))
+    cv2.fillPoly(oval, [np.round(ring).astype(np.int32)], 1)
+    colors = cv2.GaussianBlur(crop, (0, 0), 2.0)[oval > 0].astype(np.float32)
+    light = colors.mean(1)
+    cheeks = np.median(_at(crop, points[list(_CHEEKS)]), 0)
+    hues = np.tile(cheeks / max(float(cheeks.mean()), 1.0), (_HUES, 1))
+    for level in range(_HUES):
+        near = np.abs(light - 255 * (level + 0.5) / _HUES) < 255 / _HUES
+        if near.mean() > _COMMON:
+            hues[level] = np.median(colors[near] / light[near, None].clip(1), 0)
+    return hues
+
+
+def _shut_lid(skin: np.ndarray, hues: np.ndarray, mirrored: bool) -> np.ndarray:
+    """Return (4, 17, 9) of `EyeLook.lids` from `_lid_skin` and `_skin_hues`.
 
     Args:
         mirrored: the left eye of the person, whose outer corner is on the right of the picture.
@@ -187,7 +204,12 @@ def _shut_lid(skin: np.ndarray, mirrored: bool) -> np.ndarray:
     shaded = light ** ((down + 1) / LIDS.shut_light_from).clip(0, 1)
     shaded = np.where(down > 0, 1 + (shaded - 1) * (1 - down), shaded)
     covered = np.float32(LIDS.lashes_down)[:, None] * across
-    lid = np.concatenate([colors * shaded[..., None] / 255, covered[..., None]], 2)
+    colors = colors * shaded[..., None]
+    lit = colors.mean(2)
+    levels = (np.arange(_HUES) + 0.5) * 255 / _HUES
+    toned = [lit * np.interp(lit, levels, channel) for channel in hues.T]
+    colors += _LID_CHROMA * (np.stack(toned, 2) - colors)
+    lid = np.concatenate([colors / 255, covered[..., None]], 2)
     return lid.clip(0, 1).transpose(2, 0, 1).astype(np.float32)
 
 
