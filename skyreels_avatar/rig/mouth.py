@@ -289,6 +289,7 @@ class MouthDecoder(nn.Module):
             color = shade + (1 - shade) * color
         if share is not None:
             color = mix(color, teeth * slit_light(mouth)[:, None], share)  # shaded by its lips
+        color = color * (1 - self.inside.round_shade * motion[:, 3, None, None, None].clamp(0, 1))
         return F.pad(color, (0, 0, first, MOUTH_PATCH[0] - last), mode="replicate")
 
     def lay_out(

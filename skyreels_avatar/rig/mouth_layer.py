@@ -52,7 +52,6 @@ def open_mouth(
     rounded = face.values.pucker.clamp(0.0, 1.0)
     look = replace(look, teeth_edge=look.teeth_edge - MOUTH.teeth_behind_round * rounded[:, 0])
     color = mouth_interior(*face.lips.at(painted_at), jaw, look)
-    color = color * (1 - CONSTANTS.inside.round_shade * rounded)[..., None, None]
     at = points + face.warp.at("head", points)
     x, y = at.flatten(1, 2).unbind(-1)
     pixel = 1.0 / face.frame.height_px[:, None]

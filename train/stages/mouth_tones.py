@@ -128,7 +128,6 @@ def distances(
     behind = CONSTANTS.mouth.teeth_behind_round * rounded_lips
     look = replace(look, teeth_edge=look.teeth_edge - behind)
     painted = decoder(mouths.upper, mouths.lower, mouths.motion, look)
-    painted = painted * (1 - decoder.inside["round_shade"] * rounded_lips)[:, None, None, None]
     colors = mouths.colors.float() / 255
     painted = torch.lerp(colors, painted, mouths.seen)
     pictures = [F.avg_pool2d(some, 2) for some in (soften(painted), colors)]
