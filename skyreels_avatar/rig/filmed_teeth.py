@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -20,9 +21,11 @@ from skyreels_avatar.rig.source_teeth import find_teeth
 CLIPPED, MOST_CLIPPED = 0.92, 0.3  # brightness, and the share of the teeth: all of one white
 SOFT = 0.006  # of H, how softly the teeth end
 LEAST_WIDTH = 0.13  # of H, seen from the front: about four teeth
+LEAST_SIDE = 0.45  # of that, on either side of the middle
 LENGTH = 0.05  # of H, of incisors: where the lip hides a part of them the rest is stretched
 SHADED = (0.5, 0.7)  # of the brightest column: what lies in the shadow of a corner is painted
 FADED = 0.012  # of H at the corners: further teeth are painted
+GAP = 4  # columns between neighboring teeth, at most
 DARKEST = 0.82  # of what is round them: spaces between teeth, which are no gaps
 SHARPENED, BLURRED = 0.5, 7  # across, in columns: footage tells neighboring teeth hardly apart
 RIM_PX = 1.5  # beside the lips, whose color mixes with that of the teeth
@@ -91,8 +94,11 @@ class FilmedTeeth:
         share = share * smoothstep(*SHADED, bright / bright.amax().clamp_min(1e-3))
         share = share * _widest_row(share.amax(0) > 0.5)
         clipped = (color.amax(1)[0] > CLIPPED) * share
-        seen_width = float((share.amax(0) > 0.5).sum() * (x[1] - x[0]))
-        too_few = seen_width < LEAST_WIDTH * float(place[2].cos())
+        row, step = share.amax(0) > 0.5, x[1] - x[0]
+        sides = [float((row & side).sum() * step) for side in (x < place[0], x >= place[0])]
+        least = LEAST_WIDTH * float(place[2].cos())
+        # Half a row beside painted teeth, of another white, looks broken.
+        too_few = sum(sides) < least or min(sides) < LEAST_SIDE * least
         if too_few or float(clipped.sum()) > MOST_CLIPPED * float(share.sum()):
             return None
         soft = F.avg_pool2d(color, (1, BLURRED), 1, (0, BLURRED // 2), count_include_pad=False)
@@ -149,8 +155,12 @@ class FilmedTeeth:
 def _widest_row(shown: torch.Tensor) -> torch.Tensor:
     """Return (W,) bool: the longest run of columns of (W,) bool, and those that fade beside it.
 
-    What shines beyond a gap in the row is a lip or a corner of the mouth.
+    What shines beyond a hole in the row is a lip or a corner of the mouth; a gap between two teeth
+    is no hole.
     """
+    reach = 2 * (GAP // 2) + 1
+    pool = partial(F.max_pool1d, kernel_size=reach, stride=1, padding=reach // 2)
+    shown = -pool(-pool(shown[None].float()))[0] > 0.5
     runs = (shown[1:] != shown[:-1]).cumsum(0)
     runs = torch.cat([runs.new_zeros(1), runs])
     longest = runs.where(shown, -1).unique(return_counts=True)

@@ -79,7 +79,7 @@ def test_filmed_teeth_go_to_a_device_with_the_look(landmarks) -> None:  # noqa: 
 def test_what_shines_beyond_a_gap_in_the_row_is_no_tooth():
     """A bright corner of the mouth was drawn as a tooth that stands alone."""
     shown = torch.zeros(40, dtype=torch.bool)
-    shown[6:20] = shown[26:29] = True
+    shown[6:11] = shown[13:20] = shown[26:29] = True  # two teeth with a gap between them
     kept = _widest_row(shown)
     assert kept[6:20].all() and not kept[26:].any()
     assert not _widest_row(torch.zeros(4, dtype=torch.bool)).any()
