@@ -46,6 +46,19 @@ _NUM_VALIDATION_WINDOWS = 32
 
 
 @dataclass(frozen=True)
+class Reference:
+    """Frozen networks that a student is compared with.
+
+    Attributes:
+        before: the weights as they were, to which the leash holds. teacher: whose many steps are
+            followed.
+    """
+
+    before: Components
+    teacher: Components
+
+
+@dataclass(frozen=True)
 class Walk:
     """How windows are sampled with gradients.
 
@@ -78,6 +91,7 @@ def run(config: TrainConfig) -> None:
     if not before.transformer.config.distilled:
         raise InputError(f"{folder}: the transformer is not distilled; run the stage distill first")
     teacher = with_weights(before, Path(config.reward.teacher or folder))
+    reference = Reference(before, teacher)
     sampler, held_out = make_sampler(config), held_out_windows(config)
     still = WindowSampler(
         sampler.synthetic,
@@ -91,7 +105,7 @@ def run(config: TrainConfig) -> None:
         rng = np.random.default_rng([config.seed, 89, number])
         batch = (sampler if controlled else still).batch(config.batch_size, rng)
         generator = torch.Generator().manual_seed(config.seed * 1_000_003 + number)
-        return reward_loss(parts, before, teacher, batch, config, generator, controlled)
+        return reward_loss(parts, reference, batch, config, generator, controlled)
 
     def figures(parts: Components) -> dict[str, float]:
         usual = Sampling(
@@ -108,14 +122,13 @@ def run(config: TrainConfig) -> None:
 
 def reward_loss(
     parts: Components,
-    before: Components,
-    teacher: Components,
+    reference: Reference,
     batch: WindowBatch,
     config: TrainConfig,
     generator: torch.Generator,
     controlled: bool,
 ) -> dict[str, torch.Tensor]:
-    """Return "loss", the penalties that it weighs, and the leash to `before`."""
+    """Return "loss", the penalties that it weighs, and the leash."""
     reward = config.reward
     batch = with_pairs(batch, reward.num_pairs)
     heard = record_mel(vary_mel(batch.mel, generator), generator)
@@ -126,14 +139,16 @@ def reward_loss(
     leashed = int(torch.randint(reward.num_steps, (), generator=generator))
     walk = Walk(reward.num_steps, guidance.to(prepared.clean.device), leashed)
     noise = batch.noise.to(prepared.clean)
-    latents, leash = sample_with_gradient(parts, before, prepared, noise, walk, reward.mouth_leash)
+    latents, leash = sample_with_gradient(
+        parts, reference.before, prepared, noise, walk, reward.mouth_leash
+    )
     motion = parts.vae.unpack(latents)
     found = penalties(motion, batch, reward.opening_factor)
     if reward.num_pairs:
         paired = slice(0, 2 * reward.num_pairs)
         rows = rows_of(paired, prepared, noise, walk.guidance)
         with torch.no_grad():
-            finely = sample_finely(teacher, *rows, reward.many_steps)
+            finely = sample_finely(reference.teacher, *rows, reward.many_steps)
         found |= few_step_penalties(motion[paired], finely, new_frames(batch)[paired])
     weighed = sum(getattr(reward, name) * value for name, value in found.items())
     return {"loss": weighed + reward.leash * leash, "leash": leash, **found}

@@ -103,12 +103,11 @@ def test_reward_is_gained_and_the_gradient_goes_through_all_steps(parts, batch, 
     for name in ("audio_encoder", "text_encoder", "controlnet"):
         getattr(student, name).requires_grad_(False)
     config.reward.leash = 0.0
+    reference = motion_rl.Reference(parts, parts)
     optimizer = torch.optim.Adam(student.transformer.parameters(), lr=3e-3)
     totals = []
     for _ in range(25):
-        loss = motion_rl.reward_loss(student, parts, parts, batch, config, generator(), False)[
-            "loss"
-        ]
+        loss = motion_rl.reward_loss(student, reference, batch, config, generator(), False)["loss"]
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
