@@ -37,7 +37,6 @@ def roll_out(
     audio: AudioTrack,
     prompt: str = "a person is talking",
     sampling: Sampling | None = None,
-    photo_gap: float = 0.0,
     seed: int = 0,
     key: int = 0,
     style: torch.Tensor | None = None,
@@ -47,7 +46,6 @@ def roll_out(
 
     Args:
         sampling: None = as the tier samples.
-        photo_gap: how far the mouth of the picture is open, / H.
         key: of portrait and voice, as the pipeline's `noise_key`.
         style: (1, 5) of the talker; None = the median one.
         blinks: how often the eyes shut, as `FaceRig.lean_noise` takes it.
@@ -60,9 +58,8 @@ def roll_out(
     plan = plan_shot(audio.duration_s, tier.fps, *windows)
     sound = ShotSound([audio], parts.audio_encoder, separate=True)
     prompt_embeds, null = parts.text_encoder([prompt, ""], style).split(1)
-    photo = torch.zeros(1, 1, NUM_MOTION)
-    photo[..., 0] = photo_gap
-    known, motion = parts.vae.pack(photo), torch.zeros(0, NUM_MOTION)
+    known = parts.vae.pack(torch.zeros(1, 1, NUM_MOTION))
+    motion = torch.zeros(0, NUM_MOTION)
     num_known = 1
     for segment in plan.segments:
         num_latents = plan.num_latent_frames(segment)
