@@ -28,7 +28,7 @@ STYLE_FACTORS: dict[str, tuple[float, ...]] = {
 
 # What networks are told for the median talker: they open mouths to 0.08 of the face height by
 # themselves, move heads about as far as they are told, and show less of brows.
-_MEDIAN = (1.15, 0.95, 2.0, 0.9, 1.0)
+_MEDIAN = (1.2, 0.95, 2.0, 0.9, 1.0)
 _EXPRESSED = (1.0, 1.3, 1.0, 0.5, 0.0)  # shares of expressiveness; blinks are no expression
 _DRAWN = (0.3, 0.5, 0.5, 0.5, 0.5)  # of a spread, by which talkers of one style differ
 _SHARED = 0.6  # of what is drawn for mouth, head and face: lively people are lively all over
