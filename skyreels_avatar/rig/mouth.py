@@ -153,8 +153,9 @@ def make_look(
         enamel = torch.tensor(CONSTANTS.light.mean_teeth)
         light = shown / (saturation * enamel + (1 - saturation) * enamel.mean())
     shade = None
+    skin = colors_at(frame, landmarks[list(SKIN_POINTS), :2]).median(0).values
     if inside is not None and len(inside) >= MIN_COLORS:
-        light, shade = match_tones(light, saturation, inside.cpu())
+        light, shade = match_tones(light, saturation, inside.cpu(), skin)
     teeth = None
     is_open = float(points[14, 1] - points[13, 1]) > WIDE_OPEN
     from_front = float(head_turn(points[None]).abs()) < SIDE_VIEW
@@ -174,7 +175,6 @@ def make_look(
         drawn=drawn,
         eyes=find_eye_look(frame, landmarks) if drawn is None else None,
     )
-    skin = colors_at(frame, landmarks[list(SKIN_POINTS), :2]).median(0).values
     teeth = [film_teeth(look, skin, *(part.cpu() for part in one)) for one in filmed]
     best = max((one for one in teeth if one), key=lambda one: one.detail, default=None)
     return replace(look, filmed=best).to(device)

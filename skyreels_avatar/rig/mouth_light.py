@@ -13,6 +13,7 @@ EYE_RINGS = (
     (33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144, 163, 7),
     (263, 466, 388, 387, 386, 385, 384, 398, 362, 382, 381, 380, 374, 373, 390, 249),
 )
+MOST_RED = 0.44  # of the light of teeth
 MIN_COLORS = 100  # seen between the lips of a video, before they count
 
 
@@ -116,15 +117,18 @@ def shown_teeth(
     order = probes.sum(-1).argsort(descending=True)
     lit = probes[order[: len(order) // 2]].median(0).values
     skin = colors_at(frame, landmarks[list(SKIN_POINTS), :2]).median(0).values
-    red_share, red_skin = (float(c[0] / c.sum().clamp_min(1e-3)) for c in (lit, skin))
-    is_teeth = red_share < max(0.44, red_skin - 0.015) and float(lit.mean()) > dimmest * float(
-        skin.mean()
-    )
+    is_teeth = not is_flesh(lit, skin) and float(lit.mean()) > dimmest * float(skin.mean())
     return lit if is_teeth else None
 
 
+def is_flesh(color: torch.Tensor, skin: torch.Tensor) -> bool:
+    """Return whether a color (3,) seen in a mouth is too red for teeth in the light on the skin."""
+    red, red_skin = (float(c[0] / c.sum().clamp_min(1e-3)) for c in (color, skin))
+    return red >= max(MOST_RED, red_skin - 0.015)
+
+
 def match_tones(
-    light: torch.Tensor, saturation: torch.Tensor, inside: torch.Tensor
+    light: torch.Tensor, saturation: torch.Tensor, inside: torch.Tensor, skin: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the light (3,) and the shade (1, 3) that reproduce the tones seen in a mouth.
 
@@ -132,13 +136,14 @@ def match_tones(
         light: (3,) guessed; its hue stays where what was seen brightest is not enamel.
         saturation: () of the picture.
         inside: (K, 3) colors in [0, 1] seen between the lips.
+        skin: (3,) its color in the same light.
     """
     ranked = inside[inside.sum(-1).argsort()]
     tenth = max(1, len(ranked) // 10)
     brightest, shade = ranked[-tenth:].mean(0), ranked[:tenth].mean(0)
     usual = torch.tensor(LIGHT.mean_teeth)
     enamel = saturation * usual + (1 - saturation) * usual.mean()
-    if float(brightest[0] / brightest.sum().clamp_min(1e-3)) > 0.44:  # lips and tongue only
+    if is_flesh(brightest, skin):  # lips and tongue only
         brightest = light * enamel * (brightest.mean() / (light * enamel).mean())
     shade = torch.minimum(shade, 0.8 * brightest)
     return (brightest - shade) / (1 - shade) / enamel, shade[None]

@@ -94,6 +94,17 @@ def test_teeth_are_seen_in_an_open_mouth_alone(landmarks):
 def test_the_brightest_and_the_darkest_inside_give_light_and_shade():
     usual = torch.tensor(CONSTANTS.light.mean_teeth)
     inside = torch.cat([0.9 * usual.expand(50, 3), torch.full((50, 3), 0.1)])
-    light, shade = match_tones(torch.ones(3), torch.tensor(1.0), inside)
+    skin = torch.tensor([0.8, 0.6, 0.5])
+    light, shade = match_tones(torch.ones(3), torch.tensor(1.0), inside, skin)
     torch.testing.assert_close(shade[0], torch.full((3,), 0.1))
     torch.testing.assert_close(shade[0] + (1 - shade[0]) * light * usual, 0.9 * usual)
+
+
+def test_teeth_in_orange_light_are_told_by_the_skin():
+    usual, skin = torch.tensor(CONSTANTS.light.mean_teeth), torch.tensor([0.9, 0.56, 0.24])
+    orange = torch.tensor([0.71, 0.48, 0.26])
+    inside = torch.cat([orange.expand(50, 3), torch.zeros(50, 3)])
+    light, _ = match_tones(torch.ones(3), torch.tensor(1.0), inside, skin)
+    torch.testing.assert_close(light * usual, orange)
+    light, _ = match_tones(torch.ones(3), torch.tensor(1.0), inside, torch.full((3,), 0.7))
+    torch.testing.assert_close(light, light.mean().expand(3))  # flesh: of the hue guessed
