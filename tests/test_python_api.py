@@ -120,7 +120,7 @@ def test_verbs_take_the_names_of_the_command_line():
     console = {"as_json", "overwrite", "quiet", "verbose", "file", "otio", "animatic"}
     absent = {sa.generate: {"engine", "workers", "address"}, sa.plan: {"negative_prompt"}}
     absent[sa.doctor] = {"image"}  # in Python: sa.examine_picture
-    absent[sa.evaluate] = {"html"}
+    absent[sa.evaluate] = {"html", "against"}  # of many videos
     renamed = {"speaker": "speakers", "film": "script", "videos": "video"}
     for verb in verbs:
         taken = set(inspect.signature(verb).parameters)

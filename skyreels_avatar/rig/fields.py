@@ -282,7 +282,8 @@ def face_field(points: torch.Tensor, shape: FaceShape, values: MotionValues) -> 
     """Return (F, N, 2) what corners, cheeks, nose, chin and brows do: the same in both layers."""
     moves, motion = shape.at_rest(_skin_moves, points).flatten(2), values.motion
     amounts = torch.cat([motion[:, _SKIN_MOTION], brow_tilts(motion[:, _BROW_MOTION])], 1)
-    amounts[:, _BROWS] = held_brows(amounts[:, _BROWS], shape.points[..., :2])
+    held = held_brows(amounts[:, _BROWS], shape.points[..., :2])
+    amounts = torch.cat([amounts[:, : _BROWS.start], held, amounts[:, _BROWS.stop :]], 1)
     moved = amounts @ moves[0] if len(moves) == 1 else (amounts[:, None] @ moves)[:, 0]
     return moved.unflatten(1, (2, -1)).transpose(1, 2)
 

@@ -93,7 +93,7 @@ def test_what_stands_still_behind_a_blinking_head_stays(landmarks):
     nodes = torch.tensor([[[[-1.0, 1.0], [-1.0, 1.0]], [[-1.0, -1.0], [1.0, 1.0]]]])
     height, width = clip.frames.shape[2:]
     behind = torch.full_like(clip.frames, 90)
-    detail = PictureDetail(texture, None, None, nodes, (0.0, 0.0, width, height), behind)
+    detail = PictureDetail(texture, None, nodes, (0.0, 0.0, width, height), behind)
     frames, _ = render(
         motion_of(blink_r=1.0, blink_l=0.6), dataclasses.replace(clip, detail=detail)
     )
