@@ -263,19 +263,21 @@ if kept:  # in the process that writes
 """
 
 
-def make_alone_and_in_company(tier: str, portrait: str, voice: str, pair: str, output: str) -> None:
+def make_alone_and_in_company(
+    tier: str, portrait: str, voice: str, pair: str, word: str, output: str
+) -> None:
     """Make a guided shot of one person, and one of a single window of two, of whom one speaks."""
     how = {"guidance_scale": 2.0, "audio_guidance_scale": 2.0, "prompt": "a person smiles"}
     how |= {"output": output, "tier": tier}
     sa.generate(portrait, voice, camera="push_in:60", size="96x80", **how)
-    word = write_voice(Path(pair).parent, 0.4)
     speakers = [sa.Speaker("a", "100,40,90,110", word), sa.Speaker("b", "410,40,90,110")]
     sa.generate(pair, speakers=speakers, size="160x64", **how)
 
 
 def test_two_processes_make_the_frames_of_one(tier, portrait, voice, tmp_path, root):
     """With guidance; tokens of half the frames each. What differs is how sums are rounded."""
-    files = [str(path) for path in (portrait, voice, write_pair(tmp_path))]
+    word = write_voice(tmp_path, 0.4)  # here, not in the processes: each would replace the others'
+    files = [str(path) for path in (portrait, voice, write_pair(tmp_path), word)]
     with keeping() as kept:
         make_alone_and_in_company(str(tier), *files, str(tmp_path / "alone.mp4"))
     shared = variant(tier, "shared", "context_parallel: 0\n")
