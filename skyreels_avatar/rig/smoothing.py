@@ -25,7 +25,7 @@ PUCKER = MOTION_INDEX["pucker"]
 PUCKER_SURE = 0.3  # a smaller one is what few steps leave on sounds that are not rounded
 # Of H: sampled talkers hold their brows that much above the picture's while they speak, where the
 # skin below has no more to unfold and a raise shows no longer.
-BROWS_HELD_UP = 0.018
+BROWS_HELD_UP = 0.02
 BLEND_FRAMES = 24
 BLINK_FRAMES = 13  # lids that are lowered for longer do not blink
 
