@@ -25,7 +25,7 @@ from skyreels_avatar.models.sound import EncodedSound
 from skyreels_avatar.pipeline.conditions import Conditions
 from skyreels_avatar.pipeline.denoise import Sampling, denoise
 from skyreels_avatar.pipeline.noise import segment_generator
-from skyreels_avatar.pipeline.talker_style import FACTORS, style_numbers
+from skyreels_avatar.pipeline.talker_style import FACTORS, gains, style_numbers
 from skyreels_avatar.request.sampling import SamplingParams
 from skyreels_avatar.rig.coefficients import GROUP_SIZE, MOTION_INDEX
 from skyreels_avatar.rig.geometry import smoothstep
@@ -138,6 +138,7 @@ class Performer:
         numbers = style_numbers(*talker).to(self._parts.device)
         numbers[:, FACTORS.index("mouth")] += _MOUTH_WIDER
         self._blinks = float(numbers[0, FACTORS.index("blink")])
+        self._gains = gains(direction.expressiveness)
         self._prompts = encoder([direction.prompt, ""], numbers).split(1)
 
     def interrupt(self, shown: int) -> None:
@@ -175,7 +176,7 @@ class Performer:
             camera = partial(scene.apparent_motion, range(first, first + WINDOW), scene.leg)
             heard = _Heard(sound, timeline.voiced(self.made), camera)
             before = self._passages[-1][1]
-            performance = self._prompts, self._blinks
+            performance = self._prompts, self._blinks, self._gains
             future = self._worker.submit(self._extend, before, heard, *performance)
             self._keep(self.made + HOP, future)
         return self._passages[-1][1]
@@ -190,6 +191,7 @@ class Performer:
         heard: _Heard,
         prompts: tuple[torch.Tensor, torch.Tensor],
         blinks: float,
+        gains: tuple[float, float],
     ) -> Passage:
         """Return a passage and the frames of one window more."""
         before, vae = before.result(), self._parts.vae
@@ -213,7 +215,7 @@ class Performer:
         noise = vae.lean_noise(noise, blinks)
         networks = self._parts.transformer, self._parts.controlnet
         latents = denoise(*networks, conditions, self._sampling, noise).float()
-        latents = vae.blend_at_joins(vae.smooth(latents, known), known)
+        latents = vae.blend_at_joins(vae.smooth(latents, known, gains=gains), known)
         motion = vae.unpack(latents)[0].clone()
         _agree(motion[known:], before.planned)
         closing_from = before.closing_from

@@ -16,7 +16,7 @@ from skyreels_avatar.pipeline.marking import FrameMarks
 from skyreels_avatar.pipeline.motion import read_motion
 from skyreels_avatar.pipeline.open import OpenShot
 from skyreels_avatar.pipeline.shoulders import raised_shoulders
-from skyreels_avatar.pipeline.talker_style import FACTORS, person_numbers, style_numbers
+from skyreels_avatar.pipeline.talker_style import FACTORS, gains, person_numbers, style_numbers
 from skyreels_avatar.planning.segments import Segment
 from skyreels_avatar.references.dubbing import FilmedMasks
 from skyreels_avatar.references.persons import PersonMasks, person_mattes
@@ -86,7 +86,8 @@ class EncodedShot:
         if moves and self.motion is None and len(opened.voices) == 1:
             key = self.seed, self.noise_key
             shoulders = raised_shoulders(opened.voices[0], self.plan, prompt, key)
-        self.space = open_space(components.vae, self.plan, references, self.seed, shoulders)
+        told = gains(shot.expressiveness)
+        self.space = open_space(components.vae, self.plan, references, self.seed, shoulders, told)
         self.persons = None
         if len(opened.references) > 1 and not self.space.separates_persons:
             self.persons = FilmedMasks(opened.references)

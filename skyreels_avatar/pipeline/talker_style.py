@@ -28,13 +28,26 @@ STYLE_FACTORS: dict[str, tuple[float, ...]] = {
 
 # What networks are told for the median talker: they open mouths to 0.08 of the face height by
 # themselves, move heads about as far as they are told, and show less of brows.
-_MEDIAN = (1.2, 0.95, 2.0, 0.9, 1.0)
-_EXPRESSED = (1.0, 1.3, 1.0, 0.5, 0.0)  # shares of expressiveness; blinks are no expression
+_MEDIAN = (1.2, 1.05, 2.0, 0.9, 0.75)
+_EXPRESSED = (1.0, 1.4, 1.0, 0.5, 0.0)  # shares of expressiveness; blinks are no expression
+# Shares of what more than 100 percent of it lips and brows gain beside that: of both, networks know
+# no talker who does much more than the default one.
+_GAINED = (0.3, 0.9)
 _DRAWN = (0.3, 0.5, 0.5, 0.5, 0.5)  # of a spread, by which talkers of one style differ
 _SHARED = 0.6  # of what is drawn for mouth, head and face: lively people are lively all over
 _FURTHEST = 2.2  # spreads, as in training
 _LEAST = 5.0  # percent; the logarithm of 0 is further than networks have seen anyway
 _STREAM = -1  # of the random numbers, beside those of the windows
+
+
+def gains(expressiveness: float) -> tuple[float, float]:
+    """Return how much further lips open and brows move than networks can be told: 1 up to 100 %.
+
+    Args:
+        expressiveness: percent.
+    """
+    more = max(expressiveness, 100.0) / 100
+    return more ** _GAINED[0], more ** _GAINED[1]
 
 
 def person_numbers(numbers: Sequence[float], expressiveness: float) -> torch.Tensor:

@@ -68,9 +68,15 @@ class FaceRig(ModelMixin, ConfigMixin):
         """Return latents whose slow movements continue the known frames: see `smoothing`."""
         return self.pack(smoothing.blend_at_joins(self.unpack(latents), num_known, num_last))
 
-    def smooth(self, latents: torch.Tensor, num_known: int, num_last: int = 0) -> torch.Tensor:
+    def smooth(
+        self,
+        latents: torch.Tensor,
+        num_known: int,
+        num_last: int = 0,
+        gains: tuple[float, float] = (1.0, 1.0),
+    ) -> torch.Tensor:
         """Return latents without the sampler's tremor: see `smoothing`."""
-        return self.pack(smoothing.smooth(self.unpack(latents), num_known, num_last))
+        return self.pack(smoothing.smooth(self.unpack(latents), num_known, num_last, gains))
 
     def encode(self, landmarks: torch.Tensor, rest_landmarks: torch.Tensor) -> torch.Tensor:
         """Return latents (1, 32, T, 1, 4) of a tracked face in F = 1 + 4k pictures.

@@ -19,7 +19,13 @@ FIRST_STEADY = MOTION_INDEX["brow_r"]  # and from here on without sudden changes
 # opens lips to 0.16 and lowers the chin by 0.14; further down a rendered chin is drawn out.
 OPENING = {"lip_gap": (0.11, 0.17), "jaw_drop": (0.09, 0.13)}
 BROWS = slice(MOTION_INDEX["brow_r"], MOTION_INDEX["brow_l"] + 1)
-BROWS_LOST = 1.2  # what few steps show less of brows than is learnt
+LIPS = [MOTION_INDEX[name] for name in ("lip_gap", "jaw_drop", "upper_raise")]
+LIPS_LOST, BROWS_LOST = 1.1, 1.2  # what few steps show less of them than is learnt
+PUCKER = MOTION_INDEX["pucker"]
+PUCKER_SURE = 0.3  # a smaller one is what few steps leave on sounds that are not rounded
+# Of H: sampled talkers hold their brows that much above the picture's while they speak, where the
+# skin below has no more to unfold and a raise shows no longer.
+BROWS_HELD_UP = 0.02
 BLEND_FRAMES = 24
 BLINK_FRAMES = 13  # lids that are lowered for longer do not blink
 
@@ -44,13 +50,22 @@ def blend_at_joins(motion: torch.Tensor, num_known: int, num_last: int = 0) -> t
     return motion
 
 
-def smooth(motion: torch.Tensor, num_known: int, num_last: int = 0) -> torch.Tensor:
-    """Return motion without the sampler's tremor, brows as far up as learnt, jaws within limits.
+def smooth(
+    motion: torch.Tensor,
+    num_known: int,
+    num_last: int = 0,
+    gains: tuple[float, float] = (1.0, 1.0),
+) -> torch.Tensor:
+    """Return motion without the sampler's tremor, as wide as learnt, jaws within limits.
 
     Sampling in few steps leaves noise from frame to frame, a hundredth of a scale. The mean of
     a frame and its neighbors (1 2 1) leaves a quarter of it; of two nods a second 94 % stay.
-    Lips, lids and gaze, which may jump, and known frames are left alone, but for lips and jaws that
-    open beyond what `OPENING` says.
+    Lids and gaze, which may jump, and known frames are left alone. Lips and brows are shown as far
+    as they were learnt, lips are round or not, and jaws that open beyond what `OPENING` says are
+    held.
+
+    Args:
+        gains: how much further lips open and brows move than the networks can be told.
     """
     motion = motion.clone()
     slow = motion[..., FIRST_STEADY:]
@@ -59,7 +74,9 @@ def smooth(motion: torch.Tensor, num_known: int, num_last: int = 0) -> torch.Ten
     mean = slow / 2 + (before + after) / 4
     new = slice(num_known, motion.shape[1] - num_last)
     motion[:, new, FIRST_STEADY:] = mean[:, new]
-    motion[:, new, BROWS] *= BROWS_LOST
+    motion[:, new, BROWS] = gains[1] * (BROWS_LOST * motion[:, new, BROWS] - BROWS_HELD_UP)
+    motion[:, new, LIPS] *= LIPS_LOST * gains[0]
+    motion[:, new, PUCKER] *= smoothstep(0.0, PUCKER_SURE, motion[:, new, PUCKER])
     for name, (begins, most) in OPENING.items():
         opened = motion[:, new, MOTION_INDEX[name]]
         beyond = (opened - begins).clamp_min(0.0)

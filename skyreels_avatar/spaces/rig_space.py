@@ -30,8 +30,9 @@ class RigSpace:
         reference: Reference,
         seed: int,
         shoulders: torch.Tensor | None = None,
+        gains: tuple[float, float] = (1.0, 1.0),
     ):
-        self._vae, self._reference, self._plan = vae, reference, plan
+        self._vae, self._reference, self._plan, self._gains = vae, reference, plan, gains
         looks = reference.looks(seed, vae.device)
         self.decoder = Decoder(vae, reference, plan, looks, shoulders)
         self._photo = vae.pack(reference.first_motion()[None].to(vae.device))
@@ -43,9 +44,12 @@ class RigSpace:
         references: Sequence[Reference],
         seed: int,
         shoulders: torch.Tensor | None = None,
+        gains: tuple[float, float] = (1.0, 1.0),
     ) -> RigSpace | RigGroupSpace:
         """Return the space of one person, or of several."""
-        spaces = [RigSpace(vae, plan, one, seed + i, shoulders) for i, one in enumerate(references)]
+        spaces = [
+            RigSpace(vae, plan, one, seed + i, shoulders, gains) for i, one in enumerate(references)
+        ]
         return spaces[0] if len(spaces) == 1 else RigGroupSpace(spaces)
 
     def known(self, segment: Segment, needed: Sequence[tuple[Segment, torch.Tensor]]) -> Known:
@@ -102,9 +106,9 @@ class RigSpace:
     def finish(self, latents: torch.Tensor, segment: Segment) -> torch.Tensor:
         """Smooth sampled latents, and blend them with the known frames at the start."""
         if segment.role == "keyframe":
-            return self._vae.smooth(latents, 0)
+            return self._vae.smooth(latents, 0, gains=self._gains)
         num_known, num_last = max(1, segment.num_known_frames), segment.num_last_frames
-        smoothed = self._vae.smooth(latents, num_known, num_last)
+        smoothed = self._vae.smooth(latents, num_known, num_last, self._gains)
         return self._vae.blend_at_joins(smoothed, num_known, num_last)
 
     def motion(self, latents: torch.Tensor, segment: Segment) -> torch.Tensor:

@@ -70,8 +70,9 @@ class VideoSpace:
         references: Sequence[PictureReference],
         seed: int,
         shoulders: torch.Tensor | None = None,
+        gains: tuple[float, float] = (1.0, 1.0),
     ) -> VideoSpace:
-        """Return the space of a shot; persons share its pictures, and networks draw shoulders."""
+        """Return the space of a shot; persons share its pictures, and networks draw all of them."""
         space = cls(vae, plan, references[0], seed)
         space._references = references
         return space

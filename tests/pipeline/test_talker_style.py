@@ -15,6 +15,7 @@ from skyreels_avatar.models.text_encoder import TextEncoder
 from skyreels_avatar.pipeline.talker_style import (
     FACTORS,
     STYLE_FACTORS,
+    gains,
     person_numbers,
     style_numbers,
 )
@@ -53,6 +54,11 @@ def test_calm_people_move_less_than_lively_ones():
 def test_more_expressiveness_is_more_movement(index):
     means = [drawn(expressiveness=percent).mean(0)[index] for percent in (0, 50, 100, 150, 200)]
     assert (np.diff(means) > 0).all()
+
+
+def test_lips_and_brows_gain_what_networks_cannot_be_told():
+    assert gains(0) == gains(100) == (1.0, 1.0)
+    assert 1 < gains(150)[0] < gains(200)[0] and 1.1 < gains(150)[1] < gains(200)[1]
 
 
 def test_blinks_are_no_expression():

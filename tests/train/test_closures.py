@@ -49,6 +49,12 @@ def test_a_mouth_that_is_always_shut_shows_at_random_moments(monkeypatch):
     assert judge(monkeypatch, motion_with([])).shut_anyway == 0
 
 
+def test_it_is_known_how_often_lips_ought_to_be_shut(monkeypatch):
+    judged = judge(monkeypatch, motion_with([]))
+    assert judged.moments == 50  # the noise is as loud everywhere
+    assert judged.due == 2 * 4  # b from frame 10 to 12, p from 30 to 32, and one beside them
+
+
 def test_rounding_and_tucking_are_read_where_they_belong(monkeypatch):
     judged = judge(monkeypatch, motion_with([]))
     assert judged.pucker == pytest.approx((0.4, 0.0))
