@@ -100,6 +100,7 @@ class LipsConstants:
     arch_rounded: float
     upper_reach: float
     lower_reach: float
+    firm: tuple[float, float]
     narrowing: float
     corner_drop: float
     jaw_at_rest: float

@@ -217,11 +217,12 @@ def mouth_field(
         dx = dx - fringe * u.clamp(-1.0, 1.0) * torch.exp(-(u**8) / 4)
     dx = dx + LIPS.skew * values.skew * _bump(points, shape.center, LIPS.skew_radius)
     corners = torch.exp(-(((u.abs() - 1) / 0.35) ** 2) - (v / 0.09) ** 2)
+    beyond = (away - LIPS.firm[layer] * shape.thickness[:, layer, None]).clamp_min(0.0)
     if layer == UPPER:
-        dy = dy + upper_move * torch.exp(-((away / LIPS.upper_reach) ** 2))
+        dy = dy + upper_move * torch.exp(-((beyond / LIPS.upper_reach) ** 2))
     else:
         chin = (shape.points[:, 152, 1:2] - shape.center[:, 1:]).clamp_min(0.1)
-        near = torch.exp(-((away / (0.5 * chin).clamp_max(LIPS.lower_reach)) ** 2))
+        near = torch.exp(-((beyond / (0.5 * chin).clamp_max(LIPS.lower_reach)) ** 2))
         jaw = smoothstep(0.0, 1.0, away / chin) * torch.exp(
             -((beside.abs() / LIPS.jaw_half_width) ** 3)
         )

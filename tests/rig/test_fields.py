@@ -31,6 +31,15 @@ def test_the_lips_open_by_the_gap_that_was_asked(shape: FaceShape) -> None:
         assert abs(float(lip_gap(moved)) - gap) < 0.12 * gap + 0.006
 
 
+def test_lips_stay_lips_in_a_wide_mouth(shape: FaceShape) -> None:
+    """The lower lip was squeezed to a thin rim under a wide opening."""
+    wide = motion_of(lip_gap=0.12, jaw_drop=0.09, upper_raise=0.02)
+    rest, opened = (move_points(shape, motion)[0] for motion in (motion_of(), wide))
+    for outer, inner, least in ((0, 13, 0.70), (17, 14, 0.85)):
+        thickness = [float((points[outer] - points[inner]).norm()) for points in (rest, opened)]
+        assert least < thickness[1] / thickness[0] < 1.15
+
+
 @pytest.mark.parametrize("layer", [UPPER, LOWER])
 def test_no_field_folds_over(shape: FaceShape, layer: int) -> None:
     """The map of each layer keeps its orientation, so that it can be inverted."""
