@@ -76,6 +76,48 @@ def one_core_per_thread() -> Iterator[None]:
 
 
 @contextmanager
+def one_thread() -> Iterator[None]:
+    """Let this thread work alone, beside others that do: small work is not worth sharing.
+
+    Both numbers are settings of the process; who leaves last gives them back.
+    """
+    _alone.enter()
+    try:
+        yield
+    finally:
+        _alone.leave()
+
+
+class _Alone:
+    """The threads that work alone, and the numbers of threads before the first of them."""
+
+    def __init__(self) -> None:
+        self._lock, self._count, self._before = threading.Lock(), 0, (1, 1)
+
+    def enter(self) -> None:
+        with self._lock:
+            if not self._count:
+                self._before = torch.get_num_threads(), cv2.getNumThreads()
+            self._count += 1
+            self._set(1, 1)
+
+    def leave(self) -> None:
+        with self._lock:
+            self._count -= 1
+            if not self._count:
+                self._set(*self._before)
+
+    def _set(self, torch_threads: int, opencv_threads: int) -> None:
+        if torch.get_num_threads() != torch_threads:  # of this thread
+            torch.set_num_threads(torch_threads)
+        if cv2.getNumThreads() != opencv_threads:
+            cv2.setNumThreads(opencv_threads)
+
+
+_alone = _Alone()
+
+
+@contextmanager
 def exclusive(on_wait: Callable[[], object] = lambda: None) -> Iterator[None]:
     """Let one thread of this process at a time generate; others wait here.
 

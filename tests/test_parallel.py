@@ -9,7 +9,7 @@ import cv2
 import pytest
 import torch
 
-from skyreels_avatar.parallel import one_core_per_thread, ordered_map, prefetch
+from skyreels_avatar.parallel import one_core_per_thread, one_thread, ordered_map, prefetch
 
 
 def test_results_keep_the_order_of_the_items():
@@ -84,3 +84,32 @@ def test_threads_keep_to_one_core_each_only_inside():
         assert list(ordered_map(lambda _: torch.get_num_threads(), [0], num_workers=1)) == [1]
         assert cv2.getNumThreads() == 1
     assert (torch.get_num_threads(), cv2.getNumThreads()) == before
+
+
+def test_threads_that_work_alone_give_back_the_numbers_when_the_last_one_leaves():
+    before = torch.get_num_threads(), cv2.getNumThreads()
+    torch.set_num_threads(2)
+    cv2.setNumThreads(2)
+    inside, leave, seen = threading.Event(), threading.Event(), []
+
+    def work():
+        with one_thread():
+            inside.set()
+            leave.wait(5)
+            seen.append((torch.get_num_threads(), cv2.getNumThreads()))
+
+    other = threading.Thread(target=work)
+    try:
+        other.start()
+        inside.wait(5)
+        with one_thread():
+            assert (torch.get_num_threads(), cv2.getNumThreads()) == (1, 1)
+        leave.set()
+        other.join()
+        assert seen == [(1, 1)]
+        with one_thread():
+            pass
+        assert cv2.getNumThreads() == 2
+    finally:
+        torch.set_num_threads(before[0])
+        cv2.setNumThreads(before[1])

@@ -9,19 +9,16 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 import torch
 
 from skyreels_avatar.live.breath import Breath, breathe
 from skyreels_avatar.live.scene import LiveScene
 from skyreels_avatar.live.timeline import Timeline
-from skyreels_avatar.live.worker import Worker, done
 from skyreels_avatar.loading.components import Components
-from skyreels_avatar.models.sound import EncodedSound
+from skyreels_avatar.models.fused_transformer import fused
 from skyreels_avatar.pipeline.conditions import Conditions
 from skyreels_avatar.pipeline.denoise import Sampling, denoise
 from skyreels_avatar.pipeline.noise import segment_generator
@@ -37,10 +34,9 @@ from skyreels_avatar.spaces.known import control_latents, known_mask
 
 WINDOW = 33  # frames; the shortest that shots are made of
 HOP = TIME_FACTOR  # frames that are kept of a window
-# Frames of sound beyond the one that is read. A window is asked for four frames before the first of
-# its frames is read, and hears two frames beyond the last. Of 90 sounds p, b, m of two voices lips
-# shut on 0.92 so, on 0.89 with three and 0.80 with one, and 0.97 in a shot.
-LOOKAHEAD = 9
+# Frames of sound beyond the one that is read: a window hears four frames beyond the last that is
+# kept. Lips shut on 0.91 of 180 sounds p, b, m of four voices so, and on 0.94 in a shot.
+LOOKAHEAD = 7
 _OVERLAP, _FPS = 9, 25.0
 _KEPT_PASSAGES = 12  # enough for what was read ahead of an interruption
 _BEYOND = 12  # frames beyond what has come that are heard as silence; further ones repeat them
@@ -51,9 +47,9 @@ _CLOSING, _CLOSED = 2, 12  # frames in which a mouth that is interrupted closes;
 # window they would find no way back, and eyes looked past the camera for half of the time.
 _GAZE_RETURNS, _HEAD_RETURNS = 20.0, 60.0
 _AGREED = 12  # frames in which the plan of a window gives way to that of the next
-# Of a spread of talkers. Who does not know what comes opens the mouth less: its range is 0.097 H
-# with 0.35, 0.104 with this, and 0.109 in a shot (two voices).
-_MOUTH_WIDER = 0.6
+# Of a spread of talkers. Who does not know what comes opens the mouth less: its range is 0.110 H
+# with this, and 0.106 in a shot (the same four voices).
+_MOUTH_WIDER = 0.35
 _MOUTH = slice(0, GROUP_SIZE)
 _GAZE = slice(MOTION_INDEX["gaze_x"], MOTION_INDEX["gaze_y"] + 1)
 
@@ -89,47 +85,30 @@ class Passage:
     closing_from: int | None = None
 
 
-@dataclass(frozen=True, eq=False)
-class _Heard:
-    """What a window is made of, beside the motion before it.
-
-    Attributes:
-        sound: as far as it has come.
-        voiced: whether somebody speaks in the frames after those that are made.
-        camera: returns what it seems to do to the head, None while it rests.
-    """
-
-    sound: EncodedSound
-    voiced: list[bool]
-    camera: Callable[[], tuple[torch.Tensor, torch.Tensor] | None]
-
-
 class Performer:
-    """Makes rig coefficients as sound comes, a window after the other, in a thread of its own.
-
-    What a window is made of is settled when it is asked for, so that the same calls make the same
-    motion, however long it takes.
+    """Makes rig coefficients as sound comes, a window after the other.
 
     Args:
         components: of a tier whose latents are rig coefficients.
         photo: (1, 32) coefficients that leave the picture as it is.
         seed, key: of the noise.
-        worker: runs one window at a time, in the order in which they were asked for.
     """
 
-    def __init__(
-        self, components: Components, photo: torch.Tensor, seed: int, key: int, worker: Worker
-    ):
+    def __init__(self, components: Components, photo: torch.Tensor, seed: int, key: int):
         self._parts, self._seed, self._key = components, seed, key
-        self._worker = worker
+        self._transformer = fused(components.transformer)
         one_pass = components.transformer.config.distilled
         steps = SamplingParams(num_inference_steps=_STEPS if one_pass else None)
         self._sampling = Sampling.of(steps, components.tier, one_pass)
-        self.made = 0
-        self._passages: deque[tuple[int, Future[Passage]]] = deque(maxlen=_KEPT_PASSAGES)
         breath = Breath.of(seed, key)
-        self._keep(1, done(Passage(photo, 1, self._pack(photo), [breath])))
+        first = Passage(photo, 1, self._pack(photo), [breath])
+        self._passages = deque([first], maxlen=_KEPT_PASSAGES)
         self.direct(Direction())
+
+    @property
+    def made(self) -> int:
+        """How many frames are made."""
+        return self._passages[-1].made
 
     def direct(self, direction: Direction) -> None:
         """Perform otherwise, from the next window on."""
@@ -147,9 +126,9 @@ class Performer:
         The plan of the window that made that frame stays as it is but for the mouth: to sample it
         again would take as long as the mouth has time.
         """
-        while len(self._passages) > 1 and self._passages[-2][0] > shown:
-            self._passages.pop()[1].cancel()
-        before = self._passages[-1][1].result()
+        while len(self._passages) > 1 and self._passages[-2].made > shown:
+            self._passages.pop()
+        before = self._passages.pop()
         motion = self._parts.vae.unpack(before.latents)[0].clone()
         _close_mouth(motion, before.first, shown + 1)
         made = before.made
@@ -160,62 +139,44 @@ class Performer:
         own = torch.cat([own, motion[: made - before.first]])[-2 * WINDOW :]
         latents = self._pack(motion)
         after = replace(before, motion=own, made=made, latents=latents, closing_from=shown + 1)
-        self._passages.pop()
-        self._keep(made, done(after))
+        self._passages.append(after)
 
-    def passage(self, position: float, timeline: Timeline, scene: LiveScene) -> Future[Passage]:
-        """Return what will hold the frames round a position, which is asked for if it has to be.
+    def passage(self, position: float, timeline: Timeline, scene: LiveScene) -> Passage:
+        """Return what holds the frames round a position, sampled if it has to be.
 
         Args:
             position: no less than those before.
             scene: where the camera is from now on.
         """
         while self.made <= math.ceil(position):
-            first = self.made - min(_OVERLAP, self.made)
-            sound = self._parts.audio_encoder.encode_sound(timeline.heard(_BEYOND))
-            camera = partial(scene.apparent_motion, range(first, first + WINDOW), scene.leg)
-            heard = _Heard(sound, timeline.voiced(self.made), camera)
-            before = self._passages[-1][1]
-            performance = self._prompts, self._blinks, self._gains
-            future = self._worker.submit(self._extend, before, heard, *performance)
-            self._keep(self.made + HOP, future)
-        return self._passages[-1][1]
+            self._passages.append(self._extended(self._passages[-1], timeline, scene))
+        return self._passages[-1]
 
-    def _keep(self, made: int, passage: Future[Passage]) -> None:
-        self.made = made
-        self._passages.append((made, passage))
-
-    def _extend(
-        self,
-        before: Future[Passage],
-        heard: _Heard,
-        prompts: tuple[torch.Tensor, torch.Tensor],
-        blinks: float,
-        gains: tuple[float, float],
-    ) -> Passage:
+    def _extended(self, before: Passage, timeline: Timeline, scene: LiveScene) -> Passage:
         """Return a passage and the frames of one window more."""
-        before, vae = before.result(), self._parts.vae
+        vae = self._parts.vae
         known = min(_OVERLAP, before.made)
         first = before.made - known
         num_latents = latent_frames(WINDOW, TIME_FACTOR)
         given = self._pack(before.motion[-known:])
         known_latents = torch.zeros(*given.shape[:2], num_latents, *given.shape[3:])
         known_latents[:, :, : given.shape[2]] = given
+        sound = self._parts.audio_encoder.encode_sound(timeline.heard(_BEYOND))
         conditions = Conditions(
-            prompt_embeds=prompts[0],
-            negative_embeds=prompts[1],
-            audio_embeds=heard.sound.tokens(first, num_latents),
-            no_audio_embeds=heard.sound.no_audio(num_latents),
+            prompt_embeds=self._prompts[0],
+            negative_embeds=self._prompts[1],
+            audio_embeds=sound.tokens(first, num_latents),
+            no_audio_embeds=sound.no_audio(num_latents),
             known_latents=known_latents,
             known_mask=known_mask(num_latents, given.shape[2], *given.shape[3:]),
-            control_latents=self._control(heard.camera()),
+            control_latents=self._control(scene, first),
         ).to(self._parts.device, self._parts.dtype)
         place = first // TIME_FACTOR
         noise = torch.cat([self._noise(place + i, given) for i in range(num_latents)], 2)
-        noise = vae.lean_noise(noise, blinks)
-        networks = self._parts.transformer, self._parts.controlnet
+        noise = vae.lean_noise(noise, self._blinks)
+        networks = self._transformer, self._parts.controlnet
         latents = denoise(*networks, conditions, self._sampling, noise).float()
-        latents = vae.blend_at_joins(vae.smooth(latents, known, gains=gains), known)
+        latents = vae.blend_at_joins(vae.smooth(latents, known, gains=self._gains), known)
         motion = vae.unpack(latents)[0].clone()
         _agree(motion[known:], before.planned)
         closing_from = before.closing_from
@@ -226,7 +187,8 @@ class Performer:
         made, stop = before.made + HOP, known + HOP
         own = torch.cat([before.motion, motion[known:stop]])[-2 * WINDOW :]
         breaths = before.breaths[first - before.first : before.made - before.first]
-        breaths = [*breaths, *breathe(breaths[-1], heard.voiced, WINDOW - known, _FPS)]
+        voiced = timeline.voiced(before.made)
+        breaths = [*breaths, *breathe(breaths[-1], voiced, WINDOW - known, _FPS)]
         latents = self._pack(motion)
         return Passage(own, made, latents, breaths, first, motion[stop:], closing_from)
 
@@ -236,8 +198,9 @@ class Performer:
         motion[:, BREATH] += torch.tensor([breath.raised for breath in passage.breaths])
         return self._pack(motion)
 
-    def _control(self, apparent: tuple[torch.Tensor, torch.Tensor] | None) -> torch.Tensor | None:
+    def _control(self, scene: LiveScene, first: int) -> torch.Tensor | None:
         """Return the control latents of a window; None while the camera rests."""
+        apparent = scene.apparent_motion(range(first, first + WINDOW))
         if apparent is None:
             return None
         motion, seen = apparent

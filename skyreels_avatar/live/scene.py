@@ -131,11 +131,6 @@ class LiveScene:
         while self._coming and frame >= self._coming[0].start:
             self._leg = self._coming.popleft()
 
-    @property
-    def leg(self) -> Leg:
-        """Where the camera is."""
-        return self._leg
-
     def pieces(self, frames: Sequence[int]) -> list[Piece]:
         """Return some frames of the stream, those together that are drawn together."""
         pieces, rest = [], list(frames)
@@ -168,15 +163,14 @@ class LiveScene:
         return leg.decoder, range(place, min(place + count, len(leg.poses)))
 
     def apparent_motion(
-        self, frames: Iterable[int], leg: Leg, motion_fps: float = 25.0
+        self, frames: Iterable[int], motion_fps: float = 25.0
     ) -> tuple[torch.Tensor, torch.Tensor] | None:
         """Return what the camera seems to do to the head: see `Reference`; None while it rests.
-
-        May be called while another thread draws.
 
         Args:
             frames: of the motion clock.
         """
+        leg = self._leg
         if leg.reference.is_still:
             return None
         places = [leg.place(round((i + 0.5) * self._fps / motion_fps - 0.5)) for i in frames]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -17,16 +17,16 @@ import torch
 from skyreels_avatar.checks import MAX_SEED, check_choice, check_integer, check_number
 from skyreels_avatar.errors import AvatarError, InputError
 from skyreels_avatar.live.avatar import Avatar
-from skyreels_avatar.live.batches import Batches
 from skyreels_avatar.live.performer import HOP, LOOKAHEAD, Direction, Passage, Performer
+from skyreels_avatar.live.pictures import Pictures
 from skyreels_avatar.live.scene import LiveScene, Piece
 from skyreels_avatar.live.sound_queue import SAMPLE_RATE, SoundQueue
 from skyreels_avatar.live.timeline import Timeline
-from skyreels_avatar.live.worker import Worker, one_thread
 from skyreels_avatar.loading.components import Components
 from skyreels_avatar.media.label import check_label, draw_label
 from skyreels_avatar.media.speech import DEFAULT_VOICE, speak
 from skyreels_avatar.media.video import exact_fps
+from skyreels_avatar.parallel import one_thread
 from skyreels_avatar.provenance.watermark import NUM_BITS, mark_frames
 from skyreels_avatar.request.camera_spec import CameraLike, parse_camera
 from skyreels_avatar.request.shot import MAX_EXPRESSIVENESS
@@ -99,8 +99,7 @@ class StreamStats:
 class Stream:
     """A face that speaks what is pushed; a context manager. Made by `open_stream`.
 
-    One thread reads; any thread may push, say, set and interrupt. What comes next is made by two
-    threads of the stream, one of which samples and one draws; `read` says what, and waits for it.
+    One thread reads; any thread may push, say, set and interrupt. Nothing is made but in `read`.
 
     Args:
         avatar: whose face it is.
@@ -118,7 +117,6 @@ class Stream:
         self._timeline = Timeline(round(SAMPLE_RATE / self._motion_fps))
         self._index, self._late, self._behind_s = 0, 0, 0.0
         self._spent = dict[str, float]()
-        self._workers = Worker("live-motion"), Worker("live-drawing")
         self._closed = False
         digest = hashlib.sha256(avatar.picture.tobytes() + str(options.seed).encode()).digest()
         self._number = int.from_bytes(digest[:8], "big") >> (64 - NUM_BITS)
@@ -126,9 +124,8 @@ class Stream:
             self._scene = LiveScene(avatar, parts, self.fps, options.seed)
             reference = self._scene.at(0)[0].reference
             photo = reference.first_motion()
-            of = options.seed, avatar.key, self._workers[0]
-            self._performer = Performer(parts, photo, *of)
-            self._batches = Batches(self._scene, self._perform, self._draw, self._workers[1])
+            self._performer = Performer(parts, photo, options.seed, avatar.key)
+            self._pictures = Pictures(self._scene, self._draw)
             self._change(vars(options))
             self._scene.film(parse_camera(options.camera or "static"), 0)
 
@@ -140,11 +137,6 @@ class Stream:
 
     def __repr__(self) -> str:
         return f"Stream({self.avatar.size}, {self.fps:g} fps, {self._index} frames)"
-
-    @property
-    def busy_s(self) -> float:
-        """Seconds that the busier one of its threads has worked: of a second, less than one."""
-        return max(worker.busy_s for worker in self._workers)
 
     @property
     def queued_s(self) -> float:
@@ -253,30 +245,32 @@ class Stream:
                 reach = int((index + 1) * self._motion_fps / self.fps + 1e-6) + LOOKAHEAD
                 while self._timeline.num_blocks < reach:
                     self._timeline.append(self._queue.take(self._timeline.block))
-            try:
-                self._batches.advance(index)
-                image = self._batches.picture(index, picture)
-            except (CancelledError, RuntimeError):
-                self._check_open()  # it was closed meanwhile
-                raise
+            passage = self._passage(index)
+            image = self._pictures.read(index, self._stop(index), passage) if picture else None
             frame = self._frame(image, index)
             self._index += 1
             self._behind_s = max(0.0, self._behind_s + time.perf_counter() - start - 1 / self.fps)
             self._late += self._behind_s > HOP / self._motion_fps
             return frame
 
-    def _perform(self, first: int) -> tuple[Future[Passage], int]:
-        """Return the motion of frames from one on, and the one after them."""
-        beyond = first + round(HOP * self.fps / self._motion_fps) + 1
-        if self._next_move is not None and beyond >= self._next_move:
-            with self._planning:
-                self._next_move = None
-        self._scene.advance(first)
-        passage = self._performer.passage(self._position(first), self._timeline, self._scene)
-        stop = first + 1
+    def _passage(self, index: int) -> Passage:
+        """Return the motion of a frame, sampled if it has to be."""
+        position = self._position(index)
+        if self._performer.made <= math.ceil(position):
+            beyond = index + round(HOP * self.fps / self._motion_fps) + 1
+            if self._next_move is not None and beyond >= self._next_move:
+                with self._planning:
+                    self._next_move = None
+            self._scene.advance(index)
+        with self._stage("motion"):
+            return self._performer.passage(position, self._timeline, self._scene)
+
+    def _stop(self, index: int) -> int:
+        """Return the first frame after one whose motion is not made yet."""
+        stop = index + 1
         while self._position(stop) <= self._performer.made - 1:
             stop += 1
-        return passage, stop
+        return stop
 
     def _draw(self, piece: Piece, passage: Passage) -> np.ndarray:
         """Return pictures (F, H, W, 3); drawn together they cost much less than one by one."""
@@ -301,16 +295,13 @@ class Stream:
     def stats(self) -> StreamStats:
         """Return what the stream has done so far."""
         count = max(self._index, 1)
-        spent_s = {**self._spent, "motion": self._workers[0].spent_s}
-        core_ms = {name: 1000 * spent / count for name, spent in spent_s.items()}
+        core_ms = {name: 1000 * spent / count for name, spent in self._spent.items()}
         return StreamStats(self._index, self._late, core_ms)
 
     def close(self) -> None:
-        """End the stream; what waits is dropped, and its threads end with what they are at."""
+        """End the stream; what waits is dropped."""
         self._closed = True
         self._queue.drop()
-        for worker in self._workers:
-            worker.close()
 
     def _frame(self, image: np.ndarray | None, index: int) -> LiveFrame:
         first, stop = self._first_sample(index), self._first_sample(index + 1)
@@ -332,7 +323,7 @@ class Stream:
                 self._timeline.silence_from(self._first_sample(self._index))
                 shown = (self._index - 0.5) * self._motion_fps / self.fps - 0.5
                 self._performer.interrupt(int(np.ceil(max(shown, 0.0))))
-                self._batches.drop()
+                self._pictures.drop()
             else:
                 with self._stage("changes"):
                     self._change(changes)

@@ -180,7 +180,7 @@ class StreamedSound:
     def no_audio(self, num_latent_frames: int) -> torch.Tensor:
         """Return zeros (1, T, N, D): in training the audio is left out by them."""
         shape = 1, num_latent_frames, TIME_FACTOR + 2 * MARGIN, self._encoder.token_dim
-        return torch.zeros(shape, device=self._encoder.device)
+        return torch.zeros(shape, device=self._encoder.proj_out.weight.device)
 
     def _tokens(self, start: int, stop: int) -> torch.Tensor:
         """Return tokens start to stop (1, F, D)."""
@@ -192,7 +192,7 @@ class StreamedSound:
         mel = log_mel(self._sound.read(first_sample, last_sample - first_sample))
         skip = first - first_sample // HOP
         mel = mel[skip : skip + stop * step + context - first]
-        tokens = self._encoder(mel[None].to(self._encoder.device))
+        tokens = self._encoder(mel[None].to(self._encoder.proj_out.weight.device))
         return tokens[:, start - first // step : stop - first // step]
 
 

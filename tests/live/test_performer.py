@@ -8,7 +8,6 @@ import torch
 from skyreels_avatar.live.performer import HOP, LOOKAHEAD, WINDOW, Direction, Performer
 from skyreels_avatar.live.scene import LiveScene
 from skyreels_avatar.live.timeline import Timeline
-from skyreels_avatar.live.worker import Worker
 from skyreels_avatar.rig.coefficients import NUM_MOTION
 
 
@@ -19,14 +18,14 @@ def scene(avatar, parts) -> LiveScene:
 
 
 def _roll(parts, scene, seed=0, frames=40, change=None) -> torch.Tensor:
-    performer = Performer(parts, torch.zeros(1, NUM_MOTION), seed, 7, Worker("test"))
+    performer = Performer(parts, torch.zeros(1, NUM_MOTION), seed, 7)
     timeline, rows = Timeline(1920), []
     for frame in range(frames):
         while timeline.num_blocks < frame + 1 + LOOKAHEAD:
             timeline.append(None)
         if change is not None:
             change(frame, performer)
-        passage = performer.passage(float(frame), timeline, scene).result()
+        passage = performer.passage(float(frame), timeline, scene)
         rows.append(parts.vae.unpack(passage.latents)[0, frame - passage.first])
     return torch.stack(rows)
 
@@ -41,12 +40,12 @@ def test_the_first_frame_is_the_photo_and_a_seed_is_a_performance(parts, scene):
 
 @torch.no_grad()
 def test_a_window_makes_a_few_frames_and_memory_stays_flat(parts, scene):
-    performer = Performer(parts, torch.zeros(1, NUM_MOTION), 0, 7, Worker("test"))
+    performer = Performer(parts, torch.zeros(1, NUM_MOTION), 0, 7)
     timeline = Timeline(1920)
     for frame in range(120):
         while timeline.num_blocks < frame + 1 + LOOKAHEAD:
             timeline.append(None)
-        passage = performer.passage(float(frame), timeline, scene).result()
+        passage = performer.passage(float(frame), timeline, scene)
         assert frame < performer.made == passage.made <= frame + 1 + HOP
     assert len(passage.motion) == 2 * WINDOW
 
@@ -68,7 +67,7 @@ def test_an_interrupted_mouth_is_shut_in_the_second_frame_after_that_on_show(par
 @torch.no_grad()
 @pytest.mark.parametrize("ahead", [1, 4, 9, 25])
 def test_a_mouth_is_interrupted_before_frames_that_were_made(parts, scene, ahead):
-    performer = Performer(parts, torch.zeros(1, NUM_MOTION), 0, 7, Worker("test"))
+    performer = Performer(parts, torch.zeros(1, NUM_MOTION), 0, 7)
     timeline = Timeline(1920)
     for _ in range(40 + LOOKAHEAD):
         timeline.append(None)
@@ -76,7 +75,7 @@ def test_a_mouth_is_interrupted_before_frames_that_were_made(parts, scene, ahead
     def mouths(first, count):
         rows = []
         for frame in range(first, first + count):
-            passage = performer.passage(float(frame), timeline, scene).result()
+            passage = performer.passage(float(frame), timeline, scene)
             rows.append(parts.vae.unpack(passage.latents)[0, frame - passage.first, :8])
         return torch.stack(rows)
 

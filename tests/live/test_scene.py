@@ -31,7 +31,7 @@ def _pose(scene: LiveScene, frame: int) -> torch.Tensor:
 def test_a_camera_at_rest_shows_the_picture_itself_for_hours(scene, avatar):
     for frame in (0, 10, 1_000_000):
         assert np.array_equal(_picture(scene, frame), avatar.picture)
-    assert scene.apparent_motion(range(33), scene.leg) is None
+    assert scene.apparent_motion(range(33)) is None
 
 
 def test_a_move_begins_where_the_camera_is_and_stays_where_it_leads(scene, avatar):
@@ -52,7 +52,7 @@ def test_a_change_in_the_middle_of_a_move_makes_no_jump_and_static_leads_home(sc
     assert (poses[1:] - poses[:-1]).abs().max() < 6 * step
     home = 61 + round(BLEND_S * FPS)
     assert np.array_equal(_picture(scene, home + 1), avatar.picture)
-    assert scene.apparent_motion(range(home, home + 33), scene.leg) is None
+    assert scene.apparent_motion(range(home, home + 33)) is None
 
 
 def test_a_sway_never_ends_and_never_jumps(scene):
@@ -62,5 +62,5 @@ def test_a_sway_never_ends_and_never_jumps(scene):
     assert steps.max() < 0.01 and steps[-100:].max() > 0
     around = round(SWAY_S * FPS)
     assert scene.at(around - 1, 4)[1] == range(around - 1, around + 3)
-    motion, seen = scene.apparent_motion(range(2 * around - 10, 2 * around + 23), scene.leg)
+    motion, seen = scene.apparent_motion(range(2 * around - 10, 2 * around + 23))
     assert motion.shape == (33, 32) and seen.shape == (33,)

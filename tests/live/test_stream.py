@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import numpy as np
 import pytest
 
 from skyreels_avatar.errors import AvatarError, InputError
-from skyreels_avatar.live import performer
 from skyreels_avatar.live.performer import LOOKAHEAD
 from skyreels_avatar.live.stream import Stream, StreamOptions
-from skyreels_avatar.spaces.rig_decoder import Decoder
 
 
 def _open(avatar, parts, **options) -> Stream:
@@ -194,34 +191,3 @@ def test_a_closed_stream_says_so(avatar, parts):
 def test_options_that_cannot_be_used_are_refused(wrong):
     with pytest.raises(InputError):
         StreamOptions(**wrong)
-
-
-def test_no_thread_is_left_of_a_stream_that_was_closed(avatar, parts):
-    def threads() -> set[str]:
-        return {thread.name for thread in threading.enumerate() if "live-" in thread.name}
-
-    before_names = threads()
-    with _open(avatar, parts) as stream:
-        stream.read()
-        stream.read()
-        assert any("motion" in name for name in threads() - before_names)
-    for _ in range(200):
-        if not threads() - before_names:
-            break
-        time.sleep(0.05)
-    assert not threads() - before_names
-
-
-def test_what_goes_wrong_in_a_thread_of_the_stream_reaches_the_reader(avatar, parts, monkeypatch):
-    def fail(*_):
-        raise RuntimeError("no more memory")
-
-    for name in ("draw_at", "denoise"):
-        with _open(avatar, parts) as stream:
-            stream.read()
-            owner = Decoder if name == "draw_at" else performer
-            monkeypatch.setattr(owner, name, fail)
-            with pytest.raises(RuntimeError, match="no more memory"):
-                for _ in range(2 * performer.HOP):
-                    stream.read()
-        monkeypatch.undo()

@@ -26,13 +26,13 @@ _SLOW_LAG_S = 0.16
 _LOST_S = 1.0  # after a longer pause, as of a machine that slept, the clock begins anew
 _WEIGHT = 0.08
 _FIRST_PICTURES = 12  # before that nothing is known
-# What one frame counts for: four may come at once, and a machine that was busy for a moment is not
-# slow.
+# What one frame counts for: it may take the time of four that come at once, and a machine that was
+# busy for a moment is not slow.
 _MOST_PERIODS = 5.0
 # Periods that a frame is made before it is due: a picture may take one and a half, and where the
 # stream draws several at once, as long as they take.
 _AHEAD, _MOST_AHEAD, _ROOM = 1.5, 5.0, 1.25
-_START = 4.0  # periods that the first frame waits: those after it are sampled and drawn meanwhile
+_START = 4.0  # the same before it is known; the first frame waits so long for those after it
 _SHRINKS = 0.01  # a frame: what took long lately takes long again
 _FIRST_HOLD_S, _LONGEST_HOLD_S = 8.0, 300.0
 _KEPT = 1  # frames that are shown after an interruption, while those after them are made again
@@ -91,6 +91,7 @@ class PictureRate:
         if self._step and now_s - self._held_since > self._hold_s and not is_late:
             if _TOGETHER * self._load(self._step - 1) < _QUICK_ENOUGH:
                 self._tried_s = now_s
+                self._costs[True] *= _TOGETHER
                 self._move(-1, now_s)
                 return True
             self._held_since = now_s
@@ -221,7 +222,7 @@ class Pacer:
             AvatarError: the stream has failed.
         """
         period_s = 1.0 / self._fps
-        start_s, begun, ahead, busy_s = self._clock(), 0, _AHEAD, 0.0
+        start_s, begun, ahead = self._clock(), 0, _START
         while not self._closing.is_set():
             with self._changed:
                 index, turn = self._next, self._turn
@@ -245,11 +246,7 @@ class Pacer:
             self._count(has_picture, made_s - due_s > period_s)
             lag_s = made_s - due_s
             before = self._rate.every
-            cost_s = made_s - before_s
-            if has_picture:  # and what was done for it while other frames were read
-                worked_s, busy_s = self._stream.busy_s - busy_s, self._stream.busy_s
-                cost_s = max(cost_s, worked_s)
-            if self._rate.report(has_picture, cost_s, lag_s, made_s):
+            if self._rate.report(has_picture, made_s - before_s, lag_s, made_s):
                 self._announce()
             if lag_s > _LOST_S or self._rate.every > before:
                 # What is late has been missed already; the sound goes on from here without a gap.

@@ -53,7 +53,6 @@ class FakeStream:
         self._sound = np.zeros(0, np.float32)
         self._lock = threading.Lock()
         self.index = 0
-        self.busy_s = 0.0
         self.base = self.shown = 60
 
     def push(self, samples, sample_rate):
