@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 
 import torch
+from torch.utils.checkpoint import checkpoint
 from torch.utils.flop_counter import FlopCounterMode
 
 from skyreels_avatar.loading.checkpoints.load import kept_in_float32
@@ -52,7 +55,6 @@ def dry_run(config: TrainConfig, is_lora: bool) -> str:
     if is_lora:
         add_lora(network.requires_grad_(False), video)
     learning = sum(value.numel() for value in network.parameters() if value.requires_grad)
-    network.enable_gradient_checkpointing()
     cost = window_cost(network, tier, size)
     block = sum(value.numel() for value in network.blocks[0].parameters())
     cards = video.cards
@@ -92,10 +94,12 @@ def window_cost(network: torch.nn.Module, tier: Tier, size: tuple[int, int]) -> 
         for value in network.parameters()
         if value.requires_grad
     ]
-    memory = MemoryCounter([network])
-    with FlopCounterMode(display=False) as both, AttentionCount() as attention, memory:
-        # Not `Tensor.backward`, inside which modes of functions are off.
-        torch.autograd.backward(network(**given).float().square().mean())
+    memory, attention = MemoryCounter([network]), AttentionCount()
+    # Blocks that are computed again are so outside of the modes that are on here.
+    again = partial(checkpoint, use_reentrant=False, context_fn=lambda: (nullcontext(), attention))
+    network.enable_gradient_checkpointing(again)
+    with FlopCounterMode(display=False) as both, attention, memory:
+        network(**given).float().square().mean().backward()
     for hook in hooks:
         hook.remove()
     patch = network.config.patch_size
