@@ -33,13 +33,14 @@ def main(arguments: list[str]) -> int:
     if stage not in STAGES:
         print(f"unknown stage {stage!r}\n\n{_USAGE}", file=sys.stderr)
         return 2
-    stage, told = _variant(stage, _overrides(stage, arguments[words:]))
-    if {"-h", "--help"} & set(arguments[words:]):
-        print(_help(stage))
-        return 0
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     try:
-        config = load_config(stage, told)
+        overrides = _overrides(stage, arguments[words:])
+        stage = _variant(stage, overrides)
+        if {"-h", "--help"} & set(arguments[words:]):
+            print(_help(stage))
+            return 0
+        config = load_config(stage, overrides)
         if config.video.dry_run and stage not in _COUNTED:
             raise InputError(f"--dry-run counts what {', '.join(_COUNTED)} take, not {stage}")
         stage_function(stage)(config)
@@ -65,15 +66,15 @@ def _overrides(stage: str, arguments: list[str]) -> list[str]:
     return overrides
 
 
-def _variant(stage: str, overrides: list[str]) -> tuple[str, list[str]]:
-    """Return a stage, or its variant for a tier that draws pixels where such a one is asked for."""
+def _variant(stage: str, overrides: list[str]) -> str:
+    """Return a stage, or its variant where a tier that draws pixels is asked for."""
     video = f"{stage} video"
     tiers = [one.removeprefix("tier=") for one in overrides if one.startswith("tier=")]
     if video in STAGES and tiers:
         from train.video.networks import draws_pixels
 
-        stage = video if draws_pixels(load_tier(tiers[-1])) else stage
-    return stage, overrides
+        return video if draws_pixels(load_tier(tiers[-1])) else stage
+    return stage
 
 
 def _help(stage: str) -> str:
@@ -82,7 +83,9 @@ def _help(stage: str) -> str:
 
     what = import_module(stage_function(stage).__module__).__doc__
     values = (CONFIG_FOLDER / f"{stage.replace(' ', '_')}.yaml").read_text()
-    return f"{what}\nIts values, which `key=value` replaces; config.py explains them all:\n\n{values}"
+    return (
+        f"{what}\nIts values, which `key=value` replaces; config.py explains them all:\n\n{values}"
+    )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""Distill a transformer that draws pixels: guidance in one pass, and long steps.
+r"""Distill a transformer that draws pixels: guidance in one pass, and long steps.
 
     python -m train distill --tier infinitetalk --dry-run
-    torchrun --nproc-per-node 8 -m train distill --tier infinitetalk footage.folder=FOLDER device=cuda
+    torchrun --nproc-per-node 8 -m train distill --tier infinitetalk device=cuda \
+        footage.folder=FOLDER
 
 The stage `distill` for tiers whose networks draw pixels, by the same method: the student begins as
 the teacher, is told the scales of guidance and how far a step goes, and learns the teacher's guided
@@ -13,12 +14,19 @@ weights is kept, which would be as large as they are.
 
 from __future__ import annotations
 
+import json
+import os
+from functools import partial
 from pathlib import Path
 
 import torch
+from safetensors.torch import save_file
 
-from skyreels_avatar.loading.checkpoints.load import save_module
-from skyreels_avatar.loading.tiers import load_tier
+from skyreels_avatar.errors import InputError
+from skyreels_avatar.loading.checkpoints.keymap import to_public
+from skyreels_avatar.loading.checkpoints.public import PartFiles, inner_name
+from skyreels_avatar.loading.checkpoints.skyreels_v3 import TRANSFORMER
+from skyreels_avatar.loading.tiers import Tier, load_tier
 from skyreels_avatar.pipeline.conditions import Conditions
 from train.config import TrainConfig
 from train.stages.distill import LONGER_THAN_TOLD, draw_guidance, draw_steps, mean_of_two
@@ -34,14 +42,16 @@ from train.video.networks import (
 )
 from train.video.windows import VideoWindow, predict
 
+NAME = "student"
 _BEYOND = 1.4  # of the usual scales, up to which others are learnt
 
 
 def run(config: TrainConfig) -> None:
-    """Train a student of the transformer of `tier`; it goes to `export/transformer.safetensors`.
+    """Train a student of the transformer of `tier`; it goes to `export/student`.
 
     Raises:
-        InputError: footage that gives no window.
+        InputError: a transformer that cannot be told how it is sampled, or footage that gives no
+            window.
         CheckpointError: the tier's weights are not here.
         MissingExtraError: accelerate is not installed.
     """
@@ -52,11 +62,14 @@ def run(config: TrainConfig) -> None:
     if config.video.dry_run:
         print(dry_run(config, is_lora=False))
         return
+    teacher = empty_transformer(tier)
+    if "distilled" not in teacher.config:
+        raise InputError(f"the transformer of tier {tier.name} cannot be told how it is sampled")
     accelerator = start(config)
     learnt, back = prepare_windows(config, accelerator)
     half = torch.bfloat16 if config.use_bf16 else torch.float32
     weights, told = {}, {}
-    teacher, student = empty_transformer(tier), empty_transformer(tier, distilled=True)
+    student = empty_transformer(tier, distilled=True)
     if is_first_process():
         weights = load_transformer(tier, torch.device("cpu"), half).state_dict()
         dim = teacher.config.num_attention_heads * teacher.config.attention_head_dim
@@ -66,7 +79,7 @@ def run(config: TrainConfig) -> None:
     del weights, told
     teacher.eval().requires_grad_(False)
     student.train().enable_gradient_checkpointing()
-    run = VideoRun(config, accelerator, student, export)
+    run = VideoRun(config, accelerator, student, partial(export, tier=tier))
 
     def loss_function(window: VideoWindow, draw: Draw) -> torch.Tensor:
         return distill_loss(student, teacher, window, draw, config)
@@ -134,12 +147,26 @@ def guided(
     return unheard + audio * (unprompted - unheard) + text * (full - unprompted)
 
 
-def export(network: torch.nn.Module, folder: Path) -> None:
-    """Write the student as a file of ours, which a tier names as its transformer."""
+def export(network: torch.nn.Module, folder: Path, tier: Tier) -> None:
+    """Write the student as a folder that a tier names as its transformer.
+
+    It holds what is published for the teacher: the projector of the audio, too, under the public
+    names, and the config beside them.
+    """
     weights = full_weights(network)
     if not is_first_process():
         return
-    with torch.device("meta"):
-        whole = type(network).from_config(dict(network.config))
-    whole.load_state_dict(weights, assign=True)
-    save_module(whole, folder / "transformer.safetensors", torch.bfloat16)
+    teacher = PartFiles(tier.weights.transformer).file
+    public = to_public(weights, TRANSFORMER)
+    public |= {name: teacher[name] for name in teacher if inner_name(name) not in public}
+    half = torch.bfloat16
+    public = {
+        inner_name(name): value.to("cpu", half if value.dim() > 1 else torch.float32).contiguous()
+        for name, value in public.items()
+    }
+    folder = folder / NAME
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(dict(teacher.config())))
+    part = folder / "model.part"
+    save_file(public, part)
+    os.replace(part, folder / "model.safetensors")

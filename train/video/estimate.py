@@ -76,7 +76,7 @@ def dry_run(config: TrainConfig, is_lora: bool) -> str:
         share = config.distill.long_share
         flop = cost.step_tflop + (2 * share + 3 * (1 - share)) * cost.forward_tflop
     memory["activations (bfloat16, gradient checkpointing)"] = cost.activation_bytes
-    return _report(config, total, learning, cost, memory, flop)
+    return _report(config, (total, learning), cost, memory, flop)
 
 
 def window_cost(network: torch.nn.Module, tier: Tier, size: tuple[int, int]) -> Cost:
@@ -147,8 +147,20 @@ def _size(size: str) -> tuple[int, int]:
 
 
 def _report(
-    config: TrainConfig, total: int, learning: int, cost: Cost, memory: dict[str, float], flop: float
+    config: TrainConfig,
+    weights: tuple[int, int],
+    cost: Cost,
+    memory: dict[str, float],
+    flop: float,
 ) -> str:
+    """Return the tables.
+
+    Args:
+        weights: how many there are, and how many learn.
+        memory: bytes of a card, by what they hold.
+        flop: TFLOP of all passes for a window.
+    """
+    total, learning = weights
     video, tier = config.video, load_tier(config.tier)
     height, width = _size(video.size)
     peak, cards = sum(memory.values()), video.cards

@@ -1,4 +1,4 @@
-"""The transformer of a tier that draws pixels: its sizes, its weights, its parts on several GPUs."""
+"""The transformer of a tier that draws pixels: its sizes, its weights, its shares on GPUs."""
 
 from __future__ import annotations
 

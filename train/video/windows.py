@@ -124,6 +124,10 @@ def predict(
     )
 
 
+Box = tuple[float, float, float, float]
+"""x, y, width and height in pixels."""
+
+
 @dataclass(frozen=True)
 class Footage:
     """Where windows come from, and for whom.
@@ -185,20 +189,17 @@ def piece_windows(parts: Components, footage: Footage, piece: Piece) -> Iterator
     first = reader.read(start, start + 1)[0]
     face = _face_box(stored, first)
     with TemporaryDirectory() as place:
-        whole = _read(Path(place), footage, piece, (first, face), samples, footage.size)
-        plan = plan_request(whole[0], whole[1].audio, tier)
-        num_frames = _whole_windows(plan)
+        asked = _read(Path(place), footage, piece, (first, face), samples, footage.size)
+        num_frames = _whole_windows(plan_request(asked[0], asked[1].audio, tier))
         if not num_frames:
             raise InputError(f"shorter than a window of {tier.window / tier.fps:.2f} s")
         times_s = piece.start_s + np.arange(num_frames) / tier.fps
         at = np.minimum(np.round(times_s * reader.fps).astype(int), reader.num_frames - 1)
-        height, width = whole[1].height, whole[1].width
-        frames = _cropped(reader, at, (height, width), (face[0] + face[2] / 2, face[1] + face[3] / 2))
+        size, focus = asked[1].drawn_size, (face[0] + face[2] / 2, face[1] + face[3] / 2)
+        frames = _cropped(reader, at, size, focus)
         samples = samples[: round(num_frames / tier.fps * SAMPLE_RATE)]
-        seen = frames[0], _moved(face, first.shape[:2], (height, width))
-        request, files = _read(
-            Path(place), footage, piece, seen, samples, f"{width}x{height}"
-        )
+        seen = frames[0], _moved(face, first.shape[:2], size)
+        request, files = _read(Path(place), footage, piece, seen, samples, f"{size[1]}x{size[0]}")
         opened = open_shot(request, files.for_networks(), parts)
         shot, clean = EncodedShot(parts, request, opened), {}
         for segment in shot.plan.segments:
@@ -207,9 +208,6 @@ def piece_windows(parts: Components, footage: Footage, piece: Piece) -> Iterator
             conditions = shot.conditions(segment, clean).to(torch.device("cpu"), torch.float32)
             injection = shot.sampling(segment).injection
             yield VideoWindow(clean[segment.index], conditions, injection)
-
-
-Box = tuple[float, float, float, float]
 
 
 def _read(

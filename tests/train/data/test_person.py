@@ -1,4 +1,4 @@
-"""What is learnt of a person from tracked faces: smiles that are none of speech, eyes that leave."""
+"""What is learnt of a person from tracked faces: smiles that are not of speech, and gaze."""
 
 from __future__ import annotations
 

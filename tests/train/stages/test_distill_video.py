@@ -8,19 +8,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+import skyreels_avatar as sa
 import train.loop
-from skyreels_avatar.loading.checkpoints.load import load_module
 from skyreels_avatar.loading.tiers import load_tier
-from skyreels_avatar.models.transformer import AvatarTransformer3DModel
 from tests.processes import run_together
-from tests.train.stages.test_lora import TOGETHER, root  # noqa: F401 - a fixture
-from tests.train.video.conftest import (  # noqa: F401 - fixtures
-    own_footage,
-    studio,
-    toy,
-    video_config,
-    windows,
-)
+from tests.samples import write_portrait, write_voice
+from tests.train.stages.test_lora import TOGETHER
+from tests.train.video.footage import toy
 from train.stages import distill_video
 from train.video.networks import load_transformer
 
@@ -28,21 +22,23 @@ GUIDED = "guidance_scale: 3\naudio_guidance_scale: 2\n"
 
 
 def exported(folder: str) -> dict[str, torch.Tensor]:
-    return load_file(Path(folder) / "export" / "transformer.safetensors")
+    return load_file(Path(folder) / "export" / "student" / "model.safetensors")
 
 
 @pytest.fixture(scope="module")
-def guided_tier(studio) -> Path:  # noqa: F811
+def guided_tier(studio) -> Path:
     path = studio.with_name("guided.yaml")
     path.write_text(studio.read_text() + GUIDED)
     return path
 
 
-def test_a_student_begins_as_its_teacher_and_learns(video_config, guided_tier):  # noqa: F811
+def test_a_student_begins_as_its_teacher_and_learns(video_config, guided_tier, tmp_path):
     config = video_config("distill video", f"tier={guided_tier}")
     distill_video.run(config)
-    path = Path(config.run) / "export" / "transformer.safetensors"
-    student = load_module(AvatarTransformer3DModel, path)
+    path = Path(config.run) / "export" / "student"
+    distilled = guided_tier.with_name("distilled.yaml")
+    distilled.write_text(guided_tier.read_text().replace("[avatar]", f"[{path}]"))
+    student = load_transformer(load_tier(str(distilled)), torch.device("cpu"), torch.float32)
     assert student.config.distilled
     teacher = load_transformer(load_tier(str(guided_tier)), torch.device("cpu"), torch.float32)
     before, after = teacher.state_dict(), student.state_dict()
@@ -52,9 +48,14 @@ def test_a_student_begins_as_its_teacher_and_learns(video_config, guided_tier): 
     # Four steps of a thousandth each, the last ones shorter, beside the rounding of bfloat16.
     assert 0 < max(moved) < 0.02
     assert after["condition_embedder.sampling_embedder.linear_2.weight"].abs().max() > 0
+    portrait, voice = write_portrait(tmp_path), write_voice(tmp_path, 0.68)
+    made = sa.generate(
+        portrait, voice, output=tmp_path / "x.mp4", tier=str(distilled), size="96x80"
+    )
+    assert sa.VideoReader(made.path).num_frames == 17  # with the projector of the teacher
 
 
-def test_a_student_gets_nearer_to_the_guided_teacher(video_config, guided_tier):  # noqa: F811
+def test_a_student_gets_nearer_to_the_guided_teacher(video_config, guided_tier):
     how = f"tier={guided_tier}", "distill.long_share=0", "lr=0.01"
     config = video_config("distill video", *how, "num_steps=24", "validate_every=1000",
                           "save_every=1000", "final_lr=0.1")  # fmt: skip
@@ -66,9 +67,7 @@ def test_a_student_gets_nearer_to_the_guided_teacher(video_config, guided_tier):
     assert after < 0.9 * before
 
 
-def test_a_killed_run_ends_with_the_same_weights(
-    video_config, guided_tier, tmp_path, monkeypatch  # noqa: F811
-):
+def test_a_killed_run_ends_with_the_same_weights(video_config, guided_tier, tmp_path, monkeypatch):
     config = video_config("distill video", f"tier={guided_tier}")
     distill_video.run(config)
     whole, config.run = exported(config.run), str(tmp_path / "killed")
@@ -92,7 +91,7 @@ def test_a_killed_run_ends_with_the_same_weights(
 
 
 def test_two_processes_that_share_the_weights_learn_what_one_does(
-    video_config, guided_tier, own_footage, windows, tmp_path, root  # noqa: F811
+    video_config, guided_tier, own_footage, windows, tmp_path, root
 ):
     """FSDP over two processes, each with half of the batch; the second run goes on from the first.
 

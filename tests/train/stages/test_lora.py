@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +15,7 @@ from skyreels_avatar.errors import InputError
 from skyreels_avatar.loading.tiers import load_tier
 from tests.processes import run_together
 from tests.samples import write_portrait, write_voice
-from tests.train.video.conftest import (  # noqa: F401 - fixtures
-    own_footage,
-    studio,
-    toy,
-    video_config,
-    windows,
-)
+from tests.train.video.footage import toy
 from train.config import load_config
 from train.stages import lora
 from train.video.loop import Draw
@@ -58,9 +51,7 @@ def loss_of(tier: Path, config, clip: Path, path: Path | None) -> float:
     return float(sum(losses) / len(losses))
 
 
-def test_a_lora_lowers_the_loss_of_its_clip_and_changes_the_video(
-    video_config, studio, tmp_path  # noqa: F811
-):
+def test_a_lora_lowers_the_loss_of_its_clip_and_changes_the_video(video_config, studio, tmp_path):
     config = video_config("lora", "num_steps=30", "save_every=30", "validate_every=30", "lr=0.02")
     lora.run(config)
     path = Path(config.run) / "export" / lora.NAME
@@ -80,7 +71,7 @@ def test_a_lora_lowers_the_loss_of_its_clip_and_changes_the_video(
     assert frames[0].shape == frames[1].shape and (frames[0] != frames[1]).any()
 
 
-def test_names_are_those_of_diffusers(video_config):  # noqa: F811
+def test_names_are_those_of_diffusers(video_config):
     config = video_config("lora")
     lora.run(config)
     tensors = exported(config)
@@ -90,7 +81,7 @@ def test_names_are_those_of_diffusers(video_config):  # noqa: F811
     assert len(tensors) == 2 * 2 * 3 * 4 and all(v.isfinite().all() for v in tensors.values())
 
 
-def test_a_killed_run_ends_with_the_same_file(video_config, tmp_path, monkeypatch):  # noqa: F811
+def test_a_killed_run_ends_with_the_same_file(video_config, tmp_path, monkeypatch):
     config = video_config("lora")
     lora.run(config)
     whole, config.run = exported(config), str(tmp_path / "killed")
@@ -116,12 +107,14 @@ def test_a_killed_run_ends_with_the_same_file(video_config, tmp_path, monkeypatc
 
 
 def test_two_processes_learn_what_one_does(
-    video_config, studio, own_footage, windows, tmp_path, root  # noqa: F811
+    video_config, studio, own_footage, windows, tmp_path, root
 ):
     """Each has half of the batch; what differs is how sums are rounded."""
     config = video_config("lora", "num_steps=2")
     lora.run(config)
-    told = toy("lora", studio, own_footage, windows, tmp_path, "num_steps=2", f"run={tmp_path / 'two'}")
+    told = toy(
+        "lora", studio, own_footage, windows, tmp_path, "num_steps=2", f"run={tmp_path / 'two'}"
+    )
     run_together(TOGETHER, root, 2, "lora", *told)
     alone = exported(config)
     together = exported(load_config("lora", told))
@@ -133,8 +126,3 @@ def test_two_processes_learn_what_one_does(
 def test_tiers_that_move_a_picture_have_styles():
     with pytest.raises(InputError, match="stage style"):
         lora.run(load_config("lora", ["tier=nano"]))
-
-
-@pytest.fixture
-def root() -> Path:
-    return Path(sys.modules["train"].__file__).resolve().parents[1]
