@@ -27,7 +27,8 @@ from skyreels_avatar.loading.checkpoints.load import kept_in_float32
 from skyreels_avatar.models.camera_controlnet import CameraControlNet
 from skyreels_avatar.models.condition_cache import ConditionCache
 from skyreels_avatar.models.transformer import AvatarTransformer3DModel
-from tests.memory_counter import MemoryCounter, fused_attention
+from tests.memory_counter import fused_attention
+from train.video.counters import MemoryCounter
 
 REAL = {"image_dim": 1280, "added_kv_proj_dim": 5120}
 TINY = {

@@ -21,13 +21,13 @@ import skyreels_avatar as sa
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.folders import MODELS_VARIABLE
 from skyreels_avatar.loading import components as loading
+from skyreels_avatar.loading.checkpoints.keymap import to_public
 from skyreels_avatar.loading.checkpoints.longcat import AUDIO_PROJECTOR, TRANSFORMER
 from skyreels_avatar.loading.components import load_components, unload_components
 from skyreels_avatar.loading.memory import POLICIES
 from skyreels_avatar.loading.tiers import load_tier
 from skyreels_avatar.models.audio_projector import AudioProjector
 from skyreels_avatar.models.longcat_transformer import LongCatTransformer3DModel
-from tests.loading.checkpoints.public_files import to_public
 from tests.samples import write_pair, write_portrait, write_voice
 from tests.test_studio import TEXT_DIM, keeping, write_text_encoder
 

@@ -34,6 +34,7 @@ import skyreels_avatar as sa
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.folders import MODELS_VARIABLE
 from skyreels_avatar.loading import components
+from skyreels_avatar.loading.checkpoints.keymap import to_public
 from skyreels_avatar.loading.checkpoints.skyreels_v3 import AUDIO_PROJECTOR, TRANSFORMER
 from skyreels_avatar.loading.checkpoints.uni3c import CONTROLNET
 from skyreels_avatar.loading.checkpoints.wan import IMAGE_ENCODER, PROMPT_ENCODER
@@ -44,7 +45,7 @@ from skyreels_avatar.loading.tiers import load_tier
 from skyreels_avatar.models.audio_projector import AudioProjector
 from skyreels_avatar.models.camera_controlnet import CameraControlNet
 from skyreels_avatar.models.transformer import AvatarTransformer3DModel
-from tests.loading.checkpoints.public_files import to_public, write_pickled
+from tests.loading.checkpoints.public_files import write_pickled
 from tests.processes import run_together
 from tests.samples import write_pair, write_portrait, write_voice
 

@@ -109,6 +109,33 @@ class StyleConfig:
 
 
 @dataclass
+class VideoConfig:
+    """Training of a transformer that draws pixels: `lora`, and `distill` of such a tier.
+
+    Args:
+        size: of the windows: "480p", "720p" or like "512x512".
+        windows: folder of the encoded windows, which `lora` and `distill` share.
+        rank: of a LoRA; its alpha is the same.
+        targets: layers that a LoRA changes, by the ends of their names.
+        text_dropout, audio_dropout: shares of windows that are learnt without, for guidance.
+        dry_run: count memory, operations and hours at the real sizes, and train nothing.
+        cards, card_gb, card_tflops: of the dry run: how many GPUs, their memory in 10^9 bytes, and
+            what they reach in bfloat16, about half of their data sheet.
+    """
+
+    size: str = "480p"
+    windows: str = "runs/windows"
+    rank: int = 32
+    targets: list[str] = field(default_factory=lambda: ["to_q", "to_k", "to_v", "to_out.0"])
+    text_dropout: float = 0.1
+    audio_dropout: float = 0.1
+    dry_run: bool = False
+    cards: int = 8
+    card_gb: float = 80.0
+    card_tflops: float = 400.0
+
+
+@dataclass
 class LossConfig:
     """Weights of the parts of the loss; see objective.py.
 
@@ -246,6 +273,7 @@ class TrainConfig:
     data: DataConfig = field(default_factory=DataConfig)
     footage: FootageConfig = field(default_factory=FootageConfig)
     style: StyleConfig = field(default_factory=StyleConfig)
+    video: VideoConfig = field(default_factory=VideoConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     distill: DistillConfig = field(default_factory=DistillConfig)
     reward: RewardConfig = field(default_factory=RewardConfig)

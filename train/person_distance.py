@@ -21,7 +21,7 @@ from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.pipeline.talker_style import FACTORS, person_numbers, style_numbers
 from train.acting import column, spread
 from train.closures import judge_voice
-from train.data.person import PersonPiece, blink_frames
+from train.data.person import PersonPiece, at_rest, blink_frames
 from train.data.simulate.articulation import FPS
 from train.data.simulate.speech import HELD_OUT_VOICES, make_speech
 from train.data.spoken import Utterance
@@ -39,6 +39,8 @@ READINGS: dict[str, Callable[[np.ndarray], float]] = {
     "roll, degrees": lambda m: float(np.degrees(spread(column(m, "roll")))),
     "head speed, degrees a second": lambda m: float(np.degrees(_head_speed(m))),
     "smile": lambda m: spread(column(m, "smile")),
+    "smile, mean": lambda m: float(column(m, "smile").mean()),
+    "gaze off its rest / eye width": lambda m: float(_gaze_off(m).mean()),
     "blinks a minute": lambda m: len(blink_frames(m)) / len(m) * FPS * 60,
 }
 
@@ -139,6 +141,11 @@ def table(rows: dict[str, dict[str, float]]) -> str:
 def _shut(parts: Components, said: list[Utterance], style: torch.Tensor) -> float:
     judged = judge_voice(parts, said, style=style)
     return judged.shut / max(judged.sounds, 1)
+
+
+def _gaze_off(motion: np.ndarray) -> np.ndarray:
+    rested = at_rest(motion)
+    return np.hypot(column(rested, "gaze_x"), column(rested, "gaze_y"))
 
 
 def _head_speed(motion: np.ndarray) -> float:

@@ -96,12 +96,12 @@ class VideoSpace:
         if last is not None:
             video[-segment.num_last_frames :] = last
             is_given[:, -segment.num_last_frames :] = True
-        latents = self._encode(video)
+        latents = self.encode(video)
         mask = known_frames_mask(is_given, self._plan.time_factor)
         mask = mask.expand(-1, -1, -1, *latents.shape[3:])
         begins = given[0] if given else first
         if len(begins) > len(first):
-            held = self._encode(begins)
+            held = self.encode(begins)
         else:
             held = latents[:, :, : covering_latent_frames(len(begins), self._plan.time_factor)]
         own = not segment.first_frame or (seen_first and self._reference.is_still)
@@ -117,7 +117,7 @@ class VideoSpace:
         if self._reference.is_still:
             return None
         holes = self._rays(segment)[:1].transpose(0, 1)  # (F, 1, H, W)
-        return self._encode(self._seen(segment) * (1 - holes))
+        return self.encode(self._seen(segment) * (1 - holes))
 
     def control_rays(self, segment: Segment) -> torch.Tensor | None:
         """Return holes and Pluecker maps (1, 7, F, H, W) of the reference video; None as above."""
@@ -219,7 +219,7 @@ class VideoSpace:
         """Return which picture of the video is that of each motion frame of a window: (F,)."""
         return np.array([round(self._plan.video_position(i)) for i in segment.motion_frames()])
 
-    def _encode(self, video: torch.Tensor) -> torch.Tensor:
+    def encode(self, video: torch.Tensor) -> torch.Tensor:
         """Return normalised latents (1, C, T, h, w) of frames (F, 3, H, W) in -1..1."""
         weight = next(self._vae.parameters())
         with self._lock:

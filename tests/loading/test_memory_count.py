@@ -11,7 +11,8 @@ from skyreels_avatar.models import longcat_transformer as longcat
 from skyreels_avatar.models.camera_controlnet import CameraControlNet
 from skyreels_avatar.models.condition_cache import ConditionCache
 from skyreels_avatar.models.transformer import AvatarTransformer3DModel
-from tests.memory_counter import MemoryCounter, fused_attention
+from tests.memory_counter import fused_attention
+from train.video.counters import MemoryCounter
 
 NUM_FRAMES, NUM_BLOCKS = 81, 40
 SIZES = {"480p": (480, 832), "720p": (720, 1280)}

@@ -10,6 +10,12 @@ import torch
 
 from skyreels_avatar.loading.components import Components, build_components
 from skyreels_avatar.loading.tiers import load_tier
+from tests.train.video.footage import (  # noqa: F401 - fixtures of networks that draw pixels
+    own_footage,
+    studio,
+    video_config,
+    windows,
+)
 from train.config import TrainConfig
 from train.data.cache import TRACK_FRAMES, write_shard
 

@@ -25,7 +25,7 @@ from train.data.footage_caption import describe
 
 _SPEAKS = 0.5  # probability of speech
 _LOUD_DB = 26.0  # under the loudest twentieth: what counts as speech without a detector
-_LANDMARK_UNIT = 1 / 16  # pixel
+LANDMARK_UNIT = 1 / 16  # pixel
 OTHER_FACE = "another face speaks"
 
 
@@ -209,7 +209,7 @@ def _speech_share(samples: np.ndarray) -> float:
 
 def _store(path: Path, span: Span, motion: np.ndarray, samples: np.ndarray) -> None:
     """Write a piece, whole or not at all; landmarks as differences in time at 1/16 pixel."""
-    steps = np.round(span.landmarks / _LANDMARK_UNIT).astype(np.int32)
+    steps = np.round(span.landmarks / LANDMARK_UNIT).astype(np.int32)
     steps = np.diff(steps, axis=0, prepend=0)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.stem}.{os.getpid()}.part.npz")

@@ -14,7 +14,7 @@ from skyreels_avatar.evaluation.sync import loudness_db
 from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.models.audio_encoder import SAMPLE_RATE, SILENCE, log_mel
 from skyreels_avatar.rig.coefficients import MOTION_INDEX
-from train.acting import column, spread
+from train.acting import away_share, column, spread
 from train.data.cache import MEL_PER_FRAME
 from train.data.footage_pieces import Features
 from train.data.footage_report import read_table
@@ -27,6 +27,11 @@ from train.data.windows import BESIDE, OVERLAP_LATENTS, WindowBatch, ease_from_p
 LEARNT = (
     "brow_r", "brow_l", "yaw", "pitch", "roll", "shift_x", "shift_y", "zoom", "smile",
 )  # fmt: skip
+# What landmarks take for a smile while lips speak, and how slowly real ones come and go.
+_SPEAKING = ("lip_gap", "jaw_drop", "width", "pucker", "upper_raise", "press")
+_SMILE_FRAMES = 8.0
+_NEUTRAL = 10  # percentile of a piece's smile: the face without one
+_LEAST_AWAY = 0.01  # share of the time, which few seconds cannot tell from none
 DRIFTING = ("shift_x", "shift_y", "zoom")  # a camera moves them, too
 USUAL_BLINKS = 17.0  # a minute, of the median talker
 KEPT_BACK = 4  # every so many pieces one is kept back
@@ -42,7 +47,8 @@ class PersonPiece:
     """Some seconds of the person, F frames at 25 a second.
 
     Attributes:
-        motion: (F, 32) rig coefficients; of LEARNT the way from what is usual in the piece.
+        motion: (F, 32) rig coefficients; of LEARNT and gaze the way from what is usual in the
+            piece, of the smile that from the face without one.
         samples: (S,) float32 at 16 kHz. mel: (4 F, 80) of them.
         active: (F,) 1 where somebody speaks.
         caption: what can be seen.
@@ -104,6 +110,8 @@ def make_piece(features: Features, caption: str) -> PersonPiece:
         if name in DRIFTING:
             curve = curve - np.polyval(np.polyfit(frames, curve, 1), frames)
         motion[:, MOTION_INDEX[name]] = curve - np.median(curve)
+    motion = at_rest(motion)
+    motion[:, MOTION_INDEX["smile"]] = find_smile(features.motion)
     loudness = loudness_db(features.samples, SAMPLE_RATE, len(motion), FPS)
     active = loudness > np.percentile(loudness, 95) - _QUIET_DB
     heard = AudioTrack(features.samples, SAMPLE_RATE).normalized().samples
@@ -111,6 +119,22 @@ def make_piece(features: Features, caption: str) -> PersonPiece:
     missing = MEL_PER_FRAME * len(motion) - len(mel)
     mel = np.pad(mel, ((0, missing), (0, 0)), constant_values=SILENCE)
     return PersonPiece(motion, features.samples, mel, active.astype(np.float64), caption)
+
+
+def find_smile(motion: np.ndarray) -> np.ndarray:
+    """Return (F,) how far a face smiles in (F, 32) tracked motion, 0 where it does not.
+
+    Lips that speak pull the corners of the mouth, and landmarks read that as smiles of a few
+    frames. How much of each movement of the lips is read so is what quick changes of both have in
+    common, since no smile is quick; that share is taken off, and what is left is slow.
+    """
+    smile = column(motion, "smile").astype(np.float64)
+    lips = np.stack([column(motion, name) for name in _SPEAKING], 1).astype(np.float64)
+    quick = [one - gaussian_filter1d(one, _SMILE_FRAMES, axis=0, mode="nearest")
+             for one in (smile, lips)]  # fmt: skip
+    share = np.linalg.lstsq(quick[1], quick[0], rcond=1e-6)[0]
+    slow = gaussian_filter1d(smile - lips @ share, _SMILE_FRAMES, mode="nearest")
+    return slow - np.percentile(slow, _NEUTRAL)
 
 
 def blink_frames(motion: np.ndarray) -> np.ndarray:
@@ -127,8 +151,13 @@ def blinks_a_minute(pieces: Sequence[PersonPiece]) -> float:
 
 
 def amounts(motions: Sequence[np.ndarray]) -> dict[str, float]:
-    """Return how far mouth, head and face move, medians over pieces of motion."""
+    """Return how far mouth, head and face move, medians over pieces of motion, and gaze.
+
+    Of gaze it is the share of all time in which the eyes are off the place where they rest.
+    """
+    away = sum(away_share(at_rest(m)) * len(m) for m in motions) / sum(map(len, motions))
     return {
+        "gaze": max(away, _LEAST_AWAY),
         "mouth": float(np.median([spread(column(m, "lip_gap")) for m in motions])),
         "head": float(
             np.median([np.mean([spread(column(m, n)) for n in ("yaw", "pitch", "roll")])
@@ -138,6 +167,14 @@ def amounts(motions: Sequence[np.ndarray]) -> dict[str, float]:
             np.median([spread((column(m, "brow_r") + column(m, "brow_l")) / 2) for m in motions])
         ),
     }  # fmt: skip
+
+
+def at_rest(motion: np.ndarray) -> np.ndarray:
+    """Return motion (F, 32) whose gaze is the way from where the eyes rest."""
+    gaze = [MOTION_INDEX["gaze_x"], MOTION_INDEX["gaze_y"]]
+    rested = motion.copy()
+    rested[:, gaze] -= np.median(motion[:, gaze], axis=0)
+    return rested
 
 
 def draw_windows(

@@ -23,6 +23,8 @@ STAGES: dict[str, str] = {
     "speakers": "how speakers move: the table that `evaluate` compares with",
     "light": "reader of light and colour: sentences to the numbers of a light",
     "distill": "transformer: guidance in one pass instead of three",
+    "distill video": "the same of a tier that draws pixels, over several GPUs; --dry-run counts",
+    "lora": "LoRA of a tier that draws pixels, from own footage; --dry-run counts",
     "motion_rl": "transformer by reward: closures, rounding, pauses and sync of what it samples",
     "recipe": "one of the files that ship, from raw data, by all stages that lead there",
     "publish": "weights of a run to those that ship, if no figure of the protocol is worse",

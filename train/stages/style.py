@@ -1,9 +1,9 @@
 """Learn how one person moves from the pieces of the stage `data`: a small file for `--style`.
 
 Five numbers are fitted to how far the person moves; then what is added to the vectors of the
-transformer is learnt by flow matching on the person's own head, brows and smile. Mouth, gaze and
-all that landmarks tell badly are held where the shipped network puts them, so that lips close as
-before.
+transformer is learnt by flow matching on the person's own head, brows and smile. Mouth, where the
+eyes look, and all that landmarks tell badly are held where the shipped network puts them, so that
+lips close as before; how often the eyes leave the camera is one of the numbers.
 """
 
 from __future__ import annotations

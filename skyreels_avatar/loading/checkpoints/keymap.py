@@ -45,6 +45,24 @@ def convert(
     return converted
 
 
+def to_public(tensors: Mapping[str, torch.Tensor], table: Iterable[Row]) -> dict[str, torch.Tensor]:
+    """Return tensors of ours under the public names: the inverse of `convert`.
+
+    Those without a row are left out.
+    """
+    public: dict[str, torch.Tensor] = {}
+    for theirs, ours in table:
+        if ours is None:
+            continue
+        names = (ours,) if isinstance(ours, str) else ours
+        for key in tensors:
+            if match := _pattern(names[0]).fullmatch(key):
+                fields = match.groupdict()
+                parts = [tensors[name.format(**fields)] for name in names]
+                public.setdefault(theirs.format(**fields), torch.cat(parts))
+    return public
+
+
 def _our_names(key: str, rows: list) -> list[str] | None:
     """Return our names of a key, none if it has no place here; None if no row knows it."""
     for pattern, ours in rows:

@@ -22,6 +22,9 @@ _EMBEDDERS: tuple[Row, ...] = (
     ("img_emb.proj.1.{p}", "condition_embedder.image_embedder.ff.net.0.proj.{p}"),
     ("img_emb.proj.3.{p}", "condition_embedder.image_embedder.ff.net.2.{p}"),
     ("img_emb.proj.4.{p}", "condition_embedder.image_embedder.norm2.{p}"),
+    # Of students that `python -m train distill` makes: what they are told of the sampler.
+    ("sampling_embedding.0.{p}", "condition_embedder.sampling_embedder.linear_1.{p}"),
+    ("sampling_embedding.2.{p}", "condition_embedder.sampling_embedder.linear_2.{p}"),
     ("head.modulation", "scale_shift_table"),
     ("head.head.{p}", "proj_out.{p}"),
 )
@@ -98,6 +101,7 @@ def _build_transformer(shapes: TensorShapes) -> torch.nn.Module:
         eps=float(shapes.config.get("eps", 1e-6)),
         image_dim=shapes("img_emb.proj.1.weight")[1] if has_image else None,
         added_kv_proj_dim=dim if has_image else None,
+        distilled="sampling_embedding.0.weight" in shapes,
     )
 
 

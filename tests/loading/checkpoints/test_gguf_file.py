@@ -10,9 +10,10 @@ import torch
 from skyreels_avatar.errors import CheckpointError
 from skyreels_avatar.loading.checkpoints.files import WeightFile
 from skyreels_avatar.loading.checkpoints.gguf_file import has_quantized_layers
+from skyreels_avatar.loading.checkpoints.keymap import to_public
 from skyreels_avatar.loading.checkpoints.skyreels_v3 import TRANSFORMER, TRANSFORMER_FORMAT
 from skyreels_avatar.models.transformer import AvatarTransformer3DModel
-from tests.loading.checkpoints.public_files import load, to_public
+from tests.loading.checkpoints.public_files import load
 
 SIZES = {"num_attention_heads": 2, "attention_head_dim": 16, "text_dim": 32, "audio_dim": 32,
          "ffn_dim": 64, "num_layers": 1, "image_dim": 32, "added_kv_proj_dim": 32,

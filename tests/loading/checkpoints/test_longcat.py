@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 pytest.importorskip("accelerate", reason="the studio extra is not installed")
 
 from skyreels_avatar.errors import CheckpointError
+from skyreels_avatar.loading.checkpoints.keymap import to_public
 from skyreels_avatar.loading.checkpoints.longcat import (
     AUDIO_PROJECTOR,
     PROJECTOR_FORMAT,
@@ -22,7 +23,6 @@ from skyreels_avatar.loading.checkpoints.public import PartFiles, load_public
 from skyreels_avatar.loading.parts import detect, model_bytes
 from skyreels_avatar.loading.tiers import WeightFiles
 from skyreels_avatar.models.longcat_transformer import LongCatTransformer3DModel
-from tests.loading.checkpoints.public_files import to_public
 
 CASE = Path(__file__).resolve().parents[2] / "parity" / "longcat" / "transformer.safetensors"
 

@@ -12,9 +12,10 @@ from safetensors.torch import load_file
 pytest.importorskip("accelerate", reason="the studio extra is not installed")
 
 from skyreels_avatar.errors import CheckpointError
+from skyreels_avatar.loading.checkpoints.keymap import to_public
 from skyreels_avatar.loading.checkpoints.uni3c import CONTROLNET, CONTROLNET_FORMAT
 from skyreels_avatar.models.camera_controlnet import CameraControlNet
-from tests.loading.checkpoints.public_files import load, same, to_public, write_pickled
+from tests.loading.checkpoints.public_files import load, same, write_pickled
 
 
 def test_the_published_names_fill_the_controlnet(golden_dir: Path, tmp_path: Path) -> None:

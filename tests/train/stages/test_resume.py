@@ -42,8 +42,12 @@ from train.stages import (
 
 # They write files, which they find again.
 WITHOUT_STEPS = {"data", "speakers", "voices", "corpus", "shapes", "publish", "recipe"}
+# They learn from windows of video, and share a run out: test_lora.py, test_distill_video.py.
+ON_VIDEO = {"lora", "distill video"}
 LEARNING = [
-    name for name in STAGES if name not in WITHOUT_STEPS and not name.startswith("validate")
+    name
+    for name in STAGES
+    if name not in WITHOUT_STEPS | ON_VIDEO and not name.startswith("validate")
 ]
 
 
