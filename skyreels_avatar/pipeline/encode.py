@@ -15,6 +15,7 @@ from skyreels_avatar.pipeline.denoise import Sampling
 from skyreels_avatar.pipeline.marking import FrameMarks
 from skyreels_avatar.pipeline.motion import read_motion
 from skyreels_avatar.pipeline.open import OpenShot
+from skyreels_avatar.pipeline.prompt_times import prompt_times
 from skyreels_avatar.pipeline.shoulders import raised_shoulders
 from skyreels_avatar.pipeline.talker_style import FACTORS, gains, person_numbers, style_numbers
 from skyreels_avatar.planning.segments import Segment
@@ -61,15 +62,20 @@ class EncodedShot:
         if components.light is not None and not opened.references:
             light = components.light.light_of(prompt)
             prompt = prompt if light is None else components.light.without_light(prompt)
-        prompts = [prompt, negative_prompt]
+        moves = space_type(components.vae).moves_reference
+        parts = prompt_times(prompt) if moves else ()
+        if len(parts) > len(self.plan.shown):
+            parts = ()
+        self._shares = [share for share, _ in parts[1:]]
+        prompts = [parts[0][1] if parts else prompt, negative_prompt]
         roles = {segment.role for segment in self.plan.segments}
         # Without a storyboard, which heeds the prompt, the clips do.
         connects = "storyboard" in roles or ("clip" in roles and not prompt)
         connection = tier.connection_prompt if connects else ""
-        embeds = self._text_embeds(
-            components.text_encoder, [*prompts, connection] if connection else prompts, shot
-        ).split(1)
+        told = [*prompts, *(text for _, text in parts[1:]), *([connection] if connection else [])]
+        embeds = self._text_embeds(components.text_encoder, told, shot).split(1)
         self.prompt_embeds, self.negative_embeds = embeds[:2]
+        self._later_embeds = embeds[2 : 2 + len(self._shares)]
         self.connection_embeds = embeds[-1] if connection else self.prompt_embeds
         self._look: Callable[[torch.Tensor], torch.Tensor] | None = components.image_encoder
         self.image_embeds = None
@@ -82,12 +88,11 @@ class EncodedShot:
         self.marks = FrameMarks(request)
         self.motion = None if shot.motion is None else read_motion(shot.motion, self.plan)
         shoulders = None
-        moves = space_type(components.vae).moves_reference
         if moves and self.motion is None and len(opened.voices) == 1:
             key = self.seed, self.noise_key
             shoulders = raised_shoulders(opened.voices[0], self.plan, prompt, key)
-        told = gains(shot.expressiveness)
-        self.space = open_space(components.vae, self.plan, references, self.seed, shoulders, told)
+        more = gains(shot.expressiveness)
+        self.space = open_space(components.vae, self.plan, references, self.seed, shoulders, more)
         self.persons = None
         if len(opened.references) > 1 and not self.space.separates_persons:
             self.persons = FilmedMasks(opened.references)
@@ -125,6 +130,14 @@ class EncodedShot:
         noise = torch.randn(conditions.known_latents.shape, generator=generator)
         return self._lean_noise(noise, self._blinks)
 
+    def _prompt_embeds(self, segment: Segment) -> torch.Tensor:
+        """Return what a window is told: of a prompt that speaks of time, the part that is due."""
+        if segment.role == "clip":
+            return self.connection_embeds
+        middle = sum(segment.keep) / 2 / self.plan.num_motion_frames
+        begun = sum(share <= middle for share in self._shares)
+        return (self.prompt_embeds, *self._later_embeds)[begun]
+
     def sampling(self, segment: Segment) -> Sampling:
         """Return how a window is sampled."""
         from_picture, carried = self._injections
@@ -146,7 +159,7 @@ class EncodedShot:
         num_latents = self.plan.num_latent_frames(segment)
         first_frame = round(self.plan.video_position(segment.first_frame))
         return Conditions(
-            prompt_embeds=self.connection_embeds if segment.role == "clip" else self.prompt_embeds,
+            prompt_embeds=self._prompt_embeds(segment),
             negative_embeds=self.negative_embeds,
             audio_embeds=self.sound.window(segment, num_latents),
             no_audio_embeds=self.sound.no_audio(num_latents),

@@ -27,12 +27,12 @@ STYLE_FACTORS: dict[str, tuple[float, ...]] = {
 """The factors of the styles that `request.shot.STYLES` names."""
 
 # What networks are told for the median talker: they open mouths to 0.08 of the face height by
-# themselves, move heads about as far as they are told, and show less of brows.
-_MEDIAN = (1.2, 1.05, 2.0, 0.9, 0.75)
-_EXPRESSED = (1.0, 1.4, 1.0, 0.5, 0.0)  # shares of expressiveness; blinks are no expression
+# themselves, move heads less than they are told, show less of brows, and blink more often.
+_MEDIAN = (1.2, 1.2, 2.0, 0.9, 0.65)
+_EXPRESSED = (1.0, 1.1, 1.0, 0.5, 0.0)  # shares of expressiveness; blinks are no expression
 # Shares of what more than 100 percent of it lips and brows gain beside that: of both, networks know
 # no talker who does much more than the default one.
-_GAINED = (0.3, 0.9)
+_GAINED = (0.3, 0.5)
 _DRAWN = (0.3, 0.5, 0.5, 0.5, 0.5)  # of a spread, by which talkers of one style differ
 _SHARED = 0.6  # of what is drawn for mouth, head and face: lively people are lively all over
 _FURTHEST = 2.2  # spreads, as in training

@@ -20,12 +20,15 @@ FIRST_STEADY = MOTION_INDEX["brow_r"]  # and from here on without sudden changes
 OPENING = {"lip_gap": (0.11, 0.17), "jaw_drop": (0.09, 0.13)}
 BROWS = slice(MOTION_INDEX["brow_r"], MOTION_INDEX["brow_l"] + 1)
 LIPS = [MOTION_INDEX[name] for name in ("lip_gap", "jaw_drop", "upper_raise")]
-LIPS_LOST, BROWS_LOST = 1.1, 1.2  # what few steps show less of them than is learnt
+LIPS_LOST, BROWS_LOST = 1.1, 1.45  # what few steps show less of them than is learnt
 PUCKER = MOTION_INDEX["pucker"]
 PUCKER_SURE = 0.3  # a smaller one is what few steps leave on sounds that are not rounded
 # Of H: sampled talkers hold their brows that much above the picture's while they speak, where the
-# skin below has no more to unfold and a raise shows no longer.
-BROWS_HELD_UP = 0.02
+# skin below has no more to unfold and a raise shows no longer. Grief (0.025) and fear (0.05), which
+# draw brows together, do raise them; anger (0.0) does not.
+BROWS_HELD_UP = 0.026
+GRIEF = 0.005, 0.02
+FURROW = slice(BROWS.stop, BROWS.stop + 1)
 BLEND_FRAMES = 24
 BLINK_FRAMES = 13  # lids that are lowered for longer do not blink
 
@@ -74,7 +77,9 @@ def smooth(
     mean = slow / 2 + (before + after) / 4
     new = slice(num_known, motion.shape[1] - num_last)
     motion[:, new, FIRST_STEADY:] = mean[:, new]
-    motion[:, new, BROWS] = gains[1] * (BROWS_LOST * motion[:, new, BROWS] - BROWS_HELD_UP)
+    brows, furrow = motion[:, new, BROWS], motion[:, new, FURROW].clamp(0.0, 1.0)
+    held_up = BROWS_HELD_UP * (1 - furrow * smoothstep(*GRIEF, brows))
+    motion[:, new, BROWS] = gains[1] * (BROWS_LOST * brows - held_up)
     motion[:, new, LIPS] *= LIPS_LOST * gains[0]
     motion[:, new, PUCKER] *= smoothstep(0.0, PUCKER_SURE, motion[:, new, PUCKER])
     for name, (begins, most) in OPENING.items():

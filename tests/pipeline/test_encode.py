@@ -53,6 +53,19 @@ def test_a_window_is_told_its_own_piece_of_the_sound_and_what_came_before(opened
     assert torch.equal(one.prompt_embeds, two.prompt_embeds)
 
 
+def test_a_window_is_told_the_part_of_the_prompt_that_is_due(opened):
+    """Networks that heard of both performed the second from the first frame on, or the first."""
+    shot = encoded(opened, prompt="at first she smiles, then she is sad")
+    first, second = shot.plan.segments
+    one = shot.conditions(first, {})
+    two = shot.conditions(second, {first.index: torch.zeros_like(one.known_latents)})
+    for told, prompt in ((one, "she smiles"), (two, "she is sad")):
+        torch.testing.assert_close(told.prompt_embeds, encoded(opened, prompt=prompt).prompt_embeds)
+    thrice = encoded(opened, prompt="she smiles, then nods, then laughs")  # of windows there are two
+    assert torch.equal(thrice.conditions(first, {}).prompt_embeds, thrice.prompt_embeds)
+    assert not thrice._later_embeds
+
+
 def test_words_of_light_light_the_frames_and_do_not_reach_the_transformer(opened):
     plain, lit = encoded(opened), encoded(opened, prompt="she smiles in black and white")
     spread = [np.ptp(one.reference.frames(0, 1), axis=-1).mean() for one in (plain, lit)]

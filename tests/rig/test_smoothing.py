@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from skyreels_avatar.rig.coefficients import MOTION_INDEX, NUM_MOTION
@@ -51,7 +52,7 @@ def test_tremor_is_taken_out_and_nods_stay() -> None:
     assert left.std() < 0.35 * was.std()
     assert steady[:, 9:, 12:].amax() > 0.09
     brows, heads = steady[0, 9:, 12:14], steady[0, 9:, 16:18]
-    assert 1.1 < brows.std() / heads.std() < 1.3
+    assert 0.9 < brows.std() / heads.std() / BROWS_LOST < 1.1
 
 
 def test_jaws_drop_no_further_than_those_of_lively_talkers() -> None:
@@ -79,6 +80,11 @@ def test_brows_come_down_to_where_the_picture_has_them() -> None:
     torch.testing.assert_close(brows[1:-1], BROWS_LOST * inner - BROWS_HELD_UP)
     torch.testing.assert_close(more, 1.4 * brows)
     torch.testing.assert_close(smooth(motion, 9)[:, :9], motion[:, :9])
+    motion[..., 14] = 1.0
+    grief = smooth(motion, 9)[0, 9:, 12]
+    assert grief[-1] == pytest.approx(BROWS_LOST * 0.05, rel=0.02)
+    angry = smooth(motion - 0.05, 9)[0, 9:, 12]
+    torch.testing.assert_close(angry[1:-1], BROWS_LOST * (inner - 0.05) - BROWS_HELD_UP)
 
 
 def test_lips_are_round_or_they_are_not() -> None:
