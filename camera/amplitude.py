@@ -42,7 +42,7 @@ DETAIL, DETAIL_SHARE = (0.012, 0.04), 0.04
 """Mean step of brightness between neighboring pixels, round a place at the border, from which and
 up to which what lies beyond counts for more: a wall goes on by itself, a street has to be invented.
 """
-BUSY_COST = 2.0
+BUSY_COST = 3.0
 """How much more what is invented beside a busy border counts."""
 CUT_HEAD_COST = 10.0
 """How much more it counts that a camera looks past a side that cuts the head: hair that is not
@@ -153,7 +153,7 @@ def limit(move: CameraMove, scene: Scene) -> float:
     """Return the amplitude that 100% of a move stands for in this picture.
 
     It is the preset's amplitude or, unless `move.absolute`, the largest smaller one for which at
-    most 25% of the picture is unseen (half of that where the border is busy, a tenth of it beside a
+    most 25% of the picture is unseen (a third of that where the border is busy, a tenth of it beside a
     head that a side cuts), the face stays in the
     picture with a margin of 4%, nothing comes nearer than 0.3 subject distances, and the subject
     grows at most 1.8 times. The unit is that of `PRESETS[move.name]`; strength is not in it.

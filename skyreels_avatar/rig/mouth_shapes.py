@@ -21,6 +21,9 @@ import torch.nn.functional as F
 
 SHAPES_FILE = Path(__file__).with_name("mouth_shapes.json")
 BEYOND = 0.13  # of H for one step of v beyond the nose and the chin
+# Of the head's upper lip, which swells by 40 % when it is rounded. Those of talkers (30 clips) whose
+# mouth is a quarter narrower than at rest swell by 11 %, and keep their distance to the nose.
+SWELLING = 0.35
 
 
 @dataclass(frozen=True)
@@ -58,8 +61,10 @@ def mouth_shapes(device: torch.device) -> MouthShapes:
     def table(field: str) -> torch.Tensor:
         return torch.tensor([stored[field][name] for name in names], device=device) / 1000
 
+    moves = torch.stack([table("across"), table("away")], 2)
+    moves[names.index("pucker"), 0, 1] *= SWELLING
     return MouthShapes(
-        names, table("lift"), torch.stack([table("across"), table("away")], 2),
+        names, table("lift"), moves,
         tuple(stored["step"]), stored["half_width"],
         tuple(stored["thickness"]), tuple(stored["reach"]),
     )  # fmt: skip
