@@ -98,7 +98,10 @@ def window_cost(network: torch.nn.Module, tier: Tier, size: tuple[int, int]) -> 
     # Blocks that are computed again are so outside of the modes that are on here.
     again = partial(checkpoint, use_reentrant=False, context_fn=lambda: (nullcontext(), attention))
     network.enable_gradient_checkpointing(again)
-    with FlopCounterMode(display=False) as both, attention, memory:
+    # Not both at once: the counter of operations holds on to activations.
+    with memory, AttentionCount():
+        network(**given).float().square().mean().backward()
+    with FlopCounterMode(display=False) as both, attention:
         network(**given).float().square().mean().backward()
     for hook in hooks:
         hook.remove()

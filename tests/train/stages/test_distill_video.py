@@ -18,7 +18,7 @@ from tests.train.video.footage import toy
 from train.stages import distill_video
 from train.video.networks import load_transformer
 
-GUIDED = "guidance_scale: 3\naudio_guidance_scale: 2\n"
+GUIDED = "guidance_scale: 9\naudio_guidance_scale: 7\n"  # random weights hardly heed conditions
 
 
 def exported(folder: str) -> dict[str, torch.Tensor]:
@@ -56,8 +56,8 @@ def test_a_student_begins_as_its_teacher_and_learns(video_config, guided_tier, t
 
 
 def test_a_student_gets_nearer_to_the_guided_teacher(video_config, guided_tier):
-    how = f"tier={guided_tier}", "distill.long_share=0", "lr=0.01"
-    config = video_config("distill video", *how, "num_steps=24", "validate_every=1000",
+    how = f"tier={guided_tier}", "distill.long_share=0"
+    config = video_config("distill video", *how, "num_steps=30", "validate_every=1000",
                           "save_every=1000", "final_lr=0.1")  # fmt: skip
     first = video_config("distill video", *how, "num_steps=0", "run=" + config.run + "-first")
     for one in (first, config):

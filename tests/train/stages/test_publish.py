@@ -17,10 +17,12 @@ from skyreels_avatar.loading.checkpoints.load import load_module, save_module
 from skyreels_avatar.models.light_encoder import LightEncoder
 from skyreels_avatar.models.occluder import OccluderNet
 from skyreels_avatar.models.sync_network import SyncNetwork
+from skyreels_avatar.models.transformer import AvatarTransformer3DModel
 from skyreels_avatar.rig.face_rig import FaceRig
 from tests.train.data.test_talking import write_talkers
 from train.config import load_config
 from train.data.simulate.portraits import FacePicture
+from train.person_distance import spoken
 from train.stages import publish
 from train.stages.publish import GATES, Goal, failures, table
 
@@ -137,6 +139,31 @@ def test_the_gates_of_faces_and_lips_let_the_shipped_pass_and_refuse_a_broken_on
     with pytest.raises(CheckpointError, match="worse than what ships"):
         publish.run(config)
     assert "| worse |" in capsys.readouterr().out
+
+
+def test_the_gate_of_motion_refuses_heads_that_lie_still(tmp_path, monkeypatch, capsys):
+    """On three seconds of one voice; the same weights pass."""
+    monkeypatch.setattr(publish, "NUM_SPEECHES", 1)
+    monkeypatch.setattr(publish, "SPEECH_S", 3.0)
+    monkeypatch.setattr(publish, "KEYS", (11,))
+    monkeypatch.setattr(publish, "_speeches", publish._speeches.__wrapped__)
+    monkeypatch.setattr(publish, "_utterances", lambda: spoken()[:1])
+    (tmp_path / "ships").mkdir()
+    for path in SHIPPED.glob("*.safetensors"):
+        (tmp_path / "ships" / path.name).write_bytes(path.read_bytes())
+    shipped = tmp_path / "ships" / "transformer.safetensors"
+    network = load_module(AvatarTransformer3DModel, shipped)
+    told = [f"start_from={tmp_path / 'new'}", f"publish_to={tmp_path / 'ships'}"]
+    config = load_config("publish", [*told, f"run={tmp_path / 'run'}"])
+    new = save_module(network, tmp_path / "new" / shipped.name)
+    publish.run(config)
+    assert shipped.read_bytes() == new.read_bytes()
+    torch.nn.init.zeros_(network.proj_out.weight)
+    torch.nn.init.zeros_(network.proj_out.bias)
+    save_module(network, new)
+    with pytest.raises(CheckpointError, match="yaw, degrees"):
+        publish.run(config)
+    assert shipped.read_bytes() != new.read_bytes() and "| worse |" in capsys.readouterr().out
 
 
 def test_a_folder_without_weights_is_told(light):

@@ -39,6 +39,15 @@ def test_passes_with_gradients_cost_four_without(tier):
     assert larger.forward_tflop > 4 * cost.forward_tflop  # attention
 
 
+def test_a_block_more_keeps_its_input_alone(tier):
+    """Blocks are computed again, one at a time: in bfloat16 128 wide, 320 tokens."""
+    few, many = (
+        window_cost(empty_transformer(load_tier(tier), num_layers=n), load_tier(tier), (128, 128))
+        for n in (2, 5)
+    )
+    assert many.activation_bytes - few.activation_bytes == 3 * 320 * 128 * 2
+
+
 def test_operations_are_those_of_the_layers(tier):
     """Against a count by hand of the matrices of the blocks, which are nearly all."""
     network = empty_transformer(load_tier(tier))
