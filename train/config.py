@@ -179,6 +179,33 @@ class DistillConfig:
 
 
 @dataclass
+class GroupConfig:
+    """Samples in groups, that learn which of them are better; see group_policy.py.
+
+    Args:
+        size: samples of each window; 0 = the gradients of the penalties are followed instead.
+        updates: steps that learn from the samples of one batch of windows.
+        noise: share of a step's noise that is drawn anew, 0 to 1: how far samples are apart.
+        clip: how far from 1 the ratio of probabilities, a number's mean, earns anything.
+        kl: weight of the divergence from the weights before, a number's mean.
+        missed, untimely: closures that are missed, and lips that shut where they are apart.
+        alike, nods, unnatural, critic: see group_reward.py.
+    """
+
+    size: int = 0
+    updates: int = 2
+    noise: float = 0.5
+    clip: float = 1e-3
+    kl: float = 0.2
+    missed: float = 3.0
+    untimely: float = 3.0
+    alike: float = 2.0
+    nods: float = 0.5
+    unnatural: float = 2.0
+    critic: float = 1.0
+
+
+@dataclass
 class RewardConfig:
     """Weights of the penalties that samples are judged by; see reward.py.
 
@@ -198,6 +225,7 @@ class RewardConfig:
         leash: to the weights before. mouth_leash: of the mouth in it, 1 = like the rest.
         num_steps: of the sampler.
         control_every: each so many batches have moving cameras and talking references.
+        group: how samples in groups are judged and learnt from.
     """
 
     closures: float = 5.0
@@ -224,6 +252,7 @@ class RewardConfig:
     mouth_leash: float = 0.05
     num_steps: int = 4
     control_every: int = 4
+    group: GroupConfig = field(default_factory=GroupConfig)
 
 
 @dataclass

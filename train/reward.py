@@ -219,7 +219,7 @@ def _with_loudness(
     in_speech = _mean(speed, loud[:, 1:]).detach()
     sound = torch.maximum(loudness, top - FLOOR_DB)
     heard = (loudness.amax(1) - loudness.amin(1) > QUIET_DB).float()
-    r = _pearson(gap, sound, new)
+    r = pearson(gap, sound, new)
     return {
         "pauses": (in_pauses / in_speech.clamp_min(1e-4) - _QUIET_RATIO).relu(),
         "loudness": _mean((_LOUDNESS_R - r).relu(), heard),
@@ -317,7 +317,7 @@ def _outside(made: torch.Tensor, asked: torch.Tensor, factor: float) -> torch.Te
     return (apart - float(torch.tensor(factor).log())).relu()
 
 
-def _pearson(first: torch.Tensor, second: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+def pearson(first: torch.Tensor, second: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     """Return (B,) weighted r of (B, F) curves."""
     share = weights / weights.sum(1, keepdim=True).clamp_min(1.0)
     first, second = (some - (some * share).sum(1, keepdim=True) for some in (first, second))

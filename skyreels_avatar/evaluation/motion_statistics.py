@@ -83,11 +83,18 @@ def motion_windows(landmarks: np.ndarray, fps: float) -> dict[str, np.ndarray]:
     curves = _smoothed(curves)
     shut = np.interp(times, known, shut.astype(float)) > 0.5
     firsts = range(0, len(curves) - WINDOW + 1, HOP)
-    rows = [_readings(curves[f : f + WINDOW], shut[f : f + WINDOW]) for f in firsts]
+    rows = [window_readings(curves[f : f + WINDOW], shut[f : f + WINDOW]) for f in firsts]
     return {name: np.array([row[name] for row in rows]) for name in READINGS}
 
 
-def _readings(curves: np.ndarray, shut: np.ndarray) -> dict[str, float]:
+def window_readings(curves: np.ndarray, shut: np.ndarray) -> dict[str, float]:
+    """Return the readings of one window.
+
+    Args:
+        curves: (F, 6) at 25 fps: yaw, pitch and roll in degrees, gaze across and down in eye
+            widths, brows in face heights.
+        shut: (F,) bool, whether the eyes are shut.
+    """
     names = ("yaw_deg", "pitch_deg", "roll_deg", "gaze_x", "gaze_y", "brow")
     low, high = np.percentile(curves, [5, 95], axis=0)
     steps = FPS * np.abs(np.diff(curves, axis=0))

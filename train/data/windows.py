@@ -72,6 +72,15 @@ class WindowBatch:
         }
         return replace(self, **moved)
 
+    def rows(self, rows: list[int]) -> WindowBatch:
+        """Return some of the windows, each as often as it is named."""
+        taken = {
+            field.name: value[rows]
+            for field in fields(self)
+            if isinstance(value := getattr(self, field.name), torch.Tensor)
+        }
+        return WindowBatch(captions=[self.captions[row] for row in rows], **taken)
+
 
 @dataclass(frozen=True)
 class WindowOptions:

@@ -2,12 +2,12 @@
 
 Its own few steps are sampled with gradients and the penalties of `train/reward.py` are taken back
 through all of them: nearly everything that is wanted is a function of 32 numbers a frame that can
-be differentiated, so that a gradient says of each sample what group-relative policy optimisation
-has to find out from many. A leash holds its velocities, where it goes itself, to those of the
-weights it started from: for two samplers with the same noise that is the KL divergence of their
-paths up to a factor. It is short for head, eyes and face and long for the mouth. Head, brows and
-face follow what many steps of a teacher make of the same noise: few steps move less, and
-differ less from noise to noise.
+be differentiated. With `reward.group.size` samples are compared in groups instead, which needs no
+gradient of what they are worth (`train/group_policy.py`). A leash holds its velocities, where it
+goes itself, to those of the weights it started from: for two samplers with the same noise that is
+the KL divergence of their paths up to a factor. It is short for head, eyes and face and long for
+the mouth. Head, brows and face follow what many steps of a teacher make of the same noise: few
+steps move less, and differ less from noise to noise.
 Source: DRaFT (arXiv 2309.17400), AlignProp (arXiv 2310.03739); the leash is that of Flow-GRPO
 (arXiv 2505.05470), eq. 9.
 """
@@ -21,23 +21,26 @@ import numpy as np
 import torch
 
 from skyreels_avatar.errors import InputError
-from skyreels_avatar.flow import add_noise, make_sigmas, step
+from skyreels_avatar.flow import step
 from skyreels_avatar.loading.components import Components, build_components
 from skyreels_avatar.loading.tiers import load_tier
 from skyreels_avatar.models.condition_cache import ConditionCache
 from skyreels_avatar.rig.coefficients import GROUP_SIZE
 from skyreels_avatar.rig.smoothing import LIDS
 from train.closures import SHUT_GAP
-from train.config import TrainConfig
+from train.config import RewardConfig, TrainConfig
 from train.data.cache import read_shards
 from train.data.mel_variation import record_mel, vary_mel
 from train.data.windows import WindowBatch, WindowOptions, WindowSampler
+from train.group_policy import Groups, act, advantages, policy_loss
+from train.group_reward import Critic, critic_loss, event_penalties, judge_samples, weighed
 from train.loop import Run, start_from, with_weights
-from train.objective import Prepared, latent_weights, predict, prepare
+from train.objective import Prepared, latent_weights, prepare
 from train.reward import closures, few_step_penalties, least_gap, new_frames, penalties
 from train.stages.distill import draw_guidance, rows_of
 from train.stages.pretrain import make_sampler
 from train.validate import Sampling, sample_motion
+from train.walk import Walk, keep_given, velocity_at
 
 _NEEDED = ("transformer", "controlnet", "audio_encoder", "text_encoder")
 _MOUTH = slice(0, GROUP_SIZE)
@@ -59,17 +62,12 @@ class Reference:
 
 
 @dataclass(frozen=True)
-class Walk:
-    """How windows are sampled with gradients.
+class Told:
+    """Windows, what networks are told of them, and how they are sampled."""
 
-    Attributes:
-        num_steps: of the sampler. guidance: (B, 2) scales of text and audio.
-        leashed: the step whose velocity is held to that of the weights as they were; None = none.
-    """
-
-    num_steps: int
-    guidance: torch.Tensor
-    leashed: int | None = None
+    batch: WindowBatch
+    prepared: Prepared
+    walk: Walk
 
 
 def run(config: TrainConfig) -> None:
@@ -86,6 +84,7 @@ def run(config: TrainConfig) -> None:
             f"reward.num_pairs may be half of batch_size, {config.batch_size}, at most, "
             f"got {config.reward.num_pairs}"
         )
+    _check(config.reward)
     before = build_components(load_tier(config.tier), config.device)
     start_from(before, folder)
     if not before.transformer.config.distilled:
@@ -100,11 +99,23 @@ def run(config: TrainConfig) -> None:
         sampler.natural,
     )
 
-    def step_loss(parts: Components, number: int) -> dict[str, torch.Tensor]:
+    group = config.reward.group
+    heads: dict[str, torch.nn.Module] = {}
+    if group.size:
+        num_latents = 1 + (config.data.num_frames - 1) // 4
+        heads["groups"] = Groups(config.batch_size, group.size, num_latents, group.noise)
+        heads["critic"] = Critic(seed=config.seed)
+
+    def step_loss(parts: Components, step_number: int) -> dict[str, torch.Tensor]:
+        number, update = divmod(step_number, group.updates) if heads else (step_number, 0)
         controlled = number % config.reward.control_every == config.reward.control_every - 1
         rng = np.random.default_rng([config.seed, 89, number])
         batch = (sampler if controlled else still).batch(config.batch_size, rng)
         generator = torch.Generator().manual_seed(config.seed * 1_000_003 + number)
+        if heads:
+            told = tell(parts, batch, config, generator, controlled)
+            drawn = generator if update == 0 else None
+            return group_loss(parts, reference.before, heads, told, config, drawn)
         return reward_loss(parts, reference, batch, config, generator, controlled)
 
     def figures(parts: Components) -> dict[str, float]:
@@ -117,7 +128,7 @@ def run(config: TrainConfig) -> None:
             for name, value in judge(parts, batch, usual).items()
         }
 
-    Run(config).train(step_loss, figures)
+    Run(config, heads).train(step_loss, figures)
 
 
 def reward_loss(
@@ -130,15 +141,10 @@ def reward_loss(
 ) -> dict[str, torch.Tensor]:
     """Return "loss", the penalties that it weighs, and the leash."""
     reward = config.reward
-    batch = with_pairs(batch, reward.num_pairs)
-    heard = record_mel(vary_mel(batch.mel, generator), generator)
-    with torch.no_grad():
-        prepared = prepare(parts, replace(batch, mel=heard), controlled)
-    batch = batch.to(prepared.clean.device)
-    guidance = draw_guidance(len(batch.captions), config.distill, generator)
+    told = tell(parts, with_pairs(batch, reward.num_pairs), config, generator, controlled)
+    batch, prepared, noise = told.batch, told.prepared, told.batch.noise
     leashed = int(torch.randint(reward.num_steps, (), generator=generator))
-    walk = Walk(reward.num_steps, guidance.to(prepared.clean.device), leashed)
-    noise = batch.noise.to(prepared.clean)
+    walk = replace(told.walk, leashed=leashed)
     latents, leash = sample_with_gradient(
         parts, reference.before, prepared, noise, walk, reward.mouth_leash
     )
@@ -154,15 +160,59 @@ def reward_loss(
     return {"loss": weighed + reward.leash * leash, "leash": leash, **found}
 
 
+def group_loss(
+    parts: Components,
+    before: Components,
+    heads: dict[str, torch.nn.Module],
+    told: Told,
+    config: TrainConfig,
+    generator: torch.Generator | None,
+) -> dict[str, torch.Tensor]:
+    """Return "loss", its parts, and the penalties of the samples that it learns from.
+
+    Args:
+        before: the networks that the policy is held to.
+        heads: "groups", a `Groups`, and "critic", a `Critic`.
+        generator: draws the samples; None = learn again from those of last time, which were of
+            the same windows.
+    """
+    group, groups, learnt = config.reward.group, heads["groups"], 0.0
+    batch, prepared, walk = told.batch, told.prepared, told.walk
+    if generator is not None:
+        motion = act(parts, prepared, batch.noise, walk, groups, generator)
+        found = judge_samples(motion, batch, heads["critic"], config.reward.opening_factor)
+        rewards = weighed(found, config.reward)
+        groups.advantages.copy_(advantages(rewards))
+        groups.judged = {name: value.mean() for name, value in found.items()}
+        groups.judged["reward"] = rewards.mean()
+        learnt = critic_loss(heads["critic"], motion, batch)
+    moved = policy_loss(parts, before, prepared, walk, groups, group.clip)
+    total = moved["policy"] + group.kl * moved["kl"] + learnt
+    return {"loss": total, **moved, **groups.judged}
+
+
+def tell(
+    parts: Components,
+    batch: WindowBatch,
+    config: TrainConfig,
+    generator: torch.Generator,
+    controlled: bool,
+) -> Told:
+    """Return windows as networks are told of them: other sound, drawn scales of guidance."""
+    varied = record_mel(vary_mel(batch.mel, generator), generator)
+    with torch.no_grad():
+        prepared = prepare(parts, replace(batch, mel=varied), controlled)
+    batch = batch.to(prepared.clean.device)
+    guidance = draw_guidance(len(batch.captions), config.distill, generator)
+    walk = Walk(config.reward.num_steps, guidance.to(prepared.clean.device))
+    return Told(batch, prepared, walk)
+
+
 def with_pairs(batch: WindowBatch, num_pairs: int) -> WindowBatch:
     """Return a batch whose rows P to 2 P are its first P windows again; noise stays as it is."""
     order = list(range(len(batch.captions)))
     order[num_pairs : 2 * num_pairs] = order[:num_pairs]
-    tensors = {
-        name: value[order] for name, value in vars(batch).items() if isinstance(value, torch.Tensor)
-    }
-    captions = [batch.captions[row] for row in order]
-    return replace(batch, **{**tensors, "captions": captions, "noise": batch.noise})
+    return replace(batch.rows(order), noise=batch.noise)
 
 
 def sample_finely(
@@ -195,21 +245,18 @@ def sample_with_gradient(
         latents with the gradients of all steps, and the weighted mean square of what one step's
         velocity differs from that of `before` at the same place.
     """
-    sigmas = make_sigmas(walk.num_steps, parts.tier.shift_of(0)).to(noise)
+    sigmas = walk.sigmas(parts)
     unknown = 1 - prepared.mask[:, :1]
     latents, cache, leash = noise, ConditionCache(), noise.new_zeros(())
     for index in range(walk.num_steps):
-        sigma, end = (sigmas[place].expand(len(noise)) for place in (index, index + 1))
-        told = torch.cat([walk.guidance, (sigma - end)[:, None]], 1)
-        velocity = predict(parts, prepared, latents, sigma, told, cache)
+        velocity = velocity_at(parts, prepared, latents, walk, index, cache)
         if index == walk.leashed:
             with torch.no_grad():
-                usual = predict(before, prepared, latents, sigma, told)
+                usual = velocity_at(before, prepared, latents, walk, index)
             weights = latent_weights((_MOUTH, mouth_leash), (LIDS, 2.0)).to(noise) * unknown
             leash = ((velocity - usual).square() * weights).sum() / weights.sum().clamp_min(1.0)
-        latents = step(latents, velocity, sigma, end)
-        given = add_noise(prepared.known, noise, end)
-        latents = torch.lerp(latents, given, prepared.mask[:, :1])
+        latents = step(latents, velocity, sigmas[index], sigmas[index + 1])
+        latents = keep_given(latents, prepared, noise, sigmas[index + 1])
     return latents, leash
 
 
@@ -226,6 +273,23 @@ def held_out_windows(config: TrainConfig) -> dict[str, WindowBatch]:
     return found
 
 
+def _check(reward: RewardConfig) -> None:
+    """Raise InputError where samples in groups cannot be told apart."""
+    group = reward.group
+    for key, allowed, said in (
+        ("size", group.size == 0 or group.size > 1, "0 or 2 and more"),
+        ("updates", group.updates > 0, "1 or more"),
+        ("noise", 0 < group.noise <= 1, "above 0 and at most 1"),
+    ):
+        if not allowed:
+            raise InputError(f"reward.group.{key} must be {said}, got {getattr(group, key)}")
+    if group.size and reward.num_steps < 2:
+        raise InputError(
+            f"groups part before the last step: reward.num_steps must be 2 or more, "
+            f"got {reward.num_steps}"
+        )
+
+
 @torch.no_grad()
 def judge(parts: Components, batch: WindowBatch, sampling: Sampling) -> dict[str, float]:
     """Return the penalties of sampled motion, and shares of lips that are shut.
@@ -236,7 +300,8 @@ def judge(parts: Components, batch: WindowBatch, sampling: Sampling) -> dict[str
     spoken = new_frames(batch) * (batch.active > 0.5)
     shut = (least_gap(motion) <= SHUT_GAP).float()
     middle = closures(batch) * spoken
-    figures = {name: float(value) for name, value in penalties(motion, batch).items()}
+    found = {**penalties(motion, batch), **event_penalties(motion, batch)}
+    figures = {name: float(value.mean()) for name, value in found.items()}
     return {
         "shut": float((shut * middle).sum() / middle.sum().clamp_min(1)),
         "anyway": float((shut * spoken).sum() / spoken.sum().clamp_min(1)),

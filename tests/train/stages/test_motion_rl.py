@@ -139,6 +139,48 @@ def test_a_run_that_was_cut_gives_the_same_weights(config, tmp_path):
     assert torch.equal(*results)
 
 
+@pytest.fixture
+def in_groups(config):
+    config.reward.group.size, config.reward.group.updates = 3, 2
+    return config
+
+
+def test_a_run_in_groups_learns_twice_from_what_it_sampled_once(in_groups, caplog):
+    caplog.set_level("INFO")
+    motion_rl.run(in_groups)
+    steps = [line.getMessage() for line in caplog.records if "policy" in line.getMessage()]
+    assert len(steps) == 3
+    judged = [line.split("missed ")[1].split("|")[0] for line in steps]
+    assert judged[0] == judged[1] != judged[2]
+    drifts = [float(line.split("drift ")[1].split()[0]) for line in steps]
+    assert drifts[0] < 1e-5 < drifts[1]
+    folder = Path(in_groups.run) / "export"
+    assert [path.name for path in folder.iterdir()] == ["transformer.safetensors"]
+
+
+@pytest.mark.parametrize("first", [1, 2])
+def test_a_run_in_groups_that_was_cut_gives_the_same_weights(in_groups, tmp_path, first):
+    """Cut between two updates, too: what was sampled is in the checkpoint."""
+    in_groups.final_lr = 1.0
+    results = []
+    for name, pieces in (("whole", (4,)), ("cut", (first, 4))):
+        in_groups.run = str(tmp_path / name)
+        for num_steps in pieces:
+            in_groups.num_steps = num_steps
+            motion_rl.run(in_groups)
+        state = torch.load(tmp_path / name / "checkpoint.pt", weights_only=True)
+        weights = [*state["networks"]["transformer"].values(), *state["average"]]
+        results.append(torch.cat([values.flatten() for values in weights]))
+    assert torch.equal(*results)
+
+
+@pytest.mark.parametrize("key, value", [("size", 1), ("updates", 0), ("noise", 0.0)])
+def test_groups_of_one_and_steps_without_chance_are_refused(in_groups, key, value):
+    setattr(in_groups.reward.group, key, value)
+    with pytest.raises(InputError, match=rf"reward\.group\.{key}"):
+        motion_rl.run(in_groups)
+
+
 def test_whole_distilled_weights_must_be_named(config, parts, tmp_path):
     (tmp_path / "before" / "controlnet.safetensors").unlink()
     for folder in ("", str(tmp_path / "before")):
