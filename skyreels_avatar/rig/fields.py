@@ -119,7 +119,9 @@ class MotionValues:
         index = MOTION_INDEX.get(name)
         if index is None:
             raise AttributeError(name)
-        return self.motion[:, index, None]
+        column = self.motion[:, index, None]
+        vars(self)[name] = column  # asked for again and again
+        return column
 
 
 def lip_edges(
@@ -178,14 +180,16 @@ def mouth_field(
     values: MotionValues,
     layer: int,
     rolled: bool = True,
+    edges: tuple[torch.Tensor, ...] | None = None,
 ) -> torch.Tensor:
     """Return (F, N, 2) what lips and jaw do to points of one layer.
 
     Args:
         rolled: lips that roll in go behind the lip line; False leaves their edges at it.
+        edges: of `lip_edges` at the columns of the points, where they are known.
     """
     x, y = points[..., 0], points[..., 1]
-    upper, lower, upper_move, lower_move = lip_edges(shape, values, x)
+    upper, lower, upper_move, lower_move = edges or lip_edges(shape, values, x)
     v = y - (upper if layer == UPPER else lower)
     beside = x - shape.center[:, :1]
     side = torch.where(beside < 0, shape.half_width[:, :1], shape.half_width[:, 1:])
@@ -248,11 +252,12 @@ class LipOutline:
         """Move the inner edges; those of lips that roll in stay at the lip line."""
         both = shape.at_rest(_rest_lips, shape.points)
         skin = face_field(both, shape, values).chunk(2, 1)
-        edges = []
-        for layer, rest in enumerate(both.chunk(2, 1)):
-            moved = rest + mouth_field(rest, shape, values, layer, rolled=False)
-            edges.append(moved + skin[layer])
-        return cls(*edges)
+        moved, halves = [], both.chunk(2, 1)
+        edges = lip_edges(shape, values, halves[0][..., 0])  # both have the same columns
+        for layer, rest in enumerate(halves):
+            mouth = mouth_field(rest, shape, values, layer, False, edges)
+            moved.append(rest + mouth + skin[layer])
+        return cls(*moved)
 
     def at(self, columns: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return face y (F, N) of the upper and the lower edge at (F, N) columns."""

@@ -65,26 +65,18 @@ def keep_inside_picture(
         return move
     if points.stride(0) == 0:  # one frame's, expanded
         points = points[:1]
-    x, y = points.unbind(-1)
-    to_x, to_y = move.unbind(-1)
-    # How far anything goes along each axis, lowest and highest (F, 1). Edges meet at right angles:
-    # what is held back from one goes no further towards another.
+    # Edges meet at right angles: what is held back from one goes no further towards another.
+    normals, start, room = edges[..., :2], edges[:, None, :, 2], edges[:, None, :, 3]
+    leaves = (move @ normals.mT).clamp_min(0.0)  # (F, N, 4)
+    inside = points @ normals.mT + start
     with torch.no_grad():
-        ranges = [torch.aminmax(way, dim=1, keepdim=True) for way in (to_x, to_y)]
-    for edge in edges.unbind(1):
-        across, down, start, room = edge.split(1, 1)
-        parts = zip((across, down), ranges)
-        most = sum(torch.maximum(part * way.min, part * way.max) for part, way in parts)
-        inside = x * across + y * down + start
-        near = (inside < _reach(most, room)).any(0).nonzero()[:, 0]
-        if not len(near):
-            continue
-        near_x, near_y = to_x[:, near], to_y[:, near]
-        leaves = (near_x * across + near_y * down).clamp_min(0.0)
-        held = leaves * smoothstep(1.0, 0.0, inside[:, near] / _reach(leaves, room))
-        to_x = to_x.index_copy(1, near, near_x - held * across)
-        to_y = to_y.index_copy(1, near, near_y - held * down)
-    return torch.stack([to_x, to_y], 1).transpose(1, 2)
+        near = inside < _reach(leaves.amax(1, keepdim=True), room)
+        near = near.any(0).any(1).nonzero()[:, 0]
+    if not len(near):
+        return move
+    leaves = leaves[:, near]
+    held = leaves * smoothstep(1.0, 0.0, inside[:, near] / _reach(leaves, room))
+    return move.index_copy(1, near, move[:, near] - held @ normals)
 
 
 def _reach(leaves: torch.Tensor, room: torch.Tensor) -> torch.Tensor:

@@ -6,6 +6,8 @@ does not show is painted, which is the inside of the mouth.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 
@@ -19,7 +21,6 @@ from skyreels_avatar.rig.eyes import (
     undo_eye_at,
 )
 from skyreels_avatar.rig.fields import FaceShape, MotionValues
-from skyreels_avatar.rig.forward_warp import move_points
 from skyreels_avatar.rig.geometry import EYES, INNER_LOWER, INNER_UPPER, FaceFrame
 from skyreels_avatar.rig.lookup import draw
 from skyreels_avatar.rig.mouth_layer import open_mouth, part_lips
@@ -32,7 +33,6 @@ from skyreels_avatar.rig.reference_clip import (
 )
 from skyreels_avatar.rig.warp import FIELD_BOX, PosedFace
 
-_LIPS = [*INNER_UPPER, *INNER_LOWER]
 _RIMS = [[i for ring in rings for i in ring] for rings in EYES]
 LIP_MARGIN, EYE_MARGIN = 0.06, 0.05  # of H, round the landmarks: what is looked up exactly
 
@@ -57,10 +57,9 @@ def render(
     frame, (height, width) = face.frame, clip.frames.shape[2:]
     body = None if torso is None else MotionValues(torso)
     lookup = face.warp.look_up(frame, clip, body)
-    moved = frame.to_pixels(move_points(face.shape, face.values.motion, clip.edges))
+    boxes = zip(_moved(face), (LIP_MARGIN, EYE_MARGIN, EYE_MARGIN))
     lips, *eyes = (
-        pixel_box(moved[:, points], frame, margin, height, width)
-        for points, margin in ((_LIPS, LIP_MARGIN), *((rim, EYE_MARGIN) for rim in _RIMS))
+        pixel_box(frame.to_pixels(moved), frame, margin, height, width) for moved, margin in boxes
     )
     around = enclosing_box(box for box in (lips, *eyes) if box is not None)
     positions = None if around is None else lookup.positions(around)
@@ -102,6 +101,23 @@ def render(
     if clip.region is not None:  # not a pixel beyond it may change
         matte &= _within(clip.region, frame, height, width)
     return frames, matte
+
+
+def _moved(face: PosedFace) -> list[torch.Tensor]:
+    """Return where the inner lips and the rims of either eye go, (F, N, 2) face coordinates.
+
+    By the inverse of the fields: near enough to tell where to look exactly, and there already.
+    """
+    lips = torch.cat([_to(face, "upper", INNER_UPPER), _to(face, "lower", INNER_LOWER)], 1)
+    return [lips, *(_to(face, "both", rim) for rim in _RIMS)]
+
+
+def _to(face: PosedFace, layer: str, points: Sequence[int]) -> torch.Tensor:
+    rest = face.shape.points[:, None, list(points), :2]
+    at = rest
+    for _ in range(2):
+        at = rest - face.warp.at(layer, at)
+    return at[:, 0]
 
 
 def _within(

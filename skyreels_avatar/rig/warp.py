@@ -23,6 +23,7 @@ from skyreels_avatar.rig.fields import (
     LipOutline,
     MotionValues,
     face_field,
+    lip_edges,
     mouth_field,
 )
 from skyreels_avatar.rig.geometry import FaceFrame, select_frames, smoothstep
@@ -232,9 +233,9 @@ def coarse_warp(
         part if isinstance(part, float) else _within_mouth(part, size)
         for part in (skin, depth, weight, swing)
     )
-    moves = []
+    moves, lip_line = [], lip_edges(shape, values, near[..., 0])
     for layer in (UPPER, LOWER):
-        move = near_skin + mouth_field(near, shape, values, layer)
+        move = near_skin + mouth_field(near, shape, values, layer, edges=lip_line)
         turned = transform_head(near + move, near_depth, near_weight, turn)
         moved = move + keep_inside_picture(turned + near_swing, near, edges)
         layered = common.clone() if layer == UPPER else common
