@@ -5,7 +5,7 @@
 # make test      the tests
 # make lint      style
 # make bench     how fast and how large
-# make bench-live  how a stream keeps time; MINUTES=10 SIZE=384x384 STREAMS=2 BENCH="--camera swing:30"
+# make bench-live  how a stream keeps time; MINUTES=10 SIZE=384x384 STREAMS=2 PROBE=1 BENCH="--camera swing:30"
 # make quality   how good: the tables of the model card; needs IMAGES=folder VOICES=folder
 # make bench-studio   the networks of the studio tier: measured on a GPU, counted without one
 # make docs      the documentation as a website in site/; make pictures: its pictures, rendered anew
@@ -63,7 +63,7 @@ bench: $(READY)
 	$(BIN)/python tests/bench.py
 
 bench-live: $(READY)
-	$(BIN)/python tests/bench_live.py --minutes "$(or $(MINUTES),1)" --streams "$(or $(STREAMS),1)" --size "$$SIZE" $(BENCH)
+	$(BIN)/python tests/bench_live.py --minutes "$(or $(MINUTES),1)" --streams "$(or $(STREAMS),1)" --size "$$SIZE" $(if $(PROBE),--probe) $(BENCH)
 
 bench-studio: $(READY)
 	$(BIN)/python tests/bench_studio.py $(if $(shell command -v nvidia-smi),,--count)

@@ -31,6 +31,7 @@ CLICK_EVERY_S, CLICK_S, CLICK_LEVEL = 0.5, 0.001, 0.95
 VOICE_LEVEL = 0.5  # of the peaks, so that clicks are found
 SHUT_GAP = 0.010  # / face height, over that of the picture
 INTERRUPTIONS, WATCHED_FRAMES = 3, 12
+MEMORY_EVERY_S = 60.0
 
 
 def main() -> None:
@@ -43,22 +44,32 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=1.0)
     parser.add_argument("--streams", type=int, default=1, help="at once")
     parser.add_argument("--tier", default="nano")
+    parser.add_argument("--probe", action="store_true", help="look on from outside, over WebRTC")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    figures = measure(options)
+    figures = look_on(options) if options.probe else measure(options)
     if options.json:
         print(json.dumps(figures, indent=2))
     else:
         show(figures)
 
 
+def look_on(options: argparse.Namespace) -> dict:
+    """Return what a browser sees: see `probe_live`."""
+    from tests.probe_live import probe  # needs the extra live
+
+    avatar = _avatar(options)
+
+    def open_stream(*_, **given):
+        return sa.open_stream(avatar, camera=options.camera, tier=options.tier)
+
+    return {"size": avatar.size, **probe(open_stream, 60 * options.minutes)}
+
+
 def measure(options: argparse.Namespace) -> dict:
     """Return the figures of one run; those of several streams as lists."""
     start = time.perf_counter()
-    if options.image.endswith(".avatar"):
-        avatar = sa.load_avatar(options.image)
-    else:
-        avatar = sa.prepare_avatar(options.image, size=options.size, tier=options.tier)
+    avatar = _avatar(options)
     prepared = time.perf_counter()
     runs = [Run(avatar, options, number) for number in range(options.streams)]
     opened = time.perf_counter()
@@ -69,7 +80,7 @@ def measure(options: argparse.Namespace) -> dict:
     while not all(run.player.times for run in runs):
         time.sleep(CHUNK_S)
     while (left_s := begun + 60 * options.minutes - time.perf_counter()) > 0:
-        time.sleep(min(10.0, left_s))
+        time.sleep(min(MEMORY_EVERY_S, left_s))
         memory.append(_memory_mb())
     used, frames = time.process_time() - used, sum(len(run.player.times) for run in runs)
     each = [run.figures() for run in runs]
@@ -85,7 +96,7 @@ def measure(options: argparse.Namespace) -> dict:
         "interrupted_ms": interrupted_ms,
         "prepare_s": round(prepared - start, 2),
         "open_s": round((opened - prepared) / len(runs), 2),
-        "memory_mb": [round(memory[min(1, len(memory) - 1)]), round(memory[-1])],
+        "memory_mb": [round(megabytes) for megabytes in memory],
     }
 
 
@@ -181,6 +192,12 @@ def show(figures: dict) -> None:
     """Print figures, one a line."""
     for name, value in figures.items():
         sys.stdout.write(f"{name.replace('_', ' '):20} {value}\n")
+
+
+def _avatar(options: argparse.Namespace) -> sa.Avatar:
+    if options.image.endswith(".avatar"):
+        return sa.load_avatar(options.image)
+    return sa.prepare_avatar(options.image, size=options.size, tier=options.tier)
 
 
 def _voice(path: str) -> np.ndarray:

@@ -15,7 +15,8 @@ import av
 from skyreels_avatar.apps.live.encoder import TIME_BASE, PictureEncoder
 
 logger = logging.getLogger(__name__)
-_MAX_BEHIND = 100  # frames that wait to be encoded, or for a viewer, before some are left out
+_MAX_BEHIND = 100  # frames that wait to be encoded before some are left out
+_MAX_WAITING = 25  # and for a viewer: who stood still for longer goes on with what is now
 
 
 @dataclass(eq=False)
@@ -39,7 +40,7 @@ class Seat:
 
     def take(self, video: Any, audio: Any, is_key: bool) -> None:
         """Take what belongs to a frame; in the event loop."""
-        if self.video.qsize() > _MAX_BEHIND or self.audio.qsize() > _MAX_BEHIND:
+        if self.video.qsize() > _MAX_WAITING or self.audio.qsize() > _MAX_WAITING:
             self.needs_key = True  # the network or the loop stood still: go on with what is now
             for waiting in (self.video, self.audio):
                 while not waiting.empty():

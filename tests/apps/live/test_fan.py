@@ -30,7 +30,8 @@ async def _settled(fan):
 
 
 @pytest.fixture
-def fan():
+def fan(monkeypatch):
+    monkeypatch.setattr(module, "_MAX_WAITING", 100)  # tests take what they got in the end
     made = Fan(25.0)
     yield made
     made.close()
@@ -99,7 +100,7 @@ def test_raw_pictures_for_who_has_no_h264(fan):
 
 
 def test_a_seat_that_stood_still_goes_on_with_what_is_now(monkeypatch):
-    monkeypatch.setattr(module, "_MAX_BEHIND", 10)
+    monkeypatch.setattr(module, "_MAX_WAITING", 10)
 
     async def run():
         seat = Seat(asyncio.get_running_loop())
