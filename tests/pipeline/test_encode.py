@@ -61,7 +61,9 @@ def test_a_window_is_told_the_part_of_the_prompt_that_is_due(opened):
     two = shot.conditions(second, {first.index: torch.zeros_like(one.known_latents)})
     for told, prompt in ((one, "she smiles"), (two, "she is sad")):
         torch.testing.assert_close(told.prompt_embeds, encoded(opened, prompt=prompt).prompt_embeds)
-    thrice = encoded(opened, prompt="she smiles, then nods, then laughs")  # of windows there are two
+    thrice = encoded(
+        opened, prompt="she smiles, then nods, then laughs"
+    )  # of windows there are two
     assert torch.equal(thrice.conditions(first, {}).prompt_embeds, thrice.prompt_embeds)
     assert not thrice._later_embeds
 
