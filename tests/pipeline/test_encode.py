@@ -68,6 +68,18 @@ def test_a_window_is_told_the_part_of_the_prompt_that_is_due(opened):
     assert not thrice._later_embeds
 
 
+def test_more_expressive_people_raise_their_brows_further(opened):
+    known = torch.zeros(1, 49, 32)
+    known[:, 1:, 12:14] = 0.03
+    latents = opened[0].vae.pack(known)
+    brows = [
+        opened[0].vae.unpack(space.finish(latents, shot.plan.segments[0]))[0, -1, 12]
+        for shot in (encoded(opened), encoded(opened, expressiveness=150))
+        for space in (shot.space,)
+    ]
+    assert brows[1] > 1.15 * brows[0] > 0
+
+
 def test_words_of_light_light_the_frames_and_do_not_reach_the_transformer(opened):
     plain, lit = encoded(opened), encoded(opened, prompt="she smiles in black and white")
     spread = [np.ptp(one.reference.frames(0, 1), axis=-1).mean() for one in (plain, lit)]
