@@ -2,7 +2,7 @@
 
 Lips count as shut where the gap of the sampled motion is at most 0.010 of the face height within
 one frame of the middle of the sound. All voiced moments stand beside it, judged alike: a mouth that
-is always nearly shut must not win. Lips that are shut for exactly as long as these sounds last would
+is always nearly shut must not win. Lips that are shut for just as long as these sounds last would
 be so at the share of moments that is called due. (Six moments a second drawn at random gave 0.30 to
 0.37 with other draws, where all of them give 0.34.)
 """
@@ -117,7 +117,8 @@ def table(judged: dict[str, Closures]) -> str:
         some = [one] if one else everything
         sounds, moments = (sum(getattr(c, key) for c in some) for key in ("sounds", "moments"))
         shut = sum(c.shut for c in some) / max(sounds, 1)
-        anyway, due = (sum(getattr(c, k) for c in some) / max(moments, 1) for k in ("shut_anyway", "due"))
+        anyway = sum(c.shut_anyway for c in some) / max(moments, 1)
+        due = sum(c.due for c in some) / max(moments, 1)
 
         def mean(read) -> float:
             return float(np.nanmean([read(c) for c in some]))  # noqa: B023

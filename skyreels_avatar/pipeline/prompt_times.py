@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import re
 
-_THEN = re.compile(r"\s*[,;.]?\s*(?:\b(?:and|but)\s+)?\b(?:then|afterwards|after that)\b[,\s]*", re.I)
+_THEN = re.compile(
+    r"\s*[,;.]?\s*(?:\b(?:and|but)\s+)?\b(?:then|afterwards|after that)\b[,\s]*", re.I
+)
 _FIRST = re.compile(r"[,\s]*\b(?:at first|first|initially|in the beginning)\b[,\s]*", re.I)
 _END = r"(?:at the end|in the end|at last)"
-_AT_END = re.compile(rf"^(?:(.*?)\s*(?:,\s*(?:and\s+)?|\band\s+))?([^,]*?)\s*,?\s*\b{_END}[.\s]*$", re.I)
+_AT_END = re.compile(
+    rf"^(?:(.*?)\s*(?:,\s*(?:and\s+)?|\band\s+))?([^,]*?)\s*,?\s*\b{_END}[.\s]*$", re.I
+)
 _FROM_END = re.compile(rf"^(.*?)\s*[,;.]?\s*(?:\band\s+)?\b(?:{_END}|finally)\b[,\s]+(.+)$", re.I)
 _DIRECTION = re.compile(r"^(?:to (?:the|her|his) )?(?:left|right|up|down)$")
 _DIRECTED = re.compile(r"^(.*?)\s*\b(?:to (?:the|her|his) )?(?:left|right|up|down)$")

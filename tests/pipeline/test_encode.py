@@ -61,9 +61,23 @@ def test_a_window_is_told_the_part_of_the_prompt_that_is_due(opened):
     two = shot.conditions(second, {first.index: torch.zeros_like(one.known_latents)})
     for told, prompt in ((one, "she smiles"), (two, "she is sad")):
         torch.testing.assert_close(told.prompt_embeds, encoded(opened, prompt=prompt).prompt_embeds)
-    thrice = encoded(opened, prompt="she smiles, then nods, then laughs")  # of windows there are two
+    thrice = encoded(
+        opened, prompt="she smiles, then nods, then laughs"
+    )  # of windows there are two
     assert torch.equal(thrice.conditions(first, {}).prompt_embeds, thrice.prompt_embeds)
     assert not thrice._later_embeds
+
+
+def test_more_expressive_people_raise_their_brows_further(opened):
+    known = torch.zeros(1, 49, 32)
+    known[:, 1:, 12:14] = 0.03
+    latents = opened[0].vae.pack(known)
+    brows = [
+        opened[0].vae.unpack(space.finish(latents, shot.plan.segments[0]))[0, -1, 12]
+        for shot in (encoded(opened), encoded(opened, expressiveness=150))
+        for space in (shot.space,)
+    ]
+    assert brows[1] > 1.15 * brows[0] > 0
 
 
 def test_words_of_light_light_the_frames_and_do_not_reach_the_transformer(opened):
