@@ -67,7 +67,9 @@ def undo_drawn_eye(
     wide = new_upper < upper - 1e-5
     stretched = upper + (y - new_upper) / (lower - new_upper).clamp_min(1e-4) * height
     row = torch.where(wide, stretched, slid[..., 1])
-    over = torch.where(y > new_upper - lashes, y - new_upper + upper, skin)
+    top = upper - lashes
+    beside = torch.where(y - top < lashes, 2 * top - y, skin)  # a slight blink shows the skin above
+    over = torch.where(y > new_upper - lashes, y - new_upper + upper, beside)
     under = torch.where(y < new_lower + line, y - new_lower + lower, skin)
     on_over = (y < new_upper) & (y > torch.minimum(upper, new_upper) - lashes)
     on_under = (y > new_lower) & (y < lower + line) & ~on_over

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
-from skyreels_avatar.rig.coefficients import MOTION_INDEX
+from skyreels_avatar.rig.coefficients import MOTION_INDEX, NUM_MOTION
+from skyreels_avatar.rig.drawn_eyes import undo_drawn_eye
+from skyreels_avatar.rig.fields import FaceShape, MotionValues
+from skyreels_avatar.rig.geometry import FaceFrame
 from skyreels_avatar.rig.renderer import render, rest_motion
 from tests.drawings import INK, SKIN, draw_face
 from tests.rig.test_drawn_style import clip_of
@@ -34,6 +38,17 @@ def test_a_blink_leaves_a_line_and_skin(eye):
     assert is_skin.mean() > 0.7
     assert is_ink[:, half_width].any() and is_ink.any(0).mean() > 0.75  # from corner to corner
     assert (area[..., 2] - area[..., 0]).max() < 60  # nothing of the blue iris
+
+
+def test_a_slight_blink_shows_no_other_skin_above_the_lashes():
+    """A bright row of the cheek lay along the upper lid of eyes that were all but open."""
+    shape = FaceShape.of(FaceFrame.of(clip_of(DRAWING).landmarks).points)
+    upper, lower = (shape.points[0, index, :2] for index in (159, 145))
+    column = torch.lerp(upper + 1.5 * (upper - lower), lower, torch.linspace(0, 0.75, 200)[:, None])
+    motion = torch.zeros(1, NUM_MOTION)
+    motion[:, MOTION_INDEX["blink_r"]] = 0.12
+    looked = undo_drawn_eye(column[None], 0, shape, MotionValues(motion))
+    assert float(looked[0, :, 1].max()) < float(lower[1])
 
 
 def test_an_open_eye_is_the_drawing_s_own():
