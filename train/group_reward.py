@@ -30,6 +30,7 @@ _BAND = (3, 36)  # of the 40 quantiles of speakers: the 9th to the 91st in a hun
 _SHUT_LIDS = 0.4
 _NOD_WINDOW, _NODS_R = 9, 0.30  # frames; what stressed syllables give in the windows themselves
 _CRITIC_PACE = 20.0  # its weights are kept as small, so that a step of the stage moves them further
+_CRITIC_SHARE = 1e-3  # of its loss: steps are of one size anyway, but norms are clipped together
 _HEAD = [MOTION_INDEX[name] for name in ("yaw", "pitch", "roll")]
 _SEEN = [MOTION_INDEX[name] for name in ("gaze_x", "gaze_y", "brow_r", "brow_l", "blink_r")]
 
@@ -57,10 +58,10 @@ class Critic(torch.nn.Module):
 
 
 def critic_loss(critic: Critic, motion: torch.Tensor, batch: WindowBatch) -> torch.Tensor:
-    """Return by how much the critic errs on samples (B, G, F, 32) and on their windows."""
+    """Return a small loss: how the critic errs on samples (B, G, F, 32) and on their windows."""
     sampled = critic(motion.detach().flatten(0, 1))
     own = critic(batch.motion)
-    return F.softplus(sampled).mean() + F.softplus(-own).mean()
+    return _CRITIC_SHARE * (F.softplus(sampled).mean() + F.softplus(-own).mean())
 
 
 @torch.no_grad()
