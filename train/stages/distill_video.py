@@ -169,4 +169,5 @@ def export(network: torch.nn.Module, folder: Path, tier: Tier) -> None:
     (folder / "config.json").write_text(json.dumps(dict(teacher.config())))
     part = folder / "model.part"
     save_file(public, part)
+    part.chmod(0o644)  # as other files; these are their owner's alone
     os.replace(part, folder / "model.safetensors")

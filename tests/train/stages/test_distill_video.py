@@ -107,7 +107,7 @@ def test_two_processes_that_share_the_weights_learn_what_one_does(
     alone, together = exported(config.run), exported(str(tmp_path / "two"))
     assert alone.keys() == together.keys()
     apart = {name: (alone[name] - together[name]).abs().max() for name in alone}
-    # AdamW moves a weight whose gradient is all but nothing by its sign.
-    assert max(apart.values()) < 2 * 3 * config.lr
+    # Measured: 2e-5, of biases of keys, whose gradient is rounding alone, and 3e-8 in the mean.
+    assert max(apart.values()) < 0.1 * config.lr
     mean = sum((alone[n] - together[n]).abs().mean() for n in alone) / len(alone)
-    assert mean < 0.01 * config.lr
+    assert mean < 0.001 * config.lr

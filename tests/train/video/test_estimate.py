@@ -22,7 +22,7 @@ SIZES = (
 @pytest.fixture
 def tier(tmp_path: Path) -> str:
     path = tmp_path / "small.yaml"
-    weights = ("vae: no.pth", "transformer: [no]", "audio_encoder: no", "text_encoder: no.pth")
+    weights = ("vae: v.pth", "transformer: [t]", "audio_encoder: a", "text_encoder: x.pth")
     path.write_text("weights:\n  " + "\n  ".join(weights) + f"\n{SIZES}\nwindow: 17\noverlap: 5\n")
     return str(path)
 
