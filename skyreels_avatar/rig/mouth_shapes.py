@@ -21,8 +21,8 @@ import torch.nn.functional as F
 
 SHAPES_FILE = Path(__file__).with_name("mouth_shapes.json")
 BEYOND = 0.13  # of H for one step of v beyond the nose and the chin
-# Of the head's upper lip, which swells by 40 % when it is rounded. Those of talkers (30 clips) whose
-# mouth is a quarter narrower than at rest swell by 11 %, and keep their distance to the nose.
+# Of the head's upper lip, which swells by 40 % when it is rounded. Those of talkers (30 clips)
+# whose mouth is a quarter narrower than at rest swell by 11 %, and stay as far from the nose.
 SWELLING = 0.35
 
 
