@@ -35,17 +35,18 @@ def test_passes_with_gradients_cost_four_without(tier):
     assert cost.num_tokens == 5 * 8 * 8
     assert 3.5 < cost.step_tflop / cost.forward_tflop < 4.5
     larger = window_cost(network, load_tier(tier), (256, 256))
-    assert 3.8 < larger.activation_bytes / cost.activation_bytes < 4.2
+    # Four times the tokens of the window, beside as many of the prompt and the picture: 2.96.
+    assert 2.5 < larger.activation_bytes / cost.activation_bytes < 4
     assert larger.forward_tflop > 4 * cost.forward_tflop  # attention
 
 
 def test_a_block_more_keeps_its_input_alone(tier):
-    """Blocks are computed again, one at a time: in bfloat16 128 wide, 320 tokens."""
+    """Blocks are computed again, one at a time: float32 here, 128 wide, 320 tokens."""
     few, many = (
         window_cost(empty_transformer(load_tier(tier), num_layers=n), load_tier(tier), (128, 128))
         for n in (2, 5)
     )
-    assert many.activation_bytes - few.activation_bytes == 3 * 320 * 128 * 2
+    assert many.activation_bytes - few.activation_bytes == 3 * 320 * 128 * 4
 
 
 def test_operations_are_those_of_the_layers(tier):
