@@ -12,6 +12,7 @@ from skyreels_avatar.live.scene import LiveScene, Piece
 Draw = Callable[[Piece, Passage], np.ndarray]
 """Returns pictures (F, H, W, 3) of a piece."""
 
+_TOGETHER = 4  # pictures; more cost hardly less each, and let the first of them wait
 _MOST_SPARSE = 8  # frames from one picture to the next, of a rhythm that is expected to go on
 
 
@@ -34,7 +35,8 @@ class Pictures:
         self._seen = frame
         if frame not in self._drawn:
             self._drawn = {}
-            for piece in self._scene.pieces(range(frame, stop, self._every)):
+            wanted = range(frame, stop, self._every)[:_TOGETHER]
+            for piece in self._scene.pieces(wanted):
                 self._drawn |= zip(piece.frames, self._draw(piece, passage))
         return self._drawn.pop(frame)
 

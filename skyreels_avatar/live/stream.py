@@ -86,7 +86,7 @@ class StreamStats:
 
     Attributes:
         frames: that were read.
-        late: of them, those that a player with four frames in hand would have waited for: the
+        late: of them, those that a player with eight frames in hand would have waited for: the
             frames of a window are made together.
         core_ms: milliseconds of a core that a frame took in the mean, by stage.
     """

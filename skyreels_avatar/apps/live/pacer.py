@@ -19,20 +19,22 @@ logger = logging.getLogger(__name__)
 
 # A picture for every frame, every second one, ...: an even rhythm, which other rates have not.
 STEPS = (1, 2, 3, 5)
-_TOO_SLOW, _QUICK_ENOUGH = 0.92, 0.7  # of the time that there is
-# What a picture takes at the next quicker rate: a stream draws several together, which is cheaper.
-_TOGETHER = 0.65
+_TOO_SLOW, _QUICK_ENOUGH = 0.95, 0.8  # of the time that there is
+# What a frame takes at the next quicker rate, over as many times as there are more pictures: the
+# motion is made once, and a stream draws several pictures together, which is cheaper.
+_TOGETHER = 0.67
 _SLOW_LAG_S = 0.16
 _LOST_S = 1.0  # after a longer pause, as of a machine that slept, the clock begins anew
 _WEIGHT = 0.08
-_FIRST_PICTURES = 12  # before that nothing is known
-# What one frame counts for: it may take the time of four that come at once, and a machine that was
-# busy for a moment is not slow.
-_MOST_PERIODS = 5.0
-# Periods that a frame is made before it is due: a picture may take one and a half, and where the
-# stream draws several at once, as long as they take.
-_AHEAD, _MOST_AHEAD, _ROOM = 1.5, 5.0, 1.25
-_START = 4.0  # the same before it is known; the first frame waits so long for those after it
+_WARMING_UP = 10  # frames, of which the first ones take longer than any that come
+_FIRST_PICTURES = 12  # after these; before that nothing is known
+# What one frame counts for: it may take the time of eight, whose motion comes at once, and a machine
+# that was busy for a moment is not slow.
+_MOST_PERIODS = 9.0
+# Periods that a frame is made before it is due: a stream samples the motion of eight and draws
+# four pictures at once, which may take longer now and then.
+_AHEAD, _MOST_AHEAD, _ROOM = 6.0, 8.0, 1.25
+_START = 6.0  # the same before it is known; the first frame waits so long for those after it
 _SHRINKS = 0.01  # a frame: what took long lately takes long again
 _FIRST_HOLD_S, _LONGEST_HOLD_S = 8.0, 300.0
 _KEPT = 1  # frames that are shown after an interruption, while those after them are made again
@@ -57,7 +59,7 @@ class PictureRate:
         self._period_s = period_s
         self._costs = {True: 0.0, False: 0.0}  # with and without a picture, in seconds
         self._counts = {True: 0, False: 0}
-        self._step = 0
+        self._step, self._reports = 0, 0
         self._hold_s, self._held_since = _FIRST_HOLD_S, 0.0
         self._tried_s = -math.inf  # when it was last made quicker
 
@@ -70,8 +72,15 @@ class PictureRate:
         """Tell whether a frame gets a picture."""
         return index % self.every == 0
 
+    def excuse(self) -> None:
+        """Take no account of the next frames: they are made again, which is no sign of slowness."""
+        self._reports = 0
+
     def report(self, has_picture: bool, cost_s: float, lag_s: float, now_s: float) -> bool:
         """Take how long a frame took and how late it was; return whether the rate has changed."""
+        self._reports += 1
+        if self._reports <= _WARMING_UP:
+            return False
         cost_s = min(cost_s, _MOST_PERIODS * self._period_s)
         self._counts[has_picture] += 1
         weight = max(_WEIGHT, 1 / self._counts[has_picture])
@@ -89,7 +98,8 @@ class PictureRate:
             self._move(1, now_s)
             return True
         if self._step and now_s - self._held_since > self._hold_s and not is_late:
-            if _TOGETHER * self._load(self._step - 1) < _QUICK_ENOUGH:
+            more = self.every / STEPS[self._step - 1]
+            if _TOGETHER * more * self._load(self._step) < _QUICK_ENOUGH:
                 self._tried_s = now_s
                 self._costs[True] *= _TOGETHER
                 self._move(-1, now_s)
@@ -187,6 +197,7 @@ class Pacer:
 
         What was read ahead is dropped but for the next frame, and made again with a closing mouth.
         """
+        self._rate.excuse()
         with self._changed:
             while len(self._ready) > _KEPT:
                 self._ready.pop()
@@ -248,7 +259,7 @@ class Pacer:
             before = self._rate.every
             if self._rate.report(has_picture, made_s - before_s, lag_s, made_s):
                 self._announce()
-            if lag_s > _LOST_S or self._rate.every > before:
+            if lag_s > (_SLOW_LAG_S if self._rate.every > before else _LOST_S):
                 # What is late has been missed already; the sound goes on from here without a gap.
                 start_s, begun = made_s + (self._rate.every - 1 + ahead) * period_s, index
                 self._counts["restarts"] += 1
