@@ -28,8 +28,8 @@ _LOST_S = 1.0  # after a longer pause, as of a machine that slept, the clock beg
 _WEIGHT = 0.08
 _WARMING_UP = 10  # frames, of which the first ones take longer than any that come
 _FIRST_PICTURES = 12  # after these; before that nothing is known
-# What one frame counts for: it may take the time of eight, whose motion comes at once, and a machine
-# that was busy for a moment is not slow.
+# What one frame counts for: it may take the time of eight, whose motion comes at once, and a
+# machine that was busy for a moment is not slow.
 _MOST_PERIODS = 9.0
 # Periods that a frame is made before it is due: a stream samples the motion of eight and draws
 # four pictures at once, which may take longer now and then.
