@@ -26,7 +26,7 @@ PUCKER_SURE = 0.3  # a smaller one is what few steps leave on sounds that are no
 # Of H: sampled talkers hold their brows that much above the picture's while they speak, where the
 # skin below has no more to unfold and a raise shows no longer. Grief (0.025) and fear (0.05), which
 # draw brows together, do raise them; anger (0.0) does not.
-BROWS_HELD_UP = 0.026
+BROWS_HELD_UP = 0.019
 GRIEF = 0.005, 0.02
 FURROW = slice(BROWS.stop, BROWS.stop + 1)
 BLEND_FRAMES = 24
