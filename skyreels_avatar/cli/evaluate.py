@@ -63,7 +63,7 @@ def evaluate_command(
     are what lips do on p b m, w o u and f v (extra "phonemes"); gain is what
     they do beyond chance. Head, gaze and brows are compared with the motion of
     speakers, the face with the reference by an embedding. The camera needs
-    --camera, drift ten seconds. docs/quality.md says how each is computed.
+    --camera, drift ten seconds. docs/evaluation.md says how each is computed.
     """
     from skyreels_avatar.api.evaluation import compare_sets, evaluate, find_videos
     from skyreels_avatar.evaluation.html_report import write_html
