@@ -71,6 +71,12 @@ class ReferenceClip:
     has_own_motion: bool = False
     edges: torch.Tensor | None = None
 
+    @property
+    def is_still(self) -> bool:
+        """Whether the camera sees the face at rest at one place in all frames."""
+        parts = [self.landmarks, *([] if self.detail is None else [self.detail.positions])]
+        return all(bool((part == part[:1]).all()) for part in parts)
+
     def select(self, frames: slice) -> ReferenceClip:
         """Return some of the frames, with the look of all."""
         detail = None if self.detail is None else select_frames(self.detail, frames)
@@ -113,6 +119,11 @@ def _place(detail: PictureDetail, positions: torch.Tensor) -> torch.Tensor:
     scale = positions.new_tensor([2 / (right - left), 2 / (bottom - top)])
     grid = (positions.permute(0, 2, 3, 1) - positions.new_tensor([left, top])) * scale - 1
     count = len(detail.positions)
+    if detail.positions.shape[2:] == (2, 2):  # the whole picture, as a still camera sees it
+        first, step = detail.positions[..., :1, :1], detail.positions.diff(dim=2)
+        ways = (detail.positions.diff(dim=3)[:, :, :1], step[..., :1])
+        shares = grid.add(1).div(2).clamp(0.0, 1.0).permute(0, 3, 1, 2).split(1, 1)
+        return first + sum(share * way for share, way in zip(shares, ways))
     return F.grid_sample(
         detail.positions, grid.expand(count, -1, -1, -1),
         mode="bilinear", padding_mode="border", align_corners=True,

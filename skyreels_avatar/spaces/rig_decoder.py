@@ -96,13 +96,12 @@ class Decoder:
         talking, matte = render(motion, clip, trail, torso)
         talking = talking.cpu().permute(0, 2, 3, 1).contiguous().numpy()
         matte = matte[:, 0].to(torch.uint8).cpu().numpy()
-        for index, (below, above, where) in enumerate(zip(inside, talking, matte)):
-            above = cv2.cvtColor(above, cv2.COLOR_RGBA2RGB)
-            drawn = cv2.copyTo(above, where, below.copy())
-            for kept in (occluder, behind):
-                if kept is not None:
-                    _composite_occluder(drawn, below, kept[index])
-            below[:] = drawn
+        before = [part for part in (occluder, behind) if part is not None]
+        for index, (drawn, above, where) in enumerate(zip(inside, talking, matte)):
+            below = drawn.copy() if before else None
+            cv2.copyTo(cv2.cvtColor(above, cv2.COLOR_RGBA2RGB), where, drawn)
+            for kept in before:
+                _composite_occluder(drawn, below, kept[index])
 
     @cached_property
     def _late_shoulders(self) -> np.ndarray:
