@@ -15,7 +15,9 @@ import torch
 
 from skyreels_avatar.rig import reference_clip
 from skyreels_avatar.rig.curves import Box
+from skyreels_avatar.rig.geometry import select_frames
 from skyreels_avatar.rig.reference_clip import (
+    PictureDetail,
     ReferenceClip,
     detail_place,
     enlarge,
@@ -85,7 +87,7 @@ def draw(
         exact: what is looked up elsewhere than the maps say, later ones over earlier ones.
     """
     places = [
-        (box, where, None if clip.detail is None else _detail_at(clip, box, where))
+        (box, where, None if clip.detail is None else _detail_at(clip.detail, box, where))
         for box, where in exact
     ]
     if reference_clip._with_opencv(lookup.maps, clip.frames):
@@ -104,8 +106,8 @@ def draw(
     return drawn, matte
 
 
-def _detail_at(clip: ReferenceClip, box: Box, where: torch.Tensor) -> torch.Tensor:
-    return detail_place(clip.select(box[0]).detail, where)
+def _detail_at(detail: PictureDetail, box: Box, where: torch.Tensor) -> torch.Tensor:
+    return detail_place(select_frames(detail, box[0]), where)
 
 
 def _draw_each(

@@ -58,17 +58,16 @@ def open_mouth(
         jaw = torch.cat([motion[:, :1], MOUTH.jaw_of_gap * motion[:, :1], motion[:, 2:]], 1)
     rounded = face.values.pucker.clamp(0.0, 1.0)
     look = replace(look, teeth_edge=look.teeth_edge - MOUTH.teeth_behind_round * rounded[:, 0])
-    color = mouth_interior(*face.lips.at(painted_at), jaw, look)
     x, y = at.flatten(1, 2).unbind(-1)
     pixel = 1.0 / face.frame.height_px[:, None]
     steep = (steepness(columns, edge) for edge in (edge_up, edge_low))
     upper, lower, *high = interpolate_curves(x, columns, edge_up, edge_low, *steep)
     alpha = coverage(y, upper, lower, tuple(1.3 * pixel * one for one in high))
     alpha = alpha * _within_outline(x, y, face, pixel)
-    left, top, right, bottom = MOUTH_BOX
-    scale = at.new_tensor([2 / (right - left), 2 / (bottom - top)])
-    grid = (at - at.new_tensor([left, top])) * scale - 1
-    inside = F.grid_sample(color, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    if bool(alpha.any()):
+        inside = _painted(at, mouth_interior(*face.lips.at(painted_at), jaw, look))
+    else:
+        inside = at.new_zeros(len(at), 3, *at.shape[1:3])
     if bool((shape.gap > 0).any()):
         edges, teeth = (edge_up, edge_low, columns), clip.look.teeth
         own = SourceTeeth.of(at.flatten(1, 2), shape, teeth, edges, motion, pixel)
@@ -84,6 +83,14 @@ def open_mouth(
         dark = (inside.new_tensor(CONSTANTS.colors.cavity) * look.light)[:, :, None, None]
         inside, alpha = torch.lerp(dark, inside, share), alpha + crease
     return inside, alpha.reshape(-1, 1, *at.shape[1:3])
+
+
+def _painted(at: torch.Tensor, color: torch.Tensor) -> torch.Tensor:
+    """Return (F, 3, h, w) of the patch (F, 3, 64, 128) at (F, h, w, 2), see `open_mouth`."""
+    left, top, right, bottom = MOUTH_BOX
+    scale = at.new_tensor([2 / (right - left), 2 / (bottom - top)])
+    grid = (at - at.new_tensor([left, top])) * scale - 1
+    return F.grid_sample(color, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
 def _within_outline(

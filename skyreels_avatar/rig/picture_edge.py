@@ -73,12 +73,12 @@ def keep_inside_picture(
     with torch.no_grad():
         reach = _reach(leaves.amax(2, keepdim=True).clamp_min(0.0), room)
         near = inside < (reach.amax(0, keepdim=True) if len(inside) == 1 else reach)
-        near = near.flatten(0, 1).any(0).nonzero()[:, 0]
-    if not len(near):
+        edge, at = near.any(0).nonzero().unbind(1)
+    if not len(at):
         return move.mT
-    leaves = leaves[:, :, near].clamp_min(0.0)
-    held = leaves * smoothstep(1.0, 0.0, inside[:, :, near] / _reach(leaves, room))
-    return move.index_add(2, near, normals.mT @ held, alpha=-1).mT
+    leaves = leaves[:, edge, at].clamp_min(0.0)
+    held = leaves * smoothstep(1.0, 0.0, inside[:, edge, at] / _reach(leaves, room[:, edge, 0]))
+    return move.index_add(2, at, normals[:, edge].mT * held[:, None], alpha=-1).mT
 
 
 def _reach(leaves: torch.Tensor, room: torch.Tensor) -> torch.Tensor:

@@ -32,7 +32,8 @@ class PictureDetail:
         person: (1, 1, Hm, Wm) in [0, 1], how far the picture follows the head: 1 on the person
             and close by, 0 in the background; None is 1.
         positions: (F, 2, rows, columns), where in the texture (-1..1) lie the nodes of a grid
-            over the crop: what the camera does. Between nodes it is interpolated linearly.
+            over the crop: what the camera does. Between nodes it is interpolated linearly. None is
+            the whole texture, as a still camera sees it.
         span: left, top, right, bottom pixels of the crop where the first and last nodes are.
         behind: (1 or F, 4, h, w) pixels, what the crop shows behind the person. The fourth
             channel of the texture is then how far it covers that; None if what is behind moves
@@ -41,7 +42,7 @@ class PictureDetail:
 
     texture: torch.Tensor
     person: torch.Tensor | None
-    positions: torch.Tensor
+    positions: torch.Tensor | None
     span: tuple[float, float, float, float]
     behind: torch.Tensor | None = None
 
@@ -74,8 +75,8 @@ class ReferenceClip:
     @property
     def is_still(self) -> bool:
         """Whether the camera sees the face at rest at one place in all frames."""
-        parts = [self.landmarks, *([] if self.detail is None else [self.detail.positions])]
-        return all(bool((part == part[:1]).all()) for part in parts)
+        parts = [self.landmarks, None if self.detail is None else self.detail.positions]
+        return all(part is None or bool((part == part[:1]).all()) for part in parts)
 
     def select(self, frames: slice) -> ReferenceClip:
         """Return some of the frames, with the look of all."""
@@ -117,13 +118,11 @@ def _place(detail: PictureDetail, positions: torch.Tensor) -> torch.Tensor:
     """Return where in the picture (F, 2, h, w), -1..1, the pixels at (F, 2, h, w) of frames lie."""
     left, top, right, bottom = detail.span
     scale = positions.new_tensor([2 / (right - left), 2 / (bottom - top)])
-    grid = (positions.permute(0, 2, 3, 1) - positions.new_tensor([left, top])) * scale - 1
+    shift = positions.new_tensor([left, top]) * scale + 1
+    if detail.positions is None:
+        return torch.addcmul(-shift[:, None, None], positions, scale[:, None, None])
+    grid = torch.addcmul(-shift, positions.permute(0, 2, 3, 1), scale)
     count = len(detail.positions)
-    if detail.positions.shape[2:] == (2, 2):  # the whole picture, as a still camera sees it
-        first, step = detail.positions[..., :1, :1], detail.positions.diff(dim=2)
-        ways = (detail.positions.diff(dim=3)[:, :, :1], step[..., :1])
-        shares = grid.add(1).div(2).clamp(0.0, 1.0).permute(0, 3, 1, 2).split(1, 1)
-        return first + sum(share * way for share, way in zip(shares, ways))
     return F.grid_sample(
         detail.positions, grid.expand(count, -1, -1, -1),
         mode="bilinear", padding_mode="border", align_corners=True,
