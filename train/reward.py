@@ -178,8 +178,9 @@ def lip_points(motion: torch.Tensor) -> torch.Tensor:
     """Return (N, 94), of H: where (N, 32) motion moves lips and chin of the average face."""
     shape, lower = _average_face(motion.device)
     points, values = shape.points[:, list(POINTS), :2], MotionValues(motion)
-    sides = (mouth_field(points, shape, values, side) for side in (LOWER, UPPER))
-    moved = points + torch.where(lower, *sides) + face_field(points, shape, values)
+    sides = mouth_field(points, shape, values)
+    mouth = torch.where(lower, sides[:, LOWER], sides[:, UPPER])
+    moved = points + mouth + face_field(points, shape, values)
     return moved.flatten(1)
 
 

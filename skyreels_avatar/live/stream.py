@@ -276,7 +276,7 @@ class Stream:
         """Return pictures (F, H, W, 3); drawn together they cost much less than one by one."""
         places = piece.places
         with self._stage("picture"):
-            pixels = piece.decoder.reference.frames(places.start, places.stop)
+            pixels = piece.decoder.canvas(places.start, places.stop)
         with self._stage("face"):
             at = [self._position(frame) - passage.first for frame in piece.frames]
             latents = self._performer.drawn(passage)

@@ -123,6 +123,10 @@ class FootageReference:
         """See `Reference`: those of each frame, (F, 4, 3)."""
         return picture_edges(self._landmarks[start:stop], *self.size)
 
+    def draws_all(self, box: tuple[int, int, int, int]) -> bool:
+        """See `Reference`: a face is drawn over the footage."""
+        return False
+
     def occluder(self, start: int, stop: int, box: tuple[int, int, int, int]) -> np.ndarray | None:
         """See `Reference`; None where nothing covers the face in any of the frames."""
         scene = self._scenes[self._scene[start]]

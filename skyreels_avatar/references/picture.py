@@ -189,6 +189,12 @@ class PictureReference:
     def behind(self, start: int, stop: int, box: tuple[int, int, int, int]) -> None:
         """See `Reference`: a head moves over what is behind it."""
 
+    def draws_all(self, box: tuple[int, int, int, int]) -> bool:
+        """See `Reference`: while the camera moves, `detail` has all of its box but what covers."""
+        height, width = self.size
+        drawn = self._texture is not None and self._occluder is None and self.region is None
+        return drawn and not self.is_still and box == (0, 0, width, height)
+
     def _occluder_at(self, index: int, box: tuple[int, int, int, int]) -> np.ndarray:
         """Return (h, w) of `occluder` in a frame of a moving camera.
 

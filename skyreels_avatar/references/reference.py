@@ -54,6 +54,9 @@ class Reference(Protocol):
     def detail(self, start: int, stop: int, box: tuple[int, int, int, int]) -> PictureDetail | None:
         """Return a finer picture for a box as in `box`; None where none is."""
 
+    def draws_all(self, box: tuple[int, int, int, int]) -> bool:
+        """Return whether what is drawn into a box, as in `box`, is all that frames show."""
+
     def occluder(self, start: int, stop: int, box: tuple[int, int, int, int]) -> np.ndarray | None:
         """Return (F, h, w) in [0, 1] where something covers the face in a box; None = nothing."""
 

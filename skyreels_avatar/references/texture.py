@@ -68,13 +68,11 @@ class PersonTexture:
         """Return the detail for a box, left, top, right, bottom, of some frames."""
         (left, top, right, bottom), (width, height) = box, self._size.tolist()
         if self._video.is_still:
-            nodes = torch.tensor([[[-1.0, 1.0], [-1.0, 1.0]], [[-1.0, -1.0], [1.0, 1.0]]])
-            positions = nodes.expand(stop - start, -1, -1, -1)
             span = (-left, -top, width - left, height - top)
             behind = self._behind
             if behind is not None:
                 behind = behind[:, :, top:bottom, left:right]
-            return PictureDetail(self._pixels, self._person, positions, span, behind)
+            return PictureDetail(self._pixels, self._person, None, span, behind)
         maps = np.stack([self._video.person_map(index) for index in range(start, stop)])
         places = torch.from_numpy(maps).float() + self._margin
         places = places * (2 / (self._size + 2 * self._margin)) - 1

@@ -124,14 +124,33 @@ class MotionValues:
         return column
 
 
-def lip_edges(
+def lip_moves(
     shape: FaceShape, values: MotionValues, columns: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return where the inner lip edges are at rest and how far they open, at (F, N) columns.
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return how far the inner edges of the upper and the lower lip move at (F, N) columns.
 
-    Returns:
-        upper at rest, lower at rest, displacement of the upper, of the lower edge; (F, N) each.
+    Args:
+        columns: face x of F frames or of 1.
     """
+    inner, rest_height = shape.at_rest(_openings, columns[..., None])
+    roundness = values.pucker.clamp(0.0, 1.0)
+    arch = inner ** (LIPS.arch - LIPS.arch_rounded * roundness)
+    bite, tongue = values.tuck.clamp(0.0, 1.0), values.tongue.clamp(0.0, 1.0)
+    gap_now = values.lip_gap.clamp_min(0.0) + LIPS.bite_gap * bite + LIPS.tongue_gap * tongue
+    rest_gap = shape.gap[:, None]
+    share = (gap_now / rest_gap.clamp_min(1e-4)).clamp(0.0, 1.0)
+    opened = (gap_now - rest_gap).clamp_min(0.0)
+    shut = rest_height * (share - 1) + opened * arch  # gap - rest
+    raised = values.upper_raise + LIPS.bite_raise * bite + LIPS.round_raise * roundness * opened
+    raised = raised + LIPS.sneer_raise * values.sneer.clamp_min(0.0)
+    falls = LIPS.upper_share + LIPS.upper_share_rounded * roundness
+    upper_move = falls * (-shut).clamp_min(0.0) - raised * arch
+    return upper_move, upper_move + shut
+
+
+def _openings(columns: torch.Tensor, shape: FaceShape) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return at (F, N, 1) columns the base of the arch of an open mouth, and the height at rest."""
+    columns = columns[..., 0]
     upper, lower = interpolate_curves(columns, shape.lip_x, shape.upper_y, shape.lower_y)
     across = columns - shape.center[:, :1]
     inner = torch.where(
@@ -139,22 +158,8 @@ def lip_edges(
         shape.center[:, :1] - shape.lip_x[:, :1],
         shape.lip_x[:, -1:] - shape.center[:, :1],
     )
-    roundness = values.pucker.clamp(0.0, 1.0)
-    arch = (1 - (across / inner.clamp_min(0.02)) ** 2).clamp_min(1e-6) ** (
-        LIPS.arch - LIPS.arch_rounded * roundness
-    )
-    bite, tongue = values.tuck.clamp(0.0, 1.0), values.tongue.clamp(0.0, 1.0)
-    gap_now = values.lip_gap.clamp_min(0.0) + LIPS.bite_gap * bite + LIPS.tongue_gap * tongue
-    rest_gap = shape.gap[:, None]
-    rest = (lower - upper) * (rest_gap > 0)
-    share = (gap_now / rest_gap.clamp_min(1e-4)).clamp(0.0, 1.0)
-    opened = (gap_now - rest_gap).clamp_min(0.0)
-    gap = rest * share + opened * arch
-    raised = values.upper_raise + LIPS.bite_raise * bite + LIPS.round_raise * roundness * opened
-    raised = raised + LIPS.sneer_raise * values.sneer.clamp_min(0.0)
-    falls = LIPS.upper_share + LIPS.upper_share_rounded * roundness
-    upper_move = -raised * arch + falls * (rest - gap).clamp_min(0.0)
-    return upper, lower, upper_move, upper_move + gap - rest
+    base = (1 - (across / inner.clamp_min(0.02)) ** 2).clamp_min(1e-6)
+    return base, (lower - upper) * (shape.gap[:, None] > 0)
 
 
 def added_smile(shape: FaceShape, values: MotionValues) -> torch.Tensor:
@@ -178,62 +183,92 @@ def mouth_field(
     points: torch.Tensor,
     shape: FaceShape,
     values: MotionValues,
-    layer: int,
     rolled: bool = True,
-    edges: tuple[torch.Tensor, ...] | None = None,
+    edges: tuple[torch.Tensor, torch.Tensor] | None = None,
 ) -> torch.Tensor:
-    """Return (F, N, 2) what lips and jaw do to points of one layer.
+    """Return (F, 2, N, 2) what lips and jaw do to points as those of the upper, the lower layer.
 
     Args:
         rolled: lips that roll in go behind the lip line; False leaves their edges at it.
-        edges: of `lip_edges` at the columns of the points, where they are known.
+        edges: of `lip_moves`, where they are known: at the columns of the points, or at those of
+            one row of points that lie in rows alike.
     """
-    x, y = points[..., 0], points[..., 1]
-    upper, lower, upper_move, lower_move = edges or lip_edges(shape, values, x)
-    v = y - (upper if layer == UPPER else lower)
-    beside = x - shape.center[:, :1]
-    side = torch.where(beside < 0, shape.half_width[:, :1], shape.half_width[:, 1:])
-    u = beside / side
+    moves, near = shape.at_rest(_mouth_moves, points)
+    amounts = _mouth_amounts(shape, values, rolled)
+    if len(moves) == 1:
+        moved = amounts @ moves.flatten(2)[0]
+    else:
+        moved = (amounts[:, None] @ moves.flatten(2))[:, 0]
+    moved = moved.unflatten(1, (2, 2, -1))  # F, layers, x and y, N
+    edges = torch.stack(edges or lip_moves(shape, values, points[..., 0]), 1)[:, :, None]
+    down = moved[:, :, 1].unflatten(2, (-1, edges.shape[3]))
+    down.addcmul_(edges, near.unflatten(2, (-1, edges.shape[3])))
+    return moved.transpose(2, 3)
+
+
+def _mouth_amounts(shape: FaceShape, values: MotionValues, rolled: bool) -> torch.Tensor:
+    """Return (F, K) how much of each of `_mouth_moves` is seen."""
     opening = (values.lip_gap - shape.gap[:, None]).clamp_min(0.0)
+    none = torch.zeros_like(opening)
     weights = {
         "pucker": values.pucker,
         "width": values.width - LIPS.narrowing * opening,
         "smile": added_smile(shape, values) - relaxed_smile(shape, values),
         "frown": values.frown,
-        "press": values.press * rolled,
-        "tuck": values.tuck * rolled,
+        "press": values.press if rolled else none,
+        "tuck": values.tuck if rolled else none,
     }
-    away = (-v if layer == UPPER else v).clamp_min(0.0)
-    mouth = (
-        shape.half_width.mean(1, keepdim=True),
-        shape.thickness[:, layer, None],
-        shape.reach[:, layer, None],
-    )
-    amounts = mouth_shapes(points.device).amounts(weights)
-    across, leaves, lift = shaped(u, away, amounts, layer, mouth)
-    dx, dy = across * side, leaves - lift if layer == LOWER else -leaves - lift
+    fringe = none
     if rolled and bool((shape.gap > 0).any()):
         shut = 1 - (values.lip_gap / shape.gap[:, None].clamp_min(1e-4)).clamp(0.0, 1.0)
         fringe = LIPS.fringe * torch.maximum(shut, values.pucker) * (shape.gap[:, None] > 0)
-        fringe = fringe * torch.exp(-((away / 0.03) ** 2))
+    dropped = values.jaw_drop - shape.jaw[:, None]
+    shapes = mouth_shapes(opening.device).amounts(weights)
+    return torch.cat([shapes, fringe, values.skew + none, opening, dropped], 1)
+
+
+def _mouth_moves(points: torch.Tensor, shape: FaceShape) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return what a unit of each amount does to points of both layers, and near (F, 2, N).
+
+    Returns:
+        (F, K, 2, 2, N): K shapes of a mouth, the fringe of parted lips, skew, what an opening does
+        to the corners and a jaw that drops; the layers; x and y. And how far points go with the
+        inner edge of their lip.
+    """
+    x, y = points[..., 0], points[..., 1]
+    beside = x - shape.center[:, :1]
+    side = torch.where(beside < 0, shape.half_width[:, :1], shape.half_width[:, 1:])
+    u = beside / side
+    skew = LIPS.skew * _bump(points, shape.center, LIPS.skew_radius)
+    chin = (shape.points[:, 152, 1:2] - shape.center[:, 1:]).clamp_min(0.1)
+    falls = torch.exp(-((beside.abs() / LIPS.jaw_half_width) ** 3))
+    none, layers = torch.zeros_like(skew), []
+    edges = interpolate_curves(x, shape.lip_x, shape.upper_y, shape.lower_y)
+    for layer, edge in enumerate(edges):
+        v = y - edge
+        away = (v if layer == LOWER else -v).clamp_min(0.0)
+        thickness, reach = shape.thickness[:, layer, None], shape.reach[:, layer, None]
+        mouth = (shape.half_width.mean(1, keepdim=True), thickness, reach)
+        across, leaves, lift = shaped(u, away, layer, mouth)
+        down = (leaves if layer == LOWER else -leaves) - lift
+        fringe = torch.exp(-((away / 0.03) ** 2))
         tapered = fringe * torch.exp(-2 * u**8)  # beyond the corners skin does not part
-        dy = dy + (tapered if layer == UPPER else -tapered)
-        dx = dx - fringe * u.clamp(-1.0, 1.0) * torch.exp(-(u**8) / 4)
-    dx = dx + LIPS.skew * values.skew * _bump(points, shape.center, LIPS.skew_radius)
-    corners = torch.exp(-(((u.abs() - 1) / 0.35) ** 2) - (v / 0.09) ** 2)
-    beyond = (away - LIPS.firm[layer] * shape.thickness[:, layer, None]).clamp_min(0.0)
-    if layer == UPPER:
-        dy = dy + upper_move * torch.exp(-((beyond / LIPS.upper_reach) ** 2))
-    else:
-        chin = (shape.points[:, 152, 1:2] - shape.center[:, 1:]).clamp_min(0.1)
-        near = torch.exp(-((beyond / (0.5 * chin).clamp_max(LIPS.lower_reach)) ** 2))
-        jaw = smoothstep(0.0, 1.0, away / chin) * torch.exp(
-            -((beside.abs() / LIPS.jaw_half_width) ** 3)
-        )
-        jaw = jaw * torch.exp(-(((away - chin).clamp_min(0.0) / LIPS.jaw_fade) ** 2))
-        dropped = values.jaw_drop - shape.jaw[:, None]
-        dy = dy + lower_move * near + dropped * jaw * (1 - near)
-    return as_points(dx, dy + LIPS.corner_drop * opening * corners)
+        parted = -fringe * u.clamp(-1.0, 1.0) * torch.exp(-(u**8) / 4)
+        corners = torch.exp(-(((u.abs() - 1) / 0.35) ** 2) - (v / 0.09) ** 2)
+        beyond = (away - LIPS.firm[layer] * thickness).clamp_min(0.0)
+        if layer == UPPER:
+            near, jaw = torch.exp(-((beyond / LIPS.upper_reach) ** 2)), none
+        else:
+            tapered = -tapered
+            near = torch.exp(-((beyond / (0.5 * chin).clamp_max(LIPS.lower_reach)) ** 2))
+            jaw = smoothstep(0.0, 1.0, away / chin) * falls * (1 - near)
+            jaw = jaw * torch.exp(-(((away - chin).clamp_min(0.0) / LIPS.jaw_fade) ** 2))
+        own = ((parted, tapered), (skew, none), (none, LIPS.corner_drop * corners), (none, jaw))
+        own = torch.stack([torch.stack(move, 1) for move in own], 1)
+        shapes = torch.stack([across * side[:, None], down], 2)
+        layers.append((torch.cat([shapes, own], 1), near))
+    moves, near = zip(*layers)
+    return torch.stack(moves, 2), torch.stack(near, 1)
 
 
 @dataclass(frozen=True)
@@ -251,13 +286,12 @@ class LipOutline:
     def of(cls, shape: FaceShape, values: MotionValues) -> LipOutline:
         """Move the inner edges; those of lips that roll in stay at the lip line."""
         both = shape.at_rest(_rest_lips, shape.points)
-        skin = face_field(both, shape, values).chunk(2, 1)
-        moved, halves = [], both.chunk(2, 1)
-        edges = lip_edges(shape, values, halves[0][..., 0])  # both have the same columns
-        for layer, rest in enumerate(halves):
-            mouth = mouth_field(rest, shape, values, layer, False, edges)
-            moved.append(rest + mouth + skin[layer])
-        return cls(*moved)
+        num = both.shape[1] // 2
+        edges = lip_moves(shape, values, both[:, :num, 0])  # both have the same columns
+        moved = both + face_field(both, shape, values)
+        mouth = mouth_field(both, shape, values, False, edges)
+        upper = moved[:, :num] + mouth[:, UPPER, :num]
+        return cls(upper, moved[:, num:] + mouth[:, LOWER, num:])
 
     def at(self, columns: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return face y (F, N) of the upper and the lower edge at (F, N) columns."""

@@ -33,8 +33,7 @@ def move_points(
     lower[:, list(INNER_UPPER)] = False
     mouth = torch.where(
         lower[..., None],
-        mouth_field(points, shape, values, LOWER),
-        mouth_field(points, shape, values, UPPER),
+        *mouth_field(points, shape, values)[:, [LOWER, UPPER]].unbind(1),
     )
     moved = points + mouth + face_field(points, shape, values)
     weight, depth = (shape.at_rest(make, points) for make in (head_weight, head_depth))

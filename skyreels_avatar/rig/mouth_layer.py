@@ -25,44 +25,49 @@ MOUTH = CONSTANTS.mouth
 WIDEST = 1.6  # times the patch: a grin that widens is wider than it
 
 
-def part_lips(points: torch.Tensor, face: PosedFace) -> torch.Tensor:
-    """Return (F, h, w, 2) the source of points round the mouth, the layer chosen exactly."""
-    warp = face.warp
-    at = points + warp.at("head", points)
+def part_lips(points: torch.Tensor, face: PosedFace) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the source of points (F, h, w, 2) round the mouth, the layer chosen exactly.
+
+    And where they are with the head alone undone, (F, h, w, 2) both.
+    """
+    upper, lower, head = face.warp.layers_at(points)
+    at = points + head
     line = face.lips.line(at[..., 0].flatten(1)).reshape(at.shape[:3])
     below = (at[..., 1] > line)[..., None]
-    return points + torch.where(below, warp.at("lower", points), warp.at("upper", points))
+    return points + torch.where(below, lower, upper), at
 
 
 def open_mouth(
-    points: torch.Tensor, face: PosedFace, clip: ReferenceClip
+    at: torch.Tensor, face: PosedFace, clip: ReferenceClip
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return color (F, 3, h, w) and alpha (F, 1, h, w) of the open mouth at (F, h, w, 2)."""
+    """Return color (F, 3, h, w) and alpha (F, 1, h, w) of the open mouth.
+
+    Args:
+        at: (F, h, w, 2) face coordinates with the head undone, of `part_lips`.
+    """
     shape = face.shape
     motion = face.values.motion[:, :GROUP_SIZE]
-    painted_at = patch_axes(points.device)[0].expand(motion.shape[0], -1)
+    painted_at = patch_axes(at.device)[0].expand(motion.shape[0], -1)
     columns = WIDEST * painted_at
     edge_up, edge_low = face.lips.at(columns)
     if clip.look.drawn is not None:
-        return _drawn_mouth(points, face, clip, (columns, edge_up, edge_low))
+        return _drawn_mouth(at, face, clip, (columns, edge_up, edge_low))
     look = clip.look.expand(motion.shape[0]).anchored(face.frame.points)
     jaw = motion
     if clip.has_own_motion:  # whose coefficients, but for the lip gap, are relative to the frames
         jaw = torch.cat([motion[:, :1], MOUTH.jaw_of_gap * motion[:, :1], motion[:, 2:]], 1)
     rounded = face.values.pucker.clamp(0.0, 1.0)
     look = replace(look, teeth_edge=look.teeth_edge - MOUTH.teeth_behind_round * rounded[:, 0])
-    color = mouth_interior(*face.lips.at(painted_at), jaw, look)
-    at = points + face.warp.at("head", points)
     x, y = at.flatten(1, 2).unbind(-1)
     pixel = 1.0 / face.frame.height_px[:, None]
     steep = (steepness(columns, edge) for edge in (edge_up, edge_low))
     upper, lower, *high = interpolate_curves(x, columns, edge_up, edge_low, *steep)
     alpha = coverage(y, upper, lower, tuple(1.3 * pixel * one for one in high))
     alpha = alpha * _within_outline(x, y, face, pixel)
-    left, top, right, bottom = MOUTH_BOX
-    scale = at.new_tensor([2 / (right - left), 2 / (bottom - top)])
-    grid = (at - at.new_tensor([left, top])) * scale - 1
-    inside = F.grid_sample(color, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    if bool(alpha.any()):
+        inside = _painted(at, mouth_interior(*face.lips.at(painted_at), jaw, look))
+    else:
+        inside = at.new_zeros(len(at), 3, *at.shape[1:3])
     if bool((shape.gap > 0).any()):
         edges, teeth = (edge_up, edge_low, columns), clip.look.teeth
         own = SourceTeeth.of(at.flatten(1, 2), shape, teeth, edges, motion, pixel)
@@ -78,6 +83,14 @@ def open_mouth(
         dark = (inside.new_tensor(CONSTANTS.colors.cavity) * look.light)[:, :, None, None]
         inside, alpha = torch.lerp(dark, inside, share), alpha + crease
     return inside, alpha.reshape(-1, 1, *at.shape[1:3])
+
+
+def _painted(at: torch.Tensor, color: torch.Tensor) -> torch.Tensor:
+    """Return (F, 3, h, w) of the patch (F, 3, 64, 128) at (F, h, w, 2), see `open_mouth`."""
+    left, top, right, bottom = MOUTH_BOX
+    scale = at.new_tensor([2 / (right - left), 2 / (bottom - top)])
+    grid = (at - at.new_tensor([left, top])) * scale - 1
+    return F.grid_sample(color, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
 def _within_outline(
@@ -101,10 +114,9 @@ def _within_outline(
 
 
 def _drawn_mouth(
-    points: torch.Tensor, face: PosedFace, clip: ReferenceClip, edges: tuple[torch.Tensor, ...]
+    at: torch.Tensor, face: PosedFace, clip: ReferenceClip, edges: tuple[torch.Tensor, ...]
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return color and alpha as `open_mouth` does, of a flat drawing's mouth."""
-    at = points + face.warp.at("head", points)
     x, y = at.flatten(1, 2).unbind(-1)
     pixel = 1.0 / face.frame.height_px[:, None]
     ends = face.lips.upper[:, [0, -1], 0]

@@ -73,39 +73,41 @@ def mouth_shapes(device: torch.device) -> MouthShapes:
 def shaped(
     u: torch.Tensor,
     away: torch.Tensor,
-    amounts: torch.Tensor,
     layer: int,
     mouth: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return how far points of one layer move: across in half widths, away from the line, up.
+    """Return how far each shape moves points of one layer, (F, K, N) each.
+
+    Across in half widths of the mouth, away from the lip line, and up.
 
     Args:
-        u: (F or 1, N) across the mouth.
-        away: (F or 1, N) from the lip line, in H.
-        amounts: (F, K) of each shape.
+        u: (F, N) across the mouth.
+        away: (F, N) from the lip line, in H.
         layer: 0 the upper, 1 the lower.
-        mouth: half width, thickness of the lip and reach of the skin, (F or 1, 1) each in H.
+        mouth: half width, thickness of the lip and reach of the skin, (F, 1) each in H.
     """
     shapes = mouth_shapes(u.device)
     half_width, thickness, reach = mouth
-    moves = torch.einsum("fk,kcvu->fcvu", amounts, shapes.moves[:, layer])
+    moves = shapes.moves[:, layer]
     rows, columns = moves.shape[2:]
-    lift = torch.einsum("fk,ku->fu", amounts, shapes.lift)
     fall = torch.arange(rows - 1, -1, -1, device=u.device) / (rows - 4)
-    lift = lift[:, None, None] * fall.clamp_max(1.0)[:, None]
+    lift = shapes.lift[:, None, None] * fall.clamp_max(1.0)[:, None]
     on_skin = (away - thickness) / (reach - thickness)
     v = torch.where(away < reach, 1 + on_skin, 2 + (away - reach) / BEYOND)
     v = torch.where(away < thickness, away / thickness, v)
     step_u, step_v = shapes.step
     grid = torch.stack([u.abs() * (2 / step_u / (columns - 1)) - 1,
                         v * (2 / step_v / (rows - 1)) - 1], -1)  # fmt: skip
-    frames = max(len(moves), len(u))
+    tables = torch.cat([moves, lift], 1).flatten(0, 1)  # 3 K, V, U
     found = F.grid_sample(
-        torch.cat([moves, lift], 1).expand(frames, -1, -1, -1),
-        grid.expand(frames, -1, -1)[:, None],
+        tables.expand(len(grid), -1, -1, -1), grid[:, None],
         mode="bilinear", padding_mode="border", align_corners=True,
-    )[:, :, 0]  # fmt: skip
+    )[:, :, 0].unflatten(1, (-1, 3))  # fmt: skip
     own, skin = shapes.thickness[layer], shapes.reach[layer] - shapes.thickness[layer]
     scale = torch.lerp(thickness / own, (reach - thickness) / skin, (v - 1).clamp(0.0, 1.0))
-    across, leaves, up = found.unbind(1)
-    return across * u.sign(), leaves * scale, up * (half_width / shapes.half_width)
+    across, leaves, up = found.unbind(2)
+    return (
+        across * u.sign()[:, None],
+        leaves * scale[:, None],
+        up * (half_width / shapes.half_width)[..., None],
+    )

@@ -66,17 +66,19 @@ def keep_inside_picture(
     if points.stride(0) == 0:  # one frame's, expanded
         points = points[:1]
     # Edges meet at right angles: what is held back from one goes no further towards another.
-    normals, start, room = edges[..., :2], edges[:, None, :, 2], edges[:, None, :, 3]
-    leaves = (move @ normals.mT).clamp_min(0.0)  # (F, N, 4)
-    inside = points @ normals.mT + start
+    normals, start, room = edges.split((2, 1, 1), 2)
+    move = move.mT  # (F, 2, N)
+    leaves = normals @ move  # (F, 4, N)
+    inside = torch.baddbmm(start, normals.expand(len(points), -1, -1), points.mT)
     with torch.no_grad():
-        near = inside < _reach(leaves.amax(1, keepdim=True), room)
-        near = near.any(0).any(1).nonzero()[:, 0]
-    if not len(near):
-        return move
-    leaves = leaves[:, near]
-    held = leaves * smoothstep(1.0, 0.0, inside[:, near] / _reach(leaves, room))
-    return move.index_copy(1, near, move[:, near] - held @ normals)
+        reach = _reach(leaves.amax(2, keepdim=True).clamp_min(0.0), room)
+        near = inside < (reach.amax(0, keepdim=True) if len(inside) == 1 else reach)
+        edge, at = near.any(0).nonzero().unbind(1)
+    if not len(at):
+        return move.mT
+    leaves = leaves[:, edge, at].clamp_min(0.0)
+    held = leaves * smoothstep(1.0, 0.0, inside[:, edge, at] / _reach(leaves, room[:, edge, 0]))
+    return move.index_add(2, at, normals[:, edge].mT * held[:, None], alpha=-1).mT
 
 
 def _reach(leaves: torch.Tensor, room: torch.Tensor) -> torch.Tensor:

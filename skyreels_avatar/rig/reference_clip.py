@@ -32,7 +32,8 @@ class PictureDetail:
         person: (1, 1, Hm, Wm) in [0, 1], how far the picture follows the head: 1 on the person
             and close by, 0 in the background; None is 1.
         positions: (F, 2, rows, columns), where in the texture (-1..1) lie the nodes of a grid
-            over the crop: what the camera does. Between nodes it is interpolated linearly.
+            over the crop: what the camera does. Between nodes it is interpolated linearly. None is
+            the whole texture, as a still camera sees it.
         span: left, top, right, bottom pixels of the crop where the first and last nodes are.
         behind: (1 or F, 4, h, w) pixels, what the crop shows behind the person. The fourth
             channel of the texture is then how far it covers that; None if what is behind moves
@@ -41,7 +42,7 @@ class PictureDetail:
 
     texture: torch.Tensor
     person: torch.Tensor | None
-    positions: torch.Tensor
+    positions: torch.Tensor | None
     span: tuple[float, float, float, float]
     behind: torch.Tensor | None = None
 
@@ -70,6 +71,12 @@ class ReferenceClip:
     region: tuple[float, float, float, float] | None = None
     has_own_motion: bool = False
     edges: torch.Tensor | None = None
+
+    @property
+    def is_still(self) -> bool:
+        """Whether the camera sees the face at rest at one place in all frames."""
+        parts = [self.landmarks, None if self.detail is None else self.detail.positions]
+        return all(part is None or bool((part == part[:1]).all()) for part in parts)
 
     def select(self, frames: slice) -> ReferenceClip:
         """Return some of the frames, with the look of all."""
@@ -111,7 +118,10 @@ def _place(detail: PictureDetail, positions: torch.Tensor) -> torch.Tensor:
     """Return where in the picture (F, 2, h, w), -1..1, the pixels at (F, 2, h, w) of frames lie."""
     left, top, right, bottom = detail.span
     scale = positions.new_tensor([2 / (right - left), 2 / (bottom - top)])
-    grid = (positions.permute(0, 2, 3, 1) - positions.new_tensor([left, top])) * scale - 1
+    shift = positions.new_tensor([left, top]) * scale + 1
+    if detail.positions is None:
+        return torch.addcmul(-shift[:, None, None], positions, scale[:, None, None])
+    grid = torch.addcmul(-shift, positions.permute(0, 2, 3, 1), scale)
     count = len(detail.positions)
     return F.grid_sample(
         detail.positions, grid.expand(count, -1, -1, -1),

@@ -66,8 +66,8 @@ def render(
     exact, blinking = [], []
     if lips is not None:
         points = frame.from_pixels(box_pixels(lips, clip.frames))
-        source = frame.to_pixels(part_lips(points, face)).permute(0, 3, 1, 2)
-        positions[inside(around, lips)] = source
+        source, without_head = part_lips(points, face)
+        positions[inside(around, lips)] = frame.to_pixels(source).permute(0, 3, 1, 2)
         exact.append(lips)
     for eye, box in enumerate(eyes):
         for span, blinked in blinking_spans(face, eye) if box is not None else ():
@@ -95,7 +95,7 @@ def render(
             drawn = behind.lerp(drawn, drawn[:, 3:] / 255)
         frames[place] = drawn.add_(0.5).byte()
     if lips is not None:
-        color, alpha = open_mouth(points, face, clip)
+        color, alpha = open_mouth(without_head, face, clip)
         skin = frames[lips][:, :3]
         skin.copy_(skin.float().lerp_(255 * color, alpha).add_(0.5).clamp_(0, 255.4))
     if clip.region is not None:  # not a pixel beyond it may change

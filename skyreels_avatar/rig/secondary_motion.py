@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from skyreels_avatar.rig.coefficients import MOTION_INDEX
-from skyreels_avatar.rig.fields import FaceShape, MotionValues
+from skyreels_avatar.rig.fields import FaceShape
 from skyreels_avatar.rig.geometry import smoothstep
 from skyreels_avatar.rig.head import HeadTransform, transform_head
 
@@ -57,16 +57,16 @@ def trailing_field(
     depth: torch.Tensor,
     weight: torch.Tensor,
     shape: FaceShape,
-    values: MotionValues,
-    trail: MotionValues,
-) -> torch.Tensor:
-    """Return (F, N, 2) what to add to `head_field` where hair hangs.
+    turns: tuple[HeadTransform, HeadTransform],
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return which points (K,) hang, and (F, K, 2) what to add to `head_field` there.
 
     Args:
-        points, depth, weight, shape, values: of `head_field`.
-        trail: of `trailing`.
+        points, depth, weight, shape: of `head_field`.
+        turns: of the head, and of `delay_head`.
     """
-    hanging = weight * shape.at_rest(hair_weight, points)
-    late, now = (HeadTransform.of(shape, motion) for motion in (trail, values))
-    late_field = transform_head(points, depth, hanging, late)
-    return late_field - transform_head(points, depth, hanging, now)
+    weight = weight * shape.at_rest(hair_weight, points)
+    hanging = (weight > 0).any(0).nonzero()[:, 0]
+    points, depth, weight = points[:, hanging], depth[:, hanging], weight[:, hanging]
+    now, late = (transform_head(points, depth, weight, turn) for turn in turns)
+    return hanging, late - now

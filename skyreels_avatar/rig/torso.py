@@ -108,7 +108,7 @@ def torso_warp(
     frame: FaceFrame,
     values: MotionValues,
     edges: torch.Tensor | None,
-) -> torch.Tensor:
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the backward displacements of the torso, and where it may be seen.
 
     Displacements are so small against the field's slopes that they are those of the forward field
@@ -116,11 +116,11 @@ def torso_warp(
 
     Args:
         lattice: (1, h, w, 2) pixels.
-        chin: (F, 2) pixels.
+        chin: (F or 1, 2) pixels.
         edges: as in `ReferenceClip`.
 
     Returns:
-        (F, 3, h, w): pixels x, y, and a share in 0..1, 0 where nothing moves.
+        (F, 2, h, w) pixels x, y, and (F or 1, 1, h, w) a share in 0..1, 0 where nothing moves.
     """
     rows, columns = lattice.shape[1:3]
     flat, height = lattice.reshape(1, -1, 2), frame.height_px[:, None, None]
@@ -129,8 +129,8 @@ def torso_warp(
     if edges is not None:  # they are in face coordinates
         turned = move @ frame.axes.transpose(1, 2)
         move = keep_inside_picture(turned, frame.from_pixels(flat), edges) @ frame.axes
-    back = torch.cat([-move * height, torso_weight(points)[..., None]], -1)
-    return back.transpose(1, 2).unflatten(2, (rows, columns)).contiguous()
+    maps = (-move * height).transpose(1, 2), torso_weight(points)[:, None]
+    return tuple(part.unflatten(2, (rows, columns)).contiguous() for part in maps)
 
 
 def torso_box(person: torch.Tensor, landmarks: torch.Tensor) -> TorsoBox | None:

@@ -23,7 +23,7 @@ from skyreels_avatar.rig.fields import (
     LipOutline,
     MotionValues,
     face_field,
-    lip_edges,
+    lip_moves,
     mouth_field,
 )
 from skyreels_avatar.rig.geometry import FaceFrame, select_frames, smoothstep
@@ -72,38 +72,42 @@ class CoarseWarp:
         interpolated along rows and columns, which is far cheaper. Round lips and eyes, which part
         within a cell, the caller looks anew.
         """
-        detail, (height, width) = clip.detail, clip.frames.shape[2:]
+        (height, width), still = clip.frames.shape[2:], slice(0, 1 if clip.is_still else None)
         spacing = max(1, round(float(frame.height_px.amin()) / CELLS_PER_FACE))
         lattice = _lattice(height, width, spacing, self.both)
-        knots = frame.from_pixels(lattice)
+        placed = frame.select(still)  # of a still camera one frame tells where all of them are
+        knots = placed.from_pixels(lattice)
         nodes = field_nodes(self.both)[None]
-        window = field_window(nodes, clip.region)[:, None].expand(len(self.both), -1, -1, -1)
-        found = _sample(torch.cat([self.both, window], 1), knots)
-        follows = 1.0
-        if detail is not None:
-            follows = follows_head(detail, lattice.permute(0, 3, 1, 2))
-            found[:, :2] *= follows
-        looked = frame.to_pixels(knots + found[:, :2].permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        window = _sample(field_window(nodes, clip.region)[:, None], knots)
+        found, follows = _sample(self.both, knots), 1.0
+        if clip.detail is not None:
+            follows = follows_head(clip.select(still).detail, lattice.permute(0, 3, 1, 2))
+            found = found * follows
+        looked = frame.to_pixels(knots + found.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
         if torso is not None:
-            chin, coarse = clip.landmarks[:, 152, :2], TORSO_STEP * spacing
+            chin, coarse = clip.landmarks[still, 152, :2], TORSO_STEP * spacing
             below = torso_warp(
-                _lattice(height, width, coarse, self.both), chin, frame, torso, clip.edges
+                _lattice(height, width, coarse, self.both), chin, placed, torso, clip.edges
             )
             start = TORSO_STEP - 1  # of the finer lattice, which overhangs less
-            below = enlarge(below, TORSO_STEP)[
-                :, :, start : start + lattice.shape[1], start : start + lattice.shape[2]
-            ]
-            below = below * follows
-            looked = looked + below[:, :2]
-            found[:, 2:] = torch.maximum(found[:, 2:], below[:, 2:])
-        maps = [looked, found[:, 2:]]
-        if detail is not None:
-            maps.append(detail_place(detail, looked))
-        return Lookup(torch.cat(maps, 1), spacing, (height, width))
+            rows, columns = (slice(start, start + side) for side in lattice.shape[1:3])
+            move, share = (
+                enlarge(part, TORSO_STEP)[:, :, rows, columns] * follows for part in below
+            )
+            looked, window = looked + move, torch.maximum(window, share)
+        maps = looked
+        if clip.detail is not None:
+            maps = torch.cat([looked, detail_place(clip.detail, looked)], 1)
+        return Lookup(maps, window, spacing, (height, width))
 
     def at(self, name: str, points: torch.Tensor) -> torch.Tensor:
         """Return (F, h, w, 2) displacements of one map at (F, h, w, 2) points."""
         return _sample(getattr(self, name), points).permute(0, 2, 3, 1)
+
+    def layers_at(self, points: torch.Tensor) -> list[torch.Tensor]:
+        """Return `at` of `upper`, `lower` and `head`."""
+        layers = torch.cat([self.upper, self.lower, self.head], 1)
+        return [one.permute(0, 2, 3, 1) for one in _sample(layers, points).split(2, 1)]
 
 
 @dataclass(frozen=True)
@@ -190,11 +194,23 @@ def _lattice(height: int, width: int, spacing: int, like: torch.Tensor) -> torch
 
 
 def _sample(coarse: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
-    left, top, right, bottom = FIELD_BOX
-    scale = points.new_tensor([2 / (right - left), 2 / (bottom - top)])
-    shift = points.new_tensor([(right + left) / (right - left), (bottom + top) / (bottom - top)])
-    grid = (points * scale - shift).expand(coarse.shape[0], *points.shape[1:])
+    """Sample maps (F or 1, C, gh, gw) at (F or 1, h, w, 2): (F, C, h, w)."""
+    frames, (scale, shift) = max(len(coarse), len(points)), _grid_units(points.device)
+    grid = torch.addcmul(-shift, points, scale).expand(frames, -1, -1, -1)
+    return _sampled(coarse.expand(frames, -1, -1, -1), grid)
+
+
+def _sampled(coarse: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
     return F.grid_sample(coarse, grid, mode="bilinear", padding_mode="border", align_corners=True)
+
+
+@cache
+def _grid_units(device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return what takes face x and y to -1..1 of `FIELD_BOX`: times the one, less the other."""
+    left, top, right, bottom = FIELD_BOX
+    sizes, ends = [right - left, bottom - top], [right + left, bottom + top]
+    size = torch.tensor(sizes, device=device)
+    return 2 / size, torch.tensor(ends, device=device) / size
 
 
 def coarse_warp(
@@ -219,25 +235,29 @@ def coarse_warp(
     points = nodes.reshape(1, -1, 2).expand(shape.points.shape[0], -1, -1)
     depth, weight = (shape.at_rest(make, points) for make in (head_depth, head_weight))
     window = field_window(points[:1], region).unflatten(1, size)[:, None]
-    turn = HeadTransform.of(shape, values)
-    swing = 0.0
-    if trail is not None:
-        swing = trailing_field(points, depth, weight, shape, values, trail)
+    turn, swing = HeadTransform.of(shape, values), None
     skin = face_field(points, shape, values)
     turned = transform_head(points + skin, depth, weight, turn)
-    common = _as_maps(skin + keep_inside_picture(turned + swing, points, edges), size)
+    if trail is not None:
+        turns = turn, HeadTransform.of(shape, trail)
+        hanging, swung = trailing_field(points, depth, weight, shape, turns)
+        swing = torch.zeros_like(turned).index_copy_(1, hanging, swung)
+        turned = turned + swing
+    common = _as_maps(skin + keep_inside_picture(turned, points, edges), size)
     # Lips and jaw are left out so far. Round them either layer has its own way.
     mouth = (slice(None), slice(None), *_nodes_in(MOUTH_REACH))
     near = _mouth_nodes(points.device).expand(shape.points.shape[0], -1, -1)
-    near_skin, near_depth, near_weight, near_swing = (
-        part if isinstance(part, float) else _within_mouth(part, size)
-        for part in (skin, depth, weight, swing)
+    near_skin, near_depth, near_weight = (
+        _within_mouth(part, size) for part in (skin, depth, weight)
     )
-    moves, lip_line = [], lip_edges(shape, values, near[..., 0])
+    lip_line = lip_moves(shape, values, near[:, : common[mouth].shape[3], 0])
+    layers, moves = mouth_field(near, shape, values, edges=lip_line), []
     for layer in (UPPER, LOWER):
-        move = near_skin + mouth_field(near, shape, values, layer, edges=lip_line)
+        move = near_skin + layers[:, layer]
         turned = transform_head(near + move, near_depth, near_weight, turn)
-        moved = move + keep_inside_picture(turned + near_swing, near, edges)
+        if swing is not None:
+            turned = turned + _within_mouth(swing, size)
+        moved = move + keep_inside_picture(turned, near, edges)
         layered = common.clone() if layer == UPPER else common
         box = layered[mouth]
         box.copy_(_as_maps(moved, box.shape[2:]))
@@ -245,22 +265,25 @@ def coarse_warp(
     turned = transform_head(points, depth + TEETH_BEHIND_LIPS, weight, turn)
     moves.append(_as_maps(keep_inside_picture(turned, points, edges), size))
     inverted, parted = [], (..., *_nodes_in(PARTED))
-    parted_nodes = nodes[(slice(None), *_nodes_in(PARTED))]
+    scale, shift = _grid_units(points.device)
+    units = scale[:, None, None]
+    places = (nodes * scale - shift).permute(0, 3, 1, 2)  # in units of the grid
     for layer, move in enumerate(moves):
-        forward = move * window
-        at, back = nodes, -forward
+        away = move * (-units * window)
+        at, back = places, away
         if layer != UPPER:  # elsewhere it is the upper layer that is seen
-            at, back = parted_nodes, back[parted]
+            at, back = places[parted], away[parted]
         for share in INVERSION_STEPS:
-            found = -_sample(forward, at + back.permute(0, 2, 3, 1))
+            found = _sampled(away, (at + back).permute(0, 2, 3, 1))
             back = found if share == 1 else torch.lerp(back, found, share)
+        back = back / units
         if layer != UPPER:
             whole = inverted[UPPER].clone()
             whole[parted] = back
             back = whole
         inverted.append(back)
     upper, lower, head = inverted
-    at = parted_nodes + head[parted].permute(0, 2, 3, 1)
+    at = nodes[(slice(None), *_nodes_in(PARTED))] + head[parted].permute(0, 2, 3, 1)
     line = (lips or LipOutline.of(shape, values)).line(at[..., 0].flatten(1))
     below = at[..., 1] > line.unflatten(1, at.shape[1:3])
     both = upper.clone()

@@ -48,9 +48,15 @@ class Decoder:
         return ordered_map(lambda chunk: self._decode(latents, segment, *chunk), chunks)
 
     def _decode(self, latents: torch.Tensor, segment: Segment, first: int, last: int) -> np.ndarray:
-        pixels = self.reference.frames(first, last)
+        pixels = self.canvas(first, last)
         self.draw(pixels, latents, segment, first)
         return pixels
+
+    def canvas(self, first: int, last: int) -> np.ndarray:
+        """Return pictures (F, H, W, 3) to draw into: the reference's, where some of them stays."""
+        if self.reference.draws_all(self.reference.box(self.reference.landmarks(first, last))):
+            return np.empty((last - first, *self.reference.size, 3), np.uint8)
+        return self.reference.frames(first, last)
 
     def draw(self, pixels: np.ndarray, latents: torch.Tensor, segment: Segment, first: int) -> None:
         """Draw the talking face into pictures (F, H, W, 3) from frame `first` on, in place."""
@@ -96,13 +102,14 @@ class Decoder:
         talking, matte = render(motion, clip, trail, torso)
         talking = talking.cpu().permute(0, 2, 3, 1).contiguous().numpy()
         matte = matte[:, 0].to(torch.uint8).cpu().numpy()
-        for index, (below, above, where) in enumerate(zip(inside, talking, matte)):
-            above = cv2.cvtColor(above, cv2.COLOR_RGBA2RGB)
-            drawn = cv2.copyTo(above, where, below.copy())
-            for kept in (occluder, behind):
-                if kept is not None:
-                    _composite_occluder(drawn, below, kept[index])
-            below[:] = drawn
+        if self.reference.draws_all((left, top, right, bottom)):
+            matte[:] = 1
+        before = [part for part in (occluder, behind) if part is not None]
+        for index, (drawn, above, where) in enumerate(zip(inside, talking, matte)):
+            below = drawn.copy() if before else None
+            cv2.copyTo(cv2.cvtColor(above, cv2.COLOR_RGBA2RGB), where, drawn)
+            for kept in before:
+                _composite_occluder(drawn, below, kept[index])
 
     @cached_property
     def _late_shoulders(self) -> np.ndarray:

@@ -10,6 +10,7 @@ from skyreels_avatar.camera import CameraMove, ReferenceVideo, build_scene, plan
 from skyreels_avatar.references.picture import PictureReference
 from skyreels_avatar.rig.coefficients import MOTION_INDEX
 from skyreels_avatar.rig.picture_edge import WIDE
+from skyreels_avatar.rig.reference_clip import detail_place
 from skyreels_avatar.rig.renderer import rest_motion
 from tests.faces.drawing import draw_person
 
@@ -70,15 +71,11 @@ def test_the_finer_picture_shows_the_same_place_as_the_frames(move):
     )
     reference = PictureReference(reference.video, landmarks, torch.stack([columns, rows, rows]))
     detail = reference.detail(8, 9, (10, 5, WIDTH, HEIGHT))
-    left, top, right, bottom = detail.span
     nose = reference.landmarks(8, 9)[0, 1, :2] - torch.tensor([10.0, 5.0])
-    at = (nose - torch.tensor([left, top])) / torch.tensor([right - left, bottom - top]) * 2 - 1
-    place = torch.nn.functional.grid_sample(
-        detail.positions, at[None, None, None], align_corners=True
-    )[0, :, 0, 0]
+    place = detail_place(detail, nose[None, :, None, None])[0, :, 0, 0]
     size = torch.tensor(scene.depth.shape[::-1])
     margin = (detail.texture.shape[3] // 2 - size[0]) // 2
-    found = (place + 1) / 2 * (size + 2 * margin) - margin
+    found = place / 2 - margin
     assert found.tolist() == pytest.approx(landmarks[1, :2].tolist(), abs=0.25)
 
 

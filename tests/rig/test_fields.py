@@ -49,7 +49,7 @@ def test_no_field_folds_over(shape: FaceShape, layer: int) -> None:
     )
     points = torch.stack([x, y], -1).reshape(1, -1, 2)
     values = MotionValues(random_motion(16, seed=7))
-    moved = points + mouth_field(points, shape, values, layer)
+    moved = points + mouth_field(points, shape, values)[:, layer]
     moved = moved + face_field(points, shape, values)
     depth, weight = head_depth(points, shape), head_weight(points, shape)
     moved = moved + head_field(moved, depth, weight, shape, values)

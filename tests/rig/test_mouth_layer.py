@@ -9,7 +9,7 @@ from skyreels_avatar.rig.coefficients import MOTION_INDEX
 from skyreels_avatar.rig.fields import FaceShape, LipOutline, MotionValues
 from skyreels_avatar.rig.geometry import INNER_LOWER, INNER_UPPER
 from skyreels_avatar.rig.mouth import patch_axes
-from skyreels_avatar.rig.mouth_layer import open_mouth
+from skyreels_avatar.rig.mouth_layer import open_mouth, part_lips
 from skyreels_avatar.rig.warp import PosedFace
 from tests.rig.faces import clip_of, motion_of, random_motion
 
@@ -38,7 +38,7 @@ def test_a_wide_grin_is_shut_beyond_its_corners(landmarks: torch.Tensor) -> None
     x = torch.cat([corners[:1] - 0.03, corners[1:] + 0.03])
     y = torch.linspace(-0.1, 0.1, 81)
     points = torch.stack(torch.meshgrid(y, x, indexing="ij")[::-1], -1)[None]
-    _, alpha = open_mouth(points, face, clip)
+    _, alpha = open_mouth(part_lips(points, face)[1], face, clip)
     assert float(alpha.max()) < 0.01
 
 
@@ -55,7 +55,7 @@ def test_a_mouth_seen_from_the_side_ends_with_its_lips(landmarks: torch.Tensor, 
     lips = torch.cat([face.lips.upper, face.lips.lower], 1)[0, :, 0]
     x, y = torch.linspace(-0.4, 0.4, 161), torch.linspace(-0.1, 0.15, 81)
     points = torch.stack(torch.meshgrid(y, x, indexing="ij")[::-1], -1)[None]
-    _, alpha = open_mouth(points, face, clip)
+    _, alpha = open_mouth(part_lips(points, face)[1], face, clip)
     beside = (x < lips.min() - 0.015) | (x > lips.max() + 0.015)
     assert float(alpha[0, 0].max()) > 0.9
     assert float(alpha[0, 0][:, beside].max()) < 0.01
@@ -71,7 +71,7 @@ def test_lips_that_the_picture_parts_shut_in_a_line(landmarks, gap, lines) -> No
     middle = torch.tensor([[0.0]])
     upper, lower = face.lips.at(middle)
     points = torch.stack([middle, (upper + lower) / 2], -1)[:, None]
-    color, alpha = open_mouth(points, face, clip)
+    color, alpha = open_mouth(part_lips(points, face)[1], face, clip)
     if lines:
         assert 0.4 < float(alpha) < 0.8 and float(color.mean()) < 0.25
     else:  # between lips that are apart is the mouth's inside

@@ -68,7 +68,7 @@ def test_lips_never_part_beyond_their_corners(shape: FaceShape) -> None:
     points = torch.stack([columns, line], -1)[None]
     for name in ("pucker", "width", "smile", "frown", "press", "tuck"):
         values = MotionValues(motion_of(**{name: 1.0}))
-        upper, lower = (mouth_field(points, thin, values, layer) for layer in (UPPER, LOWER))
+        upper, lower = mouth_field(points, thin, values).unbind(1)
         torch.testing.assert_close(upper, lower, atol=2e-3, rtol=0)
 
 

@@ -9,7 +9,7 @@ from skyreels_avatar.faces.template import synthetic_landmarks
 from skyreels_avatar.rig.coefficients import MOTION_INDEX, NUM_MOTION
 from skyreels_avatar.rig.fields import FaceShape, MotionValues
 from skyreels_avatar.rig.geometry import FaceFrame
-from skyreels_avatar.rig.head import head_depth, head_weight
+from skyreels_avatar.rig.head import HeadTransform, head_depth, head_weight
 from skyreels_avatar.rig.secondary_motion import SPRING_FRAMES, delay_head, trailing_field
 
 YAW = MOTION_INDEX["yaw"]
@@ -33,8 +33,11 @@ def swing(shape: FaceShape, points: torch.Tensor, motion: torch.Tensor) -> torch
     frames = motion.shape[1]
     points = points[None].expand(frames, -1, -1)
     depth, weight = head_depth(points[:1], shape), head_weight(points[:1], shape)
-    values, trail = MotionValues(motion[0]), MotionValues(delay_head(motion)[0])
-    return trailing_field(points, depth, weight, shape, values, trail)
+    turns = (
+        HeadTransform.of(shape, MotionValues(one[0])) for one in (motion, delay_head(motion))
+    )
+    hanging, swung = trailing_field(points, depth, weight, shape, tuple(turns))
+    return torch.zeros(points.shape).index_copy(1, hanging, swung)
 
 
 def test_what_hangs_comes_late_swings_past_and_settles() -> None:
