@@ -8,10 +8,14 @@ import numpy as np
 SMOOTH_SHARE = 0.03
 """Texture is what is finer than this share of the picture's long side; the rest is color."""
 
-COLOR_PX = 192
-"""Long side at which colors spread: they are smooth, so a small copy gives the same result."""
-
 RELAXATIONS = 12
+
+MIRROR_SOFT = 0.01
+"""Directions across the border of the known are those of its course over this share of the long
+side."""
+
+MIRROR_SHARES = (1.1, 1.25, 1.5, 2.0)
+"""How far to look, in distances to the known: the furthest that is known wins, 2 is a mirror."""
 
 
 def spread(values: np.ndarray, known: np.ndarray) -> np.ndarray:
@@ -46,19 +50,40 @@ def spread(values: np.ndarray, known: np.ndarray) -> np.ndarray:
     return filled
 
 
-def smooth_color(picture: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Return the mean color round each known pixel, spread into the unknown, (H, W, 3)."""
-    shape = picture.shape[:2]
-    sigma = max(1.0, SMOOTH_SHARE * max(shape))
+def reflect(picture: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Continue a picture into unknown pixels as its mirror image at the border of the known.
+
+    Lines and lights that end at the border go on beyond it, and texture stays texture. What moves
+    uncover is a band beside a person: copied patches begin there with something else, as clouds.
+
+    Args:
+        picture: (H, W, 3) float32.
+        known: (H, W) bool.
+
+    Returns:
+        (H, W, 3) float32, equal to `picture` where known, or everywhere if nothing is.
+    """
+    if known.all() or not known.any():
+        return picture
+    away, labels = cv2.distanceTransformWithLabels(
+        (~known).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    rows, columns = np.nonzero(known)
+    nearest = np.zeros((int(labels.max()) + 1, 2), np.float32)
+    nearest[labels[rows, columns]] = np.stack([columns, rows], -1)
+    source = nearest[labels]
+    here = np.stack(np.indices(known.shape, np.float32)[::-1], -1)
+    # Neighbors with another nearest pixel look in nearly the same direction.
+    across = cv2.GaussianBlur(source - here, (0, 0), MIRROR_SOFT * max(known.shape))
+    length = np.sqrt(np.einsum("hwc,hwc->hw", across, across))
+    across *= (away / np.maximum(length, 1e-3)).clip(0, 3)[..., None]
     weight = known.astype(np.float32)
-    total = cv2.GaussianBlur(picture * weight[..., None], (0, 0), sigma)
-    color = total / np.maximum(cv2.GaussianBlur(weight, (0, 0), sigma), 1e-4)[..., None]
-    scale = min(1.0, COLOR_PX / max(shape))
-    small = (max(2, round(shape[1] * scale)), max(2, round(shape[0] * scale)))
-    small_weight = cv2.resize(weight, small, interpolation=cv2.INTER_AREA)
-    coarse = resize(color * weight[..., None], small, cv2.INTER_AREA)
-    coarse = spread(coarse / np.maximum(small_weight, 1e-6)[..., None], small_weight > 0.5)
-    return resize(coarse, (shape[1], shape[0]), cv2.INTER_CUBIC)
+    for share in MIRROR_SHARES:
+        at = here + np.float32(share) * across
+        fits = cv2.remap(weight, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT) > 0.99
+        source = np.where(fits[..., None], at, source)
+    mirrored = cv2.remap(picture, source, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.where(known[..., None], picture, mirrored)
 
 
 def resize(values: np.ndarray, size: tuple[int, int], interpolation: int) -> np.ndarray:

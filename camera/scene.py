@@ -10,20 +10,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skyreels_avatar.camera.fill import spread
+from skyreels_avatar.camera.fill import reflect, spread
 from skyreels_avatar.camera.geometry import intrinsics_from_hfov, unproject
 from skyreels_avatar.camera.matting import refine_matte
-from skyreels_avatar.camera.patch_match import complete
 
 MATTE_GROWTH = 0.0025
 """The matte grows by this share of the long side: a thin rim of true background that moves with
 the person looks right, an outline of the person that stays behind does not."""
 
-GAP_GROWTH = 0.012
+GAP_GROWTH = 0.006
 """The background is filled this share of the long side further out than the matte, so that no
 color of the person is spread."""
 
-RIM_TOLERANCE = 0.08
+RIM_TOLERANCE = 0.05
 """How far a half-covered pixel's person color may leave the possible range; it makes the two
 layers add up to the picture also where a strand of hair escaped the matte."""
 
@@ -61,7 +60,7 @@ class Plate:
         picture = _array(self.image)
         matte = refine_matte(picture, _grown_matte(_decided(self.person_mask.numpy())))
         known = _known_background(matte)
-        filled = complete(picture, ~known, known)
+        filled = reflect(picture, known)
         background = _possible_background(picture, filled, matte, known)
         covered = 1 - matte[..., None]
         person = np.concatenate([picture - covered * background, matte[..., None]], axis=-1)

@@ -25,6 +25,9 @@ CROWN_SHARE = 0.35
 
 CROWN_RIM = 0.008
 
+TEXTURE_SHARE = 0.05
+"""Of clothes without lines only what is finer than this share of the long side is mirrored."""
+
 HEAD_SHARE = 0.015
 """A head that a side cuts ends this share of the long side beyond it: hair drawn on would be a
 second head."""
@@ -140,13 +143,22 @@ def _extended_person(scene: Scene, values: np.ndarray, place: _Placement) -> np.
     coverage = near * (1 - outward) + edge * outward
 
     color = np.ascontiguousarray(place.cut(scene.plate.image.permute(1, 2, 0).numpy()))
-    color, _ = extrude(spread(color, values[..., 3] > SURE_MATTE), place.pads)
+    color = spread(color, values[..., 3] > SURE_MATTE)
+    lined, certain = extrude(color, place.pads)
+    woven = _woven(lined, place.put(color, cv2.BORDER_REFLECT_101))
+    color = woven + certain[..., None] * (lined - woven)
     color = _defocused(color, np.maximum(distance - SOFTNESS_REACH_PX, 0.0))
 
     coverage = coverage[..., None]
     extended = np.concatenate([color * coverage, coverage], axis=-1).astype(np.float32)
     extended[above : above + len(values), left : left + values.shape[1]] = values
     return extended
+
+
+def _woven(colors: np.ndarray, pattern: np.ndarray) -> np.ndarray:
+    """Return colors (H, W, 3) with the texture of another picture: no large shape is repeated."""
+    sigma = TEXTURE_SHARE * max(colors.shape)
+    return (pattern + cv2.GaussianBlur(colors - pattern, (0, 0), sigma)).clip(0, 1)
 
 
 def _defocused(picture: np.ndarray, distance: np.ndarray) -> np.ndarray:

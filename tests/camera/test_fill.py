@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from skyreels_avatar.camera.fill import smooth_color, spread
+from skyreels_avatar.camera.fill import reflect, spread
 
 
 def test_known_values_stay_and_the_rest_lies_between_them(rng: np.random.Generator):
@@ -29,9 +30,37 @@ def test_nothing_known_gives_finite_values():
     assert np.isfinite(filled).all()
 
 
-def test_the_smooth_color_of_one_color_is_that_color():
-    picture = np.full((60, 80, 3), 0.3, np.float32)
+def test_a_reflection_keeps_what_is_known_and_copies_nothing_else(rng: np.random.Generator):
+    picture = rng.random((60, 80, 3)).astype(np.float32)
     known = np.ones((60, 80), bool)
-    known[20:50, 30:] = False
-    picture[~known] = 1.0
-    np.testing.assert_allclose(smooth_color(picture, known), 0.3, atol=1e-3)
+    known[20:50, 30:60] = False
+    picture[~known] = 5.0
+    filled = reflect(picture, known)
+    assert np.array_equal(filled[known], picture[known])
+    assert filled.max() <= 1.0
+
+
+def test_stripes_across_a_border_go_on_in_a_reflection():
+    """Patches began beside a head with what stood elsewhere: light clouds before dark doors."""
+    stripes = np.zeros((96, 96, 3), np.float32)
+    stripes[np.arange(96) // 6 % 2 == 0] = 1.0
+    known = np.ones((96, 96), bool)
+    known[10:, 36:60] = False
+    filled = reflect(np.where(known[..., None], stripes, 0.5).astype(np.float32), known)
+    error = np.abs(filled - stripes).mean(-1)
+    assert error[24:, 36:44].mean() < 0.05
+    assert error[24:, 52:60].mean() < 0.05
+
+
+def test_a_plain_wall_stays_plain_in_a_reflection():
+    wall = np.full((64, 96, 3), 0.4, np.float32)
+    known = np.ones((64, 96), bool)
+    known[20:, 30:60] = False
+    holed = np.where(known[..., None], wall, 1.0).astype(np.float32)
+    np.testing.assert_allclose(reflect(holed, known), wall, atol=1e-6)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_all_or_nothing_known_stays_as_it_is(known: bool):
+    picture = np.full((9, 7, 3), 0.5, np.float32)
+    assert np.array_equal(reflect(picture, np.full((9, 7), known)), picture)

@@ -45,6 +45,16 @@ def test_a_cut_head_closes_in_an_arc(bust):
     assert above[:6].max() < 0.01
 
 
+def test_a_pattern_of_clothes_goes_on_below_the_border(bust):
+    """Knitwear and prints went on as smears of their mean color."""
+    rows, columns = torch.arange(128)[:, None], torch.arange(128)
+    blots = ((rows // 7 * 5 + columns // 7 * 3) % 7 < 2) & (rows > 80)
+    image = torch.where(blots, 0.1, 1.0) * bust["image"]
+    values = person_layer(build_scene(**{**bust, "image": image}), 32).values[..., 0]
+    inside, below = values[-52:-32, 72:120], values[-24:-8, 72:120]
+    assert below.std() > 0.5 * inside.std()
+
+
 def test_a_head_cut_by_a_side_ends_there(bust):
     """Its outline opened outwards, and a second head of hair lay beyond the picture."""
     columns = slice(55, None)
