@@ -94,10 +94,11 @@ class EyeLook:
         skin, colors = 255 * look[:, :3], pixels[:, :3]
         darker = 1 - luminance(colors, 1) / luminance(skin, 1).clamp_min(1.0)
         least, most = _REPLACED
-        # Eyeballs of wide eyes are stretched, too: only what lies above the lashes is a lid.
-        on_lid = smoothstep(*_AT_LASHES, place[..., 1])[:, None]
+        # Eyeballs of wide eyes are stretched, too: below lashes that do not meet there is no lid.
+        meet = smoothstep(*_LASHES_MEET, shut)[..., None, None]
+        on_lid = torch.maximum(smoothstep(*_AT_LASHES, place[..., 1])[:, None], meet)
         share = (least + (most - least) * smoothstep(*_DARKER, darker)) * unfolds * on_lid
-        covered = look[:, 3:] * smoothstep(*_LASHES_MEET, shut)[..., None, None]
+        covered = look[:, 3:] * meet
         lashes = 255 * self.lashes[eye, :, None, None]
         colors = colors.lerp(skin, share)
         colors = colors.lerp(torch.minimum(colors, lashes), covered)
