@@ -174,6 +174,7 @@ class LidsConstants:
     unfolds: float
     overlap: float
     squint_raise: float
+    cheek_raise: float
     blink_raise: float
     wide: float
     shut_light: tuple[float, ...]

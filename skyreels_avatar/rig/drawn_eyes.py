@@ -56,7 +56,7 @@ def undo_drawn_eye(
     blink = (values.blink_r if eye == 0 else values.blink_l).clamp(0.0, 1.0)
     squint = values.squint * (1 - blink)
     height = lower - upper
-    raised = LIDS.squint_raise * squint.clamp(0.0, 1.0) * height
+    raised = lower_lid_raise(values) * (1 - blink) * height
     raised = raised + LIDS.drawn_raise * blink**2 * lower.clamp_min(0.0)
     new_lower = lower - raised
     new_upper = upper + blink * (new_lower - upper) - LIDS.wide * (-squint).clamp(0.0, 1.0) * height
@@ -78,6 +78,12 @@ def undo_drawn_eye(
     outside = (y < torch.minimum(upper, new_upper) - lashes) | (y > lower + line)
     looked = torch.where(outside[..., None], where, looked)
     return torch.einsum("fnj,fjk->fnk", looked, axes) + first[:, None]
+
+
+def lower_lid_raise(values: MotionValues) -> torch.Tensor:
+    """Return (F, 1), of the opening: lower lids rise by themselves, and with cheeks that smile."""
+    cheeks = LIDS.cheek_raise * values.cheek.clamp(0.0, 1.0)
+    return cheeks + LIDS.squint_raise * values.squint.clamp(0.0, 1.0)
 
 
 def _slid_iris(

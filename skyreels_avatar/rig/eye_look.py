@@ -32,6 +32,7 @@ _SHADED = 0.6  # of the light below the eye: darker, the skin above it is in the
 _OVER = 0.88  # of the light below an eye: what the skin above it usually has
 _HOLLOW = (0.5, 0.8)  # of that light, where the lid's own is 0, and how fast it rises with that
 _DARKER = (0.0, 0.12)  # than the shut lid's skin, in light: from here on a lid is a smudge
+_AT_LASHES = (0.1, -0.1)  # of the places of `lid_place`: round the edge of a lid
 _REPLACED = (0.5, 0.95)  # share of an unfolded lid that gives way: of a light one, of a smudge
 _LASHES_MEET = (0.35, 0.9)  # of a blink: lashes of both lids come to lie over each other
 _DARKEST_LASHES = 0.2  # of the skin's light
@@ -40,7 +41,7 @@ _HUES, _COMMON = 16, 0.02  # levels of light, and the least share of a face to t
 _CHEEKS = (50, 280, 205, 425, 101, 330, 117, 346, 36, 266)
 _BRIDGE_CORNERS = (133, 362)
 _LID_MOTION = tuple(MOTION_INDEX[name] for name in ("blink_r", "blink_l"))
-_BEHIND = tuple(MOTION_INDEX[name] for name in ("gaze_x", "gaze_y", "squint"))
+_BEHIND = tuple(MOTION_INDEX[name] for name in ("gaze_x", "gaze_y", "squint", "cheek"))
 _BROWS = tuple(MOTION_INDEX[name] for name in ("brow_r", "brow_l", "furrow"))
 
 
@@ -93,8 +94,11 @@ class EyeLook:
         skin, colors = 255 * look[:, :3], pixels[:, :3]
         darker = 1 - luminance(colors, 1) / luminance(skin, 1).clamp_min(1.0)
         least, most = _REPLACED
-        share = (least + (most - least) * smoothstep(*_DARKER, darker)) * unfolds
-        covered = look[:, 3:] * smoothstep(*_LASHES_MEET, shut)[..., None, None]
+        # Eyeballs of wide eyes are stretched, too: below lashes that do not meet there is no lid.
+        meet = smoothstep(*_LASHES_MEET, shut)[..., None, None]
+        on_lid = torch.maximum(smoothstep(*_AT_LASHES, place[..., 1])[:, None], meet)
+        share = (least + (most - least) * smoothstep(*_DARKER, darker)) * unfolds * on_lid
+        covered = look[:, 3:] * meet
         lashes = 255 * self.lashes[eye, :, None, None]
         colors = colors.lerp(skin, share)
         colors = colors.lerp(torch.minimum(colors, lashes), covered)

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 
 from skyreels_avatar.rig.coefficients import MOTION_INDEX
 from skyreels_avatar.rig.constants import CONSTANTS
-from skyreels_avatar.rig.drawn_eyes import undo_drawn_eye
+from skyreels_avatar.rig.drawn_eyes import lower_lid_raise, undo_drawn_eye
 from skyreels_avatar.rig.fields import FaceShape, MotionValues
 from skyreels_avatar.rig.geometry import (
     EYES,
@@ -162,11 +162,11 @@ def blink_of(eye: int, values: MotionValues) -> torch.Tensor:
 def _moved_edges(
     lines: _LidLines, eye: int, values: MotionValues
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return rows (F, N) to which blink and squint move the edges of the upper, the lower lid."""
+    """Return rows (F, N) to which the edges of the upper and the lower lid move."""
     upper, lower, blink = lines.upper, lines.lower, blink_of(eye, values)
     height = lower - upper
-    raised = LIDS.squint_raise * values.squint.clamp(0.0, 1.0) * (1 - blink)
-    new_lower = lower - (raised + LIDS.blink_raise * blink) * height
+    raised = lower_lid_raise(values) * (1 - blink) + LIDS.blink_raise * blink
+    new_lower = lower - raised * height
     wide = LIDS.wide * (-values.squint).clamp(0.0, 1.0)
     falls = blink * LIDS.overlap * (new_lower - upper)
     return upper + falls - wide * height * (1 - blink), new_lower

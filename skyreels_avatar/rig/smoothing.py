@@ -17,10 +17,16 @@ FIRST_SLOW = LIDS.stop  # coefficients after the mouth and the lids move without
 FIRST_STEADY = MOTION_INDEX["brow_r"]  # and from here on without sudden changes
 # Where sampled jaws begin to be held, and what they come close to, / H. One in ten lively talkers
 # opens lips to 0.16 and lowers the chin by 0.14; further down a rendered chin is drawn out.
-OPENING = {"lip_gap": (0.11, 0.17), "jaw_drop": (0.09, 0.13)}
+OPENING = {"lip_gap": (0.09, 0.14), "jaw_drop": (0.075, 0.11)}
 BROWS = slice(MOTION_INDEX["brow_r"], MOTION_INDEX["brow_l"] + 1)
 LIPS = [MOTION_INDEX[name] for name in ("lip_gap", "jaw_drop", "upper_raise")]
-LIPS_LOST, BROWS_LOST = 1.1, 1.45  # what few steps show less of them than is learnt
+# What few steps show less of them than is learnt.
+LIPS_LOST, BROWS_LOST, TURNS_LOST, GAZE_LOST = 1.1, 1.45, 1.15, 1.12
+GAZE = slice(MOTION_INDEX["gaze_x"], MOTION_INDEX["gaze_y"] + 1)
+TURNS = slice(MOTION_INDEX["yaw"], MOTION_INDEX["roll"] + 1)
+# Radians that yaw, pitch and roll come close to: one talker in thirty swings by twice as much, and
+# pictures turned that far no longer look like themselves.
+FURTHEST = 0.28, 0.2, 0.2
 PUCKER = MOTION_INDEX["pucker"]
 PUCKER_SURE = 0.3  # a smaller one is what few steps leave on sounds that are not rounded
 # Of H: sampled talkers hold their brows that much above the picture's while they speak, where the
@@ -63,9 +69,9 @@ def smooth(
 
     Sampling in few steps leaves noise from frame to frame, a hundredth of a scale. The mean of
     a frame and its neighbors (1 2 1) leaves a quarter of it; of two nods a second 94 % stay.
-    Lids and gaze, which may jump, and known frames are left alone. Lips and brows are shown as far
-    as they were learnt, lips are round or not, and jaws that open beyond what `OPENING` says are
-    held.
+    Lids and gaze, which may jump, and known frames are not smoothed. Lips, brows, gaze and turns
+    are shown as far as they were learnt, lips are round or not, and jaws that open beyond what
+    `OPENING` says are held, as are heads: see `FURTHEST`.
 
     Args:
         gains: how much further lips open and brows move than the networks can be told.
@@ -82,6 +88,10 @@ def smooth(
     motion[:, new, BROWS] = gains[1] * (BROWS_LOST * brows - held_up)
     motion[:, new, LIPS] *= LIPS_LOST * gains[0]
     motion[:, new, PUCKER] *= smoothstep(0.0, PUCKER_SURE, motion[:, new, PUCKER])
+    motion[:, new, GAZE] *= GAZE_LOST
+    furthest, turns = motion.new_tensor(FURTHEST), motion[:, new, TURNS].clone()
+    turns[..., 0] *= TURNS_LOST
+    motion[:, new, TURNS] = furthest * torch.tanh(turns / furthest)
     for name, (begins, most) in OPENING.items():
         opened = motion[:, new, MOTION_INDEX[name]]
         beyond = (opened - begins).clamp_min(0.0)

@@ -129,6 +129,14 @@ def test_a_lid_in_the_light_stays_as_light():
     assert float((lids - own).abs().max()) < 12
 
 
+def test_wide_eyes_keep_their_irises_round_a_blink():
+    """Eyes of surprised people went pale: a stretched eyeball was taken for a lid that unfolds."""
+    wide = rendered(paint(), blink_r=0.06, blink_l=0.06, squint=-1.0).float()
+    for upper, lower, *_ in EYES:
+        x, y = POINTS[[*upper, *lower], :2].mean(0).round().astype(int)
+        assert float(wide[:, y - 1 : y + 2, x - 1 : x + 2].mean()) < 0.4 * np.mean(SKIN)
+
+
 def lash_line(picture: torch.Tensor) -> float:
     """Return how light the darkest row of shut right lids is, of the skin's light."""
     shut = rendered(picture, blink_r=1.0, blink_l=1.0).float()

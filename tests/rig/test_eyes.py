@@ -55,6 +55,17 @@ def test_the_lid_of_a_large_drawn_eye_is_lined_with_skin(shape: FaceShape) -> No
     torch.testing.assert_close(opened, column)
 
 
+def test_smiles_reach_the_eyes(shape: FaceShape) -> None:
+    """Cheeks rose, and the lower lids that they push up stayed: happy people looked it by half."""
+    lower, upper = (shape.points[:, ring[4], :2] for ring in (EYES[0][1], EYES[0][0]))
+    column = torch.lerp(upper, lower, torch.linspace(0.5, 1.0, 200)[:, None])
+    heights = []
+    for cheek in (0.0, 0.8):
+        looked = undo_eye(column[None], 0, shape, MotionValues(motion_of(cheek=cheek)))[0]
+        heights.append(float((looked[:, 1] < lower[0, 1] - 1e-4).float().mean()))
+    assert heights[0] > 0.99 and 0.5 < heights[1] < 0.8
+
+
 def test_only_frames_that_blink_are_drawn_finer(landmarks: torch.Tensor) -> None:
     motion = motion_of().repeat(6, 1)
     motion[2:4, MOTION_INDEX["blink_l"]] = 2 * BLINKING

@@ -37,6 +37,16 @@ def test_a_turned_head_shows_its_nose_where_a_solid_one_does(
     assert shown == pytest.approx(wanted, rel=0.15)
 
 
+def test_flat_faces_turn_about_as_visibly_as_others(shape: FaceShape) -> None:
+    """The face mesh makes noses half as long in one picture as in another: some hardly turned."""
+    shown = []
+    for depth in (0.7, 0.85, 1.0):
+        points = shape.points * torch.tensor([1.0, 1.0, depth])
+        moved = move_points(FaceShape.of(points), motion_of(yaw=0.1)) - points[..., :2]
+        shown.append(float(moved[0, 1, 0] - moved[0, [33, 263], 0].mean()))
+    assert max(shown) < 1.2 * min(shown)
+
+
 def test_a_side_view_turns_with_less_relief_than_a_frontal_one(shape: FaceShape) -> None:
     """Landmarks of the hidden half lie behind others, and its outlines bulged."""
     side = shape.points.clone()

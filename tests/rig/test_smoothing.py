@@ -9,6 +9,7 @@ from skyreels_avatar.rig.coefficients import MOTION_INDEX, NUM_MOTION
 from skyreels_avatar.rig.smoothing import (
     BROWS_HELD_UP,
     BROWS_LOST,
+    FURTHEST,
     LIPS_LOST,
     blend_at_joins,
     complete_blinks,
@@ -45,13 +46,13 @@ def test_tremor_is_taken_out_and_nods_stay() -> None:
     noise = 0.01 * torch.randn(1, 49, NUM_MOTION, generator=generator)
     steady = smooth(nod + noise, 9)
     torch.testing.assert_close(steady[:, :9], (nod + noise)[:, :9])
-    left_alone = [2, *range(5, 12)]
+    left_alone = [2, *range(5, 10)]
     torch.testing.assert_close(steady[..., left_alone], (nod + noise)[..., left_alone])
     left = (steady - nod)[:, 9:, 14:].diff(dim=1).diff(dim=1)
     was = noise[:, 9:, 14:].diff(dim=1).diff(dim=1)
     assert left.std() < 0.35 * was.std()
-    assert steady[:, 9:, 12:].amax() > 0.09
-    brows, heads = steady[0, 9:, 12:14], steady[0, 9:, 16:18]
+    assert steady[:, 9:, 19:].amax() > 0.09
+    brows, heads = steady[0, 9:, 12:14], steady[0, 9:, 19:21]
     assert 0.9 < brows.std() / heads.std() / BROWS_LOST < 1.1
 
 
@@ -62,12 +63,23 @@ def test_jaws_drop_no_further_than_those_of_lively_talkers() -> None:
     motion[..., [0, 1]] = asked[:, None]
     held = smooth(motion, 9)[0]
     gap, jaw = held[:, MOTION_INDEX["lip_gap"]], held[:, MOTION_INDEX["jaw_drop"]]
-    assert 0.16 < gap[-1] < 0.17 and 0.12 < jaw[-1] < 0.13
+    assert 0.13 < gap[-1] < 0.14 and 0.10 < jaw[-1] < 0.11
     assert (gap[9:].diff() > 0).all()  # and never stop on the way
-    usual = (asked < 0.08) & (torch.arange(49) >= 9)
+    usual = (asked < 0.065) & (torch.arange(49) >= 9)
     torch.testing.assert_close(held[usual][:, :2], LIPS_LOST * motion[0, usual][:, :2])
     known = smooth(motion.flip(1), 9)[0]
     torch.testing.assert_close(known[:9, :2], motion[0].flip(0)[:9, :2])
+
+
+def test_heads_turn_further_than_few_steps_show_and_never_too_far() -> None:
+    """One man in thirty nodded by 23 degrees and leaned by 22, and looked unlike himself."""
+    motion = torch.zeros(1, 49, NUM_MOTION)
+    motion[..., 16:19] = torch.linspace(-0.6, 0.6, 49)[:, None]
+    turned = smooth(motion, 1)[0, 1:48, 16:19]
+    assert (turned.diff(dim=0) > 0).all()
+    assert (turned.abs().amax(0) < torch.tensor(FURTHEST)).all()
+    yaw, pitch, roll = (turned[24] / motion[0, 25, 16:19]).tolist()  # of 1.4 degrees
+    assert 1.1 < yaw < 1.2 and 0.95 < pitch < 1 and 0.95 < roll < 1
 
 
 def test_brows_come_down_to_where_the_picture_has_them() -> None:
