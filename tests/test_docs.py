@@ -31,6 +31,7 @@ from skyreels_avatar.loading.model_hub import find_model
 from skyreels_avatar.media.image import fit_size
 from skyreels_avatar.request.camera_spec import parse_camera
 from skyreels_avatar.request.speaker import Speaker
+from train.stages import STAGES
 
 ROOT = Path(__file__).resolve().parents[1]
 READMES = [ROOT / "README.md", ROOT / "README.zh.md"]
@@ -156,6 +157,8 @@ def check_command(words: list[str], parse) -> None:
         check_values(parse(rest))
     elif program == "make":
         check_make(rest)
+    elif program == "python" and rest[:2] == ["-m", "train"]:
+        assert rest[2] in STAGES, f"no stage {rest[2]}"
     elif program == "pip":
         check_pip(rest)
     else:

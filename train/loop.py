@@ -7,7 +7,7 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -107,18 +107,13 @@ class Run:
         ):
             losses = loss_function(self.parts, self.step)
         losses["loss"].backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.weights, config.clip_norm)
-        if torch.isfinite(norm):
-            self.optimizer.step()
-        else:
-            logger.warning("step %d skipped: its gradient is not finite", self.step)
-        self.optimizer.zero_grad(set_to_none=True)
+        norm = clipped_step(self.optimizer, self.weights, config.clip_norm, self.step)
         self.step += 1
         decay = min(config.ema_decay, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
             torch._foreach_lerp_(self.average, list(self.weights), 1 - decay)
         return {
-            "norm": float(norm),
+            "norm": norm,
             **{key: float(value.detach()) for key, value in losses.items()},
         }
 
@@ -185,6 +180,27 @@ class Run:
             "step %d/%d %s | %.2f s/step, %.0f min left",
             self.step, config.num_steps, parts, pace_s, left_s / 60,
         )  # fmt: skip
+
+
+def clipped_step(
+    optimizer: torch.optim.Optimizer, weights: Sequence[torch.Tensor], most: float, step: int
+) -> float:
+    """Update weights by their gradients and forget these; return the norm before it was clipped.
+
+    A step whose gradient is not finite is skipped.
+
+    Args:
+        most: norm to which the gradient is clipped.
+        step: its number, for the warning.
+    """
+    norm = torch.nn.utils.clip_grad_norm_(weights, most)
+    norm = norm.full_tensor() if hasattr(norm, "full_tensor") else norm  # of sharded weights
+    if torch.isfinite(norm):
+        optimizer.step()
+    else:
+        logger.warning("step %d skipped: its gradient is not finite", step)
+    optimizer.zero_grad(set_to_none=True)
+    return float(norm)
 
 
 def write_checkpoint(folder: Path, state: dict) -> None:

@@ -21,7 +21,7 @@ from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.pipeline.talker_style import FACTORS, person_numbers, style_numbers
 from train.acting import column, spread
 from train.closures import judge_voice
-from train.data.person import PersonPiece, at_rest, blink_frames
+from train.data.person import PersonPiece, at_rest, blink_frames, near_blinks
 from train.data.simulate.articulation import FPS
 from train.data.simulate.speech import HELD_OUT_VOICES, make_speech
 from train.data.spoken import Utterance
@@ -144,7 +144,8 @@ def _shut(parts: Components, said: list[Utterance], style: torch.Tensor) -> floa
 
 
 def _gaze_off(motion: np.ndarray) -> np.ndarray:
-    rested = at_rest(motion)
+    rested, open_eyes = at_rest(motion), ~near_blinks(motion)
+    rested = rested[open_eyes] if open_eyes.any() else rested
     return np.hypot(column(rested, "gaze_x"), column(rested, "gaze_y"))
 
 

@@ -16,6 +16,7 @@ from skyreels_avatar.pipeline.denoise import Sampling, denoise
 from skyreels_avatar.pipeline.noise import segment_generator
 from skyreels_avatar.pipeline.shot_sound import ShotSound
 from skyreels_avatar.pipeline.shoulders import raised_shoulders
+from skyreels_avatar.pipeline.talker_style import FACTORS
 from skyreels_avatar.planning.segments import plan_shot
 from skyreels_avatar.request.sampling import SamplingParams
 from skyreels_avatar.rig.coefficients import MOTION_INDEX, NUM_MOTION
@@ -58,6 +59,7 @@ def roll_out(
     plan = plan_shot(audio.duration_s, tier.fps, *windows)
     sound = ShotSound([audio], parts.audio_encoder, separate=True)
     prompt_embeds, null = parts.text_encoder([prompt, ""], style).split(1)
+    glances = 0.0 if style is None else float(style[0, FACTORS.index("gaze")])
     known = parts.vae.pack(torch.zeros(1, 1, NUM_MOTION))
     motion = torch.zeros(0, NUM_MOTION)
     num_known = 1
@@ -74,7 +76,8 @@ def roll_out(
             known_mask=known_mask(num_latents, known.shape[2], *known.shape[3:]),
         )
         generator = segment_generator(seed, segment.index, key)
-        noise = parts.vae.lean_noise(torch.randn(beginning.shape, generator=generator), blinks)
+        noise = torch.randn(beginning.shape, generator=generator)
+        noise = parts.vae.lean_noise(noise, blinks, glances)
         latents = denoise(parts.transformer, None, conditions, sampling, noise)
         latents = parts.vae.blend_at_joins(parts.vae.smooth(latents, num_known), num_known)
         num_known = tier.overlap

@@ -57,7 +57,7 @@ class EncodedShot:
         self._injections = tier.inject_picture, tier.inject_carried
         self._tail_steps = tier.tail_steps
         self._lean_noise = getattr(components.vae, "lean_noise", None)
-        self._blinks = 0.0
+        self._blinks = self._glances = 0.0
         light, prompt = None, shot.prompt
         if components.light is not None and not opened.references:
             light = components.light.light_of(prompt)
@@ -106,11 +106,13 @@ class EncodedShot:
         """Return text tokens (N, L, D), which also say what kind of talker performs."""
         if getattr(encoder, "takes_style", False) and self._person is not None:
             numbers = person_numbers(self._person.numbers, shot.expressiveness)
+            self._glances = float(numbers[0, FACTORS.index("gaze")])
             return encoder(prompts, numbers.to(encoder.device))
         if getattr(encoder, "takes_style", False):
             talker = shot.style, shot.expressiveness, self.seed, self.noise_key
             numbers = style_numbers(*talker)
             self._blinks = float(numbers[0, FACTORS.index("blink")])
+            self._glances = float(numbers[0, FACTORS.index("gaze")])
             return encoder(prompts, numbers.to(encoder.device))
         if shot.style != "natural" or shot.expressiveness != 100:
             logger.warning(
@@ -123,12 +125,12 @@ class EncodedShot:
     ) -> torch.Tensor | torch.Generator:
         """Return what a window starts from: the noise, or what draws it.
 
-        Noise of the face rig decides when eyes blink, and leans to the talker's rate.
+        Noise of the face rig decides when eyes blink and look away, and leans to the talker.
         """
-        if self._lean_noise is None or self._blinks == 0.0:
+        if self._lean_noise is None or self._blinks == self._glances == 0.0:
             return generator
         noise = torch.randn(conditions.known_latents.shape, generator=generator)
-        return self._lean_noise(noise, self._blinks)
+        return self._lean_noise(noise, self._blinks, self._glances)
 
     def _prompt_embeds(self, segment: Segment) -> torch.Tensor:
         """Return what a window is told: of a prompt that speaks of time, the part that is due."""

@@ -2,8 +2,8 @@
 
 People differ in how wide they open the mouth, how much they move the head and the face, how often
 they look away and blink. Each of the five is a factor round the median of expressive talkers.
-Networks are told its logarithm in units of its spread over talkers (`SPREADS`); of blinks the noise
-that they start from is told, too (`FaceRig.lean_noise`).
+Networks are told its logarithm in units of its spread over talkers (`SPREADS`); of blinks and of
+how often eyes look away the noise that they start from is told, too (`FaceRig.lean_noise`).
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from skyreels_avatar.pipeline.noise import segment_generator
 FACTORS = ("mouth", "head", "face", "gaze", "blink")
 SPREADS = (0.25, 0.40, 0.40, 0.40, 0.40)
 """Standard deviation of the logarithm of each factor over the talkers of the training."""
+FURTHEST = (2.2, 2.2, 2.2, 5.0, 2.2)
+"""Spreads: as far as in training; of gazes, which noise alone tells, as far as eyes stay eyes."""
 
 STYLE_FACTORS: dict[str, tuple[float, ...]] = {
     "calm": (0.90, 0.60, 0.70, 0.80, 0.70),
@@ -35,7 +37,6 @@ _EXPRESSED = (1.0, 1.1, 1.0, 0.5, 0.0)  # shares of expressiveness; blinks are n
 _GAINED = (0.3, 0.5)
 _DRAWN = (0.3, 0.5, 0.5, 0.5, 0.5)  # of a spread, by which talkers of one style differ
 _SHARED = 0.6  # of what is drawn for mouth, head and face: lively people are lively all over
-_FURTHEST = 2.2  # spreads, as in training
 _LEAST = 5.0  # percent; the logarithm of 0 is further than networks have seen anyway
 _STREAM = -1  # of the random numbers, beside those of the windows
 
@@ -59,7 +60,7 @@ def person_numbers(numbers: Sequence[float], expressiveness: float) -> torch.Ten
     """
     percent = math.log(max(expressiveness, _LEAST) / 100)
     moved = torch.tensor(_EXPRESSED) * percent / torch.tensor(SPREADS)
-    return (torch.tensor(numbers) + moved).clamp(-_FURTHEST, _FURTHEST)[None]
+    return _limited(torch.tensor(numbers) + moved)[None]
 
 
 def style_numbers(style: str, expressiveness: float, seed: int, noise_key: int) -> torch.Tensor:
@@ -76,4 +77,9 @@ def style_numbers(style: str, expressiveness: float, seed: int, noise_key: int) 
     spreads, shares = torch.tensor(SPREADS), torch.tensor(_EXPRESSED)
     factors = torch.tensor(STYLE_FACTORS[style]) * torch.tensor(_MEDIAN)
     numbers = (factors.log() + shares * percent) / spreads + torch.tensor(_DRAWN) * drawn
-    return numbers.clamp(-_FURTHEST, _FURTHEST)[None]
+    return _limited(numbers)[None]
+
+
+def _limited(numbers: torch.Tensor) -> torch.Tensor:
+    furthest = torch.tensor(FURTHEST)
+    return numbers.clamp(-furthest, furthest)

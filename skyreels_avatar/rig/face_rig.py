@@ -10,13 +10,15 @@ LivePortrait (arXiv 2407.03168) and Reducio (arXiv 2411.13552); the fields are o
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 
 from skyreels_avatar.rig import packing, smoothing
-from skyreels_avatar.rig.coefficients import MOTION_SCALE, NUM_MOTION
+from skyreels_avatar.rig.coefficients import MOTION_INDEX, MOTION_SCALE, NUM_MOTION
 from skyreels_avatar.rig.eye_finder import EyeFinder, correct_eyes
 from skyreels_avatar.rig.geometry import FaceFrame, lip_gap
 from skyreels_avatar.rig.motion_encoder import MotionEncoder, in_rest_frame
@@ -30,6 +32,10 @@ from skyreels_avatar.rig.torso import delay_torso
 # the latent frames where the noise of both lids is highest, one in twenty. A rate that is half as
 # high again, one spread, needs noise that is higher by this (measured: 10, 17 and 26 a minute).
 _BLINK_SHIFT = 0.07
+# Eyes leave the camera where the mean of the four frames' noise of the gaze is furthest from zero;
+# what is further by this, a spread, is so often enough for half as much of the time away.
+_GLANCE_GAIN = 0.05
+_GAZE_X = MOTION_INDEX["gaze_x"]
 
 
 class FaceRig(ModelMixin, ConfigMixin):
@@ -53,14 +59,17 @@ class FaceRig(ModelMixin, ConfigMixin):
         """Unpack latents (B, 32, T, 1, 4) into (B, F, 32): the inverse of `pack`."""
         return packing.unpack(latents) * self.motion_std + self.motion_mean
 
-    def lean_noise(self, noise: torch.Tensor, spreads: float) -> torch.Tensor:
-        """Return noise of a window in which eyes blink more often, or less: see `packing`.
+    def lean_noise(self, noise: torch.Tensor, spreads: float, glances: float = 0.0) -> torch.Tensor:
+        """Return noise of a window in which eyes blink and look away more often, or less.
 
         Args:
             noise: (B, 32, T, 1, 4), normal.
-            spreads: how often, in units of the spread of the logarithm of people's rates.
+            spreads: how often they blink, in units of the spread of the logarithm of people's
+                rates.
+            glances: how much of the time they look away, in the same units.
         """
-        return packing.shifted(noise, LIDS, _BLINK_SHIFT * spreads)
+        noise = packing.shifted(noise, LIDS, _BLINK_SHIFT * spreads)
+        return packing.with_scaled_mean(noise, _GAZE_X, math.exp(_GLANCE_GAIN * glances))
 
     def blend_at_joins(
         self, latents: torch.Tensor, num_known: int, num_last: int = 0

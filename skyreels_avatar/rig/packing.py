@@ -36,3 +36,12 @@ def shifted(latents: torch.Tensor, which: slice, by: float) -> torch.Tensor:
     moved = latents.clone().unflatten(1, (TIME_FACTOR, GROUP_SIZE))
     moved[:, :, first : first + which.stop - which.start, ..., group] += by
     return moved.flatten(1, 2)
+
+
+def with_scaled_mean(latents: torch.Tensor, which: int, by: float) -> torch.Tensor:
+    """Return latents (B, 32, T, 1, 4) with the mean of a coefficient's four frames scaled."""
+    group, place = divmod(which, GROUP_SIZE)
+    scaled = latents.clone().unflatten(1, (TIME_FACTOR, GROUP_SIZE))
+    frames = scaled[:, :, place, ..., group]
+    frames += (by - 1) * frames.mean(1, keepdim=True)
+    return scaled.flatten(1, 2)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from skyreels_avatar.rig.coefficients import MOTION_INDEX, NUM_MOTION
-from skyreels_avatar.rig.packing import pack, shifted, unpack
+from skyreels_avatar.rig.packing import pack, shifted, unpack, with_scaled_mean
 from tests.rig.faces import random_motion
 
 
@@ -31,3 +31,16 @@ def test_some_coefficients_can_be_shifted_in_latents_and_the_others_stay() -> No
     motion[..., lids] += 0.25
     torch.testing.assert_close(moved, motion, atol=1e-6, rtol=1e-5)
     assert torch.equal(latents, kept)
+
+
+def test_the_mean_of_four_frames_can_be_scaled_and_all_else_stays() -> None:
+    latents = torch.randn(2, 32, 4, 1, 4, generator=torch.Generator().manual_seed(0))
+    gaze = MOTION_INDEX["gaze_x"]
+    before, scaled = unpack(latents), unpack(with_scaled_mean(latents, gaze, 1.5))
+    others = [index for index in range(NUM_MOTION) if index != gaze]
+    assert torch.equal(scaled[..., others], before[..., others])
+    first, later = before[:, :1, gaze], before[:, 1:, gaze].unflatten(1, (-1, 4))
+    torch.testing.assert_close(scaled[:, :1, gaze], 1.5 * first)
+    expected = (later + 0.5 * later.mean(2, keepdim=True)).flatten(1)
+    torch.testing.assert_close(scaled[:, 1:, gaze], expected)
+    assert torch.allclose(with_scaled_mean(latents, gaze, 1.0), latents)

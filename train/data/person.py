@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d, median_filter
+from scipy.ndimage import binary_dilation, gaussian_filter1d, median_filter
 
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.evaluation.sync import loudness_db
@@ -31,6 +31,7 @@ LEARNT = (
 _SPEAKING = ("lip_gap", "jaw_drop", "width", "pucker", "upper_raise", "press")
 _SMILE_FRAMES = 8.0
 _NEUTRAL = 10  # percentile of a piece's smile: the face without one
+_LID_FRAMES = 2  # on both sides of low lids
 _LEAST_AWAY = 0.01  # share of the time, which few seconds cannot tell from none
 DRIFTING = ("shift_x", "shift_y", "zoom")  # a camera moves them, too
 USUAL_BLINKS = 17.0  # a minute, of the median talker
@@ -144,6 +145,13 @@ def blink_frames(motion: np.ndarray) -> np.ndarray:
     return np.flatnonzero(shut[1:] & ~shut[:-1]) + 1
 
 
+def near_blinks(motion: np.ndarray) -> np.ndarray:
+    """Return (F,) bool, where lids are so low that landmarks of the iris are guesses."""
+    lids = np.minimum(column(motion, "blink_r"), column(motion, "blink_l"))
+    low = lids - median_filter(lids, 51, mode="nearest") > 0.15
+    return binary_dilation(low, iterations=_LID_FRAMES)
+
+
 def blinks_a_minute(pieces: Sequence[PersonPiece]) -> float:
     """Return how often the person blinks."""
     seconds = sum(piece.seconds for piece in pieces)
@@ -153,11 +161,11 @@ def blinks_a_minute(pieces: Sequence[PersonPiece]) -> float:
 def amounts(motions: Sequence[np.ndarray]) -> dict[str, float]:
     """Return how far mouth, head and face move, medians over pieces of motion, and gaze.
 
-    Of gaze it is the share of all time in which the eyes are off the place where they rest.
+    Of gaze it is the share of all time with open eyes in which they are off where they rest.
     """
-    away = sum(away_share(at_rest(m)) * len(m) for m in motions) / sum(map(len, motions))
+    seen = np.concatenate([at_rest(m)[~near_blinks(m)] for m in motions])
     return {
-        "gaze": max(away, _LEAST_AWAY),
+        "gaze": max(away_share(seen), _LEAST_AWAY) if len(seen) else _LEAST_AWAY,
         "mouth": float(np.median([spread(column(m, "lip_gap")) for m in motions])),
         "head": float(
             np.median([np.mean([spread(column(m, n)) for n in ("yaw", "pitch", "roll")])

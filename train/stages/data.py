@@ -23,7 +23,7 @@ from skyreels_avatar.loading.components import load_components
 from skyreels_avatar.media.files import open_container
 from skyreels_avatar.media.video import VideoReader
 from skyreels_avatar.media.voice_activity import SAMPLE_RATE
-from train.config import FootageConfig, TrainConfig
+from train.config import FootageConfig, StyleConfig, TrainConfig
 from train.data.footage import Span, follow_faces
 from train.data.footage_pieces import Piece, examine
 from train.data.footage_report import name_people, summary, write_page, write_table
@@ -72,6 +72,9 @@ def run(config: TrainConfig) -> None:
     write_page(pieces, failed, folder / "pieces", folder / REPORT)
     print(summary(pieces, failed))
     print(f"report: {folder / REPORT}, {folder / TABLE}")
+    if any(not piece.reason for piece in pieces):
+        told = "" if config.run == StyleConfig.footage else f" style.footage={folder}"
+        print(f"how p1 moves: python -m train style{told} (style.person=NAME for another)")
 
 
 def find_videos(folder: str) -> list[Path]:

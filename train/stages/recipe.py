@@ -34,12 +34,14 @@ class Step:
     also_to: tuple[str, ...] = ()
 
 
+_REWARDED = ("num_steps=55", "lr=2.0e-4")  # of the run whose weights ship
 _MOTION = (
     Step("voices", needs=("kokoro",)),
     Step("corpus", needs=("grid",)),
     Step("pretrain", ("data.natural_share=0.5", "data.real_share=0.12"), ("grid",)),
     Step("camera", ("start_from={runs}/pretrain/export",), also_to=("pretrain",)),
     Step("distill", ("start_from={runs}/pretrain/export",), also_to=("pretrain",)),
+    Step("motion_rl", (*_REWARDED, "start_from={runs}/pretrain/export"), also_to=("pretrain",)),
     Step("publish", ("start_from={runs}/pretrain/export",)),
 )
 RECIPES: dict[str, tuple[Step, ...]] = {

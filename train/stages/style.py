@@ -26,7 +26,7 @@ from skyreels_avatar.loading.parts import part_classes
 from skyreels_avatar.loading.person_style import PersonStyle, vectors_of, weights_mark
 from skyreels_avatar.loading.tiers import load_tier
 from skyreels_avatar.media.audio import AudioTrack
-from skyreels_avatar.pipeline.talker_style import FACTORS, SPREADS
+from skyreels_avatar.pipeline.talker_style import FACTORS, FURTHEST, SPREADS
 from skyreels_avatar.rig.coefficients import MOTION_INDEX
 from train.config import TrainConfig
 from train.data.person import (
@@ -50,7 +50,6 @@ logger = logging.getLogger(__name__)
 NAME = "style.safetensors"
 _FITS = 2  # times that the numbers are corrected
 _FIT_PIECES = 8  # whose sound is performed for it
-_FURTHEST = 2.2  # spreads, as talkers of the training
 _HOLD = 2.0  # weight of what must stay as it is
 _LIDS = ("blink_r", "blink_l")
 
@@ -85,7 +84,10 @@ class Styled:
 
 def run(config: TrainConfig) -> None:
     """Learn the style of `style.person`; the file goes to `export/style.safetensors`."""
-    weights = Path(config.start_from) / "transformer.safetensors"
+    tier = load_tier(config.tier)
+    shipped = Path(str(tier.weights.transformer)).parent
+    folder = Path(config.start_from) if config.start_from else shipped
+    weights = folder / "transformer.safetensors"
     if not weights.is_file():
         raise InputError(f"a style goes on from the weights of a tier: no {weights}")
     num_frames = config.data.num_frames
@@ -96,8 +98,8 @@ def run(config: TrainConfig) -> None:
     )  # fmt: skip
     config.train = []
     torch.manual_seed(config.seed)
-    base = build_components(load_tier(config.tier), config.device)
-    start_from(base, Path(config.start_from))
+    base = build_components(tier, config.device)
+    start_from(base, folder)
     for name in part_classes():
         getattr(base, name).eval().requires_grad_(False)
     differences = Differences(base.transformer)
@@ -124,7 +126,10 @@ def run(config: TrainConfig) -> None:
         return {name: found[name]["all"] for name in ("default", "style")}
 
     learning.train(step_loss, validate)
-    print(f"style: {learning.folder / 'export' / NAME}")
+    path = learning.folder / "export" / NAME
+    print(
+        f"style: {path}; skyreels-avatar generate --image ME.jpg --audio VOICE.wav --style {path}"
+    )
 
 
 def style_loss(
@@ -176,7 +181,8 @@ def fit_numbers(parts: Components, pieces: Sequence[PersonPiece]) -> np.ndarray:
     numbers = np.zeros(len(FACTORS))
     rate = blinks_a_minute(pieces) / USUAL_BLINKS
     numbers[FACTORS.index("blink")] = np.log(max(rate, 0.1)) / SPREADS[FACTORS.index("blink")]
-    numbers = numbers.clip(-_FURTHEST, _FURTHEST)
+    furthest = np.array(FURTHEST)
+    numbers = numbers.clip(-furthest, furthest)
     heard = sorted(pieces, key=lambda piece: -piece.seconds)[:_FIT_PIECES]
     for _ in range(_FITS):
         style = torch.from_numpy(numbers).float()[None]
@@ -188,7 +194,7 @@ def fit_numbers(parts: Components, pieces: Sequence[PersonPiece]) -> np.ndarray:
         for name, amount in wanted.items():
             index = FACTORS.index(name)
             numbers[index] += np.log(max(amount, 1e-4) / max(found[name], 1e-4)) / SPREADS[index]
-        numbers = numbers.clip(-_FURTHEST, _FURTHEST)
+        numbers = numbers.clip(-furthest, furthest)
     return numbers
 
 

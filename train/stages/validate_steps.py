@@ -32,7 +32,7 @@ from train.validate import Sampling, photo_batch, sample_motion
 logger = logging.getLogger(__name__)
 
 STEPS = (40, 8, 4, 2)
-NUM_SEEDS = 3
+NUM_SEEDS = 5
 NUM_WINDOWS = 50  # of each kind of voice
 NUM_ANSWERING = 40  # windows of which guidance is asked
 SCALES = (1.0, 1.5, 2.0, 2.5, 3.0)  # of text; those of audio go half as far from 1
@@ -48,7 +48,10 @@ READINGS: dict[str, Reading] = {
     "width / eye distance": lambda m: spread(seen_width(m)),
     "brows / H": lambda m: spread((column(m, "brow_r") + column(m, "brow_l")) / 2),
     "yaw, degrees": lambda m: float(np.degrees(spread(column(m, "yaw")))),
+    "pitch, degrees": lambda m: float(np.degrees(spread(column(m, "pitch")))),
+    "roll, degrees": lambda m: float(np.degrees(spread(column(m, "roll")))),
     "head speed, degrees a frame": lambda m: float(np.degrees(_head_speed(m))),
+    "gaze x / eye width": lambda m: spread(column(m, "gaze_x")),
     "blinks a minute": lambda m: len(blink_starts(m)) / len(m) * 25 * 60,
 }
 # prompt -> what its scale of guidance strengthens; the last is asked for by the sound alone
@@ -204,16 +207,18 @@ def step_table(figures: dict) -> str:
     first = next(iter(columns))
     lines = [
         f"n = {figures['windows']} windows of 49 frames x {figures['seeds']} seeds; in brackets "
-        "95 % intervals over windows",
+        f"95 % intervals over windows, behind them the share of {first} steps",
         "",
-        "| | " + " | ".join(f"{number} steps" for number in columns) + f" | 4 / {first} |",
-        "|---" * (len(columns) + 2) + "|",
+        "| | " + " | ".join(f"{number} steps" for number in columns) + " |",
+        "|---" * (len(columns) + 1) + "|",
     ]
     for name in columns[first]:
-        cells = [_cell(rows[name]) for rows in columns.values()]
         base = columns[first][name][0]
-        ratio = f"{columns['4'][name][0] / base:.3f}" if "4" in columns and base else ""
-        lines.append(f"| {name} | " + " | ".join(cells) + f" | {ratio} |")
+        cells = [
+            _cell(rows[name]) + (f", {rows[name][0] / base:.3f}" if base and steps != first else "")
+            for steps, rows in columns.items()
+        ]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 

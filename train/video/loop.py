@@ -24,7 +24,7 @@ from skyreels_avatar.loading.components import load_components, unload_component
 from train.config import TrainConfig
 from train.data.footage_report import read_table
 from train.data.person import KEPT_BACK
-from train.loop import rate_at, read_checkpoint, write_checkpoint
+from train.loop import clipped_step, rate_at, read_checkpoint, write_checkpoint
 from train.stages.data import find_videos
 from train.video.windows import Footage, VideoWindow, encode_pieces, window_files
 
@@ -199,15 +199,9 @@ class VideoRun:
                 loss = loss_function(VideoWindow.load(path).to(here.device), draw)
             here.backward(loss / len(own))
             total += loss.detach() / len(own)
-        norm = torch.nn.utils.clip_grad_norm_(self.weights, config.clip_norm)
-        norm = norm.full_tensor() if hasattr(norm, "full_tensor") else norm
-        if torch.isfinite(norm):
-            self.optimizer.step()
-        else:
-            logger.warning("step %d skipped: its gradient is not finite", self.step)
-        self.optimizer.zero_grad(set_to_none=True)
+        norm = clipped_step(self.optimizer, self.weights, config.clip_norm, self.step)
         self.step += 1
-        return float(here.reduce(total, "mean")), float(norm)
+        return float(here.reduce(total, "mean")), norm
 
     def save(self) -> None:
         """Write all that is needed to go on, every process its share; the old stays until then.

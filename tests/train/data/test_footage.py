@@ -97,6 +97,7 @@ def test_a_run_throws_out_with_reasons_reports_and_goes_on_where_it_was(
     assert main(told) == 0
     said = capsys.readouterr().out
     assert "1 of 1 pieces kept" in said and "broken.mp4 could not be read" in said
+    assert f"python -m train style style.footage={tmp_path}" in said
     rows = list(csv.DictReader((tmp_path / "pieces.csv").open()))
     assert [row["source"] for row in rows] == ["talk.mp4"] and rows[0]["person"] == "p1"
     features = Features.load(tmp_path / "pieces" / rows[0]["name"])

@@ -9,12 +9,9 @@ import torch
 from safetensors.torch import load_file
 
 import skyreels_avatar as sa
-import train.loop
 from skyreels_avatar.loading.tiers import load_tier
-from tests.processes import run_together
 from tests.samples import write_portrait, write_voice
-from tests.train.stages.test_lora import TOGETHER
-from tests.train.video.footage import toy
+from tests.train.video.footage import killed_at_a_checkpoint, toy, train_together
 from train.stages import distill_video
 from train.video.networks import load_transformer
 
@@ -67,24 +64,12 @@ def test_a_student_gets_nearer_to_the_guided_teacher(video_config, guided_tier):
     assert after < 0.9 * before
 
 
-def test_a_killed_run_ends_with_the_same_weights(video_config, guided_tier, tmp_path, monkeypatch):
+def test_a_killed_run_ends_with_the_same_weights(video_config, guided_tier, tmp_path):
     config = video_config("distill video", f"tier={guided_tier}")
     distill_video.run(config)
     whole, config.run = exported(config.run), str(tmp_path / "killed")
-    real = train.loop.os.replace
-
-    class Killed(BaseException):
-        pass
-
-    def replace_and_die(source, target):
-        real(source, target)
-        if Path(target).name == train.loop.CHECKPOINT:
-            raise Killed
-
-    with monkeypatch.context() as patch:
-        patch.setattr(train.loop.os, "replace", replace_and_die)
-        with pytest.raises(Killed):
-            distill_video.run(config)
+    with killed_at_a_checkpoint():
+        distill_video.run(config)
     distill_video.run(config)
     killed = exported(config.run)
     assert all(torch.equal(whole[name], killed[name]) for name in whole)
@@ -102,8 +87,8 @@ def test_two_processes_that_share_the_weights_learn_what_one_does(
     distill_video.run(config)
     told = toy("distill video", guided_tier, own_footage, windows, tmp_path, *how,
                f"run={tmp_path / 'two'}")  # fmt: skip
-    run_together(TOGETHER, root, 2, "distill video", *told, "max_minutes=0.0000001")
-    run_together(TOGETHER, root, 2, "distill video", *told)
+    train_together(root, "distill video", *told, "max_minutes=0.0000001")
+    train_together(root, "distill video", *told)
     alone, together = exported(config.run), exported(str(tmp_path / "two"))
     assert alone.keys() == together.keys()
     apart = {name: (alone[name] - together[name]).abs().max() for name in alone}

@@ -10,25 +10,15 @@ import torch
 from safetensors.torch import load_file
 
 import skyreels_avatar as sa
-import train.loop
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.loading.tiers import load_tier
-from tests.processes import run_together
 from tests.samples import write_portrait, write_voice
-from tests.train.video.footage import toy
+from tests.train.video.footage import killed_at_a_checkpoint, toy, train_together
 from train.config import load_config
 from train.stages import lora
 from train.video.loop import Draw
 from train.video.networks import load_transformer
 from train.video.windows import VideoWindow
-
-TOGETHER = """
-import sys, torch
-torch.set_num_threads(1)
-from train.config import load_config
-from train.stages import stage_function
-stage_function(sys.argv[1])(load_config(sys.argv[1], sys.argv[2:]))
-"""
 
 
 def exported(config) -> dict[str, torch.Tensor]:
@@ -81,24 +71,12 @@ def test_names_are_those_of_diffusers(video_config):
     assert len(tensors) == 2 * 2 * 3 * 4 and all(v.isfinite().all() for v in tensors.values())
 
 
-def test_a_killed_run_ends_with_the_same_file(video_config, tmp_path, monkeypatch):
+def test_a_killed_run_ends_with_the_same_file(video_config, tmp_path):
     config = video_config("lora")
     lora.run(config)
     whole, config.run = exported(config), str(tmp_path / "killed")
-    real = train.loop.os.replace
-
-    class Killed(BaseException):
-        pass
-
-    def replace_and_die(source, target):
-        real(source, target)
-        if Path(target).name == train.loop.CHECKPOINT:
-            raise Killed
-
-    with monkeypatch.context() as patch:
-        patch.setattr(train.loop.os, "replace", replace_and_die)
-        with pytest.raises(Killed):
-            lora.run(config)
+    with killed_at_a_checkpoint():
+        lora.run(config)
     lora.run(config)
     killed = exported(config)
     assert whole.keys() == killed.keys()
@@ -115,7 +93,7 @@ def test_two_processes_learn_what_one_does(
     told = toy(
         "lora", studio, own_footage, windows, tmp_path, "num_steps=2", f"run={tmp_path / 'two'}"
     )
-    run_together(TOGETHER, root, 2, "lora", *told)
+    train_together(root, "lora", *told)
     alone = exported(config)
     together = exported(load_config("lora", told))
     # The first step of AdamW is as long as the rate whatever the gradient: only signs count.

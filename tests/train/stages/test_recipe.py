@@ -31,6 +31,12 @@ def test_stages_run_in_order_and_files_reach_those_that_go_on(name, tmp_path, mo
             seen.append(stage)
             assert config.run == str(tmp_path / stage) and config.seed == 7
             assert config.data.grid == "grid"
+            if stage == "motion_rl":  # goes on from what was distilled, and needs all of these
+                assert {p.stem for p in Path(config.start_from).glob("*.safetensors")} == {
+                    "transformer", "audio_encoder", "text_encoder", "controlnet"
+                }  # fmt: skip
+                rewarded = Path(config.start_from) / "transformer.safetensors"
+                assert rewarded.read_text() == "distill"
             if stage in ("distill", "eyes", "publish"):
                 assert list(Path(config.start_from).glob("*.safetensors")), stage
             if stage == "publish":
@@ -48,7 +54,7 @@ def test_stages_run_in_order_and_files_reach_those_that_go_on(name, tmp_path, mo
         folder = tmp_path / "pretrain" / "export"
         made = {path.stem: path.read_text() for path in folder.iterdir()}
         assert made == {
-            "transformer": "distill", "audio_encoder": "pretrain", "text_encoder": "pretrain",
+            "transformer": "motion_rl", "audio_encoder": "pretrain", "text_encoder": "pretrain",
             "controlnet": "camera",
         }  # fmt: skip
 
@@ -57,6 +63,7 @@ WRITES = {
     "pretrain": ("transformer", "audio_encoder", "text_encoder"),
     "camera": ("controlnet",),
     "distill": ("transformer",),
+    "motion_rl": ("transformer",),
     "vae": ("vae",),
     "eyes": ("vae",),
     "light": ("light",),

@@ -57,7 +57,10 @@ def test_the_first_number_of_steps_stands_for_the_truth(batch):
     assert same[key][0] == 0 < other[key][0]
     assert same["spread over seeds"][0] == pytest.approx(0, abs=1e-6)
     table = step_table({"windows": 3, "seeds": 2, "steps": {"40": same, "4": other}})
-    assert "| opening / H |" in table and table.splitlines()[2].endswith("| 4 / 40 |")
+    assert "| opening / H |" in table and table.splitlines()[2].endswith("| 4 steps |")
+    opening = next(line for line in table.splitlines() if line.startswith("| opening"))
+    share = other["opening / H"][0] / same["opening / H"][0]
+    assert opening.endswith(f"), {share:.3f} |") and opening.count("),") == 1
 
 
 def test_seeds_differ_and_repeat(batch, tiny_parts):

@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import skyreels_avatar as sa
+import train.loop
 from skyreels_avatar.faces.template import template
 from skyreels_avatar.folders import MODELS_VARIABLE
 from tests.faces.drawing import draw_person
+from tests.processes import run_together
 from train.config import TrainConfig, load_config
 from train.data.footage_pieces import Piece
 from train.data.footage_report import write_table
 
 BOX = (100.0, 40.0, 90.0, 110.0)
 SECONDS = (0.72, 0.72, 0.72, 0.72)
+STAGE = """
+import sys, torch
+torch.set_num_threads(1)
+from train.config import load_config
+from train.stages import stage_function
+stage_function(sys.argv[1])(load_config(sys.argv[1], sys.argv[2:]))
+"""
+
+
+class Killed(BaseException):
+    """What ends a run in a test, as a signal would."""
 
 
 def write_footage(folder: Path) -> Path:
@@ -106,3 +121,23 @@ def toy(stage, tier, footage, windows, folder, *overrides) -> list[str]:
         f"style.footage={footage}", f"footage.folder={footage / 'videos'}",
         f"video.windows={windows}", "video.size=160x128", "video.rank=4", *overrides,
     ]  # fmt: skip
+
+
+def train_together(root: Path, stage: str, *told: str) -> None:
+    """Run a stage in two processes."""
+    run_together(STAGE, root, 2, stage, *told)
+
+
+@contextmanager
+def killed_at_a_checkpoint() -> Iterator[None]:
+    """Let the first checkpoint of the run inside be its last deed."""
+    real = train.loop.os.replace
+
+    def replace_and_die(source, target):
+        real(source, target)
+        if Path(target).name == train.loop.CHECKPOINT:
+            raise Killed
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(train.loop.os, "replace", replace_and_die)
+        yield
