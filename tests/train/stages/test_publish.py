@@ -141,7 +141,9 @@ def test_the_gates_of_faces_and_lips_let_the_shipped_pass_and_refuse_a_broken_on
     assert "| worse |" in capsys.readouterr().out
 
 
-def test_the_gate_of_motion_refuses_weights_that_leave_the_noise_as_it_is(tmp_path, monkeypatch, capsys):
+def test_the_gate_of_motion_refuses_weights_that_leave_noise_as_it_is(
+    tmp_path, monkeypatch, capsys
+):
     """On three seconds of one voice; the same weights pass."""
     monkeypatch.setattr(publish, "NUM_SPEECHES", 1)
     monkeypatch.setattr(publish, "SPEECH_S", 3.0)
