@@ -33,9 +33,7 @@ def swing(shape: FaceShape, points: torch.Tensor, motion: torch.Tensor) -> torch
     frames = motion.shape[1]
     points = points[None].expand(frames, -1, -1)
     depth, weight = head_depth(points[:1], shape), head_weight(points[:1], shape)
-    turns = (
-        HeadTransform.of(shape, MotionValues(one[0])) for one in (motion, delay_head(motion))
-    )
+    turns = (HeadTransform.of(shape, MotionValues(one[0])) for one in (motion, delay_head(motion)))
     hanging, swung = trailing_field(points, depth, weight, shape, tuple(turns))
     return torch.zeros(points.shape).index_copy(1, hanging, swung)
 
