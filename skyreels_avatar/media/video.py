@@ -114,7 +114,11 @@ class VideoWriter:
             audio = SpooledAudio(audio, self.path.parent)
         self._audio = audio
         self._metadata = metadata or {}
-        self._options = {"crf": str(crf), "preset": preset, "threads": "1", **_repeatable_options()}
+        self._options = {
+            "crf": str(crf), "preset": preset, "threads": "1",
+            "weightp": "none",  # looks for fades: a tenth of the time, and shots have none
+            **_repeatable_options(),
+        }  # fmt: skip
         self._cuts = frozenset(cuts)
         self._color = color
         self._finish = finish

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from skyreels_avatar.rig.fields import FaceShape, MotionValues
-from skyreels_avatar.rig.geometry import SIDES, as_points, head_turn, smoothstep
+from skyreels_avatar.rig.geometry import SIDES, head_turn, smoothstep
 from skyreels_avatar.rig.relief import depth_at, steepness
 
 # Of H, from the axis of the head. The face mesh is a tenth deeper than heads are: with this
@@ -30,8 +30,22 @@ def head_depth(points: torch.Tensor, shape: FaceShape) -> torch.Tensor:
     return depth_at(points, shape.points)
 
 
-def _steepness(points: torch.Tensor, _: FaceShape) -> torch.Tensor:
-    return steepness(points)
+def _pose(marks: torch.Tensor, _: FaceShape) -> tuple[torch.Tensor, ...]:
+    """Return what `HeadTransform.of` knows of (F, 478, 3) faces at rest.
+
+    Returns:
+        its origin, the level of the eyes below the neck (F,), and (F, 1) each: the side to which
+        the face is turned, how far it is kept from turning further there, how much of its depths
+        counts, and the steepest turn by which they all do.
+    """
+    axis = marks[:, list(SIDES), 0].mean(1)
+    eye_level = (marks[:, 10, 1] + marks[:, 152, 1]) / 2
+    depth = marks[:, list(SIDES), 2].mean(1) + _AXIS_BEHIND_SIDES
+    facing = head_turn(marks)[:, None]
+    held = _AWAY_HELD * smoothstep(*_TURNING_AWAY, facing.abs())
+    relief = 1 - _RELIEF_HIDDEN * smoothstep(*_TURNED_AWAY, facing.abs())
+    origin, neck = torch.stack([axis, eye_level, depth], -1), eye_level - (marks[:, 152, 1] - 0.05)
+    return origin, neck, facing.sign(), held, relief, _STEEPEST / steepness(marks)
 
 
 def head_weight(points: torch.Tensor, shape: FaceShape) -> torch.Tensor:
@@ -80,23 +94,16 @@ class HeadTransform:
 
     @classmethod
     def of(cls, shape: FaceShape, values: MotionValues) -> HeadTransform:
-        marks = shape.points
-        axis = marks[:, list(SIDES), 0].mean(1)
-        eye_level = (marks[:, 10, 1] + marks[:, 152, 1]) / 2
-        depth = marks[:, list(SIDES), 2].mean(1) + _AXIS_BEHIND_SIDES
-        facing = head_turn(marks)[:, None]
-        further = (values.yaw * facing.sign()).clamp_min(0.0) * facing.sign()
-        yaw = values.yaw - _AWAY_HELD * smoothstep(*_TURNING_AWAY, facing.abs()) * further
+        origin, neck, side, held, relief, steepest = shape.at_rest(_pose, shape.points)
+        further = (values.yaw * side).clamp_min(0.0) * side
+        yaw = values.yaw - held * further
         turn = torch.hypot(yaw, values.pitch).clamp(1e-4, 1.5).sin()
-        steep = shape.at_rest(_steepness, marks)
-        relief = 1 - _RELIEF_HIDDEN * smoothstep(*_TURNED_AWAY, facing.abs())
-        relief = relief * (_STEEPEST / (steep * turn)).clamp_max(1.0)
+        relief = relief * (steepest / turn).clamp_max(1.0)
         angles = torch.cat([yaw, values.pitch, values.roll], 1)
         cos_yaw, cos_pitch, cos_roll = angles.cos().unbind(1)
         sin_yaw, sin_pitch, sin_roll = angles.sin().unbind(1)
         # The head turns about the neck, this far below the level of the eyes, and then nods.
-        neck = (eye_level - (marks[:, 152, 1] - 0.05)).expand_as(cos_yaw)
-        none = torch.zeros_like(cos_yaw)
+        neck, none = neck.expand_as(cos_yaw), torch.zeros_like(cos_yaw)
         across = torch.stack([cos_yaw, none, -sin_yaw, none], -1)
         down = torch.stack(
             [sin_yaw * sin_pitch, cos_pitch, cos_yaw * sin_pitch, neck * (cos_pitch - 1)], -1
@@ -113,24 +120,18 @@ class HeadTransform:
         rows = [row * zoom for row in leaned] + [nearness]
         lean = torch.cat([-sin_roll, cos_roll], 1) * neck[:, None] * zoom
         shift = shift + lean - torch.stack([none, neck], 1)
-        return cls(torch.stack([axis, eye_level, depth], -1), relief, torch.stack(rows, 1), shift)
+        return cls(origin, relief, torch.stack(rows, 1), shift)
 
 
 def transform_head(
     points: torch.Tensor, depth: torch.Tensor, weight: torch.Tensor, turn: HeadTransform
 ) -> torch.Tensor:
     """Return (F, N, 2) of `head_field` where `turn` is known."""
-    axis, eye_level, middle = turn.origin.split(1, 1)
-    columns, lines = (points[..., 0] - axis, points[..., 1] - eye_level)
-    z = turn.relief * (depth - middle)
+    flat = points.mT - turn.origin[:, :2, None]  # F, x and y, N
+    z = turn.relief * (depth - turn.origin[:, 2:])
     # What comes nearer to the camera grows.
-    nearness = 1 + z / CAMERA_DISTANCE
-    x, y = columns * nearness, lines * nearness
-    seen = []
-    for row in turn.rows.unbind(1):
-        of_x, of_y, of_z, of_one = row.split(1, 1)
-        seen.append(torch.addcmul(torch.addcmul(torch.addcmul(of_one, z, of_z), x, of_x), y, of_y))
-    shift_x, shift_y = turn.shift.split(1, 1)
-    dx = (seen[0] / seen[2] + shift_x - columns) * weight
-    dy = (seen[1] / seen[2] + shift_y - lines) * weight
-    return as_points(dx, dy)
+    grown = flat * (z / CAMERA_DISTANCE + 1)[:, None]
+    solid = torch.cat([grown, z[:, None]], 1)
+    seen = torch.baddbmm(turn.rows[..., 3:], turn.rows[..., :3], solid)
+    moved = seen[:, :2] / seen[:, 2:] + turn.shift[..., None] - flat
+    return (moved * weight[:, None]).mT
