@@ -244,8 +244,8 @@ def row_slant(points: torch.Tensor) -> torch.Tensor:
 
 def smoothstep(low: float, high: float, value: torch.Tensor) -> torch.Tensor:
     """Return the cubic that rises from 0 at `low` to 1 at `high` (or falls, if high < low)."""
-    t = ((value - low) / (high - low)).clamp(0.0, 1.0)
-    return t * t * (3 - 2 * t)
+    t = ((value - low) / (high - low)).clamp_(0.0, 1.0)
+    return t.mul(-2).add_(3).mul_(t).mul_(t)
 
 
 def guess_teeth_edge(points: torch.Tensor) -> torch.Tensor:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from skyreels_avatar.rig.fields import FaceShape, MotionValues
-from skyreels_avatar.rig.geometry import SIDES, as_points, head_turn, smoothstep
+from skyreels_avatar.rig.geometry import SIDES, head_turn, smoothstep
 from skyreels_avatar.rig.relief import depth_at, steepness
 
 # Of H, from the axis of the head. The face mesh is a tenth deeper than heads are: with this
@@ -26,7 +26,7 @@ _NOSE, _GROWS = 0.255, 1.3
 # between which its relief becomes flatter, and by how much.
 _TURNED_AWAY, _RELIEF_HIDDEN = (0.35, 0.75), 0.65
 # And it turns less and less further away, where what is still seen of that half would fold.
-_TURNING_AWAY, _AWAY_HELD = (0.2, 0.6), 0.8
+_TURNING_AWAY, _AWAY_HELD = (0.05, 0.45), 0.8
 
 
 def head_depth(points: torch.Tensor, shape: FaceShape) -> torch.Tensor:
@@ -34,8 +34,30 @@ def head_depth(points: torch.Tensor, shape: FaceShape) -> torch.Tensor:
     return depth_at(points, shape.points)
 
 
-def _steepness(points: torch.Tensor, _: FaceShape) -> torch.Tensor:
-    return steepness(points)
+def _nose_scale(marks: torch.Tensor) -> torch.Tensor:
+    """Return (F, 1) by what the depth of a face has to grow for its nose to be as long as usual."""
+    nose = marks[:, list(_EYE_CORNERS), 2].mean(1, keepdim=True) - marks[:, _NOSE_TIP, 2:]
+    return (_NOSE / nose.clamp_min(0.05)).clamp(1.0, _GROWS)
+
+
+def _pose(marks: torch.Tensor, _: FaceShape) -> tuple[torch.Tensor, ...]:
+    """Return what `HeadTransform.of` knows of (F, 478, 3) faces at rest.
+
+    Returns:
+        its origin, the level of the eyes below the neck (F,), and (F, 1) each: the side to which
+        the face is turned, how far it is kept from turning further there, how much of its depths
+        counts, and how much at most times the sine of its turn.
+    """
+    axis = marks[:, list(SIDES), 0].mean(1)
+    eye_level = (marks[:, 10, 1] + marks[:, 152, 1]) / 2
+    depth = marks[:, list(SIDES), 2].mean(1) + _AXIS_BEHIND_SIDES
+    facing = head_turn(marks)[:, None]
+    held = _AWAY_HELD * smoothstep(*_TURNING_AWAY, facing.abs())
+    hidden = smoothstep(*_TURNED_AWAY, facing.abs())
+    shown = 1 - _RELIEF_HIDDEN * hidden
+    relief = shown * torch.lerp(_nose_scale(marks), torch.ones_like(hidden), hidden)
+    origin, neck = torch.stack([axis, eye_level, depth], -1), eye_level - (marks[:, 152, 1] - 0.05)
+    return origin, neck, facing.sign(), held, relief, shown * _STEEPEST / steepness(marks)
 
 
 def head_weight(points: torch.Tensor, shape: FaceShape) -> torch.Tensor:
@@ -65,12 +87,6 @@ def head_field(
     return transform_head(points, depth, weight, HeadTransform.of(shape, values))
 
 
-def _nose_scale(marks: torch.Tensor) -> torch.Tensor:
-    """Return (F, 1) by what the depth of a face has to grow for its nose to be as long as usual."""
-    nose = marks[:, list(_EYE_CORNERS), 2].mean(1, keepdim=True) - marks[:, _NOSE_TIP, 2:]
-    return (_NOSE / nose.clamp_min(0.05)).clamp(1.0, _GROWS)
-
-
 @dataclass(frozen=True)
 class HeadTransform:
     """What turning, shifting and leaning does to F heads that a camera sees from near.
@@ -90,25 +106,16 @@ class HeadTransform:
 
     @classmethod
     def of(cls, shape: FaceShape, values: MotionValues) -> HeadTransform:
-        marks = shape.points
-        axis = marks[:, list(SIDES), 0].mean(1)
-        eye_level = (marks[:, 10, 1] + marks[:, 152, 1]) / 2
-        depth = marks[:, list(SIDES), 2].mean(1) + _AXIS_BEHIND_SIDES
-        facing = head_turn(marks)[:, None]
-        further = (values.yaw * facing.sign()).clamp_min(0.0) * facing.sign()
-        yaw = values.yaw - _AWAY_HELD * smoothstep(*_TURNING_AWAY, facing.abs()) * further
+        origin, neck, side, held, relief, most = shape.at_rest(_pose, shape.points)
+        further = (values.yaw * side).clamp_min(0.0) * side
+        yaw = values.yaw - held * further
         turn = torch.hypot(yaw, values.pitch).clamp(1e-4, 1.5).sin()
-        steep = shape.at_rest(_steepness, marks)
-        hidden = smoothstep(*_TURNED_AWAY, facing.abs())
-        as_usual = torch.lerp(_nose_scale(marks), torch.ones_like(hidden), hidden)
-        relief = torch.minimum(as_usual, _STEEPEST / (steep * turn))
-        relief = relief * (1 - _RELIEF_HIDDEN * hidden)
+        relief = torch.minimum(relief, most / turn)
         angles = torch.cat([yaw, values.pitch, values.roll], 1)
         cos_yaw, cos_pitch, cos_roll = angles.cos().unbind(1)
         sin_yaw, sin_pitch, sin_roll = angles.sin().unbind(1)
         # The head turns about the neck, this far below the level of the eyes, and then nods.
-        neck = (eye_level - (marks[:, 152, 1] - 0.05)).expand_as(cos_yaw)
-        none = torch.zeros_like(cos_yaw)
+        neck, none = neck.expand_as(cos_yaw), torch.zeros_like(cos_yaw)
         across = torch.stack([cos_yaw, none, -sin_yaw, none], -1)
         down = torch.stack(
             [sin_yaw * sin_pitch, cos_pitch, cos_yaw * sin_pitch, neck * (cos_pitch - 1)], -1
@@ -125,24 +132,18 @@ class HeadTransform:
         rows = [row * zoom for row in leaned] + [nearness]
         lean = torch.cat([-sin_roll, cos_roll], 1) * neck[:, None] * zoom
         shift = shift + lean - torch.stack([none, neck], 1)
-        return cls(torch.stack([axis, eye_level, depth], -1), relief, torch.stack(rows, 1), shift)
+        return cls(origin, relief, torch.stack(rows, 1), shift)
 
 
 def transform_head(
     points: torch.Tensor, depth: torch.Tensor, weight: torch.Tensor, turn: HeadTransform
 ) -> torch.Tensor:
     """Return (F, N, 2) of `head_field` where `turn` is known."""
-    axis, eye_level, middle = turn.origin.split(1, 1)
-    columns, lines = (points[..., 0] - axis, points[..., 1] - eye_level)
-    z = turn.relief * (depth - middle)
+    flat = points.mT - turn.origin[:, :2, None]  # F, x and y, N
+    z = turn.relief * (depth - turn.origin[:, 2:])
     # What comes nearer to the camera grows.
-    nearness = 1 + z / CAMERA_DISTANCE
-    x, y = columns * nearness, lines * nearness
-    seen = []
-    for row in turn.rows.unbind(1):
-        of_x, of_y, of_z, of_one = row.split(1, 1)
-        seen.append(torch.addcmul(torch.addcmul(torch.addcmul(of_one, z, of_z), x, of_x), y, of_y))
-    shift_x, shift_y = turn.shift.split(1, 1)
-    dx = (seen[0] / seen[2] + shift_x - columns) * weight
-    dy = (seen[1] / seen[2] + shift_y - lines) * weight
-    return as_points(dx, dy)
+    grown = flat * (z / CAMERA_DISTANCE + 1)[:, None]
+    solid = torch.cat([grown, z[:, None]], 1)
+    seen = torch.baddbmm(turn.rows[..., 3:], turn.rows[..., :3], solid)
+    moved = seen[:, :2] / seen[:, 2:] + turn.shift[..., None] - flat
+    return (moved * weight[:, None]).mT

@@ -101,6 +101,20 @@ def test_a_moving_camera_takes_the_thing_along(person):
     assert np.abs(frames[crops].astype(int) - still[crops])[sure].max() <= 1
 
 
+def test_a_face_that_fills_the_frame_of_a_moving_camera_is_drawn_once(person, monkeypatch):
+    """And looks as it does drawn over what the camera sees."""
+    frames, reference = decoded(person, None, "push_in")
+    assert reference.draws_all(reference.box(reference.landmarks(0, NUM_FRAMES)))
+    assert not reference.draws_all((0, 16, WIDTH, HEIGHT))
+    monkeypatch.setattr(PictureReference, "draws_all", lambda *_: False)
+    over, _ = decoded(person, None, "push_in")
+    apart = np.abs(frames.astype(int) - over).max(-1)
+    assert np.quantile(apart, 0.999) <= 2 and apart.max() < 60, (
+        np.quantile(apart, 0.999),
+        apart.max(),
+    )
+
+
 def test_raised_shoulders_move_the_torso_and_neither_face_nor_background(person):
     pixels, points, body, _ = person
     plain, reference = decoded(person, None)
