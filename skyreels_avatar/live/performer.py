@@ -33,11 +33,6 @@ from skyreels_avatar.shapes import TIME_FACTOR, latent_frames
 from skyreels_avatar.spaces.known import control_latents, known_mask
 
 WINDOW = 33  # frames; the shortest that shots are made of
-HOP = 2 * TIME_FACTOR  # frames that are kept of a window
-# Frames of sound beyond the one that is read: a window hears one frame beyond the last that is
-# kept. Lips shut on 0.86 of 204 sounds p, b, m of four voices so, and on 0.94 in a shot; with four
-# frames kept and four beyond on 0.91, at twice the cost.
-LOOKAHEAD = 8
 _OVERLAP, _FPS = 9, 25.0
 _KEPT_PASSAGES = 12  # enough for what was read ahead of an interruption
 _BEYOND = 12  # frames beyond what has come that are heard as silence; further ones repeat them
@@ -53,6 +48,25 @@ _AGREED = 12  # frames in which the plan of a window gives way to that of the ne
 _MOUTH_WIDER = 0.35
 _MOUTH = slice(0, GROUP_SIZE)
 _GAZE = slice(MOTION_INDEX["gaze_x"], MOTION_INDEX["gaze_y"] + 1)
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How early a stream knows what it says.
+
+    Attributes:
+        hop: frames that are kept of a window.
+        lookahead: frames of sound beyond the one that is read.
+    """
+
+    hop: int
+    lookahead: int
+
+
+# A window hears one frame beyond the last that is kept. Lips shut on 0.86 of 204 sounds p, b, m of
+# four voices so, and on 0.94 in a shot; with four frames kept and four beyond on 0.91.
+STEADY = Pace(2 * TIME_FACTOR, 8)
+QUICK = Pace(TIME_FACTOR, 5)  # two frames beyond, for motion that costs twice as much
 
 
 @dataclass(frozen=True)
@@ -93,9 +107,13 @@ class Performer:
         components: of a tier whose latents are rig coefficients.
         photo: (1, 32) coefficients that leave the picture as it is.
         seed, key: of the noise.
+
+    Attributes:
+        hop: frames that are kept of the next windows.
     """
 
     def __init__(self, components: Components, photo: torch.Tensor, seed: int, key: int):
+        self.hop = STEADY.hop
         self._parts, self._seed, self._key = components, seed, key
         self._transformer = fused(components.transformer)
         one_pass = components.transformer.config.distilled
@@ -134,8 +152,8 @@ class Performer:
         _close_mouth(motion, before.first, shown + 1)
         made = before.made
         if made - shown <= _CLOSING and before.planned is not None:
-            made += HOP
-            before = replace(before, planned=before.planned[HOP:])
+            made += self.hop
+            before = replace(before, planned=before.planned[self.hop :])
         own = before.motion[: max(0, len(before.motion) - (before.made - before.first))]
         own = torch.cat([own, motion[: made - before.first]])[-2 * WINDOW :]
         latents = self._pack(motion)
@@ -185,7 +203,7 @@ class Performer:
             _close_mouth(motion, first, closing_from)
             if first - closing_from > _CLOSED + 8:
                 closing_from = None
-        made, stop = before.made + HOP, known + HOP
+        made, stop = before.made + self.hop, known + self.hop
         own = torch.cat([before.motion, motion[known:stop]])[-2 * WINDOW :]
         breaths = before.breaths[first - before.first : before.made - before.first]
         voiced = timeline.voiced(before.made)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from skyreels_avatar.errors import AvatarError, InputError
-from skyreels_avatar.live.performer import LOOKAHEAD
+from skyreels_avatar.live.performer import QUICK, STEADY
 from skyreels_avatar.live.stream import Stream, StreamOptions
 
 
@@ -52,7 +52,7 @@ def test_frames_and_sound_come_in_step(avatar, parts, voice):
 def test_sound_that_comes_as_it_is_spoken_is_delayed_by_the_lookahead(avatar, parts, voice):
     frames = _play(avatar, parts, voice, 160)
     first = next(frame.index for frame in frames if frame.speaking)
-    assert LOOKAHEAD <= first <= LOOKAHEAD + 1
+    assert STEADY.lookahead <= first <= STEADY.lookahead + 1
 
 
 def test_pictures_may_be_left_out_and_the_sound_stays_as_it_was(avatar, parts, voice):
@@ -65,6 +65,18 @@ def test_pictures_may_be_left_out_and_the_sound_stays_as_it_was(avatar, parts, v
     for index, (whole, sparse) in enumerate(zip(*played)):
         assert np.array_equal(whole.audio, sparse.audio) and whole.speaking == sparse.speaking
         assert (sparse.image is not None) == wanted[index]
+
+
+def test_low_latency_hears_less_ahead_unless_pictures_are_left_out(avatar, parts, voice):
+    heard = []
+    for every in (1, 2):
+        with _open(avatar, parts, low_latency=True) as stream:
+            for index in range(24):
+                stream.read(picture=index % every == 0)
+            stream.push(voice, 16000)
+            first = next(i for i in range(20) if stream.read(picture=i % every == 0).speaking)
+            heard.append(first)
+    assert heard == [QUICK.lookahead, STEADY.lookahead]
 
 
 def test_the_same_seed_gives_the_same_bytes_whatever_the_chunks(avatar, parts, voice):
@@ -95,7 +107,7 @@ def test_an_interruption_silences_what_was_pushed(avatar, parts, voice):
         assert not np.concatenate([frame.audio for frame in after])[240:].any()
         assert stream.queued_s == 0
         stream.push(voice, 16000)
-        assert any(stream.read().speaking for _ in range(LOOKAHEAD + 2))
+        assert any(stream.read().speaking for _ in range(STEADY.lookahead + 2))
 
 
 def test_frames_that_were_read_and_not_shown_are_made_again(avatar, parts, voice):

@@ -23,9 +23,10 @@ _TOO_SLOW, _QUICK_ENOUGH = 0.95, 0.8  # of the time that there is
 # What a frame takes at the next quicker rate, over as many times as there are more pictures: the
 # motion is made once, and a stream draws several pictures together, which is cheaper.
 _TOGETHER = 0.67
+_SAMPLED_OFTEN = 2.0  # as much motion, by a stream that another process draws, at the full rate
 _SLOW_LAG_S = 0.16
 _LOST_S = 1.0  # after a longer pause, as of a machine that slept, the clock begins anew
-_WEIGHT = 0.08
+_WEIGHT = 0.05
 _WARMING_UP = 10  # frames, of which the first ones take longer than any that come
 _FIRST_PICTURES = 12  # after these; before that nothing is known
 # What one frame counts for: it may take the time of eight, whose motion comes at once, and a
@@ -35,8 +36,13 @@ _MOST_PERIODS = 9.0
 # four pictures at once, which may take longer now and then.
 _AHEAD, _MOST_AHEAD, _ROOM = 6.0, 8.0, 1.25
 _START = 6.0  # the same before it is known; the first frame waits so long for those after it
-_SHRINKS = 0.01  # a frame: what took long lately takes long again
+# Of a stream that samples four frames at once, and another process draws them meanwhile: at least,
+# and at first.
+_QUICK_AHEAD, _QUICK_ROOM, _QUICK_START = 3.0, 1.1, 5.0
+# A frame, of what is missing: who reads earlier may find that the sound has not come yet.
+_SHRINKS, _GROWS = 0.01, 0.3
 _FIRST_HOLD_S, _LONGEST_HOLD_S = 8.0, 300.0
+_MOST_READY = 20  # frames that wait for their pictures, or until they are due
 _KEPT = 1  # frames that are shown after an interruption, while those after them are made again
 _LOOK_S = 0.01  # after which a reader who waits sees that there was one
 
@@ -59,6 +65,7 @@ class PictureRate:
         self._period_s = period_s
         self._costs = {True: 0.0, False: 0.0}  # with and without a picture, in seconds
         self._counts = {True: 0, False: 0}
+        self._drawing_s = 0.0  # of a picture, by another process at the same time
         self._step, self._reports = 0, 0
         self._hold_s, self._held_since = _FIRST_HOLD_S, 0.0
         self._tried_s = -math.inf  # when it was last made quicker
@@ -76,8 +83,14 @@ class PictureRate:
         """Take no account of the next frames: they are made again, which is no sign of slowness."""
         self._reports = 0
 
-    def report(self, has_picture: bool, cost_s: float, lag_s: float, now_s: float) -> bool:
-        """Take how long a frame took and how late it was; return whether the rate has changed."""
+    def report(
+        self, has_picture: bool, cost_s: float, lag_s: float, now_s: float, drawing_s: float = 0.0
+    ) -> bool:
+        """Take how long a frame took and how late it was; return whether the rate has changed.
+
+        Args:
+            drawing_s: that another process took for the pictures that begin with this one.
+        """
         self._reports += 1
         if self._reports <= _WARMING_UP:
             return False
@@ -85,6 +98,9 @@ class PictureRate:
         self._counts[has_picture] += 1
         weight = max(_WEIGHT, 1 / self._counts[has_picture])
         self._costs[has_picture] += weight * (cost_s - self._costs[has_picture])
+        if has_picture:
+            drawing_s = min(drawing_s, _MOST_PERIODS * self._period_s)
+            self._drawing_s += weight * (drawing_s - self._drawing_s)
         if self._counts[True] < _FIRST_PICTURES:
             return False
         load = self._load(self._step)
@@ -98,18 +114,27 @@ class PictureRate:
             self._move(1, now_s)
             return True
         if self._step and now_s - self._held_since > self._hold_s and not is_late:
-            more = self.every / STEPS[self._step - 1]
-            if _TOGETHER * more * self._load(self._step) < _QUICK_ENOUGH:
+            more = _TOGETHER * self.every / STEPS[self._step - 1]
+            if self._load(self._step, more) < _QUICK_ENOUGH:
                 self._tried_s = now_s
                 self._costs[True] *= _TOGETHER
+                self._drawing_s *= _TOGETHER
                 self._move(-1, now_s)
                 return True
             self._held_since = now_s
         return False
 
-    def _load(self, step: int) -> float:
-        every = STEPS[step]
-        cost_s = self._costs[True] + (every - 1) * self._costs[False]
+    def _load(self, step: int, more: float | None = None) -> float:
+        """Return the share of the time that reading takes, or drawing, if it takes longer.
+
+        Args:
+            more: how many times as much is drawn; None = as much as it is.
+        """
+        every, more_motion = STEPS[step], 1.0
+        if more is not None:  # where another process draws, reading is sampling
+            more_motion = _SAMPLED_OFTEN if self._drawing_s else more
+        reading_s = self._costs[True] + (every - 1) * self._costs[False]
+        cost_s = max(more_motion * reading_s, (more or 1.0) * self._drawing_s)
         return cost_s / (every * self._period_s)
 
     def _move(self, by: int, now_s: float) -> None:
@@ -233,31 +258,37 @@ class Pacer:
             AvatarError: the stream has failed.
         """
         period_s = 1.0 / self._fps
-        start_s, begun, ahead = self._clock(), 0, _START
+        start_s, begun = self._clock(), 0
+        ahead = start = _QUICK_START if self._is_quick() else _START
         while not self._closing.is_set():
             with self._changed:
                 index, turn = self._next, self._turn
             due_s = start_s + (index - begun) * period_s
             self._wait_until(due_s - (self._rate.every - 1 + ahead) * period_s, turn)
+            while len(self._ready) > _MOST_READY and not self._closing.is_set():
+                self._sleep(_LOOK_S)
             if self._turn != turn:
                 continue
             before_s = self._clock()
             has_picture = self._rate.wants(index)
             frame = replace(self._read(has_picture), index=index, time_s=index / self._fps)
             made_s = self._clock()
+            drawing_s = self._drawing_s(frame.image)
             if index == 0:
-                due_s = start_s = made_s + _START * period_s
-            took = _ROOM * (made_s - before_s) / period_s
-            ahead = min(_MOST_AHEAD, max(_AHEAD, took, ahead - _SHRINKS))
+                due_s = start_s = made_s + start * period_s
+            least, room = (_QUICK_AHEAD, _QUICK_ROOM) if self._is_quick() else (_AHEAD, _ROOM)
+            took = room * (made_s - before_s + drawing_s) / period_s
+            grows = _GROWS * max(0.0, took - ahead)
+            ahead = min(_MOST_AHEAD, max(least, ahead + grows - _SHRINKS))
             with self._changed:
                 if self._turn != turn:
                     continue
                 self._next = index = index + 1
             yield due_s, frame
             self._count(has_picture, made_s - due_s > period_s)
-            lag_s = made_s - due_s
+            lag_s = max(made_s - due_s, self._waited_s(made_s))
             before = self._rate.every
-            if self._rate.report(has_picture, made_s - before_s, lag_s, made_s):
+            if self._rate.report(has_picture, made_s - before_s, lag_s, made_s, drawing_s):
                 self._announce()
             if lag_s > (_SLOW_LAG_S if self._rate.every > before else _LOST_S):
                 # What is late has been missed already; the sound goes on from here without a gap.
@@ -284,11 +315,14 @@ class Pacer:
 
     def _send_all(self) -> None:
         is_silent = False
-        while (due_s := self._next_due_s()) is not None:
-            self._wait_until(due_s)
+        while (ready := self._first_ready()) is not None:
+            image = ready.frame.image
+            if hasattr(image, "result"):  # drawn elsewhere: nobody but this thread waits for it
+                image = image.result()
+            self._wait_until(ready.due_s)
             with self._changed:
                 self._sent = self._ready.popleft()
-            frame = self._sent.frame
+            frame = replace(ready.frame, image=image)
             if frame.index <= self._hushed_to:
                 frame = _silent(frame, is_first=not is_silent)
                 is_silent = True
@@ -297,21 +331,39 @@ class Pacer:
             for viewer in self._viewers:
                 viewer.put(frame)
 
-    def _next_due_s(self) -> float | None:
-        """Wait for a frame; return when it is due, None after the last."""
+    def _first_ready(self) -> _Ready | None:
+        """Wait for a frame, and return it; None after the last."""
         with self._changed:
             while not self._ready:
                 if self._ended:
                     return None
                 self._changed.wait()
-            return self._ready[0].due_s
+            return self._ready[0]
+
+    def _is_quick(self) -> bool:
+        """Tell whether another process draws while frames are read."""
+        return getattr(self._stream, "draws_ahead", False)
+
+    def _drawing_s(self, image: Any) -> float:
+        """Return how long another process draws for a picture and those it draws with it."""
+        begins = hasattr(image, "result") and image.is_first
+        return self._place[0].drawing_s if begins else 0.0
+
+    def _waited_s(self, now_s: float) -> float:
+        """Return for how long viewers have waited for a picture that is not drawn yet."""
+        with self._changed:
+            if not self._ready or not hasattr(self._ready[0].frame.image, "result"):
+                return -math.inf
+            waited_s = now_s - self._ready[0].due_s
+        return waited_s if waited_s > _LOOK_S else -math.inf
 
     def _read(self, has_picture: bool) -> Any:
         with self._lock:
             stream, retired, self._retired = self._stream, self._retired, []
         for one in retired:
             one.close()
-        frame = stream.read() if has_picture else stream.read(picture=False)
+        how = {"wait": False} if has_picture and self._is_quick() else {}
+        frame = stream.read(**how) if has_picture else stream.read(picture=False)
         self._place = stream, frame.index
         return frame
 
