@@ -69,10 +69,10 @@ class MarkedPicture:
         self._picture, self._number, self._flashes = picture, number, flashes
         self.is_first = getattr(picture, "is_first", False)
 
-    def result(self) -> np.ndarray:
+    def result(self, timeout: float | None = None) -> np.ndarray:
         """Return it."""
         image = self._picture
-        image = (image.result() if hasattr(image, "result") else image).copy()
+        image = (image.result(timeout) if hasattr(image, "result") else image).copy()
         image[NUMBER] = numbered(self._number, 0)[NUMBER]
         image[FLASH] = 255 if self._flashes else 0
         return image

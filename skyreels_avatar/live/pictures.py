@@ -31,13 +31,17 @@ class Picture:
     is_first: bool
     drawn: Future[dict[int, np.ndarray]]
 
-    def result(self) -> np.ndarray:
+    def result(self, timeout: float | None = None) -> np.ndarray:
         """Return it, (H, W, 3) uint8, as soon as it is drawn.
 
+        Args:
+            timeout: seconds; None waits for as long as it takes.
+
         Raises:
+            TimeoutError: of `concurrent.futures`: it takes longer.
             CancelledError: an interruption came before its turn; the frame is read again.
         """
-        return self.drawn.result()[self.frame]
+        return self.drawn.result(timeout)[self.frame]
 
 
 class Pictures:

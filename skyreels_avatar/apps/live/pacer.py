@@ -3,47 +3,34 @@
 from __future__ import annotations
 
 import logging
-import math
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import TimeoutError
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 
+from skyreels_avatar.apps.live.picture_rate import SLOW_LAG_S, PictureRate
 from skyreels_avatar.errors import AvatarError
 
 logger = logging.getLogger(__name__)
 
-# A picture for every frame, every second one, ...: an even rhythm, which other rates have not.
-STEPS = (1, 2, 3, 5)
-_TOO_SLOW, _QUICK_ENOUGH = 0.95, 0.8  # of the time that there is
-# What a frame takes at the next quicker rate, over as many times as there are more pictures: the
-# motion is made once, and a stream draws several pictures together, which is cheaper.
-_TOGETHER = 0.67
-_SAMPLED_OFTEN = 2.0  # as much motion, by a stream that another process draws, at the full rate
-_SLOW_LAG_S = 0.16
 _LOST_S = 1.0  # after a longer pause, as of a machine that slept, the clock begins anew
-_WEIGHT = 0.05
-_WARMING_UP = 10  # frames, of which the first ones take longer than any that come
-_FIRST_PICTURES = 12  # after these; before that nothing is known
-# What one frame counts for: it may take the time of eight, whose motion comes at once, and a
-# machine that was busy for a moment is not slow.
-_MOST_PERIODS = 9.0
 # Periods that a frame is made before it is due: a stream samples the motion of eight and draws
 # four pictures at once, which may take longer now and then.
 _AHEAD, _MOST_AHEAD, _ROOM = 6.0, 8.0, 1.25
 _START = 6.0  # the same before it is known; the first frame waits so long for those after it
 # Of a stream that samples four frames at once, and another process draws them meanwhile: at least,
 # and at first.
-_QUICK_AHEAD, _QUICK_ROOM, _QUICK_START = 3.0, 1.1, 5.0
+_QUICK_AHEAD, _QUICK_ROOM, _QUICK_START = 3.0, 1.1, 4.5
 # A frame, of what is missing: who reads earlier may find that the sound has not come yet.
 _SHRINKS, _GROWS = 0.01, 0.3
-_FIRST_HOLD_S, _LONGEST_HOLD_S = 8.0, 300.0
 _MOST_READY = 20  # frames that wait for their pictures, or until they are due
 _KEPT = 1  # frames that are shown after an interruption, while those after them are made again
+_PATIENCE_S = 0.02  # for a picture that is due
 _LOOK_S = 0.01  # after which a reader who waits sees that there was one
 
 
@@ -52,93 +39,6 @@ class Viewer(Protocol):
 
     def put(self, frame: Any) -> None:
         """Take a `LiveFrame`, whose image is None where the picture stays as it was."""
-
-
-class PictureRate:
-    """Chooses for how many frames a picture is made.
-
-    Args:
-        period_s: of a frame.
-    """
-
-    def __init__(self, period_s: float):
-        self._period_s = period_s
-        self._costs = {True: 0.0, False: 0.0}  # with and without a picture, in seconds
-        self._counts = {True: 0, False: 0}
-        self._drawing_s = 0.0  # of a picture, by another process at the same time
-        self._step, self._reports = 0, 0
-        self._hold_s, self._held_since = _FIRST_HOLD_S, 0.0
-        self._tried_s = -math.inf  # when it was last made quicker
-
-    @property
-    def every(self) -> int:
-        """A picture comes with every frame (1), every second (2), ..."""
-        return STEPS[self._step]
-
-    def wants(self, index: int) -> bool:
-        """Tell whether a frame gets a picture."""
-        return index % self.every == 0
-
-    def excuse(self) -> None:
-        """Take no account of the next frames: they are made again, which is no sign of slowness."""
-        self._reports = 0
-
-    def report(
-        self, has_picture: bool, cost_s: float, lag_s: float, now_s: float, drawing_s: float = 0.0
-    ) -> bool:
-        """Take how long a frame took and how late it was; return whether the rate has changed.
-
-        Args:
-            drawing_s: that another process took for the pictures that begin with this one.
-        """
-        self._reports += 1
-        if self._reports <= _WARMING_UP:
-            return False
-        cost_s = min(cost_s, _MOST_PERIODS * self._period_s)
-        self._counts[has_picture] += 1
-        weight = max(_WEIGHT, 1 / self._counts[has_picture])
-        self._costs[has_picture] += weight * (cost_s - self._costs[has_picture])
-        if has_picture:
-            drawing_s = min(drawing_s, _MOST_PERIODS * self._period_s)
-            self._drawing_s += weight * (drawing_s - self._drawing_s)
-        if self._counts[True] < _FIRST_PICTURES:
-            return False
-        load = self._load(self._step)
-        is_late = lag_s > 0.0 and load > (_TOO_SLOW if lag_s < _SLOW_LAG_S else _QUICK_ENOUGH)
-        if is_late and self._step < len(STEPS) - 1:
-            if now_s - self._held_since < self._period_s * 2 * self.every and self._step:
-                return False  # what was late before the last change is still being made up for
-            failed = now_s - self._tried_s < self._hold_s  # then the next try comes later
-            self._hold_s = min(2 * self._hold_s, _LONGEST_HOLD_S) if failed else _FIRST_HOLD_S
-            self._tried_s = -math.inf
-            self._move(1, now_s)
-            return True
-        if self._step and now_s - self._held_since > self._hold_s and not is_late:
-            more = _TOGETHER * self.every / STEPS[self._step - 1]
-            if self._load(self._step, more) < _QUICK_ENOUGH:
-                self._tried_s = now_s
-                self._costs[True] *= _TOGETHER
-                self._drawing_s *= _TOGETHER
-                self._move(-1, now_s)
-                return True
-            self._held_since = now_s
-        return False
-
-    def _load(self, step: int, more: float | None = None) -> float:
-        """Return the share of the time that reading takes, or drawing, if it takes longer.
-
-        Args:
-            more: how many times as much is drawn; None = as much as it is.
-        """
-        every, more_motion = STEPS[step], 1.0
-        if more is not None:  # where another process draws, reading is sampling
-            more_motion = _SAMPLED_OFTEN if self._drawing_s else more
-        reading_s = self._costs[True] + (every - 1) * self._costs[False]
-        cost_s = max(more_motion * reading_s, (more or 1.0) * self._drawing_s)
-        return cost_s / (every * self._period_s)
-
-    def _move(self, by: int, now_s: float) -> None:
-        self._step, self._held_since = self._step + by, now_s
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,6 +82,7 @@ class Pacer:
         self._threads: list[threading.Thread] = []
         self._ready = deque[_Ready]()  # the first one until it is handed out
         self._sent: _Ready | None = None
+        self._missing_s: float | None = None  # since when pictures have not been drawn in time
         self._place: tuple[Any, int] = (stream, -1)
         self._changed, self._ended = threading.Condition(), False
         self._counts = {"frames": 0, "pictures": 0, "late": 0, "restarts": 0}
@@ -286,11 +187,12 @@ class Pacer:
                 self._next = index = index + 1
             yield due_s, frame
             self._count(has_picture, made_s - due_s > period_s)
-            lag_s = max(made_s - due_s, self._waited_s(made_s))
-            before = self._rate.every
-            if self._rate.report(has_picture, made_s - before_s, lag_s, made_s, drawing_s):
+            lag_s = made_s - due_s
+            missing_s, before = self._missing_s, self._rate.every
+            late_s = lag_s if missing_s is None else max(lag_s, made_s - missing_s)
+            if self._rate.report(has_picture, made_s - before_s, late_s, made_s, drawing_s):
                 self._announce()
-            if lag_s > (_SLOW_LAG_S if self._rate.every > before else _LOST_S):
+            if lag_s > (SLOW_LAG_S if self._rate.every > before else _LOST_S):
                 # What is late has been missed already; the sound goes on from here without a gap.
                 start_s, begun = made_s + (self._rate.every - 1 + ahead) * period_s, index
                 self._counts["restarts"] += 1
@@ -316,9 +218,7 @@ class Pacer:
     def _send_all(self) -> None:
         is_silent = False
         while (ready := self._first_ready()) is not None:
-            image = ready.frame.image
-            if hasattr(image, "result"):  # drawn elsewhere: nobody but this thread waits for it
-                image = image.result()
+            image = self._picture(ready)
             self._wait_until(ready.due_s)
             with self._changed:
                 self._sent = self._ready.popleft()
@@ -340,6 +240,25 @@ class Pacer:
                 self._changed.wait()
             return self._ready[0]
 
+    def _picture(self, ready: _Ready) -> Any:
+        """Return the picture of a frame, which another process may draw; None: it is late.
+
+        The sound does not wait for it.
+        """
+        image = ready.frame.image
+        if not hasattr(image, "result"):
+            return image
+        left_s = max(0.0, ready.due_s - self._clock()) + _PATIENCE_S
+        try:
+            image = image.result(None if self._sent is None else left_s)
+        except TimeoutError:
+            if self._missing_s is None:
+                self._missing_s = ready.due_s
+            self._counts["pictures"] -= 1
+            return None
+        self._missing_s = None
+        return image
+
     def _is_quick(self) -> bool:
         """Tell whether another process draws while frames are read."""
         return getattr(self._stream, "draws_ahead", False)
@@ -348,14 +267,6 @@ class Pacer:
         """Return how long another process draws for a picture and those it draws with it."""
         begins = hasattr(image, "result") and image.is_first
         return self._place[0].drawing_s if begins else 0.0
-
-    def _waited_s(self, now_s: float) -> float:
-        """Return for how long viewers have waited for a picture that is not drawn yet."""
-        with self._changed:
-            if not self._ready or not hasattr(self._ready[0].frame.image, "result"):
-                return -math.inf
-            waited_s = now_s - self._ready[0].due_s
-        return waited_s if waited_s > _LOOK_S else -math.inf
 
     def _read(self, has_picture: bool) -> Any:
         with self._lock:
