@@ -8,7 +8,8 @@ from skyreels_avatar.errors import InputError
 from skyreels_avatar.live import avatar as avatars
 from skyreels_avatar.live.avatar import Avatar
 from skyreels_avatar.live.drawing_process import DrawingProcess
-from skyreels_avatar.live.stream import Stream, StreamOptions
+from skyreels_avatar.live.options import StreamOptions
+from skyreels_avatar.live.stream import Stream
 from skyreels_avatar.loading.components import Components, load_components
 from skyreels_avatar.loading.tiers import load_tier
 from skyreels_avatar.media.image import Portrait

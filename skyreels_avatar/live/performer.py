@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -100,6 +100,10 @@ class Passage:
     closing_from: int | None = None
 
 
+class Interrupted(Exception):
+    """What is being sampled is not wanted any more."""
+
+
 class Performer:
     """Makes rig coefficients as sound comes, a window after the other.
 
@@ -110,10 +114,12 @@ class Performer:
 
     Attributes:
         hop: frames that are kept of the next windows.
+        check: called while a window is sampled; may raise `Interrupted`, and nothing has changed.
     """
 
     def __init__(self, components: Components, photo: torch.Tensor, seed: int, key: int):
         self.hop = STEADY.hop
+        self.check: Callable[[], None] = lambda: None
         self._parts, self._seed, self._key = components, seed, key
         self._transformer = fused(components.transformer)
         one_pass = components.transformer.config.distilled
@@ -139,17 +145,21 @@ class Performer:
         self._gains = gains(direction.expressiveness)
         self._prompts = encoder([direction.prompt, ""], numbers).split(1)
 
-    def interrupt(self, shown: int) -> None:
+    def interrupt(self, shown: int, at_once: bool = False) -> None:
         """Close the mouth from the frame after `shown` on, whatever was made beyond it.
 
         The plan of the window that made that frame stays as it is but for the mouth: to sample it
         again would take as long as the mouth has time.
+
+        Args:
+            at_once: it is closed in that frame, else in the second.
         """
+        closing_from = shown + (not at_once)
         while len(self._passages) > 1 and self._passages[-2].made > shown:
             self._passages.pop()
         before = self._passages.pop()
         motion = self._parts.vae.unpack(before.latents)[0].clone()
-        _close_mouth(motion, before.first, shown + 1)
+        _close_mouth(motion, before.first, closing_from)
         made = before.made
         if made - shown <= _CLOSING and before.planned is not None:
             made += self.hop
@@ -157,7 +167,7 @@ class Performer:
         own = before.motion[: max(0, len(before.motion) - (before.made - before.first))]
         own = torch.cat([own, motion[: made - before.first]])[-2 * WINDOW :]
         latents = self._pack(motion)
-        after = replace(before, motion=own, made=made, latents=latents, closing_from=shown + 1)
+        after = replace(before, motion=own, made=made, latents=latents, closing_from=closing_from)
         self._passages.append(after)
 
     def passage(self, position: float, timeline: Timeline, scene: LiveScene) -> Passage:
@@ -194,7 +204,8 @@ class Performer:
         noise = torch.cat([self._noise(place + i, given) for i in range(num_latents)], 2)
         noise = vae.lean_noise(noise, self._blinks)
         networks = self._transformer, self._parts.controlnet
-        latents = denoise(*networks, conditions, self._sampling, noise).float()
+        self.check()
+        latents = denoise(*networks, conditions, self._sampling, noise, self._checked).float()
         latents = vae.blend_at_joins(vae.smooth(latents, known, gains=self._gains), known)
         motion = vae.unpack(latents)[0].clone()
         _agree(motion[known:], before.planned)
@@ -210,6 +221,10 @@ class Performer:
         breaths = [*breaths, *breathe(breaths[-1], voiced, WINDOW - known, _FPS)]
         latents = self._pack(motion)
         return Passage(own, made, latents, breaths, first, motion[stop:], closing_from)
+
+    def _checked(self, *_: object) -> None:
+        """Check, after a step."""
+        self.check()
 
     def drawn(self, passage: Passage) -> torch.Tensor:
         """Return the latents of a passage that breathes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
 import threading
@@ -14,51 +15,32 @@ from typing import Any
 import numpy as np
 import torch
 
-from skyreels_avatar.checks import MAX_SEED, check_choice, check_integer, check_number
-from skyreels_avatar.errors import AvatarError, InputError
+from skyreels_avatar.checks import check_choice, check_integer
+from skyreels_avatar.errors import AvatarError
 from skyreels_avatar.live.avatar import Avatar
 from skyreels_avatar.live.drawing_process import DrawingProcess
+from skyreels_avatar.live.options import StreamOptions
 from skyreels_avatar.live.painter import Job, Look, Painter, Stages
-from skyreels_avatar.live.performer import QUICK, STEADY, Direction, Pace, Passage, Performer
+from skyreels_avatar.live.performer import (
+    QUICK,
+    STEADY,
+    Direction,
+    Interrupted,
+    Pace,
+    Passage,
+    Performer,
+)
 from skyreels_avatar.live.pictures import Picture, Pictures
 from skyreels_avatar.live.sound_queue import SAMPLE_RATE, SoundQueue
 from skyreels_avatar.live.timeline import Timeline
 from skyreels_avatar.loading.components import Components
-from skyreels_avatar.media.label import check_label
 from skyreels_avatar.media.speech import DEFAULT_VOICE, speak
-from skyreels_avatar.media.video import exact_fps
 from skyreels_avatar.parallel import one_thread
 from skyreels_avatar.provenance.watermark import NUM_BITS
 from skyreels_avatar.request.camera_spec import CameraLike, parse_camera
-from skyreels_avatar.request.shot import MAX_EXPRESSIVENESS
-from skyreels_avatar.request.style import STYLES
 
-MAX_FPS = 60.0
 _NOTICE_S = 0.6  # in which a camera move is prepared
 _MOST_UNSHOWN_S = 1.0  # what was read and not shown, and is made again
-
-
-@dataclass(frozen=True)
-class StreamOptions:
-    """How a stream looks and performs; see `open_stream`."""
-
-    fps: float = 25.0
-    prompt: str | None = None
-    camera: CameraLike | None = None
-    seed: int = 0
-    expressiveness: float = 100.0
-    style: str = "natural"
-    watermark: bool = True
-    label: str | None = None
-    low_latency: bool = False
-
-    def __post_init__(self) -> None:
-        exact_fps(check_number("fps of a stream", self.fps, 5.0, MAX_FPS))
-        check_integer("seed", self.seed, 0, MAX_SEED)
-        if self.label is not None:
-            check_label(self.label)
-        _check_direction(self)
-        parse_camera(self.camera or "static")
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,6 +121,7 @@ class Stream:
             reference = self._scene.at(0)[0].reference
             photo = reference.first_motion()
             self._performer = Performer(parts, photo, options.seed, avatar.key)
+            self._performer.check = self._check_wanted
             self._pictures = Pictures(self._draw)
             self._change(vars(options))
             self._film(options.camera, 0)
@@ -264,14 +247,17 @@ class Stream:
         with self._reading, torch.no_grad(), one_thread():
             self._check_open()
             start = time.perf_counter()
-            self._obey()
-            index = self._index
-            with self._stages("sound"):
-                reach = int((index + 1) * self._motion_fps / self.fps + 1e-6)
-                reach += self._pace.lookahead
-                while self._timeline.num_blocks < reach:
-                    self._timeline.append(self._queue.take(self._timeline.block))
-            passage = self._passage(index)
+            passage = None
+            while passage is None:
+                self._obey()
+                index = self._index
+                with self._stages("sound"):
+                    reach = int((index + 1) * self._motion_fps / self.fps + 1e-6)
+                    reach += self._pace.lookahead
+                    while self._timeline.num_blocks < reach:
+                        self._timeline.append(self._queue.take(self._timeline.block))
+                with contextlib.suppress(Interrupted):
+                    passage = self._passage(index)
             image = self._pictures.read(index, self._stop(index), passage) if picture else None
             frame = self._frame(image.result() if image and wait else image, index)
             self._index += 1
@@ -359,13 +345,19 @@ class Stream:
                     self._index = min(self._index, changes["interrupt"] + 1)
                 self._timeline.silence_from(self._first_sample(self._index))
                 shown = (self._index - 0.5) * self._motion_fps / self.fps - 0.5
-                self._performer.interrupt(int(np.ceil(max(shown, 0.0))))
+                shown = int(np.ceil(max(shown, 0.0)))
+                self._performer.interrupt(shown, at_once=self._pictures.are_sparse)
                 self._pictures.drop()
                 self._drawer.drop(self._index - 1)
                 self._hurries = True
             else:
                 with self._stages("changes"):
                     self._change(changes)
+
+    def _check_wanted(self) -> None:
+        """Sample no further when an interruption waits."""
+        if any("interrupt" in changes for changes in self._waiting):
+            raise Interrupted
 
     def _change(self, changes: dict[str, Any]) -> None:
         options = self._options
@@ -381,10 +373,3 @@ class Stream:
 
 
 _CHANGES = ("prompt", "camera", "style", "expressiveness")
-
-
-def _check_direction(options: StreamOptions) -> None:
-    if options.prompt is not None and not isinstance(options.prompt, str):
-        raise InputError(f"prompt must be text, got {options.prompt!r}")
-    check_choice("style", options.style, STYLES)
-    check_number("expressiveness", options.expressiveness, 0, MAX_EXPRESSIVENESS)

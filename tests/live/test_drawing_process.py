@@ -12,8 +12,9 @@ import pytest
 
 from skyreels_avatar.live import drawing_process
 from skyreels_avatar.live.drawing_process import DrawingProcess
+from skyreels_avatar.live.options import StreamOptions
 from skyreels_avatar.live.painter import Job, Look
-from skyreels_avatar.live.stream import Stream, StreamOptions
+from skyreels_avatar.live.stream import Stream
 from tests.apps.live.fakes import wait_until
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="a pipe is handed on to the process")

@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 
-from skyreels_avatar.live.performer import QUICK, STEADY, WINDOW, Direction, Performer
+from skyreels_avatar.live.performer import (
+    QUICK,
+    STEADY,
+    WINDOW,
+    Direction,
+    Interrupted,
+    Performer,
+)
 from skyreels_avatar.live.scene import LiveScene
 from skyreels_avatar.live.timeline import Timeline
 from skyreels_avatar.rig.coefficients import NUM_MOTION
@@ -70,6 +77,36 @@ def test_an_interrupted_mouth_is_shut_in_the_second_frame_after_that_on_show(
     assert torch.allclose(motion[: shown + 1], plain[: shown + 1])
     assert motion[shown + 2 : shown + 13, :8].abs().max() < 1e-4
     assert plain[shown + 2, :8].abs().max() > 1e-3
+
+
+@torch.no_grad()
+def test_where_pictures_are_few_a_mouth_is_shut_in_the_next_frame(parts, scene):
+    def interrupt(frame, performer):
+        if frame == 28:
+            performer.interrupt(27, at_once=True)
+
+    motion = _roll(parts, scene, frames=46, change=interrupt)
+    assert motion[28:39, :8].abs().max() < 1e-4
+
+
+@torch.no_grad()
+def test_what_is_not_wanted_any_more_is_not_sampled_to_its_end(parts, scene):
+    def stop():
+        raise Interrupted
+
+    def interrupt(frame, performer):
+        if frame != 25:
+            return
+        performer.check, made = stop, performer.made
+        timeline = Timeline(1920)
+        for _ in range(60):
+            timeline.append(None)
+        with pytest.raises(Interrupted):
+            performer.passage(float(made), timeline, scene)
+        assert performer.made == made
+        performer.check = lambda: None
+
+    assert torch.equal(_roll(parts, scene, change=interrupt), _roll(parts, scene))
 
 
 @torch.no_grad()
