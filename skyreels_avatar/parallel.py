@@ -30,7 +30,7 @@ def ordered_map(
     At most one more result than there are threads is kept. PyTorch and OpenCV leave the
     interpreter's lock while they work, and many of their loops use one core only.
     """
-    num_workers = num_workers or min(_MAX_WORKERS, _num_cores())
+    num_workers = num_workers or min(_MAX_WORKERS, num_cores())
     pending: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(num_workers, thread_name_prefix="pipeline") as pool:
         try:
@@ -156,7 +156,8 @@ def _without_grad(function: Callable[[Item], Result], item: Item) -> Result:
         return function(item)
 
 
-def _num_cores() -> int:
+def num_cores() -> int:
+    """Return how many cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -17,9 +17,11 @@ import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import torch
 
 import skyreels_avatar as sa
+from skyreels_avatar.apps.live.host import open_streams
 from skyreels_avatar.apps.live.pacer import Pacer
 from skyreels_avatar.faces.select import find_faces
 from skyreels_avatar.faces.start import face_analyzer
@@ -61,7 +63,7 @@ def look_on(options: argparse.Namespace) -> dict:
     avatar = _avatar(options)
 
     def open_stream(*_, **given):
-        return sa.open_stream(avatar, camera=options.camera, tier=options.tier)
+        return open_streams()(avatar, camera=options.camera, tier=options.tier)
 
     return {"size": avatar.size, **probe(open_stream, 60 * options.minutes)}
 
@@ -74,7 +76,7 @@ def measure(options: argparse.Namespace) -> dict:
     runs = [Run(avatar, options, number) for number in range(options.streams)]
     opened = time.perf_counter()
     voice, memory = _voice(options.voice), [_memory_mb()]
-    used, begun = time.process_time(), time.perf_counter()
+    used, begun = _core_s(), time.perf_counter()
     for run in runs:
         run.start(voice)
     while not all(run.player.times for run in runs):
@@ -82,7 +84,7 @@ def measure(options: argparse.Namespace) -> dict:
     while (left_s := begun + 60 * options.minutes - time.perf_counter()) > 0:
         time.sleep(min(MEMORY_EVERY_S, left_s))
         memory.append(_memory_mb())
-    used, frames = time.process_time() - used, sum(len(run.player.times) for run in runs)
+    used, frames = _core_s() - used, sum(len(run.player.times) for run in runs)
     each = [run.figures() for run in runs]
     several = each[0] if len(each) == 1 else {name: [one[name] for one in each] for name in each[0]}
     interrupted_ms = runs[0].interrupt(voice) if len(runs) == 1 else []
@@ -135,7 +137,7 @@ class Run:
 
     def __init__(self, avatar: sa.Avatar, options: argparse.Namespace, seed: int):
         self._seconds = 60 * options.minutes
-        self._stream = sa.open_stream(avatar, camera=options.camera, tier=options.tier, seed=seed)
+        self._stream = open_streams()(avatar, camera=options.camera, tier=options.tier, seed=seed)
         self._pacer, self.player = Pacer(self._stream, self._stream.fps), Player()
         self._pacer.add(self.player)
         self._pushed: list[float] = []
@@ -260,14 +262,19 @@ def _lip_gap(pixels: np.ndarray) -> float:
     return float(lip_gap(FaceFrame.of(torch.from_numpy(face.landmarks)[None]).points)[0])
 
 
+def _processes() -> list[psutil.Process]:
+    """Return this process and those that draw for it."""
+    this = psutil.Process()
+    return [this, *this.children(recursive=True)]
+
+
+def _core_s() -> float:
+    """Return the seconds of a core that they have used."""
+    return sum(sum(one.cpu_times()[:2]) for one in _processes())
+
+
 def _memory_mb() -> float:
-    status = Path("/proc/self/status")
-    if not status.is_file():
-        return 0.0
-    for line in status.read_text().splitlines():
-        if line.startswith("VmRSS"):
-            return int(line.split()[1]) / 1024
-    return 0.0
+    return sum(one.memory_info().rss for one in _processes()) / 2**20
 
 
 if __name__ == "__main__":

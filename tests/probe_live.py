@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
+import multiprocessing
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -25,9 +27,9 @@ RATE = 48_000
 CHUNK_S, BEEP_S, BEEP_LEVEL, LOUD = 0.02, 0.06, 0.9, 0.4
 EVERY_S = 1.0
 NUMBER, FLASH = np.s_[:32, :128], np.s_[64:96, :32]  # of a picture
-# The audio of aiortc waits until four packets of 20 ms are there; that of a browser is played in
+# A packet of sound waits in aiortc until four more of 20 ms are there; in a browser it is played in
 # step with the pictures, by the clock of the sender.
-BUFFERED_S = 0.06
+BUFFERED_S = 0.08
 STALL_S, SETTLED_S = 3.0, 1.5  # and how long after it sound and pictures are in step again
 
 
@@ -42,21 +44,38 @@ class Marked:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
-    def read(self, picture: bool = True) -> Any:
+    def read(self, picture: bool = True, **how: bool) -> Any:
         """Return the next frame, marked."""
-        frame = self._stream.read(picture=picture)
+        frame = self._stream.read(picture=picture, **how)
         loud = np.flatnonzero(np.abs(frame.audio) > LOUD)
         if len(loud) and self._beeped_s is None:
             self._beeped_s = frame.time_s + float(loud[0]) / frame.sample_rate
         if frame.image is None:
             return frame
-        image = frame.image.copy()
-        image[NUMBER] = numbered(frame.index, 0)[NUMBER]
-        image[FLASH] = 0 if self._beeped_s is None else 255
+        flashes = self._beeped_s is not None
+        image = MarkedPicture(frame.image, frame.index, flashes)
+        if how.get("wait", True):
+            image = image.result()
         if self._beeped_s is not None:  # of this frame, or of one before that has no picture
             self.offsets_s[frame.index] = self._beeped_s - frame.time_s
             self._beeped_s = None
         return replace(frame, image=image)
+
+
+class MarkedPicture:
+    """A picture, drawn or not, that is marked when it is there."""
+
+    def __init__(self, picture: Any, number: int, flashes: bool):
+        self._picture, self._number, self._flashes = picture, number, flashes
+        self.is_first = getattr(picture, "is_first", False)
+
+    def result(self, timeout: float | None = None) -> np.ndarray:
+        """Return it."""
+        image = self._picture
+        image = (image.result(timeout) if hasattr(image, "result") else image).copy()
+        image[NUMBER] = numbered(self._number, 0)[NUMBER]
+        image[FLASH] = 255 if self._flashes else 0
+        return image
 
 
 class Watching(Browser):
@@ -123,28 +142,52 @@ def _skews_ms(seen: list, heard: list[float], offsets_s: dict[int, float]) -> li
 
 async def _watch(host: LiveHost, seconds: float, stalls: bool) -> tuple:
     """Return what was pushed, seen and heard, the numbers before, and a stall and its end."""
-    peers, browser = Peers(host), Watching()
-    await browser.connect(peers)
-    while not browser.pictures:
-        await asyncio.sleep(0.05)
+    peers, stalled = Peers(host), None
+    ours, theirs = multiprocessing.Pipe()
+    browser = multiprocessing.get_context("spawn").Process(target=_browse, args=(theirs,))
+    browser.start()
+    _, answer = await peers.connect(await asyncio.to_thread(ours.recv))
+    ours.send(answer)
+    await asyncio.to_thread(ours.recv)  # the first picture
     pushed: list[float] = []
     speaking = asyncio.ensure_future(_beep(host, pushed))
     await asyncio.sleep(seconds)
-    numbers, stalled = [number for _, number, _ in browser.pictures], None
     if stalls:
-        begun_s, last = time.monotonic(), browser.pictures[-1]
-        time.sleep(STALL_S)  # nothing is sent or received meanwhile
-        newest = last[1] + STALL_S * host.settings.fps
-        while time.monotonic() < begun_s + 10 and browser.pictures[-1][1] < newest:
-            await asyncio.sleep(0.02)
+        begun_s = time.monotonic()
+        time.sleep(STALL_S)  # nothing is sent meanwhile
         stalled = begun_s, time.monotonic()
-        await asyncio.sleep(SETTLED_S + 3 * EVERY_S)
+        await asyncio.sleep(2 * SETTLED_S + 3 * EVERY_S)
     speaking.cancel()
-    await browser.close()
+    ours.send("end")
+    pictures, sounds = await asyncio.to_thread(ours.recv)
     await peers.close()
-    seen = [b[:2] for a, b in itertools.pairwise(browser.pictures) if b[2] and not a[2]]
-    heard = [b[0] for a, b in itertools.pairwise(browser.sounds) if b[1] and not a[1]]
-    return pushed, seen, heard, numbers, stalled
+    browser.join()
+    # aiortc hands on a picture when the first packet of the next one comes: that is when each came.
+    seen = [(a[0], b[1]) for a, b in itertools.pairwise(pictures) if b[2] and not a[2]]
+    heard = [b[0] for a, b in itertools.pairwise(sounds) if b[1] and not a[1]]
+    before = [one for one in pictures if stalled is None or one[0] < stalled[0]]
+    if stalled is not None:
+        newest = before[-1][1] + STALL_S * host.settings.fps
+        now = [at_s for at_s, number, _ in pictures if number >= newest]
+        stalled = stalled[0], now[0] if now else math.inf
+    return pushed, seen, heard, [number for _, number, _ in before], stalled
+
+
+def _browse(connection: Any) -> None:
+    """Look on, in a process of its own, as a browser is; clocks of both are the same."""
+    asyncio.run(_look_on(connection))
+
+
+async def _look_on(connection: Any) -> None:
+    browser = Watching()
+    connection.send(await browser.offer())
+    await browser.take_answer(connection.recv())
+    while not browser.pictures:
+        await asyncio.sleep(0.05)
+    connection.send("begun")
+    await asyncio.to_thread(connection.recv)
+    connection.send((browser.pictures, browser.sounds))
+    await browser.close()
 
 
 async def _beep(host: LiveHost, pushed: list[float]) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -79,6 +81,18 @@ class Avatar:
         path = Path(path).expanduser()
         if path.suffix != SUFFIX:
             raise InputError(f"an avatar is kept in a file that ends in {SUFFIX}, got {path}")
+        arrays, values = self.packed()
+        try:
+            with atomic_write(path) as partial_file:
+                header = {"format": _FORMAT, **values}
+                # One entry of the header: safetensors writes several in random order.
+                save_file(arrays, partial_file, {"avatar": json.dumps(header)})
+        except OSError as error:
+            raise InputError(f"cannot write the avatar {path}: {error}") from error
+        return path
+
+    def packed(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Return arrays and plain values, of which `of` makes it again."""
         background, person = self.plate.layers
         arrays = {
             "picture": self.picture,
@@ -94,22 +108,30 @@ class Avatar:
         if self.occluder is not None:
             arrays["occluder"] = _bytes(torch.from_numpy(self.occluder))
         face = self.face
-        # One entry of the header: safetensors writes several in random order.
         values = {
-            "format": _FORMAT,
             "box": [float(value) for value in face.box],
             "confidence": float(face.confidence),
             "visibility": float(face.visibility),
             "start": [self.plate.left, self.plate.top],
             "key": str(self.key),
         }
-        arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-        try:
-            with atomic_write(path) as partial_file:
-                save_file(arrays, partial_file, {"avatar": json.dumps(values)})
-        except OSError as error:
-            raise InputError(f"cannot write the avatar {path}: {error}") from error
-        return path
+        return {name: np.ascontiguousarray(array) for name, array in arrays.items()}, values
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, np.ndarray], values: Mapping[str, Any]) -> Avatar:
+        """Return what was packed."""
+        face = Face(
+            tuple(values["box"]), arrays["landmarks"], values["confidence"], values["visibility"]
+        )
+        plate = Plate(_floats(arrays["plate"]), _floats(arrays["matte"]), *values["start"])
+        vars(plate)["layers"] = tuple(
+            torch.from_numpy(arrays[name]).float() for name in ("background", "person")
+        )
+        occluder = None
+        if "occluder" in arrays:
+            occluder = _floats(arrays["occluder"]).numpy()
+        picture, fine, depth = arrays["picture"], arrays.get("fine"), arrays["depth"]
+        return cls(picture, fine, face, plate, depth, occluder, int(values["key"]))
 
 
 def prepare(image: str | Path | Portrait, size: str | None, face: str, parts: Components) -> Avatar:
@@ -164,18 +186,7 @@ def load(path: str | Path) -> Avatar:
             if values.get("format") != _FORMAT:
                 raise InputError(f"{path} is no avatar of this version; prepare it again")
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        face = Face(
-            tuple(values["box"]), arrays["landmarks"], values["confidence"], values["visibility"]
-        )
-        plate = Plate(_floats(arrays["plate"]), _floats(arrays["matte"]), *values["start"])
-        vars(plate)["layers"] = tuple(
-            torch.from_numpy(arrays[name]).float() for name in ("background", "person")
-        )
-        occluder = None
-        if "occluder" in arrays:
-            occluder = _floats(arrays["occluder"]).numpy()
-        picture, fine, depth = arrays["picture"], arrays.get("fine"), arrays["depth"]
-        return Avatar(picture, fine, face, plate, depth, occluder, int(values["key"]))
+        return Avatar.of(arrays, values)
     except (SafetensorError, KeyError, ValueError, TypeError, OSError) as error:
         if isinstance(error, InputError):
             raise

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -33,11 +33,6 @@ from skyreels_avatar.shapes import TIME_FACTOR, latent_frames
 from skyreels_avatar.spaces.known import control_latents, known_mask
 
 WINDOW = 33  # frames; the shortest that shots are made of
-HOP = 2 * TIME_FACTOR  # frames that are kept of a window
-# Frames of sound beyond the one that is read: a window hears one frame beyond the last that is
-# kept. Lips shut on 0.86 of 204 sounds p, b, m of four voices so, and on 0.94 in a shot; with four
-# frames kept and four beyond on 0.91, at twice the cost.
-LOOKAHEAD = 8
 _OVERLAP, _FPS = 9, 25.0
 _KEPT_PASSAGES = 12  # enough for what was read ahead of an interruption
 _BEYOND = 12  # frames beyond what has come that are heard as silence; further ones repeat them
@@ -53,6 +48,25 @@ _AGREED = 12  # frames in which the plan of a window gives way to that of the ne
 _MOUTH_WIDER = 0.35
 _MOUTH = slice(0, GROUP_SIZE)
 _GAZE = slice(MOTION_INDEX["gaze_x"], MOTION_INDEX["gaze_y"] + 1)
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How early a stream knows what it says.
+
+    Attributes:
+        hop: frames that are kept of a window.
+        lookahead: frames of sound beyond the one that is read.
+    """
+
+    hop: int
+    lookahead: int
+
+
+# A window hears one frame beyond the last that is kept. Lips shut on 0.86 of 204 sounds p, b, m of
+# four voices so, and on 0.94 in a shot; with four frames kept and four beyond on 0.91.
+STEADY = Pace(2 * TIME_FACTOR, 8)
+QUICK = Pace(TIME_FACTOR, 5)  # two frames beyond, for motion that costs twice as much
 
 
 @dataclass(frozen=True)
@@ -86,6 +100,10 @@ class Passage:
     closing_from: int | None = None
 
 
+class Interrupted(Exception):
+    """What is being sampled is not wanted any more."""
+
+
 class Performer:
     """Makes rig coefficients as sound comes, a window after the other.
 
@@ -93,9 +111,15 @@ class Performer:
         components: of a tier whose latents are rig coefficients.
         photo: (1, 32) coefficients that leave the picture as it is.
         seed, key: of the noise.
+
+    Attributes:
+        hop: frames that are kept of the next windows.
+        check: called while a window is sampled; may raise `Interrupted`, and nothing has changed.
     """
 
     def __init__(self, components: Components, photo: torch.Tensor, seed: int, key: int):
+        self.hop = STEADY.hop
+        self.check: Callable[[], None] = lambda: None
         self._parts, self._seed, self._key = components, seed, key
         self._transformer = fused(components.transformer)
         one_pass = components.transformer.config.distilled
@@ -121,25 +145,29 @@ class Performer:
         self._gains = gains(direction.expressiveness)
         self._prompts = encoder([direction.prompt, ""], numbers).split(1)
 
-    def interrupt(self, shown: int) -> None:
+    def interrupt(self, shown: int, at_once: bool = False) -> None:
         """Close the mouth from the frame after `shown` on, whatever was made beyond it.
 
         The plan of the window that made that frame stays as it is but for the mouth: to sample it
         again would take as long as the mouth has time.
+
+        Args:
+            at_once: it is closed in that frame, else in the second.
         """
+        closing_from = shown + (not at_once)
         while len(self._passages) > 1 and self._passages[-2].made > shown:
             self._passages.pop()
         before = self._passages.pop()
         motion = self._parts.vae.unpack(before.latents)[0].clone()
-        _close_mouth(motion, before.first, shown + 1)
+        _close_mouth(motion, before.first, closing_from)
         made = before.made
         if made - shown <= _CLOSING and before.planned is not None:
-            made += HOP
-            before = replace(before, planned=before.planned[HOP:])
+            made += self.hop
+            before = replace(before, planned=before.planned[self.hop :])
         own = before.motion[: max(0, len(before.motion) - (before.made - before.first))]
         own = torch.cat([own, motion[: made - before.first]])[-2 * WINDOW :]
         latents = self._pack(motion)
-        after = replace(before, motion=own, made=made, latents=latents, closing_from=shown + 1)
+        after = replace(before, motion=own, made=made, latents=latents, closing_from=closing_from)
         self._passages.append(after)
 
     def passage(self, position: float, timeline: Timeline, scene: LiveScene) -> Passage:
@@ -176,7 +204,8 @@ class Performer:
         noise = torch.cat([self._noise(place + i, given) for i in range(num_latents)], 2)
         noise = vae.lean_noise(noise, self._blinks)
         networks = self._transformer, self._parts.controlnet
-        latents = denoise(*networks, conditions, self._sampling, noise).float()
+        self.check()
+        latents = denoise(*networks, conditions, self._sampling, noise, self._checked).float()
         latents = vae.blend_at_joins(vae.smooth(latents, known, gains=self._gains), known)
         motion = vae.unpack(latents)[0].clone()
         _agree(motion[known:], before.planned)
@@ -185,13 +214,17 @@ class Performer:
             _close_mouth(motion, first, closing_from)
             if first - closing_from > _CLOSED + 8:
                 closing_from = None
-        made, stop = before.made + HOP, known + HOP
+        made, stop = before.made + self.hop, known + self.hop
         own = torch.cat([before.motion, motion[known:stop]])[-2 * WINDOW :]
         breaths = before.breaths[first - before.first : before.made - before.first]
         voiced = timeline.voiced(before.made)
         breaths = [*breaths, *breathe(breaths[-1], voiced, WINDOW - known, _FPS)]
         latents = self._pack(motion)
         return Passage(own, made, latents, breaths, first, motion[stop:], closing_from)
+
+    def _checked(self, *_: object) -> None:
+        """Check, after a step."""
+        self.check()
 
     def drawn(self, passage: Passage) -> torch.Tensor:
         """Return the latents of a passage that breathes."""

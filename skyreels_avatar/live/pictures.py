@@ -2,30 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
 
 import numpy as np
 
 from skyreels_avatar.live.performer import Passage
-from skyreels_avatar.live.scene import LiveScene, Piece
 
-Draw = Callable[[Piece, Passage], np.ndarray]
-"""Returns pictures (F, H, W, 3) of a piece."""
+Draw = Callable[[Sequence[int], Passage], "Future[dict[int, np.ndarray]]"]
+"""Returns what will be the pictures (H, W, 3) of some frames, by frame."""
 
 _TOGETHER = 4  # pictures; more cost hardly less each, and let the first of them wait
+_IN_A_HURRY = 2  # after what was drawn is dropped: in the second one, a mouth is shut
 _MOST_SPARSE = 8  # frames from one picture to the next, of a rhythm that is expected to go on
 
 
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A picture that may not be drawn yet.
+
+    Attributes:
+        frame: of the stream.
+        is_first: whether it was asked for first of those that are drawn together.
+    """
+
+    frame: int
+    is_first: bool
+    drawn: Future[dict[int, np.ndarray]]
+
+    def result(self, timeout: float | None = None) -> np.ndarray:
+        """Return it, (H, W, 3) uint8, as soon as it is drawn.
+
+        Args:
+            timeout: seconds; None waits for as long as it takes.
+
+        Raises:
+            TimeoutError: of `concurrent.futures`: it takes longer.
+            CancelledError: an interruption came before its turn; the frame is read again.
+        """
+        return self.drawn.result(timeout)[self.frame]
+
+
 class Pictures:
-    """Draws a picture when it is read, and with it those after it that will be wanted."""
+    """Has a picture drawn when it is read, and with it those after it that will be wanted."""
 
-    def __init__(self, scene: LiveScene, draw: Draw):
-        self._scene, self._draw = scene, draw
-        self._drawn = dict[int, np.ndarray]()
+    def __init__(self, draw: Draw):
+        self._draw = draw
+        self._asked = dict[int, Picture]()
         self._seen, self._every = 0, 1  # the last frame whose picture was read, and the rhythm
+        self._together = _TOGETHER
 
-    def read(self, frame: int, stop: int, passage: Passage) -> np.ndarray:
-        """Return the picture (H, W, 3) of a frame.
+    @property
+    def are_sparse(self) -> bool:
+        """Whether pictures were left out lately."""
+        return self._every > 1
+
+    def read(self, frame: int, stop: int, passage: Passage) -> Picture:
+        """Return the picture of a frame.
 
         Args:
             stop: the frame after the last one whose motion is made.
@@ -33,13 +67,13 @@ class Pictures:
         if frame > self._seen:
             self._every = min(frame - self._seen, _MOST_SPARSE)
         self._seen = frame
-        if frame not in self._drawn:
-            self._drawn = {}
-            wanted = range(frame, stop, self._every)[:_TOGETHER]
-            for piece in self._scene.pieces(wanted):
-                self._drawn |= zip(piece.frames, self._draw(piece, passage))
-        return self._drawn.pop(frame)
+        if frame not in self._asked:
+            wanted = range(frame, stop, self._every)[: self._together]
+            self._together = _TOGETHER
+            drawn = self._draw(wanted, passage)
+            self._asked = {one: Picture(one, one == frame, drawn) for one in wanted}
+        return self._asked.pop(frame)
 
     def drop(self) -> None:
-        """Forget what was drawn."""
-        self._drawn = {}
+        """Forget what was asked for; the next ones are in a hurry."""
+        self._asked, self._together = {}, _IN_A_HURRY

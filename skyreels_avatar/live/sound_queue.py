@@ -14,8 +14,9 @@ from skyreels_avatar.errors import InputError
 SAMPLE_RATE = 48000  # of what leaves a stream
 MAX_QUEUED_S = 600.0
 _MIN_RATE, _MAX_RATE = 4000, 384000
-# A sound that comes as fast as it is played may stutter: it begins when so much is there.
-_START_S = 0.06
+# A sound that comes as fast as it is played may stutter: it begins when so much is there, which is
+# three chunks of 20 ms less what a resampler keeps.
+_START_S = 0.055
 _PATIENCE_BLOCKS = 10  # after so many silent blocks a rest too short for a block is played
 
 

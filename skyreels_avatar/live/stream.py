@@ -2,61 +2,45 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
 
-from skyreels_avatar.checks import MAX_SEED, check_choice, check_integer, check_number
-from skyreels_avatar.errors import AvatarError, InputError
+from skyreels_avatar.checks import check_choice, check_integer
+from skyreels_avatar.errors import AvatarError
 from skyreels_avatar.live.avatar import Avatar
-from skyreels_avatar.live.performer import HOP, LOOKAHEAD, Direction, Passage, Performer
-from skyreels_avatar.live.pictures import Pictures
-from skyreels_avatar.live.scene import LiveScene, Piece
+from skyreels_avatar.live.drawing_process import DrawingProcess
+from skyreels_avatar.live.options import StreamOptions
+from skyreels_avatar.live.painter import Job, Look, Painter, Stages
+from skyreels_avatar.live.performer import (
+    QUICK,
+    STEADY,
+    Direction,
+    Interrupted,
+    Pace,
+    Passage,
+    Performer,
+)
+from skyreels_avatar.live.pictures import Picture, Pictures
 from skyreels_avatar.live.sound_queue import SAMPLE_RATE, SoundQueue
 from skyreels_avatar.live.timeline import Timeline
 from skyreels_avatar.loading.components import Components
-from skyreels_avatar.media.label import check_label, draw_label
 from skyreels_avatar.media.speech import DEFAULT_VOICE, speak
-from skyreels_avatar.media.video import exact_fps
 from skyreels_avatar.parallel import one_thread
-from skyreels_avatar.provenance.watermark import NUM_BITS, mark_frames
+from skyreels_avatar.provenance.watermark import NUM_BITS
 from skyreels_avatar.request.camera_spec import CameraLike, parse_camera
-from skyreels_avatar.request.shot import MAX_EXPRESSIVENESS
-from skyreels_avatar.request.style import STYLES
 
-MAX_FPS = 60.0
 _NOTICE_S = 0.6  # in which a camera move is prepared
 _MOST_UNSHOWN_S = 1.0  # what was read and not shown, and is made again
-
-
-@dataclass(frozen=True)
-class StreamOptions:
-    """How a stream looks and performs; see `open_stream`."""
-
-    fps: float = 25.0
-    prompt: str | None = None
-    camera: CameraLike | None = None
-    seed: int = 0
-    expressiveness: float = 100.0
-    style: str = "natural"
-    watermark: bool = True
-    label: str | None = None
-
-    def __post_init__(self) -> None:
-        exact_fps(check_number("fps of a stream", self.fps, 5.0, MAX_FPS))
-        check_integer("seed", self.seed, 0, MAX_SEED)
-        if self.label is not None:
-            check_label(self.label)
-        _check_direction(self)
-        parse_camera(self.camera or "static")
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +48,8 @@ class LiveFrame:
     """A frame and its sound.
 
     Attributes:
-        image: (H, W, 3) uint8, RGB; None where `read` was told to leave it out.
+        image: (H, W, 3) uint8, RGB; None where `read` was told to leave it out; a `Picture`, whose
+            `result` waits for it, where `read` was told not to wait.
         audio: (S,) float32 in [-1, 1], what is heard while it is shown.
         sample_rate: Hz, of `audio`.
         index: counts frames from 0 on.
@@ -72,7 +57,7 @@ class LiveFrame:
         speaking: whether sound that was pushed is heard.
     """
 
-    image: np.ndarray | None
+    image: np.ndarray | Picture | None
     audio: np.ndarray
     sample_rate: int
     index: int
@@ -104,9 +89,16 @@ class Stream:
     Args:
         avatar: whose face it is.
         parts: the networks.
+        process: draws; None = `read` does.
     """
 
-    def __init__(self, avatar: Avatar, parts: Components, options: StreamOptions):
+    def __init__(
+        self,
+        avatar: Avatar,
+        parts: Components,
+        options: StreamOptions,
+        process: DrawingProcess | None = None,
+    ):
         self.avatar, self.fps = avatar, float(options.fps)
         self.sample_rate = SAMPLE_RATE
         self._motion_fps = parts.tier.fps
@@ -116,18 +108,23 @@ class Stream:
         self._queue = SoundQueue()
         self._timeline = Timeline(round(SAMPLE_RATE / self._motion_fps))
         self._index, self._late, self._behind_s = 0, 0, 0.0
-        self._spent = dict[str, float]()
-        self._closed = False
+        self._stages = Stages()
+        self._closed = self._hurries = False
         digest = hashlib.sha256(avatar.picture.tobytes() + str(options.seed).encode()).digest()
-        self._number = int.from_bytes(digest[:8], "big") >> (64 - NUM_BITS)
+        number = int.from_bytes(digest[:8], "big") >> (64 - NUM_BITS)
+        look = Look(self.fps, options.seed, number if options.watermark else None, options.label)
         with torch.no_grad(), one_thread():
-            self._scene = LiveScene(avatar, parts, self.fps, options.seed)
+            self._painter = Painter(avatar, parts, look)
+            self._scene, self._drawer = self._painter.scene, process or self._painter
+            if process is not None:
+                process.open(parts.tier, avatar, look, self._painter)
             reference = self._scene.at(0)[0].reference
             photo = reference.first_motion()
             self._performer = Performer(parts, photo, options.seed, avatar.key)
-            self._pictures = Pictures(self._scene, self._draw)
+            self._performer.check = self._check_wanted
+            self._pictures = Pictures(self._draw)
             self._change(vars(options))
-            self._scene.film(parse_camera(options.camera or "static"), 0)
+            self._film(options.camera, 0)
 
     def __enter__(self) -> Stream:
         return self
@@ -227,42 +224,64 @@ class Stream:
         if "camera" in changes:  # takes longer than a frame: made here, and begun when it is ready
             with self._planning, torch.no_grad(), one_thread():
                 self._next_move = self._index + round(_NOTICE_S * self.fps)
-                self._scene.film(parse_camera(options.camera or "static"), self._next_move)
+                self._film(options.camera, self._next_move)
 
-    def read(self, picture: bool = True) -> LiveFrame:
+    @property
+    def draws_ahead(self) -> bool:
+        """Whether another process draws, so that `read` need not wait."""
+        return self._drawer is not self._painter
+
+    @property
+    def drawing_s(self) -> float:
+        """How long that process took for the last pictures that it drew together."""
+        return self._drawer.took_s
+
+    def read(self, picture: bool = True, wait: bool = True) -> LiveFrame:
         """Return the next frame and its sound; the person is idle while nothing is to be said.
 
         Args:
             picture: False leaves out the picture, where it would come too late: the image is None,
                 and the sound and the performance go on.
+            wait: False returns a `Picture` as the image, which another process may still draw.
         """
         with self._reading, torch.no_grad(), one_thread():
             self._check_open()
             start = time.perf_counter()
-            self._obey()
-            index = self._index
-            with self._stage("sound"):
-                reach = int((index + 1) * self._motion_fps / self.fps + 1e-6) + LOOKAHEAD
-                while self._timeline.num_blocks < reach:
-                    self._timeline.append(self._queue.take(self._timeline.block))
-            passage = self._passage(index)
+            passage = None
+            while passage is None:
+                self._obey()
+                index = self._index
+                with self._stages("sound"):
+                    reach = int((index + 1) * self._motion_fps / self.fps + 1e-6)
+                    reach += self._pace.lookahead
+                    while self._timeline.num_blocks < reach:
+                        self._timeline.append(self._queue.take(self._timeline.block))
+                with contextlib.suppress(Interrupted):
+                    passage = self._passage(index)
             image = self._pictures.read(index, self._stop(index), passage) if picture else None
-            frame = self._frame(image, index)
+            frame = self._frame(image.result() if image and wait else image, index)
             self._index += 1
             self._behind_s = max(0.0, self._behind_s + time.perf_counter() - start - 1 / self.fps)
-            self._late += self._behind_s > HOP / self._motion_fps
+            self._late += self._behind_s > self._pace.hop / self._motion_fps
             return frame
+
+    @property
+    def _pace(self) -> Pace:
+        """How early to know what is said: a machine that is too slow has no time for more."""
+        is_quick = self._options.low_latency and not self._pictures.are_sparse
+        return QUICK if is_quick else STEADY
 
     def _passage(self, index: int) -> Passage:
         """Return the motion of a frame, sampled if it has to be."""
         position = self._position(index)
         if self._performer.made <= math.ceil(position):
-            beyond = index + round(HOP * self.fps / self._motion_fps) + 1
+            self._performer.hop = self._pace.hop
+            beyond = index + round(self._pace.hop * self.fps / self._motion_fps) + 1
             if self._next_move is not None and beyond >= self._next_move:
                 with self._planning:
                     self._next_move = None
-            self._scene.advance(index)
-        with self._stage("motion"):
+            self._scene.at(index)
+        with self._stages("motion"):
             return self._performer.passage(position, self._timeline, self._scene)
 
     def _stop(self, index: int) -> int:
@@ -272,21 +291,22 @@ class Stream:
             stop += 1
         return stop
 
-    def _draw(self, piece: Piece, passage: Passage) -> np.ndarray:
-        """Return pictures (F, H, W, 3); drawn together they cost much less than one by one."""
-        places = piece.places
-        with self._stage("picture"):
-            pixels = piece.decoder.canvas(places.start, places.stop)
-        with self._stage("face"):
-            at = [self._position(frame) - passage.first for frame in piece.frames]
-            latents = self._performer.drawn(passage)
-            piece.decoder.draw_at(pixels, latents, at, places.start)
-        with self._stage("marks"):
-            if self._options.watermark:
-                pixels = mark_frames(pixels, self._number)
-            if self._options.label is not None:
-                pixels = draw_label(pixels, self._options.label)
-        return pixels
+    def _draw(self, frames: Sequence[int], passage: Passage) -> Future[dict[int, np.ndarray]]:
+        """Have some pictures drawn."""
+        latents = self._performer.drawn(passage).float().cpu().numpy()
+        at = [self._position(frame) - passage.first for frame in frames]
+        job = Job(list(frames), latents, at)
+        if self._hurries:  # who draws elsewhere may be in the middle of what was dropped
+            self._hurries = False
+            self._drawer.advance(job.frames)
+            return self._painter.submit(job)
+        return self._drawer.submit(job)
+
+    def _film(self, camera: CameraLike | None, frame: int) -> None:
+        """Let the camera make a move from a frame on, here and where pictures are drawn."""
+        move = parse_camera(camera or "static")
+        self._drawer.film(move, frame)
+        self._scene.film(move, frame)
 
     def _position(self, index: int) -> float:
         """Return where a frame lies on the motion clock."""
@@ -295,15 +315,18 @@ class Stream:
     def stats(self) -> StreamStats:
         """Return what the stream has done so far."""
         count = max(self._index, 1)
-        core_ms = {name: 1000 * spent / count for name, spent in self._spent.items()}
+        spent = [*self._stages.items(), *self._painter.stages.items()]
+        core_ms = {name: 1000 * seconds / count for name, seconds in spent}
         return StreamStats(self._index, self._late, core_ms)
 
     def close(self) -> None:
         """End the stream; what waits is dropped."""
+        if not self._closed:
+            self._drawer.close()
         self._closed = True
         self._queue.drop()
 
-    def _frame(self, image: np.ndarray | None, index: int) -> LiveFrame:
+    def _frame(self, image: np.ndarray | Picture | None, index: int) -> LiveFrame:
         first, stop = self._first_sample(index), self._first_sample(index + 1)
         audio = self._timeline.read(first, stop - first)
         speaking = self._timeline.speaks(first, stop)
@@ -322,23 +345,27 @@ class Stream:
                     self._index = min(self._index, changes["interrupt"] + 1)
                 self._timeline.silence_from(self._first_sample(self._index))
                 shown = (self._index - 0.5) * self._motion_fps / self.fps - 0.5
-                self._performer.interrupt(int(np.ceil(max(shown, 0.0))))
+                shown = int(np.ceil(max(shown, 0.0)))
+                self._performer.interrupt(shown, at_once=self._pictures.are_sparse)
                 self._pictures.drop()
+                self._drawer.drop(self._index - 1)
+                self._hurries = True
             else:
-                with self._stage("changes"):
+                with self._stages("changes"):
                     self._change(changes)
+
+    def _check_wanted(self) -> None:
+        """Sample no further when an interruption waits."""
+        if any("interrupt" in changes for changes in self._waiting):
+            raise Interrupted
 
     def _change(self, changes: dict[str, Any]) -> None:
         options = self._options
         if {"prompt", "style", "expressiveness"} & changes.keys():
-            prompt = self._scene.light(options.prompt or "")
+            self._drawer.light(options.prompt or "")
+            with self._planning:  # a move that is being made stands in the light that it began in
+                prompt = self._scene.light(options.prompt or "")
             self._performer.direct(Direction(prompt, options.style, options.expressiveness))
-
-    @contextmanager
-    def _stage(self, name: str) -> Iterator[None]:
-        start = time.thread_time()
-        yield
-        self._spent[name] = self._spent.get(name, 0.0) + time.thread_time() - start
 
     def _check_open(self) -> None:
         if self._closed:
@@ -346,10 +373,3 @@ class Stream:
 
 
 _CHANGES = ("prompt", "camera", "style", "expressiveness")
-
-
-def _check_direction(options: StreamOptions) -> None:
-    if options.prompt is not None and not isinstance(options.prompt, str):
-        raise InputError(f"prompt must be text, got {options.prompt!r}")
-    check_choice("style", options.style, STYLES)
-    check_number("expressiveness", options.expressiveness, 0, MAX_EXPRESSIVENESS)

@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 
-from skyreels_avatar.live.performer import HOP, LOOKAHEAD, WINDOW, Direction, Performer
+from skyreels_avatar.live.performer import (
+    QUICK,
+    STEADY,
+    WINDOW,
+    Direction,
+    Interrupted,
+    Performer,
+)
 from skyreels_avatar.live.scene import LiveScene
 from skyreels_avatar.live.timeline import Timeline
 from skyreels_avatar.rig.coefficients import NUM_MOTION
@@ -17,11 +24,12 @@ def scene(avatar, parts) -> LiveScene:
         return LiveScene(avatar, parts, 25.0, 0)
 
 
-def _roll(parts, scene, seed=0, frames=40, change=None) -> torch.Tensor:
+def _roll(parts, scene, seed=0, frames=40, change=None, pace=STEADY) -> torch.Tensor:
     performer = Performer(parts, torch.zeros(1, NUM_MOTION), seed, 7)
+    performer.hop = pace.hop
     timeline, rows = Timeline(1920), []
     for frame in range(frames):
-        while timeline.num_blocks < frame + 1 + LOOKAHEAD:
+        while timeline.num_blocks < frame + 1 + pace.lookahead:
             timeline.append(None)
         if change is not None:
             change(frame, performer)
@@ -39,29 +47,66 @@ def test_the_first_frame_is_the_photo_and_a_seed_is_a_performance(parts, scene):
 
 
 @torch.no_grad()
-def test_a_window_makes_a_few_frames_and_memory_stays_flat(parts, scene):
+@pytest.mark.parametrize("pace", [STEADY, QUICK])
+def test_a_window_makes_a_few_frames_and_memory_stays_flat(parts, scene, pace):
     performer = Performer(parts, torch.zeros(1, NUM_MOTION), 0, 7)
+    performer.hop = pace.hop
     timeline = Timeline(1920)
     for frame in range(120):
-        while timeline.num_blocks < frame + 1 + LOOKAHEAD:
+        while timeline.num_blocks < frame + 1 + pace.lookahead:
             timeline.append(None)
         passage = performer.passage(float(frame), timeline, scene)
-        assert frame < performer.made == passage.made <= frame + 1 + HOP
+        assert frame < performer.made == passage.made <= frame + pace.hop
+        assert timeline.num_blocks > performer.made  # it hears beyond what it keeps
     assert len(passage.motion) == 2 * WINDOW
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("pace", [STEADY, QUICK])
 @pytest.mark.parametrize("shown", [26, 27, 28, 29])
-def test_an_interrupted_mouth_is_shut_in_the_second_frame_after_that_on_show(parts, scene, shown):
+def test_an_interrupted_mouth_is_shut_in_the_second_frame_after_that_on_show(
+    parts, scene, shown, pace
+):
     def interrupt(frame, performer):
         if frame == shown + 1:
             performer.interrupt(shown)
             assert performer.made > shown + 2  # sampling takes as long as there is time
 
-    plain, motion = _roll(parts, scene), _roll(parts, scene, frames=46, change=interrupt)
+    plain = _roll(parts, scene, pace=pace)
+    motion = _roll(parts, scene, frames=46, change=interrupt, pace=pace)
     assert torch.allclose(motion[: shown + 1], plain[: shown + 1])
     assert motion[shown + 2 : shown + 13, :8].abs().max() < 1e-4
     assert plain[shown + 2, :8].abs().max() > 1e-3
+
+
+@torch.no_grad()
+def test_where_pictures_are_few_a_mouth_is_shut_in_the_next_frame(parts, scene):
+    def interrupt(frame, performer):
+        if frame == 28:
+            performer.interrupt(27, at_once=True)
+
+    motion = _roll(parts, scene, frames=46, change=interrupt)
+    assert motion[28:39, :8].abs().max() < 1e-4
+
+
+@torch.no_grad()
+def test_what_is_not_wanted_any_more_is_not_sampled_to_its_end(parts, scene):
+    def stop():
+        raise Interrupted
+
+    def interrupt(frame, performer):
+        if frame != 25:
+            return
+        performer.check, made = stop, performer.made
+        timeline = Timeline(1920)
+        for _ in range(60):
+            timeline.append(None)
+        with pytest.raises(Interrupted):
+            performer.passage(float(made), timeline, scene)
+        assert performer.made == made
+        performer.check = lambda: None
+
+    assert torch.equal(_roll(parts, scene, change=interrupt), _roll(parts, scene))
 
 
 @torch.no_grad()
@@ -69,7 +114,7 @@ def test_an_interrupted_mouth_is_shut_in_the_second_frame_after_that_on_show(par
 def test_a_mouth_is_interrupted_before_frames_that_were_made(parts, scene, ahead):
     performer = Performer(parts, torch.zeros(1, NUM_MOTION), 0, 7)
     timeline = Timeline(1920)
-    for _ in range(40 + LOOKAHEAD):
+    for _ in range(40 + STEADY.lookahead):
         timeline.append(None)
 
     def mouths(first, count):

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
+
 import numpy as np
 import pytest
 
 from skyreels_avatar.live.pictures import Pictures
-from skyreels_avatar.live.scene import Piece
-
-
-class Scene:
-    """Draws all that is asked for together."""
-
-    def pieces(self, frames):
-        return [Piece(list(frames), None, range(len(frames)))] if frames else []
 
 
 class Drawn:
@@ -21,15 +15,17 @@ class Drawn:
 
     def __init__(self):
         self.drawn = []
-        self.pictures = Pictures(Scene(), self._draw)
+        self.pictures = Pictures(self._draw)
 
-    def _draw(self, piece, passage):
-        self.drawn.append(piece.frames)
-        return np.array(piece.frames)[:, None, None, None] * np.ones((1, 2, 2, 3))
+    def _draw(self, frames, passage):
+        self.drawn.append(list(frames))
+        pictures = Future()
+        pictures.set_result({frame: np.full((2, 2, 3), frame) for frame in frames})
+        return pictures
 
     def read(self, frame):
         stop = 1 if frame == 0 else frame + 4 - (frame - 1) % 4
-        return int(self.pictures.read(frame, stop, None)[0, 0, 0])
+        return int(self.pictures.read(frame, stop, None).result()[0, 0, 0])
 
 
 def test_those_of_a_window_are_drawn_together():
@@ -56,4 +52,12 @@ def test_what_was_drawn_is_forgotten_when_it_is_dropped():
     drawn.pictures.drop()
     for frame in range(5, 12):
         assert drawn.read(frame) == frame
-    assert drawn.drawn.count([5, 6, 7, 8]) == 2
+    assert drawn.drawn[-4:] == [[5, 6, 7, 8], [5, 6], [7, 8], [9, 10, 11, 12]]  # two in a hurry
+
+
+def test_the_first_of_those_that_are_drawn_together_says_so():
+    drawn = Drawn()
+    first = [
+        drawn.pictures.read(frame, 1 + 4 * -(-frame // 4), None).is_first for frame in range(9)
+    ]
+    assert first == [True, True, False, False, False, True, False, False, False]

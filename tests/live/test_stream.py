@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from skyreels_avatar.errors import AvatarError, InputError
-from skyreels_avatar.live.performer import LOOKAHEAD
-from skyreels_avatar.live.stream import Stream, StreamOptions
+from skyreels_avatar.live.options import StreamOptions
+from skyreels_avatar.live.performer import QUICK, STEADY
+from skyreels_avatar.live.stream import Stream
 
 
 def _open(avatar, parts, **options) -> Stream:
@@ -52,7 +53,7 @@ def test_frames_and_sound_come_in_step(avatar, parts, voice):
 def test_sound_that_comes_as_it_is_spoken_is_delayed_by_the_lookahead(avatar, parts, voice):
     frames = _play(avatar, parts, voice, 160)
     first = next(frame.index for frame in frames if frame.speaking)
-    assert LOOKAHEAD <= first <= LOOKAHEAD + 1
+    assert STEADY.lookahead <= first <= STEADY.lookahead + 1
 
 
 def test_pictures_may_be_left_out_and_the_sound_stays_as_it_was(avatar, parts, voice):
@@ -65,6 +66,18 @@ def test_pictures_may_be_left_out_and_the_sound_stays_as_it_was(avatar, parts, v
     for index, (whole, sparse) in enumerate(zip(*played)):
         assert np.array_equal(whole.audio, sparse.audio) and whole.speaking == sparse.speaking
         assert (sparse.image is not None) == wanted[index]
+
+
+def test_low_latency_hears_less_ahead_unless_pictures_are_left_out(avatar, parts, voice):
+    heard = []
+    for every in (1, 2):
+        with _open(avatar, parts, low_latency=True) as stream:
+            for index in range(24):
+                stream.read(picture=index % every == 0)
+            stream.push(voice, 16000)
+            first = next(i for i in range(20) if stream.read(picture=i % every == 0).speaking)
+            heard.append(first)
+    assert heard == [QUICK.lookahead, STEADY.lookahead]
 
 
 def test_the_same_seed_gives_the_same_bytes_whatever_the_chunks(avatar, parts, voice):
@@ -95,7 +108,7 @@ def test_an_interruption_silences_what_was_pushed(avatar, parts, voice):
         assert not np.concatenate([frame.audio for frame in after])[240:].any()
         assert stream.queued_s == 0
         stream.push(voice, 16000)
-        assert any(stream.read().speaking for _ in range(LOOKAHEAD + 2))
+        assert any(stream.read().speaking for _ in range(STEADY.lookahead + 2))
 
 
 def test_frames_that_were_read_and_not_shown_are_made_again(avatar, parts, voice):
@@ -115,6 +128,25 @@ def test_frames_that_were_read_and_not_shown_are_made_again(avatar, parts, voice
             stream.read()
         with pytest.raises(InputError, match="last frames"):
             stream.interrupt(after=after[0].index)
+
+
+def test_an_interruption_does_not_wait_for_what_is_being_sampled(avatar, parts, voice):
+    with _open(avatar, parts) as stream:
+        stream.push(voice, 16000)
+        for _ in range(9):
+            stream.read()
+        sampled, check = [], stream._performer.check
+
+        def interrupted():
+            if not sampled:
+                stream.interrupt(after=7)
+            sampled.append(stream._index)
+            check()
+
+        stream._performer.check = interrupted
+        after = [stream.read() for _ in range(4)]
+        assert sampled[0] == 9 and [frame.index for frame in after] == [8, 9, 10, 11]
+        assert not any(frame.speaking for frame in after)
 
 
 def test_an_interrupted_stream_repeats_itself(avatar, parts, voice):
@@ -174,20 +206,3 @@ def test_a_closed_stream_says_so(avatar, parts):
     for call in (stream.read, stream.interrupt, stream.finish):
         with pytest.raises(AvatarError, match="closed"):
             call()
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"fps": 0},
-        {"fps": 500},
-        {"seed": -1},
-        {"style": "loud"},
-        {"expressiveness": 300},
-        {"camera": "fly:30"},
-        {"prompt": 5},
-    ],
-)
-def test_options_that_cannot_be_used_are_refused(wrong):
-    with pytest.raises(InputError):
-        StreamOptions(**wrong)

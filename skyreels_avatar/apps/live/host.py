@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -185,7 +186,8 @@ class LiveHost:
 
 
 def open_streams() -> OpenStream:
-    """Return `skyreels_avatar.open_stream`."""
+    """Return `skyreels_avatar.open_stream`, with low latency where there are two cores."""
     from skyreels_avatar.api.live import open_stream
+    from skyreels_avatar.parallel import num_cores
 
-    return open_stream
+    return partial(open_stream, low_latency=num_cores() > 1)

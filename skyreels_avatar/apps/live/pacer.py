@@ -3,41 +3,34 @@
 from __future__ import annotations
 
 import logging
-import math
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import TimeoutError
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 
+from skyreels_avatar.apps.live.picture_rate import SLOW_LAG_S, PictureRate
 from skyreels_avatar.errors import AvatarError
 
 logger = logging.getLogger(__name__)
 
-# A picture for every frame, every second one, ...: an even rhythm, which other rates have not.
-STEPS = (1, 2, 3, 5)
-_TOO_SLOW, _QUICK_ENOUGH = 0.95, 0.8  # of the time that there is
-# What a frame takes at the next quicker rate, over as many times as there are more pictures: the
-# motion is made once, and a stream draws several pictures together, which is cheaper.
-_TOGETHER = 0.67
-_SLOW_LAG_S = 0.16
 _LOST_S = 1.0  # after a longer pause, as of a machine that slept, the clock begins anew
-_WEIGHT = 0.08
-_WARMING_UP = 10  # frames, of which the first ones take longer than any that come
-_FIRST_PICTURES = 12  # after these; before that nothing is known
-# What one frame counts for: it may take the time of eight, whose motion comes at once, and a
-# machine that was busy for a moment is not slow.
-_MOST_PERIODS = 9.0
 # Periods that a frame is made before it is due: a stream samples the motion of eight and draws
 # four pictures at once, which may take longer now and then.
 _AHEAD, _MOST_AHEAD, _ROOM = 6.0, 8.0, 1.25
 _START = 6.0  # the same before it is known; the first frame waits so long for those after it
-_SHRINKS = 0.01  # a frame: what took long lately takes long again
-_FIRST_HOLD_S, _LONGEST_HOLD_S = 8.0, 300.0
+# Of a stream that samples four frames at once, and another process draws them meanwhile: at least,
+# and at first.
+_QUICK_AHEAD, _QUICK_ROOM, _QUICK_START = 3.0, 1.1, 4.5
+# A frame, of what is missing: who reads earlier may find that the sound has not come yet.
+_SHRINKS, _GROWS = 0.01, 0.3
+_MOST_READY = 20  # frames that wait for their pictures, or until they are due
 _KEPT = 1  # frames that are shown after an interruption, while those after them are made again
+_PATIENCE_S = 0.02  # for a picture that is due
 _LOOK_S = 0.01  # after which a reader who waits sees that there was one
 
 
@@ -46,74 +39,6 @@ class Viewer(Protocol):
 
     def put(self, frame: Any) -> None:
         """Take a `LiveFrame`, whose image is None where the picture stays as it was."""
-
-
-class PictureRate:
-    """Chooses for how many frames a picture is made.
-
-    Args:
-        period_s: of a frame.
-    """
-
-    def __init__(self, period_s: float):
-        self._period_s = period_s
-        self._costs = {True: 0.0, False: 0.0}  # with and without a picture, in seconds
-        self._counts = {True: 0, False: 0}
-        self._step, self._reports = 0, 0
-        self._hold_s, self._held_since = _FIRST_HOLD_S, 0.0
-        self._tried_s = -math.inf  # when it was last made quicker
-
-    @property
-    def every(self) -> int:
-        """A picture comes with every frame (1), every second (2), ..."""
-        return STEPS[self._step]
-
-    def wants(self, index: int) -> bool:
-        """Tell whether a frame gets a picture."""
-        return index % self.every == 0
-
-    def excuse(self) -> None:
-        """Take no account of the next frames: they are made again, which is no sign of slowness."""
-        self._reports = 0
-
-    def report(self, has_picture: bool, cost_s: float, lag_s: float, now_s: float) -> bool:
-        """Take how long a frame took and how late it was; return whether the rate has changed."""
-        self._reports += 1
-        if self._reports <= _WARMING_UP:
-            return False
-        cost_s = min(cost_s, _MOST_PERIODS * self._period_s)
-        self._counts[has_picture] += 1
-        weight = max(_WEIGHT, 1 / self._counts[has_picture])
-        self._costs[has_picture] += weight * (cost_s - self._costs[has_picture])
-        if self._counts[True] < _FIRST_PICTURES:
-            return False
-        load = self._load(self._step)
-        is_late = lag_s > 0.0 and load > (_TOO_SLOW if lag_s < _SLOW_LAG_S else _QUICK_ENOUGH)
-        if is_late and self._step < len(STEPS) - 1:
-            if now_s - self._held_since < self._period_s * 2 * self.every and self._step:
-                return False  # what was late before the last change is still being made up for
-            failed = now_s - self._tried_s < self._hold_s  # then the next try comes later
-            self._hold_s = min(2 * self._hold_s, _LONGEST_HOLD_S) if failed else _FIRST_HOLD_S
-            self._tried_s = -math.inf
-            self._move(1, now_s)
-            return True
-        if self._step and now_s - self._held_since > self._hold_s and not is_late:
-            more = self.every / STEPS[self._step - 1]
-            if _TOGETHER * more * self._load(self._step) < _QUICK_ENOUGH:
-                self._tried_s = now_s
-                self._costs[True] *= _TOGETHER
-                self._move(-1, now_s)
-                return True
-            self._held_since = now_s
-        return False
-
-    def _load(self, step: int) -> float:
-        every = STEPS[step]
-        cost_s = self._costs[True] + (every - 1) * self._costs[False]
-        return cost_s / (every * self._period_s)
-
-    def _move(self, by: int, now_s: float) -> None:
-        self._step, self._held_since = self._step + by, now_s
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,6 +82,7 @@ class Pacer:
         self._threads: list[threading.Thread] = []
         self._ready = deque[_Ready]()  # the first one until it is handed out
         self._sent: _Ready | None = None
+        self._missing_s: float | None = None  # since when pictures have not been drawn in time
         self._place: tuple[Any, int] = (stream, -1)
         self._changed, self._ended = threading.Condition(), False
         self._counts = {"frames": 0, "pictures": 0, "late": 0, "restarts": 0}
@@ -233,22 +159,28 @@ class Pacer:
             AvatarError: the stream has failed.
         """
         period_s = 1.0 / self._fps
-        start_s, begun, ahead = self._clock(), 0, _START
+        start_s, begun = self._clock(), 0
+        ahead = start = _QUICK_START if self._is_quick() else _START
         while not self._closing.is_set():
             with self._changed:
                 index, turn = self._next, self._turn
             due_s = start_s + (index - begun) * period_s
             self._wait_until(due_s - (self._rate.every - 1 + ahead) * period_s, turn)
+            while len(self._ready) > _MOST_READY and not self._closing.is_set():
+                self._sleep(_LOOK_S)
             if self._turn != turn:
                 continue
             before_s = self._clock()
             has_picture = self._rate.wants(index)
             frame = replace(self._read(has_picture), index=index, time_s=index / self._fps)
             made_s = self._clock()
+            drawing_s = self._drawing_s(frame.image)
             if index == 0:
-                due_s = start_s = made_s + _START * period_s
-            took = _ROOM * (made_s - before_s) / period_s
-            ahead = min(_MOST_AHEAD, max(_AHEAD, took, ahead - _SHRINKS))
+                due_s = start_s = made_s + start * period_s
+            least, room = (_QUICK_AHEAD, _QUICK_ROOM) if self._is_quick() else (_AHEAD, _ROOM)
+            took = room * (made_s - before_s + drawing_s) / period_s
+            grows = _GROWS * max(0.0, took - ahead)
+            ahead = min(_MOST_AHEAD, max(least, ahead + grows - _SHRINKS))
             with self._changed:
                 if self._turn != turn:
                     continue
@@ -256,10 +188,11 @@ class Pacer:
             yield due_s, frame
             self._count(has_picture, made_s - due_s > period_s)
             lag_s = made_s - due_s
-            before = self._rate.every
-            if self._rate.report(has_picture, made_s - before_s, lag_s, made_s):
+            missing_s, before = self._missing_s, self._rate.every
+            late_s = lag_s if missing_s is None else max(lag_s, made_s - missing_s)
+            if self._rate.report(has_picture, made_s - before_s, late_s, made_s, drawing_s):
                 self._announce()
-            if lag_s > (_SLOW_LAG_S if self._rate.every > before else _LOST_S):
+            if lag_s > (SLOW_LAG_S if self._rate.every > before else _LOST_S):
                 # What is late has been missed already; the sound goes on from here without a gap.
                 start_s, begun = made_s + (self._rate.every - 1 + ahead) * period_s, index
                 self._counts["restarts"] += 1
@@ -284,11 +217,12 @@ class Pacer:
 
     def _send_all(self) -> None:
         is_silent = False
-        while (due_s := self._next_due_s()) is not None:
-            self._wait_until(due_s)
+        while (ready := self._first_ready()) is not None:
+            image = self._picture(ready)
+            self._wait_until(ready.due_s)
             with self._changed:
                 self._sent = self._ready.popleft()
-            frame = self._sent.frame
+            frame = replace(ready.frame, image=image)
             if frame.index <= self._hushed_to:
                 frame = _silent(frame, is_first=not is_silent)
                 is_silent = True
@@ -297,21 +231,50 @@ class Pacer:
             for viewer in self._viewers:
                 viewer.put(frame)
 
-    def _next_due_s(self) -> float | None:
-        """Wait for a frame; return when it is due, None after the last."""
+    def _first_ready(self) -> _Ready | None:
+        """Wait for a frame, and return it; None after the last."""
         with self._changed:
             while not self._ready:
                 if self._ended:
                     return None
                 self._changed.wait()
-            return self._ready[0].due_s
+            return self._ready[0]
+
+    def _picture(self, ready: _Ready) -> Any:
+        """Return the picture of a frame, which another process may draw; None: it is late.
+
+        The sound does not wait for it.
+        """
+        image = ready.frame.image
+        if not hasattr(image, "result"):
+            return image
+        left_s = max(0.0, ready.due_s - self._clock()) + _PATIENCE_S
+        try:
+            image = image.result(None if self._sent is None else left_s)
+        except TimeoutError:
+            if self._missing_s is None:
+                self._missing_s = ready.due_s
+            self._counts["pictures"] -= 1
+            return None
+        self._missing_s = None
+        return image
+
+    def _is_quick(self) -> bool:
+        """Tell whether another process draws while frames are read."""
+        return getattr(self._stream, "draws_ahead", False)
+
+    def _drawing_s(self, image: Any) -> float:
+        """Return how long another process draws for a picture and those it draws with it."""
+        begins = hasattr(image, "result") and image.is_first
+        return self._place[0].drawing_s if begins else 0.0
 
     def _read(self, has_picture: bool) -> Any:
         with self._lock:
             stream, retired, self._retired = self._stream, self._retired, []
         for one in retired:
             one.close()
-        frame = stream.read() if has_picture else stream.read(picture=False)
+        how = {"wait": False} if has_picture and self._is_quick() else {}
+        frame = stream.read(**how) if has_picture else stream.read(picture=False)
         self._place = stream, frame.index
         return frame
 

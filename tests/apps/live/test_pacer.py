@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import Future
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from skyreels_avatar.apps.live.pacer import STEPS, Pacer, PictureRate
-from tests.apps.live.fakes import RATE, FakeStream, beep, wait_until
+from skyreels_avatar.apps.live.pacer import Pacer
+from skyreels_avatar.live.pictures import Picture
+from tests.apps.live.fakes import RATE, FakeStream, beep, read_number, wait_until
 
 FRAME = FakeStream().read()
 
@@ -143,19 +146,6 @@ def test_it_goes_back_to_every_picture_when_the_machine_is_quick_again():
     assert all(frame.image is not None for _, frame in seen[-200:])
 
 
-def test_a_rate_that_does_not_last_is_tried_less_and_less_often():
-    rate, now_s, moves = PictureRate(0.04), 0.0, []
-    for index in range(100_000):
-        has_picture = rate.wants(index)
-        slow = rate.every == 1  # at the full rate it is too slow, below it seems quick
-        cost_s = (0.06 if slow else 0.02) if has_picture else 0.001
-        if rate.report(has_picture, cost_s, 0.05 if slow else -0.02, now_s):
-            moves.append(now_s)
-        now_s += 0.04
-    assert rate.every in STEPS
-    assert len(moves) < 45  # within more than an hour
-
-
 def test_a_machine_that_slept_does_not_hurry_through_what_it_missed():
     pacer, seen = _run(lambda index: 30.0 if index == 50 else 0.01, 100)
     times = [at for at, _ in seen]
@@ -219,6 +209,54 @@ def test_an_interruption_drops_what_was_read_ahead_and_silences_the_rest():
     pacer.stop()
     assert [frame.index for frame in seen] == list(range(len(seen)))
     assert stream.calls.count("interrupt") == 3
+
+
+class Elsewhere(FakeStream):
+    """A stream whose pictures are drawn by somebody else, one of them late."""
+
+    draws_ahead, drawing_s = True, 0.01
+
+    def __init__(self, late):
+        super().__init__()
+        self._late, self.drawn = late, {}
+
+    def read(self, picture=True, wait=True):
+        frame = super().read(picture)
+        if wait or not picture:
+            return frame
+        drawn = Future()
+        self.drawn[frame.index] = drawn, {frame.index: frame.image}
+        if frame.index not in self._late:
+            drawn.set_result({frame.index: frame.image})
+        return replace(frame, image=Picture(frame.index, True, drawn))
+
+
+def test_the_sound_does_not_wait_for_a_picture_that_is_late():
+    stream, seen = Elsewhere(late=range(20, 24)), Collected()
+    stream.push(beep(4.0), RATE)
+    pacer = Pacer(stream, 25.0)
+    pacer.add(seen)
+    pacer.start()
+    wait_until(lambda: len(seen) > 40)
+    pacer.stop()
+    assert [frame.index for frame in seen] == list(range(len(seen)))
+    assert [frame.index for frame in seen if frame.image is None][:4] == [20, 21, 22, 23]
+    assert all(np.abs(frame.audio).max() > 0 for frame in seen[:40])
+    assert read_number(seen[24].image) == 24
+
+
+def test_who_draws_too_slowly_is_not_asked_for_more_and_more():
+    stream, seen = Elsewhere(late=[0]), Collected()
+    pacer = Pacer(stream, 25.0)
+    pacer.add(seen)
+    pacer.start()
+    time.sleep(2.0)
+    assert not seen and stream.index < 30
+    drawn, pictures = stream.drawn[0]
+    drawn.set_result(pictures)
+    wait_until(lambda: len(seen) > 5)
+    pacer.stop()
+    assert seen[0].image is not None
 
 
 def test_an_interruption_before_the_first_frame_is_passed_on():

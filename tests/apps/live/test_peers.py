@@ -59,11 +59,15 @@ class Browser:
         self.peer.on("track", self._follow)
 
     async def connect(self, peers):
+        self.name, answer = await peers.connect(await self.offer())
+        await self.take_answer(answer)
+
+    async def offer(self):
         await self.peer.setLocalDescription(await self.peer.createOffer())
         offer = self.peer.localDescription.sdp
-        if self._without_h264:
-            offer = offer.replace("H264/90000", "H263/90000")
-        self.name, answer = await peers.connect(offer)
+        return offer.replace("H264/90000", "H263/90000") if self._without_h264 else offer
+
+    async def take_answer(self, answer):
         await self.peer.setRemoteDescription(RTCSessionDescription(answer, "answer"))
 
     def _follow(self, track):
