@@ -26,7 +26,7 @@ _NOSE, _GROWS = 0.255, 1.3
 # between which its relief becomes flatter, and by how much.
 _TURNED_AWAY, _RELIEF_HIDDEN = (0.35, 0.75), 0.65
 # And it turns less and less further away, where what is still seen of that half would fold.
-_TURNING_AWAY, _AWAY_HELD = (0.2, 0.6), 0.8
+_TURNING_AWAY, _AWAY_HELD = (0.05, 0.45), 0.8
 
 
 def head_depth(points: torch.Tensor, shape: FaceShape) -> torch.Tensor:
