@@ -21,7 +21,7 @@ OPENING = {"lip_gap": (0.09, 0.14), "jaw_drop": (0.075, 0.11)}
 BROWS = slice(MOTION_INDEX["brow_r"], MOTION_INDEX["brow_l"] + 1)
 LIPS = [MOTION_INDEX[name] for name in ("lip_gap", "jaw_drop", "upper_raise")]
 # What few steps show less of them than is learnt.
-LIPS_LOST, BROWS_LOST, TURNS_LOST, GAZE_LOST = 1.1, 1.45, 1.15, 1.25
+LIPS_LOST, BROWS_LOST, TURNS_LOST, GAZE_LOST = 1.05, 1.45, 1.15, 1.25
 GAZE = slice(MOTION_INDEX["gaze_x"], MOTION_INDEX["gaze_y"] + 1)
 TURNS = slice(MOTION_INDEX["yaw"], MOTION_INDEX["roll"] + 1)
 # Radians that yaw, pitch and roll come close to: one talker in thirty swings by twice as much, and
