@@ -21,7 +21,7 @@ OPENING = {"lip_gap": (0.09, 0.14), "jaw_drop": (0.075, 0.11)}
 BROWS = slice(MOTION_INDEX["brow_r"], MOTION_INDEX["brow_l"] + 1)
 LIPS = [MOTION_INDEX[name] for name in ("lip_gap", "jaw_drop", "upper_raise")]
 # What few steps show less of them than is learnt.
-LIPS_LOST, BROWS_LOST, TURNS_LOST, GAZE_LOST = 1.1, 1.45, 1.15, 1.12
+LIPS_LOST, BROWS_LOST, TURNS_LOST, GAZE_LOST = 1.05, 1.45, 1.15, 1.25
 GAZE = slice(MOTION_INDEX["gaze_x"], MOTION_INDEX["gaze_y"] + 1)
 TURNS = slice(MOTION_INDEX["yaw"], MOTION_INDEX["roll"] + 1)
 # Radians that yaw, pitch and roll come close to: one talker in thirty swings by twice as much, and
@@ -71,7 +71,7 @@ def smooth(
     a frame and its neighbors (1 2 1) leaves a quarter of it; of two nods a second 94 % stay.
     Lids and gaze, which may jump, and known frames are not smoothed. Lips, brows, gaze and turns
     are shown as far as they were learnt, lips are round or not, and jaws that open beyond what
-    `OPENING` says are held, as are heads: see `FURTHEST`.
+    `OPENING` says are held, as are heads: see `FURTHEST`. Both limits grow with the first gain.
 
     Args:
         gains: how much further lips open and brows move than the networks can be told.
@@ -89,10 +89,11 @@ def smooth(
     motion[:, new, LIPS] *= LIPS_LOST * gains[0]
     motion[:, new, PUCKER] *= smoothstep(0.0, PUCKER_SURE, motion[:, new, PUCKER])
     motion[:, new, GAZE] *= GAZE_LOST
-    furthest, turns = motion.new_tensor(FURTHEST), motion[:, new, TURNS].clone()
+    furthest, turns = gains[0] * motion.new_tensor(FURTHEST), motion[:, new, TURNS].clone()
     turns[..., 0] *= TURNS_LOST
     motion[:, new, TURNS] = furthest * torch.tanh(turns / furthest)
-    for name, (begins, most) in OPENING.items():
+    for name, limits in OPENING.items():
+        begins, most = (gains[0] * limit for limit in limits)
         opened = motion[:, new, MOTION_INDEX[name]]
         beyond = (opened - begins).clamp_min(0.0)
         opened += (most - begins) * torch.tanh(beyond / (most - begins)) - beyond
