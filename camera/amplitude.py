@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from skyreels_avatar.camera.fill import reflect
 from skyreels_avatar.camera.geometry import hfov_rad, invert, project, unproject
 from skyreels_avatar.camera.inverse_flow import InverseFlow
 from skyreels_avatar.camera.mesh import build_mesh
@@ -44,6 +45,9 @@ up to which what lies beyond counts for more: a wall goes on by itself, a street
 """
 BUSY_COST = 3.0
 """How much more what is invented beside a busy border counts."""
+UNCOVERED, UNCOVERED_COST = (0.02, 0.06), 10.0
+"""How deep behind the outline of a person, as a share of the long side, what is uncovered begins to
+count and counts in full, and how much: mirrored surroundings no longer fit together there."""
 CUT_HEAD_COST = 10.0
 """How much more it counts that a camera looks past a side that cuts the head: hair that is not
 there cannot be drawn out of an edge."""
@@ -103,25 +107,56 @@ class _Beyond:
         head[max(0, round(chin)) :] = 0
         head = cv2.resize(head, self._cost.shape[::-1], interpolation=cv2.INTER_AREA)
         self._cost_beside = np.maximum(self._cost, CUT_HEAD_COST * head)
+        inverse_depth = (1 / scene.person_depth).numpy()
+        self._person_flow = InverseFlow(inverse_depth, 0, self._intrinsics, float(scene.anchor[2]))
+        self._person, self._behind = _behind(plate.image, plate.person_mask)
 
     def invented(self, camera_from_world: Tensor) -> float:
-        """Return the share of a view that was not photographed; beside a busy border it is more."""
-        source = self._flow.coarse_map(self._intrinsics, camera_from_world.double().numpy())
-        source = source[1:-1, 1:-1]  # without the ring of cells round the view
+        """Return the share of a view that was not photographed; where it is busy it is more.
+
+        What the person moves away from counts from some depth behind its outline on.
+        """
+        camera = camera_from_world.double().numpy()
+        source, column, row = self._places(self._flow, camera)
         inside = ((source >= self._low) & (source <= self._high)).all(axis=-1)
-        share = ((source - self._low) / (self._high - self._low)).clip(0, 1)
-        last = np.array(self._cost.shape[::-1]) - 1
-        column, row = np.rint(share * last).astype(int).transpose(2, 0, 1)
         beside = (source[..., 0] < self._low[0]) | (source[..., 0] > self._high[0])
         cost = np.where(beside, self._cost_beside[row, column], self._cost[row, column])
-        return float((cost * ~inside).mean())
+        _, *before = self._places(self._person_flow, camera)
+        behind = self._behind[row, column] * (1 - self._person[before[1], before[0]])
+        return float(np.where(inside, behind, cost).mean())
+
+    def _places(self, flow: InverseFlow, camera_from_world: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Return where cells of a view come from, (h, w, 2) px, and column and row of a cost."""
+        source = flow.coarse_map(self._intrinsics, camera_from_world)
+        source = source[1:-1, 1:-1]  # without the ring of cells round the view
+        share = ((source - self._low) / (self._high - self._low)).clip(0, 1)
+        last = np.array(self._cost.shape[::-1]) - 1
+        return source, *np.rint(share * last).astype(int).transpose(2, 0, 1)
+
+
+def _behind(image: Tensor, mask: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Return (h, w) a person, and how much it counts that what is behind it is seen; small."""
+    size = _preview_size(mask.shape)
+    picture, mask = image.permute(1, 2, 0).numpy(), mask.numpy()
+    picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    mask = cv2.resize(mask, size, interpolation=cv2.INTER_AREA)
+    known = cv2.dilate(mask, np.ones((5, 5), np.uint8)) < 0.05
+    filled = reflect(picture, known)
+    depth = cv2.distanceTransform((mask > 0.5).astype(np.uint8), cv2.DIST_L2, 5) / max(size)
+    deep = ((depth - UNCOVERED[0]) / (UNCOVERED[1] - UNCOVERED[0])).clip(0, 1)
+    return mask, UNCOVERED_COST * deep * _busy(torch.from_numpy(filled).permute(2, 0, 1))
+
+
+def _preview_size(shape: tuple[int, ...]) -> list[int]:
+    """Return width and height of small maps of a picture (H, W)."""
+    scale = min(1.0, 2 * PREVIEW_PX / max(shape))
+    return [max(3, round(side * scale)) for side in shape[::-1]]
 
 
 def _busy(image: Tensor) -> np.ndarray:
     """Return (h, w) in 0 to 1, small: how much detail a picture (3, H, W) has at each place."""
     gray = image.mean(0).numpy()
-    scale = min(1.0, 2 * PREVIEW_PX / max(gray.shape))
-    size = [max(3, round(side * scale)) for side in gray.shape[::-1]]
+    size = _preview_size(gray.shape)
     gray = cv2.resize(gray, size, interpolation=cv2.INTER_AREA)
     step = np.hypot(cv2.Scharr(gray, cv2.CV_32F, 1, 0), cv2.Scharr(gray, cv2.CV_32F, 0, 1)) / 32
     step = cv2.GaussianBlur(step, (0, 0), DETAIL_SHARE * max(size))
@@ -154,9 +189,10 @@ def limit(move: CameraMove, scene: Scene) -> float:
 
     It is the preset's amplitude or, unless `move.absolute`, the largest smaller one for which at
     most 25% of the picture is unseen (a third of that where the border is busy, a tenth of it
-    beside a head that a side cuts), the face stays in the picture with a margin of 4%,
-    nothing comes nearer than 0.3 subject distances, and the subject grows at most 1.8
-    times. The unit is that of `PRESETS[move.name]`; strength is not in it.
+    where it was deep behind the person and is busy, or beside a head that a side cuts), the face
+    stays in the picture with a margin of 4%, nothing comes nearer than 0.3 subject distances, and
+    the subject grows at most 1.8 times. The unit is that of `PRESETS[move.name]`; strength is not
+    in it.
     """
     preset = PRESETS[move.name]
     if move.absolute or preset.amplitude == 0.0:

@@ -79,7 +79,7 @@ def refine_matte(picture: np.ndarray, matte: np.ndarray) -> np.ndarray:
     fits = np.exp(-((aside / ASIDE) ** 2))
     deviation = np.sqrt(behind[..., 3:].clip(0))
     likely, least = (
-        _least_share(picture, behind[..., :3], TOLERANCE + more) for more in (deviation, 0)
+        least_share(picture, behind[..., :3], TOLERANCE + more) for more in (deviation, 0)
     )
     share = np.maximum(share / FULL, likely).clip(0, 1)
     deviations = np.sqrt(square / (behind[..., 3].clip(0) + NOISE**2))
@@ -96,7 +96,7 @@ def refine_matte(picture: np.ndarray, matte: np.ndarray) -> np.ndarray:
     return np.maximum(matte + close * (share - matte), strands).astype(np.float32)
 
 
-def _least_share(
+def least_share(
     picture: np.ndarray, behind: np.ndarray, tolerance: np.ndarray | float
 ) -> np.ndarray:
     """Return the share (H, W) of a person that pixels need at least, whatever its color."""

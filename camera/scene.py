@@ -12,7 +12,7 @@ from torch import Tensor
 
 from skyreels_avatar.camera.fill import reflect, spread
 from skyreels_avatar.camera.geometry import intrinsics_from_hfov, unproject
-from skyreels_avatar.camera.matting import refine_matte
+from skyreels_avatar.camera.matting import least_share, refine_matte
 
 MATTE_GROWTH = 0.0025
 """The matte grows by this share of the long side: a thin rim of true background that moves with
@@ -29,6 +29,10 @@ layers add up to the picture also where a strand of hair escaped the matte."""
 RIM_FADE = 0.012
 """Where the fill begins under the person it takes on the colors beside it, and loses them over
 this share of the long side."""
+
+NEEDED, NEED_CONTRAST = (0.1, 0.3), 0.03
+"""From which share on, and fully, pixels become the person's as far as their color differs from the
+fill, and by how much it has to."""
 
 SURE_MATTE = 0.9
 
@@ -61,6 +65,7 @@ class Plate:
         matte = refine_matte(picture, _grown_matte(_decided(self.person_mask.numpy())))
         known = _known_background(matte)
         filled = reflect(picture, known)
+        matte = _needed(picture, filled, matte)
         background = _possible_background(picture, filled, matte, known)
         covered = 1 - matte[..., None]
         person = np.concatenate([picture - covered * background, matte[..., None]], axis=-1)
@@ -232,6 +237,16 @@ def _decided(mask: np.ndarray) -> np.ndarray:
 def _grown_matte(matte: np.ndarray) -> np.ndarray:
     grown = cv2.dilate(matte, _disc(matte.shape, MATTE_GROWTH))
     return cv2.GaussianBlur(grown, (0, 0), max(0.6, 0.5 * MATTE_GROWTH * max(matte.shape)))
+
+
+def _needed(picture: np.ndarray, filled: np.ndarray, matte: np.ndarray) -> np.ndarray:
+    """Return a matte (H, W) that covers half-sure pixels as far as their colors need a person.
+
+    Glints of metal and bright skin at the edge, of too small a share, would stay behind.
+    """
+    share = least_share(picture, filled, NEED_CONTRAST)
+    half_sure = ((matte - NEEDED[0]) / (NEEDED[1] - NEEDED[0])).clip(0, 1)
+    return np.maximum(matte, half_sure * share)
 
 
 def _possible_background(

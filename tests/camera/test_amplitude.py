@@ -63,6 +63,16 @@ def test_a_busy_border_leaves_less_room_than_a_wall(name: str, bust):
     assert limit(CameraMove(name), busy) < 0.9 * limit(CameraMove(name), plain)
 
 
+def test_a_busy_room_behind_a_person_leaves_less_room_to_uncover_it(bust):
+    """Cranes showed so much of it that lines of the room no longer fitted together."""
+    noise = torch.rand(3, 128, 128, generator=torch.Generator().manual_seed(0))
+    wall = torch.full((3, 128, 128), 0.5)
+    room = wall.clone()
+    room[:, 16:, 20:108] = noise[:, 16:, 20:108]  # not at the border
+    crane = CameraMove("crane_up")
+    assert limit(crane, _before(room, bust)) < 0.95 * limit(crane, _before(wall, bust))
+
+
 @pytest.mark.parametrize("right", [False, True])
 def test_a_head_that_a_side_cuts_leaves_little_room_to_look_past_it(right: bool, bust):
     """Beyond the side a second head of hair was seen, drawn out from the first one's edge."""

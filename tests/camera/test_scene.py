@@ -46,6 +46,17 @@ def test_no_line_is_left_beside_the_person(bust):
     assert steepness[beside].max() < 2.5 * 0.3 * wave
 
 
+def test_a_glint_at_the_edge_goes_with_the_person(bust):
+    """Half sure, as of an ear ring, it stayed in the background as a bright speck."""
+    image, mask = torch.full_like(bust["image"], 0.3), torch.clone(bust["person_mask"])
+    image = image + mask * 0.2
+    image[:, 50:53, 84:87] = 1.0
+    mask[50:53, 84:87] = 0.5
+    scene = build_scene(**{**bust, "image": image, "person_mask": mask})
+    assert scene.background[:, 48:55, 82:89].max() < 0.45
+    assert scene.person[3, 51, 85] > 0.9
+
+
 def test_depths_are_smooth_and_the_anchor_lies_on_the_face(scene):
     assert float(scene.person_depth.max()) < 1.2
     assert float(scene.background_depth.min()) > 2.5
