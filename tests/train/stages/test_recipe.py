@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 import train.stages
 from skyreels_avatar.errors import InputError
@@ -13,6 +17,7 @@ from train.stages import STAGES, recipe
 from train.stages.publish import GATES
 from train.stages.recipe import RECIPES
 
+LEARNING = ("pretrain", "camera", "distill", "motion_rl")
 FOLDERS = [f"data.{name}={name}" for name in ("grid", "kokoro", "portraits", "talkers")]
 
 
@@ -79,3 +84,29 @@ WRITES = {
 def test_what_is_missing_is_told_before_anything_runs(told, words):
     with pytest.raises(InputError, match=words):
         recipe.run(load_config("recipe", told))
+
+
+def test_the_stages_of_motion_go_on_from_each_other(tiny_config, tmp_path, monkeypatch):
+    """A real run at toy size: what a stage exports is what the next one needs."""
+    real = recipe.load_config
+
+    def toy(stage, told):
+        config = real(stage, [*told, f"tier={tiny_config.tier}"])
+        data = copy.deepcopy(tiny_config.data)
+        data.real_share = data.natural_share = 0.0
+        config.distill.long_steps = [2]
+        return replace(
+            config, num_steps=2, batch_size=2, warmup_steps=1, save_every=2, validate_every=2,
+            data=data,
+        )  # fmt: skip
+
+    monkeypatch.setattr(recipe, "load_config", toy)
+    steps = [step for step in RECIPES["transformer"] if step.stage in LEARNING]
+    assert [step.stage for step in steps] == ["pretrain", "camera", "distill", "motion_rl"]
+    monkeypatch.setitem(RECIPES, "transformer", [replace(step, needs=()) for step in steps])
+    for _ in range(2):  # started again, it finds everything done and ends with the same file
+        recipe.run(load_config("recipe", ["recipe=transformer", f"run={tmp_path}"]))
+        made = load_file(tmp_path / "pretrain" / "export" / "transformer.safetensors")
+        rewarded = load_file(tmp_path / "motion_rl" / "export" / "transformer.safetensors")
+        assert made.keys() == rewarded.keys()
+        assert all(torch.equal(made[name], rewarded[name]) for name in made)
