@@ -116,7 +116,7 @@ class VideoWriter:
         self._metadata = metadata or {}
         self._options = {
             "crf": str(crf), "preset": preset, "threads": "1",
-            "weightp": "none",  # looks for fades: a tenth of the time, and shots have none
+            "weightp": "none",  # a tenth of the time; talking heads keep size and PSNR without
             **_repeatable_options(),
         }  # fmt: skip
         self._cuts = frozenset(cuts)
