@@ -256,6 +256,11 @@ class Pacer:
                 self._missing_s = ready.due_s
             self._counts["pictures"] -= 1
             return None
+        except Exception as error:
+            self.failure = error
+            logger.exception("the stream ended")
+            self._closing.set()
+            return None
         self._missing_s = None
         return image
 

@@ -293,6 +293,17 @@ def test_a_stream_that_fails_ends_the_thread_and_is_told():
     assert "no more" in str(pacer.failure)
 
 
+def test_a_picture_that_cannot_be_drawn_ends_the_stream_and_is_told():
+    stream = Elsewhere(late=[0])
+    pacer = Pacer(stream, 25.0)
+    pacer.start()
+    wait_until(lambda: 0 in stream.drawn)
+    stream.drawn[0][0].set_exception(RuntimeError("no paint"))
+    wait_until(lambda: pacer.failure is not None)
+    pacer.stop()
+    assert "no paint" in str(pacer.failure)
+
+
 def test_it_keeps_up_with_the_time_of_the_day():
     """Two seconds by the real clock, with sound."""
     stream, seen = FakeStream(), Collected()
