@@ -34,7 +34,7 @@ _MEDIAN = (1.2, 1.0, 2.0, 0.9, 0.95)
 _EXPRESSED = (1.0, 1.2, 1.0, 0.5, 0.0)  # shares of expressiveness; blinks are no expression
 # Shares of what more than 100 percent of it lips and brows gain beside that: of both, networks know
 # no talker who does much more than the default one.
-_GAINED = (0.35, 0.8)
+_GAINED = (0.15, 0.8)
 _DRAWN = (0.3, 0.5, 0.5, 0.5, 0.5)  # of a spread, by which talkers of one style differ
 _SHARED = 0.6  # of what is drawn for mouth, head and face: lively people are lively all over
 _LEAST = 5.0  # percent; the logarithm of 0 is further than networks have seen anyway
