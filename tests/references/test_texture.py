@@ -53,8 +53,10 @@ def test_a_person_cut_out_over_what_is_behind_is_the_picture(person):
     covers = detail.texture[:, 3:].float() / 255
     both = detail.behind[:, :3].float().lerp(detail.texture[:, :3].float(), covers)
     assert (both - 255 * person[0]).abs().max() < 8
-    nobody = detail.behind[0, :3, 20:60].float()  # the background of the drawing has even rows
-    assert (nobody[..., 50:80] - nobody[..., :1]).abs().max() < 15
+    # The background of the drawing has even rows and changes by 0.46 a row: mirrored above a head
+    # it changes back (17). A person in it would be off by more than 20 everywhere.
+    nobody = detail.behind[0, :3, 20:60].float()
+    assert (nobody[..., 50:80] - nobody[..., :1]).abs().max() < 20
 
 
 @pytest.mark.parametrize("move", ["static", "push_in", "pan_left"])
