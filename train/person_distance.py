@@ -67,7 +67,9 @@ def compare(
             told = {"seed": seed, "key": index}
             told_usual = {"style": usual, "blinks": float(usual[0, FACTORS.index("blink")])}
             motions["default"].append(roll_out(base, audio, **told_usual, **told).motion)
-            motions["style"].append(roll_out(parts, audio, style=own, **told).motion)
+            motions["style"].append(
+                roll_out(parts, audio, style=own, smile=style.smile, **told).motion
+            )
     person = readings([piece.motion for piece in back])
     found = {name: readings(some) for name, some in motions.items()}
     others = readings([piece.motion for piece in learnt])

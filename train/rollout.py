@@ -42,6 +42,7 @@ def roll_out(
     key: int = 0,
     style: torch.Tensor | None = None,
     blinks: float = 0.0,
+    smile: float = 0.0,
 ) -> Rollout:
     """Return the motion of a still camera's shot at 25 fps, without control.
 
@@ -49,7 +50,8 @@ def roll_out(
         sampling: None = as the tier samples.
         key: of portrait and voice, as the pipeline's `noise_key`.
         style: (1, 5) of the talker; None = the median one.
-        blinks: how often the eyes shut, as `FaceRig.lean_noise` takes it.
+        blinks, smile: how often the eyes shut and how much they smile, as `FaceRig.lean_noise`
+            takes them.
     """
     tier = parts.tier
     if sampling is None:
@@ -77,7 +79,7 @@ def roll_out(
         )
         generator = segment_generator(seed, segment.index, key)
         noise = torch.randn(beginning.shape, generator=generator)
-        noise = parts.vae.lean_noise(noise, blinks, glances)
+        noise = parts.vae.lean_noise(noise, blinks, glances, smile)
         latents = denoise(parts.transformer, None, conditions, sampling, noise)
         latents = parts.vae.blend_at_joins(parts.vae.smooth(latents, num_known), num_known)
         num_known = tier.overlap

@@ -32,16 +32,19 @@ class PersonStyle:
         numbers: five, see `talker_style.FACTORS`, in spreads over talkers.
         differences: by the names of the transformer's tensors, what is added to them.
         made_for: of `weights_mark`, the transformer that they were learnt with.
+        smile: how much more they smile, as `FaceRig.lean_noise` takes it.
     """
 
     numbers: tuple[float, ...]
     differences: dict[str, torch.Tensor]
     made_for: str
+    smile: float = 0.0
 
     def save(self, path: str | Path) -> Path:
         """Write the style as safetensors, whole or not at all."""
         path = Path(path)
         header = {"_class_name": _CLASS, "numbers": list(self.numbers), "made_for": self.made_for}
+        header["smile"] = self.smile
         tensors = {
             name: value.detach().cpu().to(torch.float16).contiguous()
             for name, value in self.differences.items()
@@ -73,7 +76,8 @@ class PersonStyle:
                     )
                 tensors = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
             numbers = tuple(float(number) for number in header["numbers"])
-            return cls(numbers, tensors, str(header["made_for"]))
+            smile = float(header.get("smile", 0.0))  # files of 0.7 and before have none
+            return cls(numbers, tensors, str(header["made_for"]), smile)
         except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
             if isinstance(error, InputError):
                 raise

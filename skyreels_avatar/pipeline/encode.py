@@ -57,7 +57,7 @@ class EncodedShot:
         self._injections = tier.inject_picture, tier.inject_carried
         self._tail_steps = tier.tail_steps
         self._lean_noise = getattr(components.vae, "lean_noise", None)
-        self._blinks = self._glances = 0.0
+        self._blinks = self._glances = self._smile = 0.0
         light, prompt = None, shot.prompt
         if components.light is not None and not opened.references:
             light = components.light.light_of(prompt)
@@ -105,6 +105,7 @@ class EncodedShot:
     ) -> torch.Tensor:
         """Return text tokens (N, L, D), which also say what kind of talker performs."""
         if getattr(encoder, "takes_style", False) and self._person is not None:
+            self._smile = self._person.smile
             numbers = person_numbers(self._person.numbers, shot.expressiveness)
             self._glances = float(numbers[0, FACTORS.index("gaze")])
             return encoder(prompts, numbers.to(encoder.device))
@@ -127,10 +128,11 @@ class EncodedShot:
 
         Noise of the face rig decides when eyes blink and look away, and leans to the talker.
         """
-        if self._lean_noise is None or self._blinks == self._glances == 0.0:
+        leans = self._blinks, self._glances, self._smile
+        if self._lean_noise is None or not any(leans):
             return generator
         noise = torch.randn(conditions.known_latents.shape, generator=generator)
-        return self._lean_noise(noise, self._blinks, self._glances)
+        return self._lean_noise(noise, *leans)
 
     def _prompt_embeds(self, segment: Segment) -> torch.Tensor:
         """Return what a window is told: of a prompt that speaks of time, the part that is due."""

@@ -21,13 +21,13 @@ def network(tmp_path):
 def made_for(network) -> PersonStyle:
     module, weights = network
     moved = {name: torch.full_like(one, 0.5) for name, one in vectors_of(module).items()}
-    return PersonStyle((0.5, -1.0, 0.0, 0.25, 2.0), moved, weights_mark(weights))
+    return PersonStyle((0.5, -1.0, 0.0, 0.25, 2.0), moved, weights_mark(weights), 0.25)
 
 
 def test_a_style_is_what_was_saved_and_adds_to_a_copy(network, tmp_path):
     module, weights = network
     style = PersonStyle.load(made_for(network).save(tmp_path / "me.safetensors"))
-    assert style.numbers == (0.5, -1.0, 0.0, 0.25, 2.0)
+    assert style.numbers == (0.5, -1.0, 0.0, 0.25, 2.0) and style.smile == 0.25
     before = {name: value.clone() for name, value in module.named_parameters()}
     styled = style.applied(module, weights)
     for name, value in styled.named_parameters():

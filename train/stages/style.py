@@ -28,6 +28,7 @@ from skyreels_avatar.loading.tiers import load_tier
 from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.pipeline.talker_style import FACTORS, FURTHEST, SPREADS
 from skyreels_avatar.rig.coefficients import MOTION_INDEX
+from train.acting import column
 from train.config import TrainConfig
 from train.data.person import (
     LEARNT,
@@ -52,6 +53,8 @@ _FITS = 2  # times that the numbers are corrected
 _FIT_PIECES = 8  # whose sound is performed for it
 _HOLD = 2.0  # weight of what must stay as it is
 _LIDS = ("blink_r", "blink_l")
+_SMILE_RISE = 0.6  # of the mean smile, by a shift of its noise
+_SMILES = (-0.3, 0.6)
 
 
 class Differences(nn.Module):
@@ -118,7 +121,8 @@ def run(config: TrainConfig) -> None:
 
     def validate(_: Components) -> dict[str, float]:
         kept = {name: value.detach().clone() for name, value in differences.named().items()}
-        style = PersonStyle(tuple(numbers.tolist()), kept, weights_mark(weights))
+        smile = fit_smile(styled, learnt, numbers)
+        style = PersonStyle(tuple(numbers.tolist()), kept, weights_mark(weights), smile)
         style.save(learning.folder / "export" / NAME)
         found = compare(base, style, weights, learnt, back)
         print(table(found))
@@ -196,6 +200,29 @@ def fit_numbers(parts: Components, pieces: Sequence[PersonPiece]) -> np.ndarray:
             numbers[index] += np.log(max(amount, 1e-4) / max(found[name], 1e-4)) / SPREADS[index]
         numbers = numbers.clip(-furthest, furthest)
     return numbers
+
+
+def fit_smile(parts: Components, pieces: Sequence[PersonPiece], numbers: np.ndarray) -> float:
+    """Return what noise needs for the person's mean smile, for `FaceRig.lean_noise`.
+
+    The transformer goes on with the smiles that it is given, and each shot begins without one.
+    """
+    told = torch.from_numpy(numbers).float()[None]
+    heard = sorted(pieces, key=lambda piece: -piece.seconds)[:_FIT_PIECES]
+
+    def smiles(shift: float) -> float:
+        made = [
+            roll_out(parts, AudioTrack(p.samples, 16000), key=index, style=told, smile=shift).motion
+            for index, p in enumerate(heard)
+        ]
+        return float(np.mean([column(motion, "smile").mean() for motion in made]))
+
+    wanted = float(np.mean([column(piece.motion, "smile").mean() for piece in heard]))
+    shift, before = 0.0, smiles(0.0)
+    for _ in range(_FITS):
+        shift = float(np.clip(shift + (wanted - before) / _SMILE_RISE, *_SMILES))
+        before = smiles(shift)
+    return shift
 
 
 def _numbers(
