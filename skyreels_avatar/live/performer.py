@@ -143,7 +143,7 @@ class Performer:
         encoder = self._parts.text_encoder
         numbers = style_numbers(*talker).to(self._parts.device)
         numbers[:, FACTORS.index("mouth")] += _MOUTH_WIDER
-        self._blinks = float(numbers[0, FACTORS.index("blink")])
+        self._leans = [float(numbers[0, FACTORS.index(name)]) for name in ("blink", "gaze")]
         self._gains = gains(direction.expressiveness)
         self._prompts = encoder([direction.prompt, ""], numbers).split(1)
 
@@ -204,7 +204,7 @@ class Performer:
         ).to(self._parts.device, self._parts.dtype)
         place = first // TIME_FACTOR
         noise = torch.cat([self._noise(place + i, given) for i in range(num_latents)], 2)
-        noise = vae.lean_noise(noise, self._blinks)
+        noise = vae.lean_noise(noise, *self._leans)
         networks = self._transformer, self._parts.controlnet
         self.check()
         latents = denoise(*networks, conditions, self._sampling, noise, self._checked).float()
