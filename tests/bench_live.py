@@ -173,15 +173,15 @@ class Run:
     def interrupt(self, voice: np.ndarray) -> list[int | None]:
         """Interrupt a few times; return after how many milliseconds the lips were shut."""
         self._speaker.join()
-        took = []
+        watched = []
         for _ in range(INTERRUPTIONS):
             self._stream.push(voice[: 16000 * 3], 16000)
             time.sleep(1.7)
             start = time.perf_counter()
             self._pacer.interrupt()
             time.sleep(WATCHED_FRAMES / self._stream.fps)
-            took.append(_shut_after_ms(self.player.pictures, start, self._stream.avatar))
-        return took
+            watched.append((self.player.pictures, start))
+        return [_shut_after_ms(*seen, self._stream.avatar) for seen in watched]
 
     def stop(self) -> None:
         """End."""

@@ -30,6 +30,7 @@ _QUICK_AHEAD, _QUICK_ROOM, _QUICK_START = 3.0, 1.1, 4.5
 _SHRINKS, _GROWS = 0.01, 0.3
 _MOST_READY = 20  # frames that wait for their pictures, or until they are due
 _KEPT = 1  # frames that are shown after an interruption, while those after them are made again
+_HURRIED = 2  # frames that come at once after it; the next ones come when they are ahead again
 _PATIENCE_S = 0.02  # for a picture that is due
 _LOOK_S = 0.01  # after which a reader who waits sees that there was one
 
@@ -160,10 +161,13 @@ class Pacer:
         """
         period_s = 1.0 / self._fps
         start_s, begun = self._clock(), 0
+        last_turn, resumes = self._turn, -1
         ahead = start = _QUICK_START if self._is_quick() else _START
         while not self._closing.is_set():
             with self._changed:
                 index, turn = self._next, self._turn
+            if turn != last_turn:
+                last_turn, resumes = turn, index + _HURRIED
             due_s = start_s + (index - begun) * period_s
             self._wait_until(due_s - (self._rate.every - 1 + ahead) * period_s, turn)
             while len(self._ready) > _MOST_READY and not self._closing.is_set():
@@ -192,10 +196,12 @@ class Pacer:
             late_s = lag_s if missing_s is None else max(lag_s, made_s - missing_s)
             if self._rate.report(has_picture, made_s - before_s, late_s, made_s, drawing_s):
                 self._announce()
-            if lag_s > (SLOW_LAG_S if self._rate.every > before else _LOST_S):
+            is_lost = lag_s > (SLOW_LAG_S if self._rate.every > before else _LOST_S)
+            if is_lost or index == resumes:
                 # What is late has been missed already; the sound goes on from here without a gap.
+                # After an interruption there is none.
                 start_s, begun = made_s + (self._rate.every - 1 + ahead) * period_s, index
-                self._counts["restarts"] += 1
+                self._counts["restarts"] += is_lost
 
     def _read_all(self) -> None:
         try:
