@@ -9,6 +9,7 @@ from skyreels_avatar.live import avatar as avatars
 from skyreels_avatar.live.avatar import Avatar
 from skyreels_avatar.live.drawing_process import DrawingProcess
 from skyreels_avatar.live.options import StreamOptions
+from skyreels_avatar.live.prepare import prepare
 from skyreels_avatar.live.stream import Stream
 from skyreels_avatar.loading.components import Components, load_components
 from skyreels_avatar.loading.tiers import load_tier
@@ -39,7 +40,7 @@ def prepare_avatar(
     Raises:
         InputError: the picture or the size cannot be used; FaceError: there is no such face.
     """
-    return avatars.prepare(image, size, face, _parts(tier))
+    return prepare(image, size, face, _parts(tier))
 
 
 def load_avatar(path: str | Path) -> Avatar:
@@ -107,7 +108,7 @@ def _avatar(
     if isinstance(image, (str, Path)) and str(image).endswith(avatars.SUFFIX):
         image = avatars.load(image)
     if not isinstance(image, Avatar):
-        image = avatars.prepare(image, size or "384x384", face, parts)
+        image = prepare(image, size or "384x384", face, parts)
     elif size is not None and size.strip().lower() != image.size:
         raise InputError(
             f"the avatar was prepared for {image.size}, got size {size!r}; leave the size out, or "

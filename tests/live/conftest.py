@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from skyreels_avatar.live.avatar import Avatar, prepare
+from skyreels_avatar.live.avatar import Avatar
+from skyreels_avatar.live.prepare import prepare
 from skyreels_avatar.loading.components import Components, load_components
 from tests.samples import write_portrait
 from tests.tiny import write_tier

@@ -8,7 +8,8 @@ import torch
 from safetensors.numpy import save_file
 
 from skyreels_avatar.errors import FaceError, InputError
-from skyreels_avatar.live.avatar import load, prepare
+from skyreels_avatar.live.avatar import load
+from skyreels_avatar.live.prepare import prepare
 
 
 def test_a_saved_avatar_comes_back_as_it_was(avatar, tmp_path):
