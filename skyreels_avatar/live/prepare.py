@@ -1,7 +1,4 @@
-"""Make an avatar: look at a picture once, so that streams of it start at once.
-
-Who draws an avatar that is there imports nothing of this.
-"""
+"""Make an avatar: look at a picture once, so that streams of it start at once."""
 
 from __future__ import annotations
 

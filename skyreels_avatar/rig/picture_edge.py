@@ -69,7 +69,8 @@ def keep_inside_picture(
     normals, start, room = edges.split((2, 1, 1), 2)
     move = move.mT  # (F, 2, N)
     leaves = normals @ move  # (F, 4, N)
-    inside = torch.baddbmm(start, normals.expand(len(points), -1, -1), points.mT)
+    count = max(len(points), len(edges))
+    inside = torch.baddbmm(start, normals.expand(count, -1, -1), points.mT.expand(count, -1, -1))
     with torch.no_grad():
         reach = _reach(leaves.amax(2, keepdim=True).clamp_min(0.0), room)
         near = inside < (reach.amax(0, keepdim=True) if len(inside) == 1 else reach)

@@ -7,9 +7,8 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
-from skyreels_avatar.errors import FaceError, InputError
+from skyreels_avatar.errors import InputError
 from skyreels_avatar.live.avatar import load
-from skyreels_avatar.live.prepare import prepare
 
 
 def test_a_saved_avatar_comes_back_as_it_was(avatar, tmp_path):
@@ -39,8 +38,3 @@ def test_files_that_are_no_avatars_are_refused(avatar, tmp_path):
     save_file({"x": np.zeros(3, np.float32)}, other)
     with pytest.raises(InputError, match="no avatar of this version"):
         load(other)
-
-
-def test_a_picture_without_a_face_is_refused(parts, picture_file):
-    with pytest.raises(FaceError):
-        prepare(picture_file, None, "auto", parts)
