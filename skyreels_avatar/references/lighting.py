@@ -68,7 +68,7 @@ class PictureLight:
         begin, end = (limit_exposure(one, level) for one in (light.begin, light.end))
         self.light = replace(light, begin=begin, end=end)
         self._matte, self._seed = matte, seed
-        self.unlit = torch.from_numpy(pixels).permute(2, 0, 1).float() / 255
+        self.unlit = torch.from_numpy(np.float32(pixels)).permute(2, 0, 1) / 255
         self.relief = None
         if is_shaded(begin) or is_shaded(end):
             self.relief = Relief.of(matte, [face.landmarks for face in faces])

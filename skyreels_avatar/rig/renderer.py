@@ -99,7 +99,7 @@ def render(
         skin = frames[lips][:, :3]
         skin.copy_(skin.float().lerp_(255 * color, alpha).add_(0.5).clamp_(0, 255.4))
     if clip.region is not None:  # not a pixel beyond it may change
-        matte &= _within(clip.region, frame, height, width)
+        matte = matte & _within(clip.region, frame, height, width)
     return frames, matte
 
 
