@@ -32,6 +32,13 @@ def drawn(style: str = "natural", expressiveness: float = 100.0) -> np.ndarray:
     return torch.cat([style_numbers(style, expressiveness, 0, key) for key in range(400)]).numpy()
 
 
+def noisy_voice(pieces: int) -> AudioTrack:
+    """Return noise that is loud in most of its pieces of 0.2 s."""
+    rng = np.random.default_rng(0)
+    loud = np.repeat(rng.uniform(size=pieces) > 0.3, 3200)
+    return AudioTrack((0.1 * loud * rng.normal(size=len(loud))).astype(np.float32), 16000)
+
+
 def test_the_styles_are_those_that_can_be_asked_for():
     assert set(STYLE_FACTORS) == set(STYLES)
     assert all(len(factors) == len(FACTORS) for factors in STYLE_FACTORS.values())
@@ -69,9 +76,7 @@ def test_blinks_are_no_expression():
 def test_people_who_blink_often_are_seen_to():
     """The number of blinks told the networks nothing: lively people blinked like calm ones."""
     parts = load_components("nano")
-    rng = np.random.default_rng(0)
-    loud = np.repeat(rng.uniform(size=60) > 0.3, 3200)
-    voice = AudioTrack((0.1 * loud * rng.normal(size=len(loud))).astype(np.float32), 16000)
+    voice = noisy_voice(60)
     counts = []
     for blinks in (-2.0, 2.0):
         style = torch.tensor([[0.0, 0.0, 0.0, 0.0, blinks]])
@@ -83,9 +88,7 @@ def test_people_who_blink_often_are_seen_to():
 def test_people_who_look_away_often_are_seen_to():
     """The number of gazes told the networks nothing: 2.4, 2.5 and 2.8 % of the time at -2, 0, 2."""
     parts = load_components("nano")
-    rng = np.random.default_rng(0)
-    loud = np.repeat(rng.uniform(size=60) > 0.3, 3200)
-    voice = AudioTrack((0.1 * loud * rng.normal(size=len(loud))).astype(np.float32), 16000)
+    voice = noisy_voice(60)
     shares = []
     for gaze in (-2.0, 2.0):
         style = torch.tensor([[0.0, 0.0, 0.0, gaze, 0.0]])
@@ -97,9 +100,7 @@ def test_people_who_look_away_often_are_seen_to():
 def test_the_noise_of_smiles_says_how_much_a_person_smiles_and_leaves_the_lips():
     """What a style learnt of smiles got lost: 0.36 of a person, 0.11 by default, 0.08 of theirs."""
     parts = load_components("nano")
-    rng = np.random.default_rng(0)
-    loud = np.repeat(rng.uniform(size=30) > 0.3, 3200)
-    voice = AudioTrack((0.1 * loud * rng.normal(size=len(loud))).astype(np.float32), 16000)
+    voice = noisy_voice(30)
     plain, smiling = (roll_out(parts, voice, smile=smile).motion for smile in (0.0, 0.25))
     assert column(smiling, "smile").mean() > column(plain, "smile").mean() + 0.05
     assert spread(column(smiling, "lip_gap")) == pytest.approx(
