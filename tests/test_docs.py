@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import inspect
 import json
+import pkgutil
 import re
 import shlex
 import shutil
@@ -365,6 +366,14 @@ def test_every_public_name_is_in_the_reference():
     documented = {line.split(".")[-1] for line in text.splitlines() if line.startswith(":::")}
     errors = {"AvatarError", "InputError", "Cancelled"}  # of the module `errors`
     assert set(sa.__all__) - documented - errors <= {"__version__"}
+
+
+def test_every_entry_of_the_reference_is_where_it_says():
+    text = (ROOT / "docs" / "api.md").read_text()
+    paths = re.findall(r"^::: (\S+)", text, re.MULTILINE)
+    assert paths
+    for path in paths:
+        assert pkgutil.resolve_name(path) is not None
 
 
 def test_pictures_are_shown_and_small():
