@@ -22,7 +22,7 @@ class Avatar:
     Args:
         tier: one of `TIERS`.
         memory: of a GPU that may be used: "auto", "full" or a limit such as "24gb".
-        keep_loaded: False gives the memory back after every run.
+        keep_loaded: False frees the memory after every run.
     """
 
     def __init__(self, tier: str, memory: str = "auto", keep_loaded: bool = True):

@@ -15,10 +15,10 @@ STYLES = ["calm", "natural", "lively"]
 
 def avatar() -> io.Input:
     """Return the input for networks."""
-    return AvatarType.Input("avatar", tooltip="The networks, from Load Avatar.")
+    return AvatarType.Input("avatar", tooltip="From Load Avatar.")
 
 
-def audio(tooltip: str = "The voice. The video is exactly as long. Or write a text.") -> io.Input:
+def audio(tooltip: str = "The voice; sets the length of the video. Or use text.") -> io.Input:
     """Return the input for a voice."""
     return io.Audio.Input("audio", optional=True, tooltip=tooltip)
 
@@ -31,7 +31,7 @@ def prompt() -> io.Input:
         default="a woman speaks warmly and smiles",
         placeholder="how the person performs",
         dynamic_prompts=False,
-        tooltip="How the person performs, and in what light, in English: "
+        tooltip="The performance and the lighting, in English: "
         '"a man is angry, in blue neon light".',
     )
 
@@ -45,13 +45,13 @@ def text_and_voice() -> list[io.Input]:
             default="",
             placeholder="what is said, where no audio is connected",
             dynamic_prompts=False,
-            tooltip="What is said, in place of audio. Leave it empty where audio is connected.",
+            tooltip="Text to speak instead of audio. Leave it empty if audio is connected.",
         ),
         io.Combo.Input(
             "voice",
             options=list(speech_voices()),
             default=DEFAULT_VOICE,
-            tooltip="Who says the text. default is American English.",
+            tooltip="The voice for the text. default is American English.",
         ),
     ]
 
@@ -81,7 +81,7 @@ def seed() -> io.Input:
         max=MAX_SEED,
         control_after_generate=True,
         tooltip="The same seed gives the same frames. With a fixed seed and unchanged inputs, "
-        "nothing is made again.",
+        "nothing is rendered again.",
     )
 
 
@@ -92,7 +92,7 @@ def performance() -> list[io.Input]:
             "style",
             options=STYLES,
             default="natural",
-            tooltip="What kind of talker performs: how much head, gaze and face move.",
+            tooltip="Talking style: how much head, gaze and face move.",
         ),
         io.Float.Input(
             "expressiveness",
@@ -101,7 +101,7 @@ def performance() -> list[io.Input]:
             max=200.0,
             step=1.0,
             display_mode=io.NumberDisplay.slider,
-            tooltip="In percent: how far mouth, head and face move.",
+            tooltip="Amplitude of mouth, head and face motion, in percent.",
         ),
     ]
 
@@ -111,8 +111,8 @@ def face() -> io.Input:
     return io.String.Input(
         "face",
         default="auto",
-        tooltip="Whose face speaks: auto, the number of a face (0 is the largest), a point x,y "
-        "of it, or its box x,y,width,height in pixels.",
+        tooltip="Which face speaks: auto, a number (0 is the largest), a point x,y on it, or its "
+        "box x,y,width,height in pixels.",
     )
 
 
@@ -121,7 +121,7 @@ def decode_frames() -> io.Input:
     return io.Boolean.Input(
         "decode_frames",
         default=True,
-        tooltip="Off saves memory for long videos: only video and audio come out. A minute of "
+        tooltip="Off saves memory on long videos: only video and audio are output. A minute at "
         "768x768 takes 10 GB as images.",
     )
 
@@ -130,7 +130,7 @@ def video_outputs() -> list[io.Output]:
     """Return the outputs of all nodes that make videos; see `host.results`."""
     return [
         io.Image.Output(display_name="images", tooltip="The frames of the video."),
-        io.Audio.Output(display_name="audio", tooltip="The sound, as long as the video."),
-        io.Video.Output(display_name="video", tooltip="The video with its sound."),
+        io.Audio.Output(display_name="audio", tooltip="The audio, as long as the video."),
+        io.Video.Output(display_name="video", tooltip="The video with its audio."),
         io.Float.Output(display_name="fps", tooltip="Frames per second of the video."),
     ]

@@ -29,8 +29,8 @@ class LoadAvatar(io.ComfyNode):
                     "tier",
                     options=list(TIERS),
                     default=sa.GenerationRequest.tier,
-                    tooltip="nano comes with the package and runs on a CPU in real time; studio "
-                    "takes public checkpoints (74 GB) and a large GPU.",
+                    tooltip="nano comes with the package and needs no GPU; studio needs public "
+                    "checkpoints (57 GB) and a large GPU.",
                 ),
                 io.String.Input(
                     "memory",
@@ -41,8 +41,8 @@ class LoadAvatar(io.ComfyNode):
                 io.Boolean.Input(
                     "keep_loaded",
                     default=True,
-                    tooltip="Keep the networks in memory for the next run. Off gives the memory "
-                    "back after every run.",
+                    tooltip="Keep the networks in memory for the next run. Off frees the memory "
+                    "after every run.",
                 ),
             ],
             outputs=[AvatarType.Output(display_name="avatar")],
@@ -73,7 +73,7 @@ class ExampleInputs(io.ComfyNode):
                     "portrait",
                     options=["portrait.png", "portrait_man.png"],
                     default="portrait.png",
-                    tooltip="Both are drawings of nobody.",
+                    tooltip="Two drawn characters.",
                 ),
                 io.Float.Input(
                     "seconds",
@@ -81,7 +81,7 @@ class ExampleInputs(io.ComfyNode):
                     min=0.0,
                     max=60.0,
                     step=0.1,
-                    tooltip="Length of the voice from its beginning; 0 is the whole voice.",
+                    tooltip="How much of the voice to use, from its start; 0 uses all of it.",
                 ),
             ],
             outputs=[

@@ -31,7 +31,7 @@ class CameraMove(io.ComfyNode):
                     "move",
                     options=list(sa.MOVES),
                     default="push_in",
-                    tooltip="push: towards the person and away; pan: turn in place; crane: rise "
+                    tooltip="push: toward or away from the person; pan: turn in place; crane: rise "
                     "or sink; swing: a handheld sway.",
                 ),
                 io.Float.Input(
@@ -41,7 +41,7 @@ class CameraMove(io.ComfyNode):
                     max=100.0,
                     step=1.0,
                     display_mode=io.NumberDisplay.slider,
-                    tooltip="In percent of the largest move that looks good in this picture.",
+                    tooltip="In percent of the largest move that looks good in this image.",
                 ),
                 io.Combo.Input(
                     "ease",
@@ -55,18 +55,16 @@ class CameraMove(io.ComfyNode):
                     min=0.0,
                     max=3600.0,
                     step=0.1,
-                    tooltip="The second of the video at which this move begins.",
+                    tooltip="When this move starts, in seconds.",
                 ),
                 io.Int.Input(
                     "sway_seed",
                     default=0,
                     min=0,
                     max=generation.MAX_SEED,
-                    tooltip="Which handheld sway swing draws.",
+                    tooltip="Random seed of swing's handheld sway.",
                 ),
-                fields.CameraType.Input(
-                    "after", optional=True, tooltip="The moves before this one."
-                ),
+                fields.CameraType.Input("after", optional=True, tooltip="Preceding moves."),
             ],
             outputs=[fields.CameraType.Output(display_name="camera")],
         )
@@ -102,7 +100,12 @@ class CameraPreview(io.ComfyNode):
                 io.Image.Input("image", tooltip="The portrait."),
                 fields.CameraType.Input("camera", tooltip="From Camera Move."),
                 io.Float.Input(
-                    "seconds", default=4.0, min=0.1, max=600.0, step=0.1, tooltip="Length."
+                    "seconds",
+                    default=4.0,
+                    min=0.1,
+                    max=600.0,
+                    step=0.1,
+                    tooltip="Length in seconds.",
                 ),
                 *fields.size(),
                 fields.fps(),

@@ -38,14 +38,14 @@ class FilmShot(io.ComfyNode):
             description="One shot of a film. Chain shots from the first to the last, and connect "
             "the last to Film.",
             inputs=[
-                fields.ShotsType.Input("shots", optional=True, tooltip="The shots before this."),
+                fields.ShotsType.Input("shots", optional=True, tooltip="Preceding shots."),
                 io.Image.Input("image", optional=True, tooltip="The portrait."),
                 io.Video.Input(
                     "video",
                     optional=True,
-                    tooltip="Footage in place of image, of the film's size: it says something new.",
+                    tooltip="Footage to retalk instead of an image, at the film's size.",
                 ),
-                fields.audio("The voice of this shot. Or a text, or the film has a soundtrack."),
+                fields.audio("The voice of this shot; or use text, or a soundtrack of the film."),
                 fields.CameraType.Input("camera", optional=True, tooltip="From Camera Move."),
                 fields.prompt(),
                 *fields.text_and_voice(),
@@ -55,8 +55,8 @@ class FilmShot(io.ComfyNode):
                     min=0.0,
                     max=86400.0,
                     step=0.01,
-                    tooltip="Where in its sound the shot begins. Of a soundtrack: 0 follows the "
-                    "shot before.",
+                    tooltip="Where the shot starts in its audio. With a soundtrack, 0 follows the "
+                    "previous shot.",
                 ),
                 io.Float.Input(
                     "end_s",
@@ -64,7 +64,7 @@ class FilmShot(io.ComfyNode):
                     min=0.0,
                     max=86400.0,
                     step=0.01,
-                    tooltip="Where in its sound the shot ends; 0 is the end, or the next shot.",
+                    tooltip="Where the shot ends in its audio; 0: at its end, or at the next shot.",
                 ),
                 io.Float.Input(
                     "fade_s",

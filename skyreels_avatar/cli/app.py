@@ -48,7 +48,7 @@ _COMMANDS = (
 )
 
 app = command_group(
-    help="A portrait, a voice and a sentence become a directed talking video.",
+    help="Turn a portrait, a voice and a sentence into a directed talking video.",
     epilog='Example: skyreels-avatar generate --image me.jpg --audio me.wav --prompt "a man '
     'smiles" --camera push_in:60 -o talk.mp4',
 )
@@ -73,10 +73,10 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def _options(
     verbose: Annotated[
-        bool, typer.Option("--verbose", help="Show what is done, and the traceback of an error.")
+        bool, typer.Option("--verbose", help="Log every step, and show tracebacks of errors.")
     ] = False,
     quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Show only the result and errors.")
+        bool, typer.Option("--quiet", "-q", help="Print only the result and errors.")
     ] = False,
     version: Annotated[
         bool,

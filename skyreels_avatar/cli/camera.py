@@ -1,4 +1,4 @@
-"""`skyreels-avatar camera`: the picture seen by a moving camera, before anybody speaks."""
+"""`skyreels-avatar camera`: the still image seen by a moving camera."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def camera_command(
     overwrite: opt.Overwrite = False,
     as_json: opt.AsJson = False,
 ) -> None:
-    """Write the reference video: the still picture seen through a camera move."""
+    """Render only the camera move over the still image."""
     confirm_overwriting([output], overwrite)
     with progress_bar() as on_progress:
         from skyreels_avatar.api.camera_preview import preview_camera

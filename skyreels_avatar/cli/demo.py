@@ -18,11 +18,11 @@ def demo_command(
     output: Output = Path("demo.mp4"),
     overwrite: Overwrite = False,
     film: Annotated[
-        bool, typer.Option("--film", help="Make a film of three shots, which takes minutes.")
+        bool, typer.Option("--film", help="Render a film of three shots, which takes minutes.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make a video of the portrait and the voice that come with this package."""
+    """Render a video from the example portrait and voice of this package."""
     arguments = [*demo_arguments(film), "--output", str(output)]
     arguments += ["--overwrite"] if overwrite else []
     arguments += ["--json"] if as_json else []

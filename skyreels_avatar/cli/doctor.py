@@ -1,4 +1,4 @@
-"""`skyreels-avatar doctor`: what a machine has and lacks, and whether a picture is a good one."""
+"""`skyreels-avatar doctor`: check the installation, or the suitability of an image."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ _COLUMNS, _WORD, _NAME = 80, 8, 11
 def doctor_command(
     tier: Tier = DEFAULT_TIER,
     load: Annotated[
-        bool, typer.Option("--load", help="Also load the networks, which takes seconds.")
+        bool, typer.Option("--load", help="Also load the networks, which takes some seconds.")
     ] = False,
     image: Annotated[
         Path | None,
-        typer.Option(help="Examine this picture instead: can it be animated well?"),
+        typer.Option(help="Check whether this image can be animated well, instead of the machine."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what this machine has, what is missing, and which command adds it."""
+    """Check this installation: what is there, what is missing, and how to install it."""
     if image is not None:
         _examine_picture(image, as_json)
         return

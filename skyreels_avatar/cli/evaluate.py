@@ -1,4 +1,4 @@
-"""`skyreels-avatar evaluate` and `compare`: measures of talking videos, and what people prefer."""
+"""`skyreels-avatar evaluate` and `compare`: metrics of talking videos, and blind preferences."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ def evaluate_command(
     ],
     reference: Annotated[
         Path | None,
-        typer.Option(help="The picture they were made from.", show_default="the first frame"),
+        typer.Option(help="The image they were generated from.", show_default="the first frame"),
     ] = None,
     face: Face = "auto",
     camera: Annotated[
         str | None,
         typer.Option(
             metavar="MOVE[:PERCENT]",
-            help="The move that was asked for: measures how much of it the video shows.",
+            help="The requested camera move: measures how much of it the video shows.",
         ),
     ] = None,
     text: Annotated[
         str | None,
         typer.Option(
-            help="What is said, in English: aligns the sounds for closures, rounding and tuck.",
+            help="The transcript, in English: aligns phonemes for closures, rounding and tuck.",
             show_default="VIDEO.txt, else as it is heard",
         ),
     ] = None,
@@ -40,7 +40,7 @@ def evaluate_command(
         Path | None,
         typer.Option(
             metavar="FOLDER",
-            help="Also measure how far the videos are from those of this folder, as a distance of "
+            help="Also measure how far the videos are from those in this folder, as a distance of "
             "distributions with its 95 % interval; five videos on each side.",
         ),
     ] = None,
@@ -54,16 +54,16 @@ def evaluate_command(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure talking videos by a fixed protocol. With --json, one list.
+    """Evaluate talking videos by a fixed protocol. With --json, one list.
 
-    Each measure stands beside what real speech gives and, where it judges lips,
-    beside a puppet that opens the same mouth with the loudness alone.
+    Every metric is shown next to its value for real speech and, where it judges
+    lips, for a puppet whose mouth just opens with loudness.
 
-    Sync-C and Sync-D are those of our own network. Closures, rounding and tuck
-    are what lips do on p b m, w o u and f v (extra "phonemes"); gain is what
-    they do beyond chance. Head, gaze and brows are compared with the motion of
-    speakers, the face with the reference by an embedding. The camera needs
-    --camera, drift ten seconds. docs/evaluation.md says how each is computed.
+    Sync-C and Sync-D come from our own network. Closures, rounding and tuck are
+    what lips do on p b m, w o u and f v (extra "phonemes"), and gain is what they
+    do beyond chance. Head, gaze and brows are compared with real speakers, and
+    the face with the reference by an embedding. Camera accuracy needs --camera,
+    drift ten seconds. See docs/evaluation.md for how each is computed.
     """
     from skyreels_avatar.api.evaluation import compare_sets, evaluate, find_videos
     from skyreels_avatar.evaluation.html_report import write_html
@@ -93,7 +93,7 @@ def compare_command(
         list[Path],
         typer.Argument(
             metavar="FOLDER FOLDER | ANSWERS.csv ...",
-            help="Two folders with videos of the same names, or the answers that people gave.",
+            help="Two folders with videos of the same names, or CSV files of answers.",
         ),
     ],
     output: Annotated[
@@ -101,11 +101,11 @@ def compare_command(
     ] = Path("compare.html"),
     as_json: AsJson = False,
 ) -> None:
-    """Let people choose blindly between two systems, and read their answers.
+    """Build a blind A/B test page for two systems, or tally its answers.
 
-    Two folders become a page that shows their videos side by side, in random order and on random
-    sides; everybody who opens it gets a CSV file of answers to send back. Given those files, says
-    how often the first folder (A) was preferred, with a 95 % interval.
+    From two folders it builds a page that shows their videos side by side, in random order and on
+    random sides; each rater saves a CSV file of answers. Given those files, it reports how often
+    the first folder (A) was preferred, with a 95 % interval.
     """
     from skyreels_avatar.errors import InputError
     from skyreels_avatar.evaluation.blind_test import read_answers, write_blind_test

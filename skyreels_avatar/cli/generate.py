@@ -55,7 +55,7 @@ def generate_command(
     overwrite: opt.Overwrite = False,
     as_json: opt.AsJson = False,
 ) -> None:
-    """Make a talking video of a portrait."""
+    """Generate a talking video from a portrait and a voice."""
     from skyreels_avatar.request.generation_request import GenerationRequest
     from skyreels_avatar.request.sampling import SamplingParams
     from skyreels_avatar.request.shot import Shot

@@ -1,4 +1,4 @@
-"""`skyreels-avatar live`: a face on air, in a browser, in a broadcast, by a script."""
+"""`skyreels-avatar live`: a live avatar in a browser, in a broadcast, or run by a script."""
 
 from __future__ import annotations
 
@@ -17,9 +17,7 @@ from skyreels_avatar.errors import InputError
 
 Portrait = Annotated[
     Path | None,
-    typer.Option(
-        "--image", help="The portrait, or an avatar that was saved; a script may name it, too."
-    ),
+    typer.Option("--image", help="The portrait, or a saved avatar; a script may set it instead."),
 ]
 LiveSize = Annotated[
     str | None, typer.Option("--size", help="WIDTHxHEIGHT.", show_default="384x384")
@@ -29,10 +27,11 @@ LiveFps = Annotated[
 ]
 LiveVoice = Annotated[
     str | None,
-    typer.Option("--voice", help="Of what is typed: a name that `voices` lists."),
+    typer.Option("--voice", help="The voice for typed text: a name listed by `voices`."),
 ]
 LivePrompt = Annotated[
-    str | None, typer.Option("--prompt", help="How they act: 'a woman speaks warmly and smiles'.")
+    str | None,
+    typer.Option("--prompt", help="The performance: 'a woman speaks warmly and smiles'."),
 ]
 LiveCamera = Annotated[
     str | None,
@@ -44,29 +43,29 @@ LiveExpressiveness = Annotated[
     float | None,
     typer.Option(
         "--expressiveness",
-        help="How far mouth, head and face move, 0 to 200 percent.",
+        help="Amplitude of mouth, head and face motion, 0 to 200 percent.",
         show_default="100",
     ),
 ]
 LiveSeed = Annotated[
     int | None,
-    typer.Option("--seed", help="The same seed moves in the same way.", show_default="0"),
+    typer.Option(
+        "--seed", help="Random seed; the same seed gives the same motion.", show_default="0"
+    ),
 ]
 ScriptFile = Annotated[
     Path | None,
-    typer.Option("--script", help="What a host says and shows, in rounds: a YAML file."),
+    typer.Option("--script", help="A YAML file with what a host says and shows, in a loop."),
 ]
 Push = Annotated[
     list[str] | None,
     typer.Option(
         "--push",
-        help="Send it to rtmp://, rtmps://, udp://, tcp:// or srt:// (where FFmpeg has it), to a "
+        help="Stream to rtmp://, rtmps://, udp://, tcp:// or srt:// (if FFmpeg supports it), to a "
         ".ts, .mkv, .flv or .mp4 file, or to - (MPEG-TS on standard output); repeatable.",
     ),
 ]
-Page = Annotated[
-    bool, typer.Option("--page/--no-page", help="Whether to serve the page in the browser.")
-]
+Page = Annotated[bool, typer.Option("--page/--no-page", help="Serve the browser page.")]
 
 
 def live_command(
@@ -86,10 +85,10 @@ def live_command(
     tokens: Tokens = None,
     public_url: PublicUrl = None,
     open_browser: Annotated[
-        bool, typer.Option("--open/--no-open", help="Whether to open the page in a browser.")
+        bool, typer.Option("--open/--no-open", help="Open the page in a browser.")
     ] = True,
 ) -> None:
-    """Put a face on air: it says what is typed, what a microphone hears, or what a script says."""
+    """Stream a live avatar that says what you type, speak or script."""
     from skyreels_avatar.apps.live.air import OnAir, read_air
     from skyreels_avatar.apps.live.broadcast import parse_target
 

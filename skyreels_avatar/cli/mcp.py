@@ -1,4 +1,4 @@
-"""`skyreels-avatar mcp`: the jobs as tools for assistants, over standard input and output."""
+"""`skyreels-avatar mcp`: the jobs as tools for AI assistants, over standard input and output."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from skyreels_avatar.cli.serve import Data, NumWorkers
 
 
 def mcp_command(data: Data = None, workers: NumWorkers = 1) -> None:
-    """Offer the jobs as tools of the Model Context Protocol over stdio."""
+    """Serve the jobs as Model Context Protocol tools over stdio."""
     # The tools first: they say which extra brings what is missing.
     from skyreels_avatar.apps.mcp import JobTools, create_server  # isort: skip
     from skyreels_avatar.apps.jobs.storage import default_data_folder

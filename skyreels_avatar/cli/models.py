@@ -14,12 +14,12 @@ from skyreels_avatar.cli.console import print_json, print_output, stderr
 from skyreels_avatar.cli.help_text import Command, command_group
 from skyreels_avatar.cli.options import AsJson
 
-models_app = command_group(help="List and fetch published weights.")
+models_app = command_group(help="List and download published weights.")
 
 
 @models_app.command(name="list", cls=Command, epilog="Example: skyreels-avatar models list --json")
 def models_list_command(as_json: AsJson = False) -> None:
-    """List the published weights, their licenses, and which of them are here."""
+    """List the published weights, their licenses, and which are downloaded."""
     from skyreels_avatar.folders import models_folder
     from skyreels_avatar.loading.model_hub import MODELS, is_here
 
@@ -49,10 +49,12 @@ def models_list_command(as_json: AsJson = False) -> None:
     name="pull", cls=Command, epilog="Example: skyreels-avatar models pull wan2.1-vae umt5-xxl"
 )
 def models_pull_command(
-    names: Annotated[list[str], typer.Argument(metavar="NAME", help="As `models list` says.")],
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME", help="A name listed by `models list`.")
+    ],
     as_json: AsJson = False,
 ) -> None:
-    """Fetch published weights from the Hugging Face hub and check them; resumes where it stopped.
+    """Download published weights from the Hugging Face hub and check them; resumable.
 
     With --json, one list.
     """

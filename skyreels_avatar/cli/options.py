@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 DEFAULT_TIER = "nano"
 MOVES = "static, push_in, push_out, pan_left, pan_right, crane_up, crane_down, swing"
 OUTPUT, PICTURE, VOICE, MODEL, WORKERS = (
-    "Output", "Picture and camera", "Voice", "Model", "Long videos and workers",
+    "Output", "Image and camera", "Voice", "Model", "Long videos and workers",
 )  # fmt: skip
 output_option = partial(typer.Option, rich_help_panel=OUTPUT)
 picture_option = partial(typer.Option, rich_help_panel=PICTURE)
@@ -28,12 +28,12 @@ workers_option = partial(typer.Option, rich_help_panel=WORKERS)
 
 # Picture and camera
 
-Image = Annotated[Path, picture_option(help="The portrait: photo, painting or drawing.")]
+Image = Annotated[Path, picture_option(help="The portrait: a photo, painting or drawing.")]
 Prompt = Annotated[
     str,
     picture_option(
-        help="How the person performs, in English, and the light: 'she smiles in warm evening "
-        "light', 'black and white', 'it gets dark'."
+        help="The performance and the lighting, in English: 'she smiles in warm evening light', "
+        "'black and white', 'it gets dark'."
     ),
 ]
 Camera = Annotated[
@@ -53,7 +53,7 @@ Move = Annotated[
 Size = Annotated[
     str | None,
     picture_option(
-        help="512x512 (WIDTHxHEIGHT), 480p or 720p.", show_default="the aspect ratio of the picture"
+        help="512x512 (WIDTHxHEIGHT), 480p or 720p.", show_default="the aspect ratio of the image"
     ),
 ]
 Fps = Annotated[float, picture_option(help="Frames per second, 1 to 120.")]
@@ -67,99 +67,99 @@ Face = Annotated[
 Style = Annotated[
     str,
     picture_option(
-        help="What kind of talker performs: calm, natural or lively, or a person's own style, a "
-        ".safetensors file."
+        help="Talking style: calm, natural, lively, or a .safetensors file learned from footage of "
+        "a person."
     ),
 ]
 Expressiveness = Annotated[
-    float, picture_option(help="How far mouth, head and face move, 0 to 200 percent.")
+    float, picture_option(help="Amplitude of mouth, head and face motion, 0 to 200 percent.")
 ]
-Negative = Annotated[str, picture_option(help="What the video should not show.")]
+Negative = Annotated[str, picture_option(help="What to avoid in the video.")]
 
 # Voice
 
 Audio = Annotated[
     Path | None,
     voice_option(
-        help="The voice: WAV, MP3, FLAC, M4A or the sound of a video. With --speaker: the sound "
-        "track of the video, in place of their voices mixed."
+        help="The voice: WAV, MP3, FLAC, M4A or the audio track of a video. With --speaker: the "
+        "soundtrack of the video, instead of the mixed voices."
     ),
 ]
 Speakers = Annotated[
     list[str] | None,
     voice_option(
         metavar="NAME=FACE,AUDIO",
-        help="One of several people who speak; repeatable. FACE is a number (0 is the largest) or "
-        "a box x,y,w,h; AUDIO is what follows the last comma, nothing for silence.",
+        help="One of several speakers; repeatable. FACE is a number (0 is the largest) or a box "
+        "x,y,w,h; AUDIO is whatever follows the last comma, empty for silence.",
     ),
 ]
-Start = Annotated[float | None, voice_option(help="Where in the sound to start, in seconds.")]
+Start = Annotated[float | None, voice_option(help="Start time in the audio, in seconds.")]
 End = Annotated[
     float | None,
-    voice_option(help="Where in the sound to stop, in seconds; beyond its end means its end."),
+    voice_option(help="End time in the audio, in seconds; clamped to its length."),
 ]
 SpokenText = Annotated[
     str | None,
-    voice_option(help="Speak this text instead of --audio; - reads it from standard input."),
+    voice_option(help="Speak this text instead of --audio; - reads standard input."),
 ]
 VoiceName = Annotated[
     str | None,
-    voice_option(help="The voice of --text: a name that `voices` lists.", show_default="en-us"),
+    voice_option(help="The voice for --text: a name listed by `voices`.", show_default="en-us"),
 ]
 Subtitles = Annotated[
     str | None,
     voice_option(
-        help="Write the subtitles of --text: a .srt, .vtt, .lrc or .json file; srt alone names it "
+        help="Write subtitles for --text: a .srt, .vtt, .lrc or .json file; a bare srt names it "
         "after the video."
     ),
 ]
 Motion = Annotated[
     Path | None,
     picture_option(
-        help="Perform this .json or .csv file of ARKit weights in place of what voice and prompt "
-        "ask for."
+        help="Play back this .json or .csv file of ARKit weights instead of following the voice "
+        "and the prompt."
     ),
 ]
 SaveMotion = Annotated[
     Path | None,
     output_option(
-        help="Write the performance as ARKit weights, a .json or .csv file to edit and give to "
+        help="Save the performance as ARKit weights, a .json or .csv file to edit and pass to "
         "--motion."
     ),
 ]
 Vocals = Annotated[
     str | None,
     voice_option(
-        help="What moves the mouth while --audio is heard: the file of the voice alone; on, the "
-        "voice separated from --audio; auto, that where there is music."
+        help="What drives the mouth while --audio plays: a file with the vocals alone; on, vocals "
+        "separated from --audio; auto, the same if there is music."
     ),
 ]
 Gate = Annotated[
     str,
-    voice_option(help="auto keeps the mouth at rest where there is music without a voice; or off."),
+    voice_option(help="auto keeps the mouth at rest during music without a voice; or off."),
 ]
 
 # Output
 
-Output = Annotated[Path, output_option("--output", "-o", help="The video, an .mp4 file.")]
+Output = Annotated[Path, output_option("--output", "-o", help="Output file, an .mp4.")]
 Overwrite = Annotated[
     bool,
     output_option(
         "--overwrite",
-        help="Replace existing files. Without it a terminal is asked, and a script ends with exit "
-        "code 2.",
+        help="Overwrite existing files. Without it you are asked on a terminal, and scripts exit "
+        "with code 2.",
     ),
 ]
 Watermark = Annotated[
     bool,
     output_option(
         "--watermark/--no-watermark",
-        help="An invisible watermark in the pixels, which `verify` finds after the video was "
-        "encoded again, scaled or cropped.",
+        help="Embed an invisible watermark, which `verify` finds even after re-encoding, scaling "
+        "or cropping.",
     ),
 ]
 Label = Annotated[
-    str | None, output_option(help="Words in a corner of the picture, such as 'AI-generated'.")
+    str | None, output_option(help="Burn a label into a corner, such as 'AI-generated'.")
 ]
 AsJson = Annotated[bool, output_option("--json", help="Print the result as JSON.")]
 
@@ -167,16 +167,16 @@ AsJson = Annotated[bool, output_option("--json", help="Print the result as JSON.
 
 Tier = Annotated[
     str,
-    model_option(help="The networks: the name of a file in configs/, or the path of a YAML file."),
+    model_option(help="Model tier: the name of a file in configs/, or a path to a YAML file."),
 ]
 AnyTier = Annotated[
     str | None,
     model_option(
-        help="The networks: the name of a file in configs/, or the path of a YAML file.",
+        help="Model tier: the name of a file in configs/, or a path to a YAML file.",
         show_default=DEFAULT_TIER,
     ),
 ]
-Seed = Annotated[int, model_option(help="The same seed gives the same frames.")]
+Seed = Annotated[int, model_option(help="Random seed; the same seed gives the same frames.")]
 Steps = Annotated[int | None, model_option(help="Denoising steps.", show_default="the tier's")]
 TextScale = Annotated[
     float | None, model_option(help="Weight of the prompt; 1 is off.", show_default="the tier's")
@@ -196,21 +196,23 @@ Memory = Annotated[
 Windows = Annotated[
     str,
     workers_option(
-        help="overlap: each window continues the one before; keyframes: windows are independent."
+        help="overlap: each window continues the previous one; keyframes: windows are independent."
     ),
 ]
 Work = Annotated[
     Path | None,
-    workers_option(help="Keep finished windows in this folder; the same command resumes there."),
+    workers_option(help="Keep finished windows in this folder, to resume with the same command."),
 ]
 Engine = Annotated[
     str | None,
     workers_option(
-        help="Make windows in parallel: local for processes on this machine, ray for a cluster."
+        help="Render windows in parallel: local for processes on this machine, ray for a cluster."
     ),
 ]
-Workers = Annotated[int | None, workers_option(help="How many workers make windows in parallel.")]
-Address = Annotated[str | None, workers_option(help="The address of a running Ray cluster.")]
+Workers = Annotated[
+    int | None, workers_option(help="Number of workers that render windows in parallel.")
+]
+Address = Annotated[str | None, workers_option(help="Address of a running Ray cluster.")]
 
 
 def parse_speakers(texts: Sequence[str] | None) -> tuple[Speaker, ...]:
@@ -225,7 +227,7 @@ def parse_speakers(texts: Sequence[str] | None) -> tuple[Speaker, ...]:
 
 
 def text_or_stdin(text: str | None) -> str | None:
-    """Return a text of the command line; "-" stands for what standard input holds.
+    """Return a text of the command line; "-" reads standard input.
 
     Raises:
         InputError: standard input is not UTF-8 text.

@@ -23,7 +23,7 @@ FULL_MOVE = 0.995  # from this share of a move on nothing is said
 def plan_command(
     film: Annotated[
         Path | None,
-        typer.Argument(metavar="FILM", help="A script; or give --image and --audio or --text."),
+        typer.Argument(metavar="FILM", help="A script; or pass --image with --audio or --text."),
     ] = None,
     image: Annotated[Path | None, opt.picture_option(help="The portrait of a shot.")] = None,
     audio: opt.Audio = None,
@@ -47,12 +47,12 @@ def plan_command(
     animatic: Annotated[
         Path | None,
         opt.output_option(
-            help="Of a script: also write its still pictures, moving and cut like the film, to "
+            help="For a script: also write its still images, moving and cut like the film, to "
             "this .mp4 file."
         ),
     ] = None,
 ) -> None:
-    """Estimate what a shot or a film takes; nothing is generated."""
+    """Estimate time and memory of a shot or a film without rendering it."""
     confirm_overwriting([animatic], overwrite)
     if film is not None:
         _plan_film(film, tier, steps, animatic, as_json)

@@ -19,10 +19,10 @@ def playground_command(
     data: Data = None,
     workers: NumWorkers = 1,
     open_browser: Annotated[
-        bool, typer.Option("--open/--no-open", help="Whether to open the page in a browser.")
+        bool, typer.Option("--open/--no-open", help="Open the page in a browser.")
     ] = True,
 ) -> None:
-    """Open the playground: a page that makes portraits talk, for this machine alone."""
+    """Open the playground: the browser interface, on this machine only."""
     say("starting, which takes some seconds", style="dim")
     # The server first: it says which extra brings what is missing.
     from skyreels_avatar.apps.server.run import serve  # isort: skip

@@ -21,19 +21,19 @@ _MOST_NUMBERS = 10_000
 def render_command(
     film: Annotated[Path, typer.Argument(metavar="FILM", help="The script, a YAML file.")],
     output: Annotated[
-        Path, opt.output_option("--output", "-o", help="The film, an .mp4 file.")
+        Path, opt.output_option("--output", "-o", help="Output file, an .mp4.")
     ] = Path("film.mp4"),
     tier: opt.AnyTier = None,
     seed: opt.Seed = 0,
     steps: opt.Steps = None,
     guidance_scale: opt.TextScale = None,
     audio_guidance_scale: opt.AudioScale = None,
-    only: Annotated[str, opt.output_option(help="Make only these shots, like 3,5 or 2-4.")] = "",
+    only: Annotated[
+        str, opt.output_option(help="Render only these shots, such as 3,5 or 2-4.")
+    ] = "",
     resume: Annotated[
         bool,
-        opt.output_option(
-            "--resume/--no-resume", help="Keep the shots that an earlier run has made."
-        ),
+        opt.output_option("--resume/--no-resume", help="Reuse shots rendered by an earlier run."),
     ] = True,
     work: Annotated[
         Path | None,
@@ -41,7 +41,7 @@ def render_command(
     ] = None,
     otio: Annotated[
         Path | None,
-        opt.output_option(help="Also write the edit for editing programs, an .otio file."),
+        opt.output_option(help="Also export the timeline for video editors, an .otio file."),
     ] = None,
     engine: opt.Engine = None,
     workers: opt.Workers = None,
@@ -49,10 +49,10 @@ def render_command(
     overwrite: opt.Overwrite = False,
     as_json: opt.AsJson = False,
 ) -> None:
-    """Make a film of the shots in a script; unchanged shots are not made again.
+    """Render a film from a script; unchanged shots are not rendered again.
 
-    The seed is for shots that have none of their own. A film whose work folder shows that an
-    earlier run made it is replaced without asking.
+    The seed applies to shots that set none. A film is overwritten without asking if its work
+    folder shows that an earlier run rendered it.
     """
     with progress_bar():  # the first second goes into imports
         from skyreels_avatar.api.rendering import render

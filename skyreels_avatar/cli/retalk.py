@@ -14,35 +14,35 @@ from skyreels_avatar.cli.progress_bar import progress_bar
 Keep = Annotated[
     str,
     opt.picture_option(
-        help="How much may change. lips: mouth and jaw; face: the face; none: head and shoulders, "
-        "too."
+        help="How much may change. lips: mouth and jaw; face: the whole face; none: head and "
+        "shoulders as well."
     ),
 ]
 Length = Annotated[
     str,
     opt.picture_option(
-        help="When lengths differ. audio: as long as the sound; video: as long as the video; loop, "
-        "bounce or remap the video to the sound; silence: as long as the longer of both."
+        help="When lengths differ. audio: as long as the audio; video: as long as the video; loop, "
+        "bounce or remap the video to the audio; silence: as long as the longer of the two."
     ),
 ]
 FootageFace = Annotated[
     str,
     opt.picture_option(
-        help="Whose mouth: auto (who speaks, otherwise the largest face), a number, a point x,y or "
-        "a box x,y,w,h in the first frame, or a photo of the person."
+        help="Whose mouth: auto (the active speaker, otherwise the largest face), a number, a "
+        "point x,y or a box x,y,w,h in the first frame, or a photo of the person."
     ),
 ]
 Voices = Annotated[
     list[Path] | None,
     opt.voice_option(
-        metavar="FILE", help="The new voice. Repeatable, for dubbing: one video for each."
+        metavar="FILE", help="The new voice. Repeatable, for dubbing: one video per voice."
     ),
 ]
 FootageSpeakers = Annotated[
     list[str] | None,
     opt.voice_option(
         metavar="NAME=FACE,AUDIO",
-        help="One of several people who speak; repeatable. FACE as in --face; AUDIO is the new "
+        help="One of several speakers; repeatable. FACE as in --face; AUDIO is the new "
         "voice, nothing to leave this person as in the video.",
     ),
 ]
@@ -51,7 +51,7 @@ FootageSpeakers = Annotated[
 def retalk_command(
     video: Annotated[
         Path,
-        opt.picture_option(help="The footage; the person may speak in it."),
+        opt.picture_option(help="The footage; the person may be speaking in it."),
     ],
     audio: Voices = None,
     speaker: FootageSpeakers = None,
@@ -86,7 +86,7 @@ def retalk_command(
     overwrite: opt.Overwrite = False,
     as_json: opt.AsJson = False,
 ) -> None:
-    """Give the person in a video new words; the rest of the video stays as it is.
+    """Dub a video: give a person new words and leave the rest untouched.
 
     With --json, one list: a result for each voice.
     """

@@ -1,4 +1,4 @@
-"""`skyreels-avatar serve` and `token`: the HTTP server, and tokens of its users."""
+"""`skyreels-avatar serve` and `token`: the HTTP server, and its users' tokens."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ _ACCESS, _WORK, _LIMITS = "Who may use it", "Jobs and workers", "Limits"
 Data = Annotated[
     Path | None,
     typer.Option(
-        help="Folder of the queue, uploads and results.",
+        help="Folder for the queue, uploads and results.",
         show_default="~/.local/share/skyreels-avatar/server",
         rich_help_panel=_WORK,
     ),
 ]
 Host = Annotated[str, typer.Option(help="Address to listen on.", rich_help_panel=_ACCESS)]
-Port = Annotated[int, typer.Option(help="Port; 0 takes a free one.", rich_help_panel=_ACCESS)]
+Port = Annotated[int, typer.Option(help="Port; 0 picks a free one.", rich_help_panel=_ACCESS)]
 Tokens = Annotated[
     Path | None,
     typer.Option(
-        help="File of users and hashes of their tokens; `skyreels-avatar token` adds to it. "
-        "Without one there is one user, on this machine alone.",
+        help="File with users and hashes of their tokens; `skyreels-avatar token` adds to it. "
+        "Without it there is a single user, on this machine only.",
         rich_help_panel=_ACCESS,
     ),
 ]
 PublicUrl = Annotated[
     str | None,
     typer.Option(
-        help="How clients reach the server, where a proxy stands before it.",
+        help="The URL by which clients reach the server behind a proxy.",
         rich_help_panel=_ACCESS,
     ),
 ]
@@ -40,8 +40,8 @@ ConsentOption = Annotated[
     str,
     typer.Option(
         "--consent",
-        help="Whether jobs that show a person need a statement of consent: yes, no, or auto = "
-        "with --tokens.",
+        help="Whether jobs that show a person require a consent statement: yes, no, or auto "
+        "(yes with --tokens).",
         rich_help_panel=_ACCESS,
     ),
 ]
@@ -49,7 +49,7 @@ FetchUrls = Annotated[
     bool,
     typer.Option(
         "--fetch-urls",
-        help="Inputs of the Replicate and fal protocols may be http addresses.",
+        help="Allow http URLs as inputs of the Replicate and fal APIs.",
         rich_help_panel=_ACCESS,
     ),
 ]
@@ -57,7 +57,7 @@ PrivateAddresses = Annotated[
     bool,
     typer.Option(
         "--private-addresses",
-        help="Webhooks and fetched inputs may lead into private networks.",
+        help="Allow webhooks and fetched inputs to reach private networks.",
         rich_help_panel=_ACCESS,
     ),
 ]
@@ -65,7 +65,7 @@ DatabaseOption = Annotated[
     str | None,
     typer.Option(
         "--database",
-        help="Address of the queue, such as postgresql+psycopg://user@host/name.",
+        help="Database URL of the queue, such as postgresql+psycopg://user@host/name.",
         show_default="SQLite in the data folder",
         rich_help_panel=_WORK,
     ),
@@ -74,19 +74,19 @@ NumWorkers = Annotated[
     int,
     typer.Option(
         "--workers",
-        help="Worker processes; each does one job at a time. 0 = workers elsewhere.",
+        help="Worker processes, each running one job at a time. 0: workers run elsewhere.",
         rich_help_panel=_WORK,
     ),
 ]
 EngineName = Annotated[
     str | None,
-    typer.Option("--engine", help="ray: windows on a Ray cluster.", rich_help_panel=_WORK),
+    typer.Option("--engine", help="ray: render windows on a Ray cluster.", rich_help_panel=_WORK),
 ]
 EngineAddress = Annotated[
-    str | None, typer.Option("--address", help="Of a Ray cluster.", rich_help_panel=_WORK)
+    str | None, typer.Option("--address", help="Address of the Ray cluster.", rich_help_panel=_WORK)
 ]
 Keep = Annotated[
-    float, typer.Option("--keep-hours", help="How long results stay.", rich_help_panel=_LIMITS)
+    float, typer.Option("--keep-hours", help="How long results are kept.", rich_help_panel=_LIMITS)
 ]
 UploadMb = Annotated[
     float, typer.Option("--upload-mb", help="Largest upload, in MB.", rich_help_panel=_LIMITS)
@@ -94,13 +94,13 @@ UploadMb = Annotated[
 MaxQueued = Annotated[
     int,
     typer.Option(
-        "--max-queued", help="Jobs of one user that may wait or run.", rich_help_panel=_LIMITS
+        "--max-queued", help="Waiting and running jobs per user.", rich_help_panel=_LIMITS
     ),
 ]
 MaxSeconds = Annotated[
     float,
     typer.Option(
-        "--max-seconds", help="Longest sound or video, in seconds.", rich_help_panel=_LIMITS
+        "--max-seconds", help="Longest audio or video, in seconds.", rich_help_panel=_LIMITS
     ),
 ]
 
@@ -123,7 +123,7 @@ def serve_command(
     max_queued: MaxQueued = 100,
     max_seconds: MaxSeconds = 600.0,
 ) -> None:
-    """Serve jobs over HTTP: a durable queue, its workers, and an API."""
+    """Run the HTTP job server: a durable queue, workers and an API."""
     # The server first: it says which extra brings what is missing.
     from skyreels_avatar.apps.server.run import serve  # isort: skip
     from skyreels_avatar.apps.jobs.limits import Limits
@@ -152,10 +152,10 @@ def serve_command(
 
 
 def token_command(
-    name: Annotated[str, typer.Argument(help="Of the user, such as anna.")],
-    tokens: Annotated[Path, typer.Option(help="The file; it is made if it is not there.")],
+    name: Annotated[str, typer.Argument(help="Name of the user, such as anna.")],
+    tokens: Annotated[Path, typer.Option(help="The tokens file; created if missing.")],
 ) -> None:
-    """Make a token for a user of a server, and print it: it is shown this once."""
+    """Create a token for a user of the server and print it, once."""
     from skyreels_avatar.apps.server.tokens import add_token
     from skyreels_avatar.checks import user_path
 

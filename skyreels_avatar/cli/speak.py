@@ -21,28 +21,26 @@ from skyreels_avatar.errors import InputError
 def speak_command(
     text: Annotated[
         str | None,
-        typer.Argument(metavar="TEXT", help="What to say; - reads it from standard input."),
+        typer.Argument(metavar="TEXT", help="The text to speak; - reads standard input."),
     ] = None,
-    voice: Annotated[
-        str, typer.Option(help="A name that `voices` lists, or a language.")
-    ] = "en-us",
+    voice: Annotated[str, typer.Option(help="A name listed by `voices`, or a language.")] = "en-us",
     output: Annotated[
-        Path, opt.output_option("--output", "-o", help="The sound, a .wav, .flac or .ogg file.")
+        Path, opt.output_option("--output", "-o", help="Output file, a .wav, .flac or .ogg.")
     ] = Path("speech.wav"),
     overwrite: opt.Overwrite = False,
     file: Annotated[Path | None, typer.Option(help="Read the text from this file.")] = None,
-    speed: Annotated[float, typer.Option(help="0.5 to 2.5; 1 is the voice's own speed.")] = 1.0,
-    pitch: Annotated[float, typer.Option(help="0 (low) to 100 (high).")] = 50.0,
+    speed: Annotated[float, typer.Option(help="Speaking rate, 0.5 to 2.5.")] = 1.0,
+    pitch: Annotated[float, typer.Option(help="Pitch, 0 (low) to 100 (high).")] = 50.0,
     subtitles: Annotated[
         str | None,
         opt.output_option(
-            help="Also write subtitles: a .srt, .vtt, .lrc or .json file; srt alone names it after "
-            "the sound."
+            help="Also write subtitles: a .srt, .vtt, .lrc or .json file; a bare srt names it "
+            "after the audio."
         ),
     ] = None,
     as_json: opt.AsJson = False,
 ) -> None:
-    """Speak a text into a sound file, offline, with subtitles on request."""
+    """Synthesize speech from text to an audio file, offline, with optional subtitles."""
     from skyreels_avatar.api.text_to_speech import read_text, speak, subtitle_path
 
     subtitle_file = None if subtitles is None else subtitle_path(subtitles, output)
@@ -61,11 +59,11 @@ def speak_command(
 
 def voices_command(
     language: Annotated[
-        str | None, typer.Option(help="Only voices of a language, such as de or pt-br.")
+        str | None, typer.Option(help="Only voices for this language, such as de or pt-br.")
     ] = None,
     as_json: opt.AsJson = False,
 ) -> None:
-    """List the voices of `speak` and `generate --text`, and what adds those not installed.
+    """List the voices for `speak` and `generate --text`, and how to install more.
 
     MOS is how natural a voice sounds, 1 to 5, as the network distillMOS rates it.
     """

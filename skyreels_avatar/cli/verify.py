@@ -26,14 +26,14 @@ def verify_command(
     videos: Annotated[list[Path], typer.Argument(metavar="VIDEO", help="Videos to verify.")],
     trust: Annotated[
         Path | None,
-        typer.Option(help="A PEM file with the certificates of the authorities you trust."),
+        typer.Option(help="A PEM file with the certificates of authorities you trust."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say who made a video, from what, and whether it is as it was signed. With --json, one list.
+    """Verify the provenance of videos: who signed them, and whether they changed since.
 
-    Where a video is not intact, its pixels are searched for an invisible watermark.
-    The exit code is 0 if all videos are intact, 1 if one was changed or is not signed.
+    If a video is not intact, its pixels are searched for the invisible watermark. The exit code
+    is 0 if all videos are intact, 1 if one was modified or is unsigned. With --json, one list.
     """
     from skyreels_avatar.provenance.verification import verify
 
