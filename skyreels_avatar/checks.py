@@ -105,7 +105,7 @@ def user_path(value: str | Path) -> Path:
     except (RuntimeError, TypeError, ValueError) as error:
         raise InputError(f"{str(value)[:500]} begins with a user who has no home folder") from error
     if "\0" in str(path):
-        raise InputError(f"a path holds no zero bytes, got {short_repr(str(path))}")
+        raise InputError(f"a path must not contain null bytes, got {short_repr(str(path))}")
     return path
 
 

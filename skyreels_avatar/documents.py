@@ -102,7 +102,7 @@ def read_text(path: str | Path, noun: str, max_bytes: int = MAX_BYTES) -> str:
     except FileNotFoundError as error:
         raise InputError(f"{noun} not found: {path}; check the spelling") from error
     except UnicodeDecodeError as error:
-        raise InputError(f"{path} is no text in UTF-8; is it a {noun}?") from error
+        raise InputError(f"{path} is not UTF-8 text; is it a {noun}?") from error
     except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: ~nobody has no home
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"cannot read the {noun} {str(path)[:200]!r}: {reason}") from error

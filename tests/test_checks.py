@@ -80,7 +80,7 @@ def test_paths_of_users_are_expanded_and_checked():
     assert user_path("~/a") == Path.home() / "a"
     with pytest.raises(InputError, match="no home folder"):
         user_path("~nobody-of-this-name/a")
-    with pytest.raises(InputError, match="no zero bytes"):
+    with pytest.raises(InputError, match="null bytes"):
         user_path("a\0b")
     instance = Fields(path="q")
     set_path(instance, "path")

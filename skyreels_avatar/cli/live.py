@@ -97,9 +97,7 @@ def live_command(
     settings, plan = read_air({k: v for k, v in given.items() if v is not None}, script)
     targets = tuple(parse_target(one) for one in push or ())
     if not (page or targets):
-        raise InputError(
-            "with --no-page there is nobody who looks on; give --push", parameter="push"
-        )
+        raise InputError("--no-page without --push has no viewers; give --push", parameter="push")
     serving = _serving(host, port, tokens, public_url) if page else None
     say("preparing the portrait, which takes some seconds", style="dim")
     tell = say if any(one.address == "pipe:1" for one in targets) else print_result

@@ -157,7 +157,7 @@ def _as_mono(samples: object) -> np.ndarray:
     else:
         raise InputError(f"samples must be float32 or int16, got {samples.dtype}")
     if not np.isfinite(values).all():
-        raise InputError("samples hold values that are no numbers (NaN or infinity)")
+        raise InputError("samples contain values that are not numbers (NaN or infinity)")
     return values if values.ndim == 1 else values.mean(1)
 
 

@@ -57,7 +57,7 @@ class AudioTrack:
             raise MediaError(f"stereo must be (2, {len(samples)}), got {self.stereo.shape}")
         if not np.isfinite(samples).all():
             raise MediaError(
-                f"sound holds values that are no numbers (NaN or infinity){where}; "
+                f"the audio contains values that are not numbers (NaN or infinity){where}; "
                 "export it again as 16-bit WAV"
             )
 
@@ -214,7 +214,7 @@ class AudioTrack:
         low, high = float(self.channels.min()), float(self.channels.max())
         if not (math.isfinite(low) and math.isfinite(high)):
             raise MediaError(
-                f"sound holds values that are no numbers (NaN or infinity) in {self.path}; "
+                f"the audio contains values that are not numbers (NaN or infinity) in {self.path}; "
                 "export it again as 16-bit WAV"
             )
         peak = max(-low, high)

@@ -158,7 +158,7 @@ def read_text(path: str | Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise MediaError(f"{path} is no text in UTF-8: {error}; save it as UTF-8") from error
+        raise MediaError(f"{path} is not UTF-8 text: {error}; save it as UTF-8") from error
 
 
 def _engine(name: str) -> SpeechEngine:

@@ -128,7 +128,7 @@ def _read_json(text: str) -> tuple[float, list, list]:
     except (ValueError, RecursionError) as error:
         raise InputError(f"is damaged JSON: {str(error)[:200]}") from error
     if not isinstance(found, dict) or found.get("format") != _FORMAT:
-        raise InputError(f'is no motion file; one begins with {{"format": "{_FORMAT}"')
+        raise InputError(f'is not a motion file; one begins with {{"format": "{_FORMAT}"')
     if found.get("version") != _VERSION:
         raise InputError(f"has version {short_repr(found.get('version'))}; known is {_VERSION}")
     if not all(isinstance(found.get(name), list) for name in ("channels", "frames")):
@@ -171,7 +171,7 @@ def _as_weights(channels: list, rows: list) -> dict[str, np.ndarray]:
     try:
         values = np.array(rows, dtype=np.float64)
     except (ValueError, TypeError) as error:
-        raise InputError(f"has a value that is no number: {str(error)[:100]}") from error
+        raise InputError(f"has a value that is not a number: {str(error)[:100]}") from error
     if not (np.isfinite(values).all() and (np.abs(values) <= _LARGEST).all()):
         raise InputError(f"has a value that is not between -{_LARGEST:g} and {_LARGEST:g}")
     return dict(zip(names, values.T))

@@ -65,8 +65,8 @@ def changed(**values: object) -> str:
     ("text", "message"),
     [
         ("{", "damaged JSON"),
-        ("[]", "is no motion file"),
-        ('{"a": 1}', "is no motion file"),
+        ("[]", "is not a motion file"),
+        ('{"a": 1}', "is not a motion file"),
         (changed(version=2), "version 2"),
         (changed(fps=None), "fps"),
         (changed(fps=1000), "fps"),

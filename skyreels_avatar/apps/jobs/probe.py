@@ -122,7 +122,7 @@ def examine(path: Path) -> MediaFacts:
         except MediaError:
             if kind == "image":
                 raise
-            raise MediaError("it is no picture, no sound and no video") from None
+            raise MediaError("it is not an image, audio or video file") from None
         return MediaFacts("image", suffix or ".png", content_type, *size)
     if kind == "audio":
         return MediaFacts(kind, suffix or ".audio", content_type, duration_s=_sound_s(path))

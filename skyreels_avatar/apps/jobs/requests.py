@@ -110,4 +110,4 @@ def check_request(kind: str, values: Mapping[str, Any], folder: Path) -> None:
             if not file.resolve().is_relative_to(folder.resolve()):
                 raise InputError("a script names uploads by their ids, and no other files")
     elif kind == "speak" and not str(values.get("text", "")).strip():
-        raise InputError("text must be words to say, got nothing", parameter="text")
+        raise InputError("text must not be empty", parameter="text")

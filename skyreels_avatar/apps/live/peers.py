@@ -98,10 +98,12 @@ class Peers:
         """Answer the offer of a browser; return the id of the connection and the answer.
 
         Raises:
-            InputError: it is no offer, or too many look on already.
+            InputError: it is not an offer, or there are too many viewers.
         """
         if len(self._open) >= MAX_VIEWERS:
-            raise InputError(f"{MAX_VIEWERS} look on already; come again when one has left")
+            raise InputError(
+                f"there are already {MAX_VIEWERS} viewers; try again when one has left"
+            )
         # No STUN server of others is asked: a browser reaches the addresses of this machine.
         peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         seat = Seat(asyncio.get_running_loop(), raw=_H264 not in sdp)
@@ -114,7 +116,7 @@ class Peers:
             await peer.setLocalDescription(await peer.createAnswer())
         except Exception as error:  # of an offer that is none, aiortc raises whatever comes
             await self._leave(name, seat)
-            raise InputError("this is no offer of a browser; connect again") from error
+            raise InputError("this is not a WebRTC offer; connect again") from error
         return name, peer.localDescription.sdp
 
     async def disconnect(self, name: str) -> None:

@@ -92,7 +92,7 @@ class _Reader:
         steps = _list(top.get("steps", []), "steps")
         every = _list(top.get("every", []), "every")
         if not steps and not every:
-            raise InputError("there is nothing to do; give steps, each with a text or a sound")
+            raise InputError("a script needs steps, each with a text or a sound")
         if len(steps) + len(every) > MAX_STEPS:
             raise InputError(f"a script may have {MAX_STEPS} steps, got {len(steps) + len(every)}")
         rounds = top.get("rounds", 0)

@@ -79,7 +79,9 @@ class SpeechQueue:
                 )  # fmt: skip
         with self._changed:
             if len(self._items) >= MAX_WAITING:
-                raise InputError(f"{MAX_WAITING} texts wait already; wait until some are said")
+                raise InputError(
+                    f"{MAX_WAITING} texts are queued already; wait for some to be spoken"
+                )
             self._items.append(item)
             self._changed.notify_all()
 

@@ -182,7 +182,7 @@ def test_what_is_no_offer_and_too_many_are_refused(host, monkeypatch):
             await peers.connect("v=0 nonsense")
         assert not peers._open
         monkeypatch.setattr(module, "MAX_VIEWERS", 0)
-        with pytest.raises(InputError, match="look on already"):
+        with pytest.raises(InputError, match="there are already"):
             await peers.connect("v=0")
         await peers.close()
 

@@ -63,7 +63,7 @@ every:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("steps: []", "nothing to do"),
+        ("steps: []", "needs steps"),
         ("steps: [{txt: hello}]", "do you mean text"),
         ("steps: [{text: ''}]", "step 1"),
         ("steps: [Hello., {text: 5}]", "step 2"),

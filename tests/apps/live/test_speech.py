@@ -97,6 +97,6 @@ def test_nothing_and_too_much_are_refused(made, text):
 
 
 def test_more_than_a_queue_full_is_refused(made, tone):
-    with pytest.raises(InputError, match="wait already"):
+    with pytest.raises(InputError, match="queued already"):
         for _ in range(MAX_WAITING + 20):
             made[1].put(tone)
