@@ -1,6 +1,7 @@
 """Follow the faces of a video between its cuts: pieces of one person, with what tells their worth.
 
-A cut within one scene leaves the picture much as it was; there the face jumps. A video is read once. Each shot is cut into blocks of at most ten seconds, and up to three faces are
+A cut within one scene leaves the picture much as it was; there the face jumps. A video is read
+once. Each shot is cut into blocks of at most ten seconds, and up to three faces are
 followed through a block side by side, so that memory holds one frame whatever the video's length.
 """
 
@@ -205,9 +206,7 @@ class _Block:
         spans: list[Span] = []
         for follower in self._followers:
             found = _runs(follower, self._fps, self._scale, segment, transitions)
-            spans += [
-                span for span in found if not any(_is_same(span, other) for other in spans)
-            ]
+            spans += [span for span in found if not any(_is_same(span, other) for other in spans)]
         return spans
 
 
