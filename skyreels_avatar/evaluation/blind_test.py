@@ -21,8 +21,9 @@ _PAGE = """<!doctype html><html lang=en><meta charset=utf-8>
 <style>body{font:16px/1.4 system-ui,sans-serif;margin:1rem auto;max-width:70rem;padding:0 1rem}
 .pair{display:flex;gap:1rem;flex-wrap:wrap}.pair div{flex:1 1 18rem}
 video{width:100%;background:#000}
-button,input{font:inherit;padding:.5rem 1rem}</style>
-<h1 id=title></h1><p id=place></p><div class=pair id=pair></div><p id=end></p>
+h1{font-size:1.4rem}button{font:inherit;padding:.5rem 1rem;margin-top:.5rem}</style>
+<h1 id=title></h1><p id=place></p><p>Play both to the end, as often as you like; then choose.</p>
+<div class=pair id=pair></div><p id=end></p>
 <script>
 const QUESTION = __QUESTION__, PAIRS = __PAIRS__, answers = [];
 const page = id => document.getElementById(id);
@@ -37,11 +38,16 @@ function show() {
   if (at === PAIRS.length) return finish();
   page('place').textContent = `${at + 1} of ${PAIRS.length}`;
   const pair = PAIRS[order[at]], swapped = Math.random() < 0.5;
-  const sides = swapped ? [1, 0] : [0, 1], started = Date.now();
+  const sides = swapped ? [1, 0] : [0, 1], started = Date.now(), seen = new Set();
   page('pair').replaceChildren(...sides.map((side, place) => {
     const box = document.createElement('div'), video = document.createElement('video');
     const button = document.createElement('button');
     video.src = pair.videos[side]; video.controls = true;
+    video.onended = video.onerror = () => {
+      seen.add(side);
+      if (seen.size === 2) page('pair').querySelectorAll('button').forEach(b => b.disabled = false);
+    };
+    button.disabled = true;
     button.textContent = place ? 'The right one' : 'The left one';
     button.onclick = () => {
       answers.push([rater, pair.name, 'AB'[side], place ? 'right' : 'left', Date.now() - started]);
@@ -85,7 +91,8 @@ class Preference:
 def write_blind_test(a: Path, b: Path, path: Path, question: str = QUESTION) -> int:
     """Write a page that shows the videos of two folders in pairs of one name; return how many.
 
-    Order and sides are drawn anew for each rater; the answers are saved as CSV.
+    Order and sides are drawn anew for each rater, who chooses when both have been played to the
+    end (or cannot be); the answers are saved as CSV.
 
     Raises:
         InputError: fewer than two names are in both folders.

@@ -32,6 +32,11 @@ COMPARED = (
     "gaze_distance", "brow_distance", "yaw_range_deg", "roll_range_deg",
     "blinks_per_min", "colour_drift", "av_length_error_s",
 )  # fmt: skip
+_PERFORMED = {
+    "yaw_range_deg": "turning of the head to its sides, 95th - 5th percentile, degrees",
+    "roll_range_deg": "tilting of the head, 95th - 5th percentile, degrees",
+    "blinks_per_min": "blinks a minute",
+}
 # A video has few such sounds, so that means tell more than medians.
 AVERAGED = ("closures", "closures_gain", "rounding", "tuck")
 SHOWN = ("sync_c", "sync_d", "sync_offset", "sync_r0", "closures_gain", "identity", "jitter")
@@ -46,9 +51,10 @@ th,td{padding:.25rem .6rem;border-bottom:1px solid #ddd;text-align:right;white-s
 th:first-child,td:first-child{text-align:left}section{border-top:1px solid #ccc;padding:1rem 0}
 video{max-width:20rem;width:100%;vertical-align:top;margin-right:1rem}.plots{display:inline-block}
 .strip{display:block;max-width:100%;margin:.5rem 0}svg text{font:11px system-ui;fill:#555}
+.what{text-align:left;white-space:normal;min-width:14rem;color:#555}
 .note{color:#555}details summary{cursor:pointer}
 @media(prefers-color-scheme:dark){body{background:#15171a;color:#e6e6e6}th,td{border-color:#333}
-.note,svg text{color:#aaa;fill:#aaa}}
+.note,.what,svg text{color:#aaa;fill:#aaa}}
 """
 
 
@@ -76,7 +82,7 @@ def write_html(
         "people does not measure lip sync. Closures, rounding and tuck are means.</p>",
         _comparison(systems),
         "" if distance is None else _distance(distance),
-        "<details><summary>What the measures are</summary><table>",
+        "<details><summary>All measures of the protocol</summary><table>",
         *(f"<tr><td>{name}<td style='text-align:left'>{html.escape(meaning)}"
           for name, meaning in (*MEANING.items(), *CAMERA_MEANING.items())),
         "</table></details>",
@@ -108,17 +114,23 @@ def linked(video: Path, folder: Path) -> str:
 
 
 def _comparison(systems: dict[str, list[Report]]) -> str:
-    head = "".join(f"<th>{name}" for name in COMPARED)
-    rows = [f"<table><tr><th>videos<th>number{head}"]
-    for name, reports in systems.items():
-        cells = "".join(f"<td>{_cell(reports, measure)}" for measure in COMPARED)
-        rows.append(f"<tr><td>{html.escape(name)}<td>{len(reports)}{cells}")
+    """Return a table: a row for each measure, a column for each system, real speech, the puppet."""
     every = [report for reports in systems.values() for report in reports]
-    real = "".join(f"<td>{REAL_SPEECH.get(measure, '')}" for measure in COMPARED)
-    rows.append(f"<tr><td>real speech<td>{real}")
-    toys = "".join(f"<td>{_cell(every, measure, of_puppet=True)}" for measure in COMPARED)
-    rows.append(f"<tr><td>loudness puppet<td>{len(every)}{toys}</table>")
-    return "".join(rows)
+    names = [f"{html.escape(name)}<br><small>{_count(some)}</small>"
+             for name, some in systems.items()]  # fmt: skip
+    heads = [*names, "real speech", f"loudness puppet<br><small>{_count(every)}</small>"]
+    rows = ["<table><tr><th>measure<th>", *(f"<th>{head}" for head in heads)]
+    for measure in COMPARED:
+        meaning = html.escape(MEANING.get(measure) or _PERFORMED[measure])
+        cells = [_cell(reports, measure) for reports in systems.values()]
+        cells += [REAL_SPEECH.get(measure, ""), _cell(every, measure, of_puppet=True)]
+        rows.append(f"<tr><td>{measure}<td class=what>{meaning}")
+        rows += [f"<td>{cell}" for cell in cells]
+    return "".join(rows) + "</table>"
+
+
+def _count(reports: list[Report]) -> str:
+    return f"{len(reports)} video{'s' if len(reports) > 1 else ''}"
 
 
 def _cell(reports: list[Report], measure: str, of_puppet: bool = False) -> str:
@@ -148,26 +160,38 @@ def _distance(distance: VideoDistance) -> str:
 
 
 def _section(report: Report, folder: Path) -> str:
-    name = html.escape(Path(report.video).name)
-    values = report.to_dict()
-    figures = ", ".join(
-        f"{measure} {values[measure]:.3g}" for measure in SHOWN if values[measure] is not None
-    )
+    path = Path(report.video).absolute()
+    name = html.escape(f"{path.parent.name}/{path.name}")
+    notes = []
     if report.camera is not None:
-        found = ", ".join(f"{key} {_brief(values['camera'][key])}" for key in CAMERA_MEANING)
-        figures += f"; camera: {found}"
+        values = report.to_dict()["camera"]
+        notes.append("Camera: " + ", ".join(f"{k} {_brief(values[k])}" for k in CAMERA_MEANING))
     if report.spoken_lips_skipped:
-        figures += f"; sounds not looked at: {html.escape(report.spoken_lips_skipped)}"
+        notes.append(f"Sounds were not looked at: {html.escape(report.spoken_lips_skipped)}")
     return (
-        f"<section><h2>{name}</h2><p>{figures}</p>"
+        f"<section><h2>{name}</h2>{_figures(report)}<p>{'<br>'.join(notes)}</p>"
         f"<video controls preload=metadata src='{linked(Path(report.video), folder)}'></video>"
         f"<div class=plots>{_plots(report.curves)}</div>"
         f"<img class=strip alt='Frames of {name}' src='{_strip(report)}'></section>"
     )
 
 
+def _figures(report: Report) -> str:
+    """Return a table of some measures of a video, of real speech and of its puppet."""
+    values = report.to_dict()
+    heads = "".join(f"<th>{measure}" for measure in SHOWN)
+    rows = [f"<table><tr><th>{heads}"]
+    for name, cells in (
+        ("this video", [_brief(values[measure]) for measure in SHOWN]),
+        ("real speech", [REAL_SPEECH.get(measure, "") for measure in SHOWN]),
+        ("loudness puppet", [_brief(report.puppet.get(measure)) for measure in SHOWN]),
+    ):
+        rows.append(f"<tr><td>{name}" + "".join(f"<td>{cell}" for cell in cells))
+    return "".join(rows) + "</table>"
+
+
 def _brief(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3g}"
+    return "-" if value is None else f"{round(value, 6):.3g}"
 
 
 def _strip(report: Report) -> str:
@@ -185,36 +209,61 @@ def _strip(report: Report) -> str:
 
 
 def _plots(curves: Curves) -> str:
-    mouth = {"mouth opening": curves.opening / max(float(curves.opening.max()), 1e-6)}
+    widest = max(float(curves.opening.max()), 1e-6)
+    mouth = {f"mouth opening, up to {widest:.3f} of the face height": curves.opening / widest}
     if curves.loudness is not None:
         mouth["loudness"] = curves.loudness / 1.2
     extent = max(5.0, float(np.abs(curves.head_deg).max()))
     head = {
-        f"{name}, +-{extent:.0f} degrees": 0.5 + curves.head_deg[:, index] / (2 * extent)
+        name: 0.5 + curves.head_deg[:, index] / (2 * extent)
         for index, name in enumerate(("yaw", "pitch", "roll"))
     }
-    seconds = f"0 to {len(curves.opening) / curves.fps:.1f} s"
-    plots = [_plot(mouth, seconds), _plot(head, seconds)]
+    seconds = (0.0, len(curves.opening) / curves.fps, "seconds")
+    plots = [
+        _plot("Mouth and sound", mouth, seconds),
+        _plot(f"Head, from -{extent:.0f} to {extent:.0f} degrees", head, seconds, middle=True),
+    ]
     if curves.distance is not None:
-        low, high = curves.distance.min(), curves.distance.max()
+        low, high = float(curves.distance.min()), float(curves.distance.max())
         scaled = (curves.distance[::-1] - low) / max(high - low, 1e-6)
-        name = "distance of lips and sound"
-        plots.append(_plot({name: scaled}, f"mouth {-MAX_OFFSET} to {MAX_OFFSET} frames late"))
+        name = f"distance, {low:.2f} to {high:.2f}"
+        late = (-float(MAX_OFFSET), float(MAX_OFFSET), "frames that the mouth is late")
+        plots.append(_plot("Lips and sound", {name: scaled}, late))
     return "<br>".join(plots)
 
 
-def _plot(curves: dict[str, np.ndarray], axis: str) -> str:
-    """Return curves of 0 to 1 as SVG, with their names and that of the axis."""
-    lines, names = [], []
+def _plot(
+    title: str,
+    curves: dict[str, np.ndarray],
+    axis: tuple[float, float, str],
+    middle: bool = False,
+) -> str:
+    """Return curves of 0 to 1 as SVG under a title with their names, over an axis.
+
+    Args:
+        axis: where it begins and ends, and its unit.
+        middle: draw a line at one half.
+    """
+    start, stop, unit = axis
+    top, bottom = 18, 18 + _HEIGHT
+    lines, names = [], [f"<tspan font-weight=bold>{html.escape(title)}</tspan>"]
+    for y in (bottom, *([top + _HEIGHT / 2] if middle else [])):
+        lines.append(f"<line x1=0 x2={_WIDTH} y1={y} y2={y} stroke=#999 stroke-width=.5 />")
     for color, (name, curve) in zip(_COLORS, curves.items()):
         x = np.linspace(0, _WIDTH, len(curve))
-        y = _HEIGHT * (1 - np.clip(curve, 0, 1))
+        y = bottom - _HEIGHT * np.clip(curve, 0, 1)
         points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y))
         lines.append(f"<polyline fill=none stroke={color} points='{points}'/>")
-        names.append(f"<tspan fill={color}>{html.escape(name)}</tspan>")
-    text = f"<text x=0 y={_HEIGHT + 14}>{'   '.join(names)}   {html.escape(axis)}</text>"
-    label = html.escape(", ".join(curves))
+        names.append(f"<tspan dx=12 fill={color} style='fill:{color}'>{html.escape(name)}</tspan>")
+    step = 5.0 if stop - start > 12 else 1.0
+    for value in np.arange(start, stop + 1e-6, step):
+        x = _WIDTH * (value - start) / max(stop - start, 1e-6)
+        end = "start" if value == start else "end" if x > _WIDTH - 8 else "middle"
+        lines.append(f"<text x={x:.0f} y={bottom + 13} text-anchor={end}>{value:g}</text>")
+    label = html.escape(", ".join((title, *curves)))
+    height = bottom + 30
     return (
-        f"<svg role=img aria-label='{label}' width={_WIDTH} height={_HEIGHT + 20} "
-        f"viewBox='0 0 {_WIDTH} {_HEIGHT + 20}'>{''.join(lines)}{text}</svg>"
+        f"<svg role=img aria-label='{label}' width={_WIDTH} height={height} "
+        f"viewBox='0 0 {_WIDTH} {height}'><text x=0 y=11>{''.join(names)}</text>{''.join(lines)}"
+        f"<text x={_WIDTH} y={bottom + 26} text-anchor=end>{html.escape(unit)}</text></svg>"
     )

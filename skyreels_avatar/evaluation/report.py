@@ -71,17 +71,17 @@ REAL_SPEECH: dict[str, str] = {
     "blinks_per_min": "15 to 20",
 }
 MEANING: dict[str, str] = {
-    "sync_c": "confidence of our sync network (Sync-C)",
+    "sync_c": "confidence of our sync network (Sync-C), higher is better",
     "sync_d": "distance of lips and sound in it (Sync-D), 0 to 2, lower is better",
-    "sync_offset": "frames by which the mouth comes late by it",
+    "sync_offset": "frames by which the mouth comes late, by the sync network",
     "sync_r0": "mouth opening with loudness, Pearson r; describes, does not rank",
-    "sync_lag": "frames by which the mouth comes late",
+    "sync_lag": "frames by which the mouth comes late, by the loudness",
     "sync_best": "r at that lag",
     "closures": "share of p, b, m with lips shut",
-    "closures_chance": "the same of other moments as loud",
-    "closures_gain": "the first less the second, which ranks",
+    "closures_chance": "share of other moments as loud with lips shut",
+    "closures_gain": "closures less closures_chance; ranks",
     "rounding": "narrower mouth on w, o, u than in moments as loud, in its standard deviations",
-    "tuck": "raised lower lip on f, v, in the same unit",
+    "tuck": "raised lower lip on f, v, in its standard deviations",
     "num_closures": "sounds p, b, m that were found",
     "open_range": "mouth opening, 95th - 5th percentile, of the face height",
     "quiet_ratio": "mouth speed in silence / in speech",
@@ -96,8 +96,8 @@ MEANING: dict[str, str] = {
     "sharp_drift": "sharpness at the end / at the beginning",
     "colour_drift": "CIE Lab distance of the face's color, beginning to end",
     "head_distance": "turning of the head from that of speakers, in their spreads",
-    "gaze_distance": "the same of the gaze",
-    "brow_distance": "the same of the brows",
+    "gaze_distance": "movement of the gaze from that of speakers, in their spreads",
+    "brow_distance": "movement of the brows from that of speakers, in their spreads",
     "av_length_error_s": "sound longer than picture, seconds",
     "face_height_px": "points 10 to 152, median",
     "found_share": "frames in which the face was found",
@@ -128,6 +128,7 @@ DISTANCE_MEANING: dict[str, str] = {
     "motion": "head, gaze, brows and lids in windows of two seconds",
     "face": "how the face embedding moves in a clip",
     "floor": "random halves of the second set",
+    "puppet": "lips of the first set's loudness puppets, to compare with lips",
 }
 
 
@@ -255,6 +256,8 @@ def evaluate(
     windows = motion_windows(landmarks, reader.fps)
     places = lip_places(landmarks[:, RIGID], landmarks[:, POINTS], reader.fps)
     likeness, embeddings = likeness_of(reader, track, pixels, points)
+    lips = _sync(landmarks, reader.fps, audio, places, text)
+    doll = lips.pop("doll")
     return Report(
         video=str(video),
         reference="first frame" if reference is None else str(reference),
@@ -266,13 +269,13 @@ def evaluate(
         av_length_error_s=error_s,
         found_share=found,
         face_height_px=float(np.median(face_heights(landmarks))),
-        **_sync(landmarks, reader.fps, audio, places, text),
+        **lips,
         jitter=jitter(landmarks),
         shake=shake(landmarks),
         likeness=likeness,
         motion=motion_distance(windows),
         performance=performance_of(landmarks, points, reader.fps),
-        features=video_features(points_of(places), windows, embeddings),
+        features=video_features(points_of(places), windows, embeddings, doll),
     )
 
 
@@ -306,11 +309,11 @@ def _sync(
     places: np.ndarray,
     text: str | None,
 ) -> dict[str, Any]:
-    """Return the measures of lip sync, those of a puppet with the same sound, and the curves."""
+    """Return measures of lip sync, those of a puppet with the same sound, its lips, and curves."""
     opening = mouth_opening(landmarks)
     if audio is None:
         curves = curves_of(landmarks, fps, opening, None, None)
-        none = {"lip_sync": None, "sync": None, "spoken_lips": None, "puppet": {}}
+        none = {"lip_sync": None, "sync": None, "spoken_lips": None, "puppet": {}, "doll": None}
         return {**none, "spoken_lips_skipped": "no sound", "curves": curves}
     loudness = loudness_db(audio.samples, audio.sample_rate, len(landmarks), fps)
     points, sound = points_of(places), sound_picture(audio, len(places))
@@ -334,6 +337,7 @@ def _sync(
         "spoken_lips_skipped": skipped,
         "puppet": {name: value for name, value in figures.items() if value is not None},
         "curves": curves_of(landmarks, fps, opening, loudness, (points, sound) if lips else None),
+        "doll": doll,
     }
 
 

@@ -40,11 +40,13 @@ class VideoFeatures:
     Attributes:
         lips: (N, 128) embeddings. motion: (W, 10) readings in spreads of speakers.
         face: (M, 128) face embeddings less their mean.
+        puppet: (N, 128) as `lips`, of the same mouth opened by loudness alone; None without sound.
     """
 
     lips: np.ndarray
     motion: np.ndarray
     face: np.ndarray
+    puppet: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class VideoDistance:
         distance: mean of the three kinds. lips, motion, face: of one kind.
         floor: `distance` between random halves of the set that is compared with, None if that has
             fewer than ten videos.
+        puppet: `lips` of the puppets of the first set, None where a video has no sound.
         num_videos, num_against: of both sets.
     """
 
@@ -63,21 +66,30 @@ class VideoDistance:
     motion: tuple[float, float, float]
     face: tuple[float, float, float]
     floor: tuple[float, float, float] | None
+    puppet: tuple[float, float, float] | None
     num_videos: int
     num_against: int
 
 
 @torch.no_grad()
 def video_features(
-    points: np.ndarray, windows: dict[str, np.ndarray], embeddings: np.ndarray
+    points: np.ndarray,
+    windows: dict[str, np.ndarray],
+    embeddings: np.ndarray,
+    doll: np.ndarray | None = None,
 ) -> VideoFeatures:
     """Return the features of one video.
 
     Args:
         points: (F, 94) of `lip_points`. windows: of `motion_windows`.
         embeddings: (M, 128) of the face in some frames.
+        doll: (F, 94) of `lip_sync.puppet`.
     """
-    lips = shipped_network().embed_lips(torch.from_numpy(points)[None])[0].numpy()
+    lips, puppet = (
+        None if some is None
+        else shipped_network().embed_lips(torch.from_numpy(some)[None])[0, ::_LIP_STEP].numpy()
+        for some in (points, doll)
+    )  # fmt: skip
     table = shipped_table()["readings"]
     motion = np.stack(
         [
@@ -87,7 +99,7 @@ def video_features(
         -1,
     )
     face = embeddings - embeddings.mean(0) if len(embeddings) else embeddings
-    return VideoFeatures(lips[::_LIP_STEP], motion, face)
+    return VideoFeatures(lips, motion, face, puppet)
 
 
 def video_distance(
@@ -112,7 +124,10 @@ def video_distance(
             )
     every = [*videos, *against]
     called = [*names[0], *names[1]] if names else [str(index) for index in range(len(every))]
-    apart = np.stack([_pairwise([getattr(one, kind) for one in every]) for kind in KINDS])
+    kinds = [[getattr(one, kind) for one in every] for kind in KINDS]
+    if has_puppets := all(one.puppet is not None for one in videos):
+        kinds.append([*(one.puppet for one in videos), *(one.lips for one in against)])
+    apart = np.stack([_pairwise(samples) for samples in kinds])
     same = np.array([[a == b for b in called] for a in called])
     apart[:, same] = np.nan
     first, second = np.arange(len(videos)), np.arange(len(videos), len(every))
@@ -124,14 +139,16 @@ def video_distance(
             for _ in range(NUM_DRAWS)
         ]
     )
-    values = [
-        _with_interval(float(np.nanmean(some)), drawn_of)
-        for some, drawn_of in (
-            (whole, np.nanmean(drawn, 1)), *((whole[k], drawn[:, k]) for k in range(len(KINDS)))
-        )
-    ]  # fmt: skip
+    count = len(KINDS)
+    together = _with_interval(float(np.nanmean(whole[:count])), np.nanmean(drawn[:, :count], 1))
+    values = [_with_interval(float(one), of_one) for one, of_one in zip(whole, drawn.T)]
     return VideoDistance(
-        *values, _floor(apart, second, rng), num_videos=len(videos), num_against=len(against)
+        together,
+        *values[:count],
+        floor=_floor(apart[:count], second, rng),
+        puppet=values[-1] if has_puppets else None,
+        num_videos=len(videos),
+        num_against=len(against),
     )
 
 
@@ -148,7 +165,7 @@ def _pairwise(samples: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _coefficients(apart: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return (3,): the energy coefficient of each kind between two sets of videos."""
+    """Return (K,): the energy coefficient of each kind between two sets of videos."""
 
     def mean(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
         block = apart[:, rows[:, None], columns].reshape(len(apart), -1)

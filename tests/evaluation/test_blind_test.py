@@ -28,6 +28,7 @@ def test_videos_of_one_name_are_paired(folders, tmp_path):
         "x": ["a/x.mp4", "b/x.mp4"], "y": ["a/y.mp4", "b/y.mov"],
     }  # fmt: skip
     assert text.count("</script>") == 1
+    assert "button.disabled = true" in text and "video.onended" in text  # nobody chooses unseen
 
 
 def test_too_few_pairs_say_what_is_needed(folders, tmp_path):

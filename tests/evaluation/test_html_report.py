@@ -30,23 +30,33 @@ def page(root, tmp_path_factory):
             writer.write(np.repeat(pixels[None], 55, axis=0))
         reports.append(evaluate(path))
     value = (0.25, 0.125, 0.5)
-    distance = VideoDistance(value, value, value, value, None, 5, 7)
+    distance = VideoDistance(value, value, value, value, None, value, 5, 7)
     return write_html(reports, folder / "pages" / "report.html", distance).read_text()
 
 
-def test_systems_stand_in_rows_above_real_speech_and_the_puppet(page):
-    rows = re.findall(r"<tr><td>([^<]+)<td>", page)
-    assert rows[:4] == ["ours", "the &lt;other&gt;", "real speech", "loudness puppet"]
-    assert all(f"<th>{name}" in page for name in COMPARED)
+def test_systems_stand_beside_real_speech_and_the_puppet_in_every_table(page):
+    comparison = page[page.index("<table>") : page.index("</table>")]
+    heads = re.findall(r"<th>([^<]*)", comparison)
+    names = ["ours", "the &lt;other&gt;", "real speech", "loudness puppet"]
+    assert heads == ["measure", "", *names]
+    assert re.findall(r"<tr><td>([^<]+)<td class=what>\w", comparison) == list(COMPARED)
     assert "<other>" not in page and all(f"<td>{name}" in page for name in MEANING)
-    puppet = page[page.index("<tr><td>loudness puppet") :]
-    assert float(re.search(r"<td>(0\.9\d+|1)<br>", puppet)[1]) > 0.9  # loudness pleases sync_r0
+    loudness = comparison[comparison.index("<tr><td>sync_r0") :].split("<tr>")[1]
+    assert float(re.search(r"<td>(0\.9\d+|1)<br>[^>]+>[^<]*</small>$", loudness)[1]) > 0.9
+    for section in page.split("<section>")[1:]:
+        rows = re.findall(r"<tr><td>([^<]+)<td>", section)
+        assert rows == ["this video", "real speech", "loudness puppet"]
 
 
-def test_each_video_has_a_player_a_strip_and_plots(page):
+def test_each_video_has_its_folders_name_a_player_a_strip_and_plots(page):
+    assert re.findall(r"<section><h2>([^<]+)", page) == [
+        "ours/a clip.mp4", "the &lt;other&gt;/a clip.mp4"
+    ]  # fmt: skip
     assert page.count("src='../ours/a%20clip.mp4'") == 1
     assert page.count("data:image/jpeg;base64,") == 2
     assert page.count("<polyline") == (2 + 3 + 1) + (1 + 3)
+    ticks = re.findall(r"text-anchor=\w+>([^<]+)</text>", page)
+    assert ticks[:4] == ["0", "1", "2", "seconds"] and "frames that the mouth is late" in ticks
 
 
 def test_a_distance_of_two_folders_stands_with_its_interval(page):

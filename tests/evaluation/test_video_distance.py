@@ -1,5 +1,7 @@
 """Distances of sets of videos: zero of one distribution, large of two, whatever their number."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -43,6 +45,15 @@ def test_videos_of_one_name_are_not_compared_with_each_other(rng):
     assert video_distance(videos, videos).distance[0] < 0  # each with itself: too near
 
 
+def test_puppets_have_a_distance_of_their_own_where_all_have_sound(rng):
+    """Theirs is that of their lips alone, and the videos' own distances stay as they are."""
+    plain, against = _videos(rng, 6), _videos(rng, 6)
+    dolls = [replace(one, puppet=one.lips + 3) for one in plain]
+    with_dolls, without = video_distance(dolls, against), video_distance(plain, against)
+    assert with_dolls.puppet[0] > with_dolls.lips[0] + 0.2
+    assert without.puppet is None and with_dolls == replace(without, puppet=with_dolls.puppet)
+
+
 def test_five_videos_are_needed_on_each_side(rng):
     with pytest.raises(InputError, match=r"5 videos on each side.*4 against 9"):
         video_distance(_videos(rng, 4), _videos(rng, 9))
@@ -51,6 +62,10 @@ def test_five_videos_are_needed_on_each_side(rng):
 def test_features_of_a_short_clip_have_no_windows_and_a_place(rng):
     empty = {name: np.zeros(0) for name in shipped_table()["readings"]}
     points = rng.normal(size=(20, 94)).astype(np.float32)
-    found = video_features(points, empty, rng.normal(size=(3, 128)).astype(np.float32))
+    faces = rng.normal(size=(3, 128)).astype(np.float32)
+    found = video_features(points, empty, faces, points)
+    assert (found.puppet == found.lips).all() and video_features(
+        points, empty, faces
+    ).puppet is None
     assert found.motion.shape == (0, 10) and len(found.lips) == 4
     assert abs(found.face.mean(0)).max() < 1e-6

@@ -1,6 +1,7 @@
 """Follow the faces of a video between its cuts: pieces of one person, with what tells their worth.
 
-A video is read once. Each shot is cut into blocks of at most ten seconds, and up to three faces are
+A cut within one scene leaves the picture much as it was; there the face jumps. A video is read
+once. Each shot is cut into blocks of at most ten seconds, and up to three faces are
 followed through a block side by side, so that memory holds one frame whatever the video's length.
 """
 
@@ -13,7 +14,7 @@ import cv2
 import numpy as np
 
 from skyreels_avatar.evaluation.appearance import face_sharpness
-from skyreels_avatar.faces.alignment import align, head_angles_deg
+from skyreels_avatar.faces.alignment import RIGID, align, head_angles_deg
 from skyreels_avatar.faces.analyzer import FaceAnalyzer
 from skyreels_avatar.faces.face import Face, visibility_of
 from skyreels_avatar.faces.face_crop import extract_crop, is_turned_away, picture_from_crop
@@ -36,6 +37,11 @@ _SHARP_STEP, _COVER_STEP, _IDENTITY_STEP = 12, 12, 50  # frames between samples
 _MAX_FPS = 31.0  # of the frames that are followed; faster videos are thinned out
 _SAME = 0.6  # overlap of the boxes of one face that was found twice
 _THUMB_PX = 96
+_LEAST_S = 1.0  # of a run of frames that is not the longest of its block
+# People who move fast do so for several frames. A step of the face, / H, that is so large and so
+# many times the largest of the frames around it is a cut within one scene, or frames are missing.
+_JUMP, _JUMP_RATIO, _JUMP_FRAMES = 0.03, 2.5, 3
+_TREMBLE = 0.004  # / H: what a face that is still is taken to move
 
 
 @dataclass(frozen=True)
@@ -192,35 +198,64 @@ class _Block:
         ]
 
     def spans(self, segment: SegmentCrops, transitions: list[tuple[int, int]]) -> list[Span]:
-        """Return the longest span of each face, largest first; a face found twice counts once.
+        """Return the spans of each face, largest first; a face found twice counts once.
 
         Args:
             transitions: frames (start, stop) that show two shots at once.
         """
         spans: list[Span] = []
         for follower in self._followers:
-            span = _longest(follower, self._fps, self._scale, segment, transitions)
-            if span is not None and not any(_is_same(span, other) for other in spans):
-                spans.append(span)
+            found = _runs(follower, self._fps, self._scale, segment, transitions)
+            spans += [span for span in found if not any(_is_same(span, other) for other in spans)]
         return spans
 
 
-def _longest(
+def _runs(
     follower: _Follower,
     fps: float,
     scale: float,
     segment: SegmentCrops,
     transitions: list[tuple[int, int]],
-) -> Span | None:
-    """Return the longest run of frames in which a face was seen, small gaps filled."""
+) -> list[Span]:
+    """Return the longest run of frames in which a face was seen, and others of a second and more.
+
+    Small gaps are filled; where the face jumps another run begins.
+    """
     seen = np.array([points is not None for points in follower.points])
     for start, stop in transitions:
         seen[max(0, start - follower.first) : max(0, stop - follower.first)] = False
     places = np.flatnonzero(seen)
     if len(places) < 2:
-        return None
-    runs = np.split(places, np.flatnonzero(np.diff(places) > _MAX_GAP + 1) + 1)
-    run = max(runs, key=len)
+        return []
+    ends = np.diff(places) > _MAX_GAP + 1
+    ends |= find_jumps(np.stack([follower.points[i] for i in places]))
+    runs = np.split(places, np.flatnonzero(ends) + 1)
+    longest = max(runs, key=len)
+    return [
+        _span(follower, run, fps, scale, segment)
+        for run in runs
+        if len(run) > 1 and (run is longest or len(run) >= _LEAST_S * fps)
+    ]
+
+
+def find_jumps(landmarks: np.ndarray) -> np.ndarray:
+    """Return (F - 1,) bool, where the face of (F, 478, 3) landmarks jumps to its next frame."""
+    places = landmarks[:, list(RIGID), :2]
+    height = max(float(np.median(face_heights(landmarks))), 1e-6)
+    steps = np.median(np.linalg.norm(np.diff(places, axis=0), axis=-1), axis=1) / height
+    around = np.pad(steps, _JUMP_FRAMES)
+    beside = np.stack([
+        around[shift : shift + len(steps)]
+        for shift in range(2 * _JUMP_FRAMES + 1)
+        if shift != _JUMP_FRAMES
+    ])  # fmt: skip
+    return (steps > _JUMP) & (steps > _JUMP_RATIO * (beside.max(0) + _TREMBLE))
+
+
+def _span(
+    follower: _Follower, run: np.ndarray, fps: float, scale: float, segment: SegmentCrops
+) -> Span:
+    """Return the span of the frames of a follower that are numbered in `run`."""
     frames = np.arange(run[0], run[-1] + 1)
     nearest = run[np.searchsorted(run, frames, "right") - 1]
     landmarks = np.stack([follower.points[i] for i in nearest]).astype(np.float32)
@@ -247,9 +282,12 @@ def _longest(
 
 
 def _is_same(span: Span, other: Span) -> bool:
-    """Return whether two spans follow one face, by where they are at their ends."""
-    return any(
-        overlap(box_of(span.landmarks[i]), box_of(other.landmarks[i])) > _SAME for i in (0, -1)
+    """Return whether two spans follow one face, by where they are in frames of both."""
+    first = max(span.start, other.start)
+    last = min(span.start + len(span.landmarks), other.start + len(other.landmarks)) - 1
+    return first <= last and any(
+        overlap(*(box_of(one.landmarks[frame - one.start]) for one in (span, other))) > _SAME
+        for frame in (first, last)
     )
 
 

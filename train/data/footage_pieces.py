@@ -107,10 +107,13 @@ def examine(
         folder: where the npz go.
     """
     found = [_measure(span, audio, limits, source) for span in spans]
-    best = max((piece.sync_c for piece in found if not piece.reason), default=0.0)
+    good = [piece for piece in found if not piece.reason]
     pieces = []
     for number, (span, piece) in enumerate(zip(spans, found)):
-        if not piece.reason and piece.sync_c < best:
+        speaks_less = any(
+            piece.sync_c < other.sync_c and _are_together(piece, other) for other in good
+        )
+        if not piece.reason and speaks_less:
             piece = _changed(piece, reason=OTHER_FACE)
         if not piece.reason:
             name = f"{Path(source).stem}-{span.start:06d}-{number}.npz"
@@ -120,6 +123,12 @@ def examine(
             piece = _changed(piece, name=name, caption=describe(motion))
         pieces.append(piece)
     return pieces
+
+
+def _are_together(piece: Piece, other: Piece) -> bool:
+    """Return whether two pieces share some time."""
+    last = min(piece.start_s + piece.duration_s, other.start_s + other.duration_s)
+    return max(piece.start_s, other.start_s) < last
 
 
 def _changed(piece: Piece, **values) -> Piece:

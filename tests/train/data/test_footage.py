@@ -11,13 +11,14 @@ import pytest
 
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.faces.analyzer import FaceAnalyzer
+from skyreels_avatar.faces.template import template
 from skyreels_avatar.folders import asset_path
 from skyreels_avatar.media.audio import AudioTrack
 from skyreels_avatar.media.image import Portrait
 from skyreels_avatar.media.video import VideoReader, VideoWriter
 from train.__main__ import main
 from train.config import FootageConfig
-from train.data.footage import follow_faces
+from train.data.footage import find_jumps, follow_faces
 from train.data.footage_caption import describe
 from train.data.footage_pieces import Features, Piece, judge
 from train.data.footage_report import name_people, read_table, summary, write_page, write_table
@@ -58,6 +59,35 @@ def test_a_face_is_followed_to_the_cut_and_again_from_where_it_was_left(footage)
     again = []
     follow_faces(reader, FaceAnalyzer(), segment, 22, lambda *block: again.append(block))
     assert [stop for stop, _ in again] == [28]
+
+
+def test_a_cut_within_one_scene_ends_a_span(tmp_path):
+    """The picture stays much as it was, so that it is no cut; half a second later on, it jumps."""
+    picture = Portrait.load(asset_path("examples") / "portrait.png").resized_to(256, 192).pixels
+    with VideoWriter(tmp_path / "talk.mp4", 256, 192, 10, None) as writer:
+        for frame in range(30):
+            writer.write(np.roll(picture, frame % 2 + (12 if frame >= 14 else 0), 1)[None])
+    blocks = []
+    follow_faces(
+        VideoReader(tmp_path / "talk.mp4"), FaceAnalyzer(), lambda c: np.zeros(c.shape[:3]), 0,
+        lambda *block: blocks.append(block),
+    )  # fmt: skip
+    ((stop, spans),) = blocks
+    assert stop == 30 and [(s.start, len(s.landmarks)) for s in spans] == [(0, 14), (14, 16)]
+
+
+def test_heads_that_turn_fast_do_not_jump_and_joined_moments_do():
+    """A nod of a fifth of the face in five frames, filmed 25 and, frames repeated, 12 times a s."""
+    face = template().astype(np.float32)
+    height = np.linalg.norm(face[10, :2] - face[152, :2])
+    tremble = 0.003 * height * np.random.default_rng(0).standard_normal((80, 478, 3))
+    way = height * 0.2 * np.clip((np.arange(80) - 40) / 5, 0, 1)
+    nod = face + tremble
+    nod[:, :, 1] += way[:, None]
+    assert not find_jumps(nod).any()
+    assert not find_jumps(nod[np.arange(80) // 2 * 2]).any()
+    joined = np.concatenate([nod[:30], nod[50:]])
+    assert np.flatnonzero(find_jumps(joined)).tolist() == [29]
 
 
 @pytest.mark.parametrize(
