@@ -26,6 +26,8 @@ _START = 6.0  # the same before it is known; the first frame waits so long for t
 # Of a stream that samples four frames at once, and another process draws them meanwhile: at least,
 # and at first.
 _QUICK_AHEAD, _QUICK_ROOM, _QUICK_START = 3.0, 1.1, 4.5
+# A picture for every second frame while that process loads, which takes the other core.
+_STARTING_EVERY = 2
 # A frame, of what is missing: who reads earlier may find that the sound has not come yet.
 _SHRINKS, _GROWS = 0.01, 0.3
 _MOST_READY = 20  # frames that wait for their pictures, or until they are due
@@ -75,6 +77,7 @@ class Pacer:
         self._stream, self._fps = stream, fps
         self._clock, self._sleep = clock, sleep
         self._rate = PictureRate(1.0 / fps)
+        self._drawer = ""  # another process, which is "starting" or "ready"; "" = there is none
         self._viewers: tuple[Viewer, ...] = ()
         self._lock = threading.Lock()
         self._retired: list[Any] = []
@@ -162,10 +165,13 @@ class Pacer:
         period_s = 1.0 / self._fps
         start_s, begun = self._clock(), 0
         last_turn, resumes = self._turn, -1
-        ahead = start = _QUICK_START if self._is_quick() else _START
+        self._has_helper()
+        ahead = start = _QUICK_START if self._drawer == "ready" else _START
         while not self._closing.is_set():
             with self._changed:
                 index, turn = self._next, self._turn
+            if self._has_helper():
+                ahead = _QUICK_START
             if turn != last_turn:
                 last_turn, resumes = turn, index + _HURRIED
             due_s = start_s + (index - begun) * period_s
@@ -181,7 +187,9 @@ class Pacer:
             drawing_s = self._drawing_s(frame.image)
             if index == 0:
                 due_s = start_s = made_s + start * period_s
-            least, room = (_QUICK_AHEAD, _QUICK_ROOM) if self._is_quick() else (_AHEAD, _ROOM)
+            least, room = _AHEAD, _ROOM
+            if self._drawer == "ready":
+                least, room = _QUICK_AHEAD, _QUICK_ROOM
             took = room * (made_s - before_s + drawing_s) / period_s
             grows = _GROWS * max(0.0, took - ahead)
             ahead = min(_MOST_AHEAD, max(least, ahead + grows - _SHRINKS))
@@ -270,9 +278,18 @@ class Pacer:
         self._missing_s = None
         return image
 
-    def _is_quick(self) -> bool:
-        """Tell whether another process draws while frames are read."""
-        return getattr(self._stream, "draws_ahead", False)
+    def _has_helper(self) -> bool:
+        """Look who draws, and choose the rate anew; return whether another process begins to."""
+        before, stream = self._drawer, self._stream
+        self._drawer = "starting" if getattr(stream, "is_starting", False) else ""
+        if getattr(stream, "draws_ahead", False):
+            self._drawer = "ready"
+        if self._drawer == "starting" and before != "starting":
+            self._rate.restart(_STARTING_EVERY, self._clock())
+        begins = self._drawer == "ready" and before == "starting"
+        if begins:
+            self._rate.restart(1, self._clock())
+        return begins
 
     def _drawing_s(self, image: Any) -> float:
         """Return how long another process draws for a picture and those it draws with it."""
@@ -284,7 +301,7 @@ class Pacer:
             stream, retired, self._retired = self._stream, self._retired, []
         for one in retired:
             one.close()
-        how = {"wait": False} if has_picture and self._is_quick() else {}
+        how = {"wait": False} if has_picture and getattr(stream, "draws_ahead", False) else {}
         frame = stream.read(**how) if has_picture else stream.read(picture=False)
         self._place = stream, frame.index
         return frame

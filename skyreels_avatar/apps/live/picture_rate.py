@@ -46,6 +46,15 @@ class PictureRate:
         """Tell whether a frame gets a picture."""
         return index % self.every == 0
 
+    def restart(self, every: int, now_s: float) -> None:
+        """Begin anew at a rate, since somebody else draws from here on: forget what was seen.
+
+        Args:
+            every: a picture comes with every frame (1), every second (2), ...
+        """
+        vars(self).update(vars(PictureRate(self._period_s)))
+        self._step, self._held_since = STEPS.index(every), now_s
+
     def excuse(self) -> None:
         """Take no account of the next frames: they are made again, which is no sign of slowness."""
         self._reports = 0

@@ -259,6 +259,31 @@ def test_who_draws_too_slowly_is_not_asked_for_more_and_more():
     assert seen[0].image is not None
 
 
+class Starting(Slow):
+    """A stream that draws for itself until another process is ready."""
+
+    drawing_s = 0.03
+    draws_ahead = property(lambda self: self.index >= 100)
+    is_starting = property(lambda self: not self.draws_ahead)
+
+    def read(self, picture=True, wait=True):
+        if self.is_starting:
+            return super().read(picture)
+        self._time.sleep(0.02)
+        return FakeStream.read(self, picture)
+
+
+def test_while_the_process_that_draws_loads_every_second_frame_has_a_picture():
+    """Opening waited for it, 6.5 s."""
+    time = Time()
+    pacer = Pacer(Starting(time, lambda _: 0.055), 25.0, time, time.sleep)
+    seen = _take(pacer, time, 300)
+    assert seen[0][0] - 100.0 < 1.0
+    assert np.diff([at for at, _ in seen]).max() < 0.041
+    shown = [frame.index for _, frame in seen if frame.image is not None]
+    assert shown == [*range(0, 100, 2), *range(100, 300)]
+
+
 def test_an_interruption_before_the_first_frame_is_passed_on():
     stream = FakeStream()
     Pacer(stream, 25.0).interrupt()
