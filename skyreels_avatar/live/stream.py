@@ -253,6 +253,8 @@ class Stream:
             self._check_open()
             start = time.perf_counter()
             passage = None
+            if not picture:
+                self._pictures.leave_out()
             while passage is None:
                 self._obey()
                 index = self._index

@@ -26,10 +26,9 @@ _START = 6.0  # the same before it is known; the first frame waits so long for t
 # Of a stream that samples four frames at once, and another process draws them meanwhile: at least,
 # and at first.
 _QUICK_AHEAD, _QUICK_ROOM, _QUICK_START = 3.0, 1.1, 4.5
-# A picture for every second frame while that process loads, which takes the other core.
-_STARTING_EVERY = 2
 # A frame, of what is missing: who reads earlier may find that the sound has not come yet.
 _SHRINKS, _GROWS = 0.01, 0.3
+_SPARE = 0.5  # periods that a frame is made before it is due, at the latest
 _MOST_READY = 20  # frames that wait for their pictures, or until they are due
 _KEPT = 1  # frames that are shown after an interruption, while those after them are made again
 _HURRIED = 2  # frames that come at once after it; the next ones come when they are ahead again
@@ -166,7 +165,7 @@ class Pacer:
         start_s, begun = self._clock(), 0
         last_turn, resumes = self._turn, -1
         self._has_helper()
-        ahead = start = _QUICK_START if self._drawer == "ready" else _START
+        ahead = start = {"ready": _QUICK_START, "starting": _MOST_AHEAD}.get(self._drawer, _START)
         while not self._closing.is_set():
             with self._changed:
                 index, turn = self._next, self._turn
@@ -192,6 +191,8 @@ class Pacer:
                 least, room = _QUICK_AHEAD, _QUICK_ROOM
             took = room * (made_s - before_s + drawing_s) / period_s
             grows = _GROWS * max(0.0, took - ahead)
+            if index > begun:  # so that the latest of frames that are made together is in time
+                grows = max(grows, (made_s - due_s) / period_s + _SPARE)
             ahead = min(_MOST_AHEAD, max(least, ahead + grows - _SHRINKS))
             with self._changed:
                 if self._turn != turn:
@@ -202,7 +203,7 @@ class Pacer:
             lag_s = made_s - due_s
             missing_s, before = self._missing_s, self._rate.every
             late_s = lag_s if missing_s is None else max(lag_s, made_s - missing_s)
-            if self._rate.report(has_picture, made_s - before_s, late_s, made_s, drawing_s):
+            if self._rate.report(made_s - before_s, late_s, made_s, drawing_s):
                 self._announce()
             is_lost = lag_s > (SLOW_LAG_S if self._rate.every > before else _LOST_S)
             if is_lost or index == resumes:
@@ -285,10 +286,10 @@ class Pacer:
         if getattr(stream, "draws_ahead", False):
             self._drawer = "ready"
         if self._drawer == "starting" and before != "starting":
-            self._rate.restart(_STARTING_EVERY, self._clock())
+            self._rate.begin_slowly(self._clock())
         begins = self._drawer == "ready" and before == "starting"
         if begins:
-            self._rate.restart(1, self._clock())
+            self._rate.hand_over(self._clock())
         return begins
 
     def _drawing_s(self, image: Any) -> float:
