@@ -64,6 +64,7 @@ TESTED_ELSEWHERE = {
     "skyreels_avatar/apps/jobs/prepare.py": "tests/apps/server/test_job_routes.py",
     "skyreels_avatar/apps/jobs/records.py": "tests/apps/jobs/test_queue.py, test_storage.py",
     "skyreels_avatar/apps/jobs/requests.py": "tests/apps/jobs/test_run.py, test_job_routes.py",
+    "skyreels_avatar/live/drawing_program.py": "tests/live/test_drawing_process.py",
     "skyreels_avatar/apps/server/app.py": "every test in tests/apps/server",
     "skyreels_avatar/apps/live/app.py": "tests/apps/live/test_routes.py",
     "skyreels_avatar/apps/live/encoder.py": "tests/apps/live/test_fan.py",

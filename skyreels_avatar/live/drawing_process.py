@@ -1,8 +1,8 @@
 """A second process that draws the pictures of a stream while this one goes on.
 
 Threads of one interpreter gain nothing: drawing is many small operations. Both processes hold the
-scene and are told the same in the same order, so either draws the same bytes; where the second is
-not ready yet, or has ended, this one draws.
+scene and are told the same in the same order, so either draws the same bytes; until the second is
+ready, and after it has ended, this one draws.
 """
 
 from __future__ import annotations
@@ -11,29 +11,26 @@ import contextlib
 import logging
 import os
 import queue
-import signal
 import subprocess
 import sys
 import threading
 import time
 from concurrent.futures import Future
-from multiprocessing.connection import Connection, Pipe
+from multiprocessing.connection import Pipe
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from skyreels_avatar.live.avatar import Avatar
-from skyreels_avatar.live.painter import Job, Look, Painter, Stages
-from skyreels_avatar.live.scene import drawing_parts
+from skyreels_avatar.live.painter import Job, Look, Painter
 from skyreels_avatar.loading.components import torch_device
 from skyreels_avatar.loading.tiers import Tier
-from skyreels_avatar.parallel import num_cores, one_thread
+from skyreels_avatar.parallel import num_cores
 
 logger = logging.getLogger(__name__)
 _ROOT = Path(__file__).resolve().parents[2]
-_STARTS_S = 10.0  # in which it loads; then the stream begins without it
+_PROGRAM = "skyreels_avatar.live.drawing_program"
 _GONE = EOFError, OSError
 
 
@@ -43,23 +40,24 @@ class DrawingProcess:
     It is a program of its own, not a copy of the one that runs, which may have no guard for that.
 
     Attributes:
+        is_ready: whether it takes jobs. It loads for some seconds, in which somebody else draws.
+        is_starting: whether it is not ready yet, and will be.
         took_s: from the start of the last job to its end.
     """
 
     def __init__(self) -> None:
-        self.took_s = 0.0
+        self.is_ready, self.is_starting, self.took_s = False, True, 0.0
         self._connection, theirs = Pipe()
         path = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
         self._process = subprocess.Popen(
-            [sys.executable, "-m", __name__, str(theirs.fileno())],
+            [sys.executable, "-m", _PROGRAM, str(theirs.fileno())],
             pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL,
             env={**os.environ, "PYTHONPATH": path},
         )  # fmt: skip
         theirs.close()  # so that the end of either process ends the pipe
         self._waiting: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._dropping, self._dropped = threading.Lock(), list[tuple[int, int]]()
-        self._asked, self._is_ready, self._has_ended = 0, False, False
-        self._thread = threading.Thread(target=self._run, name="live-draw", daemon=True)
+        self._asked, self._has_ended, self._is_closed = 0, False, False
 
     @classmethod
     def start(cls, tier: Tier) -> DrawingProcess | None:
@@ -68,17 +66,15 @@ class DrawingProcess:
         return cls() if possible and torch_device(tier.device).type == "cpu" else None
 
     def open(self, tier: Tier, avatar: Avatar, look: Look, here: Painter) -> None:
-        """Begin, as soon as it is ready.
+        """Tell it what it draws; returns at once.
 
         Args:
             tier: whose parts draw.
             here: draws the same in this process, where the other one does not.
         """
         self._here = here
-        with self._if_alive():
-            self._connection.send((tier, *avatar.packed(), look))
-            self._look_for_it(_STARTS_S)
-        self._thread.start()
+        arguments = tier, avatar, look
+        threading.Thread(target=self._run, args=arguments, name="live-draw", daemon=True).start()
 
     @property
     def process_id(self) -> int:
@@ -86,7 +82,7 @@ class DrawingProcess:
         return self._process.pid
 
     def submit(self, job: Job) -> Future[dict[int, np.ndarray]]:
-        """Return what will be the pictures (H, W, 3) uint8 by frame."""
+        """Return what will be the pictures (H, W, 3) uint8 by frame; as soon as it is ready."""
         drawn: Future[dict[int, np.ndarray]] = Future()
         self._asked += 1
         self._waiting.put((self._asked, job, drawn))
@@ -111,11 +107,17 @@ class DrawingProcess:
 
     def close(self) -> None:
         """End, as soon as what was asked for is drawn."""
+        self._is_closed = True
         self._waiting.put(None)
-        if not self._thread.ident:  # it never began
-            self._thread.start()
+        if not self.is_ready:  # nothing was asked for
+            self._process.kill()
+            self._process.wait()
 
-    def _run(self) -> None:
+    def _run(self, tier: Tier, avatar: Avatar, look: Look) -> None:
+        with self._if_alive():
+            self._connection.send((tier, *avatar.packed(), look))
+            self.is_ready = self._connection.recv()
+        self.is_starting = False
         while (told := self._waiting.get()) is not None:
             if isinstance(told[0], str):
                 with self._if_alive():
@@ -141,66 +143,20 @@ class DrawingProcess:
         start = time.perf_counter()
         pictures = None
         with self._if_alive():
-            if self._look_for_it():
-                self._connection.send(job)
-                pictures, spent = self._connection.recv()
-                self._here.stages.add(spent)
+            self._connection.send(job)
+            pictures, spent = self._connection.recv()
+            self._here.stages.add(spent)
         if pictures is None:
             pictures = self._here.draw(job)
         self.took_s = time.perf_counter() - start
         return pictures
 
-    def _look_for_it(self, timeout_s: float = 0.0) -> bool:
-        """Return whether the process is ready."""
-        if not self._is_ready and self._connection.poll(timeout_s):
-            self._is_ready = self._connection.recv()
-        return self._is_ready
-
     @contextlib.contextmanager
     def _if_alive(self):
         """Do something, unless the process has ended; tell it once."""
-        if self._has_ended:
-            self._is_ready = False
         try:
             yield
         except _GONE:
-            if not self._has_ended:
+            if not self._has_ended and not self._is_closed:
                 logger.warning("the process that draws has ended; this one draws")
-            self._has_ended, self._is_ready = True, False
-
-
-def _serve(connection: Connection) -> None:
-    """Draw what is asked for, until who asks is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an end from the keyboard is the other's
-    tier, arrays, values, look = connection.recv()
-    painter = Painter(Avatar.of(arrays, values), drawing_parts(tier), look)
-    frames = list(range(4))  # the first pictures take twice as long
-    painter.draw(Job(frames, np.zeros((1, 32, 2, 1, 4), np.float32), [float(i) for i in frames]))
-    painter.stages = Stages()
-    connection.send(True)
-    coming = None  # a camera move that is being made, which takes longer than a picture
-    while True:
-        told = connection.recv()
-        if coming is not None and (not isinstance(told, Job) or told.frames[-1] >= coming[1]):
-            coming = coming[0].join()
-        if isinstance(told, Job):
-            pictures = painter.draw(told)
-            connection.send((pictures, dict(painter.stages)))
-            painter.stages = Stages()
-        elif told[0] == "light":
-            painter.scene.light(told[1])
-        elif told[0] == "advance":
-            painter.scene.pieces(told[1])
-        else:
-            coming = threading.Thread(target=_film, args=(painter, *told[1:])), told[2]
-            coming[0].start()
-
-
-def _film(painter: Painter, camera: Any, frame: int) -> None:
-    with torch.no_grad(), one_thread():
-        painter.scene.film(camera, frame)
-
-
-if __name__ == "__main__":
-    with torch.no_grad(), one_thread(), contextlib.suppress(*_GONE):
-        _serve(Connection(int(sys.argv[1])))
+            self._has_ended = True

@@ -74,6 +74,10 @@ class Pictures:
             self._asked = {one: Picture(one, one == frame, drawn) for one in wanted}
         return self._asked.pop(frame)
 
+    def leave_out(self) -> None:
+        """Expect that others are left out, too."""
+        self._every = max(2, self._every)
+
     def drop(self) -> None:
         """Forget what was asked for; the next ones are in a hurry."""
         self._asked, self._together = {}, _IN_A_HURRY

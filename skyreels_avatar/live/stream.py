@@ -229,7 +229,12 @@ class Stream:
     @property
     def draws_ahead(self) -> bool:
         """Whether another process draws, so that `read` need not wait."""
-        return self._drawer is not self._painter
+        return self._drawer is not self._painter and self._drawer.is_ready
+
+    @property
+    def is_starting(self) -> bool:
+        """Whether such a process still loads, which takes some seconds in which `read` draws."""
+        return self._drawer.is_starting
 
     @property
     def drawing_s(self) -> float:
@@ -248,6 +253,8 @@ class Stream:
             self._check_open()
             start = time.perf_counter()
             passage = None
+            if not picture:
+                self._pictures.leave_out()
             while passage is None:
                 self._obey()
                 index = self._index
@@ -296,7 +303,8 @@ class Stream:
         latents = self._performer.drawn(passage).float().cpu().numpy()
         at = [self._position(frame) - passage.first for frame in frames]
         job = Job(list(frames), latents, at)
-        if self._hurries:  # who draws elsewhere may be in the middle of what was dropped
+        # Who draws elsewhere may still load, or be in the middle of what was dropped.
+        if self._hurries or not self._drawer.is_ready:
             self._hurries = False
             self._drawer.advance(job.frames)
             return self._painter.submit(job)

@@ -20,13 +20,19 @@ from tests.apps.live.fakes import wait_until
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="a pipe is handed on to the process")
 
 
-def _play(avatar, parts, voice, process, tell=lambda frame, stream: None):
-    """Return frames and pictures of a stream that is told something, and the stream."""
+def _play(avatar, parts, voice, process, tell=lambda frame, stream: None, ready=0):
+    """Return frames and pictures of a stream that is told something, and the stream.
+
+    Args:
+        ready: the frame from which the process draws.
+    """
     options = StreamOptions(low_latency=True, camera="push_in:50")
     with Stream(avatar, parts, options, process) as stream:
         stream.push(voice, 16000)
         frames = []
         for index in range(40):
+            if process is not None and index == ready:
+                wait_until(lambda: stream.draws_ahead, 60.0)
             tell(index, stream)
             frame = stream.read(wait=False)
             frames = [*frames[: frame.index], frame]  # others are made again
@@ -56,6 +62,43 @@ def test_it_draws_the_same_bytes_and_ends_with_the_stream(avatar, parts, voice):
     wait_until(lambda: process._process.poll() is not None, 60.0)
 
 
+@pytest.mark.parametrize("ready", [10, 17, 33])
+def test_until_it_is_ready_this_process_draws_the_same_bytes(
+    avatar, parts, voice, ready, monkeypatch
+):
+    goes_on, run = threading.Event(), DrawingProcess._run
+
+    def waiting(self, *given):
+        goes_on.wait(60.0)
+        run(self, *given)
+
+    def tell(index, stream):
+        assert stream.draws_ahead is (index >= ready) is not stream.is_starting
+        if index == ready - 1:
+            goes_on.set()
+        _direct(index, stream)
+
+    monkeypatch.setattr(DrawingProcess, "_run", waiting)
+    process = DrawingProcess()
+    played = _play(avatar, parts, voice, process, tell, ready)[0]
+    _assert_equal(played, _play(avatar, parts, voice, None, _direct)[0])
+
+
+@pytest.mark.parametrize("when", ["closed", "failed"])
+def test_a_stream_does_not_need_it_to_become_ready(avatar, parts, voice, when, monkeypatch, caplog):
+    if when == "failed":
+        monkeypatch.setattr(drawing_process, "_PROGRAM", "skyreels_avatar.no_such_program")
+    process = DrawingProcess()
+    with Stream(avatar, parts, StreamOptions(low_latency=True), process) as stream:
+        if when == "failed":
+            wait_until(lambda: not stream.is_starting, 60.0)
+        stream.push(voice, 16000)
+        assert all(isinstance(stream.read().image, np.ndarray) for _ in range(9))
+        assert not stream.draws_ahead
+    assert process._process.poll() is not None  # it does not go on loading
+    assert caplog.text.count("has ended") == (when == "failed")
+
+
 def test_where_it_is_killed_this_process_goes_on(avatar, parts, voice, caplog):
     process = DrawingProcess()
 
@@ -77,9 +120,9 @@ def test_what_was_dropped_is_not_drawn(avatar, parts):
             return {frame: job.latents for frame in job.frames}
 
     process, here = DrawingProcess(), Here()
-    process._process.kill()
-    process._process.wait()
     process.open(parts.tier, avatar, Look(25.0, 0, None, None), here)
+    wait_until(lambda: process.is_ready, 60.0)
+    os.kill(process.process_id, signal.SIGKILL)
     first, *dropped = (process.submit(Job([frame], np.zeros(1), [0.0])) for frame in (3, 4, 5))
     process.drop(after=3)
     later = process.submit(Job([4], np.ones(1), [0.0]))

@@ -28,6 +28,7 @@ _START = 6.0  # the same before it is known; the first frame waits so long for t
 _QUICK_AHEAD, _QUICK_ROOM, _QUICK_START = 3.0, 1.1, 4.5
 # A frame, of what is missing: who reads earlier may find that the sound has not come yet.
 _SHRINKS, _GROWS = 0.01, 0.3
+_SPARE = 0.5  # periods that a frame is made before it is due, at the latest
 _MOST_READY = 20  # frames that wait for their pictures, or until they are due
 _KEPT = 1  # frames that are shown after an interruption, while those after them are made again
 _HURRIED = 2  # frames that come at once after it; the next ones come when they are ahead again
@@ -75,6 +76,7 @@ class Pacer:
         self._stream, self._fps = stream, fps
         self._clock, self._sleep = clock, sleep
         self._rate = PictureRate(1.0 / fps)
+        self._drawer = ""  # another process, which is "starting" or "ready"; "" = there is none
         self._viewers: tuple[Viewer, ...] = ()
         self._lock = threading.Lock()
         self._retired: list[Any] = []
@@ -162,10 +164,13 @@ class Pacer:
         period_s = 1.0 / self._fps
         start_s, begun = self._clock(), 0
         last_turn, resumes = self._turn, -1
-        ahead = start = _QUICK_START if self._is_quick() else _START
+        self._has_helper()
+        ahead = start = {"ready": _QUICK_START, "starting": _MOST_AHEAD}.get(self._drawer, _START)
         while not self._closing.is_set():
             with self._changed:
                 index, turn = self._next, self._turn
+            if self._has_helper():
+                ahead = _QUICK_START
             if turn != last_turn:
                 last_turn, resumes = turn, index + _HURRIED
             due_s = start_s + (index - begun) * period_s
@@ -181,9 +186,13 @@ class Pacer:
             drawing_s = self._drawing_s(frame.image)
             if index == 0:
                 due_s = start_s = made_s + start * period_s
-            least, room = (_QUICK_AHEAD, _QUICK_ROOM) if self._is_quick() else (_AHEAD, _ROOM)
+            least, room = _AHEAD, _ROOM
+            if self._drawer == "ready":
+                least, room = _QUICK_AHEAD, _QUICK_ROOM
             took = room * (made_s - before_s + drawing_s) / period_s
             grows = _GROWS * max(0.0, took - ahead)
+            if index > begun:  # so that the latest of frames that are made together is in time
+                grows = max(grows, (made_s - due_s) / period_s + _SPARE)
             ahead = min(_MOST_AHEAD, max(least, ahead + grows - _SHRINKS))
             with self._changed:
                 if self._turn != turn:
@@ -194,7 +203,7 @@ class Pacer:
             lag_s = made_s - due_s
             missing_s, before = self._missing_s, self._rate.every
             late_s = lag_s if missing_s is None else max(lag_s, made_s - missing_s)
-            if self._rate.report(has_picture, made_s - before_s, late_s, made_s, drawing_s):
+            if self._rate.report(made_s - before_s, late_s, made_s, drawing_s):
                 self._announce()
             is_lost = lag_s > (SLOW_LAG_S if self._rate.every > before else _LOST_S)
             if is_lost or index == resumes:
@@ -270,9 +279,18 @@ class Pacer:
         self._missing_s = None
         return image
 
-    def _is_quick(self) -> bool:
-        """Tell whether another process draws while frames are read."""
-        return getattr(self._stream, "draws_ahead", False)
+    def _has_helper(self) -> bool:
+        """Look who draws, and choose the rate anew; return whether another process begins to."""
+        before, stream = self._drawer, self._stream
+        self._drawer = "starting" if getattr(stream, "is_starting", False) else ""
+        if getattr(stream, "draws_ahead", False):
+            self._drawer = "ready"
+        if self._drawer == "starting" and before != "starting":
+            self._rate.begin_slowly(self._clock())
+        begins = self._drawer == "ready" and before == "starting"
+        if begins:
+            self._rate.hand_over(self._clock())
+        return begins
 
     def _drawing_s(self, image: Any) -> float:
         """Return how long another process draws for a picture and those it draws with it."""
@@ -284,7 +302,7 @@ class Pacer:
             stream, retired, self._retired = self._stream, self._retired, []
         for one in retired:
             one.close()
-        how = {"wait": False} if has_picture and self._is_quick() else {}
+        how = {"wait": False} if has_picture and getattr(stream, "draws_ahead", False) else {}
         frame = stream.read(**how) if has_picture else stream.read(picture=False)
         self._place = stream, frame.index
         return frame

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 
 # A picture for every frame, every second one, ...: an even rhythm, which other rates have not.
 STEPS = (1, 2, 3, 5)
-_TOO_SLOW, _QUICK_ENOUGH = 0.95, 0.8  # of the time that there is
+SLOW_LAG_S = 0.16
+_FEW = STEPS.index(3)
 # What a frame takes at the next quicker rate, over as many times as there are more pictures: the
 # motion is made once, and a stream draws several pictures together, which is cheaper.
 _TOGETHER = 0.67
 _SAMPLED_OFTEN = 2.0  # as much motion, by a stream that another process draws, at the full rate
-SLOW_LAG_S = 0.16
-_WEIGHT = 0.05
 _WARMING_UP = 10  # frames, of which the first ones take longer than any that come
-_FIRST_PICTURES = 12  # after these; before that nothing is known
+# Frames whose time tells that a machine is too slow, or quick enough for more. Motion is made for
+# eight together; of every third one pictures are even after three times as many.
+_FEW_FRAMES, _MANY_FRAMES = 16, 24
+# Shares of the time that there is, which are too much of so many frames when one is later than so
+# many seconds. A machine may be seen to be too slow before one is late.
+_TOO_SLOW = (-0.08, 1.0, _MANY_FRAMES), (0.0, 0.95, _MANY_FRAMES), (SLOW_LAG_S, 0.8, _FEW_FRAMES)
+_QUICK_ENOUGH = 0.8
 # What one frame counts for: it may take the time of eight, whose motion comes at once, and a
 # machine that was busy for a moment is not slow.
 _MOST_PERIODS = 9.0
@@ -30,9 +36,8 @@ class PictureRate:
 
     def __init__(self, period_s: float):
         self._period_s = period_s
-        self._costs = {True: 0.0, False: 0.0}  # with and without a picture, in seconds
-        self._counts = {True: 0, False: 0}
-        self._drawing_s = 0.0  # of a picture, by another process at the same time
+        # Seconds that frames took here, and their pictures in another process at the same time.
+        self._costs = deque[tuple[float, float]](maxlen=_MANY_FRAMES)
         self._step, self._reports = 0, 0
         self._hold_s, self._held_since = _FIRST_HOLD_S, 0.0
         self._tried_s = -math.inf  # when it was last made quicker
@@ -46,13 +51,21 @@ class PictureRate:
         """Tell whether a frame gets a picture."""
         return index % self.every == 0
 
+    def begin_slowly(self, now_s: float) -> None:
+        """Begin with few pictures, and more soon: another process loads, which will draw."""
+        self._reports, self._hold_s, self._tried_s = 0, 0.0, -math.inf
+        self._move_to(_FEW, now_s)
+
+    def hand_over(self, now_s: float) -> None:
+        """Come to the next quicker rate: another process draws from here on."""
+        self._hold_s, self._tried_s = _FIRST_HOLD_S, -math.inf
+        self._move_to(max(0, self._step - 1), now_s)
+
     def excuse(self) -> None:
         """Take no account of the next frames: they are made again, which is no sign of slowness."""
         self._reports = 0
 
-    def report(
-        self, has_picture: bool, cost_s: float, lag_s: float, now_s: float, drawing_s: float = 0.0
-    ) -> bool:
+    def report(self, cost_s: float, lag_s: float, now_s: float, drawing_s: float = 0.0) -> bool:
         """Take how long a frame took and how late it was; return whether the rate has changed.
 
         Args:
@@ -61,48 +74,46 @@ class PictureRate:
         self._reports += 1
         if self._reports <= _WARMING_UP:
             return False
-        cost_s = min(cost_s, _MOST_PERIODS * self._period_s)
-        self._counts[has_picture] += 1
-        weight = max(_WEIGHT, 1 / self._counts[has_picture])
-        self._costs[has_picture] += weight * (cost_s - self._costs[has_picture])
-        if has_picture:
-            drawing_s = min(drawing_s, _MOST_PERIODS * self._period_s)
-            self._drawing_s += weight * (drawing_s - self._drawing_s)
-        if self._counts[True] < _FIRST_PICTURES:
+        most_s = _MOST_PERIODS * self._period_s
+        self._costs.append((min(cost_s, most_s), min(drawing_s, most_s)))
+        if len(self._costs) < _FEW_FRAMES:
             return False
-        load = self._load(self._step)
-        is_late = lag_s > 0.0 and load > (_TOO_SLOW if lag_s < SLOW_LAG_S else _QUICK_ENOUGH)
+        late = (
+            lag_s > least_s and len(self._costs) >= count and self._load(count) > most
+            for least_s, most, count in _TOO_SLOW
+        )  # fmt: skip
+        is_late = any(late)
         if is_late and self._step < len(STEPS) - 1:
-            if now_s - self._held_since < self._period_s * 2 * self.every and self._step:
-                return False  # what was late before the last change is still being made up for
             failed = now_s - self._tried_s < self._hold_s  # then the next try comes later
             self._hold_s = min(2 * self._hold_s, _LONGEST_HOLD_S) if failed else _FIRST_HOLD_S
             self._tried_s = -math.inf
-            self._move(1, now_s)
+            load = self._load(_FEW_FRAMES)
+            slower = [i for i, every in enumerate(STEPS) if every >= load * self.every]
+            self._move_to(max(self._step + 1, slower[0] if slower else len(STEPS) - 1), now_s)
             return True
-        if self._step and now_s - self._held_since > self._hold_s and not is_late:
-            more = _TOGETHER * self.every / STEPS[self._step - 1]
-            if self._load(self._step, more) < _QUICK_ENOUGH:
-                self._tried_s = now_s
-                self._costs[True] *= _TOGETHER
-                self._drawing_s *= _TOGETHER
-                self._move(-1, now_s)
+        is_known = len(self._costs) == _MANY_FRAMES and not is_late
+        if self._step and is_known and now_s - self._held_since > self._hold_s:
+            quicker = STEPS[self._step - 1]
+            drawn = motion = _TOGETHER * self.every / quicker
+            if any(drawing for _, drawing in self._costs):  # reading is sampling
+                motion = _SAMPLED_OFTEN if quicker == 1 else 1.0
+            if self._load(_MANY_FRAMES, motion, drawn) < _QUICK_ENOUGH:
+                self._tried_s, self._hold_s = now_s, max(self._hold_s, _FIRST_HOLD_S)
+                self._move_to(self._step - 1, now_s)
                 return True
             self._held_since = now_s
         return False
 
-    def _load(self, step: int, more: float | None = None) -> float:
+    def _load(self, num_frames: int, motion: float = 1.0, drawn: float = 1.0) -> float:
         """Return the share of the time that reading takes, or drawing, if it takes longer.
 
         Args:
-            more: how many times as much is drawn; None = as much as it is.
+            num_frames: the last ones.
+            motion, drawn: how many times as much is read, and drawn.
         """
-        every, more_motion = STEPS[step], 1.0
-        if more is not None:  # where another process draws, reading is sampling
-            more_motion = _SAMPLED_OFTEN if self._drawing_s else more
-        reading_s = self._costs[True] + (every - 1) * self._costs[False]
-        cost_s = max(more_motion * reading_s, (more or 1.0) * self._drawing_s)
-        return cost_s / (every * self._period_s)
+        reading_s, drawing_s = (sum(spent) for spent in zip(*list(self._costs)[-num_frames:]))
+        return max(motion * reading_s, drawn * drawing_s) / (num_frames * self._period_s)
 
-    def _move(self, by: int, now_s: float) -> None:
-        self._step, self._held_since = self._step + by, now_s
+    def _move_to(self, step: int, now_s: float) -> None:
+        self._step, self._held_since = step, now_s
+        self._costs.clear()

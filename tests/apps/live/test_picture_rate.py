@@ -16,7 +16,7 @@ def _run(sampling_s, drawing_s, frames=3000):
         read_s = sampling_s * (index % hop == 1)
         drawn_s = drawing_s * (has_picture and index % 4 < every)
         is_slow = max(4 * sampling_s / hop, drawing_s / every) > 0.16
-        rate.report(has_picture, read_s, 0.05 if is_slow else -0.1, 0.04 * index, drawn_s)
+        rate.report(read_s, 0.05 if is_slow else -0.1, 0.04 * index, drawn_s)
     return rate.every
 
 
@@ -31,13 +31,27 @@ def test_a_stream_that_has_no_time_to_sample_twice_as_often_does_not_try():
     assert _run(0.2, 0.1) == 2
 
 
+def test_it_begins_anew_where_somebody_else_draws():
+    rate = PictureRate(0.04)
+    for index in range(200):
+        rate.report(0.3, 0.5, 0.04 * index)
+    assert rate.every == STEPS[-1]
+    rate.begin_slowly(8.0)
+    assert rate.every == 3 and not rate.report(0.3, 0.5, 8.0)
+    for index in range(40):
+        rate.report(0.01, -0.2, 8.0 + 0.04 * index)
+    assert rate.every == 2
+    rate.hand_over(10.0)
+    assert rate.every == 1
+
+
 def test_a_rate_that_does_not_last_is_tried_less_and_less_often():
     rate, now_s, moves = PictureRate(0.04), 0.0, []
     for index in range(100_000):
         has_picture = rate.wants(index)
         slow = rate.every == 1  # at the full rate it is too slow, below it seems quick
         cost_s = (0.06 if slow else 0.02) if has_picture else 0.001
-        if rate.report(has_picture, cost_s, 0.05 if slow else -0.02, now_s):
+        if rate.report(cost_s, 0.05 if slow else -0.02, now_s):
             moves.append(now_s)
         now_s += 0.04
     assert rate.every in STEPS
