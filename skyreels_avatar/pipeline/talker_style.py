@@ -35,7 +35,7 @@ _EXPRESSED = (0.6, 1.0, 1.0, 0.5, 0.0)  # shares of expressiveness; blinks are n
 # Shares of what more than 100 percent of it lips, brows and yaw gain beside that: of the first two,
 # networks know no talker who does much more than the default one, and of heads that are told to
 # move more, nods and tilts cost likeness and are wide enough.
-_GAINED = (0.15, 1.3, 0.45)
+_GAINED = (0.15, 1.3, 0.35)
 _DRAWN = (0.3, 0.5, 0.5, 0.5, 0.5)  # of a spread, by which talkers of one style differ
 _SHARED = 0.6  # of what is drawn for mouth, head and face: lively people are lively all over
 _LEAST = 5.0  # percent; the logarithm of 0 is further than networks have seen anyway
