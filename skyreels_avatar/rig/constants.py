@@ -140,7 +140,6 @@ class SkinConstants:
     brow_beside: float
     brow_tilt: float
     brow_tilt_raised: float
-    brow_raised: float
     brow_lowered: float
     furrow_in: float
     furrow_down: float

@@ -164,8 +164,10 @@ def _openings(columns: torch.Tensor, shape: FaceShape) -> tuple[torch.Tensor, to
 
 
 def added_smile(shape: FaceShape, values: MotionValues) -> torch.Tensor:
-    """Return (F, 1) the smile within what a face has left: a grin has less room, a straight face
-    none below zero, where lips that do not smile would turn down as in grief.
+    """Return (F, 1) the smile, held within what a face has left.
+
+    A grin has less room above, and a straight face hardly any below: what takes the smile of a
+    photo back would turn down the corners of lips that do not smile, as grief does.
     """
     room = 1.75 - 1.4 * shape.smile[:, None]
     wanted = values.smile.clamp_min(0)

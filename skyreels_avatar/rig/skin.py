@@ -67,14 +67,15 @@ def brow_tilts(values: torch.Tensor) -> torch.Tensor:
 
 
 def held_brows(raised: torch.Tensor, at: torch.Tensor) -> torch.Tensor:
-    """Return (F, 2) how far brows rise, in H: a brow close to its lid has less skin to unfold, and
-    none comes down over its eye.
+    """Return (F, 2) how far brows rise, in H, within limits.
+
+    A brow close to its lid has less skin to unfold, and none comes down over its eye.
 
     Args:
         raised: (F, 2) brow_r, brow_l.
         at: as in `skin_moves`, of F frames or of 1.
     """
-    most = SKIN.brow_raised * torch.cat([_brow_room(at, side) for side in (0, 1)], 1)
+    most = torch.cat([_brow_room(at, side) for side in (0, 1)], 1)
     most = torch.where(raised > 0, most, torch.full_like(raised, SKIN.brow_lowered))
     return raised / (1 + (raised / most) ** 6) ** (1 / 6)
 
