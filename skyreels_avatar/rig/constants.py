@@ -125,6 +125,7 @@ class SkinConstants:
     """What corners, cheeks, nose, chin and brows do."""
 
     corner_radius: float
+    corner_out: float
     cheek_radius: float
     cheek_out: float
     cheek_up: float
@@ -139,7 +140,7 @@ class SkinConstants:
     brow_beside: float
     brow_tilt: float
     brow_tilt_raised: float
-    brow_raised: float
+    brow_lowered: float
     furrow_in: float
     furrow_down: float
     furrow_less_outside: float

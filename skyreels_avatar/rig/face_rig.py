@@ -88,7 +88,7 @@ class FaceRig(ModelMixin, ConfigMixin):
         latents: torch.Tensor,
         num_known: int,
         num_last: int = 0,
-        gains: tuple[float, float] = (1.0, 1.0),
+        gains: tuple[float, float, float] = (1.0, 1.0, 1.0),
     ) -> torch.Tensor:
         """Return latents without the sampler's tremor: see `smoothing`."""
         return self.pack(smoothing.smooth(self.unpack(latents), num_known, num_last, gains))

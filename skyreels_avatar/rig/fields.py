@@ -33,6 +33,7 @@ from skyreels_avatar.rig.skin import bump as _bump
 
 UPPER, LOWER = 0, 1
 LIPS = CONSTANTS.lips
+LEAST_UNDONE = 0.1  # of a smile, by which also straight lips may smile less
 
 
 @dataclass(frozen=True)
@@ -163,11 +164,16 @@ def _openings(columns: torch.Tensor, shape: FaceShape) -> tuple[torch.Tensor, to
 
 
 def added_smile(shape: FaceShape, values: MotionValues) -> torch.Tensor:
-    """Return (F, 1) the smile, held below what a face has left: a grin has less room."""
-    room = 1.25 - 0.9 * shape.smile[:, None]
+    """Return (F, 1) the smile, held within what a face has left.
+
+    A grin has less room above, and a straight face hardly any below: what takes the smile of a
+    photo back would turn down the corners of lips that do not smile, as grief does.
+    """
+    room = 1.75 - 1.4 * shape.smile[:, None]
     wanted = values.smile.clamp_min(0)
     held = wanted / (1 + (wanted / room) ** 3) ** (1 / 3)
-    return torch.where(values.smile > 0, held, values.smile)
+    undone = torch.maximum(values.smile, -LEAST_UNDONE - shape.smile[:, None])
+    return torch.where(values.smile > 0, held, undone)
 
 
 def relaxed_smile(shape: FaceShape, values: MotionValues) -> torch.Tensor:

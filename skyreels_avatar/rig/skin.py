@@ -40,8 +40,10 @@ def skin_moves(points: torch.Tensor, at: torch.Tensor) -> torch.Tensor:
     furrows = [brow * (1 - SKIN.furrow_less_outside * t**2) for brow, t in zip(brows, outwards)]
     wings = sum(bump(points, at[:, i], SKIN.sneer_radius) for i in NOSE_WINGS)
     still = torch.zeros_like(wings)
+    corners = [bump(points, at[:, i], SKIN.corner_radius) for i in MOUTH_CORNERS]
     moves = [
-        *((still, -bump(points, at[:, i], SKIN.corner_radius)) for i in MOUTH_CORNERS),
+        (-SKIN.corner_out * corners[0], -corners[0]),
+        (SKIN.corner_out * corners[1], -corners[1]),
         (SKIN.cheek_out * (cheeks[1] - cheeks[0]), -SKIN.cheek_up * (cheeks[0] + cheeks[1])),
         (still, -SKIN.sneer_up * wings),
         (still, -SKIN.chin_up * bump(points, at[:, 199], SKIN.chin_radius)),
@@ -65,16 +67,17 @@ def brow_tilts(values: torch.Tensor) -> torch.Tensor:
 
 
 def held_brows(raised: torch.Tensor, at: torch.Tensor) -> torch.Tensor:
-    """Return (F, 2) how far brows rise, in H: a brow close to its lid has less skin to unfold.
+    """Return (F, 2) how far brows rise, in H, within limits.
+
+    A brow close to its lid has less skin to unfold, and none comes down over its eye.
 
     Args:
         raised: (F, 2) brow_r, brow_l.
         at: as in `skin_moves`, of F frames or of 1.
     """
-    most = SKIN.brow_raised * torch.cat([_brow_room(at, side) for side in (0, 1)], 1)
-    wanted = raised.clamp_min(0.0)
-    held = wanted / (1 + (wanted / most) ** 6) ** (1 / 6)
-    return torch.where(raised > 0, held, raised)
+    most = torch.cat([_brow_room(at, side) for side in (0, 1)], 1)
+    most = torch.where(raised > 0, most, torch.full_like(raised, SKIN.brow_lowered))
+    return raised / (1 + (raised / most) ** 6) ** (1 / 6)
 
 
 def _brow_room(at: torch.Tensor, side: int) -> torch.Tensor:

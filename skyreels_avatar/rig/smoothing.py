@@ -35,6 +35,13 @@ PUCKER_SURE = 0.3  # a smaller one is what few steps leave on sounds that are no
 BROWS_HELD_UP = 0.019
 GRIEF = 0.005, 0.02
 FURROW = slice(BROWS.stop, BROWS.stop + 1)
+# In a still, full smiles are faint as they were learnt, as is the lifted corner of contempt.
+SMILE = MOTION_INDEX["smile"]
+CORNERS = slice(MOTION_INDEX["corner_r"], MOTION_INDEX["corner_l"] + 1)
+SMILES, BROADER, CORNERS_LIFTED, CORNERS_LOST = (0.3, 0.8), 0.5, 0.014, 1.5
+# Fear was learnt without the lips that it stretches: brows raised and drawn together, wide eyes.
+SQUINT, WIDTH = MOTION_INDEX["squint"], MOTION_INDEX["width"]
+WIDE_EYED, STRETCHED = (0.3, 0.7), 0.16
 BLEND_FRAMES = 24
 BLINK_FRAMES = 13  # lids that are lowered for longer do not blink
 
@@ -63,18 +70,20 @@ def smooth(
     motion: torch.Tensor,
     num_known: int,
     num_last: int = 0,
-    gains: tuple[float, float] = (1.0, 1.0),
+    gains: tuple[float, float, float] = (1.0, 1.0, 1.0),
 ) -> torch.Tensor:
     """Return motion without the sampler's tremor, as wide as learnt, jaws within limits.
 
     Sampling in few steps leaves noise from frame to frame, a hundredth of a scale. The mean of
     a frame and its neighbors (1 2 1) leaves a quarter of it; of two nods a second 94 % stay.
     Lids and gaze, which may jump, and known frames are not smoothed. Lips, brows, gaze and turns
-    are shown as far as they were learnt, lips are round or not, and jaws that open beyond what
-    `OPENING` says are held, as are heads: see `FURTHEST`. Both limits grow with the first gain.
+    are shown as far as they were learnt, lips are round or not, full smiles and lifted corners
+    are broader, fear stretches the lips, and jaws that open beyond what `OPENING` says are held,
+    as are heads: see `FURTHEST`. Both limits grow with the first gain.
 
     Args:
-        gains: how much further lips open and brows move than the networks can be told.
+        gains: how much further lips open, brows move and heads turn aside than the networks can
+            be told.
     """
     motion = motion.clone()
     slow = motion[..., FIRST_STEADY:]
@@ -84,13 +93,21 @@ def smooth(
     new = slice(num_known, motion.shape[1] - num_last)
     motion[:, new, FIRST_STEADY:] = mean[:, new]
     brows, furrow = motion[:, new, BROWS], motion[:, new, FURROW].clamp(0.0, 1.0)
-    held_up = BROWS_HELD_UP * (1 - furrow * smoothstep(*GRIEF, brows))
+    motion[:, new, WIDTH] += STRETCHED * _fear(motion[:, new], brows, furrow)
+    # Brows that move further come down further: they would be held up where skin ends.
+    held_up = gains[1] ** 0.5 * BROWS_HELD_UP * (1 - furrow * smoothstep(*GRIEF, brows))
     motion[:, new, BROWS] = gains[1] * (BROWS_LOST * brows - held_up)
     motion[:, new, LIPS] *= LIPS_LOST * gains[0]
+    smile = motion[:, new, SMILE]
+    full = smoothstep(*SMILES, smile)
+    motion[:, new, CORNERS] = (
+        CORNERS_LOST * motion[:, new, CORNERS] + CORNERS_LIFTED * full[..., None]
+    )
+    motion[:, new, SMILE] = smile * (1 + BROADER * full)
     motion[:, new, PUCKER] *= smoothstep(0.0, PUCKER_SURE, motion[:, new, PUCKER])
     motion[:, new, GAZE] *= GAZE_LOST
     furthest, turns = gains[0] * motion.new_tensor(FURTHEST), motion[:, new, TURNS].clone()
-    turns[..., 0] *= TURNS_LOST
+    turns[..., 0] *= TURNS_LOST * gains[2]
     motion[:, new, TURNS] = furthest * torch.tanh(turns / furthest)
     for name, limits in OPENING.items():
         begins, most = (gains[0] * limit for limit in limits)
@@ -98,6 +115,12 @@ def smooth(
         beyond = (opened - begins).clamp_min(0.0)
         opened += (most - begins) * torch.tanh(beyond / (most - begins)) - beyond
     return motion
+
+
+def _fear(motion: torch.Tensor, brows: torch.Tensor, furrow: torch.Tensor) -> torch.Tensor:
+    """Return (B, F) 0..1: brows that are raised and drawn together over wide eyes."""
+    drawn = furrow[..., 0] * smoothstep(*GRIEF, brows.mean(-1))
+    return drawn * smoothstep(*WIDE_EYED, -motion[..., SQUINT])
 
 
 def complete_blinks(motion: torch.Tensor) -> torch.Tensor:

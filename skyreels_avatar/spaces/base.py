@@ -42,7 +42,7 @@ class LatentSpace(Protocol):
         references: Sequence[Reference],
         seed: int,
         shoulders: torch.Tensor | None = None,
-        gains: tuple[float, float] = (1.0, 1.0),
+        gains: tuple[float, float, float] = (1.0, 1.0, 1.0),
     ) -> LatentSpace:
         """Return the space of a shot.
 
@@ -51,7 +51,8 @@ class LatentSpace(Protocol):
             seed: of what the VAE draws at random.
             shoulders: (F,) how far they are raised at the motion frames of the shot, in face
                 heights, beside what latents say; of use where `moves_reference` is true.
-            gains: how much further lips open and brows move than latents say; of use there, too.
+            gains: how much further lips open, brows move and heads turn than latents say; of use
+                there, too.
         """
 
     def known(self, segment: Segment, needed: Sequence[tuple[Segment, torch.Tensor]]) -> Known:

@@ -30,7 +30,7 @@ class RigSpace:
         reference: Reference,
         seed: int,
         shoulders: torch.Tensor | None = None,
-        gains: tuple[float, float] = (1.0, 1.0),
+        gains: tuple[float, float, float] = (1.0, 1.0, 1.0),
     ):
         self._vae, self._reference, self._plan, self._gains = vae, reference, plan, gains
         looks = reference.looks(seed, vae.device)
@@ -44,7 +44,7 @@ class RigSpace:
         references: Sequence[Reference],
         seed: int,
         shoulders: torch.Tensor | None = None,
-        gains: tuple[float, float] = (1.0, 1.0),
+        gains: tuple[float, float, float] = (1.0, 1.0, 1.0),
     ) -> RigSpace | RigGroupSpace:
         """Return the space of one person, or of several."""
         spaces = [

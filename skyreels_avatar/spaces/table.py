@@ -34,11 +34,11 @@ def space_type_of(tier: Tier) -> type[LatentSpace]:
 
 def open_space(
     vae: torch.nn.Module, plan: ShotPlan, references: Sequence[Reference], seed: int,
-    shoulders: torch.Tensor | None = None, gains: tuple[float, float] = (1.0, 1.0),
+    shoulders: torch.Tensor | None = None, gains: tuple[float, ...] = (1.0, 1.0, 1.0),
 ) -> LatentSpace:  # fmt: skip
     """Return the latent space of a shot: see `LatentSpace.open`."""
     given = {} if shoulders is None else {"shoulders": shoulders}
-    given |= {} if gains == (1.0, 1.0) else {"gains": gains}
+    given |= {} if gains == (1.0, 1.0, 1.0) else {"gains": gains}
     return space_type(vae).open(vae, plan, references, seed, **given)
 
 

@@ -70,7 +70,7 @@ class VideoSpace:
         references: Sequence[PictureReference],
         seed: int,
         shoulders: torch.Tensor | None = None,
-        gains: tuple[float, float] = (1.0, 1.0),
+        gains: tuple[float, float, float] = (1.0, 1.0, 1.0),
     ) -> VideoSpace:
         """Return the space of a shot; persons share its pictures, and networks draw all of them."""
         space = cls(vae, plan, references[0], seed)

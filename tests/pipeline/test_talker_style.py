@@ -64,9 +64,11 @@ def test_more_expressiveness_is_more_movement(index):
     assert (np.diff(means) > 0).all()
 
 
-def test_lips_and_brows_gain_what_networks_cannot_be_told():
-    assert gains(0) == gains(100) == (1.0, 1.0)
-    assert 1 < gains(150)[0] < gains(200)[0] and 1.1 < gains(150)[1] < gains(200)[1]
+def test_lips_brows_and_yaw_gain_what_networks_cannot_be_told():
+    assert gains(0) == gains(100) == (1.0, 1.0, 1.0)
+    assert all(1 < at_150 < at_200 for at_150, at_200 in zip(gains(150), gains(200)))
+    lips, brows, _ = gains(150)
+    assert lips < 1.1 < brows
 
 
 def test_blinks_are_no_expression():

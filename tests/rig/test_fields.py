@@ -68,9 +68,17 @@ def test_a_grin_cannot_grin_once_more(shape: FaceShape) -> None:
     asked = torch.cat([motion_of(smile=value) for value in (-0.6, 0.0, 0.4, 2.0)])
     calm = replace(shape, smile=torch.zeros(1))
     added = added_smile(calm, MotionValues(asked))[:, 0]
-    assert added[:2].tolist() == pytest.approx([-0.6, 0.0]) and added[2] > 0.35 and added[3] < 1.25
+    assert added[1] == 0 and added[2] > 0.35 and 1.4 < added[3] < 1.75
     grins = added_smile(replace(shape, smile=torch.ones(1)), MotionValues(asked))[:, 0]
     assert grins[3] <= 0.35 and (grins.diff() > 0).all()
+
+
+def test_a_straight_face_has_no_smile_to_take_back(shape: FaceShape) -> None:
+    """Surprise takes the photo's smile back; straight lips turned down and it looked like fear."""
+    asked = MotionValues(torch.cat([motion_of(smile=value) for value in (-0.6, -0.05, 0.0)]))
+    calm, grin = (replace(shape, smile=torch.tensor([smile])) for smile in (0.0, 1.0))
+    assert added_smile(calm, asked)[:, 0].tolist() == pytest.approx([-0.1, -0.05, 0.0])
+    assert added_smile(grin, asked)[:, 0].tolist() == pytest.approx([-0.6, -0.05, 0.0])
 
 
 def test_a_raised_brow_stays_as_thick_as_it_was_and_the_lid_where_it_was(shape: FaceShape) -> None:

@@ -80,23 +80,49 @@ def test_heads_turn_further_than_few_steps_show_and_never_too_far() -> None:
     assert (turned.abs().amax(0) < torch.tensor(FURTHEST)).all()
     yaw, pitch, roll = (turned[24] / motion[0, 25, 16:19]).tolist()  # of 1.4 degrees
     assert 1.1 < yaw < 1.2 and 0.95 < pitch < 1 and 0.95 < roll < 1
+    further = smooth(motion, 1, gains=(1.0, 1.0, 1.2))[0, 1:48, 16:19]
+    assert further[24, 0] > 1.15 * turned[24, 0] and (further[:, 0].abs() < FURTHEST[0]).all()
+    torch.testing.assert_close(further[:, 1:], turned[:, 1:])
 
 
 def test_brows_come_down_to_where_the_picture_has_them() -> None:
     """Brows that were held up all the time had no skin left to unfold: a raise did not show."""
     motion = torch.zeros(1, 49, NUM_MOTION)
     motion[..., 12:14] = torch.linspace(0.0, 0.05, 49)[:, None]
-    brows, more = (smooth(motion, 9, gains=gains)[0, 9:, 12] for gains in ((1, 1), (1, 1.4)))
+    brows, more = (smooth(motion, 9, gains=gains)[0, 9:, 12] for gains in ((1, 1, 1), (1, 1.4, 1)))
     assert brows[0] < 0 and brows[-1] > 0.035
     inner = motion[0, 10:48, 12]  # of which the mean with their neighbors is the same
     torch.testing.assert_close(brows[1:-1], BROWS_LOST * inner - BROWS_HELD_UP)
-    torch.testing.assert_close(more, 1.4 * brows)
+    assert more[0] < 1.4 * brows[0] and more[-1] > brows[-1]
+    torch.testing.assert_close(more[1:-1].diff(), 1.4 * brows[1:-1].diff())
     torch.testing.assert_close(smooth(motion, 9)[:, :9], motion[:, :9])
     motion[..., 14] = 1.0
     grief = smooth(motion, 9)[0, 9:, 12]
     assert grief[-1] == pytest.approx(BROWS_LOST * 0.05, rel=0.02)
     angry = smooth(motion - 0.05, 9)[0, 9:, 12]
     torch.testing.assert_close(angry[1:-1], BROWS_LOST * (inner - 0.05) - BROWS_HELD_UP)
+
+
+def test_fear_stretches_lips_and_surprise_does_not() -> None:
+    """Both raise brows over wide eyes; on a still face nothing else told one from the other."""
+
+    def width(brows: float, furrow: float, squint: float) -> float:
+        motion = torch.zeros(1, 49, NUM_MOTION)
+        motion[..., 12:16] = torch.tensor([brows, brows, furrow, squint])
+        return float(smooth(motion, 9)[0, 20, MOTION_INDEX["width"]])
+
+    assert width(0.045, 1.3, -0.9) > 0.14
+    assert width(0.045, 0.0, -0.9) == width(0.02, 1.0, 0.1) == width(-0.01, 1.6, 0.5) == 0
+
+
+def test_full_smiles_are_broader_and_small_ones_as_they_are() -> None:
+    motion = torch.zeros(1, 49, NUM_MOTION)
+    motion[..., 24] = torch.linspace(-0.5, 1.0, 49)
+    asked, broader = motion[0, 1:48, 24], smooth(motion, 1)[0, 1:48]
+    assert (broader[:, 24].diff() > 0).all() and broader[-1, 24] > 1.4
+    small = asked < 0.3
+    torch.testing.assert_close(broader[small, 24], asked[small])
+    assert (broader[small, 29:31] == 0).all() and (broader[-1, 29:31] > 0.01).all()
 
 
 def test_lips_are_round_or_they_are_not() -> None:
@@ -113,7 +139,7 @@ def test_lips_are_round_or_they_are_not() -> None:
 def test_lips_that_are_shut_stay_shut_however_wide_others_open() -> None:
     motion = torch.zeros(1, 49, NUM_MOTION)
     motion[:, 20:, :2] = 0.05
-    wide = smooth(motion, 9, gains=(1.2, 1.0))[0]
+    wide = smooth(motion, 9, gains=(1.2, 1.0, 1.0))[0]
     assert (wide[:20, :2] == 0).all()
     torch.testing.assert_close(wide[20:, :2], 1.2 * LIPS_LOST * motion[0, 20:, :2])
 
