@@ -189,6 +189,10 @@ class SourceTeethConstants:
 
     seen_below: float
     lowest_teeth: float
+    highest_start: float
+    rim: float
+    tall: float
+    ragged: float
     dark_column: float
     low_column: float
     deep: float
