@@ -112,6 +112,7 @@ class LipsConstants:
     bite_gap: float
     bite_raise: float
     tongue_gap: float
+    least_part: float
     sneer_raise: float
     round_raise: float
     relaxed: float
