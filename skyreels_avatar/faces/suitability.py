@@ -19,6 +19,10 @@ FLAT_SKIN = 0.3
 FAINT_LIPS = 1.5
 _SEEN_LIPS = 4.0
 _UNSURE = 0.8
+# A lower lip that a beard hides is as what is round it: no redder (CIE Lab a), of no other color,
+# no rougher, in hair. Measured on 463 portraits, 75 of them bearded: the three that show no lip
+# have at most -0.3, 7.0 and 1.18, and 1.3 of texture; others miss one bound by 1.9, 2.6 or 0.08.
+_NO_REDDER, _NO_OTHER, _NO_ROUGHER, _HAIR = 1.0, 9.5, 1.26, 1.1
 _WORKED_PX = 160  # height to which a face is scaled, so that texture means the same
 # fmt: off
 OUTER_LIPS = (
@@ -26,6 +30,10 @@ OUTER_LIPS = (
 )
 INNER_LIPS = (
     78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191,
+)
+LOWER_LIP = (
+    61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 308, 324, 318, 402, 317, 14, 87, 178, 88,
+    95, 78,
 )
 # fmt: on
 
@@ -35,7 +43,7 @@ class FaceIssue:
     """A reason why a face may not animate well, and what to do.
 
     Attributes:
-        code: "no-mouth", "cut-mouth", "small", "turned", "wide-open" or "drawn".
+        code: "no-mouth", "cut-mouth", "small", "turned", "wide-open", "hidden-mouth" or "drawn".
         message: for people.
         fatal: no usable video can come of it.
     """
@@ -96,7 +104,7 @@ def examine_face(pixels: np.ndarray, face: Face) -> tuple[FaceIssue, ...]:
                 "with closed or slightly parted lips gives better speech",
             )
         )
-    lip_color, texture = _lips_and_skin(pixels, face.landmarks, face_px)
+    lip_color, texture, is_hidden = _lips_and_skin(pixels, face.landmarks, face_px)
     flat = texture < FLAT_SKIN
     if flat and lip_color < FAINT_LIPS:
         lost = FaceIssue(
@@ -106,6 +114,14 @@ def examine_face(pixels: np.ndarray, face: Face) -> tuple[FaceIssue, ...]:
             fatal=True,
         )
         findings.insert(0, lost)
+    elif is_hidden:
+        findings.append(
+            FaceIssue(
+                "hidden-mouth",
+                "no lips can be told from the beard, so that a mouth may open in the wrong place; "
+                "use a picture that shows the lower lip",
+            )
+        )
     elif lip_color < FAINT_LIPS or (flat and (lip_color < _SEEN_LIPS or face.confidence < _UNSURE)):
         findings.append(
             FaceIssue(
@@ -119,31 +135,50 @@ def examine_face(pixels: np.ndarray, face: Face) -> tuple[FaceIssue, ...]:
 
 def _lips_and_skin(
     pixels: np.ndarray, landmarks: np.ndarray, face_px: float
-) -> tuple[float, float]:
+) -> tuple[float, float, bool]:
     """Return how far the lips' color is from the skin's, and the texture of the skin, in CIE Lab.
 
-    Infinity where the face is too small or too far outside to tell.
+    And whether hair hides the mouth. Infinity where the face is too small or too far outside to
+    tell.
     """
     scale = _WORKED_PX / max(face_px, 1.0)
     points = landmarks[:, :2]
     low, high = points.min(0).astype(int), points.max(0).astype(int) + 1
     low, high = low.clip(0), np.minimum(high, pixels.shape[1::-1])
     if (high - low).min() < 8:
-        return np.inf, np.inf
+        return np.inf, np.inf, False
     crop = pixels[low[1] : high[1], low[0] : high[0]]
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     crop = cv2.resize(crop, None, fx=scale, fy=scale, interpolation=method)
     lab = cv2.cvtColor(crop.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
     points = (points - low) * scale
     mouth, gap = (_filled(lab, points[list(ring)]) for ring in (OUTER_LIPS, INNER_LIPS))
-    ring = cv2.dilate(mouth, np.ones((13, 13))) - cv2.dilate(mouth, np.ones((3, 3)))
+    ring = _round(mouth, 3, 13)
     lips, skin = (mouth > 0) & (gap == 0), ring > 0
     if min(lips.sum(), skin.sum()) < 8:
-        return np.inf, np.inf
+        return np.inf, np.inf, False
     color = float(np.linalg.norm(np.median(lab[lips], 0) - np.median(lab[skin], 0)))
+    texture = _texture(lab, 2.0)
+    hidden = _is_hidden(lab, _filled(lab, points[list(LOWER_LIP)]) > 0, _round(mouth, 5, 25) > 0)
+    return color, float(np.median(texture[skin])), hidden
+
+
+def _is_hidden(lab: np.ndarray, lip: np.ndarray, around: np.ndarray) -> bool:
+    """Return whether a lower lip is as what is round the mouth, and that is hair."""
+    apart = np.median(lab[lip], 0) - np.median(lab[around], 0)
+    texture = _texture(lab, 1.5)
+    rough = float(np.median(texture[around]))
+    alike = apart[1] < _NO_REDDER and np.linalg.norm(apart) < _NO_OTHER
+    return bool(alike and rough > _HAIR and np.median(texture[lip]) < _NO_ROUGHER * rough)
+
+
+def _texture(lab: np.ndarray, radius: float) -> np.ndarray:
     light = lab[..., 0]
-    texture = np.abs(light - cv2.GaussianBlur(light, (0, 0), 2))
-    return color, float(np.median(texture[skin]))
+    return np.abs(light - cv2.GaussianBlur(light, (0, 0), radius))
+
+
+def _round(mask: np.ndarray, near: int, far: int) -> np.ndarray:
+    return cv2.dilate(mask, np.ones((far, far))) - cv2.dilate(mask, np.ones((near, near)))
 
 
 def _filled(like: np.ndarray, points: np.ndarray) -> np.ndarray:

@@ -112,6 +112,7 @@ class LipsConstants:
     bite_gap: float
     bite_raise: float
     tongue_gap: float
+    least_part: float
     sneer_raise: float
     round_raise: float
     relaxed: float
@@ -190,6 +191,10 @@ class SourceTeethConstants:
 
     seen_below: float
     lowest_teeth: float
+    highest_start: float
+    rim: float
+    tall: float
+    ragged: float
     dark_column: float
     low_column: float
     deep: float

@@ -136,7 +136,10 @@ def lip_moves(
     inner, rest_height = shape.at_rest(_openings, columns[..., None])
     roundness = values.pucker.clamp(0.0, 1.0)
     arch = inner ** (LIPS.arch - LIPS.arch_rounded * roundness)
-    bite, tongue = values.tuck.clamp(0.0, 1.0), values.tongue.clamp(0.0, 1.0)
+    bite, tongue = (
+        ((part - LIPS.least_part) / (1 - LIPS.least_part)).clamp(0.0, 1.0)
+        for part in (values.tuck, values.tongue)
+    )
     gap_now = values.lip_gap.clamp_min(0.0) + LIPS.bite_gap * bite + LIPS.tongue_gap * tongue
     rest_gap = shape.gap[:, None]
     share = (gap_now / rest_gap.clamp_min(1e-4)).clamp(0.0, 1.0)
@@ -152,7 +155,9 @@ def lip_moves(
 def _openings(columns: torch.Tensor, shape: FaceShape) -> tuple[torch.Tensor, torch.Tensor]:
     """Return at (F, N, 1) columns the base of the arch of an open mouth, and the height at rest."""
     columns = columns[..., 0]
-    upper, lower = interpolate_curves(columns, shape.lip_x, shape.upper_y, shape.lower_y)
+    # Of the same curves as the outline: lips that shut would leave slits where they differ.
+    curves = (refine(curve) for curve in (shape.lip_x, shape.upper_y, shape.lower_y))
+    upper, lower = interpolate_curves(columns, *curves)
     across = columns - shape.center[:, :1]
     inner = torch.where(
         across < 0,

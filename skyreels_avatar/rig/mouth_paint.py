@@ -103,7 +103,8 @@ def paint_lower_teeth(
     column = s["lower_light"] * column
     fall = 1 - s["lower_fall"] * smoothstep(0.006, 0.030, below)
     fall = fall * (1 - 0.22 * smoothstep(0.005, 0.0, below))
-    inside = smoothstep(-0.0022, 0.0030, below) * smoothstep(0.05, 0.35, side)
+    inside = smoothstep(-0.0022, 0.0030, below) * smoothstep(1.22, 1.0, along)
+    inside = inside * smoothstep(0.05, 0.35, side)
     teeth = as_color(COLORS.enamel, fall) * (column * fall)[:, None]
     dimmed = 1 - enters[:, None]
     teeth = teeth * (1 - as_color(COLORS.dimmed, dimmed) * dimmed).clamp_min(0.0)

@@ -27,6 +27,7 @@ from skyreels_avatar.rig.geometry import (
 FOUND = CONSTANTS.source_teeth
 ROWS = 32  # looked at between the lips
 SMOOTHED = 5  # columns
+LEAST_ROWS = 3  # of teeth; less is the rim of a lip
 
 
 @dataclass(frozen=True)
@@ -81,12 +82,19 @@ def find_teeth(frame: torch.Tensor, landmarks: torch.Tensor) -> ShownTeeth:
     if int(lit.sum()) < SMOOTHED:  # of a mouth all black, or with one thing in it, nothing is told
         lit = torch.ones_like(lit)
     is_white = white > FOUND.lowest_teeth * brightest[:, None]
-    below = torch.arange(ROWS) > row[:, None]
+    run = is_white.float().unfold(1, LEAST_ROWS, 1).amin(2)
+    start = torch.where(run.any(1), run.argmax(1), row)  # a tongue below may be as bright
+    below = torch.arange(ROWS) > start[:, None]
     ended = (below & ~is_white).cummax(1).values
     gap = ended & ~(ended & is_white).cummax(1).values  # the first dark rows below the teeth
     darkest = torch.where(gap, white, white.amax()).amin(1)
     deep = gap & (white <= (darkest + FOUND.deep * (brightest - darkest))[:, None])
     end = torch.where(deep.any(1), deep.float().argmax(1) / ROWS, torch.ones(len(row)))
+    wide = float(height.max()) > FOUND.tall * float((upper[-1] - upper[0]).norm())
+    if wide and float(start[lit].float().median()) > FOUND.highest_start * ROWS:
+        end = torch.full_like(end, FOUND.rim)  # a tongue, lower teeth: they go with the jaw
+    # Teeth end in a line: columns that say otherwise are as their neighbors.
+    lit &= (end - end[lit].median()).abs() < FOUND.ragged
     places = torch.arange(len(end)).float()
     end = interpolate_columns(places[None], places[lit][None], end[lit][None])[0]
     padded = F.pad(end[None], (SMOOTHED // 2, SMOOTHED // 2), mode="replicate")[0]

@@ -10,7 +10,7 @@ import skyreels_avatar as sa
 from skyreels_avatar.faces.analyzer import FaceAnalyzer
 from skyreels_avatar.faces.drawing import fit_drawing
 from skyreels_avatar.faces.face import Face
-from skyreels_avatar.faces.suitability import examine_face
+from skyreels_avatar.faces.suitability import OUTER_LIPS, examine_face
 from skyreels_avatar.media.image import Portrait
 from tests.drawings import draw_face
 
@@ -87,6 +87,22 @@ def test_flat_drawings_without_lips_are_said(portrait, analyzer):
     cv2.line(flat, *ends, (120, 50, 50), 2)
     found = examine_face(flat, face)
     assert [one.code for one in found] == ["drawn"] and found[0].fatal  # nothing would speak
+
+
+def test_mouths_that_a_beard_hides_are_said(portrait, analyzer):
+    """A mouth opened in the middle of the hair, without a word."""
+    face = analyzer.find(portrait)[0]
+    height = float(np.linalg.norm(face.landmarks[10, :2] - face.landmarks[152, :2]))
+    hair = np.random.default_rng(0).integers(0, 255, (*portrait.shape[:2], 1)).repeat(3, 2)
+    hair = cv2.GaussianBlur(hair.astype(np.uint8), (0, 0), height / 200)
+    x, y = np.meshgrid(np.arange(portrait.shape[1]), np.arange(portrait.shape[0]))
+    center = (face.landmarks[13, :2] + face.landmarks[14, :2]) / 2
+    beard = (np.hypot((x - center[0]) / 1.3, y - center[1]) < 0.24 * height)[..., None]
+    assert codes(np.where(beard, hair, portrait), face) == ["hidden-mouth"]
+    mouth = np.zeros(portrait.shape[:2], np.uint8)
+    cv2.fillPoly(mouth, [face.landmarks[list(OUTER_LIPS), :2].round().astype(np.int32)], 1)
+    shown = np.where(beard & (mouth[..., None] == 0), hair, portrait)
+    assert "hidden-mouth" not in codes(shown, face)
 
 
 def test_drawings_whose_mouth_is_found_are_not_warned_of():

@@ -12,13 +12,20 @@ from skyreels_avatar.rig.fields import (
     LOWER,
     UPPER,
     FaceShape,
+    LipOutline,
     MotionValues,
     added_smile,
     face_field,
     mouth_field,
 )
 from skyreels_avatar.rig.forward_warp import move_points
-from skyreels_avatar.rig.geometry import BROW_EDGES, EYES, INNER_LOWER, lip_gap
+from skyreels_avatar.rig.geometry import (
+    BROW_EDGES,
+    EYES,
+    INNER_LOWER,
+    INNER_UPPER,
+    lip_gap,
+)
 from skyreels_avatar.rig.head import head_depth, head_field, head_weight
 from skyreels_avatar.rig.skin import held_brows
 from skyreels_avatar.rig.warp import FIELD_BOX
@@ -105,3 +112,20 @@ def test_a_jaw_that_hangs_in_the_picture_rises_when_it_shuts(shape: FaceShape) -
     assert chin == pytest.approx(-float(hanging.jaw[0]), rel=0.15)
     assert 0.02 < float(hanging.jaw[0]) < 0.06
     assert float(shape.jaw[0]) == 0  # and that of a shut mouth stays
+
+
+def test_a_mouth_that_is_open_in_the_picture_shuts_all_along(shape: FaceShape) -> None:
+    """A slit of teeth was left between its curves wherever no landmark lies, and on p, b and m.
+
+    Each of these has a little of a bite and of a raised tongue.
+    """
+    points = shape.points.clone()
+    arch = 0.06 * torch.sin(torch.linspace(0, torch.pi, 11)).clamp_min(0) ** 0.6
+    points[:, list(INNER_UPPER), 1] -= 0.4 * arch
+    points[:, list(INNER_LOWER), 1] += 0.6 * arch
+    opened = FaceShape.of(points)
+    for part in (0.0, 0.1):
+        lips = LipOutline.of(opened, MotionValues(motion_of(lip_gap=0.0, tuck=part, tongue=part)))
+        assert float((lips.lower - lips.upper)[..., 1].max()) < 3e-4
+    bitten = LipOutline.of(opened, MotionValues(motion_of(lip_gap=0.0, tuck=1.0)))
+    assert float((bitten.lower - bitten.upper)[..., 1].max()) > 0.01

@@ -6,13 +6,11 @@ import pytest
 import torch
 
 from skyreels_avatar.rig.mouth import (
-    ARCH_DEPTH,
     MOUTH_PATCH,
     NUM_STYLES,
     MouthDecoder,
     MouthLook,
     find_tooth,
-    frontal_columns,
     make_look,
     mouth_interior,
     patch_axes,
@@ -147,19 +145,6 @@ def test_a_dark_face_gets_a_dark_mouth_and_a_grey_one_no_color():
     grey = make_look(*flat_face((0.5, 0.5, 0.5)))
     assert grey.saturation.item() == 0
     assert float(grey.light.max() - grey.light.min()) < 1e-5
-
-
-@pytest.mark.parametrize("degrees", [-50.0, -20.0, 15.0, 60.0])
-def test_a_turned_arch_is_the_projection_of_the_frontal_one(degrees: float):
-    """Teeth of a face seen from the side were those of a frontal one, in the middle of the lips."""
-    turn = torch.tensor([degrees]).deg2rad()
-    frontal = torch.linspace(-0.15, 0.15, 61)[None]
-    seen = frontal * turn.cos() - ARCH_DEPTH * frontal**2 * turn.sin()
-    hidden = turn.cos() < 2 * ARCH_DEPTH * frontal * turn.sin()  # the far side turns back
-    found = frontal_columns(seen, turn)
-    torch.testing.assert_close(found[~hidden], frontal[~hidden], atol=1e-4, rtol=0)
-    beyond = torch.tensor([[0.3 * turn.sign().item()]])
-    assert float(frontal_columns(beyond, turn).abs().min()) > 0.3
 
 
 def test_a_look_follows_the_turn_of_the_head():

@@ -66,6 +66,26 @@ def test_teeth_end_where_it_gets_dark_or_red(landmarks, layers, end: float, on_l
     assert float(teeth.white) == pytest.approx(0.8**2 / 0.9, abs=0.05)
 
 
+def test_a_tongue_that_is_brighter_than_teeth_is_not_taken_for_them(landmarks) -> None:
+    """It hung from the upper lip while the jaw went down."""
+    tongue = (0.95, 0.9, 0.9)
+    below = draw(landmarks, (0.3, ENAMEL), (0.5, DARK), (1.0, tongue))
+    assert float((find_teeth(below, landmarks).end[8:-8] - 0.3).abs().max()) < 0.08
+    alone = draw(landmarks, (0.5, DARK), (1.0, tongue))
+    teeth = find_teeth(alone, landmarks)
+    assert not teeth.on_lip and float(teeth.end.max()) < 0.11
+
+
+def test_teeth_end_in_a_line(landmarks) -> None:
+    """A lip that shows in some columns made a step of what goes with the head."""
+    picture = draw(landmarks, (0.3, ENAMEL), (1.0, DARK))
+    whole = draw(landmarks, (1.0, ENAMEL))
+    upper = landmarks[list(INNER_UPPER), 0]
+    start = int(upper[7])
+    picture[:, :, start:] = whole[:, :, start:]
+    assert float((find_teeth(picture, landmarks).end - 0.3).abs().max()) < 0.08
+
+
 @pytest.mark.parametrize("bright", [slice(0), slice(200, 203), slice(0, 110)])
 def test_mouths_without_teeth_are_kept_whole_or_cut_but_never_fail(landmarks, bright) -> None:
     """Black all over, with one bright spot, or lit outside of where it is open only."""
