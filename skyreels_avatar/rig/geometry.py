@@ -67,6 +67,8 @@ TABLE_SIZE = 512  # columns, of an eye less than a tenth of a pixel each
 SIDES = (234, 454)  # landmarks beside the ears
 _STEEPEST_ROW = 0.5
 _FURTHEST_TURN = 1.2  # radians; further an arch of teeth is a line
+ARCH_DEPTH = 6.5  # of the teeth, 1/H
+OUT_OF_SIGHT = 1.0  # of H
 
 
 @dataclass(frozen=True)
@@ -240,6 +242,28 @@ def row_slant(points: torch.Tensor) -> torch.Tensor:
     """
     across = points[:, EYES[1][0][-1], :2] - points[:, EYES[0][0][0], :2]
     return (across[:, 1] / across[:, 0].clamp_min(1e-3)).clamp(-_STEEPEST_ROW, _STEEPEST_ROW)
+
+
+def frontal_columns(x: torch.Tensor, turn: torch.Tensor) -> torch.Tensor:
+    """Return (N, W) where columns x of turned arches of teeth lie on the arch seen from the front.
+
+    An arch is as deep as `ARCH_DEPTH` times the square of the way from its middle. Columns beyond
+    its far side, which hides the rest of it, are out of sight.
+    """
+    along, away = turn.cos()[:, None], ARCH_DEPTH * turn.sin()[:, None]
+    inside = along**2 - 4 * away * x
+    found = 2 * x / (along + inside.clamp_min(0.0).sqrt())
+    return torch.where(inside > 0, found, x.sign() * OUT_OF_SIGHT)
+
+
+def turned_columns(frontal: torch.Tensor, turn: torch.Tensor) -> torch.Tensor:
+    """Return (N, W) where columns of an arch of teeth are seen when it is turned by (N,).
+
+    The other way round than `frontal_columns`; out of sight on the far side.
+    """
+    along, away = turn.cos()[:, None], ARCH_DEPTH * turn.sin()[:, None]
+    seen = along > 2 * away * frontal
+    return torch.where(seen, along * frontal - away * frontal**2, frontal.sign() * OUT_OF_SIGHT)
 
 
 def smoothstep(low: float, high: float, value: torch.Tensor) -> torch.Tensor:

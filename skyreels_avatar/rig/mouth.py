@@ -18,10 +18,12 @@ from torch import nn
 from skyreels_avatar.rig.constants import CONSTANTS
 from skyreels_avatar.rig.drawn_style import DrawnStyle, find_style
 from skyreels_avatar.rig.eye_look import EyeLook, find_eye_look
-from skyreels_avatar.rig.filmed_teeth import FilmedTeeth
+from skyreels_avatar.rig.filmed_teeth import LEAST_DETAIL, FilmedTeeth
 from skyreels_avatar.rig.geometry import (
     MOUTH_CORNERS,
+    OUT_OF_SIGHT,
     FaceFrame,
+    frontal_columns,
     guess_teeth_edge,
     head_turn,
     row_slant,
@@ -44,8 +46,6 @@ NUM_STYLES = 8
 STYLE_SPREAD = 0.17  # standard deviation of styles among people
 DIMMEST_FILMED = 0.5  # of the skin: teeth of a frame that was chosen because it shows them
 WIDE_OPEN = 0.05  # of H; what a mouth shows then is kept even if it shows no teeth
-OUT_OF_SIGHT = 1.0  # of H
-ARCH_DEPTH = 6.5  # 1/H
 BEHIND_LIPS = 0.015  # of H, of the incisors
 SIDE_VIEW = 0.6  # radians; further, an open mouth without teeth shows too little to go on
 NOSE_BASE = [2, 98, 327]  # landmarks
@@ -183,7 +183,7 @@ def make_look(
 def film_teeth(
     look: MouthLook, skin: torch.Tensor, frame: torch.Tensor, landmarks: torch.Tensor
 ) -> FilmedTeeth | None:
-    """Return the teeth that a frame of a video shows, or None where it shows none.
+    """Return the teeth that a frame of a video shows, or None where it shows none clearly.
 
     Args:
         look: of the same person, of `make_look`.
@@ -199,24 +199,13 @@ def film_teeth(
     now = colors_at(frame, landmarks[list(SKIN_POINTS), :2]).median(0).values
     found = FilmedTeeth.of(frame, landmarks, patch_axes(), place)
     gain = (skin / now.clamp_min(0.02)).clamp(0.5, 1.5)
-    return found and found.in_light(gain)
+    found = found and found.in_light(gain)
+    return found if found and found.detail > LEAST_DETAIL else None
 
 
 def middle_of_teeth(points: torch.Tensor, turn: torch.Tensor) -> torch.Tensor:
     """Return (F,) face x of the middle of the teeth of (F, 478, 3) faces turned by (F,)."""
     return points[:, [13, 14], 0].mean(1) - BEHIND_LIPS * turn.sin()
-
-
-def frontal_columns(x: torch.Tensor, turn: torch.Tensor) -> torch.Tensor:
-    """Return (N, W) where columns x of turned arches of teeth lie on the arch seen from the front.
-
-    An arch is as deep as `ARCH_DEPTH` times the square of the way from its middle. Columns beyond
-    its far side, which hides the rest of it, are out of sight.
-    """
-    along, away = turn.cos()[:, None], ARCH_DEPTH * turn.sin()[:, None]
-    inside = along**2 - 4 * away * x
-    found = 2 * x / (along + inside.clamp_min(0.0).sqrt())
-    return torch.where(inside > 0, found, x.sign() * OUT_OF_SIGHT)
 
 
 def patch_axes(device: torch.device | None = None) -> tuple[torch.Tensor, torch.Tensor]:

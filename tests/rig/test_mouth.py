@@ -5,14 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
+from skyreels_avatar.rig.geometry import ARCH_DEPTH, frontal_columns, turned_columns
 from skyreels_avatar.rig.mouth import (
-    ARCH_DEPTH,
     MOUTH_PATCH,
     NUM_STYLES,
     MouthDecoder,
     MouthLook,
     find_tooth,
-    frontal_columns,
     make_look,
     mouth_interior,
     patch_axes,
@@ -158,6 +157,9 @@ def test_a_turned_arch_is_the_projection_of_the_frontal_one(degrees: float):
     hidden = turn.cos() < 2 * ARCH_DEPTH * frontal * turn.sin()  # the far side turns back
     found = frontal_columns(seen, turn)
     torch.testing.assert_close(found[~hidden], frontal[~hidden], atol=1e-4, rtol=0)
+    back = turned_columns(frontal, turn)
+    torch.testing.assert_close(back[~hidden], seen[~hidden])
+    assert not hidden.any() or float(back[hidden].abs().min()) > 0.3
     beyond = torch.tensor([[0.3 * turn.sign().item()]])
     assert float(frontal_columns(beyond, turn).abs().min()) > 0.3
 
