@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -162,6 +164,20 @@ def test_a_turned_arch_is_the_projection_of_the_frontal_one(degrees: float):
     assert not hidden.any() or float(back[hidden].abs().min()) > 0.3
     beyond = torch.tensor([[0.3 * turn.sign().item()]])
     assert float(frontal_columns(beyond, turn).abs().min()) > 0.3
+
+
+def test_the_floor_of_the_mouth_goes_on_beyond_the_far_side_of_a_turned_arch():
+    """It ended there in an upright line, beside a slab of lower teeth as tall as the mouth."""
+    turned = replace(look(), turn=torch.tensor([0.7]), middle=torch.zeros(1), slant=torch.zeros(1))
+    x, y = patch_axes()
+    upper, lower = torch.full((1, 128), -0.06), torch.full((1, 128), 0.12)
+    motion = torch.zeros(1, 8)
+    motion[:, 1] = 0.15  # of the jaw: lower teeth lie deep
+    color = mouth_interior(upper, lower, motion, turned)[0]
+    far = (x > 0.0) & (x < 0.15)
+    assert 0 < int((frontal_columns(x[None], turned.turn)[0, far] < 0.3).sum()) < int(far.sum())
+    floor = color[:, (y > 0.04) & (y < 0.11)][..., far]
+    assert float(floor.diff(dim=-1).abs().max()) < 0.03
 
 
 def test_a_look_follows_the_turn_of_the_head():
