@@ -17,11 +17,13 @@ from skyreels_avatar.rig.geometry import (
     smoothstep,
 )
 from skyreels_avatar.rig.source_teeth import find_teeth
+from skyreels_avatar.rig.teeth_arch import frontal_columns, turned_columns
 
 CLIPPED, MOST_CLIPPED = 0.92, 0.3  # brightness, and the share of the teeth: all of one white
 SOFT = 0.006  # of H, how softly the teeth end
 LEAST_WIDTH = 0.13  # of H, seen from the front: about four teeth
 LEAST_SIDE = 0.45  # of that, on either side of the middle
+LEAST_DETAIL = 100.0  # of `FilmedTeeth.detail`: below, teeth are a blurred slab
 LENGTH = 0.05  # of H, of incisors: where the lip hides a part of them the rest is stretched
 SHADED = (0.5, 0.7)  # of the brightest column: what lies in the shadow of a corner is painted
 FADED = 0.012  # of H at the corners: further teeth are painted
@@ -78,7 +80,8 @@ class FilmedTeeth:
         rows = y[:, None].expand(-1, len(x))
         seen = (end - upper - rim).clamp_min(0.0)
         shorter = seen / seen.clamp_min(LENGTH)
-        looked = end - torch.minimum((end - rows) * shorter, seen)
+        # The tips are as bright as the teeth: their own pixels show the dark gap below, too.
+        looked = end - torch.minimum(((end - rows) * shorter).clamp_min(rim), seen)
         corners = lips[0, 0] + 2 * rim, lips[0, -1] - 2 * rim
         columns = x.clamp(*corners).expand_as(rows)
         at = face.to_pixels(torch.stack([columns, looked], -1)[None])
@@ -116,7 +119,7 @@ class FilmedTeeth:
                 drawn into.
         """
         middle, edge, turn, slant = (one[:, None] for one in place)
-        beside = (x - middle) * (self.turn.cos() / turn.cos())
+        beside = turned_columns(frontal_columns(x - middle, turn[:, 0]), self.turn[None])
         columns = beside + self.middle
         level = self.slant * beside - slant * (x - middle)  # each along the slant of its own frame
         rows = (y - edge + self.edge)[..., None] + level[:, None]  # N r W
@@ -153,7 +156,7 @@ class FilmedTeeth:
 
 
 def _widest_row(shown: torch.Tensor) -> torch.Tensor:
-    """Return (W,) bool: the longest run of columns of (W,) bool, and those that fade beside it.
+    """Return (W,) bool: the longest run of columns of (W,) bool, and the next ones, which fade.
 
     What shines beyond a hole in the row is a lip or a corner of the mouth; a gap between two teeth
     is no hole.
@@ -167,5 +170,5 @@ def _widest_row(shown: torch.Tensor) -> torch.Tensor:
     number, length = (part[longest[0] >= 0] for part in longest)
     if not len(number):
         return shown
-    row = int(number[length.argmax()])
-    return (runs - row).abs() <= 1
+    row = runs == int(number[length.argmax()])
+    return pool(row[None].float())[0] > 0.5

@@ -18,7 +18,7 @@ from torch import nn
 from skyreels_avatar.rig.constants import CONSTANTS
 from skyreels_avatar.rig.drawn_style import DrawnStyle, find_style
 from skyreels_avatar.rig.eye_look import EyeLook, find_eye_look
-from skyreels_avatar.rig.filmed_teeth import FilmedTeeth
+from skyreels_avatar.rig.filmed_teeth import LEAST_DETAIL, FilmedTeeth
 from skyreels_avatar.rig.geometry import (
     MOUTH_CORNERS,
     FaceFrame,
@@ -181,7 +181,7 @@ def make_look(
 def film_teeth(
     look: MouthLook, skin: torch.Tensor, frame: torch.Tensor, landmarks: torch.Tensor
 ) -> FilmedTeeth | None:
-    """Return the teeth that a frame of a video shows, or None where it shows none.
+    """Return the teeth that a frame of a video shows, or None where it shows none clearly.
 
     Args:
         look: of the same person, of `make_look`.
@@ -197,7 +197,8 @@ def film_teeth(
     now = colors_at(frame, landmarks[list(SKIN_POINTS), :2]).median(0).values
     found = FilmedTeeth.of(frame, landmarks, patch_axes(), place)
     gain = (skin / now.clamp_min(0.02)).clamp(0.5, 1.5)
-    return found and found.in_light(gain)
+    found = found and found.in_light(gain)
+    return found if found and found.detail > LEAST_DETAIL else None
 
 
 def patch_axes(device: torch.device | None = None) -> tuple[torch.Tensor, torch.Tensor]:
@@ -289,10 +290,14 @@ class MouthDecoder(nn.Module):
         scale = 1.07 * (1 + 0.25 * knobs[:, :1])
         middle = 0.012 * knobs[:, 1:2]
         bow = 1.2 + 1.2 * knobs[:, 2:3]
-        at, level = x[None] - middle, look.teeth_edge[:, None]
+        at, floor, level = x[None] - middle, x[None], look.teeth_edge[:, None]
         if look.turn is not None:
-            at = frontal_columns(x[None] - look.middle[:, None], look.turn) - middle
-            level = level + look.slant[:, None] * (x[None] - look.middle[:, None])
+            beside = x[None] - look.middle[:, None]
+            at, floor = (
+                frontal_columns(beside, look.turn) - middle,
+                beside / look.turn.cos()[:, None],
+            )
+            level = level + look.slant[:, None] * beside
         width, rise, corner, length = torch.cat([self.teeth, self.teeth], 1)  # left, right side
         width = width * (1 + 0.15 * per_tooth[:, 0])
         tooth, across, half = find_tooth(at / scale, width)
@@ -309,6 +314,8 @@ class MouthDecoder(nn.Module):
         low_edge = level + drop - 0.8 * bow * at**2
         low_edge = low_edge + 0.003 * per_tooth[:, 1].gather(1, low_tooth).flip(1)
         low_edge = low_edge + 0.006 * knobs[:, 3:4] + 0.002 * low_across**4
+        hidden = at.abs() > OUT_OF_SIGHT / 2
+        low_edge = low_edge.where(~hidden, low_edge + 4 * OUT_OF_SIGHT)
         if look.teeth is not None:
             edge, gum = edge - OUT_OF_SIGHT, gum - OUT_OF_SIGHT
             low_edge = low_edge + (TEETH.behind_smile if look.teeth.on_lip else OUT_OF_SIGHT)
@@ -319,7 +326,8 @@ class MouthDecoder(nn.Module):
         shading = dict(zip(asdict(CONSTANTS.shading), self.shading.unbind()))
         shading["gap"] = shading["gap"] * (1 + 0.6 * knobs[:, 5, None, None])
         return Mouth(
-            (at + middle)[:, None], y[None, :, None], upper_edge[:, None], lower_edge[:, None],
+            (at + middle)[:, None], floor[:, None], y[None, :, None],
+            upper_edge[:, None], lower_edge[:, None],
             motion[:, 7, None, None].clamp(0.0, 1.0), size[..., None],
             *(column[:, None] for column in columns), 0.5 + 0.5 * knobs[:, 4, None, None], shading,
             dict(self.inside),

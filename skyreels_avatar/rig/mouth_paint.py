@@ -22,7 +22,8 @@ class Mouth:
     """One batch of mouths to paint.
 
     Attributes:
-        x: (N, 1, W) face x in H of the columns, seen from the front.
+        x: (N, 1, W) face x in H of the columns on an arch of teeth, seen from the front.
+        floor_x: (N, 1, W) the same in a plane: cavity and tongue go on beyond the arch's far side.
         y: (1, R, 1) face y in H of the rows.
         upper, lower: (N, 1, W) inner lip edges.
         raised: (N, 1, 1) how far the tip of the tongue is raised, 0 to 1.
@@ -38,6 +39,7 @@ class Mouth:
     """
 
     x: torch.Tensor
+    floor_x: torch.Tensor
     y: torch.Tensor
     upper: torch.Tensor
     lower: torch.Tensor
@@ -76,14 +78,14 @@ def paint_floor(mouth: Mouth, opening: torch.Tensor, enters: torch.Tensor) -> to
     bottom = mouth.lower.amax(-1, keepdim=True)
     above = bottom - mouth.y  # N R 1
     depth = (above / (opening + 0.015)).clamp(0.0, 1.0)
-    across = mouth.x / (0.115 * mouth.size)
+    across = mouth.floor_x / (0.115 * mouth.size)
     shade = enters * (1 - s["depth"] * depth) * (1 - 0.5 * across.abs().clamp_max(1.2) ** 2)
     color = as_color(COLORS.cavity, shade) * (s["far"] + s["near"] * shade[:, None])
     top = opening * (s["tongue_height"] + 0.15 * mouth.raised) - 0.004 - 0.05 * across**2
     below = top - above  # how far under the back of the tongue
     inside = smoothstep(-0.012, 0.016, below) * smoothstep(1.05, 0.5, across.abs())
     crown = torch.exp(-(((below - 0.014) / 0.013) ** 2)) * torch.exp(-((across / 0.6) ** 2))
-    groove = 1 - 0.14 * torch.exp(-((mouth.x / 0.010) ** 2)) * smoothstep(0.0, 0.05, below)
+    groove = 1 - 0.14 * torch.exp(-((mouth.floor_x / 0.010) ** 2)) * smoothstep(0.0, 0.05, below)
     lit = s["tongue_light"] + s["tongue_crown"] * crown + s["tongue_front"] * (1 - depth)
     lit = enters * lit * groove
     lit = lit * (1 - 0.3 * across.abs().clamp_max(1.0) ** 2)
@@ -114,7 +116,7 @@ def paint_lower_teeth(
 def paint_tip(color: torch.Tensor, mouth: Mouth) -> torch.Tensor:
     """Paint the tip of a raised tongue behind the upper and over the lower teeth."""
     top = mouth.edge.amax(-1, keepdim=True) - 0.012 + 0.03 * (1 - mouth.raised)
-    across = mouth.x / (0.058 * mouth.size)
+    across = mouth.floor_x / (0.058 * mouth.size)
     below = mouth.y - top - 0.030 * across**2
     inside = mouth.raised * smoothstep(-0.004, 0.007, below) * smoothstep(1.25, 0.8, across.abs())
     inside = inside * smoothstep(0.075, 0.035, below)

@@ -35,3 +35,13 @@ def frontal_columns(x: torch.Tensor, turn: torch.Tensor) -> torch.Tensor:
     inside = along**2 - 4 * away * x
     found = 2 * x / (along + inside.clamp_min(0.0).sqrt())
     return torch.where(inside > 0, found, x.sign() * OUT_OF_SIGHT)
+
+
+def turned_columns(frontal: torch.Tensor, turn: torch.Tensor) -> torch.Tensor:
+    """Return (N, W) where columns of an arch of teeth are seen when it is turned by (N,).
+
+    The other way round than `frontal_columns`; out of sight on the far side.
+    """
+    along, away = turn.cos()[:, None], ARCH_DEPTH * turn.sin()[:, None]
+    seen = along > 2 * away * frontal
+    return torch.where(seen, along * frontal - away * frontal**2, frontal.sign() * OUT_OF_SIGHT)

@@ -13,8 +13,15 @@ from tests.rig.test_source_teeth import DARK, ENAMEL, LIP, draw, landmarks  # no
 SEEN = torch.full((200, 3), 0.3)
 
 
+def told_apart(picture: torch.Tensor) -> torch.Tensor:
+    """Return a picture with dark lines, as between teeth."""
+    picture = picture.clone()
+    picture[:, :, ::6] *= 0.85
+    return picture
+
+
 def filmed_look(landmarks, *layers) -> MouthLook:  # noqa: F811
-    picture = draw(landmarks, *layers)
+    picture = told_apart(draw(landmarks, *layers))
     return make_look(picture, landmarks, 0, SEEN, [(picture, landmarks)])
 
 
@@ -58,12 +65,33 @@ def test_overexposed_teeth_are_painted_and_the_clearest_of_the_others_are_taken(
     white = filmed_look(landmarks, (0.5, (1.0, 1.0, 0.98)), (1.0, DARK))
     assert white.filmed is None
     blank = draw(landmarks, (0.5, ENAMEL), (1.0, DARK))
-    clear = blank.clone()
-    clear[:, :, ::6] *= 0.85
-    for frames in ([blank, clear], [clear, blank]):
+    dim, clear = told_apart(0.9 * blank), told_apart(blank)
+    for frames in ([dim, clear], [clear, dim]):
         look = make_look(blank, landmarks, 0, SEEN, [(one, landmarks) for one in frames])
         only = make_look(blank, landmarks, 0, SEEN, [(clear, landmarks)])
         assert look.filmed.detail == only.filmed.detail
+
+
+def test_a_blurred_row_is_painted(landmarks) -> None:  # noqa: F811
+    """Footage that tells no tooth from the next drew a pink or gray slab."""
+    blank = draw(landmarks, (0.5, ENAMEL), (1.0, DARK))
+    assert make_look(blank, landmarks, 0, SEEN, [(blank, landmarks)]).filmed is None
+
+
+def test_a_row_seen_from_the_front_turns_away_with_the_head(landmarks) -> None:  # noqa: F811
+    """Teeth of the far side were as wide as those of the near one."""
+    teeth = filmed_look(landmarks, (0.5, ENAMEL), (1.0, DARK)).filmed
+    x, y = patch_axes()
+    middle, edge, _, slant = (
+        getattr(teeth, one)[None] for one in ("middle", "edge", "turn", "slant")
+    )
+    row = {}
+    for turn in (0.0, 0.5):
+        share = teeth.at(x, y, (middle, edge, torch.tensor([turn]), slant))[1]
+        shown = share[0, 0].amax(0) > 0.5
+        row[turn] = [int((shown & side).sum()) for side in (x < middle, x > middle)]
+    assert abs(row[0.0][0] - row[0.0][1]) <= 4
+    assert row[0.5][1] < 0.75 * row[0.5][0]
 
 
 @pytest.mark.parametrize("layers", [((1.0, DARK),), ((1.0, LIP),)])

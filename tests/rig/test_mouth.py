@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -15,6 +17,7 @@ from skyreels_avatar.rig.mouth import (
     mouth_interior,
     patch_axes,
 )
+from skyreels_avatar.rig.teeth_arch import frontal_columns
 
 
 def look(light: float = 1.0, saturation: float = 1.0, style: float = 0.5) -> MouthLook:
@@ -145,6 +148,20 @@ def test_a_dark_face_gets_a_dark_mouth_and_a_grey_one_no_color():
     grey = make_look(*flat_face((0.5, 0.5, 0.5)))
     assert grey.saturation.item() == 0
     assert float(grey.light.max() - grey.light.min()) < 1e-5
+
+
+def test_the_floor_of_the_mouth_goes_on_beyond_the_far_side_of_a_turned_arch():
+    """It ended there in an upright line, beside a slab of lower teeth as tall as the mouth."""
+    turned = replace(look(), turn=torch.tensor([0.7]), middle=torch.zeros(1), slant=torch.zeros(1))
+    x, y = patch_axes()
+    upper, lower = torch.full((1, 128), -0.06), torch.full((1, 128), 0.12)
+    motion = torch.zeros(1, 8)
+    motion[:, 1] = 0.15  # of the jaw: lower teeth lie deep
+    color = mouth_interior(upper, lower, motion, turned)[0]
+    far = (x > 0.0) & (x < 0.15)
+    assert 0 < int((frontal_columns(x[None], turned.turn)[0, far] < 0.3).sum()) < int(far.sum())
+    floor = color[:, (y > 0.04) & (y < 0.11)][..., far]
+    assert float(floor.diff(dim=-1).abs().max()) < 0.03
 
 
 def test_a_look_follows_the_turn_of_the_head():

@@ -36,8 +36,9 @@ def mouth() -> Mouth:
     """An open mouth, 0.1 H high: upper teeth from 0.015 to 0.045, lower ones from 0.08 on."""
     flat = torch.zeros(1, 1, COLUMNS)
     one = torch.zeros(1, 1, 1)
+    columns = torch.linspace(-0.15, 0.15, COLUMNS)[None, None]
     return Mouth(
-        x=torch.linspace(-0.15, 0.15, COLUMNS)[None, None],
+        x=columns, floor_x=columns,
         y=torch.linspace(0.0, 0.1, ROWS)[None, :, None],
         upper=flat, lower=flat + 0.1, raised=one, size=one + 1,
         edge=flat + 0.045, gum=flat + 0.015, across=flat, gap=flat + 0.05, shade=flat + 1,

@@ -11,6 +11,7 @@ from skyreels_avatar.rig.teeth_arch import (
     BEHIND_LIPS,
     frontal_columns,
     middle_of_teeth,
+    turned_columns,
 )
 
 
@@ -23,6 +24,9 @@ def test_a_turned_arch_is_the_projection_of_the_frontal_one(degrees: float):
     hidden = turn.cos() < 2 * ARCH_DEPTH * frontal * turn.sin()  # the far side turns back
     found = frontal_columns(seen, turn)
     torch.testing.assert_close(found[~hidden], frontal[~hidden], atol=1e-4, rtol=0)
+    back = turned_columns(frontal, turn)
+    torch.testing.assert_close(back[~hidden], seen[~hidden])
+    assert not hidden.any() or float(back[hidden].abs().min()) > 0.3
     beyond = torch.tensor([[0.3 * turn.sign().item()]])
     assert float(frontal_columns(beyond, turn).abs().min()) > 0.3
 
