@@ -44,12 +44,20 @@ def project(points: Tensor, intrinsics: Tensor, extrinsics: Tensor) -> tuple[Ten
     """Return pixels (..., 2) and z-depth (...) of world points (..., 3).
 
     Points at or behind the camera plane keep their depth (<= 0); their pixels mean nothing.
+
+    Args:
+        intrinsics, extrinsics: (3, 3) and (4, 4), or with leading axes that broadcast with those
+            of the points.
     """
-    in_camera = points @ extrinsics[:3, :3].T + extrinsics[:3, 3]
-    depth = in_camera[..., 2]
+    in_camera = [
+        (points * extrinsics[..., axis, :3]).sum(-1) + extrinsics[..., axis, 3] for axis in range(3)
+    ]
+    depth = in_camera[2]
     safe_depth = depth.clamp_min(1e-6)
-    x = in_camera[..., 0] / safe_depth * intrinsics[0, 0] + intrinsics[0, 2]
-    y = in_camera[..., 1] / safe_depth * intrinsics[1, 1] + intrinsics[1, 2]
+    x, y = (
+        in_camera[axis] / safe_depth * intrinsics[..., axis, axis] + intrinsics[..., axis, 2]
+        for axis in range(2)
+    )
     return torch.stack([x, y], dim=-1), depth
 
 

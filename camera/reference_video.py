@@ -37,8 +37,8 @@ LEVEL = 128
 KEPT_MAPS = 400
 """Coarse maps of both layers, 35 kB each at 512 x 512, kept for those who ask for them again."""
 
-KEPT_BACKGROUNDS_PX = 16 * 512 * 512
-"""Backgrounds of the frames drawn last, kept for those who draw the person anew over them."""
+KEPT_BACKGROUNDS = 3
+"""Sharpened canvases: neighboring frames often want the same."""
 
 
 class ReferenceVideo:
@@ -72,9 +72,7 @@ class ReferenceVideo:
         self._at_source &= (path.intrinsics == scene.intrinsics).flatten(1).all(dim=1)
         self._layers: list[_Warp] = []
         self._map = lru_cache(KEPT_MAPS)(self._coarse_map)
-        self._background = lru_cache(max(2, KEPT_BACKGROUNDS_PX // scene.depth.numel()))(
-            self._draw_background
-        )
+        self._sharp_background = lru_cache(KEPT_BACKGROUNDS)(self._sharpen_background)
         if not bool(self._at_source.all()):
             baseline = _baseline(path)
             intrinsics = scene.intrinsics.numpy()
@@ -141,10 +139,11 @@ class ReferenceVideo:
         self._check_range(start, stop)
         left, top, right, bottom = box
         pixels = np.empty((stop - start, bottom - top, right - left, 4), np.uint8)
+        layer = self._layers[0]
         for index, frame in zip(range(start, stop), pixels):
-            behind = self._background(index)[top:bottom, left:right]
-            cv2.convertScaleAbs(behind, dst=frame, alpha=1 / LEVEL)
-            frame[:] = sharpened(frame, float(self.sharpening[index]))
+            positions = layer.positions(self.path, index, self._map(0, index), self.exact)
+            texture = self._sharp_background(float(self.sharpening[index]))
+            layer.look_up(texture, positions[top:bottom, left:right], frame)
         return pixels
 
     @property
@@ -192,13 +191,12 @@ class ReferenceVideo:
     def project(self, points: Tensor, start: int, stop: int) -> Tensor:
         """Return where world points (N, 3) appear in some frames: (F, N, 3) x, y px, depth."""
         self._check_range(start, stop)
-        projected = []
-        for index in range(start, stop):
-            pixels, depth = project(
-                points.float(), self.path.intrinsics[index], self.path.extrinsics[index]
-            )
-            projected.append(torch.cat([pixels, depth[:, None]], dim=-1))
-        return torch.stack(projected) if projected else torch.zeros(0, len(points), 3)
+        pixels, depth = project(
+            points.float(),
+            self.path.intrinsics[start:stop, None],
+            self.path.extrinsics[start:stop, None],
+        )
+        return torch.cat([pixels, depth[..., None]], dim=-1)
 
     def lift(self, points_px: Tensor, relative_z_px: Tensor | None = None) -> Tensor:
         """Return the world points (N, 3) of picture positions (N, 2) on the person.
@@ -230,14 +228,15 @@ class ReferenceVideo:
                 f"frames {start} to {stop} lie outside the path's {self.num_frames} frames"
             )
 
-    def _draw_background(self, index: int) -> np.ndarray:
-        return self._layers[0].draw(self.path, index, self._map(0, index), self.exact)
+    def _sharpen_background(self, amount: float) -> np.ndarray:
+        return self._layers[0].sharpened(amount)
 
     def _draw(self, index: int, pixels: np.ndarray) -> None:
         """Draw one frame into pixels (H, W, 3) uint8."""
         before = self._layers[1].draw(self.path, index, self._map(1, index), self.exact)
         rest = cv2.cvtColor(255 * LEVEL - before[..., 3], cv2.COLOR_GRAY2RGBA)
-        behind = cv2.multiply(self._background(index), rest, scale=1 / (255 * LEVEL))
+        behind = self._layers[0].draw(self.path, index, self._map(0, index), self.exact)
+        behind = cv2.multiply(behind, rest, scale=1 / (255 * LEVEL))
         shift = self._layers[1].offset
         both = cv2.addWeighted(behind, 1 / LEVEL, before, 1 / LEVEL, shift, dtype=cv2.CV_8U)
         cv2.cvtColor(both, cv2.COLOR_RGBA2RGB, dst=pixels)
@@ -264,16 +263,10 @@ class _Warp:
         values = layer.values
         if values.shape[2] == 3:  # four channels are looked up faster than three
             values = cv2.cvtColor(values, cv2.COLOR_RGB2RGBA)
-        values = 255 * values
         self._seen = layer.seen
         self._is_fine = layer.seen.size <= FINE_CANVAS_PX
+        values = self._fine(255 * values)
         if self._is_fine:
-            # Every second sample is the canvas itself: a still camera shows it unchanged.
-            height, width = values.shape[:2]
-            values = cv2.warpAffine(
-                values, np.float32([[0.5, 0, 0], [0, 0.5, 0]]), (2 * width - 1, 2 * height - 1),
-                flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE,
-            )  # fmt: skip
             size = values.shape[1::-1]
             self._seen = cv2.resize(layer.seen, size, interpolation=cv2.INTER_NEAREST)
         # Whole numbers of 16 bits are looked up twice as fast as floats. Colors of a person's edge
@@ -295,9 +288,36 @@ class _Warp:
 
         Colors are higher by `offset`; the fourth channel is how far it covers.
         """
-        positions = self._positions(path, index, coarse, exact)
+        return self.look_up(self._texture, self.positions(path, index, coarse, exact))
+
+    def sharpened(self, amount: float) -> np.ndarray:
+        """Return the canvas of a layer without a person as `look_up` takes it, in bytes.
+
+        Args:
+            amount: of `sharpen.sharpened`.
+        """
+        pixels = cv2.convertScaleAbs(cv2.cvtColor(self.layer.values, cv2.COLOR_RGB2RGBA), alpha=255)
+        return self._fine(sharpened(pixels, amount))
+
+    def look_up(
+        self, texture: np.ndarray, positions: np.ndarray, out: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Return a texture (h, w, 4) at `positions`."""
         way = cv2.INTER_LINEAR if self._is_fine else cv2.INTER_CUBIC
-        return cv2.remap(self._texture, positions, None, way, borderMode=cv2.BORDER_REPLICATE)
+        return cv2.remap(
+            texture, positions, None, way, dst=out, borderMode=cv2.BORDER_REPLICATE
+        )  # fmt: skip
+
+    def _fine(self, values: np.ndarray) -> np.ndarray:
+        """Return a canvas at twice its resolution, if it is one of those that are kept so."""
+        if not self._is_fine:
+            return values
+        # Every second sample is the canvas itself: a still camera shows it unchanged.
+        height, width = values.shape[:2]
+        return cv2.warpAffine(
+            values, np.float32([[0.5, 0, 0], [0, 0.5, 0]]), (2 * width - 1, 2 * height - 1),
+            flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE,
+        )  # fmt: skip
 
     def seen(
         self, path: CameraPath, index: int, coarse: np.ndarray, exact: bool, step: int
@@ -306,13 +326,13 @@ class _Warp:
         if step == CELL_PX and not exact:
             positions = self.flow.of_cells(coarse, 2 if self._is_fine else 1)
         else:
-            positions = self._positions(path, index, coarse, exact)[::step, ::step]
+            positions = self.positions(path, index, coarse, exact)[::step, ::step]
         return tuple(
             cv2.remap(mask, positions, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
             for mask in (self._seen, self._covered)
         )
 
-    def _positions(self, path, index: int, coarse: np.ndarray, exact: bool) -> np.ndarray:
+    def positions(self, path, index: int, coarse: np.ndarray, exact: bool) -> np.ndarray:
         """Return the texture positions x, y (H, W, 2) of the pixels of one frame."""
         scale = 2 if self._is_fine else 1
         positions = self.flow.enlarged(coarse, scale)

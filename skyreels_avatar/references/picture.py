@@ -165,8 +165,11 @@ class PictureReference:
         return 0
 
     def chunks(self, start: int, stop: int) -> list[tuple[int, int]]:
-        """See `Reference`."""
-        return split_range(start, stop, frames_per_chunk(*self.size))
+        """See `Reference`: all frames of a range are as sharp."""
+        sharp = self.video.sharpening[start:stop]
+        cuts = (np.flatnonzero(sharp[1:] != sharp[:-1]) + start + 1).tolist()
+        edges, step = [start, *cuts, stop], frames_per_chunk(*self.size)
+        return [part for span in zip(edges, edges[1:]) for part in split_range(*span, step)]
 
     def box(self, landmarks: torch.Tensor) -> tuple[int, int, int, int]:
         """See `Reference`."""

@@ -13,7 +13,7 @@ from skyreels_avatar.rig.reference_clip import PictureDetail
 from skyreels_avatar.rig.renderer import crop_box
 from skyreels_avatar.rig.torso import TorsoBox
 
-_CHUNK_PIXELS = 8 * 512 * 512  # rendered at once; bounds the memory of float frames
+_CHUNK_PIXELS = 16 * 512 * 512  # rendered at once; bounds the memory of float frames
 
 
 class Reference(Protocol):
@@ -103,8 +103,8 @@ class Reference(Protocol):
 
 
 def frames_per_chunk(height: int, width: int) -> int:
-    """Return how many frames are worked on together at this size: 1 to 8."""
-    return max(1, min(8, _CHUNK_PIXELS // (height * width)))
+    """Return how many frames are worked on together at this size: 1 to 16."""
+    return max(1, min(16, _CHUNK_PIXELS // (height * width)))
 
 
 def split_range(start: int, stop: int, step: int) -> list[tuple[int, int]]:

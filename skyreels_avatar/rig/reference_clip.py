@@ -189,10 +189,20 @@ def unfolded(before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
 def soften_streaks(frames: torch.Tensor, stretched: torch.Tensor) -> torch.Tensor:
     """Soften (F, C, h, w) along rows that are stretched, (F, 1, h, w): texture is streaks there."""
     across = 2 * round(STREAK_WIDTH * frames.shape[-1] / 2) + 1
-    kernel, pad = (1, across), (0, across // 2)
-    weight = F.avg_pool2d(stretched, kernel, 1, pad).clamp_min(1e-4)
-    soft = F.avg_pool2d(frames * stretched, kernel, 1, pad) / weight
+    weight = _means_of_rows(stretched, across).clamp_min(1e-4)
+    soft = _means_of_rows(frames * stretched, across) / weight
     return torch.lerp(frames, soft, stretched)
+
+
+def _means_of_rows(maps: torch.Tensor, across: int) -> torch.Tensor:
+    """Return (F, C, h, w) means of `across` columns, zero beyond the borders."""
+    if not _with_opencv(maps):
+        return F.avg_pool2d(maps, (1, across), 1, (0, across // 2))
+    pictures = maps.permute(0, 2, 3, 1).contiguous().numpy()
+    means = np.empty_like(pictures)
+    for picture, out in zip(pictures, means):
+        cv2.blur(picture, (across, 1), dst=out, borderType=cv2.BORDER_CONSTANT)
+    return torch.from_numpy(means).permute(0, 3, 1, 2)
 
 
 def enlarge(maps: torch.Tensor, factor: int) -> torch.Tensor:

@@ -39,7 +39,7 @@ def test_the_talking_region_is_inside_the_picture_and_not_empty():
 
 
 def test_large_frames_are_worked_on_one_by_one():
-    assert frames_per_chunk(256, 256) == 8
+    assert frames_per_chunk(256, 256) == 16
     assert frames_per_chunk(2160, 3840) == 1
 
 
