@@ -56,7 +56,7 @@ def test_files_that_cannot_be_read_are_named(tmp_path):
     with pytest.raises(InputError, match="is a folder"):
         read_text(tmp_path, "script")
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InputError, match="no text in UTF-8"):
+    with pytest.raises(InputError, match="not UTF-8 text"):
         read_text(tmp_path / "binary", "script")
     (tmp_path / "large").write_bytes(b" " * (MAX_BYTES + 1))
     with pytest.raises(InputError, match="larger than 2 MB"):

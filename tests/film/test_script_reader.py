@@ -189,7 +189,7 @@ def test_a_bad_script_is_one_clear_line_with_its_place(files, capsys, text, line
     [
         ("absent.yaml", "script not found"),
         (".", "is a folder"),
-        ("good.png", "no text in UTF-8"),
+        ("good.png", "not UTF-8 text"),
         ("film.yaml --only 3", "numbered from 1 to 2"),
         ("film.yaml --only two", "3,5 or 2-4"),
         ("film.yaml --output o.avi", r"\.mp4"),

@@ -100,7 +100,7 @@ def test_more_than_ten_minutes_are_refused():
         (np.zeros((2, 2, 2), np.float32), 16000, "numpy array"),
         (np.zeros((2, 4000), np.float32), 16000, "transpose"),
         (np.zeros(10, np.int32), 16000, "float32 or int16"),
-        (np.full(10, np.nan, np.float32), 16000, "no numbers"),
+        (np.full(10, np.nan, np.float32), 16000, "not numbers"),
         (np.zeros(10, np.float32), 100, "sample_rate"),
         (np.zeros(10, np.float32), 16000.5, "sample_rate"),
     ],

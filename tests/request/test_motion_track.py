@@ -76,7 +76,7 @@ def changed(**values: object) -> str:
         (changed(frames=[]), "no frames"),
         (changed(frames=[[0.1, 0.2]]), "frame 1 needs 1 values"),
         (changed(frames=[[0.1], 3]), "frame 2 needs 1 values"),
-        (changed(frames=[["a"]]), "no number"),
+        (changed(frames=[["a"]]), "not a number"),
         (changed(frames=[[float("nan")]]), "between"),
         (changed(frames=[[1e9]]), "between"),
         (changed(frames={}), "frames, a list"),

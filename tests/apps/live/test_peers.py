@@ -178,7 +178,7 @@ def test_one_microphone_at_a_time(host):
 def test_what_is_no_offer_and_too_many_are_refused(host, monkeypatch):
     async def run():
         peers = Peers(host)
-        with pytest.raises(InputError, match="no offer"):
+        with pytest.raises(InputError, match="not a WebRTC offer"):
             await peers.connect("v=0 nonsense")
         assert not peers._open
         monkeypatch.setattr(module, "MAX_VIEWERS", 0)
