@@ -82,7 +82,8 @@ def open_stream(
         face, watermark, label, tier: as in `generate`.
         low_latency: hear 0.24 s in place of 0.36 s before a frame is made, for motion that costs
             twice as much, and draw in a second process, where there is a second core:
-            `read(wait=False)` returns meanwhile.
+            `read(wait=False)` returns meanwhile. It loads for some seconds, in which `read` draws;
+            `Stream.draws_ahead` tells when it is ready.
 
     Raises:
         InputError: something given cannot be used; FaceError: there is no such face.

@@ -24,6 +24,7 @@ import numpy as np
 
 from skyreels_avatar.live.avatar import Avatar
 from skyreels_avatar.live.painter import Job, Look, Painter
+from skyreels_avatar.live.shared_pictures import SharedPictures, shared_file
 from skyreels_avatar.loading.components import torch_device
 from skyreels_avatar.loading.tiers import Tier
 from skyreels_avatar.parallel import num_cores
@@ -48,10 +49,12 @@ class DrawingProcess:
     def __init__(self) -> None:
         self.is_ready, self.is_starting, self.took_s = False, True, 0.0
         self._connection, theirs = Pipe()
+        self._shared = shared_file()
+        numbers = theirs.fileno(), self._shared.fileno()
         path = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
         self._process = subprocess.Popen(
-            [sys.executable, "-m", _PROGRAM, str(theirs.fileno())],
-            pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL,
+            [sys.executable, "-m", _PROGRAM, *map(str, numbers)],
+            pass_fds=numbers, stdin=subprocess.DEVNULL,
             env={**os.environ, "PYTHONPATH": path},
         )  # fmt: skip
         theirs.close()  # so that the end of either process ends the pipe
@@ -114,6 +117,7 @@ class DrawingProcess:
             self._process.wait()
 
     def _run(self, tier: Tier, avatar: Avatar, look: Look) -> None:
+        self._pictures = SharedPictures(self._shared.fileno(), *avatar.picture.shape[:2])
         with self._if_alive():
             self._connection.send((tier, *avatar.packed(), look))
             self.is_ready = self._connection.recv()
@@ -137,6 +141,7 @@ class DrawingProcess:
             except Exception as error:
                 drawn.set_exception(error)
         self._connection.close()
+        self._shared.close()
         self._process.wait()
 
     def _drawn(self, job: Job) -> dict[int, np.ndarray]:
@@ -144,7 +149,8 @@ class DrawingProcess:
         pictures = None
         with self._if_alive():
             self._connection.send(job)
-            pictures, spent = self._connection.recv()
+            spent = self._connection.recv()
+            pictures = self._pictures.take(job.frames)
             self._here.stages.add(spent)
         if pictures is None:
             pictures = self._here.draw(job)

@@ -16,11 +16,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from skyreels_avatar.live.painter import Painter
 
-_LOADING_NICENESS = 10  # a tenth of a core where others want all of it
+_LOADING_NICENESS = 5  # a third of what others get who want all of a core
 
 
-def main(connection: Connection) -> None:
-    """Draw what is asked for, until who asks is gone."""
+def main(connection: Connection, shared: int) -> None:
+    """Draw what is asked for, until who asks is gone.
+
+    Args:
+        shared: the number of the file that pictures are put into.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an end from the keyboard is the other's
     loaded: list[Painter] = []
     loading = threading.Thread(target=_load, args=(connection, loaded))
@@ -33,7 +37,7 @@ def main(connection: Connection) -> None:
 
         with torch.no_grad(), one_thread(), contextlib.suppress(EOFError, OSError):
             connection.send(True)
-            _serve(connection, loaded[0])
+            _serve(connection, loaded[0], shared)
 
 
 def _load(connection: Connection, loaded: list[Painter]) -> None:
@@ -58,9 +62,11 @@ def _load(connection: Connection, loaded: list[Painter]) -> None:
         loaded.append(painter)
 
 
-def _serve(connection: Connection, painter: Painter) -> None:
+def _serve(connection: Connection, painter: Painter, shared: int) -> None:
     from skyreels_avatar.live.painter import Job, Stages
+    from skyreels_avatar.live.shared_pictures import SharedPictures
 
+    drawn = SharedPictures(shared, *painter.scene.avatar.picture.shape[:2])
     coming = None  # a camera move that is being made, which takes longer than a picture
     while True:
         told = connection.recv()
@@ -68,7 +74,8 @@ def _serve(connection: Connection, painter: Painter) -> None:
             coming = coming[0].join()
         if isinstance(told, Job):
             pictures = painter.draw(told)
-            connection.send((pictures, dict(painter.stages)))
+            drawn.put(pictures[frame] for frame in told.frames)
+            connection.send(dict(painter.stages))
             painter.stages = Stages()
         elif told[0] == "light":
             painter.scene.light(told[1])
@@ -89,4 +96,4 @@ def _film(painter: Painter, camera: Any, frame: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Connection(int(sys.argv[1])))
+    main(Connection(int(sys.argv[1])), int(sys.argv[2]))

@@ -13,7 +13,7 @@ from skyreels_avatar.live.performer import Passage
 Draw = Callable[[Sequence[int], Passage], "Future[dict[int, np.ndarray]]"]
 """Returns what will be the pictures (H, W, 3) of some frames, by frame."""
 
-_TOGETHER = 4  # pictures; more cost hardly less each, and let the first of them wait
+TOGETHER = 4  # pictures; more cost hardly less each, and let the first of them wait
 _IN_A_HURRY = 2  # after what was drawn is dropped: in the second one, a mouth is shut
 _MOST_SPARSE = 8  # frames from one picture to the next, of a rhythm that is expected to go on
 
@@ -51,7 +51,7 @@ class Pictures:
         self._draw = draw
         self._asked = dict[int, Picture]()
         self._seen, self._every = 0, 1  # the last frame whose picture was read, and the rhythm
-        self._together = _TOGETHER
+        self._together = TOGETHER
 
     @property
     def are_sparse(self) -> bool:
@@ -69,7 +69,7 @@ class Pictures:
         self._seen = frame
         if frame not in self._asked:
             wanted = range(frame, stop, self._every)[: self._together]
-            self._together = _TOGETHER
+            self._together = TOGETHER
             drawn = self._draw(wanted, passage)
             self._asked = {one: Picture(one, one == frame, drawn) for one in wanted}
         return self._asked.pop(frame)

@@ -17,6 +17,11 @@ _MIN_RATE, _MAX_RATE = 4000, 384000
 # A sound that comes as fast as it is played may stutter: it begins when so much is there, which is
 # three chunks of 20 ms less what a resampler keeps.
 _START_S = 0.055
+# Sound that comes as fast as it is played, as of a microphone, may wait longer than it must, since
+# it began in a hurry, or a machine stood still. Where as much waited after each of so many blocks,
+# give or take so much, pauses are shortened.
+_WATCHED_BLOCKS, _MOST_UNEVEN_S, _SPARE_S = 50, 0.6, 0.03
+_SILENT_PEAK = 0.02  # what is softer is a room
 _PATIENCE_BLOCKS = 10  # after so many silent blocks a rest too short for a block is played
 
 
@@ -36,6 +41,7 @@ class SoundQueue:
         self._rate = SAMPLE_RATE
         self._flows = False
         self._dry = 0
+        self._left = deque[int](maxlen=_WATCHED_BLOCKS)  # samples that waited after each block
 
     @property
     def queued_s(self) -> float:
@@ -75,6 +81,7 @@ class SoundQueue:
             self._resampler = None
             self._length = self._complete = 0
             self._flows = False
+            self._left.clear()
 
     def take(self, count: int) -> np.ndarray | None:
         """Return the next samples (count,), the end of an utterance filled up with silence.
@@ -90,12 +97,36 @@ class SoundQueue:
             else:
                 self._dry += 1
                 self._flows = False
+                self._left.clear()
                 return None
             self._flows, self._dry = True, 0
+            if self._is_behind(count) and self._is_silent(2 * count):
+                self._pop(count)
+                self._left = deque((left - count for left in self._left), _WATCHED_BLOCKS)
             taken = np.zeros(count, np.float32)
             taken[:usable] = self._pop(usable)
             self._complete = max(0, self._complete - usable)
+            self._left.append(self._length)
             return taken
+
+    def _is_behind(self, count: int) -> bool:
+        """Tell whether more than a block waits always, of sound that comes as it is played."""
+        if len(self._left) < _WATCHED_BLOCKS or self._complete:
+            return False
+        least, most = min(self._left), max(self._left)
+        is_spare = least - count > _SPARE_S * SAMPLE_RATE
+        return is_spare and most - least < _MOST_UNEVEN_S * SAMPLE_RATE
+
+    def _is_silent(self, count: int) -> bool:
+        """Tell whether nothing is heard in the next samples."""
+        for chunk in self._chunks:
+            part = chunk[:count]
+            if np.abs(part).max() >= _SILENT_PEAK:
+                return False
+            count -= len(part)
+            if not count:
+                break
+        return True
 
     def _append(self, samples: np.ndarray) -> None:
         if len(samples):

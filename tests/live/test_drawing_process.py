@@ -32,7 +32,7 @@ def _play(avatar, parts, voice, process, tell=lambda frame, stream: None, ready=
         frames = []
         for index in range(40):
             if process is not None and index == ready:
-                wait_until(lambda: stream.draws_ahead, 60.0)
+                wait_until(lambda: stream.draws_ahead, 300.0)
             tell(index, stream)
             frame = stream.read(wait=False)
             frames = [*frames[: frame.index], frame]  # others are made again
@@ -59,7 +59,7 @@ def test_it_draws_the_same_bytes_and_ends_with_the_stream(avatar, parts, voice):
     played, stream = _play(avatar, parts, voice, process, _direct)
     _assert_equal(played, _play(avatar, parts, voice, None, _direct)[0])
     assert stream.draws_ahead and stream.drawing_s > 0 and stream.stats().core_ms["face"] > 0
-    wait_until(lambda: process._process.poll() is not None, 60.0)
+    wait_until(lambda: process._process.poll() is not None, 300.0)
 
 
 @pytest.mark.parametrize("ready", [10, 17, 33])
@@ -69,7 +69,7 @@ def test_until_it_is_ready_this_process_draws_the_same_bytes(
     goes_on, run = threading.Event(), DrawingProcess._run
 
     def waiting(self, *given):
-        goes_on.wait(60.0)
+        goes_on.wait(300.0)
         run(self, *given)
 
     def tell(index, stream):
@@ -91,7 +91,7 @@ def test_a_stream_does_not_need_it_to_become_ready(avatar, parts, voice, when, m
     process = DrawingProcess()
     with Stream(avatar, parts, StreamOptions(low_latency=True), process) as stream:
         if when == "failed":
-            wait_until(lambda: not stream.is_starting, 60.0)
+            wait_until(lambda: not stream.is_starting, 300.0)
         stream.push(voice, 16000)
         assert all(isinstance(stream.read().image, np.ndarray) for _ in range(9))
         assert not stream.draws_ahead
@@ -116,12 +116,12 @@ def test_what_was_dropped_is_not_drawn(avatar, parts):
         goes_on = threading.Event()
 
         def draw(self, job):
-            self.goes_on.wait(60.0)
+            self.goes_on.wait(300.0)
             return {frame: job.latents for frame in job.frames}
 
     process, here = DrawingProcess(), Here()
     process.open(parts.tier, avatar, Look(25.0, 0, None, None), here)
-    wait_until(lambda: process.is_ready, 60.0)
+    wait_until(lambda: process.is_ready, 300.0)
     os.kill(process.process_id, signal.SIGKILL)
     first, *dropped = (process.submit(Job([frame], np.zeros(1), [0.0])) for frame in (3, 4, 5))
     process.drop(after=3)
@@ -136,7 +136,7 @@ def test_it_ends_when_who_asked_for_it_does(avatar, parts):
     process = DrawingProcess()
     other = psutil.Process(process.process_id)
     process._connection.close()  # as the end of this process would
-    wait_until(lambda: process._process.poll() is not None, 60.0)
+    wait_until(lambda: process._process.poll() is not None, 300.0)
     assert not other.is_running()
 
 

@@ -108,3 +108,48 @@ def test_more_than_ten_minutes_are_refused():
 def test_samples_of_another_kind_are_refused(samples, rate, message):
     with pytest.raises(InputError, match=message):
         SoundQueue().push(samples, rate)
+
+
+def _flow(waits: int, rng, chunk: int = 640, ends: bool = False):
+    """Return what is taken of speech with pauses that comes as it is played, and the queue.
+
+    Args:
+        waits: blocks that are there before the first one is taken.
+        ends: all of it is there already, and complete.
+    """
+    blocks = 300
+    loud = np.repeat(np.arange(blocks) // 10 % 3 > 0, BLOCK)
+    speech = (rng.uniform(-0.5, 0.5, len(loud)) * np.where(loud, 1, 0.01)).astype(np.float32)
+    queue, pushed, taken = SoundQueue(), 0, []
+    for index in range(blocks - waits):
+        due = len(speech) if ends else (index + waits) * BLOCK
+        while pushed < due:
+            queue.push(speech[pushed : min(pushed + chunk, due)], SAMPLE_RATE)
+            pushed = min(pushed + chunk, due)
+        if ends:
+            queue.finish()
+        taken.append(queue.take(BLOCK))
+    return speech, [block for block in taken if block is not None], queue
+
+
+def test_sound_that_waits_longer_than_it_must_catches_up_in_pauses(rng):
+    """What began late, as a stream did that was starting, was late for as long as it went on."""
+    speech, taken, queue = _flow(12, rng)
+    assert queue.queued_s < 0.15  # of 0.48
+    words = speech.reshape(-1, BLOCK)[10:30], speech.reshape(-1, BLOCK)[40:60]
+    heard = np.concatenate(taken)
+    for word in words:  # none of them is touched
+        starts = np.flatnonzero(heard == word[0, 0])
+        assert any(np.array_equal(heard[at : at + word.size], word.ravel()) for at in starts)
+
+
+def test_what_waits_no_longer_than_it_must_or_is_complete_keeps_its_pauses(rng):
+    for given in ({"waits": 2}, {"waits": 12, "ends": True}):
+        speech, taken, _ = _flow(rng=np.random.default_rng(0), **given)
+        heard = np.concatenate(taken)
+        assert np.array_equal(heard, speech[: len(heard)])
+
+
+def test_how_it_catches_up_does_not_depend_on_the_chunks():
+    heard = [np.concatenate(_flow(9, np.random.default_rng(1), size)[1]) for size in (333, 1920)]
+    assert np.array_equal(*heard)
