@@ -106,3 +106,20 @@ def test_the_shadow_of_the_lips_is_red_not_grey(mouth: Mouth) -> None:
     lit, dim = (paint(one)[0, :, 1, COLUMNS // 2] for one in (mouth, slit))
     assert float(dim.max()) < float(lit.max())
     assert float(dim[0] / dim.sum()) > float(lit[0] / lit.sum()) + 0.01
+
+
+def test_beyond_the_arch_there_are_no_lower_teeth(mouth):
+    """A grey slab stood between the teeth of a turned face and the far end of its lips.
+
+    There columns are out of sight, and the edge of the lower teeth was above all rows.
+    """
+    x = mouth.x.clone()
+    x[..., -5:] = 1.0
+    low_edge = mouth.low_edge.clone()
+    low_edge[..., -5:] = -1.0
+    turned = replace(mouth, x=x, low_edge=low_edge)
+    floor = torch.zeros(1, 3, ROWS, COLUMNS)
+    along = (x.abs() / 0.15).clamp_max(1.25)
+    found = paint_lower_teeth(floor, turned, along, torch.ones(1, 1, 1))
+    assert float(found[..., -5:].abs().max()) == 0.0
+    assert float(found[..., 12:18].max()) > 0.1
