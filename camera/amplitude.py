@@ -48,9 +48,9 @@ BUSY_COST = 3.0
 UNCOVERED, UNCOVERED_COST = (0.02, 0.06), 10.0
 """How deep behind the outline of a person, as a share of the long side, what is uncovered begins to
 count and counts in full, and how much: mirrored surroundings no longer fit together there."""
-CUT_HEAD_COST = 10.0
-"""How much more it counts that a camera looks past a side that cuts the head: hair that is not
-there cannot be drawn out of an edge."""
+CUT_HEAD, CUT_HEAD_COST = 0.4, 20.0
+"""The share of a person from which on a side cuts the head, and how much more it counts that a
+camera looks past it: hair that is not there cannot be drawn out of an edge, and ends in a strip."""
 PREVIEW_PX = 128
 BISECTIONS = 7
 
@@ -106,7 +106,7 @@ class _Beyond:
         head = plate.person_mask.numpy().copy()
         head[max(0, round(chin)) :] = 0
         head = cv2.resize(head, self._cost.shape[::-1], interpolation=cv2.INTER_AREA)
-        self._cost_beside = np.maximum(self._cost, CUT_HEAD_COST * head)
+        self._cost_beside = np.maximum(self._cost, CUT_HEAD_COST * (head / CUT_HEAD).clip(0, 1))
         inverse_depth = (1 / scene.person_depth).numpy()
         self._person_flow = InverseFlow(inverse_depth, 0, self._intrinsics, float(scene.anchor[2]))
         self._person, self._behind = _behind(plate.image, plate.person_mask)
