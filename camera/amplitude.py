@@ -27,7 +27,7 @@ from skyreels_avatar.camera.moves import (
     swing_pose,
 )
 from skyreels_avatar.camera.rasterizer import rasterize
-from skyreels_avatar.camera.scene import Scene
+from skyreels_avatar.camera.scene import Scene, decided
 
 logger = logging.getLogger(__name__)
 
@@ -103,10 +103,10 @@ class _Beyond:
         self._flow = InverseFlow(inverse_depth, 0, self._intrinsics, float(scene.anchor[2]))
         self._cost = 1 + (BUSY_COST - 1) * _busy(plate.image)
         chin = scene.face_box[1] + scene.face_box[3] + plate.top
-        head = plate.person_mask.numpy().copy()
+        head = decided(plate.person_mask.numpy()).copy()  # as it is drawn
         head[max(0, round(chin)) :] = 0
         head = cv2.resize(head, self._cost.shape[::-1], interpolation=cv2.INTER_AREA)
-        self._cost_beside = np.maximum(self._cost, CUT_HEAD_COST * (head / CUT_HEAD).clip(0, 1))
+        self._cut_head = CUT_HEAD_COST * (head / CUT_HEAD).clip(0, 1)
         inverse_depth = (1 / scene.person_depth).numpy()
         self._person_flow = InverseFlow(inverse_depth, 0, self._intrinsics, float(scene.anchor[2]))
         self._person, self._behind = _behind(plate.image, plate.person_mask)
@@ -119,11 +119,12 @@ class _Beyond:
         camera = camera_from_world.double().numpy()
         source, column, row = self._places(self._flow, camera)
         inside = ((source >= self._low) & (source <= self._high)).all(axis=-1)
-        beside = (source[..., 0] < self._low[0]) | (source[..., 0] > self._high[0])
-        cost = np.where(beside, self._cost_beside[row, column], self._cost[row, column])
-        _, *before = self._places(self._person_flow, camera)
+        person, *before = self._places(self._person_flow, camera)
         behind = self._behind[row, column] * (1 - self._person[before[1], before[0]])
-        return float(np.where(inside, behind, cost).mean())
+        # A head that a side cuts ends there, before whatever is behind it.
+        beside = (person[..., 0] < self._low[0]) | (person[..., 0] > self._high[0])
+        cut = beside * self._cut_head[before[1], before[0]]
+        return float(np.maximum(np.where(inside, behind, self._cost[row, column]), cut).mean())
 
     def _places(self, flow: InverseFlow, camera_from_world: np.ndarray) -> tuple[np.ndarray, ...]:
         """Return where cells of a view come from, (h, w, 2) px, and column and row of a cost."""
