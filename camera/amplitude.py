@@ -27,7 +27,7 @@ from skyreels_avatar.camera.moves import (
     swing_pose,
 )
 from skyreels_avatar.camera.rasterizer import rasterize
-from skyreels_avatar.camera.scene import Scene
+from skyreels_avatar.camera.scene import Scene, decided
 
 logger = logging.getLogger(__name__)
 
@@ -48,9 +48,9 @@ BUSY_COST = 3.0
 UNCOVERED, UNCOVERED_COST = (0.02, 0.06), 10.0
 """How deep behind the outline of a person, as a share of the long side, what is uncovered begins to
 count and counts in full, and how much: mirrored surroundings no longer fit together there."""
-CUT_HEAD_COST = 10.0
-"""How much more it counts that a camera looks past a side that cuts the head: hair that is not
-there cannot be drawn out of an edge."""
+CUT_HEAD, CUT_HEAD_COST = 0.4, 20.0
+"""The share of a person from which on a side cuts the head, and how much more it counts that a
+camera looks past it: hair that is not there cannot be drawn out of an edge, and ends in a strip."""
 PREVIEW_PX = 128
 BISECTIONS = 7
 
@@ -103,10 +103,10 @@ class _Beyond:
         self._flow = InverseFlow(inverse_depth, 0, self._intrinsics, float(scene.anchor[2]))
         self._cost = 1 + (BUSY_COST - 1) * _busy(plate.image)
         chin = scene.face_box[1] + scene.face_box[3] + plate.top
-        head = plate.person_mask.numpy().copy()
+        head = decided(plate.person_mask.numpy()).copy()  # as it is drawn
         head[max(0, round(chin)) :] = 0
         head = cv2.resize(head, self._cost.shape[::-1], interpolation=cv2.INTER_AREA)
-        self._cost_beside = np.maximum(self._cost, CUT_HEAD_COST * head)
+        self._cut_head = CUT_HEAD_COST * (head / CUT_HEAD).clip(0, 1)
         inverse_depth = (1 / scene.person_depth).numpy()
         self._person_flow = InverseFlow(inverse_depth, 0, self._intrinsics, float(scene.anchor[2]))
         self._person, self._behind = _behind(plate.image, plate.person_mask)
@@ -119,11 +119,12 @@ class _Beyond:
         camera = camera_from_world.double().numpy()
         source, column, row = self._places(self._flow, camera)
         inside = ((source >= self._low) & (source <= self._high)).all(axis=-1)
-        beside = (source[..., 0] < self._low[0]) | (source[..., 0] > self._high[0])
-        cost = np.where(beside, self._cost_beside[row, column], self._cost[row, column])
-        _, *before = self._places(self._person_flow, camera)
+        person, *before = self._places(self._person_flow, camera)
         behind = self._behind[row, column] * (1 - self._person[before[1], before[0]])
-        return float(np.where(inside, behind, cost).mean())
+        # A head that a side cuts ends there, before whatever is behind it.
+        beside = (person[..., 0] < self._low[0]) | (person[..., 0] > self._high[0])
+        cut = beside * self._cut_head[before[1], before[0]]
+        return float(np.maximum(np.where(inside, behind, self._cost[row, column]), cut).mean())
 
     def _places(self, flow: InverseFlow, camera_from_world: np.ndarray) -> tuple[np.ndarray, ...]:
         """Return where cells of a view come from, (h, w, 2) px, and column and row of a cost."""
@@ -189,10 +190,10 @@ def limit(move: CameraMove, scene: Scene) -> float:
 
     It is the preset's amplitude or, unless `move.absolute`, the largest smaller one for which at
     most 25% of the picture is unseen (a third of that where the border is busy, a tenth of it
-    where it was deep behind the person and is busy, or beside a head that a side cuts), the face
-    stays in the picture with a margin of 4%, nothing comes nearer than 0.3 subject distances, and
-    the subject grows at most 1.8 times. The unit is that of `PRESETS[move.name]`; strength is not
-    in it.
+    where it was deep behind the person and is busy, a twentieth of it beside a head that a side
+    cuts), the face stays in the picture with a margin of 4%, nothing comes nearer than 0.3 subject
+    distances, and the subject grows at most 1.8 times. The unit is that of `PRESETS[move.name]`;
+    strength is not in it.
     """
     preset = PRESETS[move.name]
     if move.absolute or preset.amplitude == 0.0:

@@ -10,6 +10,13 @@ SMOOTH_SHARE = 0.03
 
 RELAXATIONS = 12
 
+DETAIL_SHARE, AROUND_SHARE = 0.03, 0.15
+"""Details are finer than the one share of the long side; their usual strength is that within the
+other."""
+
+USUAL = 1.0
+"""Times their usual strength, up to which details are kept."""
+
 MIRROR_SOFT = 0.01
 """Directions across the border of the known are those of its course over this share of the long
 side."""
@@ -84,6 +91,20 @@ def reflect(picture: np.ndarray, known: np.ndarray) -> np.ndarray:
         source = np.where(fits[..., None], at, source)
     mirrored = cv2.remap(picture, source, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.where(known[..., None], picture, mirrored)
+
+
+def without_unique_details(picture: np.ndarray) -> np.ndarray:
+    """Return a picture (H, W, 3) without details that stand out from the texture round them.
+
+    Leaves and folds may be repeated beyond a border; letters of a watermark are seen once.
+    """
+    long_side = max(picture.shape)
+    base = cv2.GaussianBlur(picture, (0, 0), DETAIL_SHARE * long_side)
+    details = picture - base
+    # The mean of roots hardly hears of a few strong ones.
+    usual = cv2.GaussianBlur(np.sqrt(np.abs(details)), (0, 0), AROUND_SHARE * long_side) ** 2
+    limit = USUAL * usual + 1e-3
+    return base + limit * np.tanh(details / limit)
 
 
 def resize(values: np.ndarray, size: tuple[int, int], interpolation: int) -> np.ndarray:

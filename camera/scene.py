@@ -62,7 +62,7 @@ class Plate:
     def layers(self) -> tuple[Tensor, Tensor]:
         """Background (3, h, w) and person (4, h, w): see `Scene`."""
         picture = _array(self.image)
-        matte = refine_matte(picture, _grown_matte(_decided(self.person_mask.numpy())))
+        matte = refine_matte(picture, _grown_matte(decided(self.person_mask.numpy())))
         known = _known_background(matte)
         filled = reflect(picture, known)
         matte = _needed(picture, filled, matte)
@@ -217,7 +217,7 @@ def _eroded(mask: np.ndarray, share: float) -> np.ndarray:
     return cv2.erode(mask.astype(np.uint8), _disc(mask.shape, share)) > 0
 
 
-def _decided(mask: np.ndarray) -> np.ndarray:
+def decided(mask: np.ndarray) -> np.ndarray:
     """Return the mask with broad uncertain regions assigned to the person or to the background.
 
     Narrow ones are edges and hair. A broad one (a bright table, a dark wall, a halo of curls) would

@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from skyreels_avatar.camera.extrude import extrude
-from skyreels_avatar.camera.fill import spread
+from skyreels_avatar.camera.fill import spread, without_unique_details
 from skyreels_avatar.camera.scene import SURE_MATTE, Scene
 
 CONTOUR_SHARE = 0.06
@@ -63,8 +63,8 @@ def background_layer(scene: Scene, margin: int) -> Layer:
     seen = place.cut(person[3].numpy()) < 0.5
     outside = place.put(np.zeros(seen.shape, np.uint8), cv2.BORDER_CONSTANT, 1)
     lined, certain = extrude(picture, place.pads)
-    mirrored = place.put(picture, cv2.BORDER_REFLECT_101)
     distance = cv2.distanceTransform(outside, cv2.DIST_L2, 5)
+    mirrored = _mirrored(picture, place, distance)
     values = mirrored + certain[..., None] * (lined - mirrored)
     return Layer(
         _defocused(values, np.maximum(distance - SOFTNESS_REACH_PX, 0.0)),
@@ -145,7 +145,7 @@ def _extended_person(scene: Scene, values: np.ndarray, place: _Placement) -> np.
     color = np.ascontiguousarray(place.cut(scene.plate.image.permute(1, 2, 0).numpy()))
     color = spread(color, values[..., 3] > SURE_MATTE)
     lined, certain = extrude(color, place.pads)
-    woven = _woven(lined, place.put(color, cv2.BORDER_REFLECT_101))
+    woven = _woven(lined, _mirrored(color, place, distance))
     color = woven + certain[..., None] * (lined - woven)
     color = _defocused(color, np.maximum(distance - SOFTNESS_REACH_PX, 0.0))
 
@@ -153,6 +153,19 @@ def _extended_person(scene: Scene, values: np.ndarray, place: _Placement) -> np.
     extended = np.concatenate([color * coverage, coverage], axis=-1).astype(np.float32)
     extended[above : above + len(values), left : left + values.shape[1]] = values
     return extended
+
+
+def _mirrored(picture: np.ndarray, place: _Placement, distance: np.ndarray) -> np.ndarray:
+    """Return a picture on a canvas, beyond the border its mirror image but for what is unique.
+
+    Args:
+        distance: (H, W) px from the border of the known.
+    """
+    whole, plain = (
+        place.put(one, cv2.BORDER_REFLECT_101) for one in (picture, without_unique_details(picture))
+    )
+    share = np.clip(distance / SOFTNESS_REACH_PX, 0.0, 1.0)[..., None]  # no line at the border
+    return whole + share * (plain - whole)
 
 
 def _woven(colors: np.ndarray, pattern: np.ndarray) -> np.ndarray:

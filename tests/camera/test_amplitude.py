@@ -74,15 +74,19 @@ def test_a_busy_room_behind_a_person_leaves_less_room_to_uncover_it(bust):
 
 
 @pytest.mark.parametrize("right", [False, True])
-def test_a_head_that_a_side_cuts_leaves_little_room_to_look_past_it(right: bool, bust):
-    """Beyond the side a second head of hair was seen, drawn out from the first one's edge."""
+@pytest.mark.parametrize("sure", [0.5, 1.0])
+def test_a_head_that_a_side_cuts_leaves_little_room_to_look_past_it(sure: float, right: bool, bust):
+    """Beyond the side a second head of hair was seen, drawn out from the first one's edge.
+
+    And of a drawing, whose hair is half sure, the strip beyond the straight end of its hair.
+    """
     mask = torch.clone(bust["person_mask"])
     y, h = (round(bust["face_box"][i]) for i in (1, 3))
     columns = slice(100, None) if right else slice(0, 28)
-    mask[y : y + h, columns] = 1
+    mask[y : y + h, columns] = sure
     cut, free = (build_scene(**{**bust, "person_mask": one}) for one in (mask, bust["person_mask"]))
     past, away = ("pan_right", "pan_left") if right else ("pan_left", "pan_right")
-    assert limit(CameraMove(past), cut) < 0.5 * limit(CameraMove(past), free)
+    assert limit(CameraMove(past), cut) < 0.4 * limit(CameraMove(past), free)
     assert limit(CameraMove(away), cut) > 0.8 * limit(CameraMove(away), free)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from skyreels_avatar.camera.fill import reflect, spread
+from skyreels_avatar.camera.fill import reflect, spread, without_unique_details
 
 
 def test_known_values_stay_and_the_rest_lies_between_them(rng: np.random.Generator):
@@ -64,3 +64,15 @@ def test_a_plain_wall_stays_plain_in_a_reflection():
 def test_all_or_nothing_known_stays_as_it_is(known: bool):
     picture = np.full((9, 7, 3), 0.5, np.float32)
     assert np.array_equal(reflect(picture, np.full((9, 7), known)), picture)
+
+
+def test_letters_are_not_repeated_and_texture_is(rng: np.random.Generator):
+    """The mirror image of a watermark was read beside it when the camera moved out."""
+    texture = 0.5 + 0.1 * rng.standard_normal((200, 200, 3)).astype(np.float32)
+    plain = np.full((200, 200, 3), 0.3, np.float32)
+    for row in range(180, 192, 3):
+        plain[row : row + 2, 150:190:4] = 0.9  # strokes
+    kept = without_unique_details(texture)
+    letters = without_unique_details(plain)[180:192, 150:190]
+    assert kept.std() > 0.4 * texture.std()  # half of it
+    assert letters.std() < 0.2 * plain[180:192, 150:190].std()
