@@ -19,7 +19,7 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
-from scipy.fft import fftfreq, irfft2, rfft2, rfftfreq
+from numpy.fft import fftfreq, irfft2, rfft2, rfftfreq
 
 NUM_BITS = 24
 NUM_CHIPS = 96
