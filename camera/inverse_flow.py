@@ -43,7 +43,7 @@ class InverseFlow:
         if shift_px > 0:
             slope = MAX_SHIFT_SLOPE / shift_px
             self.inverse_depth = _limit_slope(self.inverse_depth, slope * self.cell)
-        self._flat = self.inverse_depth.reshape(-1).astype(np.float64)
+        self._flat = self.inverse_depth.reshape(-1)
         self._median_depth = 1 / float(np.median(self.inverse_depth))
         self.targets = _target_grid(self.size)
 
@@ -64,8 +64,12 @@ class InverseFlow:
         rays = (self.targets - target_principal) / target_focal
         # Axes apart and contiguous: strides would cost most of the time on arrays this small.
         rays = np.ascontiguousarray(np.moveaxis(rays @ rotation[:, :2].T + rotation[:, 2], -1, 0))
-        slope, depth = rays[:2] / rays[2], self._median_depth
-        focal, principal, origin = (v[:, None, None] for v in (focal, principal, center[:2]))
+        # Single precision from here on: to 1e-4 of a pixel, in three quarters of the time.
+        slope, depth = np.float32(rays[:2] / rays[2]), np.float32(self._median_depth)
+        center = np.float32(center)
+        focal, principal, origin = (
+            np.float32(v)[:, None, None] for v in (focal, principal, center[:2])
+        )
         source = np.full_like(slope, np.inf)
         for _ in range(ITERATIONS):
             # At this depth along its ray a point lies at slope * (depth - center) + center.
@@ -107,13 +111,14 @@ class InverseFlow:
         Not cv2.remap: it rounds positions to 1/32 of a cell, which would tremble in slow moves.
         """
         rows, columns = self.inverse_depth.shape
-        x = ((x + self.margin) / self.cell[0] - 0.5).clip(0, columns - 1)
-        y = ((y + self.margin) / self.cell[1] - 0.5).clip(0, rows - 1)
+        cell = np.float32(self.cell)
+        x = ((x + self.margin) / cell[0] - 0.5).clip(0, columns - 1)
+        y = ((y + self.margin) / cell[1] - 0.5).clip(0, rows - 1)
         left, top = (
             np.minimum(x.astype(np.intp), columns - 2),
             np.minimum(y.astype(np.intp), rows - 2),
         )
-        x, y = x - left, y - top
+        x, y = x - left.astype(np.float32), y - top.astype(np.float32)
         index = top * columns + left
         upper_left, upper_right, lower_left, lower_right = (
             self._flat[offset:].take(index) for offset in (0, 1, columns, columns + 1)

@@ -253,6 +253,16 @@ def make_layers(scene: Scene, paths: Iterable[CameraPath]) -> tuple[Layer, Layer
     return background, person
 
 
+def _halfway(values: np.ndarray, axis: int) -> np.ndarray:
+    """Return a picture between each of its pixels and the next one along an axis, cubic."""
+    taps = np.float32([-3, 19, 19, -3]) / 32
+    if axis == 0:
+        taps, anchor = taps[:, None], (0, 1)
+    else:
+        taps, anchor = taps[None], (1, 0)
+    return cv2.filter2D(values, -1, taps, anchor=anchor, borderType=cv2.BORDER_REPLICATE)
+
+
 class _Warp:
     """One layer and the way to draw it from another camera."""
 
@@ -313,11 +323,15 @@ class _Warp:
         if not self._is_fine:
             return values
         # Every second sample is the canvas itself: a still camera shows it unchanged.
-        height, width = values.shape[:2]
-        return cv2.warpAffine(
-            values, np.float32([[0.5, 0, 0], [0, 0.5, 0]]), (2 * width - 1, 2 * height - 1),
-            flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE,
-        )  # fmt: skip
+        height, width, channels = values.shape
+        fine = np.empty((2 * height - 1, 2 * width - 1, channels), values.dtype)
+        whole = np.dtype((np.void, channels * values.itemsize))
+        pixels = fine.view(whole)[..., 0]
+        for first, rows in enumerate((values, _halfway(values, 0))):
+            for start, part in enumerate((rows, _halfway(rows, 1))):
+                place = pixels[first::2, start::2]
+                place[:] = part.view(whole)[: place.shape[0], : place.shape[1], 0]
+        return fine
 
     def seen(
         self, path: CameraPath, index: int, coarse: np.ndarray, exact: bool, step: int

@@ -117,7 +117,7 @@ class VideoWriter:
         self._options = {
             "crf": str(crf), "preset": preset, "threads": "1",
             "weightp": "none",  # a tenth of the time; talking heads keep size and PSNR without
-            **_repeatable_options(),
+            "x264-params": _x264_params(),
         }  # fmt: skip
         self._cuts = frozenset(cuts)
         self._color = color
@@ -242,14 +242,15 @@ class NullVideoWriter:
         return None
 
 
-def _repeatable_options() -> dict[str, str]:
-    """Return what x264 needs to give the same bytes for the same frames.
+def _x264_params() -> str:
+    """Return what x264 needs to be quick, and to give the same bytes for the same frames.
 
-    Its AVX-512 code for macroblock trees reads memory that nothing has written yet.
+    Motion is sought for whole blocks, and less finely than the preset does: two fifths of the time
+    for files that are an eighth larger at the same PSNR. Its AVX-512 code for macroblock trees
+    reads memory that nothing has written yet.
     """
-    if cv2.checkHardwareSupport(_AVX512_SKX):
-        return {"x264-params": "asm=AVX2"}
-    return {}
+    params = "subme=1:partitions=i8x8,i4x4"
+    return f"{params}:asm=AVX2" if cv2.checkHardwareSupport(_AVX512_SKX) else params
 
 
 def _add_video(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cached_property
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -169,7 +170,7 @@ class PictureReference:
         sharp = self.video.sharpening[start:stop]
         cuts = (np.flatnonzero(sharp[1:] != sharp[:-1]) + start + 1).tolist()
         edges, step = [start, *cuts, stop], frames_per_chunk(*self.size)
-        return [part for span in zip(edges, edges[1:]) for part in split_range(*span, step)]
+        return [part for span in pairwise(edges) for part in split_range(*span, step)]
 
     def box(self, landmarks: torch.Tensor) -> tuple[int, int, int, int]:
         """See `Reference`."""

@@ -80,12 +80,17 @@ class Decoder:
             face = self.reference.without_occluder(inside, occluder, landmarks.numpy())
         landmarks = landmarks - torch.tensor([left, top, 0.0])
         device = latents.device
+        detail = self.reference.detail(first, last, (left, top, right, bottom))
+        if detail is None:
+            frames = as_pixels(face)
+        else:  # which is looked at in their place: their size is all that counts
+            frames = torch.empty(len(face), 4, *face.shape[1:3], dtype=torch.uint8)
         clip = ReferenceClip(
-            as_pixels(face).to(device),
+            frames.to(device),
             landmarks.to(device),
             torch.tensor(positions).to(device),
             self.looks[self.reference.scene_at(first)],
-            self.reference.detail(first, last, (left, top, right, bottom)),
+            detail,
             self.reference.region,
             self.reference.has_own_motion,
             self.reference.edges(first, last).to(device),
@@ -101,9 +106,10 @@ class Decoder:
         behind = self.reference.behind(first, last, (left, top, right, bottom))
         talking, matte = render(motion, clip, trail, torso)
         talking = talking.cpu().permute(0, 2, 3, 1).contiguous().numpy()
-        matte = matte[:, 0].to(torch.uint8).cpu().numpy()
         if self.reference.draws_all((left, top, right, bottom)):
-            matte[:] = 1
+            matte = [None] * len(inside)
+        else:
+            matte = matte[:, 0].to(torch.uint8).cpu().numpy()
         before = [part for part in (occluder, behind) if part is not None]
         for index, (drawn, above, where) in enumerate(zip(inside, talking, matte)):
             below = drawn.copy() if before else None
