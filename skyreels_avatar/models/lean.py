@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import importlib.util
 import sys
 import types
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-import torch  # noqa: F401 (as it is, before anything is hidden)
 
 _USED = (
     "configuration_utils",
@@ -24,10 +21,6 @@ _USED = (
     "models.normalization",
 )
 
-# What diffusers imports and the networks here do not use until somebody asks for it.
-_LATER = ("requests", "torch.distributed._functional_collectives")
-# Packages whose distributions diffusers looks for by the names of their modules.
-_OTHER_NAMES = ("optimum", "flashinfer", "modelopt")
 # Optional packages that diffusers imports where they are installed, and that load the compiler.
 _NEED_COMPILER = ("torchao", "bitsandbytes", "xformers", "flash_attn", "sageattention", "aiter")
 
@@ -38,8 +31,7 @@ def import_diffusers() -> None:
     The slow imports are at the top of diffusers' own modules, so that we cannot defer them. Modules
     that are loaded already stay. CPU time and peak memory after `import torch` on two cores of an
     AMD EPYC with AVX-512: 3.7 s and 388 MB as diffusers does it, 1.9 s and 315 MB without
-    transformers and peft, 0.6 s and 245 MB without the compiler as well. A third of that again is
-    saved by `_without_names` and `_later`.
+    transformers and peft, 0.6 s and 245 MB without the compiler as well.
     """
     if "diffusers" in sys.modules:
         return
@@ -49,46 +41,11 @@ def import_diffusers() -> None:
         for used in _USED:
             importlib.import_module(f"diffusers.{used}")
         return
-    with _without_compiler(), _without_names(), _later():
+    with _without_compiler():
         utils = importlib.import_module("diffusers.utils.import_utils")
         with _without(("transformers", "peft"), utils):
             for used in _USED:
                 importlib.import_module(f"diffusers.{used}")
-
-
-class _Later(types.ModuleType):
-    """Stands for a module, which is imported when somebody asks for something in it."""
-
-    def __getattr__(self, name: str) -> object:
-        if name.startswith("__"):  # whoever looks through all modules
-            raise AttributeError(name)
-        return getattr(importlib.import_module(self.__name__), name)
-
-
-@contextmanager
-def _later() -> Iterator[None]:
-    """Let diffusers have modules without loading them."""
-    names = [name for name in _LATER if name not in sys.modules]
-    for name in names:
-        sys.modules[name] = _Later(name)
-    try:
-        yield
-    finally:
-        for name in names:
-            if isinstance(sys.modules.get(name), _Later):
-                del sys.modules[name]
-
-
-@contextmanager
-def _without_names() -> Iterator[None]:
-    """Spare diffusers the list of all modules of all installed packages, which takes 0.2 s."""
-    listed = importlib.metadata.packages_distributions
-    if not any(importlib.util.find_spec(one) for one in _OTHER_NAMES):
-        importlib.metadata.packages_distributions = dict
-    try:
-        yield
-    finally:
-        importlib.metadata.packages_distributions = listed
 
 
 @contextmanager
