@@ -261,7 +261,8 @@ def _possible_background(
     matte = matte[..., None]
     uncovered = np.maximum(1 - matte, 1e-3)
     away = cv2.distanceTransform((~known).astype(np.uint8), cv2.DIST_L2, 5)[..., None]
-    tolerance = RIM_TOLERANCE * np.minimum(1.0, away / (GAP_GROWTH * max(known.shape)))
+    gap = GAP_GROWTH * max(known.shape)
+    tolerance = RIM_TOLERANCE * np.minimum(away, gap) / gap
     low = (picture - matte - tolerance) / uncovered
     high = (picture + tolerance) / uncovered
     bounded = np.clip(filled, low, high)
