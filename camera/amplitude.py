@@ -48,7 +48,7 @@ BUSY_COST = 3.0
 UNCOVERED, UNCOVERED_COST = (0.02, 0.06), 10.0
 """How deep behind the outline of a person, as a share of the long side, what is uncovered begins to
 count and counts in full, and how much: mirrored surroundings no longer fit together there."""
-CUT_HEAD, CUT_HEAD_COST = 0.4, 20.0
+CUT_HEAD, CUT_HEAD_COST = 0.4, 14.0
 """The share of a person from which on a side cuts the head, and how much more it counts that a
 camera looks past it: hair that is not there cannot be drawn out of an edge, and ends in a strip."""
 PREVIEW_PX = 128
