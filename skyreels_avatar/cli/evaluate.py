@@ -59,11 +59,13 @@ def evaluate_command(
     Every metric is shown next to its value for real speech and, where it judges
     lips, for a puppet whose mouth just opens with loudness.
 
-    Sync-C and Sync-D come from our own network. Closures, rounding and tuck are
-    what lips do on p b m, w o u and f v (extra "phonemes"), and gain is what they
-    do beyond chance. Head, gaze and brows are compared with real speakers, and
-    the face with the reference by an embedding. Camera accuracy needs --camera,
-    drift ten seconds. See docs/evaluation.md for how each is computed.
+    Sync-C and Sync-D come from our own network; LSE-C and LSE-D of the SyncNet of
+    2016 stand beside them after `models pull syncnet`. Closures, rounding and
+    tuck are what lips do on p b m, w o u and f v (extra "phonemes"), and gain is
+    what they do beyond chance. Head, gaze and brows are compared with real
+    speakers, and the face with the reference by an embedding. Camera accuracy
+    needs --camera, drift ten seconds. See docs/evaluation.md for how each is
+    computed.
     """
     from skyreels_avatar.api.evaluation import compare_sets, evaluate, find_videos
     from skyreels_avatar.evaluation.html_report import write_html

@@ -15,6 +15,7 @@ from PIL import Image
 
 from skyreels_avatar.evaluation.curves import Curves
 from skyreels_avatar.evaluation.lip_sync import MAX_OFFSET
+from skyreels_avatar.evaluation.lse import LSE_MEANING
 from skyreels_avatar.evaluation.report import (
     CAMERA_MEANING,
     DISTANCE_MEANING,
@@ -84,7 +85,7 @@ def write_html(
         "" if distance is None else _distance(distance),
         "<details><summary>All measures of the protocol</summary><table>",
         *(f"<tr><td>{name}<td style='text-align:left'>{html.escape(meaning)}"
-          for name, meaning in (*MEANING.items(), *CAMERA_MEANING.items())),
+          for name, meaning in (MEANING | _optional(reports) | CAMERA_MEANING).items()),
         "</table></details>",
         *(_section(report, path.parent) for report in reports),
     ]  # fmt: skip
@@ -120,13 +121,18 @@ def _comparison(systems: dict[str, list[Report]]) -> str:
              for name, some in systems.items()]  # fmt: skip
     heads = [*names, "real speech", f"loudness puppet<br><small>{_count(every)}</small>"]
     rows = ["<table><tr><th>measure<th>", *(f"<th>{head}" for head in heads)]
-    for measure in COMPARED:
-        meaning = html.escape(MEANING.get(measure) or _PERFORMED[measure])
+    for measure in (*_optional(every), *COMPARED):
+        meaning = html.escape((MEANING | LSE_MEANING | _PERFORMED)[measure])
         cells = [_cell(reports, measure) for reports in systems.values()]
         cells += [REAL_SPEECH.get(measure, ""), _cell(every, measure, of_puppet=True)]
         rows.append(f"<tr><td>{measure}<td class=what>{meaning}")
         rows += [f"<td>{cell}" for cell in cells]
     return "".join(rows) + "</table>"
+
+
+def _optional(reports: Sequence[Report]) -> dict[str, str]:
+    """Return the meanings of measures that only some machines make, where one was made."""
+    return LSE_MEANING if any(report.lse for report in reports) else {}
 
 
 def _count(reports: list[Report]) -> str:

@@ -24,6 +24,7 @@ from skyreels_avatar.evaluation.lip_sync import (
     puppet,
     sound_picture,
 )
+from skyreels_avatar.evaluation.lse import LSE_MEANING, LipSyncError, lip_sync_error
 from skyreels_avatar.evaluation.motion_statistics import (
     MotionDistance,
     motion_distance,
@@ -139,7 +140,7 @@ class Report:
     `lip_sync` is None below two seconds; `puppet` has the measures of sync of the same mouth opened
     by loudness alone. `performance` is relative to the reference picture, see `Performance`; drift
     is measured in the windows of `stability.drift_windows`; `camera` only where a move was given.
-    `spoken_lips` is None where `spoken_lips_skipped` says why.
+    `spoken_lips` is None where `spoken_lips_skipped` says why; `lse` without SyncNet's weights.
     """
 
     video: str
@@ -164,6 +165,7 @@ class Report:
     performance: Performance
     curves: Curves
     features: VideoFeatures
+    lse: LipSyncError | None = None
     camera: CameraAccuracy | None = None
 
     def to_dict(self) -> dict:
@@ -177,6 +179,7 @@ class Report:
         flat = {}
         for name, kind in _FLAT.items():
             flat |= values.pop(name) or dict.fromkeys(kind.__dataclass_fields__)
+        flat |= values.pop("lse") or {}
         return {"protocol": PROTOCOL, **flat, **values}
 
     def to_json(self) -> str:
@@ -197,7 +200,7 @@ class Report:
         table.add_column("puppet", justify="right", no_wrap=True)
         table.add_column("what")
         values = self.to_dict()
-        for name, meaning in MEANING.items():
+        for name, meaning in (MEANING | (LSE_MEANING if self.lse else {})).items():
             toy = _shown(self.puppet[name]) if name in self.puppet else ""
             table.add_row(name, _shown(values[name]), REAL_SPEECH.get(name, ""), toy, meaning)
         if self.spoken_lips_skipped:
@@ -276,6 +279,7 @@ def evaluate(
         motion=motion_distance(windows),
         performance=performance_of(landmarks, points, reader.fps),
         features=video_features(points_of(places), windows, embeddings, doll),
+        lse=None if audio is None else lip_sync_error(reader, track.boxes, audio),
     )
 
 

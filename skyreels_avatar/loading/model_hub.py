@@ -111,6 +111,11 @@ MODELS = (
         "hibari-voices", "maureesewilliams/hibari", ("voices/*.onnx",), 0.04, "Apache-2.0",
         "more English voices",
     ),
+    PublicModel(
+        # A copy of the file that joonson/syncnet_python names, which lies on no hub itself.
+        "syncnet", "ByteDance/LatentSync-1.5", ("auxiliary/syncnet_v2.model",), 0.05, "MIT",
+        "LSE-C and LSE-D in evaluate",
+    ),
 )  # fmt: skip
 
 

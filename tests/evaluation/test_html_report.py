@@ -1,11 +1,14 @@
 """The page about many videos: comparison, puppet row, plots, strips, links."""
 
 import re
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from skyreels_avatar.evaluation.html_report import COMPARED, interval, linked, write_html
+from skyreels_avatar.evaluation.lse import LSE_MEANING, LipSyncError
 from skyreels_avatar.evaluation.report import DISTANCE_MEANING, MEANING, evaluate
 from skyreels_avatar.evaluation.video_distance import VideoDistance
 from skyreels_avatar.media.audio import AudioTrack
@@ -14,8 +17,8 @@ from skyreels_avatar.media.video import VideoWriter
 
 
 @pytest.fixture(scope="module")
-def page(root, tmp_path_factory):
-    """A page about two videos of 2.2 s in folders of their own, one without sound."""
+def reports(root, tmp_path_factory):
+    """Reports of two videos of 2.2 s in folders of their own, one without sound."""
     folder = tmp_path_factory.mktemp("report")
     examples = root / "assets" / "examples"
     pixels = Portrait.load(examples / "portrait.png").resized_to(256, 256).pixels
@@ -29,6 +32,13 @@ def page(root, tmp_path_factory):
         with VideoWriter(path, 256, 256, 25, audio) as writer:
             writer.write(np.repeat(pixels[None], 55, axis=0))
         reports.append(evaluate(path))
+    return [replace(report, lse=None) for report in reports]  # whatever weights are here
+
+
+@pytest.fixture(scope="module")
+def page(reports):
+    """A page about them, beside their folders."""
+    folder = Path(reports[0].video).parents[1]
     value = (0.25, 0.125, 0.5)
     distance = VideoDistance(value, value, value, value, None, value, 5, 7)
     return write_html(reports, folder / "pages" / "report.html", distance).read_text()
@@ -46,6 +56,15 @@ def test_systems_stand_beside_real_speech_and_the_puppet_in_every_table(page):
     for section in page.split("<section>")[1:]:
         rows = re.findall(r"<tr><td>([^<]+)<td>", section)
         assert rows == ["this video", "real speech", "loudness puppet"]
+
+
+def test_figures_of_syncnet_have_rows_where_a_video_has_them(reports, page, tmp_path):
+    assert not any(f"<td>{name}" in page for name in LSE_MEANING)
+    some = [replace(reports[0], lse=LipSyncError(6.5, 7.25, -1)), reports[1]]
+    found = write_html(some, tmp_path / "page.html").read_text()
+    rows = re.findall(r"<tr><td>([^<]+)<td class=what>\w", found)
+    assert rows == [*LSE_MEANING, *COMPARED]
+    assert found.count("<td>6.5<br><small>6.5 to 6.5</small>") == 1
 
 
 def test_each_video_has_its_folders_name_a_player_a_strip_and_plots(page):

@@ -3,11 +3,14 @@
 import io
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from skyreels_avatar.errors import FaceError
+from skyreels_avatar.evaluation import report as report_module
+from skyreels_avatar.evaluation.lse import LSE_MEANING, LipSyncError
 from skyreels_avatar.evaluation.report import MEANING, REAL_SPEECH, evaluate
 from skyreels_avatar.faces.analyzer import FaceAnalyzer
 from skyreels_avatar.media.audio import AudioTrack
@@ -76,6 +79,26 @@ def test_the_table_shows_every_measure_and_real_speech_beside(report):
     for name in [*MEANING, *vars(report.performance)]:
         assert re.search(rf"\b{name}\b", text), name
     assert REAL_SPEECH["sync_r0"] in text
+
+
+def test_figures_of_syncnet_stand_beside_ours_only_where_its_weights_are(
+    still, analyzer, monkeypatch
+):
+    asked = []
+
+    def measured(reader, boxes, audio):
+        asked.append((reader.num_frames, boxes.shape, round(audio.duration_s)))
+        return LipSyncError(6.5, 7.25, -1)
+
+    monkeypatch.setattr(report_module, "lip_sync_error", measured)
+    report = evaluate(still, analyzer=analyzer)
+    assert asked == [(25, (25, 4), 1)]
+    values = json.loads(report.to_json())
+    assert (values["lse_c"], values["lse_d"], values["lse_offset"]) == (6.5, 7.25, -1)
+    assert [c for c in report.table().columns[0].cells if c in LSE_MEANING] == [*LSE_MEANING]
+    without = replace(report, lse=None)
+    assert values.keys() - json.loads(without.to_json()).keys() == {*LSE_MEANING}
+    assert not {*LSE_MEANING} & {*without.table().columns[0].cells}
 
 
 def test_another_person_as_reference_is_not_alike(still, root, analyzer, report):

@@ -21,6 +21,7 @@ from skyreels_avatar.loading.checkpoints import gguf_file
 logger = logging.getLogger(__name__)
 
 _PICKLED = (".pth", ".pt", ".bin", ".ckpt")
+_NAMED = (".model",)  # SyncNet's; not looked for in folders, where such a file is a tokenizer
 _WRAPPERS = ("state_dict", "model_state", "model", "module")
 
 
@@ -173,7 +174,7 @@ def _files_of(path: Path) -> list[Path]:
         )
     if path.name.endswith(".index.json"):
         return _shards(path)
-    if path.suffix not in _KINDS and path.suffix not in _PICKLED:
+    if path.suffix not in (*_KINDS, *_PICKLED, *_NAMED):
         known = ", ".join((*_KINDS, *_PICKLED, ".index.json"))
         raise CheckpointError(f"{path} is not a weight file; known are {known} and folders")
     return [path]
