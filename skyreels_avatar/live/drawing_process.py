@@ -61,6 +61,7 @@ class DrawingProcess:
         self._waiting: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._dropping, self._dropped = threading.Lock(), list[tuple[int, int]]()
         self._asked, self._has_ended, self._is_closed = 0, False, False
+        self._thread: threading.Thread | None = None
 
     @classmethod
     def start(cls, tier: Tier) -> DrawingProcess | None:
@@ -77,7 +78,9 @@ class DrawingProcess:
         """
         self._here = here
         arguments = tier, avatar, look
-        threading.Thread(target=self._run, args=arguments, name="live-draw", daemon=True).start()
+        name = "live-draw"
+        self._thread = threading.Thread(target=self._run, args=arguments, name=name, daemon=True)
+        self._thread.start()
 
     @property
     def process_id(self) -> int:
@@ -115,6 +118,8 @@ class DrawingProcess:
         if not self.is_ready:  # nothing was asked for
             self._process.kill()
             self._process.wait()
+            if self._thread is not None:
+                self._thread.join()  # a program that ends while it packs the avatar is aborted
 
     def _run(self, tier: Tier, avatar: Avatar, look: Look) -> None:
         self._pictures = SharedPictures(self._shared.fileno(), *avatar.picture.shape[:2])

@@ -99,6 +99,14 @@ def test_a_stream_does_not_need_it_to_become_ready(avatar, parts, voice, when, m
     assert caplog.text.count("has ended") == (when == "failed")
 
 
+def test_a_stream_that_is_closed_at_once_leaves_nothing_behind(avatar, parts):
+    """A program that ended while a thread still packed the avatar was aborted."""
+    process = DrawingProcess()
+    Stream(avatar, parts, StreamOptions(low_latency=True), process).close()
+    assert not psutil.pid_exists(process.process_id)
+    assert "live-draw" not in {thread.name for thread in threading.enumerate()}
+
+
 def test_where_it_is_killed_this_process_goes_on(avatar, parts, voice, caplog):
     process = DrawingProcess()
 
