@@ -190,7 +190,7 @@ def limit(move: CameraMove, scene: Scene) -> float:
 
     It is the preset's amplitude or, unless `move.absolute`, the largest smaller one for which at
     most 25% of the picture is unseen (a third of that where the border is busy, a tenth of it
-    where it was deep behind the person and is busy, a twentieth of it beside a head that a side
+    where it was deep behind the person and is busy, a fourteenth of it beside a head that a side
     cuts), the face stays in the picture with a margin of 4%, nothing comes nearer than 0.3 subject
     distances, and the subject grows at most 1.8 times. The unit is that of `PRESETS[move.name]`;
     strength is not in it.
