@@ -36,7 +36,7 @@ NO_TORCH = f"""error: no CPU build of {TORCH} was found. Each of these brings a 
 def main() -> None:
     """Install torch, then everything else, then import every package."""
     if sys.prefix == sys.base_prefix:
-        sys.exit("error: this is no virtual environment; install with `make`")
+        sys.exit("error: this is not a virtual environment; install with `make`")
     remove_half_installed(Path(metadata.distribution("pip").locate_file("")))
     print("installing torch: a minute or two, 200 MB to download for CPUs", flush=True)
     gpu = shutil.which("nvidia-smi") and not run("nvidia-smi", "-L")

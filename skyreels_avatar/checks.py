@@ -98,7 +98,7 @@ def user_path(value: str | Path) -> Path:
     """Return a path with the home folder in the place of a leading ~.
 
     Raises:
-        InputError: there is no such user, or the name is no path.
+        InputError: there is no such user, or the name is not a path.
     """
     try:
         path = Path(value).expanduser()

@@ -62,7 +62,7 @@ class LimitedLoader(yaml.SafeLoader):
         except (yaml.YAMLError, RecursionError):
             raise
         except Exception as error:  # of dates that are none, integers of thousands of digits, ...
-            raise _problem("this is no usable value", node.start_mark) from error
+            raise _problem("this value cannot be used", node.start_mark) from error
         if isinstance(value, int) and abs(value) > _MAX_INTEGER:
             raise _problem("this number is too large", node.start_mark)
         return value
@@ -146,7 +146,7 @@ def describe_problem(error: yaml.YAMLError) -> str:
     elif isinstance(error, yaml.reader.ReaderError):
         message = "a character that text does not have"
     line = f"line {mark.line + 1}: " if mark else ""
-    return f"{line}this is no valid YAML: {message}"
+    return f"{line}this is not valid YAML: {message}"
 
 
 def _problem(message: str, mark: yaml.Mark) -> yaml.MarkedYAMLError:

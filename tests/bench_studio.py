@@ -63,7 +63,7 @@ class Bench:
     def __init__(self, device: str, runs: int):
         self.device, self.runs = torch.device(device), runs
         self.rows: list[Row] = []
-        self.modules: list[torch.nn.Module] = []  # whose weights are no memory of a call
+        self.modules: list[torch.nn.Module] = []  # whose weights are not memory of a call
         self.peak_tflops = self._peak()
 
     def _peak(self) -> float:

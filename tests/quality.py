@@ -94,11 +94,11 @@ def files_of(folder: str) -> list[Path]:
     """Return the files of a folder in order.
 
     Raises:
-        argparse.ArgumentTypeError: it is no folder, or there are none.
+        argparse.ArgumentTypeError: it is not a folder, or there are none.
     """
     if not folder or not Path(folder).is_dir():
         raise argparse.ArgumentTypeError(
-            f"{folder!r} is no folder; give both: make quality IMAGES=folder VOICES=folder"
+            f"{folder!r} is not a folder; give both: make quality IMAGES=folder VOICES=folder"
         )
     files = sorted(p for p in Path(folder).glob("*") if p.is_file() and p.name[0] != ".")
     files = [p for p in files if p.suffix.lower() not in (".csv", ".md", ".txt", ".json")]

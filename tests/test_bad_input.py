@@ -105,7 +105,7 @@ CASES = {
     "negative seed": ("--seed -1", "whole number from 0"),
     "guidance nan": ("--guidance-scale nan", "must be a number"),
     "guidance below 0": ("--audio-guidance-scale -2", "between 0"),
-    "face that is no box": ("--face left", "x,y,w,h"),
+    "face that is not a box": ("--face left", "x,y,w,h"),
     "no face in the picture": ("--image noise.png", "face x,y.*--face"),
     "face box outside": ("--face 5000,5000,50,50", "--face|box|picture"),
     "face of a number too high": ("--face 3", "--face|face"),

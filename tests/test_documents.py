@@ -18,7 +18,7 @@ def test_a_file_that_holds_no_mapping_is_refused(tmp_path, content):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("a: !!python/object:os.system {}", "line 1: this is no valid YAML: tags are not allowed"),
+        ("a: !!python/object:os.system {}", "line 1: this is not valid YAML: tags are not allowed"),
         ("a: 1\n\tb: 2", "a tab; indent with spaces"),
         ("a: 1\n---\nb: 2", "a second document begins"),
         ("a: *b", "an alias that is not defined"),

@@ -219,7 +219,7 @@ def read_checkpoint(folder: Path, device: str) -> dict | None:
 
 
 def start_from(parts: Components, folder: Path) -> None:
-    """Fill the networks that have a weight file in a folder; what a file lacks stays as it is.
+    """Fill the networks that have a weight file in a folder; what no file has stays as it is.
 
     Raises:
         CheckpointError: a file of another class, or with tensors that do not fit.

@@ -27,7 +27,7 @@ def check_image(image: torch.Tensor) -> torch.Tensor:
     """Return an IMAGE if it is one.
 
     Raises:
-        InputError: another shape, or values that are no numbers.
+        InputError: another shape, or values that are not numbers.
     """
     if image.ndim != 4 or image.shape[-1] not in (1, 3, 4) or 0 in image.shape:
         raise sa.InputError(
@@ -35,7 +35,7 @@ def check_image(image: torch.Tensor) -> torch.Tensor:
         )
     if not bool(torch.isfinite(image).all()):
         raise sa.InputError(
-            "the image holds values that are no numbers (NaN or infinity); the node before it "
+            "the image holds values that are not numbers (NaN or infinity); the node before it "
             "failed: look at its result"
         )
     return image

@@ -27,7 +27,7 @@ def read_film(text: str, folder: Path) -> sa.Script:
         folder: that its paths are relative to.
 
     Raises:
-        InputError: the text is no usable script, or names a file outside the folder.
+        InputError: the text is not a usable script, or names a file outside the folder.
     """
     for name in named_files(text):
         _check_inside(name, folder)
@@ -44,7 +44,7 @@ def read_film(text: str, folder: Path) -> sa.Script:
 
 
 def named_files(text: str) -> list[str]:
-    """Return the files that a script names; a text that is no script names none.
+    """Return the files that a script names; a text that is not a script names none.
 
     Raises:
         InputError: the script includes another one.

@@ -222,7 +222,7 @@ def _written(shot: dict, kept: Path, folder: Path) -> sa.Shot:
 
     Args:
         kept: for files that are named after what they hold, so that the next run finds the shot.
-        folder: for footage that is no file yet.
+        folder: for footage that is not in a file yet.
     """
     files: dict[str, Path | None] = {"image": None, "video": None, "audio": None}
     if shot["image"] is not None:

@@ -25,7 +25,7 @@ class SaveSigned(io.ComfyNode):
             display_name="Save Signed Video",
             category=fields.CATEGORY,
             description="Saves a video exactly as it was made, with the signature that says it is "
-            "generated (C2PA). ComfyUI's own Save Video writes the file anew, without it.",
+            "generated (C2PA). ComfyUI's own Save Video re-encodes the file without it.",
             inputs=[
                 io.Video.Input("video", tooltip="From a node of this pack; others are not signed."),
                 io.String.Input(

@@ -214,7 +214,7 @@ def _weights(tier: str) -> str:
     check_models(loaded)
     paths = loaded.weights.paths()
     if absent := [path for path in paths if not path.exists()]:
-        raise AvatarError(f"tier {loaded.name} lacks {', '.join(map(str, absent))}")
+        raise AvatarError(f"tier {loaded.name} has no {', '.join(map(str, absent))}")
     size = sum(_size(path) for path in paths)
     return f"tier {loaded.name}, {len(paths)} parts, {size / 1e6:.0f} MB"
 

@@ -182,7 +182,7 @@ def _add_makers(server: MCPServer, tools: JobTools) -> None:
         camera: str = "static", size: str | None = None, style: str = "natural", seed: int = 0,
         wait_s: WaitS = 0,
     ) -> dict[str, Any]:  # fmt: skip
-        """Make a talking video of a portrait: give a sound (`audio`) or words to be said (`text`).
+        """Make a talking video of a portrait: give a sound (`audio`) or words to speak (`text`).
 
         `prompt` directs the performance ("she smiles warmly"), `camera` is a move with a strength
         in percent ("push_in:60"), `size` is like "512x512" or "720p".

@@ -60,7 +60,7 @@ def print_output(content: RenderableType) -> None:
     """Print on stdout what the command is for: a table or JSON.
 
     Raises:
-        OSError: it cannot be written; a reader that has left (`| head`) is no error.
+        OSError: it cannot be written; a reader that has left (`| head`) is not an error.
     """
     if isinstance(content, str):
         content = Text(printable(content))

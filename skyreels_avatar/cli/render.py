@@ -86,7 +86,7 @@ def shot_numbers(text: str) -> tuple[int, ...]:
     """Return the numbers of shots in "3,5" or "2-4,7".
 
     Raises:
-        InputError: it is no such list.
+        InputError: it is not such a list.
     """
     numbers: list[int] = []
     for part in filter(None, (piece.strip() for piece in text.split(","))):

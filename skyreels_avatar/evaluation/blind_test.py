@@ -91,7 +91,7 @@ class Preference:
 def write_blind_test(a: Path, b: Path, path: Path, question: str = QUESTION) -> int:
     """Write a page that shows the videos of two folders in pairs of one name; return how many.
 
-    Order and sides are drawn anew for each rater, who chooses when both have been played to the
+    Order and sides are random for each rater, who chooses when both have been played to the
     end (or cannot be); the answers are saved as CSV.
 
     Raises:

@@ -170,7 +170,7 @@ def _points(
             break
     if len(pixels) < MIN_POSE_POINTS:
         raise ValueError(
-            f"the picture shows too little texture besides the face to measure the camera:"
+            f"the picture shows too little texture outside the face to measure the camera:"
             f" {len(pixels)} points, at least {MIN_POSE_POINTS} are needed"
         )
     tensor = torch.from_numpy(pixels).float()

@@ -102,7 +102,7 @@ def sound_picture(audio: AudioTrack, num_frames: int) -> np.ndarray:
 def puppet(points: np.ndarray, sound: np.ndarray) -> np.ndarray:
     """Return (F, 94): the same person's mouth, opened by loudness and nothing else.
 
-    The baseline of every measure of lip sync: one that likes it better than people is no measure.
+    The baseline of every measure of lip sync: one that prefers it to people is not a measure.
 
     Args:
         points: (F, 94) of `lip_points`. sound: (4 F, 80) of `sound_picture`.

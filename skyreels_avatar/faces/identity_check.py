@@ -86,7 +86,7 @@ class IdentityCheck:
             self._chips, self._doubt = self._chips[-1:], None
             return True
         open_for = 0 if self._doubt is None else index - self._doubt
-        if self._misses < 2 and open_for < _OPEN:  # one bad frame is no proof
+        if self._misses < 2 and open_for < _OPEN:  # one bad frame is not proof
             return True
         self.strangers.append((self._first_stranger(), index + 1))
         self._lose(index)

@@ -131,7 +131,7 @@ class Detector:
 
     Args:
         reach: "short" for faces that fill a good part of the picture, "full" for small ones, too.
-        min_score: what scores less is no face.
+        min_score: what scores less is not a face.
 
     Source: MediaPipe, face_detection.pbtxt.
     """

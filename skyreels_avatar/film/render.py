@@ -165,7 +165,7 @@ def _check_work(work: Path, read: object) -> None:
     manifest = work / MANIFEST
     if manifest.exists() and not is_manifest(manifest):
         raise MediaError(
-            f"{manifest} is no manifest of a film and would be replaced; give another work folder"
+            f"{manifest} is not the manifest of a film and would be lost; give another work folder"
         )
     kept = {Path(os.path.realpath(work / name)) for name in (PIECES, WINDOWS)}
     for source in input_files(read):

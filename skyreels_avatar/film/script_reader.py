@@ -193,7 +193,7 @@ class _ScriptReader:
         except ScriptError as error:
             self._problems.add_file(path, error)
             return []
-        # Nothing is repeated of a file that is no script: it may be somebody else's.
+        # Nothing is repeated of a file that is not a script: it may be somebody else's.
         if not isinstance(part.value, dict) or "shots" not in part.value:
             self._problems.add(part, "an included script is a mapping that holds a list of shots")
             return []

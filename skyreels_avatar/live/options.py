@@ -39,7 +39,7 @@ class StreamOptions:
 
 
 def check_direction(options: StreamOptions) -> None:
-    """Refuse what is no direction.
+    """Refuse what is not a direction.
 
     Raises:
         InputError: of the prompt, the style or the expressiveness.

@@ -160,7 +160,7 @@ class SoundQueue:
 
 
 def check_rate(sample_rate: object) -> None:
-    """Refuse what is no sample rate."""
+    """Refuse what is not a sample rate."""
     usable = isinstance(sample_rate, (int, np.integer)) and not isinstance(sample_rate, bool)
     if not usable or not _MIN_RATE <= sample_rate <= _MAX_RATE:
         raise InputError(

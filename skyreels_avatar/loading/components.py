@@ -295,7 +295,7 @@ def _check_widths(components: Components) -> None:
     for name, have, want in widths:
         if have != want:
             raise CheckpointError(
-                f"tier {components.tier.name}: {name} are {have} wide, the transformer wants {want}"
+                f"tier {components.tier.name}: {name} are {have} wide, the transformer is {want}"
             )
 
 

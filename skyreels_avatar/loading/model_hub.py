@@ -130,7 +130,7 @@ def is_here(model: PublicModel) -> bool:
 
 
 class MissingModelsError(CheckpointError):
-    """Report published models that a tier lacks, and the command that fetches them.
+    """Report published models that a tier still needs, and the command that fetches them.
 
     Attributes:
         reason: what is missing.
@@ -140,7 +140,7 @@ class MissingModelsError(CheckpointError):
     def __init__(self, tier: Tier, models: Sequence[PublicModel]):
         count, gb = len(models), sum(model.size_gb for model in models)
         noun = "1 published model" if count == 1 else f"{count} published models"
-        self.reason = f"tier {tier.name} lacks weights of {noun}, {gb:.1f} GB"
+        self.reason = f"tier {tier.name} has no weights of {noun}, {gb:.1f} GB"
         names = (model.name for model in models)
         self.command = shlex.join(["skyreels-avatar", "models", "pull", *names])
         super().__init__(f"{self.reason}; fetch with: {self.command}")

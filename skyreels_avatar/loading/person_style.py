@@ -94,7 +94,7 @@ class PersonStyle:
         """
         if weights_mark(weights) != self.made_for:
             raise InputError(
-                "this style was learnt with other weights than those in use; make it anew with: "
+                "this style was learnt with other weights than those in use; make it again with: "
                 "python -m train style",
                 parameter="style",
             )

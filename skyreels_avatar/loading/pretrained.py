@@ -61,7 +61,7 @@ def _found(source: str | Path, base: str | Path | None) -> tuple[Tier, str]:
                 parts[part] = str((folder / name).absolute())
     if not parts:
         raise InputError(
-            f"{folder} is no pipeline: it has neither a tier's yaml file nor folders of parts"
+            f"{folder} is not a pipeline: it has neither a tier's yaml file nor folders of parts"
         )
     if base is None:
         raise InputError(

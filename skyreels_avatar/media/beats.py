@@ -60,7 +60,7 @@ def _onset_strength(samples: np.ndarray) -> np.ndarray:
     # A quiet rustle off the beat is many times louder than nothing: a floor keeps it small.
     levels = np.log10(_FLOOR * np.percentile(levels.max(axis=1), 99) + 1e-9 + levels)
     rise = np.maximum(np.diff(levels, axis=0, prepend=levels[:1]), 0).mean(axis=1)
-    # What is constantly there, such as noise, is no onset.
+    # What is constantly there, such as noise, is not an onset.
     width = int(_RATE_HZ) | 1
     slow = np.convolve(np.pad(rise, width // 2, mode="reflect"), np.ones(width) / width, "valid")
     return np.maximum(rise - slow, 0)

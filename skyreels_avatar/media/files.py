@@ -32,7 +32,7 @@ def media_path(path: str | Path) -> Path:
     """Return `user_path` of the name of a picture, sound or video.
 
     Raises:
-        MediaError: there is no such user, or the name is no path.
+        MediaError: there is no such user, or the name is not a path.
     """
     try:
         return user_path(path)
@@ -74,7 +74,7 @@ def open_container(path: Path, noun: str) -> InputContainer:
     Raises:
         MediaError: FFmpeg knows no such format, the file is damaged, or it only names other files.
     """
-    # An absolute name after "file:" is taken as it stands: "a:b.mp4" is no protocol, and "%d" no
+    # An absolute name after "file:" is taken as it stands: "a:b.mp4" is not a protocol, and "%d" no
     # number of a sequence of pictures.
     options = {
         "protocol_whitelist": "file",

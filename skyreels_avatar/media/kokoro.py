@@ -125,5 +125,5 @@ def _styles(path: Path) -> np.ndarray:
     """Return the table of a voice, (rows, 256)."""
     values = np.fromfile(path, "<f4")
     if not values.size or values.size % _STYLE:
-        raise CheckpointError(f"{path} is no voice of kokoro; fetch it again")
+        raise CheckpointError(f"{path} is not a Kokoro voice; fetch it again")
     return values.reshape(-1, _STYLE)

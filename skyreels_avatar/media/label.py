@@ -19,18 +19,18 @@ def check_label(text: str) -> None:
     """Refuse a label that cannot be drawn.
 
     Raises:
-        InputError: it is empty, too long, or has letters that the built-in font lacks.
+        InputError: it is empty, too long, or has characters that the built-in font does not have.
     """
     if not text.strip() or len(text) > MAX_LABEL or not text.isprintable():
         raise InputError(
-            f"a label must be one line of 1 to {MAX_LABEL} letters, got {text!r}",
+            f"a label must be one line of 1 to {MAX_LABEL} characters, got {text!r}",
             parameter="label",
         )
     missing = sorted({letter for letter in text if not _is_drawn(letter)})
     if missing:
         raise InputError(
-            f"the label has letters that the built-in font cannot draw: {' '.join(missing)}; use "
-            "plain Latin letters, such as 'AI-generated'",
+            f"the label has characters that the built-in font cannot draw: {' '.join(missing)}; "
+            "use plain Latin letters, such as 'AI-generated'",
             parameter="label",
         )
 
@@ -65,7 +65,7 @@ def _label_box(text: str, height: int, width: int) -> tuple[np.ndarray, tuple[in
 
 @lru_cache(maxsize=256)
 def _is_drawn(letter: str) -> bool:
-    """Tell whether the font has a letter: what it lacks looks like an unassigned one."""
+    """Tell whether the font has a letter: what it does not have looks like an unassigned one."""
     font = _font(24)
     return letter.isspace() or bytes(font.getmask(letter)) != bytes(font.getmask("\U000e0080"))
 

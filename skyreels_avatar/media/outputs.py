@@ -10,7 +10,7 @@ from typing import Any
 
 from skyreels_avatar.errors import MediaError
 
-_LONGEST_PATH = 1000  # a text that is said may be longer, and is no path
+_LONGEST_PATH = 1000  # a text that is said may be longer, and is not a path
 
 OUTPUTS = ("output", "subtitles", "save_motion")
 """Names under which a request holds the files that it writes."""

@@ -52,7 +52,7 @@ class PhonemeNetwork:
     """A network in the ONNX format that reads phonemes, with the durations as its last output.
 
     Raises:
-        CheckpointError: the file is no such network.
+        CheckpointError: the file is not such a network.
         MissingExtraError: onnxruntime is not installed.
     """
 

@@ -62,7 +62,7 @@ def read_piece(path: str | Path) -> Piece:
         if stream.codec_context is None or stream.codec_context.name != "h264":
             raise MediaError(f"{path} cannot be joined: it is not H.264; make it with VideoWriter")
         if not stream.average_rate or not stream.frames:
-            raise MediaError(f"{path} cannot be joined: it is no complete MP4 file")
+            raise MediaError(f"{path} cannot be joined: it is not a complete MP4 file")
         fps = exact_fps(float(stream.average_rate))
         shown: list[int] = []
         for packet in _packets(container, stream, path):
@@ -155,7 +155,7 @@ def _write(
         with open_container(piece.path, "video") as container:
             packets = _packets(container, container.streams.video[0], piece.path)
             for place, packet in enumerate(packets):
-                # A short piece has other decoding times than a long one: they are counted anew.
+                # A short piece has other decoding times than a long one: they are counted again.
                 frame = _frame_of(packet, fps, piece.path)
                 packet.time_base = 1 / fps
                 packet.pts, packet.dts = first + frame, first + place - delay
@@ -199,7 +199,7 @@ def _check_alike(first: Piece, other: Piece) -> None:
             wanted = "x".join(map(str, want)) if noun == "size" else f"{float(want):g} fps"
             raise MediaError(
                 f"pieces of one film have one {noun}: {first.path} has {wanted}, "
-                f"{other.path} has {said}; make them anew alike"
+                f"{other.path} has {said}; make both again with the same settings"
             )
     if other.headers != first.headers:
         raise MediaError(

@@ -152,7 +152,7 @@ def read_text(path: str | Path) -> str:
     """Return what a text file holds (UTF-8).
 
     Raises:
-        MediaError: there is no such file, or it is no text.
+        MediaError: there is no such file, or it is not a text.
     """
     path = existing_file(path, "text")
     try:

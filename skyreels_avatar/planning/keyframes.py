@@ -150,7 +150,7 @@ def frame_loudness(
     """Return the loudness (F,) of a sound round each frame, 0 silent to 1 as loud as it gets.
 
     On a scale of 40 dB below the loud frames (95th percentile), averaged over a fifth of a second:
-    short stops between syllables are no pauses.
+    short stops between syllables are not pauses.
 
     Args:
         samples: (S,) mono.

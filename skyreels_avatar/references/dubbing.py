@@ -1,8 +1,8 @@
 """Existing video for networks that draw whole pictures: what they are shown, and what is kept.
 
-They draw the video anew at a size that they know. Of that only the face goes back into the video,
-moved to where the head is there, since a drawn head need not move as the filmed one. Every other
-pixel stays as decoded.
+They draw the whole video again at a size that they know. Of that only the face goes back into
+the video, moved to where the head is there, since a drawn head need not move as the filmed one.
+Every other pixel stays as decoded.
 
 Source: the video input of InfiniteTalk (arXiv 2508.14033), which shows whole drawn pictures.
 """

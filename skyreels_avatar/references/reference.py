@@ -63,7 +63,7 @@ class Reference(Protocol):
     def behind(self, start: int, stop: int, box: tuple[int, int, int, int]) -> np.ndarray | None:
         """Return (F, h, w) in [0, 1] what of a box is not to be drawn over: it is behind the head.
 
-        None where the head ends is no matter.
+        None where the head ends does not matter.
         """
 
     def without_occluder(

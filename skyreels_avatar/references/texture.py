@@ -19,7 +19,7 @@ from skyreels_avatar.rig.torso import torso_box
 _KEPT_TEXTURES = 3
 FOLLOWING = 0.3  # of the face height: so far round the head pixels move with it
 _LEAST_COVER = 0.02  # with less, rounding would become colors of the person
-_CONTRAST = 0.5  # of a strand that the matte missed: in the dark a small difference is no more
+_CONTRAST = 0.5  # of a strand that the matte missed: in the dark a small difference is not there
 FOLLOWING_TORSO = 0.03  # and so far round the torso, beside which straight lines would show it
 _NECK = (0.1, 0.5)  # face heights below the chin: between them the one goes over into the other
 

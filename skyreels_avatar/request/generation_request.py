@@ -73,7 +73,7 @@ class GenerationRequest:
         if self.output is None or self.output.suffix.lower() != ".mp4":
             raise InputError(f"the output must end in .mp4, got {self.output}")
         if not self.shot.has_sound:
-            raise InputError("no sound was given; give audio (a sound file) or text (to be said)")
+            raise InputError("no sound was given; give audio (a sound file) or text (to speak)")
         if self.subtitles is not None:
             if self.shot.text is None:
                 raise InputError("subtitles come from the text that is said; give a text")

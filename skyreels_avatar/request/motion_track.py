@@ -68,7 +68,7 @@ class MotionTrack:
         """Read a .json or .csv file.
 
         Raises:
-            InputError: it cannot be read, a channel is unknown, or a value is no number.
+            InputError: it cannot be read, a channel is unknown, or a value is not a number.
         """
         path = motion_path(path)
         text = read_text(path, "motion file", _MAX_BYTES)

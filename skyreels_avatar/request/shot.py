@@ -42,7 +42,7 @@ class Shot:
     What is given is checked and kept in one form: a `Path`, a `CameraMove`, a tuple.
 
     Args:
-        image: the portrait; or `video`, footage whose person is to speak anew. One of the two.
+        image: the portrait; or `video`, footage whose person is given new speech. One of the two.
         audio: the voice; None inside a Script that has a soundtrack. Where speakers have voices of
             their own, what the video plays instead of these together.
         prompt: how the person performs, in English.

@@ -82,7 +82,7 @@ def parse_speakers(given: object, face: str) -> tuple[Speaker, ...]:
         face: that the shot asks for itself.
 
     Raises:
-        InputError: they cannot be told apart, or something is no speaker.
+        InputError: they cannot be told apart, or something is not a speaker.
     """
     if isinstance(given, (str, Mapping)) or not isinstance(given, Sequence):
         raise InputError(f"speakers are a list, got {short_repr(given)}")

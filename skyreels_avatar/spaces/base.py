@@ -23,7 +23,7 @@ class LatentSpace(Protocol):
     Attributes:
         roles: of the windows that it can be asked for, see `planning.segments.ROLES`.
         moves_reference: pictures are those of the reference video, moved, and the VAE reads a
-            face's own motion (`motion_of`, `correct_eyes`); else they are drawn anew.
+            face's own motion (`motion_of`, `correct_eyes`); else they are drawn whole.
         takes_footage: existing video can be given a new voice: outside the face it stays.
         separates_persons: several persons are a batch; else they share the latents, and the
             transformer tells their voices apart by masks.

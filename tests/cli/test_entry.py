@@ -103,7 +103,7 @@ def test_inference_is_generate():
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 2
     assert result.stderr == (
-        "error: no sound was given; give audio (a sound file) or text (to be said)\n"
+        "error: no sound was given; give audio (a sound file) or text (to speak)\n"
     )
 
 

@@ -31,7 +31,7 @@ def test_anchors_and_merges_are_resolved(tmp_path):
         ("", ["f.yaml:1: the file is empty"]),
         ("a: 1\na: 2\nb: 1\nb: 2", ["f.yaml:2: 'a' is given twice", "f.yaml:4: 'b' is given"]),
         ("1: x\n[a]: y", ["f.yaml:1: a key must be a word, got 1", "f.yaml:2: a key must be"]),
-        ("a: [", ["this is no valid YAML"]),
+        ("a: [", ["this is not valid YAML"]),
         ("a: " + "[" * 40 + "]" * 40, ["nested too deeply"]),
     ],
 )

@@ -118,7 +118,7 @@ CASES = {
     "negative time": (GOOD.replace("end_s: 2", "end_s: -2"), 6, "between 0 and"),
     "time is a word": (GOOD.replace("end_s: 2", "end_s: soon"), 6, "seconds like 12.5"),
     "infinite time": (GOOD.replace("end_s: 2", "end_s: .inf"), 6, "between 0 and"),
-    "time that is no number": (GOOD.replace("end_s: 2", "end_s: .nan"), 6, "between 0 and"),
+    "time that is not a number": (GOOD.replace("end_s: 2", "end_s: .nan"), 6, "between 0 and"),
     "huge time": (GOOD.replace("end_s: 2", "end_s: 1" + "0" * 200), 6, "too large"),
     "a number of 5000 digits": (GOOD.replace("end_s: 2", "end_s: " + "9" * 5000), 6, "no usable"),
     "a date that is none": (GOOD.replace("end_s: 2", "end_s: 2024-99-99"), 6, "no usable"),

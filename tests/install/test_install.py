@@ -148,4 +148,4 @@ def test_a_python_outside_an_environment_is_not_installed_into(project):
     (project.folder / ".venv" / "pyvenv.cfg").unlink()
     done = project.install()
     assert done.returncode == 1
-    assert "this is no virtual environment; install with `make`" in done.stderr
+    assert "this is not a virtual environment; install with `make`" in done.stderr

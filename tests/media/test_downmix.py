@@ -1,4 +1,4 @@
-"""One channel of two: a voice that is out of phase is heard, and an offset is no loudness."""
+"""One channel of two: a voice that is out of phase is heard, and an offset is not loudness."""
 
 from __future__ import annotations
 

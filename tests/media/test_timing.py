@@ -82,7 +82,7 @@ def test_equal_and_single_stamps_are_spaced_by_the_stated_rate():
 def test_the_last_frame_stays_as_long_as_the_file_says():
     times_s = np.array([0, 1, 2, 3, 5, 6, 8]) / 25
     assert len(_shown(times_s, last_s=3 / 25)[1]) == 11
-    assert len(_shown(times_s, last_s=0.001)[1]) == 10, "a duration of 1 ms is no duration"
+    assert len(_shown(times_s, last_s=0.001)[1]) == 10, "a duration of 1 ms is not a duration"
 
 
 def test_clocks_that_start_again_or_jump_ahead_go_on():

@@ -136,7 +136,7 @@ def test_same_frames_give_same_bytes_however_they_are_cut_into_batches(tmp_path,
 
 
 def test_bytes_do_not_depend_on_what_memory_held_before(tmp_path):
-    """x264's AVX-512 code reads unwritten memory when the width is no multiple of 128."""
+    """x264's AVX-512 code reads unwritten memory when the width is not a multiple of 128."""
     code = (
         "import sys; import cv2; import numpy as np\n"
         "from skyreels_avatar.media.video import VideoWriter\n"

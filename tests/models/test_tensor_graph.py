@@ -17,7 +17,7 @@ def _run(operators: list[dict], tensors: dict, pixels: torch.Tensor) -> torch.Te
 
 
 def _function(operator: dict):
-    """Return what an operator without constants does, for inputs that are no pictures."""
+    """Return what an operator without constants does, for inputs that are not pictures."""
     operator = {"inputs": [], "output": 1, **operator}
     return TensorGraph([operator], input=0, outputs=[1]).fill({})._steps[0][0]
 

@@ -1,4 +1,4 @@
-"""Dark glasses hide the eyes, rims stay straight, and a lid in the dark is no hole."""
+"""Dark glasses hide the eyes, rims stay straight, and a lid in the dark is not a hole."""
 
 from __future__ import annotations
 

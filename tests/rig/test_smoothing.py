@@ -145,7 +145,7 @@ def test_lips_that_are_shut_stay_shut_however_wide_others_open() -> None:
 
 
 def test_blinks_close_and_lowered_lids_stay_lowered() -> None:
-    """A blink that a sampler leaves at half its height shuts the eye; a tired look is no blink."""
+    """A blink that a sampler leaves half done shuts the eye; a tired look is not a blink."""
     motion = 0.1 * torch.randn(1, 49, NUM_MOTION, generator=torch.Generator().manual_seed(0))
     lids = motion[..., 8:10] = torch.zeros(1, 49, 2)
     lids[0, 9:14, 0] = torch.tensor([0.2, 0.5, 0.8, 0.5, 0.2])

@@ -104,7 +104,7 @@ class OccludedFaces:
     Args:
         crops: of the people who may be shown.
         seed: of everything that is drawn.
-        drawn_share: of samples; the others were drawn before and are photographed anew.
+        drawn_share: of samples; the others were drawn before and are photographed again.
     """
 
     def __init__(self, crops: FaceCrops, seed: int, drawn_share: float = DRAWN_SHARE):

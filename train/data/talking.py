@@ -24,7 +24,7 @@ from skyreels_avatar.media.audio import AudioTrack
 from train.data.clips import NUM_TRAINING_CLIPS
 
 HELD_OUT_PEOPLE = 16  # of the talkers
-_LATEST = 5  # frames: what is further off is no measurement of the clip's delay
+_LATEST = 5  # frames: what is further off is not a measurement of the clip's delay
 
 
 @dataclass(frozen=True)

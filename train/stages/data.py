@@ -141,7 +141,7 @@ def spoken_language(video: Path) -> str:
 
 
 def _notes(video: Path, limits: FootageConfig, folder: Path) -> Path:
-    """Return the notes of a video; a changed file, or other limits, begin anew."""
+    """Return the notes of a video; a changed file, or other limits, starts over."""
     state = video.stat()
     told = asdict(replace(limits, folder="", workers=0))
     mark = f"{video.resolve()} {state.st_size} {state.st_mtime_ns} {sorted(told.items())}"

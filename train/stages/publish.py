@@ -1,8 +1,8 @@
-"""Put the weights of a run among those that ship, if they are no worse by a frozen protocol.
+"""Put the weights of a run among those that ship, if they are not worse by a frozen protocol.
 
 Every kind of file has its measure, on material that no network was trained on, the same for all
 who come: fixed seeds, fixed voices, portraits and clips that the stages keep back. Both the files
-that ship and the new ones are measured anew, so that no table has to be trusted.
+that ship and the new ones are measured again, so that no table has to be trusted.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Goal:
     tolerance: float
 
     def miss(self, value: float) -> float:
-        """Return how far a value is from the band; infinity where it is no number."""
+        """Return how far a value is from the band; infinity where it is not a number."""
         if not np.isfinite(value):
             return float("inf")
         return max(self.low - value, value - self.high, 0.0)
@@ -148,7 +148,7 @@ def table(goals: dict[str, Goal], before: dict[str, float], after: dict[str, flo
 def motion(config: TrainConfig, folder: Path) -> tuple[dict[str, Goal], dict[str, float]]:
     """Return goals and figures of sampled motion, of synthetic voices kept back.
 
-    Files that the folder lacks are those that ship.
+    Files that are not in the folder are those that ship.
     """
     parts = _parts(config, folder)
     speeches = _speeches()

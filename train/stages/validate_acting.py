@@ -28,7 +28,7 @@ STYLES = {"0.5": Style(0.5, 0.5, 0.5), "1.5": Style(1.5, 1.5, 1.5)}
 
 
 def run(config: TrainConfig) -> None:
-    """Measure `start_from` (what it lacks is as it ships); write acting.json into `run`."""
+    """Measure `start_from` (the rest is as it ships); write acting.json into `run`."""
     torch.set_num_threads(config.threads)
     parts = load_components(config.tier)
     if config.start_from:

@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 
 def run(config: TrainConfig) -> None:
-    """Judge `start_from` (what it lacks is as it ships); write closures.json into `run`."""
+    """Judge `start_from` (the rest is as it ships); write closures.json into `run`."""
     torch.set_num_threads(config.threads)
     data, folder = config.data, Path(config.data.cache)
     parts = load_components(config.tier)

@@ -64,13 +64,13 @@ OPENING = "opening / H, by the scale of audio"
 
 
 def run(config: TrainConfig) -> None:
-    """Measure `start_from` (what it lacks is as it ships); write steps.json into `run`."""
+    """Measure `start_from` (the rest is as it ships); write steps.json into `run`."""
     torch.set_num_threads(config.threads)
     parts = load_components(config.tier)
     if config.start_from:
         parts = with_weights(parts, Path(config.start_from))
     if not parts.transformer.config.distilled:
-        raise InputError("the transformer is not distilled: few steps are no question there")
+        raise InputError("the transformer is not distilled and not meant for few steps")
     batch = held_out_windows(config)
     tier = parts.tier
     usual = Sampling(

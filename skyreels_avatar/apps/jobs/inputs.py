@@ -74,7 +74,7 @@ class _Spoken(_Sampled):
     @model_validator(mode="after")
     def _one_sound(self) -> _Spoken:
         if (self.audio is None) == (not (self.text or "").strip()):
-            raise ValueError("give audio (the id of an upload) or text (to be said), one of both")
+            raise ValueError("give audio (the id of an upload) or text (to speak), not both")
         return self
 
 

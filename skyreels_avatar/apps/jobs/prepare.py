@@ -107,7 +107,7 @@ def _script_files(path: Path, max_shots: int) -> list[tuple[str, str]]:
     """Return the files that a script names, each with its field; they must be ids of uploads.
 
     Raises:
-        RequestError: it is no script, or would read something else.
+        RequestError: it is not a script, or would read something else.
     """
     try:
         script = read_marked(
@@ -153,7 +153,7 @@ def _walk(value: Any) -> Iterator[tuple[str, str]]:
 def _check_lengths(values: Mapping[str, Any], limits: Limits) -> None:
     for name in ("text", "prompt", "negative_prompt"):
         if len(values.get(name) or "") > limits.text_chars:
-            raise _invalid(f"{name} may have {limits.text_chars} letters", name)
+            raise _invalid(f"{name} may have {limits.text_chars} characters", name)
     sides = [int(part) for part in str(values.get("size") or "").split("x") if part.isdigit()]
     if sides and max(sides) > limits.side_px:
         raise _invalid(f"the longest side may have {limits.side_px} pixels here", "size")

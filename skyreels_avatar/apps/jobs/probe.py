@@ -47,7 +47,7 @@ def probe_file(path: Path, limits: Limits) -> MediaFacts:
     """Return what a file is, after decoding it in a process with limits.
 
     Raises:
-        RequestError: it is no picture, sound or video that can be used; the message names no path.
+        RequestError: it cannot be used as a picture, sound or video; the message names no path.
     """
     command = [sys.executable, "-m", "skyreels_avatar.apps.jobs.probe", str(path)]
     environment = {k: v for k, v in os.environ.items() if k in _KEPT} | {"OMP_NUM_THREADS": "1"}

@@ -149,7 +149,7 @@ class JobQueue:
             connection.execute(jobs.update().where(*_held(job)).values(**_queued_again()))
 
     def release(self, worker: str, crashed: bool = True) -> list[str]:
-        """Free what a worker had that is no more; return the ids of its jobs.
+        """Free what a worker that is gone had; return the ids of its jobs.
 
         A job whose workers crash three times without a window finished between them is given up.
 

@@ -91,7 +91,7 @@ class Storage:
     ) -> dict[str, str]:
         """Copy the uploads of a job into its folder; return their names there by their ids.
 
-        The job keeps them though the uploads expire. They are no links: a link that is made or
+        The job keeps them though the uploads expire. They are not links: a link that is made or
         removed elsewhere changes the file's times, and a run refuses files that change under it.
         """
         folder = self.job_folder(job_id)

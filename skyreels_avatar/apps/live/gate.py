@@ -8,7 +8,7 @@ import numpy as np
 
 _BEFORE_S, _AFTER_S = 0.2, 0.5  # what is kept around speech, so that no sound is cut
 _OVER_NOISE, _QUIETEST = 3.0, 0.006
-_NOISE_RISES, _NOISE_FALLS = 0.002, 0.3  # speech is no noise, and a pause shows it at once
+_NOISE_RISES, _NOISE_FALLS = 0.002, 0.3  # speech is not noise, and a pause shows it at once
 
 
 class VoiceGate:

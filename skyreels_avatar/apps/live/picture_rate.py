@@ -62,7 +62,7 @@ class PictureRate:
         self._move_to(max(0, self._step - 1), now_s)
 
     def excuse(self) -> None:
-        """Take no account of the next frames: they are made again, which is no sign of slowness."""
+        """Ignore the next frames: they are made again, which is not a sign of slowness."""
         self._reports = 0
 
     def report(self, cost_s: float, lag_s: float, now_s: float, drawing_s: float = 0.0) -> bool:

@@ -100,7 +100,7 @@ async def post_portrait(
     upload = await run_in_threadpool(state.storage.upload, user, form.image)
     if upload.kind != "image":
         raise RequestError(
-            "invalid_input", f"upload {upload.id} is no picture", "give the id of a picture", 422,
+            "invalid_input", f"upload {upload.id} is not a picture", "give the id of one", 422,
             field="image",
         )  # fmt: skip
     path = state.storage.upload_path(upload)

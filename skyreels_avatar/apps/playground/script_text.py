@@ -35,7 +35,7 @@ def missing_files(script: str, texts: Mapping[str, str], files: Mapping[str, Any
     """Return the names of files that a script needs and that are not given, in its order.
 
     Raises:
-        InputError: it is no script, or one that the film page cannot edit.
+        InputError: it is not a script, or one that the film page cannot edit.
     """
     with tempfile.TemporaryDirectory(prefix="script-") as folder:
         values = _parse(script, Path(folder))
@@ -84,7 +84,7 @@ def write_script(script: Mapping[str, Any], names: Mapping[str, str]) -> str:
         names: of files by these ids.
 
     Raises:
-        InputError: it is no script.
+        InputError: it is not a script.
     """
     if not isinstance(script.get("shots"), list):
         raise InputError("a script needs a list of shots")
@@ -107,7 +107,7 @@ def _named(key: str, value: Any, names: Mapping[str, str]) -> Any:
 
 def _parse(script: str, folder: Path) -> dict[str, Any]:
     if len(script) > MAX_TEXT_CHARS:
-        raise InputError(f"a script may have {MAX_TEXT_CHARS} letters here, got {len(script)}")
+        raise InputError(f"a script may have {MAX_TEXT_CHARS} characters here, got {len(script)}")
     path = folder / _NAME
     path.write_text(script, encoding="utf-8")
     try:

@@ -40,7 +40,7 @@ async def proxy(request: Request, user: str = Depends(current_user)) -> Response
         service = None
     if service is None:
         raise RequestError(
-            "invalid_input", "the header x-fal-target-url is missing, or is no address of fal",
+            "invalid_input", "the header x-fal-target-url is missing, or is not an address of fal",
             "set proxyUrl of @fal-ai/client to this address", 422,
         )  # fmt: skip
     query = {name: values[-1] for name, values in parse_qs(target.query).items()}

@@ -101,7 +101,7 @@ async def resolve_file(request: Request, user: str, field: str, value: Any) -> s
     """
     state = state_of(request)
     if not isinstance(value, str):
-        raise _bad_file(field, "it is no address")
+        raise _bad_file(field, "it is not an address")
     if _UPLOAD_ID.fullmatch(value):
         return value
     if value.startswith("data:"):
@@ -110,7 +110,7 @@ async def resolve_file(request: Request, user: str, field: str, value: Any) -> s
     if own is not None:
         return await _reuse(state, user, field, value, own)
     if not value.startswith(("http://", "https://")):
-        raise _bad_file(field, "it is no address")
+        raise _bad_file(field, "it is not an address")
     if not state.settings.fetch_urls:
         raise _bad_file(field, "this server fetches nothing from other hosts")
     check_url(value, state.settings.private_addresses)

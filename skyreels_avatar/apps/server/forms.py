@@ -51,7 +51,7 @@ class FacesForm(Form):
     @model_validator(mode="after")
     def _one_file(self) -> FacesForm:
         if (self.image is None) == (self.video is None):
-            raise ValueError("give image or video, the id of an upload, one of both")
+            raise ValueError("give image or video, the id of an upload, not both")
         return self
 
 

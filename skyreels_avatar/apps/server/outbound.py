@@ -19,7 +19,7 @@ def check_url(url: str, private_addresses: bool = False) -> None:
     """Refuse an address that the server must not call; names are looked up when it is called.
 
     Raises:
-        RequestError: it is no http address, or leads into a private network.
+        RequestError: it is not an http address, or leads into a private network.
     """
     parts = _parts(url)
     try:
@@ -105,7 +105,7 @@ def _parts(url: str):
         parts = urlsplit(url)
         _ = parts.port
     except ValueError as error:
-        raise _refused("it is no address") from error
+        raise _refused("it is not an address") from error
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise _refused("only http and https addresses are called")
     if parts.username is not None or any(ord(c) <= 32 for c in url):

@@ -33,7 +33,7 @@ def post_session(form: SessionForm, request: Request, response: Response) -> dic
     if user is None:
         state.rates.count_failure(client)
         raise RequestError(
-            "unauthorized", "this is no token of this server", "ask the operator for one", 401
+            "unauthorized", "this is not a token of this server", "ask the operator for one", 401
         )
     is_secure = state.base_url(request).startswith("https://")
     response.set_cookie(

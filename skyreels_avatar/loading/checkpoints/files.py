@@ -196,7 +196,7 @@ def _shards(index: Path) -> list[Path]:
     shards = [index.parent / name for name in sorted(set(map(str, names.values())))]
     missing = [shard.name for shard in shards if not shard.is_file()]
     if missing:
-        raise CheckpointError(f"{index.parent} lacks shards: {', '.join(missing)}")
+        raise CheckpointError(f"{index.parent} is missing shards: {', '.join(missing)}")
     return shards
 
 

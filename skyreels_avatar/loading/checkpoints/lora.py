@@ -44,12 +44,12 @@ def fuse_lora(transformer: torch.nn.Module, path: str | Path, scale: float = 1.0
     tensors, differences = _with_our_names(WeightFile(path))
     modules = dict(transformer.named_modules())
     targets = {_target(key) for key in tensors}
-    homeless = sorted(target for target in targets if target not in modules)
-    if homeless:
-        more = f" and {len(homeless) - _LISTED} more" if len(homeless) > _LISTED else ""
+    unplaced = sorted(target for target in targets if target not in modules)
+    if unplaced:
+        more = f" and {len(unplaced) - _LISTED} more" if len(unplaced) > _LISTED else ""
         raise CheckpointError(
             f"{path} is a LoRA for another network; no place for "
-            f"{', '.join(homeless[:_LISTED])}{more}"
+            f"{', '.join(unplaced[:_LISTED])}{more}"
         )
     if targets:
         _fuse_matrices(transformer, tensors, path, scale)

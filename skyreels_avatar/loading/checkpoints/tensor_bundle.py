@@ -38,7 +38,7 @@ def read_tensor_bundle(prefix: Path) -> dict[str, torch.Tensor]:
         numbers = np.memmap(path, np.uint8, "r")
         return dict(_tensors(table, numbers))
     except (OSError, ValueError, IndexError, struct.error) as error:
-        raise CheckpointError(f"{index} is no checkpoint of TensorFlow: {error}") from error
+        raise CheckpointError(f"{index} is not a TensorFlow checkpoint: {error}") from error
 
 
 def _tensors(table: bytes, numbers: np.ndarray) -> Iterator[tuple[str, torch.Tensor]]:

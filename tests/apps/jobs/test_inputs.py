@@ -23,8 +23,8 @@ def test_what_is_not_given_is_left_out_or_a_default():
     ("kind", "values", "said"),
     [
         ("generate", {"text": "hi"}, "image: Field required"),
-        ("generate", {"image": FILE}, "one of both"),
-        ("generate", {"image": FILE, "text": "hi", "audio": FILE}, "one of both"),
+        ("generate", {"image": FILE}, "not both"),
+        ("generate", {"image": FILE, "text": "hi", "audio": FILE}, "not both"),
         ("generate", {"image": "me.png", "text": "hi"}, "image"),
         ("generate", {"image": FILE, "text": "hi", "fps": float("nan")}, "fps"),
         ("generate", {"image": FILE, "text": "hi", "face": {"x": 2, "y": 0}}, "face"),

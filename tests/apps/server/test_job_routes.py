@@ -65,7 +65,7 @@ def test_an_idempotency_key_gives_the_same_job(server):
         ({"audio": None, "text": "hi", "voice": "vits:.."}, "voice must be one of"),
         ({"audio": None, "text": "hi", "voice": "vits:somebody/weights"}, "voice must be one of"),
         ({"audio": None}, "audio"),
-        ({"text": "both"}, "one of both"),
+        ({"text": "both"}, "not both"),
         ({"image": "file_" + "0" * 32}, "no such upload"),
         ({"image": "/etc/passwd"}, "image"),
         ({"face": "photo.png"}, "face"),

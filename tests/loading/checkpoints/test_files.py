@@ -37,7 +37,7 @@ def test_shards_pickles_and_repacked_names_give_the_same_network(
 def test_a_missing_shard_is_named(published: Path, tmp_path: Path) -> None:
     index = shard(load_file(published / "model.safetensors"), tmp_path)
     (tmp_path / "shard-1.safetensors").unlink()
-    with pytest.raises(CheckpointError, match="lacks shards: shard-1"):
+    with pytest.raises(CheckpointError, match="is missing shards: shard-1"):
         load(index, TRANSFORMER_FORMAT)
 
 

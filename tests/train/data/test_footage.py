@@ -62,7 +62,7 @@ def test_a_face_is_followed_to_the_cut_and_again_from_where_it_was_left(footage)
 
 
 def test_a_cut_within_one_scene_ends_a_span(tmp_path):
-    """The picture stays much as it was, so that it is no cut; half a second later on, it jumps."""
+    """The picture hardly changes, so that it is not a cut; half a second later on, it jumps."""
     picture = Portrait.load(asset_path("examples") / "portrait.png").resized_to(256, 192).pixels
     with VideoWriter(tmp_path / "talk.mp4", 256, 192, 10, None) as writer:
         for frame in range(30):

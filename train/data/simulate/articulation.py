@@ -2,9 +2,9 @@
 
 Targets of the vowels and of most consonants were fitted on real speech (GRID talker s1: words
 aligned with espeak phonemes, least squares on the measured curves, then rounded and mirrored to
-sounds that GRID lacks). Real lips stay about as open on t, d, s, k as on vowels, and close or
-narrow on p, b, m, f, v, w and r. Coarticulation is by dominance (Cohen and Massaro, 1993): every
-segment pulls with its own strength, which falls off in time.
+sounds that GRID does not have). Real lips stay about as open on t, d, s, k as on vowels, and
+close or narrow on p, b, m, f, v, w and r. Coarticulation is by dominance (Cohen and Massaro,
+1993): every segment pulls with its own strength, which falls off in time.
 """
 
 from __future__ import annotations

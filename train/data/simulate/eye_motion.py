@@ -1,6 +1,6 @@
 """Where the eyes look and when they shut: fixations, glances away, blinks.
 
-Glances and blinks are decided by `Chance`, in every latent frame anew, so that the noise of the
+Glances and blinks are decided by `Chance`, in every latent frame afresh, so that the noise of the
 window tells where they are.
 """
 

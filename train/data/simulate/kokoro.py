@@ -54,7 +54,7 @@ class Kokoro:
     """The voices of a folder.
 
     Raises:
-        InputError: the folder lacks the model or the voices, or the model is another one.
+        InputError: the model or the voices are missing, or the model is another one.
     """
 
     def __init__(self, folder: Path):
@@ -64,7 +64,7 @@ class Kokoro:
             for file in sorted((Path(folder) / "voices").glob("*.bin"))
         }
         if not path.is_file() or not self.styles:
-            raise InputError(f"{folder} lacks kokoro.onnx or voices/*.bin; see train/README.md")
+            raise InputError(f"{folder} has no kokoro.onnx or voices/*.bin; see train/README.md")
         if hashlib.sha256(path.read_bytes()).hexdigest() != SHA256:
             raise InputError(f"{path} is another model than the one that was measured")
         self._network = PhonemeNetwork(path)
