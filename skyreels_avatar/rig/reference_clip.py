@@ -46,6 +46,14 @@ class PictureDetail:
     span: tuple[float, float, float, float]
     behind: torch.Tensor | None = None
 
+    def to(self, device: torch.device) -> PictureDetail:
+        """Return the same on another device."""
+        tensors = self.texture, self.person, self.positions, self.behind
+        texture, person, positions, behind = (
+            None if one is None else one.to(device) for one in tensors
+        )
+        return PictureDetail(texture, person, positions, self.span, behind)
+
 
 @dataclass(frozen=True)
 class ReferenceClip:

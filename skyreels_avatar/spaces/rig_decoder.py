@@ -90,7 +90,7 @@ class Decoder:
             landmarks.to(device),
             torch.tensor(positions).to(device),
             self.looks[self.reference.scene_at(first)],
-            detail,
+            None if detail is None else detail.to(device),
             self.reference.region,
             self.reference.has_own_motion,
             self.reference.edges(first, last).to(device),

@@ -267,7 +267,7 @@ def test_a_work_folder_replaces_and_removes_nothing_of_the_users(kit, tmp_path):
     work, script = tmp_path / "work", kit.script(1)
     (work / "windows").mkdir(parents=True)
     (work / "film.json").write_text('{"shots": [{"image": "a.png"}]}')
-    with pytest.raises(InputError, match="is not a manifest of a film"):
+    with pytest.raises(InputError, match="is not the manifest of a film"):
         render(script, tmp_path / "film.mp4", tier=kit.tier, work=work)
     (work / "film.json").unlink()
     image = shutil.copy(kit.portrait, work / "windows" / "person.png")
