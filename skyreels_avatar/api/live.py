@@ -12,7 +12,6 @@ from skyreels_avatar.live.options import StreamOptions
 from skyreels_avatar.live.prepare import prepare
 from skyreels_avatar.live.stream import Stream
 from skyreels_avatar.loading.components import Components, load_components
-from skyreels_avatar.loading.tiers import load_tier
 from skyreels_avatar.media.image import Portrait
 from skyreels_avatar.request.camera_spec import CameraLike
 from skyreels_avatar.request.generation_request import GenerationRequest
@@ -82,8 +81,7 @@ def open_stream(
         face, watermark, label, tier: as in `generate`.
         low_latency: hear 0.24 s in place of 0.36 s before a frame is made, for motion that costs
             twice as much, and draw in a second process, where there is a second core:
-            `read(wait=False)` returns meanwhile. It loads for some seconds, in which `read` draws;
-            `Stream.draws_ahead` tells when it is ready.
+            `read(wait=False)` returns meanwhile. `Stream.draws_ahead` tells whether there is one.
 
     Raises:
         InputError: something given cannot be used; FaceError: there is no such face.
@@ -91,15 +89,10 @@ def open_stream(
     options = StreamOptions(
         fps, prompt, camera, seed, expressiveness, style, watermark, label, low_latency
     )
-    # It loads while the picture is looked at.
-    process = DrawingProcess.start(load_tier(tier)) if low_latency else None
-    try:
-        parts = _parts(tier)
-        return Stream(_avatar(image, size, face, parts), parts, options, process)
-    except BaseException:
-        if process is not None:
-            process.close()
-        raise
+    parts = _parts(tier)
+    is_possible = parts.device.type == "cpu" and DrawingProcess.is_possible()
+    process = DrawingProcess if low_latency and is_possible else None
+    return Stream(_avatar(image, size, face, parts), parts, options, process)
 
 
 def _avatar(

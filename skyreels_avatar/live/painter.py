@@ -71,15 +71,16 @@ class Painter:
     Attributes:
         scene: what the camera sees.
         stages: what drawing took.
-        is_ready, is_starting: whether it draws, and whether it will.
         took_s: beyond the call that asked for them, by the last pictures.
     """
 
-    is_ready, is_starting, took_s = True, False, 0.0
+    took_s = 0.0
 
     def __init__(self, avatar: Avatar, parts: DrawingParts, look: Look):
         self._look, self.stages = look, Stages()
         self.scene = LiveScene(avatar, parts, look.fps, look.seed)
+        if look.number is not None:
+            mark_frames(avatar.picture[None], look.number)  # what takes longer the first time
 
     def submit(self, job: Job) -> Future[dict[int, np.ndarray]]:
         """Return the pictures (H, W, 3) uint8 by frame."""

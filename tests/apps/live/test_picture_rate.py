@@ -31,20 +31,6 @@ def test_a_stream_that_has_no_time_to_sample_twice_as_often_does_not_try():
     assert _run(0.2, 0.1) == 2
 
 
-def test_it_begins_anew_where_somebody_else_draws():
-    rate = PictureRate(0.04)
-    for index in range(200):
-        rate.report(0.3, 0.5, 0.04 * index)
-    assert rate.every == STEPS[-1]
-    rate.begin_slowly(8.0)
-    assert rate.every == 3 and not rate.report(0.3, 0.5, 8.0)
-    for index in range(40):
-        rate.report(0.01, -0.2, 8.0 + 0.04 * index)
-    assert rate.every == 2
-    rate.hand_over(10.0)
-    assert rate.every == 1
-
-
 def test_a_rate_that_does_not_last_is_tried_less_and_less_often():
     rate, now_s, moves = PictureRate(0.04), 0.0, []
     for index in range(100_000):
