@@ -188,7 +188,7 @@ class Pacer:
             took = room * (made_s - before_s + drawing_s) / period_s
             grows = _GROWS * max(0.0, took - ahead)
             if index > begun:  # so that the latest of frames that are made together is in time
-                grows = max(grows, (made_s - due_s) / period_s + _SPARE)
+                grows = max(grows, _GROWS * ((made_s - due_s) / period_s + _SPARE))
             ahead = min(_MOST_AHEAD, max(least, ahead + grows - _SHRINKS))
             with self._changed:
                 if self._turn != turn:
