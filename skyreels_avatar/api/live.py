@@ -68,7 +68,7 @@ def open_stream(
     watermark: bool = True,
     label: str | None = None,
     tier: str = DEFAULT_TIER,
-    low_latency: bool = False,
+    low_latency: bool = True,
 ) -> Stream:
     """Open a stream: sound is pushed into it, frames and sound in step are read from it.
 
@@ -79,9 +79,9 @@ def open_stream(
         prompt, camera, expressiveness, style: as in `generate`; `Stream.set` changes them.
         seed: the same seed, and the same sound at the same frames, give the same bytes.
         face, watermark, label, tier: as in `generate`.
-        low_latency: hear 0.24 s in place of 0.36 s before a frame is made, for motion that costs
-            twice as much, and draw in a second process, where there is a second core:
-            `read(wait=False)` returns meanwhile. `Stream.draws_ahead` tells whether there is one.
+        low_latency: hear 0.24 s before a frame is made, and draw in a second process, on Linux with
+            a second core: `read(wait=False)` returns meanwhile; `Stream.draws_ahead` tells whether
+            there is one. False hears 0.36 s, for half the cost of motion, and draws in `read`.
 
     Raises:
         InputError: something given cannot be used; FaceError: there is no such face.
