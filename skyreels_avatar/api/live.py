@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.live import avatar as avatars
 from skyreels_avatar.live.avatar import Avatar
@@ -13,6 +15,7 @@ from skyreels_avatar.live.prepare import prepare
 from skyreels_avatar.live.stream import Stream
 from skyreels_avatar.loading.components import Components, load_components
 from skyreels_avatar.media.image import Portrait
+from skyreels_avatar.provenance.watermark import mark_frames
 from skyreels_avatar.request.camera_spec import CameraLike
 from skyreels_avatar.request.generation_request import GenerationRequest
 
@@ -120,4 +123,5 @@ def _parts(tier: str) -> Components:
             "with a face rig, as the default one is",
             parameter="tier",
         )
+    mark_frames(np.zeros((1, 64, 64, 3), np.uint8), 0)  # makes its patterns, once for all streams
     return parts

@@ -79,8 +79,6 @@ class Painter:
     def __init__(self, avatar: Avatar, parts: DrawingParts, look: Look):
         self._look, self.stages = look, Stages()
         self.scene = LiveScene(avatar, parts, look.fps, look.seed)
-        if look.number is not None:
-            mark_frames(avatar.picture[None], look.number)  # what takes longer the first time
 
     def submit(self, job: Job) -> Future[dict[int, np.ndarray]]:
         """Return the pictures (H, W, 3) uint8 by frame."""
