@@ -42,3 +42,13 @@ def test_a_rate_that_does_not_last_is_tried_less_and_less_often():
         now_s += 0.04
     assert rate.every in STEPS
     assert len(moves) < 45  # within more than an hour
+
+
+def test_two_windows_that_take_too_long_are_enough_at_first_and_one_is_not():
+    """Two streams that began at once stuttered for a second before they slowed down."""
+    for slow, every in ((range(8, 12), 1), (range(4, 12), 2)):
+        rate = PictureRate(0.04)
+        for index in range(13):
+            read_s = (0.2 if index in slow else 0.1) * (index % 4 == 1)
+            rate.report(read_s, 0.0, 0.04 * index)
+        assert rate.every == every
