@@ -88,6 +88,13 @@ def one_thread() -> Iterator[None]:
         _alone.leave()
 
 
+def work_alone() -> None:
+    """Let each thread of this process work alone, in a copy of a process whose threads are gone."""
+    global _alone
+    _alone = _Alone()  # one of those threads may have held the lock
+    _alone.enter()
+
+
 class _Alone:
     """The threads that work alone, and the numbers of threads before the first of them."""
 

@@ -14,10 +14,10 @@ import json
 import sys
 import threading
 import time
+from array import array
 from pathlib import Path
 
 import numpy as np
-import psutil
 import torch
 
 import skyreels_avatar as sa
@@ -26,6 +26,7 @@ from skyreels_avatar.apps.live.pacer import Pacer
 from skyreels_avatar.faces.select import find_faces
 from skyreels_avatar.faces.start import face_analyzer
 from skyreels_avatar.rig.geometry import FaceFrame, lip_gap
+from tests.live_minutes import Minutes, by_minute
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "assets" / "examples"
 CHUNK_S = 0.02
@@ -33,7 +34,7 @@ CLICK_EVERY_S, CLICK_S, CLICK_LEVEL = 0.5, 0.001, 0.95
 VOICE_LEVEL = 0.5  # of the peaks, so that clicks are found
 SHUT_GAP = 0.010  # / face height, over that of the picture
 INTERRUPTIONS, WATCHED_FRAMES = 3, 12
-MEMORY_EVERY_S = 60.0
+FIRST_S = 1.0  # in which a stream may look for its rate
 
 
 def main() -> None:
@@ -75,16 +76,13 @@ def measure(options: argparse.Namespace) -> dict:
     prepared = time.perf_counter()
     runs = [Run(avatar, options, number) for number in range(options.streams)]
     opened = time.perf_counter()
-    voice, memory = _voice(options.voice), [_memory_mb()]
-    used, begun = _core_s(), time.perf_counter()
+    voice, minutes = _voice(options.voice), Minutes([run.pacer for run in runs])
+    begun = time.perf_counter()
     for run in runs:
         run.start(voice)
     while not all(run.player.times for run in runs):
         time.sleep(CHUNK_S)
-    while (left_s := begun + 60 * options.minutes - time.perf_counter()) > 0:
-        time.sleep(min(MEMORY_EVERY_S, left_s))
-        memory.append(_memory_mb())
-    used, frames = _core_s() - used, sum(len(run.player.times) for run in runs)
+    minutes.wait(max(0.1, begun + 60 * options.minutes - time.perf_counter()))
     each = [run.figures() for run in runs]
     several = each[0] if len(each) == 1 else {name: [one[name] for one in each] for name in each[0]}
     interrupted_ms = runs[0].interrupt(voice) if len(runs) == 1 else []
@@ -94,11 +92,10 @@ def measure(options: argparse.Namespace) -> dict:
         "size": avatar.size,
         "camera": options.camera or "static",
         **several,
-        "core_ms_per_frame": round(1000 * used / frames, 1),
         "interrupted_ms": interrupted_ms,
         "prepare_s": round(prepared - start, 2),
         "open_s": round((opened - prepared) / len(runs), 2),
-        "memory_mb": [round(megabytes) for megabytes in memory],
+        **minutes.figures(),
     }
 
 
@@ -107,15 +104,13 @@ class Player:
 
     Attributes:
         times, indices: of the frames.
-        repeated: how many of them had no picture.
+        repeated: the times of those that had no picture.
         heard: seconds of the stream and of the clock at which clicks were heard.
         pictures: the last ones, and when they came.
     """
 
     def __init__(self):
-        self.times: list[float] = []
-        self.indices: list[int] = []
-        self.repeated = 0
+        self.times, self.indices, self.repeated = array("d"), array("q"), array("d")
         self.heard: list[tuple[float, float]] = []
         self.pictures: list[tuple[float, np.ndarray]] = []
 
@@ -124,8 +119,9 @@ class Player:
         now = time.perf_counter()
         self.times.append(now)
         self.indices.append(frame.index)
-        self.repeated += frame.image is None
-        if frame.image is not None:
+        if frame.image is None:
+            self.repeated.append(now)
+        else:
             self.pictures = [*self.pictures[1 - WATCHED_FRAMES :], (now, frame.image)]
         for at in np.flatnonzero(frame.audio > 0.8)[:1]:
             offset = float(at) / frame.sample_rate
@@ -133,13 +129,17 @@ class Player:
 
 
 class Run:
-    """A stream, its pacer, who speaks and who looks on."""
+    """A stream, its pacer, who speaks and who looks on.
+
+    Attributes:
+        pacer, player: who hands out frames, and who takes them.
+    """
 
     def __init__(self, avatar: sa.Avatar, options: argparse.Namespace, seed: int):
         self._seconds = 60 * options.minutes
         self._stream = open_streams()(avatar, camera=options.camera, tier=options.tier, seed=seed)
-        self._pacer, self.player = Pacer(self._stream, self._stream.fps), Player()
-        self._pacer.add(self.player)
+        self.pacer, self.player = Pacer(self._stream, self._stream.fps), Player()
+        self.pacer.add(self.player)
         self._pushed: list[float] = []
 
     def start(self, voice: np.ndarray) -> None:
@@ -147,26 +147,32 @@ class Run:
         self._begun = time.perf_counter()
         arguments = self._stream, voice, self._seconds, self._pushed
         self._speaker = threading.Thread(target=_speak, args=arguments, daemon=True)
-        self._pacer.start()
+        self.pacer.start()
         self._speaker.start()
 
     def figures(self) -> dict:
         """Return what was seen so far."""
-        player, counts, stats = self.player, self._pacer.counts(), self._stream.stats()
-        times, fps = np.array(player.times), self._stream.fps
-        late = np.diff(times) > 1.5 / fps
-        latencies = _percentiles_ms(_latencies(self._pushed, player.heard))
+        player, counts, stats = self.player, self.pacer.counts(), self._stream.stats()
+        times, indices, fps = np.array(player.times), np.array(player.indices), self._stream.fps
+        gaps, settled = np.diff(times), times[1:] > times[0] + FIRST_S
+        latencies = _latencies(self._pushed, player.heard)
+        percentiles = _percentiles_ms([passed for _, passed in latencies])
+        pushed, passed = [one for one, _ in latencies], [1000 * one for _, one in latencies]
         return {
             "frames": len(times),
-            "late": int(late.sum()),
-            "longest_gap_ms": round(1000 * float(np.diff(times).max(initial=0.0))),
-            "repeated": player.repeated,
-            "dropped": int((np.diff(player.indices) != 1).sum()),
+            "late": int((gaps > 1.5 / fps).sum()),
+            "late_after_first_second": int((gaps > 1.5 / fps)[settled].sum()),
+            "longest_gap_ms": round(1000 * float(gaps.max(initial=0.0))),
+            "longest_gap_after_first_second_ms": round(1000 * float(gaps[settled].max(initial=0))),
+            "repeated": len(player.repeated),
+            "repeated_after_first_second": sum(at > times[0] + FIRST_S for at in player.repeated),
+            "dropped": int((np.diff(indices) != 1).sum()),
             "restarts": counts["restarts"],
-            "picture_fps": round(self._pacer.picture_fps, 1),
-            "first_frame_s": round(player.times[0] - self._begun, 2),
-            "latency_p50_ms": latencies[50],
-            "latency_p99_ms": latencies[99],
+            "picture_fps": round(self.pacer.picture_fps, 1),
+            "first_frame_s": round(times[0] - self._begun, 2),
+            "latency_p50_ms": percentiles[50],
+            "latency_p99_ms": percentiles[99],
+            "latency_by_minute_ms": by_minute(pushed, passed, self._begun),
             "core_ms_by_stage": {name: round(ms, 1) for name, ms in stats.core_ms.items()},
         }
 
@@ -178,14 +184,14 @@ class Run:
             self._stream.push(voice[: 16000 * 3], 16000)
             time.sleep(1.7)
             start = time.perf_counter()
-            self._pacer.interrupt()
+            self.pacer.interrupt()
             time.sleep(WATCHED_FRAMES / self._stream.fps)
             watched.append((self.player.pictures, start))
         return [_shut_after_ms(*seen, self._stream.avatar) for seen in watched]
 
     def stop(self) -> None:
         """End."""
-        self._pacer.stop()
+        self.pacer.stop()
         self._stream.close()
         self._speaker.join()
 
@@ -227,8 +233,8 @@ def _speak(stream, voice: np.ndarray, seconds: float, pushed: list[float]) -> No
             return
 
 
-def _latencies(pushed: list[float], heard: list[tuple[float, float]]) -> list[float]:
-    """Return seconds from each push of a click to its sound; a click in two frames counts once.
+def _latencies(pushed: list[float], heard: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Return pushes of clicks, and seconds until each was heard; one in two frames counts once.
 
     Args:
         heard: seconds of the stream, and of the clock.
@@ -238,7 +244,7 @@ def _latencies(pushed: list[float], heard: list[tuple[float, float]]) -> list[fl
         if place - before > CLICK_EVERY_S / 2:
             times.append(shown)
         before = place
-    return [h - p for p, h in zip(pushed, times)]
+    return [(p, h - p) for p, h in zip(pushed, times)]
 
 
 def _percentiles_ms(seconds: list[float]) -> dict[int, int | None]:
@@ -260,21 +266,6 @@ def _shut_after_ms(
 def _lip_gap(pixels: np.ndarray) -> float:
     (face,) = find_faces(pixels, ["auto"], face_analyzer())
     return float(lip_gap(FaceFrame.of(torch.from_numpy(face.landmarks)[None]).points)[0])
-
-
-def _processes() -> list[psutil.Process]:
-    """Return this process and those that draw for it."""
-    this = psutil.Process()
-    return [this, *this.children(recursive=True)]
-
-
-def _core_s() -> float:
-    """Return the seconds of a core that they have used."""
-    return sum(sum(one.cpu_times()[:2]) for one in _processes())
-
-
-def _memory_mb() -> float:
-    return sum(one.memory_info().rss for one in _processes()) / 2**20
 
 
 if __name__ == "__main__":

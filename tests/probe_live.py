@@ -12,7 +12,7 @@ import itertools
 import math
 import multiprocessing
 import time
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,10 @@ import numpy as np
 
 from skyreels_avatar.apps.live.host import LiveHost, LiveSettings
 from skyreels_avatar.apps.live.peers import Peers
-from tests.apps.live.fakes import numbered, read_number
+from tests.apps.live.fakes import NUM_BITS, numbered, read_number
 from tests.apps.live.test_peers import Browser
+from tests.live_minutes import EVERY_S as MINUTE_S
+from tests.live_minutes import Minutes, by_minute
 
 RATE = 48_000
 CHUNK_S, BEEP_S, BEEP_LEVEL, LOUD = 0.02, 0.06, 0.9, 0.4
@@ -31,6 +33,10 @@ NUMBER, FLASH = np.s_[:32, :128], np.s_[64:96, :32]  # of a picture
 # step with the pictures, by the clock of the sender.
 BUFFERED_S = 0.08
 STALL_S, SETTLED_S = 3.0, 1.5  # and how long after it sound and pictures are in step again
+FIRST_S = 1.0  # of a viewer, in which pictures may be missing
+MOST_SKEW_MS = 40
+TONE_S, BEFORE_S, AFTER_S = 4.0, 2.0, 1.0  # that is interrupted
+NUMBERS = 2**NUM_BITS  # and then they begin again
 
 
 class Marked:
@@ -107,70 +113,138 @@ def probe(open_stream: Any, seconds: float, stalls: bool = True) -> dict[str, An
         return marked[-1]
 
     with LiveHost(LiveSettings(Path("probe.png")), opened) as host:
-        pushed, seen, heard, numbers, stalled = asyncio.run(_watch(host, seconds, stalls))
-    before = [one for one in seen if stalled is None or one[0] < stalled[0]]
-    after = [one for one in seen if stalled is not None and one[0] > stalled[1] + SETTLED_S]
+        seen = asyncio.run(_watch(host, seconds, stalls))
+    flashes = [one for one in seen.flashes if one[0] < seen.stalled_s]
+    settled = [one for one in seen.flashes if one[0] > seen.stall_ended_s + SETTLED_S]
     waits = []
-    for at_s, _ in before:
-        asked = [one for one in pushed if one < at_s]
-        waits += [1000 * (at_s - one) for one in asked[-1:]]
-    skews, later = (_skews_ms(some, heard, marked[0].offsets_s) for some in (before, after))
-    steps = np.diff(numbers)
+    for at_s, _ in flashes:
+        asked = [one for one in seen.pushed if one < at_s]
+        waits += [(at_s, 1000 * (at_s - one)) for one in asked[-1:]]
+    skews, later = (_skews_ms(some, seen.beeps, marked[0].offsets_s) for some in (flashes, settled))
+    times = np.array([at_s for at_s, _ in seen.pictures])
+    steps = np.diff(np.unwrap([number for _, number in seen.pictures], period=NUMBERS))
+    gaps, late = np.diff(times), times[1:] > times[0] + FIRST_S
+    recovered_s = seen.recovered_s - seen.stalled_s - STALL_S if stalls else None
     return {
-        "flashes": len(seen),
-        "beeps": len(heard),
-        "latency_p50_ms": _share(waits, 50),
-        "latency_p99_ms": _share(waits, 99),
-        "skew_p1_p50_p99_ms": [_share(skews, share) for share in (1, 50, 99)],
-        "pictures": len(numbers),
+        "flashes": len(seen.flashes),
+        "beeps": len(seen.beeps),
+        "latency_p50_ms": _share([one for _, one in waits], 50),
+        "latency_p99_ms": _share([one for _, one in waits], 99),
+        "latency_by_minute_ms": by_minute(*_columns(waits), seen.begun_s),
+        "skew_p1_p50_p99_ms": [_share([one for _, one in skews], share) for share in (1, 50, 99)],
+        "skew_by_minute_ms": by_minute(*_columns(skews), seen.begun_s),
+        "skews_beyond_40_ms": sum(abs(one) > MOST_SKEW_MS for _, one in skews),
+        "pictures": len(seen.pictures),
         "missing": int((steps - 1).clip(0).sum()),
+        "missing_after_first_second": int((steps - 1).clip(0)[late].sum()),
         "repeated": int((steps <= 0).sum()),
-        "recovered_s": None if stalled is None else round(stalled[1] - stalled[0] - STALL_S, 2),
-        "skew_after_stall_ms": _share(later, 50),
+        "longest_gap_after_first_second_ms": round(1000 * float(gaps[late].max(initial=0.0))),
+        "sound_lost_s": seen.sound_lost_s,
+        "recovered_s": None if recovered_s is None else round(recovered_s, 2),
+        "skew_after_stall_ms": _share([one for _, one in later], 50),
+        "interrupted_sound_ended_ms": seen.interrupted_ms,
+        **seen.minutes.figures(),
     }
 
 
-def _skews_ms(seen: list, heard: list[float], offsets_s: dict[int, float]) -> list[float]:
-    """Return by how much sounds come later than the flashes that belong to them."""
+def _columns(rows: list[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    return [one for one, _ in rows], [one for _, one in rows]
+
+
+def _skews_ms(
+    flashes: list, beeps: list[float], offsets_s: dict[int, float]
+) -> list[tuple[float, float]]:
+    """Return when flashes came, and by how much the sounds that belong to them come later."""
     skews = []
-    for at_s, number in seen:
+    for at_s, number in flashes:
         shift_s = BUFFERED_S + offsets_s.get(number, 0.0) + at_s
-        nearest = min((one - shift_s for one in heard), key=abs, default=EVERY_S)
-        skews += [1000 * nearest] if abs(nearest) < EVERY_S / 2 else []
+        nearest = min((one - shift_s for one in beeps), key=abs, default=EVERY_S)
+        skews += [(at_s, 1000 * nearest)] if abs(nearest) < EVERY_S / 2 else []
     return skews
 
 
-async def _watch(host: LiveHost, seconds: float, stalls: bool) -> tuple:
-    """Return what was pushed, seen and heard, the numbers before, and a stall and its end."""
-    peers, stalled = Peers(host), None
-    ours, theirs = multiprocessing.Pipe()
+@dataclass
+class _Seen:
+    """What a browser saw, by the clock of this machine, and what was done meanwhile.
+
+    Attributes:
+        begun_s: when it had its first picture.
+        pushed, beeps: when sounds were pushed and heard.
+        flashes, pictures: when they came, and the number of the picture; pictures before the stall.
+        stalled_s, stall_ended_s: between which nothing was sent.
+        recovered_s: when a picture came again that was not old.
+        interrupted_ms: after which the sound ended.
+        sound_lost_s: of the sound of the whole time before the stall.
+    """
+
+    minutes: Minutes
+    begun_s: float
+    pushed: list[float] = field(default_factory=list)
+    beeps: list[float] = field(default_factory=list)
+    flashes: list[tuple[float, int]] = field(default_factory=list)
+    pictures: list[tuple[float, int]] = field(default_factory=list)
+    stalled_s: float = math.inf
+    stall_ended_s: float = math.inf
+    recovered_s: float = math.inf
+    interrupted_ms: int | None = None
+    sound_lost_s: float = 0.0
+
+
+async def _watch(host: LiveHost, seconds: float, stalls: bool) -> _Seen:
+    """Beep for some time, let the network stand still, and interrupt."""
+    peers = Peers(host)
+    ours, theirs = multiprocessing.get_context("spawn").Pipe()
     browser = multiprocessing.get_context("spawn").Process(target=_browse, args=(theirs,))
     browser.start()
     _, answer = await peers.connect(await asyncio.to_thread(ours.recv))
     ours.send(answer)
     await asyncio.to_thread(ours.recv)  # the first picture
-    pushed: list[float] = []
-    speaking = asyncio.ensure_future(_beep(host, pushed))
-    await asyncio.sleep(seconds)
+    seen = _Seen(Minutes([host._pacer], browser.pid), time.monotonic())
+    speaking = asyncio.ensure_future(_beep(host, seen.pushed))
+    until_s = seen.begun_s + seconds
+    while (left_s := until_s - time.monotonic()) > 0:
+        await asyncio.sleep(min(MINUTE_S, left_s))
+        seen.minutes.note()
     if stalls:
-        begun_s = time.monotonic()
+        seen.stalled_s = time.monotonic()
         time.sleep(STALL_S)  # nothing is sent meanwhile
-        stalled = begun_s, time.monotonic()
+        seen.stall_ended_s = time.monotonic()
         await asyncio.sleep(2 * SETTLED_S + 3 * EVERY_S)
     speaking.cancel()
+    interrupted_s = await _interrupt(host)
     ours.send("end")
     pictures, sounds = await asyncio.to_thread(ours.recv)
     await peers.close()
     browser.join()
     # aiortc hands on a picture when the first packet of the next one comes: that is when each came.
-    seen = [(a[0], b[1]) for a, b in itertools.pairwise(pictures) if b[2] and not a[2]]
-    heard = [b[0] for a, b in itertools.pairwise(sounds) if b[1] and not a[1]]
-    before = [one for one in pictures if stalled is None or one[0] < stalled[0]]
-    if stalled is not None:
-        newest = before[-1][1] + STALL_S * host.settings.fps
-        now = [at_s for at_s, number, _ in pictures if number >= newest]
-        stalled = stalled[0], now[0] if now else math.inf
-    return pushed, seen, heard, [number for _, number, _ in before], stalled
+    seen.flashes = [(a[0], b[1]) for a, b in itertools.pairwise(pictures) if b[2] and not a[2]]
+    seen.beeps = [b[0] for a, b in itertools.pairwise(sounds) if b[1] and not a[1]]
+    seen.pictures = [(at_s, number) for at_s, number, _ in pictures if at_s < seen.stalled_s]
+    if stalls:
+        newest = seen.pictures[-1][1] + STALL_S * host.settings.fps
+        now = [at_s for at_s, number, _ in pictures if number >= newest % NUMBERS]
+        seen.recovered_s = next((at_s for at_s in now if at_s > seen.stalled_s), math.inf)
+    loud = [at_s for at_s, is_loud in sounds if is_loud and at_s > interrupted_s]
+    if loud:
+        ended_s = max(loud) + CHUNK_S - BUFFERED_S
+        seen.interrupted_ms = round(1000 * max(0.0, ended_s - interrupted_s))
+    before = [at_s for at_s, _ in sounds if at_s < seen.stalled_s]
+    if len(before) > 1:
+        lost_s = before[-1] - before[0] - CHUNK_S * (len(before) - 1)
+        seen.sound_lost_s = round(lost_s, 2)
+    return seen
+
+
+async def _interrupt(host: LiveHost) -> float:
+    """Interrupt a tone while it is heard; return when."""
+    host.interrupt()
+    at = np.arange(round(TONE_S * RATE)) / RATE
+    host.hear(BEEP_LEVEL * np.sin(2 * np.pi * 1000 * at).astype(np.float32), RATE)
+    await asyncio.sleep(BEFORE_S)
+    interrupted_s = time.monotonic()
+    host.interrupt()
+    await asyncio.sleep(AFTER_S)
+    return interrupted_s
 
 
 def _browse(connection: Any) -> None:

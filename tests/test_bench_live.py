@@ -6,7 +6,7 @@ import argparse
 
 import pytest
 
-from tests import bench_live
+from tests import bench_live, live_minutes
 from tests.samples import write_portrait, write_voice
 from tests.tiny import write_tier
 
@@ -26,7 +26,31 @@ def test_a_stream_is_measured_from_the_push_of_a_sound_to_its_hearing(
         assert 250 < figures["latency_p50_ms"] <= figures["latency_p99_ms"]  # the lookahead
     assert len(figures["interrupted_ms"]) == 1
     bench_live.show(figures)
-    assert "latency p50 ms" in capsys.readouterr().out
+    printed = capsys.readouterr()
+    assert "latency p50 ms" in printed.out and "memory mb" in printed.err
+
+
+def test_minutes_are_told_one_by_one(capsys):
+    class Counted:
+        frames = 0
+
+        def counts(self):
+            self.frames += 100
+            return {"frames": self.frames, "pictures": self.frames // 2, "late": 0}
+
+    minutes = live_minutes.Minutes([Counted()])
+    minutes.wait(0.1)
+    for _ in range(3):
+        minutes.note()
+    figures = minutes.figures()
+    assert len(figures["memory_mb"]) == 4 == len(capsys.readouterr().err.splitlines())
+    assert figures["repeated_by_minute"] == [50] * 4
+
+
+def test_values_are_gathered_by_minute():
+    times = [100.0, 130.0, 159.0, 225.0]
+    assert live_minutes.by_minute(times, [1, 5, 9, 7], 100.0) == [5, None, 7]
+    assert live_minutes.by_minute([], [], 100.0) == []
 
 
 def test_a_browser_sees_flash_and_beep_together_also_after_the_network_stood_still():
@@ -35,6 +59,8 @@ def test_a_browser_sees_flash_and_beep_together_also_after_the_network_stood_sti
     from tests.probe_live import probe
 
     figures = probe(FakeStream, 4.0)
+    assert figures["memory_mb"] and len(figures["skew_by_minute_ms"]) == 1
+    assert 0 <= figures["interrupted_sound_ended_ms"] < 2000  # 40 on a quiet machine
     assert figures["flashes"] and figures["beeps"] and figures["pictures"] > 20
     assert figures["recovered_s"] < 5  # 0.3 s on a quiet machine; ten are waited for
     for skew_ms in (figures["skew_p1_p50_p99_ms"][1], figures["skew_after_stall_ms"]):

@@ -1,90 +1,78 @@
 """A second process that draws the pictures of a stream while this one goes on.
 
 Threads of one interpreter gain nothing: drawing is many small operations. Both processes hold the
-scene and are told the same in the same order, so either draws the same bytes; until the second is
-ready, and after it has ended, this one draws.
+scene and are told the same in the same order, so either draws the same bytes; where the second has
+ended, this one draws.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import os
+import multiprocessing
 import queue
-import subprocess
 import sys
 import threading
 import time
+import warnings
 from concurrent.futures import Future
-from multiprocessing.connection import Pipe
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from skyreels_avatar.live.avatar import Avatar
-from skyreels_avatar.live.painter import Job, Look, Painter
-from skyreels_avatar.live.shared_pictures import SharedPictures, shared_file
-from skyreels_avatar.loading.components import torch_device
-from skyreels_avatar.loading.tiers import Tier
+from skyreels_avatar.live import drawing_program
+from skyreels_avatar.live.painter import Job, Painter
+from skyreels_avatar.live.shared_pictures import SharedPictures
 from skyreels_avatar.parallel import num_cores
 
 logger = logging.getLogger(__name__)
-_ROOT = Path(__file__).resolve().parents[2]
-_PROGRAM = "skyreels_avatar.live.drawing_program"
+_PATIENCE_S = 10.0  # for a process that has just begun; it needs some hundredths of that
 _GONE = EOFError, OSError
 
 
 class DrawingProcess:
     """Draws jobs one after the other, elsewhere; as `Painter`, but nobody waits.
 
-    It is a program of its own, not a copy of the one that runs, which may have no guard for that.
+    It is a copy of this process, forked off, and so loads nothing: one that was started as a
+    program of its own loaded for 4.5 s of a core, in which streams stuttered. PyTorch's data
+    loaders fork in the same way. A lock that another thread held at that moment is never released
+    in the copy; where it meets one and does not answer, this process draws.
+
+    Args:
+        painter: draws the same in this process, where the other one does not.
 
     Attributes:
-        is_ready: whether it takes jobs. It loads for some seconds, in which somebody else draws.
-        is_starting: whether it is not ready yet, and will be.
         took_s: from the start of the last job to its end.
     """
 
-    def __init__(self) -> None:
-        self.is_ready, self.is_starting, self.took_s = False, True, 0.0
-        self._connection, theirs = Pipe()
-        self._shared = shared_file()
-        numbers = theirs.fileno(), self._shared.fileno()
-        path = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", _PROGRAM, *map(str, numbers)],
-            pass_fds=numbers, stdin=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": path},
-        )  # fmt: skip
-        theirs.close()  # so that the end of either process ends the pipe
+    def __init__(self, painter: Painter) -> None:
+        self.took_s = 0.0
+        self._here = painter
+        self._connection, theirs = multiprocessing.Pipe()
+        self._pictures = SharedPictures(*painter.scene.avatar.picture.shape[:2])
         self._waiting: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._dropping, self._dropped = threading.Lock(), list[tuple[int, int]]()
-        self._asked, self._has_ended, self._is_closed = 0, False, False
-        self._thread: threading.Thread | None = None
-
-    @classmethod
-    def start(cls, tier: Tier) -> DrawingProcess | None:
-        """Start one; None where there is one core, or another device draws."""
-        possible = os.name == "posix" and num_cores() > 1  # elsewhere no pipe can be handed on
-        return cls() if possible and torch_device(tier.device).type == "cpu" else None
-
-    def open(self, tier: Tier, avatar: Avatar, look: Look, here: Painter) -> None:
-        """Tell it what it draws; returns at once.
-
-        Args:
-            tier: whose parts draw.
-            here: draws the same in this process, where the other one does not.
-        """
-        self._here = here
-        arguments = tier, avatar, look
-        name = "live-draw"
-        self._thread = threading.Thread(target=self._run, args=arguments, name=name, daemon=True)
+        self._asked, self._has_ended, self._is_closed, self._is_ready = 0, False, False, False
+        arguments = painter, theirs, self._pictures
+        fork = multiprocessing.get_context("fork")
+        self._process = fork.Process(target=drawing_program.run, args=arguments, daemon=True)
+        with warnings.catch_warnings():  # later Pythons warn where there are other threads
+            warnings.simplefilter("ignore", DeprecationWarning)
+            self._process.start()
+        theirs.close()  # so that the end of either process ends the pipe
+        self._thread = threading.Thread(target=self._run, name="live-draw", daemon=True)
         self._thread.start()
+
+    @staticmethod
+    def is_possible() -> bool:
+        """Tell whether there is a core for it, and a system that forks what holds PyTorch."""
+        is_daemon = multiprocessing.current_process().daemon  # which may have no children
+        return sys.platform == "linux" and num_cores() > 1 and not is_daemon
 
     @property
     def process_id(self) -> int:
         """Of the process that draws."""
+        assert self._process.pid is not None  # it was started
         return self._process.pid
 
     def submit(self, job: Job) -> Future[dict[int, np.ndarray]]:
@@ -115,18 +103,15 @@ class DrawingProcess:
         """End, as soon as what was asked for is drawn."""
         self._is_closed = True
         self._waiting.put(None)
-        if not self.is_ready:  # nothing was asked for
+        if not self._is_ready:
             self._process.kill()
-            self._process.wait()
-            if self._thread is not None:
-                self._thread.join()  # a program that ends while it packs the avatar is aborted
+            self._thread.join()
 
-    def _run(self, tier: Tier, avatar: Avatar, look: Look) -> None:
-        self._pictures = SharedPictures(self._shared.fileno(), *avatar.picture.shape[:2])
+    def _run(self) -> None:
         with self._if_alive():
-            self._connection.send((tier, *avatar.packed(), look))
-            self.is_ready = self._connection.recv()
-        self.is_starting = False
+            if not self._connection.poll(_PATIENCE_S):
+                self._process.kill()
+            self._is_ready = self._connection.recv()
         while (told := self._waiting.get()) is not None:
             if isinstance(told[0], str):
                 with self._if_alive():
@@ -146,8 +131,7 @@ class DrawingProcess:
             except Exception as error:
                 drawn.set_exception(error)
         self._connection.close()
-        self._shared.close()
-        self._process.wait()
+        self._process.join()
 
     def _drawn(self, job: Job) -> dict[int, np.ndarray]:
         start = time.perf_counter()

@@ -1,72 +1,50 @@
-"""The program of a process that draws: started by `DrawingProcess`, told by a pipe.
-
-It loads for some seconds at a low priority: the stream plays meanwhile.
-"""
+"""What the process runs that draws: started by `DrawingProcess`, told by a pipe."""
 
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
-import sys
 import threading
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from skyreels_avatar.live.painter import Painter
+import numpy as np
+import torch
 
-_LOADING_NICENESS = 5  # a third of what others get who want all of a core
+from skyreels_avatar.live.painter import Job, Painter, Stages
+from skyreels_avatar.live.shared_pictures import SharedPictures
+from skyreels_avatar.parallel import one_thread, work_alone
+
+_STANDARD_FILES = 3
 
 
-def main(connection: Connection, shared: int) -> None:
-    """Draw what is asked for, until who asks is gone.
+def run(painter: Painter, connection: Connection, drawn: SharedPictures) -> None:
+    """Draw what is asked for, until who asks is gone; in a process that was forked off.
 
     Args:
-        shared: the number of the file that pictures are put into.
+        painter: draws; nobody else in this process does.
+        drawn: where pictures are put.
     """
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an end from the keyboard is the other's
-    loaded: list[Painter] = []
-    loading = threading.Thread(target=_load, args=(connection, loaded))
-    loading.start()
-    loading.join()
-    if loaded:
-        import torch
-
-        from skyreels_avatar.parallel import one_thread
-
-        with torch.no_grad(), one_thread(), contextlib.suppress(EOFError, OSError):
-            connection.send(True)
-            _serve(connection, loaded[0], shared)
-
-
-def _load(connection: Connection, loaded: list[Painter]) -> None:
-    """Make the painter of what comes first; in a thread, whose priority is its own."""
-    if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOADING_NICENESS)
-    import numpy as np
-    import torch
-
-    from skyreels_avatar.live.avatar import Avatar
-    from skyreels_avatar.live.painter import Job, Painter, Stages
-    from skyreels_avatar.live.scene import drawing_parts
-    from skyreels_avatar.parallel import one_thread
-
-    with torch.no_grad(), one_thread(), contextlib.suppress(EOFError, OSError):
-        tier, arrays, values, look = connection.recv()
-        painter = Painter(Avatar.of(arrays, values), drawing_parts(tier), look)
-        frames = list(range(4))  # the first pictures take twice as long
-        job = Job(frames, np.zeros((1, 32, 2, 1, 4), np.float32), [float(i) for i in frames])
-        painter.draw(job)
+    # Sockets, and the pipes of other streams, end with who opened them.
+    os.closerange(_STANDARD_FILES, connection.fileno())
+    os.closerange(connection.fileno() + 1, os.sysconf("SC_OPEN_MAX"))
+    gc.freeze()  # else what is collected later is copied first
+    work_alone()
+    with torch.no_grad(), contextlib.suppress(EOFError, OSError):
+        frames = list(range(4))  # the first pictures take longer
+        latents = np.zeros((1, 32, 2, 1, 4), np.float32)
+        painter.draw(Job(frames, latents, [float(i) for i in frames]))
         painter.stages = Stages()
-        loaded.append(painter)
+        connection.send(True)
+        _serve(painter, connection, drawn)
 
 
-def _serve(connection: Connection, painter: Painter, shared: int) -> None:
-    from skyreels_avatar.live.painter import Job, Stages
-    from skyreels_avatar.live.shared_pictures import SharedPictures
-
-    drawn = SharedPictures(shared, *painter.scene.avatar.picture.shape[:2])
+def _serve(painter: Painter, connection: Connection, drawn: SharedPictures) -> None:
     coming = None  # a camera move that is being made, which takes longer than a picture
     while True:
         told = connection.recv()
@@ -87,13 +65,5 @@ def _serve(connection: Connection, painter: Painter, shared: int) -> None:
 
 
 def _film(painter: Painter, camera: Any, frame: int) -> None:
-    import torch
-
-    from skyreels_avatar.parallel import one_thread
-
     with torch.no_grad(), one_thread():
         painter.scene.film(camera, frame)
-
-
-if __name__ == "__main__":
-    main(Connection(int(sys.argv[1])), int(sys.argv[2]))

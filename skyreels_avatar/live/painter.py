@@ -71,11 +71,10 @@ class Painter:
     Attributes:
         scene: what the camera sees.
         stages: what drawing took.
-        is_ready, is_starting: whether it draws, and whether it will.
         took_s: beyond the call that asked for them, by the last pictures.
     """
 
-    is_ready, is_starting, took_s = True, False, 0.0
+    took_s = 0.0
 
     def __init__(self, avatar: Avatar, parts: DrawingParts, look: Look):
         self._look, self.stages = look, Stages()

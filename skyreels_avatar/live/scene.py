@@ -15,8 +15,6 @@ from skyreels_avatar.camera import CameraMove, CameraPath, ReferenceVideo, build
 from skyreels_avatar.camera.geometry import invert
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.live.avatar import Avatar
-from skyreels_avatar.loading.components import load_part
-from skyreels_avatar.loading.tiers import Tier
 from skyreels_avatar.models.light_encoder import LightEncoder, ShotLight
 from skyreels_avatar.references.framing import is_moving
 from skyreels_avatar.references.lighting import PictureLight
@@ -82,19 +80,6 @@ class DrawingParts(Protocol):
     vae: FaceRig
     light: LightEncoder | None
     device: torch.device
-
-
-@dataclass(frozen=True, eq=False)
-class _Parts:
-    vae: FaceRig
-    light: LightEncoder | None
-    device: torch.device
-
-
-def drawing_parts(tier: Tier) -> DrawingParts:
-    """Load the parts of a tier that draw, and no other, on the CPU."""
-    vae, light = (load_part(tier, part) for part in ("vae", "light"))
-    return _Parts(vae, light, torch.device("cpu"))
 
 
 class LiveScene:

@@ -7,7 +7,7 @@ import hashlib
 import math
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -89,7 +89,7 @@ class Stream:
     Args:
         avatar: whose face it is.
         parts: the networks.
-        process: draws; None = `read` does.
+        start_process: starts one that draws as a painter does; None = `read` draws.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class Stream:
         avatar: Avatar,
         parts: Components,
         options: StreamOptions,
-        process: DrawingProcess | None = None,
+        start_process: Callable[[Painter], DrawingProcess] | None = None,
     ):
         self.avatar, self.fps = avatar, float(options.fps)
         self.sample_rate = SAMPLE_RATE
@@ -115,9 +115,8 @@ class Stream:
         look = Look(self.fps, options.seed, number if options.watermark else None, options.label)
         with torch.no_grad(), one_thread():
             self._painter = Painter(avatar, parts, look)
-            self._scene, self._drawer = self._painter.scene, process or self._painter
-            if process is not None:
-                process.open(parts.tier, avatar, look, self._painter)
+            self._drawer: Painter | DrawingProcess = self._painter
+            self._scene = self._painter.scene
             reference = self._scene.at(0)[0].reference
             photo = reference.first_motion()
             self._performer = Performer(parts, photo, options.seed, avatar.key)
@@ -125,6 +124,8 @@ class Stream:
             self._pictures = Pictures(self._draw)
             self._change(vars(options))
             self._film(options.camera, 0)
+            if start_process is not None:
+                self._drawer = start_process(self._painter)
 
     def __enter__(self) -> Stream:
         return self
@@ -229,12 +230,7 @@ class Stream:
     @property
     def draws_ahead(self) -> bool:
         """Whether another process draws, so that `read` need not wait."""
-        return self._drawer is not self._painter and self._drawer.is_ready
-
-    @property
-    def is_starting(self) -> bool:
-        """Whether such a process still loads, which takes some seconds in which `read` draws."""
-        return self._drawer.is_starting
+        return self._drawer is not self._painter
 
     @property
     def drawing_s(self) -> float:
@@ -303,8 +299,7 @@ class Stream:
         latents = self._performer.drawn(passage).float().cpu().numpy()
         at = [self._position(frame) - passage.first for frame in frames]
         job = Job(list(frames), latents, at)
-        # Who draws elsewhere may still load, or be in the middle of what was dropped.
-        if self._hurries or not self._drawer.is_ready:
+        if self._hurries:  # who draws elsewhere may be in the middle of what was dropped
             self._hurries = False
             self._drawer.advance(job.frames)
             return self._painter.submit(job)

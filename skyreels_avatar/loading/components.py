@@ -217,24 +217,6 @@ def load_parts(
     return components
 
 
-def load_part(tier: Tier, part: str) -> Any:
-    """Return one part of a tier, on the CPU, as `load_components` would; None where it has none.
-
-    Args:
-        part: that needs no other one.
-    """
-    import torch
-
-    from skyreels_avatar.loading.checkpoints.public import PartFiles
-    from skyreels_avatar.loading.parts import format_of
-
-    weights = getattr(tier.weights, part)
-    if not weights:
-        return None
-    row, place = format_of(part, weights), torch.device("cpu")
-    return row.load(PartFiles(weights, tier, place, row.dtype(torch.float32, place)))
-
-
 def _finish_transformer(
     transformer: torch.nn.Module,
     tier: Tier,

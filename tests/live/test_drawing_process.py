@@ -2,37 +2,39 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import threading
+import time
 
 import numpy as np
-import psutil
 import pytest
 
+from skyreels_avatar import parallel
 from skyreels_avatar.live import drawing_process
 from skyreels_avatar.live.drawing_process import DrawingProcess
 from skyreels_avatar.live.options import StreamOptions
-from skyreels_avatar.live.painter import Job, Look
+from skyreels_avatar.live.painter import Job
 from skyreels_avatar.live.stream import Stream
 from tests.apps.live.fakes import wait_until
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="a pipe is handed on to the process")
+pytestmark = pytest.mark.skipif(
+    not DrawingProcess.is_possible(), reason="needs Linux and two cores"
+)
 
 
-def _play(avatar, parts, voice, process, tell=lambda frame, stream: None, ready=0):
+def _play(avatar, parts, voice, start, tell=lambda frame, stream: None):
     """Return frames and pictures of a stream that is told something, and the stream.
 
     Args:
-        ready: the frame from which the process draws.
+        start: makes the process that draws; None = there is none.
     """
     options = StreamOptions(low_latency=True, camera="push_in:50")
-    with Stream(avatar, parts, options, process) as stream:
+    with Stream(avatar, parts, options, start) as stream:
         stream.push(voice, 16000)
         frames = []
         for index in range(40):
-            if process is not None and index == ready:
-                wait_until(lambda: stream.draws_ahead, 300.0)
             tell(index, stream)
             frame = stream.read(wait=False)
             frames = [*frames[: frame.index], frame]  # others are made again
@@ -55,66 +57,69 @@ def _assert_equal(played, again):
 
 
 def test_it_draws_the_same_bytes_and_ends_with_the_stream(avatar, parts, voice):
-    process = DrawingProcess()
-    played, stream = _play(avatar, parts, voice, process, _direct)
+    played, stream = _play(avatar, parts, voice, DrawingProcess, _direct)
     _assert_equal(played, _play(avatar, parts, voice, None, _direct)[0])
     assert stream.draws_ahead and stream.drawing_s > 0 and stream.stats().core_ms["face"] > 0
-    wait_until(lambda: process._process.poll() is not None, 300.0)
+    wait_until(lambda: not _children(), 300.0)
 
 
-@pytest.mark.parametrize("ready", [10, 17, 33])
-def test_until_it_is_ready_this_process_draws_the_same_bytes(
-    avatar, parts, voice, ready, monkeypatch
-):
-    goes_on, run = threading.Event(), DrawingProcess._run
-
-    def waiting(self, *given):
-        goes_on.wait(300.0)
-        run(self, *given)
-
-    def tell(index, stream):
-        assert stream.draws_ahead is (index >= ready) is not stream.is_starting
-        if index == ready - 1:
-            goes_on.set()
-        _direct(index, stream)
-
-    monkeypatch.setattr(DrawingProcess, "_run", waiting)
-    process = DrawingProcess()
-    played = _play(avatar, parts, voice, process, tell, ready)[0]
-    _assert_equal(played, _play(avatar, parts, voice, None, _direct)[0])
+def test_streams_at_once_have_one_each_and_either_ends_alone(avatar, parts, voice):
+    """The second one holds a copy of the pipe of the first, whose end would not be seen."""
+    options = StreamOptions(low_latency=True)
+    first, second = (Stream(avatar, parts, options, DrawingProcess) for _ in range(2))
+    for stream in (first, second):
+        stream.read()
+    assert len(_children()) == 2
+    first.close()
+    wait_until(lambda: len(_children()) == 1, 300.0)
+    assert isinstance(second.read().image, np.ndarray)
+    second.close()
+    wait_until(lambda: not _children(), 300.0)
 
 
-@pytest.mark.parametrize("when", ["closed", "failed"])
-def test_a_stream_does_not_need_it_to_become_ready(avatar, parts, voice, when, monkeypatch, caplog):
-    if when == "failed":
-        monkeypatch.setattr(drawing_process, "_PROGRAM", "skyreels_avatar.no_such_program")
-    process = DrawingProcess()
-    with Stream(avatar, parts, StreamOptions(low_latency=True), process) as stream:
-        if when == "failed":
-            wait_until(lambda: not stream.is_starting, 300.0)
-        stream.push(voice, 16000)
-        assert all(isinstance(stream.read().image, np.ndarray) for _ in range(9))
-        assert not stream.draws_ahead
-    assert process._process.poll() is not None  # it does not go on loading
-    assert caplog.text.count("has ended") == (when == "failed")
+def test_a_copy_that_does_not_answer_is_given_up(avatar, parts, voice, monkeypatch, caplog):
+    """As one that meets a lock which a thread held that is not there."""
+    monkeypatch.setattr(drawing_process, "_PATIENCE_S", 0.5)
+    monkeypatch.setattr(drawing_process.drawing_program, "run", lambda *_: time.sleep(300))
+    played, _ = _play(avatar, parts, voice, DrawingProcess)
+    _assert_equal(played, _play(avatar, parts, voice, None)[0])
+    assert caplog.text.count("has ended") == 1
+    wait_until(lambda: not _children(), 300.0)
+
+
+def test_a_lock_that_another_thread_holds_is_free_in_the_copy(avatar, parts, caplog):
+    held, released = threading.Event(), threading.Event()
+
+    def hold():
+        with parallel._alone._lock:
+            held.set()
+            released.wait(300.0)
+
+    with Stream(avatar, parts, StreamOptions()) as stream:
+        thread = threading.Thread(target=hold)
+        thread.start()
+        held.wait(300.0)
+        process = DrawingProcess(stream._painter)
+        job = Job([0], np.zeros((1, 32, 2, 1, 4), np.float32), [0.0])
+        drawn = process.submit(job).result(timeout=60)
+        released.set()
+        thread.join()
+        process.close()
+    assert list(drawn) == [0] and "has ended" not in caplog.text
 
 
 def test_a_stream_that_is_closed_at_once_leaves_nothing_behind(avatar, parts):
-    """A program that ended while a thread still packed the avatar was aborted."""
-    process = DrawingProcess()
-    Stream(avatar, parts, StreamOptions(low_latency=True), process).close()
-    assert not psutil.pid_exists(process.process_id)
-    assert "live-draw" not in {thread.name for thread in threading.enumerate()}
+    Stream(avatar, parts, StreamOptions(low_latency=True), DrawingProcess).close()
+    wait_until(lambda: not _children(), 300.0)
+    wait_until(lambda: "live-draw" not in {thread.name for thread in threading.enumerate()})
 
 
 def test_where_it_is_killed_this_process_goes_on(avatar, parts, voice, caplog):
-    process = DrawingProcess()
-
     def kill(index, stream):
         if index == 21:
-            os.kill(process.process_id, signal.SIGKILL)
+            os.kill(stream._drawer.process_id, signal.SIGKILL)
 
-    played = _play(avatar, parts, voice, process, kill)[0]
+    played = _play(avatar, parts, voice, DrawingProcess, kill)[0]
     _assert_equal(played, _play(avatar, parts, voice, None)[0])
     assert caplog.text.count("has ended") == 1
 
@@ -127,9 +132,10 @@ def test_what_was_dropped_is_not_drawn(avatar, parts):
             self.goes_on.wait(300.0)
             return {frame: job.latents for frame in job.frames}
 
-    process, here = DrawingProcess(), Here()
-    process.open(parts.tier, avatar, Look(25.0, 0, None, None), here)
-    wait_until(lambda: process.is_ready, 300.0)
+    with Stream(avatar, parts, StreamOptions()) as stream:
+        process = DrawingProcess(stream._painter)
+    process._here = here = Here()
+    wait_until(lambda: process._is_ready, 300.0)
     os.kill(process.process_id, signal.SIGKILL)
     first, *dropped = (process.submit(Job([frame], np.zeros(1), [0.0])) for frame in (3, 4, 5))
     process.drop(after=3)
@@ -141,13 +147,18 @@ def test_what_was_dropped_is_not_drawn(avatar, parts):
 
 
 def test_it_ends_when_who_asked_for_it_does(avatar, parts):
-    process = DrawingProcess()
-    other = psutil.Process(process.process_id)
+    with Stream(avatar, parts, StreamOptions()) as stream:
+        process = DrawingProcess(stream._painter)
+    wait_until(lambda: process._is_ready, 300.0)
     process._connection.close()  # as the end of this process would
-    wait_until(lambda: process._process.poll() is not None, 300.0)
-    assert not other.is_running()
+    wait_until(lambda: process._process.exitcode is not None, 300.0)
 
 
-def test_one_core_has_no_use_for_it(parts, monkeypatch):
+def test_one_core_has_no_use_for_it(monkeypatch):
     monkeypatch.setattr(drawing_process, "num_cores", lambda: 1)
-    assert DrawingProcess.start(parts.tier) is None
+    assert not DrawingProcess.is_possible()
+
+
+def _children():
+    """Return the processes that draw, which end a moment after their stream."""
+    return [one for one in multiprocessing.active_children() if one.name.startswith("Fork")]

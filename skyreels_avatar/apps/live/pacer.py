@@ -76,7 +76,6 @@ class Pacer:
         self._stream, self._fps = stream, fps
         self._clock, self._sleep = clock, sleep
         self._rate = PictureRate(1.0 / fps)
-        self._drawer = ""  # another process, which is "starting" or "ready"; "" = there is none
         self._viewers: tuple[Viewer, ...] = ()
         self._lock = threading.Lock()
         self._retired: list[Any] = []
@@ -164,13 +163,10 @@ class Pacer:
         period_s = 1.0 / self._fps
         start_s, begun = self._clock(), 0
         last_turn, resumes = self._turn, -1
-        self._has_helper()
-        ahead = start = {"ready": _QUICK_START, "starting": _MOST_AHEAD}.get(self._drawer, _START)
+        ahead = start = _QUICK_START if _draws_ahead(self._stream) else _START
         while not self._closing.is_set():
             with self._changed:
                 index, turn = self._next, self._turn
-            if self._has_helper():
-                ahead = _QUICK_START
             if turn != last_turn:
                 last_turn, resumes = turn, index + _HURRIED
             due_s = start_s + (index - begun) * period_s
@@ -187,12 +183,12 @@ class Pacer:
             if index == 0:
                 due_s = start_s = made_s + start * period_s
             least, room = _AHEAD, _ROOM
-            if self._drawer == "ready":
+            if _draws_ahead(self._place[0]):
                 least, room = _QUICK_AHEAD, _QUICK_ROOM
             took = room * (made_s - before_s + drawing_s) / period_s
             grows = _GROWS * max(0.0, took - ahead)
             if index > begun:  # so that the latest of frames that are made together is in time
-                grows = max(grows, (made_s - due_s) / period_s + _SPARE)
+                grows = max(grows, _GROWS * ((made_s - due_s) / period_s + _SPARE))
             ahead = min(_MOST_AHEAD, max(least, ahead + grows - _SHRINKS))
             with self._changed:
                 if self._turn != turn:
@@ -279,19 +275,6 @@ class Pacer:
         self._missing_s = None
         return image
 
-    def _has_helper(self) -> bool:
-        """Look who draws, and choose the rate anew; return whether another process begins to."""
-        before, stream = self._drawer, self._stream
-        self._drawer = "starting" if getattr(stream, "is_starting", False) else ""
-        if getattr(stream, "draws_ahead", False):
-            self._drawer = "ready"
-        if self._drawer == "starting" and before != "starting":
-            self._rate.begin_slowly(self._clock())
-        begins = self._drawer == "ready" and before == "starting"
-        if begins:
-            self._rate.hand_over(self._clock())
-        return begins
-
     def _drawing_s(self, image: Any) -> float:
         """Return how long another process draws for a picture and those it draws with it."""
         begins = hasattr(image, "result") and image.is_first
@@ -302,7 +285,7 @@ class Pacer:
             stream, retired, self._retired = self._stream, self._retired, []
         for one in retired:
             one.close()
-        how = {"wait": False} if has_picture and getattr(stream, "draws_ahead", False) else {}
+        how = {"wait": False} if has_picture and _draws_ahead(stream) else {}
         frame = stream.read(**how) if has_picture else stream.read(picture=False)
         self._place = stream, frame.index
         return frame
@@ -330,6 +313,11 @@ class Pacer:
                 "this machine is too slow for %g pictures per second; it shows %.3g, with the whole"
                 " sound. A smaller --size is quicker", self._fps, self.picture_fps,
             )  # fmt: skip
+
+
+def _draws_ahead(stream: Any) -> bool:
+    """Tell whether another process draws for a stream."""
+    return getattr(stream, "draws_ahead", False)
 
 
 def _silent(frame: Any, is_first: bool) -> Any:

@@ -8,18 +8,20 @@ from collections import deque
 # A picture for every frame, every second one, ...: an even rhythm, which other rates have not.
 STEPS = (1, 2, 3, 5)
 SLOW_LAG_S = 0.16
-_FEW = STEPS.index(3)
 # What a frame takes at the next quicker rate, over as many times as there are more pictures: the
 # motion is made once, and a stream draws several pictures together, which is cheaper.
 _TOGETHER = 0.67
 _SAMPLED_OFTEN = 2.0  # as much motion, by a stream that another process draws, at the full rate
-_WARMING_UP = 10  # frames, of which the first ones take longer than any that come
+_WARMING_UP = 4  # frames, of which the first ones take longer than any that come
 # Frames whose time tells that a machine is too slow, or quick enough for more. Motion is made for
 # eight together; of every third one pictures are even after three times as many.
 _FEW_FRAMES, _MANY_FRAMES = 16, 24
 # Shares of the time that there is, which are too much of so many frames when one is later than so
 # many seconds. A machine may be seen to be too slow before one is late.
 _TOO_SLOW = (-0.08, 1.0, _MANY_FRAMES), (0.0, 0.95, _MANY_FRAMES), (SLOW_LAG_S, 0.8, _FEW_FRAMES)
+# The same at the full rate of two windows of four frames one after the other, either of which took
+# too long: it is known before a frame is late. One alone is a machine that was busy for a moment.
+_FAR_TOO_SLOW, _WINDOW_FRAMES = (-0.08, 1.1), 4
 _QUICK_ENOUGH = 0.8
 # What one frame counts for: it may take the time of eight, whose motion comes at once, and a
 # machine that was busy for a moment is not slow.
@@ -51,16 +53,6 @@ class PictureRate:
         """Tell whether a frame gets a picture."""
         return index % self.every == 0
 
-    def begin_slowly(self, now_s: float) -> None:
-        """Begin with few pictures, and more soon: another process loads, which will draw."""
-        self._reports, self._hold_s, self._tried_s = 0, 0.0, -math.inf
-        self._move_to(_FEW, now_s)
-
-    def hand_over(self, now_s: float) -> None:
-        """Come to the next quicker rate: another process draws from here on."""
-        self._hold_s, self._tried_s = _FIRST_HOLD_S, -math.inf
-        self._move_to(max(0, self._step - 1), now_s)
-
     def excuse(self) -> None:
         """Ignore the next frames: they are made again, which is not a sign of slowness."""
         self._reports = 0
@@ -76,18 +68,12 @@ class PictureRate:
             return False
         most_s = _MOST_PERIODS * self._period_s
         self._costs.append((min(cost_s, most_s), min(drawing_s, most_s)))
-        if len(self._costs) < _FEW_FRAMES:
-            return False
-        late = (
-            lag_s > least_s and len(self._costs) >= count and self._load(count) > most
-            for least_s, most, count in _TOO_SLOW
-        )  # fmt: skip
-        is_late = any(late)
+        is_late = self._is_too_slow(lag_s)
         if is_late and self._step < len(STEPS) - 1:
             failed = now_s - self._tried_s < self._hold_s  # then the next try comes later
             self._hold_s = min(2 * self._hold_s, _LONGEST_HOLD_S) if failed else _FIRST_HOLD_S
             self._tried_s = -math.inf
-            load = self._load(_FEW_FRAMES)
+            load = self._load(min(_FEW_FRAMES, len(self._costs)))
             slower = [i for i, every in enumerate(STEPS) if every >= load * self.every]
             self._move_to(max(self._step + 1, slower[0] if slower else len(STEPS) - 1), now_s)
             return True
@@ -104,14 +90,31 @@ class PictureRate:
             self._held_since = now_s
         return False
 
-    def _load(self, num_frames: int, motion: float = 1.0, drawn: float = 1.0) -> float:
+    def _is_too_slow(self, lag_s: float) -> bool:
+        """Tell whether frames take too long, of which the last one was so late."""
+        least_s, most = _FAR_TOO_SLOW
+        count, known = _WINDOW_FRAMES, len(self._costs)
+        if not self._step and known >= 2 * count and lag_s > least_s:
+            loads = self._load(count, skipped=count), self._load(count)
+            if min(loads) > most:
+                return True
+        return any(
+            lag_s > least_s and known >= count and self._load(count) > most
+            for least_s, most, count in _TOO_SLOW
+        )
+
+    def _load(
+        self, num_frames: int, motion: float = 1.0, drawn: float = 1.0, skipped: int = 0
+    ) -> float:
         """Return the share of the time that reading takes, or drawing, if it takes longer.
 
         Args:
-            num_frames: the last ones.
+            num_frames: the last ones, before those that are skipped.
             motion, drawn: how many times as much is read, and drawn.
         """
-        reading_s, drawing_s = (sum(spent) for spent in zip(*list(self._costs)[-num_frames:]))
+        stop = len(self._costs) - skipped
+        costs = list(self._costs)[stop - num_frames : stop]
+        reading_s, drawing_s = (sum(spent) for spent in zip(*costs, strict=True))
         return max(motion * reading_s, drawn * drawing_s) / (num_frames * self._period_s)
 
     def _move_to(self, step: int, now_s: float) -> None:

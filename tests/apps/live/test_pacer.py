@@ -107,7 +107,7 @@ def test_a_stream_that_draws_four_pictures_at_once_is_read_early_enough():
     assert pacer.picture_fps == 25
 
 
-@pytest.mark.parametrize(("slower", "every"), [(1.0, 1), (1.2, 1), (1.5, 2), (1.8, 2), (2.0, 3)])
+@pytest.mark.parametrize(("slower", "every"), [(1.0, 1), (1.2, 1), (1.5, 2), (2.0, 2), (2.2, 5)])
 def test_a_stream_that_makes_several_at_once_keeps_an_even_rhythm_that_it_can_hold(slower, every):
     time = Time()
     pacer = Pacer(Batched(time, lambda _: slower), 25.0, time, time.sleep)
@@ -260,11 +260,9 @@ def test_who_draws_too_slowly_is_not_asked_for_more_and_more():
 
 
 class Shared(Batched):
-    """A stream that another process draws, from a time on, at first on cores that are shared."""
+    """A stream that another process draws, perhaps on cores that are shared."""
 
-    SAMPLES_S = 0.085
-    draws_ahead = property(lambda self: self._time() >= 106)
-    is_starting = property(lambda self: not self.draws_ahead)
+    SAMPLES_S, draws_ahead = 0.085, True
 
     def __init__(self, time, slower):
         super().__init__(time, slower)
@@ -289,9 +287,9 @@ class Shared(Batched):
         return frame
 
 
-@pytest.mark.parametrize(("slower", "longest_s"), [(1.0, 0.041), (1.5, 0.041), (2.0, 0.041)])
-def test_streams_that_share_a_machine_begin_with_fewer_pictures_and_no_stutter(slower, longest_s):
-    """Two at once stopped and went in their first seconds: gaps of up to 0.44 s."""
+@pytest.mark.parametrize(("slower", "longest_s"), [(1.0, 0.041), (1.5, 0.041), (2.0, 0.061)])
+def test_streams_that_share_a_machine_find_their_rate_without_a_stutter(slower, longest_s):
+    """Two at once stopped and went in their first seconds: gaps of up to 0.44 s, then of 0.12 s."""
     time = Time()
     pacer = Pacer(Shared(time, lambda _: slower), 25.0, time, time.sleep)
     seen = _take(pacer, time, 800)
@@ -307,31 +305,6 @@ def test_a_stream_that_another_one_joins_slows_down_without_a_stutter():
     assert np.diff([at for at, _ in seen]).max() < 0.06
     shown = [frame.index for _, frame in seen if frame.image is not None]
     assert set(np.diff(shown[-40:])) == {2} and 1 in np.diff(shown)
-
-
-class Starting(Slow):
-    """A stream that draws for itself until another process is ready."""
-
-    drawing_s = 0.03
-    draws_ahead = property(lambda self: self.index >= 100)
-    is_starting = property(lambda self: not self.draws_ahead)
-
-    def read(self, picture=True, wait=True):
-        if self.is_starting:
-            return super().read(picture)
-        self._time.sleep(0.02)
-        return FakeStream.read(self, picture)
-
-
-def test_while_the_process_that_draws_loads_there_are_fewer_pictures():
-    """Opening waited for it, 6.5 s."""
-    time = Time()
-    pacer = Pacer(Starting(time, lambda _: 0.055), 25.0, time, time.sleep)
-    seen = _take(pacer, time, 300)
-    assert seen[0][0] - 100.0 < 1.0
-    assert np.diff([at for at, _ in seen]).max() < 0.041
-    shown = [frame.index for _, frame in seen if frame.image is not None]
-    assert shown == [*range(0, 34, 3), *range(34, 100, 2), *range(100, 300)]
 
 
 def test_an_interruption_before_the_first_frame_is_passed_on():

@@ -31,20 +31,6 @@ def test_a_stream_that_has_no_time_to_sample_twice_as_often_does_not_try():
     assert _run(0.2, 0.1) == 2
 
 
-def test_it_begins_anew_where_somebody_else_draws():
-    rate = PictureRate(0.04)
-    for index in range(200):
-        rate.report(0.3, 0.5, 0.04 * index)
-    assert rate.every == STEPS[-1]
-    rate.begin_slowly(8.0)
-    assert rate.every == 3 and not rate.report(0.3, 0.5, 8.0)
-    for index in range(40):
-        rate.report(0.01, -0.2, 8.0 + 0.04 * index)
-    assert rate.every == 2
-    rate.hand_over(10.0)
-    assert rate.every == 1
-
-
 def test_a_rate_that_does_not_last_is_tried_less_and_less_often():
     rate, now_s, moves = PictureRate(0.04), 0.0, []
     for index in range(100_000):
@@ -56,3 +42,13 @@ def test_a_rate_that_does_not_last_is_tried_less_and_less_often():
         now_s += 0.04
     assert rate.every in STEPS
     assert len(moves) < 45  # within more than an hour
+
+
+def test_two_windows_that_take_too_long_are_enough_at_first_and_one_is_not():
+    """Two streams that began at once stuttered for a second before they slowed down."""
+    for slow, every in ((range(8, 12), 1), (range(4, 12), 2)):
+        rate = PictureRate(0.04)
+        for index in range(13):
+            read_s = (0.2 if index in slow else 0.1) * (index % 4 == 1)
+            rate.report(read_s, 0.0, 0.04 * index)
+        assert rate.every == every
