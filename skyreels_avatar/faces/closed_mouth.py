@@ -8,15 +8,17 @@ follows.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import cv2
 import numpy as np
 import torch
 
+from skyreels_avatar.faces.face import Face
 from skyreels_avatar.faces.inpainting import inpaint
 from skyreels_avatar.faces.template import template
+from skyreels_avatar.rig.curves import refine
 from skyreels_avatar.rig.geometry import (
     INNER_LOWER,
     INNER_UPPER,
@@ -28,8 +30,9 @@ from skyreels_avatar.rig.geometry import (
     head_turn,
     lip_gap,
 )
+from skyreels_avatar.rig.mouth_light import shown_teeth
 
-LEAST_GAP = 0.1  # of H: lips that are open less are shut by the rig
+LEAST_GAP = 0.085  # of H: lips that are open less are shut by the rig
 FURTHEST_TURN = 0.45  # radians: the far side of a mouth turned further is not seen
 UPPER_SHARE = 0.25  # of an opening, by which the upper lip is raised
 JAW_SHARE = 0.65  # of an opening, by which the chin is lowered
@@ -40,7 +43,7 @@ WIDEST = 1.3  # times as wide as in the picture
 SWELLING = 1.15  # of lips that are no longer stretched
 LEAST_CORNER = 0.015  # of H, of lip beside a corner of the opening
 HOLE_RIM = 0.008  # of H round the opening: teeth and the dark mix with the lips there
-LIP_RIM = 0.12  # of a lip's thickness, hidden when lips meet
+LIP_RIM = 0.18  # of a lip's thickness, hidden when lips meet
 STIFFNESS, SKIN_STIFFNESS = 1e-4, 5e-3  # of lips, which are told exactly, and skin
 GRID_STEP = 3  # pixels
 SEAM, SEAM_DARK = 0.0035, 0.35  # half height in H of the shadow where lips meet, and its depth
@@ -60,18 +63,25 @@ FIXED = (
 LAYERS = ((INNER_UPPER, OUTER_UPPER, UPPER_SKIN), (INNER_LOWER, OUTER_LOWER, LOWER_SKIN))
 
 
-def shut_wide_mouth(pixels: np.ndarray, landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return a picture in which a wide open mouth is shut, and the landmarks there.
+def is_wide_open(landmarks: np.ndarray) -> bool:
+    """Return whether a mouth is open so wide that it is shut before it is animated.
+
+    Args:
+        landmarks: (478, 3) pixels of the face mesh.
+    """
+    points = FaceFrame.of(torch.from_numpy(landmarks).float()[None]).points
+    turned = float(head_turn(points).abs()) > FURTHEST_TURN
+    return not turned and float(lip_gap(points)) > LEAST_GAP
+
+
+def shut_mouth(pixels: np.ndarray, face: Face) -> tuple[np.ndarray, Face]:
+    """Return a picture in which an open mouth is shut, and the face there with what teeth it had.
 
     Args:
         pixels: (H, W, 3) uint8.
-        landmarks: (478, 3) pixels of the face mesh. Both come back as they are if the mouth is open
-            by less than `LEAST_GAP` or turned away.
+        face: whose mouth is open, seen from the front.
     """
-    frame = FaceFrame.of(torch.from_numpy(landmarks).float()[None])
-    turned = float(head_turn(frame.points).abs()) > FURTHEST_TURN
-    if turned or float(lip_gap(frame.points)) < LEAST_GAP:
-        return pixels, landmarks
+    frame = FaceFrame.of(torch.from_numpy(face.landmarks).float()[None])
     points = frame.points[0].numpy().astype(np.float64)
     flat = points[:, :2]
     for corner, inner in zip(MOUTH_CORNERS, INNER_UPPER[:: len(INNER_UPPER) - 1]):
@@ -88,12 +98,22 @@ def shut_wide_mouth(pixels: np.ndarray, landmarks: np.ndarray) -> tuple[np.ndarr
         stiffness = np.full(len(source), SKIN_STIFFNESS)
         stiffness[: len(inner) + len(outer)] = STIFFNESS
         layers.append((np.stack(source), np.stack(target), stiffness))
-    seam = np.stack([lips[i] for i in INNER_UPPER])
+    seam = np.stack([lips[i] for i in INNER_UPPER]).T
+    seam = refine(torch.from_numpy(seam)).numpy().T  # as the rig draws it
     picture = _unrolled(_without_hole(pixels, frame, flat), frame, layers, seam)
-    moved = landmarks.copy()
-    places = _moved(flat, layers, lips)
-    moved[:, :2] = frame.to_pixels(torch.from_numpy(places).float()[None])[0].numpy()
-    return picture, moved
+    landmarks = face.landmarks.copy()
+    places = torch.from_numpy(_moved(flat, layers, lips)).float()
+    landmarks[:, :2] = frame.to_pixels(places[None])[0].numpy()
+    return picture, replace(face, landmarks=landmarks, teeth=_teeth_color(pixels, face, frame))
+
+
+def _teeth_color(
+    pixels: np.ndarray, face: Face, frame: FaceFrame
+) -> tuple[float, float, float] | None:
+    whole = torch.from_numpy(pixels).permute(2, 0, 1).float() / 255
+    points = torch.from_numpy(face.landmarks).float()
+    color = shown_teeth(whole, points, frame.points[0], is_wide=True)
+    return None if color is None else tuple(color.tolist())
 
 
 def _shut_lips(flat: np.ndarray) -> dict[int, np.ndarray]:
@@ -110,7 +130,8 @@ def _shut_lips(flat: np.ndarray) -> dict[int, np.ndarray]:
     usual_half = average[INNER_UPPER[-1], 0]
     across = wider * np.array([middle - right[0], left[0] - middle]) / usual_half
     thick = [
-        SWELLING * np.median(np.linalg.norm(flat[list(outer[3:8])] - flat[list(inner[3:8])], axis=1))
+        SWELLING
+        * np.median(np.linalg.norm(flat[list(outer[3:8])] - flat[list(inner[3:8])], axis=1))
         for inner, outer, _ in LAYERS
     ]
     chin = flat[152, 1] - JAW_SHARE * gap
@@ -212,7 +233,7 @@ def _unrolled(
     layers: list[tuple[np.ndarray, np.ndarray, np.ndarray]],
     seam: np.ndarray,
 ) -> np.ndarray:
-    """Return a picture whose lips are drawn from their layers, and meet at a seam (11, 2)."""
+    """Return a picture whose lips are drawn from their layers, and meet at a seam (41, 2)."""
     left, top, right, bottom = BOX
     corners = torch.tensor([[left, top], [right, top], [left, bottom], [right, bottom]])
     corners = frame.to_pixels(corners[None])[0].numpy()

@@ -100,8 +100,8 @@ def examine_face(pixels: np.ndarray, face: Face) -> tuple[FaceIssue, ...]:
         findings.append(
             FaceIssue(
                 "wide-open",
-                "the mouth is wide open in the picture, so that it may not close well; a picture "
-                "with closed or slightly parted lips gives better speech",
+                "the mouth is wide open in the picture: it is shut before it speaks, and its teeth "
+                "are painted; a picture with closed or slightly parted lips looks more like them",
             )
         )
     lip_color, texture, is_hidden = _lips_and_skin(pixels, face.landmarks, face_px)

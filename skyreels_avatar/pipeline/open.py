@@ -12,12 +12,11 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from skyreels_avatar.errors import FaceError, InputError
 from skyreels_avatar.faces.chooser import FaceChooser
-from skyreels_avatar.faces.closed_mouth import shut_wide_mouth
+from skyreels_avatar.faces.closed_mouth import is_wide_open, shut_mouth
 from skyreels_avatar.faces.drawing import fit_drawing
 from skyreels_avatar.faces.face import Face, visibility_of
 from skyreels_avatar.faces.region import box_of
@@ -240,8 +239,10 @@ def prepare_faces(
         if not face.drawn:
             points = components.vae.correct_eyes(picture.pixels, face.landmarks)
             points = correct_lips(picture.pixels, points)
-            pixels, points = shut_wide_mouth(picture.pixels, points)
-            picture, face = replace(picture, pixels=pixels), replace(face, landmarks=points)
+            face = replace(face, landmarks=points)
+            if is_wide_open(points):
+                pixels, face = shut_mouth(picture.pixels, face)
+                picture = replace(picture, pixels=pixels)
         prepared.append(face)
     return picture, prepared
 

@@ -150,6 +150,15 @@ def test_a_dark_face_gets_a_dark_mouth_and_a_grey_one_no_color():
     assert float(grey.light.max() - grey.light.min()) < 1e-5
 
 
+def test_teeth_that_were_seen_before_the_mouth_was_shut_tell_the_light_on_it():
+    face = flat_face((0.8, 0.6, 0.5))
+    guessed, told = (
+        make_look(*face, enamel=seen) for seen in (None, torch.tensor([0.4, 0.35, 0.25]))
+    )
+    assert told.light.mean() < 0.7 * guessed.light.mean()
+    assert told.teeth is None
+
+
 def test_the_floor_of_the_mouth_goes_on_beyond_the_far_side_of_a_turned_arch():
     """It ended there in an upright line, beside a slab of lower teeth as tall as the mouth."""
     turned = replace(look(), turn=torch.tensor([0.7]), middle=torch.zeros(1), slant=torch.zeros(1))
