@@ -170,7 +170,8 @@ def test_the_floor_of_the_mouth_goes_on_beyond_the_far_side_of_a_turned_arch():
     far = (x > 0.0) & (x < 0.15)
     assert 0 < int((frontal_columns(x[None], turned.turn)[0, far] < 0.3).sum()) < int(far.sum())
     floor = color[:, (y > 0.04) & (y < 0.11)][..., far]
-    assert float(floor.diff(dim=-1).abs().max()) < 0.03
+    # The soft edge of the tongue has 0.011; that line had 0.21.
+    assert float(floor.diff(n=2, dim=-1).abs().max()) < 0.015
 
 
 def test_a_look_follows_the_turn_of_the_head():
