@@ -40,8 +40,8 @@ CORNER_ROWS = 0.012  # of H above and below a corner that are looked at
 CORNER_TALL = 0.5  # share of them that is dark: less is a line drawn on from the corner
 # Columns looked at round each lip point, and from one to the next.
 WINDOW, WINDOW_STEP = 9, 4
-# Share of them that has to end further in before an edge is moved inwards. What lies below the tips of teeth goes with the lower lip in any case;
-# tips that are taken for a lip stay on it as a row of dots.
+# Share of them that has to end further in before an edge is moved inwards: what lies below the tips
+# of teeth goes with the lower lip in any case, but tips taken for a lip are a row of dots on it.
 FURTHER_IN = (0.5, 0.8)
 FAR_SIDE = 0.3  # radians: of a head turned further, what lies beyond the dark at its far side
 
