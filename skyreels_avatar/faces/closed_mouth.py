@@ -45,7 +45,7 @@ LEAST_CORNER = 0.015  # of H, of lip beside a corner of the opening
 HOLE_RIM = 0.008  # of H round the opening: teeth and the dark mix with the lips there
 LIP_RIM = 0.18  # of a lip's thickness, hidden when lips meet
 STIFFNESS, SKIN_STIFFNESS = 1e-4, 5e-3  # of lips, which are told exactly, and skin
-GRID_STEP = 3  # pixels
+GRID_STEP = 0.01  # of H, between places whose way is computed
 SEAM, SEAM_DARK = 0.0035, 0.35  # half height in H of the shadow where lips meet, and its depth
 BESIDE = 0.05  # of H beyond the corners, where the layers of both lips become one
 BOX = (-0.75, -0.6, 0.75, 0.8)  # left, top, right, bottom in H: all that moves
@@ -239,19 +239,20 @@ def _unrolled(
     corners = frame.to_pixels(corners[None])[0].numpy()
     low = np.clip(np.floor(corners.min(0)).astype(int), 0, pixels.shape[1::-1])
     size = np.clip(np.ceil(corners.max(0)).astype(int), 0, pixels.shape[1::-1]) - low
-    coarse = -(-size // GRID_STEP) + 1
+    step = max(2, round(GRID_STEP * float(frame.height_px[0])))
+    coarse = -(-size // step) + 1
 
-    def places(columns: int, rows: int, step: int) -> tuple[np.ndarray, np.ndarray]:
+    def places(columns: int, rows: int, apart: int) -> tuple[np.ndarray, np.ndarray]:
         steps = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), -1)
-        at = (low + step * steps + 0.5).astype(np.float32)
+        at = (low + apart * steps + 0.5).astype(np.float32)
         points = frame.from_pixels(torch.from_numpy(at).reshape(1, -1, 2))[0]
         return at, points.numpy().reshape(rows, columns, 2)
 
-    _, at = places(*coarse, GRID_STEP)
+    _, at = places(*coarse, step)
     margin = np.minimum(at - (left, top), (right, bottom) - at).min(-1)
     window = np.clip(margin / FADED, 0.0, 1.0)[..., None]
     pixel, points = places(*size, 1)
-    grid = ((pixel - 0.5 - low) / GRID_STEP).astype(np.float32)
+    grid = ((pixel - 0.5 - low) / step).astype(np.float32)
     axes = (frame.axes[0] * frame.height_px[0]).numpy()
     looked = []
     for source, target, stiffness in layers:
