@@ -29,6 +29,7 @@ class Face:
         visibility: 0..1, how much of the mouth and face is inside the picture and turned to the
             camera: 1 up to a three-quarter view, below 0.3 in profile.
         drawn: the landmarks were fitted to a flat drawing.
+        teeth: their color in [0, 1], seen in an open mouth that was shut; None = not seen.
     """
 
     box: Box
@@ -36,6 +37,7 @@ class Face:
     confidence: float
     visibility: float
     drawn: bool = False
+    teeth: tuple[float, float, float] | None = None
 
 
 @dataclass(frozen=True, eq=False)

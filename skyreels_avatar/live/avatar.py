@@ -98,6 +98,7 @@ class Avatar:
             "box": [float(value) for value in face.box],
             "confidence": float(face.confidence),
             "visibility": float(face.visibility),
+            "teeth": face.teeth,
             "start": [self.plate.left, self.plate.top],
             "key": str(self.key),
         }
@@ -106,9 +107,11 @@ class Avatar:
     @classmethod
     def of(cls, arrays: Mapping[str, np.ndarray], values: Mapping[str, Any]) -> Avatar:
         """Return what was packed."""
+        teeth = values.get("teeth")
         face = Face(
-            tuple(values["box"]), arrays["landmarks"], values["confidence"], values["visibility"]
-        )
+            tuple(values["box"]), arrays["landmarks"], values["confidence"], values["visibility"],
+            teeth=None if teeth is None else tuple(teeth),
+        )  # fmt: skip
         plate = Plate(as_floats(arrays["plate"]), as_floats(arrays["matte"]), *values["start"])
         vars(plate)["layers"] = tuple(
             torch.from_numpy(arrays[name]).float() for name in ("background", "person")

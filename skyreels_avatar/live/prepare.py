@@ -19,7 +19,7 @@ from skyreels_avatar.loading.components import Components
 from skyreels_avatar.media.image import Portrait, fit_size
 from skyreels_avatar.models.depth import estimate_depth
 from skyreels_avatar.pipeline.noise import noise_key
-from skyreels_avatar.pipeline.open import check_suitability, correct_points
+from skyreels_avatar.pipeline.open import check_suitability, prepare_faces
 from skyreels_avatar.references.framing import frame_shot
 from skyreels_avatar.references.scene import depth_weights, plate_of
 
@@ -44,7 +44,7 @@ def prepare(image: str | Path | Portrait, size: str | None, face: str, parts: Co
     found = fit_drawing(original.pixels, found)
     check_suitability(original, found)
     key = noise_key(original.pixels, [found], [])
-    found = correct_points(original.pixels, found, parts)
+    original, (found,) = prepare_faces(original, [found], parts)
     framing = frame_shot(original, height, width, [found], _ANY_MOVE)
     plate, occluders = plate_of(framing, parts.occluder)
     plate = replace(plate, person_mask=as_floats(as_bytes(plate.person_mask)))  # as a file keeps it

@@ -233,6 +233,7 @@ class LiveScene:
         reference = PictureReference(
             video, landmarks, self._texture, None, avatar.occluder, self._lit
         )
+        reference.teeth = avatar.face.teeth
         if self._looks is None:
             self._looks = reference.looks(self._seed, self._parts.device)
         decoder = Decoder(self._parts.vae, reference, None, self._looks)

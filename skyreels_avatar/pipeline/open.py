@@ -12,11 +12,11 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from skyreels_avatar.errors import FaceError, InputError
 from skyreels_avatar.faces.chooser import FaceChooser
+from skyreels_avatar.faces.closed_mouth import is_wide_open, shut_mouth
 from skyreels_avatar.faces.drawing import fit_drawing
 from skyreels_avatar.faces.face import Face, visibility_of
 from skyreels_avatar.faces.region import box_of
@@ -147,7 +147,7 @@ def open_picture(
         check_suitability(original, face)
     key = noise_key(original.pixels, faces, files.voices)
     if space.moves_reference:
-        faces = [correct_points(original.pixels, face, components) for face in faces]
+        original, faces = prepare_faces(original, faces, components)
     framing = frame_shot(original, files.height, files.width, faces, shot.camera)
     sound = _sound(files.voices, components, plan)
     return OpenShot(framing, sound, plan, key, voices=tuple(files.voices))
@@ -227,12 +227,24 @@ def _sound(voices: Sequence[AudioTrack], components: Components, plan: ShotPlan)
     return ShotSound(voices, components.audio_encoder, separate, plan.num_heard_frames)
 
 
-def correct_points(pixels: np.ndarray, face: Face, components: Components) -> Face:
-    """Return a face whose eyes and lips lie where they are seen; drawn ones were fitted before."""
-    if face.drawn:
-        return face
-    points = components.vae.correct_eyes(pixels, face.landmarks)
-    return replace(face, landmarks=correct_lips(pixels, points))
+def prepare_faces(
+    picture: Portrait, faces: Sequence[Face], components: Components
+) -> tuple[Portrait, list[Face]]:
+    """Return a picture whose wide open mouths are shut, and faces fitted to eyes and lips.
+
+    Those of drawings were fitted before.
+    """
+    prepared = []
+    for face in faces:
+        if not face.drawn:
+            points = components.vae.correct_eyes(picture.pixels, face.landmarks)
+            points = correct_lips(picture.pixels, points)
+            face = replace(face, landmarks=points)
+            if is_wide_open(points):
+                pixels, face = shut_mouth(picture.pixels, face)
+                picture = replace(picture, pixels=pixels)
+        prepared.append(face)
+    return picture, prepared
 
 
 def check_suitability(picture: Portrait, face: Face) -> None:

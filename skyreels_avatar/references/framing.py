@@ -153,7 +153,7 @@ def _moved(face: Face, left: float, top: float, zoom: float) -> Face:
     (x, y, w, h), points = face.box, face.landmarks
     points = (points - np.float32([left, top, 0])) * np.float32(zoom)
     box = ((x - left) * zoom, (y - top) * zoom, w * zoom, h * zoom)
-    return Face(box, points, face.confidence, face.visibility)
+    return replace(face, box=box, landmarks=points)
 
 
 def _is_inside(face: Face, height: int, width: int) -> bool:

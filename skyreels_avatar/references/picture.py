@@ -42,6 +42,7 @@ class PictureReference:
     """
 
     has_own_motion = False
+    teeth: tuple[float, float, float] | None = None  # of `Face`
 
     def __init__(
         self,
@@ -153,7 +154,8 @@ class PictureReference:
         if self._occluder is not None:
             hidden = occluded_area(self._occluder, self._points.numpy())
             picture = filled_behind(as_pixels(picture[None])[0], hidden)[:3] / 255
-        look = make_look(picture.to(device), self._points.to(device), seed)
+        teeth = None if self.teeth is None else torch.tensor(self.teeth)
+        look = make_look(picture.to(device), self._points.to(device), seed, enamel=teeth)
         if self._light is None:
             return [look]
         look = self._light.relight_mouth(look, self._points)

@@ -81,10 +81,12 @@ def build_references(
     region = _REGION_AMONG_OTHERS if len(faces) > 1 else None
     # The first face is drawn from the picture itself, the others over what is drawn by then.
     textures = [picture if fine is None else fine, *[None] * (len(faces) - 1)]
-    return [
-        PictureReference(video, torch.from_numpy(face.landmarks), texture, region, occluder, lit)
-        for face, texture, occluder in zip(faces, textures, occluders)
-    ]
+    references = []
+    for face, texture, occluder in zip(faces, textures, occluders):
+        points = torch.from_numpy(face.landmarks)
+        references.append(PictureReference(video, points, texture, region, occluder, lit))
+        references[-1].teeth = face.teeth
+    return references
 
 
 def camera_limits(framing: Framing, camera: Camera) -> dict[str, float]:

@@ -62,6 +62,7 @@ class InsideConstants:
     tongue_light: float
     tongue_crown: float
     tongue_front: float
+    tongue_wide: float
     lower_light: float
     lower_fall: float
     lower_side: float

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import torch
+import torch.nn.functional as F
 
+from skyreels_avatar.rig.curves import refine
 from skyreels_avatar.rig.geometry import (
     INNER_LOWER,
     INNER_UPPER,
@@ -36,6 +38,11 @@ CORNER_GAP = 0.05  # of H: in a lower mouth corners are lines
 CORNER = (-0.03, 0.05)  # of H that a corner is moved outwards and inwards
 CORNER_ROWS = 0.012  # of H above and below a corner that are looked at
 CORNER_TALL = 0.5  # share of them that is dark: less is a line drawn on from the corner
+# Columns looked at round each lip point, and from one to the next.
+WINDOW, WINDOW_STEP = 9, 4
+# Share of them that has to end further in before an edge is moved inwards: what lies below the tips
+# of teeth goes with the lower lip in any case, but tips taken for a lip are a row of dots on it.
+FURTHER_IN = (0.5, 0.8)
 FAR_SIDE = 0.3  # radians: of a head turned further, what lies beyond the dark at its far side
 
 
@@ -59,11 +66,12 @@ def correct_lips(pixels: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     for layer, (edge, outer, outwards) in enumerate(_EDGES):
         edge, outer = list(edge[1:-1]), list(outer[1:-1])
         thickness = float((flat[outer, 1] - flat[edge, 1]).abs().median())
-        rows = flat[edge, 1, None] + outwards * steps  # 9 columns, from the inside outwards
-        columns = flat[edge, 0, None].expand_as(rows)
+        columns, rows = refine(flat[edge].T)  # 33, so that tips of teeth are told
+        rows = rows[:, None] + outwards * steps  # from the inside outwards
+        columns = columns[:, None].expand_as(rows)
         shift = _crossings(inside.at(torch.stack([columns, rows], -1), layer))
         shift = (shift * (FURTHEST / STEPS)).clamp_max(THICKEST * thickness)
-        flat[edge, 1] += outwards * _smoothed(shift)
+        flat[edge, 1] += outwards * _smoothed(shift, FURTHER_IN[layer])
     moved, changed = landmarks.copy(), sorted({*INNER_UPPER, *INNER_LOWER})
     changed = [i for i in changed if bool((flat[i] != frame.points[0, i, :2]).any())]
     moved[changed, :2] = frame.to_pixels(flat[None, changed])[0].numpy()
@@ -110,9 +118,9 @@ class _Inside:
         return cls(pixels, frame, torch.stack(white), torch.stack(dark))
 
     def at(self, points: torch.Tensor, layer: int) -> torch.Tensor:
-        """Return bool (9, K) of (9, K, 2) face coordinates, columns as those of the lip points."""
+        """Return bool (33, K) of (33, K, 2) face coordinates, columns from corner to corner."""
         colors = _colors(self.pixels, self.frame, points)
-        dark = colors.mean(-1) < self.dark[layer, :, None]
+        dark = colors.mean(-1) < refine(self.dark[layer, None])[0, :, None]
         return (whiteness(colors, -1) > self.white[layer]) | dark
 
     def corner(self, place: torch.Tensor, outwards: float) -> float:
@@ -182,9 +190,14 @@ def _crossings(is_teeth: torch.Tensor) -> torch.Tensor:
     return torch.tensor(found)
 
 
-def _smoothed(shift: torch.Tensor) -> torch.Tensor:
-    """Return shifts of neighbors brought together, falling to the corners, which stay."""
-    padded = torch.cat([shift.new_zeros(1), shift, shift.new_zeros(1)])
-    median = padded.unfold(0, 3, 1).median(-1).values
-    padded = torch.cat([shift.new_zeros(1), median, shift.new_zeros(1)])
+def _smoothed(shift: torch.Tensor, share: float) -> torch.Tensor:
+    """Return (9,) of (33,) shifts, neighbors brought together; the corners stay.
+
+    Args:
+        share: of the columns round each that have to end further in, where it is moved inwards.
+    """
+    padded = F.pad(shift, (WINDOW // 2, WINDOW // 2))
+    near = padded.unfold(0, WINDOW, WINDOW_STEP)
+    inwards = near.quantile(share, -1).clamp_max(0.0)
+    padded = F.pad(torch.maximum(near.quantile(0.5, -1), inwards), (1, 1))
     return padded.unfold(0, 3, 1) @ shift.new_tensor([0.25, 0.5, 0.25])

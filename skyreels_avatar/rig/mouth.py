@@ -124,6 +124,7 @@ def make_look(
     seed: int = 0,
     inside: torch.Tensor | None = None,
     filmed: Sequence[tuple[torch.Tensor, torch.Tensor]] = (),
+    enamel: torch.Tensor | None = None,
 ) -> MouthLook:
     """Guess how the inside of a mouth looks from a picture of the face.
 
@@ -136,6 +137,7 @@ def make_look(
         seed: decides the style.
         inside: (K, 3) colors in [0, 1] seen between the lips in a video of the same person.
         filmed: frames and landmarks of the same video, as the first two, that may show its teeth.
+        enamel: (3,) color of the teeth in the same light, where the frame does not show them.
 
     Returns:
         A look with N = 1, on the device of the frame; it is worked out on the CPU.
@@ -147,9 +149,10 @@ def make_look(
     points = FaceFrame.of(landmarks[None]).points[0]
     light, saturation = estimate_light(frame, landmarks)
     shown = shown_teeth(frame, landmarks, points)
-    if shown is not None:
-        enamel = torch.tensor(CONSTANTS.light.mean_teeth)
-        light = shown / (saturation * enamel + (1 - saturation) * enamel.mean())
+    seen = enamel if shown is None else shown
+    if seen is not None:
+        usual = torch.tensor(CONSTANTS.light.mean_teeth)
+        light = seen / (saturation * usual + (1 - saturation) * usual.mean())
     shade = None
     skin = colors_at(frame, landmarks[list(SKIN_POINTS), :2]).median(0).values
     if inside is not None and len(inside) >= MIN_COLORS:

@@ -14,6 +14,7 @@ EYE_RINGS = (
     (263, 466, 388, 387, 386, 385, 384, 398, 362, 382, 381, 380, 374, 373, 390, 249),
 )
 MOST_RED = 0.44  # of the light of teeth
+PROBES, WIDE_PROBES = (0.2, 0.75), (0.04, 0.35)  # shares of an opening where teeth are looked for
 MIN_COLORS = 100  # seen between the lips of a video, before they count
 
 
@@ -95,7 +96,11 @@ def monochrome(frame: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def shown_teeth(
-    frame: torch.Tensor, landmarks: torch.Tensor, points: torch.Tensor, dimmest: float = 0.7
+    frame: torch.Tensor,
+    landmarks: torch.Tensor,
+    points: torch.Tensor,
+    dimmest: float = 0.7,
+    is_wide: bool = False,
 ) -> torch.Tensor | None:
     """Return (3,) the color of the teeth in a picture, or None where it shows none.
 
@@ -104,6 +109,7 @@ def shown_teeth(
         landmarks: (478, 3) in pixels.
         points: (478, 3) the same in face coordinates.
         dimmest: of the skin's brightness, what is still taken for teeth.
+        is_wide: the mouth is wide open: teeth are only a part of its upper third.
     """
     if float(points[14, 1] - points[13, 1]) < 0.025:
         return None
@@ -111,11 +117,11 @@ def shown_teeth(
     probes = []
     for above, below in pairs:
         start, end = landmarks[above, :2], landmarks[below, :2]
-        share = torch.linspace(0.2, 0.75, 7)[:, None]
+        share = torch.linspace(*(WIDE_PROBES if is_wide else PROBES), 7)[:, None]
         probes.append(colors_nearest(frame, start + share * (end - start)))
     probes = torch.cat(probes)
     order = probes.sum(-1).argsort(descending=True)
-    lit = probes[order[: len(order) // 2]].median(0).values
+    lit = probes[order[: len(order) // (4 if is_wide else 2)]].median(0).values
     skin = colors_at(frame, landmarks[list(SKIN_POINTS), :2]).median(0).values
     is_teeth = not is_flesh(lit, skin) and float(lit.mean()) > dimmest * float(skin.mean())
     return lit if is_teeth else None

@@ -14,6 +14,7 @@ from skyreels_avatar.rig.constants import CONSTANTS
 from skyreels_avatar.rig.geometry import smoothstep
 
 COLORS = CONSTANTS.colors
+WIDE = 0.05, 0.1  # of H, openings between which light falls on the tongue
 LUMINANCE = (0.299, 0.587, 0.114)
 
 
@@ -87,6 +88,7 @@ def paint_floor(mouth: Mouth, opening: torch.Tensor, enters: torch.Tensor) -> to
     crown = torch.exp(-(((below - 0.014) / 0.013) ** 2)) * torch.exp(-((across / 0.6) ** 2))
     groove = 1 - 0.14 * torch.exp(-((mouth.floor_x / 0.010) ** 2)) * smoothstep(0.0, 0.05, below)
     lit = s["tongue_light"] + s["tongue_crown"] * crown + s["tongue_front"] * (1 - depth)
+    lit = lit + s["tongue_wide"] * smoothstep(*WIDE, opening) * (1 - across.abs()).clamp_min(0.0)
     lit = enters * lit * groove
     lit = lit * (1 - 0.3 * across.abs().clamp_max(1.0) ** 2)
     color = mix(color, as_color(COLORS.tongue, lit) * lit[:, None], 0.94 * inside[:, None])

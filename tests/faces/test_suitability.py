@@ -105,6 +105,28 @@ def test_mouths_that_a_beard_hides_are_said(portrait, analyzer):
     assert "hidden-mouth" not in codes(shown, face)
 
 
+def test_hair_unlike_the_beard_round_it_hides_a_mouth_unless_a_line_parts_the_lips(
+    portrait, analyzer
+):
+    """A moustache over the lips is rougher and lighter than the beard below."""
+    face = analyzer.find(portrait)[0]
+    height = float(np.linalg.norm(face.landmarks[10, :2] - face.landmarks[152, :2]))
+    rng = np.random.default_rng(1)
+    hair = rng.normal(size=portrait.shape[:2])  # strands that hang down
+    hair = cv2.GaussianBlur(hair, (0, 0), sigmaX=height / 200, sigmaY=height / 20)
+    x, y = np.meshgrid(np.arange(portrait.shape[1]), np.arange(portrait.shape[0]))
+    center = (face.landmarks[13, :2] + face.landmarks[14, :2]) / 2
+    away = np.hypot((x - center[0]) / 1.3, y - center[1]) / height
+    over = cv2.GaussianBlur((away < 0.1).astype(np.float64), (0, 0), height / 50)
+    light = 90 + 60 * over + (20 + 40 * over) * hair / hair.std()
+    bearded = np.where((away < 0.24)[..., None], light[..., None], portrait)
+    assert codes(bearded.clip(0, 255).astype(np.uint8), face) == ["hidden-mouth"]
+    line = face.landmarks[[78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308], :2]
+    line = [line.round().astype(np.int32)]
+    parted = cv2.polylines(bearded.copy(), line, False, (20, 20, 20), max(2, round(height / 60)))
+    assert codes(parted.clip(0, 255).astype(np.uint8), face) == []
+
+
 def test_drawings_whose_mouth_is_found_are_not_warned_of():
     drawing = draw_face()
     face = fit_drawing(drawing.pixels, Face((0, 0, 1, 1), drawing.mesh(), 0.6, 1.0))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -20,9 +22,17 @@ def test_a_saved_avatar_comes_back_as_it_was(avatar, tmp_path):
     assert np.array_equal(again.face.landmarks, avatar.face.landmarks)
     assert again.face.box == pytest.approx(avatar.face.box)
     assert np.array_equal(again.depth, avatar.depth)
+    assert again.face.teeth is None
     for one, other in zip(again.plate.layers, avatar.plate.layers):
         assert torch.equal(one, other)
     assert path.read_bytes() == again.save(tmp_path / "b.avatar").read_bytes()
+
+
+def test_a_saved_avatar_keeps_the_color_of_its_teeth(avatar, tmp_path):
+    """They were seen in a mouth that is shut in the picture."""
+    shown = replace(avatar, face=replace(avatar.face, teeth=(0.8, 0.75, 0.5)))
+    again = load(shown.save(tmp_path / "a.avatar"))
+    assert again.face.teeth == shown.face.teeth
 
 
 def test_files_that_are_no_avatars_are_refused(avatar, tmp_path):

@@ -150,6 +150,15 @@ def test_a_dark_face_gets_a_dark_mouth_and_a_grey_one_no_color():
     assert float(grey.light.max() - grey.light.min()) < 1e-5
 
 
+def test_teeth_that_were_seen_before_the_mouth_was_shut_tell_the_light_on_it():
+    face = flat_face((0.8, 0.6, 0.5))
+    guessed, told = (
+        make_look(*face, enamel=seen) for seen in (None, torch.tensor([0.4, 0.35, 0.25]))
+    )
+    assert told.light.mean() < 0.7 * guessed.light.mean()
+    assert told.teeth is None
+
+
 def test_the_floor_of_the_mouth_goes_on_beyond_the_far_side_of_a_turned_arch():
     """It ended there in an upright line, beside a slab of lower teeth as tall as the mouth."""
     turned = replace(look(), turn=torch.tensor([0.7]), middle=torch.zeros(1), slant=torch.zeros(1))
@@ -161,7 +170,8 @@ def test_the_floor_of_the_mouth_goes_on_beyond_the_far_side_of_a_turned_arch():
     far = (x > 0.0) & (x < 0.15)
     assert 0 < int((frontal_columns(x[None], turned.turn)[0, far] < 0.3).sum()) < int(far.sum())
     floor = color[:, (y > 0.04) & (y < 0.11)][..., far]
-    assert float(floor.diff(dim=-1).abs().max()) < 0.03
+    # The soft edge of the tongue has 0.011; that line had 0.21.
+    assert float(floor.diff(n=2, dim=-1).abs().max()) < 0.015
 
 
 def test_a_look_follows_the_turn_of_the_head():
