@@ -49,6 +49,7 @@ _LOW_CHEEKS = (50, 280, 205, 425, 36, 266)  # below the rims of glasses
 _BRIDGE_CORNERS = (133, 362)
 _LID_MOTION = tuple(MOTION_INDEX[name] for name in ("blink_r", "blink_l"))
 _BEHIND = tuple(MOTION_INDEX[name] for name in ("gaze_x", "gaze_y", "squint", "cheek"))
+_CHEEK, _SQUINT = MOTION_INDEX["cheek"], MOTION_INDEX["squint"]
 _BROWS = tuple(MOTION_INDEX[name] for name in ("brow_r", "brow_l", "furrow"))
 
 
@@ -81,7 +82,12 @@ class EyeLook:
         share[:, list(_LID_MOTION)] = self.seen
         share[:, list(_BEHIND)] = self.seen.amin()
         share[:, list(_BROWS)] = self.brows
-        return motion * share
+        held = motion * share
+        # Raised cheeks would bend the lower rims; lower lids rise by themselves instead.
+        cheek = held[:, _CHEEK].clamp_min(0) * (1 - self.brows)
+        held[:, _CHEEK] -= cheek
+        held[:, _SQUINT] += LIDS.cheek_raise / LIDS.squint_raise * cheek
+        return held
 
     def shade_lid(
         self, pixels: torch.Tensor, lid: tuple[torch.Tensor, torch.Tensor, torch.Tensor], eye: int
@@ -283,9 +289,8 @@ def _lash_color(
     darkest = line.mean(2).argmin(0)
     colors = line[darkest, np.arange(line.shape[1])].astype(np.float32)
     color, light = np.median(colors, 0), float(skin.mean())
-    return (color * max(1.0, _DARKEST_LASHES * light / max(float(color.mean()), 1.0)) / 255).astype(
-        np.float32
-    )
+    lifted = max(0.0, _DARKEST_LASHES * light - float(color.mean()))  # black with a tinge stays so
+    return ((color + lifted) / 255).astype(np.float32)
 
 
 def _smooth(colors: np.ndarray) -> np.ndarray:

@@ -11,7 +11,9 @@ import torch
 
 from skyreels_avatar.faces.template import synthetic_landmarks
 from skyreels_avatar.rig.coefficients import MOTION_INDEX
+from skyreels_avatar.rig.drawn_eyes import lower_lid_raise
 from skyreels_avatar.rig.eye_look import EyeLook, find_eye_look
+from skyreels_avatar.rig.fields import MotionValues
 from skyreels_avatar.rig.geometry import BROW_EDGES, EYES
 from skyreels_avatar.rig.mouth import make_look
 from skyreels_avatar.rig.reference_clip import ReferenceClip, as_pixels
@@ -200,3 +202,15 @@ def test_a_shut_eye_shows_no_white_below_its_lashes():
     for upper, lower, *_ in EYES:
         x, y = POINTS[[*upper, *lower], :2].mean(0).round().astype(int)
         assert float(shut[2, y - 6 : y + 12, x - 8 : x + 9].max()) < 1.25 * SKIN[2]
+
+
+def test_smiles_behind_glasses_raise_lower_lids_in_place_of_cheeks():
+    """The lower rims of glasses bent over the cheeks of who smiled."""
+    smile = motion_of(cheek=1.0, squint=0.1)
+    clear, bare = look_of(paint("clear")).hold(smile), look_of(paint()).hold(smile)
+    cheek, squint = MOTION_INDEX["cheek"], MOTION_INDEX["squint"]
+    assert torch.equal(bare, smile)
+    assert float(clear[0, cheek]) == 0
+    raised = [lower_lid_raise(MotionValues(motion)) for motion in (clear, bare)]
+    torch.testing.assert_close(raised[0], raised[1])
+    assert float(clear[0, squint]) > 0.1
