@@ -31,8 +31,8 @@ RIM_FADE = 0.012
 this share of the long side."""
 
 BEHIND_DEFOCUS, MOST_DEFOCUS = 0.1, 0.01
-"""Blur (sigma) of the fill behind a person per pixel of distance from what is known, and at most, as
-a share of the long side: mirrored cars and bricks look out of focus, not like things that bend."""
+"""Blur (sigma) of the fill behind a person per pixel of distance from what is known, and at most,
+as a share of the long side: mirrored cars and bricks look out of focus, not like bent things."""
 
 NEEDED, NEED_CONTRAST = (0.1, 0.3), 0.03
 """From which share on, and fully, pixels become the person's as far as their color differs from the

@@ -288,9 +288,10 @@ def _lash_color(
     line = _at(crop, _between(upper, lower, -0.25, 0.15)).reshape(6, -1, 3)[:, 1:-1]
     darkest = line.mean(2).argmin(0)
     colors = line[darkest, np.arange(line.shape[1])].astype(np.float32)
-    color, light = np.median(colors, 0), float(skin.mean())
-    lifted = max(0.0, _DARKEST_LASHES * light - float(color.mean()))  # black with a tinge stays so
-    return ((color + lifted) / 255).astype(np.float32)
+    color, around = np.median(colors, 0), skin.mean((0, 1))
+    # Raised by the skin's color: a black with a tinge of blue would become a blue.
+    lack = max(0.0, _DARKEST_LASHES - float(color.mean() / around.mean()))
+    return ((color + lack * around) / 255).astype(np.float32)
 
 
 def _smooth(colors: np.ndarray) -> np.ndarray:

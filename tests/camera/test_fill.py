@@ -85,7 +85,7 @@ def test_a_watermark_in_a_corner_is_hardly_repeated(rng: np.random.Generator):
     marked[222:238, 176:238:4] = marked[222:238, 177:238:4] = 0.75
     letters = (slice(218, 240), slice(172, 240))
     kept = without_unique_details(marked)[letters].std() / marked[letters].std()
-    assert kept < 0.3
+    assert kept < 0.28  # 0.25; 0.32 before
 
 
 def test_a_blur_differs_from_place_to_place(rng: np.random.Generator):
