@@ -196,7 +196,8 @@ def test_a_shut_eye_shows_no_white_below_its_lashes():
     picture = paint().permute(1, 2, 0).numpy().copy()
     for upper, lower, *_ in EYES:
         ring = np.concatenate([POINTS[list(upper), :2], POINTS[list(lower), :2][::-1]])
-        cv2.fillPoly(picture, [np.round(ring + np.float32([0, 3])).astype(np.int32)], (0.95, 0.95, 0.95))
+        lowered = np.round(ring + np.float32([0, 3])).astype(np.int32)
+        cv2.fillPoly(picture, [lowered], (0.95, 0.95, 0.95))
     white = torch.from_numpy(picture).permute(2, 0, 1)
     shut = rendered(white, blink_r=1.0, blink_l=1.0).float()
     for upper, lower, *_ in EYES:
