@@ -10,11 +10,11 @@ SMOOTH_SHARE = 0.03
 
 RELAXATIONS = 12
 
-DETAIL_SHARE, AROUND_SHARE = 0.03, 0.15
-"""Details are finer than the one share of the long side; their usual strength is that within the
-other."""
+DETAIL_SHARE, AROUND_GRID = 0.03, 12
+"""Details are finer than this share of the long side; their usual strength is the median of 5 x 5
+cells, of so many across the picture and down."""
 
-USUAL = 1.0
+USUAL = 1.3
 """Times their usual strength, up to which details are kept."""
 
 MIRROR_SOFT = 0.01
@@ -93,6 +93,19 @@ def reflect(picture: np.ndarray, known: np.ndarray) -> np.ndarray:
     return np.where(known[..., None], picture, mirrored)
 
 
+def defocus(picture: np.ndarray, sigma: np.ndarray) -> np.ndarray:
+    """Blur a picture (H, W, 3) by sigma (H, W) pixels, which differ from place to place."""
+    blurred, result = picture, picture
+    lower, upper = 0.0, 1.0
+    while lower < float(sigma.max()):
+        softer = cv2.GaussianBlur(picture, (0, 0), upper, borderType=cv2.BORDER_REPLICATE)
+        share = np.clip((sigma - lower) / (upper - lower), 0.0, 1.0)[..., None]
+        between = blurred + share * (softer - blurred)
+        result = np.where(sigma[..., None] > lower, between, result)
+        blurred, lower, upper = softer, upper, 2 * upper
+    return result.astype(np.float32)
+
+
 def without_unique_details(picture: np.ndarray) -> np.ndarray:
     """Return a picture (H, W, 3) without details that stand out from the texture round them.
 
@@ -101,8 +114,11 @@ def without_unique_details(picture: np.ndarray) -> np.ndarray:
     long_side = max(picture.shape)
     base = cv2.GaussianBlur(picture, (0, 0), DETAIL_SHARE * long_side)
     details = picture - base
-    # The mean of roots hardly hears of a few strong ones.
-    usual = cv2.GaussianBlur(np.sqrt(np.abs(details)), (0, 0), AROUND_SHARE * long_side) ** 2
+    # A median does not hear of strong ones that fill less than half of what is around them.
+    size = [max(1, min(AROUND_GRID, side)) for side in picture.shape[1::-1]]
+    strength = cv2.resize(np.abs(details), size, interpolation=cv2.INTER_AREA)
+    padded = cv2.copyMakeBorder(strength, 2, 2, 2, 2, cv2.BORDER_REFLECT_101)
+    usual = cv2.resize(cv2.medianBlur(padded, 5)[2:-2, 2:-2], picture.shape[1::-1])
     limit = USUAL * usual + 1e-3
     return base + limit * np.tanh(details / limit)
 

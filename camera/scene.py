@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skyreels_avatar.camera.fill import reflect, spread
+from skyreels_avatar.camera.fill import defocus, reflect, spread
 from skyreels_avatar.camera.geometry import intrinsics_from_hfov, unproject
 from skyreels_avatar.camera.matting import least_share, refine_matte
 
@@ -29,6 +29,10 @@ layers add up to the picture also where a strand of hair escaped the matte."""
 RIM_FADE = 0.012
 """Where the fill begins under the person it takes on the colors beside it, and loses them over
 this share of the long side."""
+
+BEHIND_DEFOCUS, MOST_DEFOCUS = 0.1, 0.01
+"""Blur (sigma) of the fill behind a person per pixel of distance from what is known, and at most,
+as a share of the long side: mirrored cars and bricks look out of focus, not like bent things."""
 
 NEEDED, NEED_CONTRAST = (0.1, 0.3), 0.03
 """From which share on, and fully, pixels become the person's as far as their color differs from the
@@ -66,6 +70,8 @@ class Plate:
         known = _known_background(matte)
         filled = reflect(picture, known)
         matte = _needed(picture, filled, matte)
+        away = cv2.distanceTransform((~known).astype(np.uint8), cv2.DIST_L2, 5)
+        filled = defocus(filled, (BEHIND_DEFOCUS * away).clip(0, MOST_DEFOCUS * max(away.shape)))
         background = _possible_background(picture, filled, matte, known)
         covered = 1 - matte[..., None]
         person = np.concatenate([picture - covered * background, matte[..., None]], axis=-1)

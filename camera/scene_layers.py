@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from skyreels_avatar.camera.extrude import extrude
-from skyreels_avatar.camera.fill import spread, without_unique_details
+from skyreels_avatar.camera.fill import defocus, spread, without_unique_details
 from skyreels_avatar.camera.scene import SURE_MATTE, Scene
 
 CONTOUR_SHARE = 0.06
@@ -33,6 +33,9 @@ HEAD_SHARE = 0.015
 second head."""
 
 SOFTNESS_REACH_PX = 8.0
+SEAM_PX = 2.0
+"""So far beyond the border all of a mirror image is shown; letters begin again in a wider band."""
+
 EDGE_PX = 3.0
 """Width of the person's edge beyond the border, where no matte tells it."""
 
@@ -67,7 +70,7 @@ def background_layer(scene: Scene, margin: int) -> Layer:
     mirrored = _mirrored(picture, place, distance)
     values = mirrored + certain[..., None] * (lined - mirrored)
     return Layer(
-        _defocused(values, np.maximum(distance - SOFTNESS_REACH_PX, 0.0)),
+        defocus(values, DEFOCUS * np.maximum(distance - SOFTNESS_REACH_PX, 0.0)),
         place.put(seen.astype(np.uint8) * 255, cv2.BORDER_CONSTANT),
         _pad(_inverse(scene.background_depth), margin, cv2.BORDER_REPLICATE),
         margin,
@@ -147,7 +150,7 @@ def _extended_person(scene: Scene, values: np.ndarray, place: _Placement) -> np.
     lined, certain = extrude(color, place.pads)
     woven = _woven(lined, _mirrored(color, place, distance))
     color = woven + certain[..., None] * (lined - woven)
-    color = _defocused(color, np.maximum(distance - SOFTNESS_REACH_PX, 0.0))
+    color = defocus(color, DEFOCUS * np.maximum(distance - SOFTNESS_REACH_PX, 0.0))
 
     coverage = coverage[..., None]
     extended = np.concatenate([color * coverage, coverage], axis=-1).astype(np.float32)
@@ -164,7 +167,7 @@ def _mirrored(picture: np.ndarray, place: _Placement, distance: np.ndarray) -> n
     whole, plain = (
         place.put(one, cv2.BORDER_REFLECT_101) for one in (picture, without_unique_details(picture))
     )
-    share = np.clip(distance / SOFTNESS_REACH_PX, 0.0, 1.0)[..., None]  # no line at the border
+    share = np.clip(distance / SEAM_PX, 0.0, 1.0)[..., None]  # no line at the border
     return whole + share * (plain - whole)
 
 
@@ -172,20 +175,6 @@ def _woven(colors: np.ndarray, pattern: np.ndarray) -> np.ndarray:
     """Return colors (H, W, 3) with the texture of another picture: no large shape is repeated."""
     sigma = TEXTURE_SHARE * max(colors.shape)
     return (pattern + cv2.GaussianBlur(colors - pattern, (0, 0), sigma)).clip(0, 1)
-
-
-def _defocused(picture: np.ndarray, distance: np.ndarray) -> np.ndarray:
-    """Blur a picture in proportion to a distance (H, W); 0 stays sharp."""
-    sigma = DEFOCUS * distance
-    blurred, result = picture, picture
-    lower, upper = 0.0, 1.0
-    while lower < float(sigma.max()):
-        softer = cv2.GaussianBlur(picture, (0, 0), upper, borderType=cv2.BORDER_REPLICATE)
-        share = np.clip((sigma - lower) / (upper - lower), 0.0, 1.0)[..., None]
-        between = blurred + share * (softer - blurred)
-        result = np.where(sigma[..., None] > lower, between, result)
-        blurred, lower, upper = softer, upper, 2 * upper
-    return result.astype(np.float32)
 
 
 def _signed_distance(matte: np.ndarray) -> np.ndarray:

@@ -166,6 +166,8 @@ class LidsConstants:
     """How lids close."""
 
     margin: float
+    wing: float
+    wing_width: float
     lashes: float
     lashes_share: float
     large_lashes: float
@@ -180,6 +182,7 @@ class LidsConstants:
     cheek_raise: float
     blink_raise: float
     wide: float
+    wide_above: float
     shut_light: tuple[float, ...]
     shut_light_from: float
     lashes_down: tuple[float, ...]

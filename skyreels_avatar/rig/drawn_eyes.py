@@ -65,8 +65,7 @@ def undo_drawn_eye(
     skin = torch.lerp(lower, middle[:, 2:3], 0.7) + line + away  # a row below the eye
     slid = _slid_iris(where, local(marks[:, list(IRISES[eye]), :2]), (upper, lower), width, values)
     wide = new_upper < upper - 1e-5
-    stretched = upper + (y - new_upper) / (lower - new_upper).clamp_min(1e-4) * height
-    row = torch.where(wide, stretched, slid[..., 1])
+    row = torch.where(wide, slid[..., 1] + widening(y, upper, lower, new_upper), slid[..., 1])
     top = upper - lashes
     beside = torch.where(y - top < lashes, 2 * top - y, skin)  # a slight blink shows the skin above
     over = torch.where(y > new_upper - lashes, y - new_upper + upper, beside)
@@ -84,6 +83,19 @@ def lower_lid_raise(values: MotionValues) -> torch.Tensor:
     """Return (F, 1), of the opening: lower lids rise by themselves, and with cheeks that smile."""
     cheeks = LIDS.cheek_raise * values.cheek.clamp(0.0, 1.0)
     return cheeks + LIDS.squint_raise * values.squint.clamp(0.0, 1.0)
+
+
+def widening(
+    y: torch.Tensor, upper: torch.Tensor, lower: torch.Tensor, new_upper: torch.Tensor
+) -> torch.Tensor:
+    """Return (F, N) how much further down rows y of an eyeball look under a lid that is raised.
+
+    Stretched the more the closer to the lid, so that pupils stay round.
+    """
+    still = torch.lerp(upper, lower, LIDS.wide_above)
+    above = (still - y).clamp_min(0.0)
+    shown = (still - new_upper).clamp_min(1e-4)
+    return (upper - new_upper) * (above / shown) ** 2
 
 
 def _slid_iris(

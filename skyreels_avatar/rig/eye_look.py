@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from skyreels_avatar.rig.coefficients import MOTION_INDEX
 from skyreels_avatar.rig.constants import CONSTANTS
 from skyreels_avatar.rig.drawn_style import FACE_PX, face_crop, to_lab
-from skyreels_avatar.rig.geometry import BROW_EDGES, EYES, FACE_OVAL, LARGE_EYE, smoothstep
+from skyreels_avatar.rig.geometry import BROW_EDGES, EYES, LARGE_EYE, smoothstep
 from skyreels_avatar.rig.mouth_paint import luminance
 
 LIDS = CONSTANTS.lids
@@ -33,15 +33,23 @@ _OVER = 0.88  # of the light below an eye: what the skin above it usually has
 _HOLLOW = (0.5, 0.8)  # of that light, where the lid's own is 0, and how fast it rises with that
 _DARKER = (0.0, 0.12)  # than the shut lid's skin, in light: from here on a lid is a smudge
 _AT_LASHES = (0.1, -0.1)  # of the places of `lid_place`: round the edge of a lid
+_FOLD_SIDE, _BAG_SIDE, _LIGHTEST = (-0.9, -0.5), (0.9, 0.4), 1.12  # of the places; of the skin
+_AT_CORNERS = (1.0, 0.85)  # of the places: from here on to the middle
 _REPLACED = (0.5, 0.95)  # share of an unfolded lid that gives way: of a light one, of a smudge
 _LASHES_MEET = (0.35, 0.9)  # of a blink: lashes of both lids come to lie over each other
+_NO_EYE = (0.8, 1.0)  # of a blink: there is no more eye to be seen
 _DARKEST_LASHES = 0.2  # of the skin's light
-_LID_CHROMA = 0.75  # share of the face's skin as light as a lid in the lid's hue
-_HUES, _COMMON = 16, 0.02  # levels of light, and the least share of a face to tell a hue from
+_LID_CHROMA = 0.75  # share of the skin above the eyes as light as a lid in the lid's hue
+_HUES, _COMMON = 16, 0.02  # levels of light, and the least share of that skin to tell a hue from
+_AROUND, _RIM_PX, _BROW_PX = 1.3, 11, 7  # of the rings of an eye, and lines round eyes and brows
+_LID_SIZE = (33, 45)  # places down and across a lid
+_TEXTURE_SIGMA, _TEXTURE, _MOST_TEXTURE = 6.0, 0.06, 0.2  # px; of the light, rms and at most
 _CHEEKS = (50, 280, 205, 425, 101, 330, 117, 346, 36, 266)
+_LOW_CHEEKS = (50, 280, 205, 425, 36, 266)  # below the rims of glasses
 _BRIDGE_CORNERS = (133, 362)
 _LID_MOTION = tuple(MOTION_INDEX[name] for name in ("blink_r", "blink_l"))
 _BEHIND = tuple(MOTION_INDEX[name] for name in ("gaze_x", "gaze_y", "squint", "cheek"))
+_CHEEK, _SQUINT = MOTION_INDEX["cheek"], MOTION_INDEX["squint"]
 _BROWS = tuple(MOTION_INDEX[name] for name in ("brow_r", "brow_l", "furrow"))
 
 
@@ -53,7 +61,7 @@ class EyeLook:
         seen: 0 for an eye behind dark glasses, which stays as it is, else 1.
         brows: () 0 where they would bend the rims of glasses, else 1.
         room: height in H above the lid from which it can unfold: a rim may come before the fold.
-        lids: (2, 4, 17, 9) of shut lids at the places of `lid_place`: the colors of their skin in
+        lids: (2, 4, 33, 45) of shut lids at the places of `lid_place`: the colors of their skin in
             [0, 1], and how far lashes cover it.
         lashes: (2, 3) their colors in [0, 1].
     """
@@ -74,7 +82,12 @@ class EyeLook:
         share[:, list(_LID_MOTION)] = self.seen
         share[:, list(_BEHIND)] = self.seen.amin()
         share[:, list(_BROWS)] = self.brows
-        return motion * share
+        held = motion * share
+        # Raised cheeks would bend the lower rims; lower lids rise by themselves instead.
+        cheek = held[:, _CHEEK].clamp_min(0) * (1 - self.brows)
+        held[:, _CHEEK] -= cheek
+        held[:, _SQUINT] += LIDS.cheek_raise / LIDS.squint_raise * cheek
+        return held
 
     def shade_lid(
         self, pixels: torch.Tensor, lid: tuple[torch.Tensor, torch.Tensor, torch.Tensor], eye: int
@@ -99,6 +112,13 @@ class EyeLook:
         on_lid = torch.maximum(smoothstep(*_AT_LASHES, place[..., 1])[:, None], meet)
         share = (least + (most - least) * smoothstep(*_DARKER, darker)) * unfolds * on_lid
         covered = look[:, 3:] * meet
+        # Landmarks can miss the edge of either lid, and some white comes along or is left.
+        across, down = place.unbind(-1)
+        near = smoothstep(*_FOLD_SIDE, down) * smoothstep(*_BAG_SIDE, down)
+        near = (near * smoothstep(*_AT_CORNERS, across.abs()))[:, None]
+        no_eye = smoothstep(*_NO_EYE, shut)[..., None, None]
+        near = near * no_eye.lerp(meet, smoothstep(*_AT_LASHES, down)[:, None])
+        colors = colors.lerp(torch.minimum(colors, _LIGHTEST * skin), near)
         lashes = 255 * self.lashes[eye, :, None, None]
         colors = colors.lerp(skin, share)
         colors = colors.lerp(torch.minimum(colors, lashes), covered)
@@ -124,7 +144,8 @@ def find_eye_look(frame: torch.Tensor, landmarks: torch.Tensor) -> EyeLook:
     steps = np.zeros(lab.shape[:2], np.float32)
     steps[2:-2] = np.linalg.norm(soft[4:] - soft[:-4], axis=2)
     glasses = _over_bridge(steps, points) > _BRIDGE
-    hues = _skin_hues(crop, points)
+    hues = _skin_hues(crop, points, glasses)
+    texture = [_skin_texture(crop, points[i]) for i in (205, 425)]
     seen, room, lids, lashes = [], [], [], []
     for eye, (rings, (_, brow)) in enumerate(zip(EYES, BROW_EDGES)):
         upper, lower, fold, bag = (points[list(ring)] for ring in rings)
@@ -141,7 +162,7 @@ def find_eye_look(frame: torch.Tensor, landmarks: torch.Tensor) -> EyeLook:
         own = float(np.median(_at(crop, _between(fold, upper, 0.2, 0.9)), 0).mean())
         hollow = _HOLLOW[0] + _HOLLOW[1] * own / max(float(skin.mean()), 2.0)
         skin *= 1.0 if large else min(1.0, hollow)  # deep eyes lie in the shade with their lids
-        lids.append(_shut_lid(skin, hues, mirrored=eye == 1))
+        lids.append(_shut_lid(skin, hues, texture[eye], mirrored=eye == 1))
         if large:  # its own lashes come along
             lids[-1][3] = 0
         lashes.append(_lash_color(crop, upper, lower, skin))
@@ -170,31 +191,64 @@ def _lid_skin(
         light = found.mean(1, keepdims=True) / under.mean(1, keepdims=True).clip(1)
         lit = ((light - _SHADED) / (_OVER - _SHADED)).clip(0, 1)
         over = lit * found + (1 - lit) * over
-    return np.stack([over, under]).clip(1)
+    skin = np.stack([over, under]).clip(1)
+    skin[:, [0, -1]] = skin[:, [1, -2]]  # beside the corners is the temple, hair, or the nose
+    return skin
 
 
-def _skin_hues(crop: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Return (16, 3) colors over their mean of a face's skin, from black to white.
+def _skin_hues(crop: np.ndarray, points: np.ndarray, glasses: bool) -> np.ndarray:
+    """Return (16, 3) colors over their mean of the skin above the eyes, from black to white.
 
     What lies in the shade is redder than what is darker by itself, in photos and in paintings.
+    Brows, lashes and eyes would make dark skin gray, and bags and cheeks have another hue than
+    lids; behind glasses that of the cheeks has to do.
     """
-    oval = np.zeros(crop.shape[:2], np.uint8)
-    ring = points[list(FACE_OVAL)]
-    ring = ring.mean(0) + 0.85 * (ring - ring.mean(0))
-    cv2.fillPoly(oval, [np.round(ring).astype(np.int32)], 1)
-    colors = cv2.GaussianBlur(crop, (0, 0), 2.0)[oval > 0].astype(np.float32)
-    light = colors.mean(1)
+    skin, parts = np.zeros(crop.shape[:2], np.uint8), np.zeros(crop.shape[:2], np.uint8)
+    for rings, brow in zip(EYES, BROW_EDGES):
+        upper, lower, fold, _ = (points[list(ring)] for ring in rings)
+        eye = np.concatenate([upper, lower])
+        middle = eye.mean(0)
+        around = middle + _AROUND * (np.concatenate([upper, fold]) - middle)
+        around = np.concatenate([around, points[list(sum(brow, ()))]])
+        cv2.fillConvexPoly(skin, _hull(points[list(_LOW_CHEEKS)] if glasses else around), 1)
+        for part, grown in ((eye, _RIM_PX), (points[list(sum(brow, ()))], _BROW_PX)):
+            cv2.fillConvexPoly(parts, _hull(part), 1)
+            cv2.polylines(parts, [_hull(part)], True, 1, grown)
+    skin &= 1 - parts
+    soft = cv2.GaussianBlur(crop, (0, 0), 2.0)
     cheeks = np.median(_at(crop, points[list(_CHEEKS)]), 0)
-    hues = np.tile(cheeks / max(float(cheeks.mean()), 1.0), (_HUES, 1))
-    for level in range(_HUES):
-        near = np.abs(light - 255 * (level + 0.5) / _HUES) < 255 / _HUES
-        if near.mean() > _COMMON:
-            hues[level] = np.median(colors[near] / light[near, None].clip(1), 0)
-    return hues
+    colors = soft[skin > 0].astype(np.float32)
+    light = colors.mean(1)
+    known, hues = [], []
+    levels = 255 * (np.arange(_HUES) + 0.5) / _HUES
+    for level in levels:
+        near = np.abs(light - level) < 255 / _HUES
+        if near.sum() > _COMMON * max(len(light), 1):
+            known.append(level)
+            hues.append(np.median(colors[near] / light[near, None].clip(1), 0))
+    if not known:
+        return np.tile(cheeks / max(float(cheeks.mean()), 1.0), (_HUES, 1))
+    return np.stack([np.interp(levels, known, channel) for channel in np.transpose(hues)], 1)
 
 
-def _shut_lid(skin: np.ndarray, hues: np.ndarray, mirrored: bool) -> np.ndarray:
-    """Return (4, 17, 9) of `EyeLook.lids` from `_lid_skin` and `_skin_hues`.
+def _hull(points: np.ndarray) -> np.ndarray:
+    return cv2.convexHull(np.round(points).astype(np.int32))
+
+
+def _skin_texture(crop: np.ndarray, cheek: np.ndarray) -> np.ndarray:
+    """Return (33, 45) light over its mean of the skin of a cheek, pores or strokes of a brush."""
+    down, across = _LID_SIZE
+    patch = cv2.getRectSubPix(crop, (across, down), tuple(map(float, cheek))).astype(np.float32)
+    light = patch.mean(2) + 8.0
+    texture = light / cv2.GaussianBlur(light, (0, 0), _TEXTURE_SIGMA) - 1
+    texture *= min(1.0, _TEXTURE / max(float(texture.std()), 1e-4))
+    return 1 + _MOST_TEXTURE * np.tanh(texture / _MOST_TEXTURE)
+
+
+def _shut_lid(
+    skin: np.ndarray, hues: np.ndarray, texture: np.ndarray, mirrored: bool
+) -> np.ndarray:
+    """Return (4, 33, 45) of `EyeLook.lids` from `_lid_skin`, `_skin_hues` and `_skin_texture`.
 
     Args:
         mirrored: the left eye of the person, whose outer corner is on the right of the picture.
@@ -214,7 +268,17 @@ def _shut_lid(skin: np.ndarray, hues: np.ndarray, mirrored: bool) -> np.ndarray:
     toned = [lit * np.interp(lit, levels, channel) for channel in hues.T]
     colors += _LID_CHROMA * (np.stack(toned, 2) - colors)
     lid = np.concatenate([colors / 255, covered[..., None]], 2)
+    lid = _enlarged(lid)
+    lid[..., :3] *= texture[..., None]
     return lid.clip(0, 1).transpose(2, 0, 1).astype(np.float32)
+
+
+def _enlarged(lid: np.ndarray) -> np.ndarray:
+    """Return (33, 45, 4) of a lid (17, 9, 4), corner on corner."""
+    down, across = (
+        np.linspace(0, few - 1, many, dtype=np.float32) for few, many in zip(lid.shape, _LID_SIZE)
+    )
+    return cv2.remap(lid, *np.meshgrid(across, down), cv2.INTER_LINEAR)
 
 
 def _lash_color(
@@ -224,10 +288,10 @@ def _lash_color(
     line = _at(crop, _between(upper, lower, -0.25, 0.15)).reshape(6, -1, 3)[:, 1:-1]
     darkest = line.mean(2).argmin(0)
     colors = line[darkest, np.arange(line.shape[1])].astype(np.float32)
-    color, light = np.median(colors, 0), float(skin.mean())
-    return (color * max(1.0, _DARKEST_LASHES * light / max(float(color.mean()), 1.0)) / 255).astype(
-        np.float32
-    )
+    color, around = np.median(colors, 0), skin.mean((0, 1))
+    # Raised by the skin's color: a black with a tinge of blue would become a blue.
+    lack = max(0.0, _DARKEST_LASHES - float(color.mean() / around.mean()))
+    return ((color + lack * around) / 255).astype(np.float32)
 
 
 def _smooth(colors: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 
 from skyreels_avatar.rig.coefficients import MOTION_INDEX
 from skyreels_avatar.rig.constants import CONSTANTS
-from skyreels_avatar.rig.drawn_eyes import lower_lid_raise, undo_drawn_eye
+from skyreels_avatar.rig.drawn_eyes import lower_lid_raise, undo_drawn_eye, widening
 from skyreels_avatar.rig.fields import FaceShape, MotionValues
 from skyreels_avatar.rig.geometry import (
     EYES,
@@ -119,11 +119,15 @@ def undo_eye(
     slide = smoothstep(2.1, 0.7, away) * inside
     eye_x = x - slide * (values.gaze_x * width)
     eye_y = y - slide * (values.gaze_y * width)
-    stretched = upper + (y - new_upper) / (lower - new_upper).clamp_min(1e-4) * open_height
-    eye_y = torch.where(new_upper < upper - 1e-5, stretched, eye_y)
+    widened = eye_y + widening(y, upper, lower, new_upper)
+    eye_y = torch.where(new_upper < upper - 1e-5, widened, eye_y)
 
-    # Landmarks run inside the lash line: the shut lid must not show a strip of the open eye.
-    edge = upper - blink * (LIDS.margin * open_height).clamp_max(0.5 * (upper - top))
+    # Landmarks run inside the lash line: the shut lid must not show a strip of the open eye, nor
+    # the end of its lash line above the outer corner.
+    outwards = x - width if eye else -x
+    wing = smoothstep(-LIDS.wing_width, 0.0, outwards) * smoothstep(LIDS.wing_width, 0.0, outwards)
+    margin = LIDS.margin * open_height + LIDS.wing * wing
+    edge = upper - blink * margin.clamp_max(0.5 * (upper - top))
     lid_y = _unfolded(y, top, new_upper, edge)
     low_y = bottom - (bottom - y) * (bottom - lower) / (bottom - new_lower).clamp_min(1e-3)
     on_lid, on_low = (y < new_upper) & (y > top), (y > new_lower) & (y < bottom)

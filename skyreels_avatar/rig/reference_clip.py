@@ -19,7 +19,7 @@ from skyreels_avatar.rig.mouth import MouthLook
 
 STREAKS = (1.5, 3.0)  # times stretched: where texture begins to be streaks, and is all streaks
 UNFOLDED = (1.0, 1.25)  # times stretched: where skin begins to be a lid's that unfolds, and is it
-UNFOLDED_SOFT = 0.03  # of the width of an eye's box: half the softness of a lid's edge
+UNFOLDED_SOFT = 0.06  # of the width of an eye's box: half the softness of a lid's edge
 STREAK_WIDTH = 0.12  # of the width of an eye's box
 
 
@@ -191,7 +191,8 @@ def unfolded(before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
     """Return (F, 1, h / 2, w / 2) in [0, 1], softly, where skin unfolds; see `stretched_rows`."""
     stretched = F.avg_pool2d(stretched_rows(before, after, UNFOLDED), 2)
     reach = max(1, round(UNFOLDED_SOFT * stretched.shape[-1]))
-    return F.avg_pool2d(stretched, 2 * reach + 1, 1, reach, count_include_pad=False)
+    across = F.max_pool2d(stretched, (1, 2 * reach + 1), 1, (0, reach))
+    return F.avg_pool2d(across, 2 * reach + 1, 1, reach, count_include_pad=False)
 
 
 def soften_streaks(frames: torch.Tensor, stretched: torch.Tensor) -> torch.Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from skyreels_avatar.camera.fill import reflect, spread, without_unique_details
+from skyreels_avatar.camera.fill import defocus, reflect, spread, without_unique_details
 
 
 def test_known_values_stay_and_the_rest_lies_between_them(rng: np.random.Generator):
@@ -76,3 +76,23 @@ def test_letters_are_not_repeated_and_texture_is(rng: np.random.Generator):
     letters = without_unique_details(plain)[180:192, 150:190]
     assert kept.std() > 0.4 * texture.std()  # half of it
     assert letters.std() < 0.2 * plain[180:192, 150:190].std()
+
+
+def test_a_watermark_in_a_corner_is_hardly_repeated(rng: np.random.Generator):
+    """A large one raised what counts as usual round it, and was mirrored half as strong."""
+    wall = 0.4 + 0.01 * rng.standard_normal((240, 240, 3)).astype(np.float32)
+    marked = wall.copy()
+    marked[222:238, 176:238:4] = marked[222:238, 177:238:4] = 0.75
+    letters = (slice(218, 240), slice(172, 240))
+    kept = without_unique_details(marked)[letters].std() / marked[letters].std()
+    assert kept < 0.28  # 0.25; 0.32 before
+
+
+def test_a_blur_differs_from_place_to_place(rng: np.random.Generator):
+    noise = rng.random((64, 96, 3)).astype(np.float32)
+    sigma = np.zeros((64, 96), np.float32)
+    sigma[:, 32:64], sigma[:, 64:] = 0.7, 3.0
+    blurred = defocus(noise, sigma)
+    assert np.array_equal(blurred[:, :32], noise[:, :32])
+    spreads = [blurred[:, start : start + 24].std() for start in (4, 36, 68)]
+    assert spreads[0] > 1.3 * spreads[1] > 2.0 * spreads[2]

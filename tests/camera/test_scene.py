@@ -121,3 +121,13 @@ def test_a_picture_full_of_person_is_handled(bust):
 def test_what_does_not_fit_together_is_refused(bust, change, message):
     with pytest.raises(ValueError, match=message):
         build_scene(**{**bust, **change})
+
+
+def test_the_fill_behind_a_person_goes_out_of_focus(bust):
+    """Mirrored bricks and cars beside a person were as sharp as real ones, and bent."""
+    noise = torch.rand(3, 128, 128, generator=torch.Generator().manual_seed(0))
+    mask = bust["person_mask"]
+    scene = build_scene(**{**bust, "image": mask * bust["image"] + (1 - mask) * noise})
+    steps = (scene.background[..., 1:] - scene.background[..., :-1]).abs().mean(0)
+    deep, beside = steps[34:60, 54:74].mean(), steps[34:60, 4:24].mean()
+    assert float(deep) < 0.5 * float(beside)

@@ -11,8 +11,10 @@ import torch
 
 from skyreels_avatar.faces.template import synthetic_landmarks
 from skyreels_avatar.rig.coefficients import MOTION_INDEX
+from skyreels_avatar.rig.drawn_eyes import lower_lid_raise
 from skyreels_avatar.rig.eye_look import EyeLook, find_eye_look
-from skyreels_avatar.rig.geometry import EYES
+from skyreels_avatar.rig.fields import MotionValues
+from skyreels_avatar.rig.geometry import BROW_EDGES, EYES
 from skyreels_avatar.rig.mouth import make_look
 from skyreels_avatar.rig.reference_clip import ReferenceClip, as_pixels
 from skyreels_avatar.rig.renderer import render, rest_motion
@@ -155,3 +157,61 @@ def test_shut_eyes_have_lashes_as_dark_as_the_open_eye_shows():
         cv2.polylines(lined := np.ascontiguousarray(lined), [line], False, (30, 22, 20), 3)
     lined = torch.from_numpy(cv2.GaussianBlur(lined, (0, 0), 0.7)).permute(2, 0, 1) / 255
     assert lash_line(lined) < 0.55 < 0.8 < lash_line(bare)
+
+
+def with_skin(picture: torch.Tensor, points: list[int], color: tuple[int, int, int]):
+    """Return a picture in which skin round landmarks has another color."""
+    pixels = np.ascontiguousarray(picture.permute(1, 2, 0).numpy())
+    for x, y in np.round(POINTS[points, :2]).astype(int).tolist():
+        cv2.circle(pixels, (x, y), 12, [one / 255 for one in color], -1)
+    return torch.from_numpy(pixels).permute(2, 0, 1)
+
+
+def test_a_lid_has_the_hue_of_the_skin_above_it():
+    """Brows and cheeks made lids of dark skin gray."""
+    brown, gray = (100, 62, 44), (105, 100, 98)
+    picture = paint() * (torch.tensor(brown) / torch.tensor(SKIN))[:, None, None]
+    pixels = with_skin(picture, [50, 280, 205, 425, 101, 330, 36, 266], gray)
+    pixels = np.ascontiguousarray(pixels.permute(1, 2, 0).numpy())
+    for side in BROW_EDGES:
+        outline = np.round(POINTS[[*side[0], *side[1][::-1]], :2]).astype(np.int32)
+        cv2.fillPoly(pixels, [outline], (0.12, 0.12, 0.12))
+    lids = look_of(torch.from_numpy(pixels).permute(2, 0, 1)).lids[:, :3, 8, 22]
+    redness = lids[:, 0] / lids[:, 2]
+    assert float(redness.min()) > 0.85 * brown[0] / brown[2]
+
+
+def test_a_lid_has_the_texture_of_the_skin():
+    """Lids of grainy and of painted skin were as smooth as if they were airbrushed."""
+    rng = np.random.default_rng(1)
+    grain = cv2.GaussianBlur(rng.normal(0, 1, (SIZE, SIZE)), (0, 0), 1.0)
+    grain = torch.from_numpy(0.04 * grain / grain.std()).float()
+    plain, grainy = (look_of((paint() + noise).clamp(0, 1)).lids[:, 1] for noise in (0, grain))
+    rough = [float((lid[..., 1:] - lid[..., :-1]).std()) for lid in (plain, grainy)]
+    assert rough[1] > 2 * rough[0] > 0
+
+
+def test_a_shut_eye_shows_no_white_below_its_lashes():
+    """Painted eyes whose landmarks miss their lower edge shut to a thin white crescent."""
+    picture = paint().permute(1, 2, 0).numpy().copy()
+    for upper, lower, *_ in EYES:
+        ring = np.concatenate([POINTS[list(upper), :2], POINTS[list(lower), :2][::-1]])
+        lowered = np.round(ring + np.float32([0, 3])).astype(np.int32)
+        cv2.fillPoly(picture, [lowered], (0.95, 0.95, 0.95))
+    white = torch.from_numpy(picture).permute(2, 0, 1)
+    shut = rendered(white, blink_r=1.0, blink_l=1.0).float()
+    for upper, lower, *_ in EYES:
+        x, y = POINTS[[*upper, *lower], :2].mean(0).round().astype(int)
+        assert float(shut[2, y - 6 : y + 12, x - 8 : x + 9].max()) < 1.25 * SKIN[2]
+
+
+def test_smiles_behind_glasses_raise_lower_lids_in_place_of_cheeks():
+    """The lower rims of glasses bent over the cheeks of who smiled."""
+    smile = motion_of(cheek=1.0, squint=0.1)
+    clear, bare = look_of(paint("clear")).hold(smile), look_of(paint()).hold(smile)
+    cheek, squint = MOTION_INDEX["cheek"], MOTION_INDEX["squint"]
+    assert torch.equal(bare, smile)
+    assert float(clear[0, cheek]) == 0
+    raised = [lower_lid_raise(MotionValues(motion)) for motion in (clear, bare)]
+    torch.testing.assert_close(raised[0], raised[1])
+    assert float(clear[0, squint]) > 0.1

@@ -106,3 +106,23 @@ def test_a_shut_lid_goes_from_its_fold_to_the_bag_under_the_eye(landmarks: torch
         down = lid_place(lines[..., None], eye, face)[0, :, 0, 1]
         assert float(down[0]) == pytest.approx(-1.0, abs=0.15)
         assert abs(float(down[1])) < 0.15 and float(down[2]) == pytest.approx(1.0, abs=0.15)
+
+
+@pytest.mark.parametrize("undo", [undo_eye, undo_drawn_eye])
+def test_eyes_that_are_wide_open_keep_their_pupils_and_their_gaze(undo, shape: FaceShape) -> None:
+    """Irises of surprised eyes grew as tall as the opening, and their gaze lost its height."""
+    upper, lower = (shape.points[:, ring[4], :2] for ring in EYES[0][:2])
+    rows = torch.lerp(upper, lower, torch.linspace(-0.4, 1.0, 200)[:, None])[None]
+    wide = undo(rows, 0, shape, MotionValues(motion_of(squint=-1.0)))[0]
+    height = float((lower - upper)[0, 1])
+    moved = (wide - rows[0])[:, 1].abs() / height
+    place = torch.linspace(-0.4, 1.0, 200)
+    assert float(moved[(place > 0.45) & (place < 0.98)].max()) < 0.02  # the lower half of a pupil
+    assert float(moved[(place > -0.1) & (place < 0.1)].min()) > 0.05  # while the lid is raised
+    if undo is undo_eye:
+        middle = rows[:, (place > 0.45) & (place < 0.55)]
+        still, down = (
+            undo(middle, 0, shape, MotionValues(motion_of(squint=-1.0, gaze_y=gaze)))[..., 1]
+            for gaze in (0.0, 0.1)
+        )
+        assert float((still - down).min()) > 0
