@@ -20,8 +20,11 @@ from skyreels_avatar.rig.geometry import (
     INNER_LOWER,
     INNER_UPPER,
     MOUTH_CORNERS,
+    OUTER_LOWER,
+    OUTER_UPPER,
     SHUT_GAP,
     as_points,
+    head_turn,
     interpolate_columns,
     interpolate_curves,
     lip_gap,
@@ -33,6 +36,8 @@ from skyreels_avatar.rig.skin import bump as _bump
 
 UPPER, LOWER = 0, 1
 LIPS = CONSTANTS.lips
+FAR_LIPS = (0.3, 0.7)  # radians of a turned head between which lips come to hide their far corner
+FAR_PART = 0.85  # share of what is seen of them that parts
 LEAST_UNDONE = 0.1  # of a smile, by which also straight lips may smile less
 
 
@@ -159,13 +164,36 @@ def _openings(columns: torch.Tensor, shape: FaceShape) -> tuple[torch.Tensor, to
     curves = (refine(curve) for curve in (shape.lip_x, shape.upper_y, shape.lower_y))
     upper, lower = interpolate_curves(columns, *curves)
     across = columns - shape.center[:, :1]
+    beyond = far_lips(shape)
     inner = torch.where(
         across < 0,
-        shape.center[:, :1] - shape.lip_x[:, :1],
-        shape.lip_x[:, -1:] - shape.center[:, :1],
+        shape.center[:, :1] - shape.lip_x[:, :1] + beyond[:, :1],
+        shape.lip_x[:, -1:] - shape.center[:, :1] + beyond[:, 1:],
     )
     base = (1 - (across / inner.clamp_min(0.02)) ** 2).clamp_min(1e-6)
-    return base, (lower - upper) * (shape.gap[:, None] > 0)
+    height = (lower - upper) * (shape.gap[:, None] > 0)
+    # Far lips that the picture parts meet again as a whole, and not their inner edges alone.
+    turned = _turned_away(shape)
+    turned = torch.where(across < 0, turned[:, :1], turned[:, 1:])
+    whole = torch.maximum(height, shape.gap[:, None] * base**LIPS.arch)
+    return base, torch.lerp(height, whole, turned)
+
+
+def far_lips(shape: FaceShape) -> torch.Tensor:
+    """Return (F, 2) by how much lips still part beyond the right, the left end of their inner edge.
+
+    That end is a corner from the front. At the far side of a turned head it is where lips round
+    the teeth go out of sight: they part there, too, and close behind.
+    """
+    outer = shape.points[:, [*OUTER_UPPER, *OUTER_LOWER], 0]
+    beyond = [shape.lip_x[:, 0] - outer.amin(1), outer.amax(1) - shape.lip_x[:, -1]]
+    return FAR_PART * _turned_away(shape) * torch.stack(beyond, 1).clamp_min(0.0)
+
+
+def _turned_away(shape: FaceShape) -> torch.Tensor:
+    """Return (F, 2) in 0..1 how far the right, the left end of the lips is out of sight."""
+    turn = head_turn(shape.points)
+    return torch.stack([smoothstep(*FAR_LIPS, side * turn) for side in (-1.0, 1.0)], 1)
 
 
 def added_smile(shape: FaceShape, values: MotionValues) -> torch.Tensor:
@@ -288,10 +316,12 @@ class LipOutline:
 
     Attributes:
         upper, lower: (F, K, 2) face coordinates from the right to the left corner.
+        tips: (F, 2, 2) where lips meet beyond the right, the left end: see `far_lips`.
     """
 
     upper: torch.Tensor
     lower: torch.Tensor
+    tips: torch.Tensor
 
     @classmethod
     def of(cls, shape: FaceShape, values: MotionValues) -> LipOutline:
@@ -302,7 +332,9 @@ class LipOutline:
         moved = both + face_field(both, shape, values)
         mouth = mouth_field(both, shape, values, False, edges)
         upper = moved[:, :num] + mouth[:, UPPER, :num]
-        return cls(upper, moved[:, num:] + mouth[:, LOWER, num:])
+        lower = moved[:, num:] + mouth[:, LOWER, num:]
+        tips = (upper[:, [0, -1]] + lower[:, [0, -1]]) / 2
+        return cls(upper[:, 1:-1], lower[:, 1:-1], tips)
 
     def at(self, columns: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return face y (F, N) of the upper and the lower edge at (F, N) columns."""
@@ -314,14 +346,18 @@ class LipOutline:
 
     def line(self, columns: torch.Tensor) -> torch.Tensor:
         """Return face y (F, N) of the line that parts the layers at (F, N) columns."""
-        middle = (self.upper + self.lower) / 2
+        middle = torch.cat([self.tips[:, :1], (self.upper + self.lower) / 2, self.tips[:, 1:]], 1)
         return interpolate_columns(columns, middle[..., 0], middle[..., 1])
 
 
 def _rest_lips(_: torch.Tensor, shape: FaceShape) -> torch.Tensor:
-    """Return (F, 2 K, 2) the inner edges at rest, first the upper one."""
-    edges = refine(shape.upper_y), refine(shape.lower_y)
-    return as_points(refine(shape.lip_x).repeat(1, 2), torch.cat(edges, 1))
+    """Return (F, 2 K, 2) the inner edges at rest with their tips, first the upper one."""
+    upper, lower, x = (refine(one) for one in (shape.upper_y, shape.lower_y, shape.lip_x))
+    beyond = far_lips(shape)
+    x = torch.cat([x[:, :1] - beyond[:, :1], x, x[:, -1:] + beyond[:, 1:]], 1)
+    ends = (upper[:, [0, -1]] + lower[:, [0, -1]]) / 2
+    edges = [torch.cat([ends[:, :1], edge, ends[:, 1:]], 1) for edge in (upper, lower)]
+    return as_points(x.repeat(1, 2), torch.cat(edges, 1))
 
 
 _SKIN_MOTION = [MOTION_INDEX[name] for name in SKIN_COEFFICIENTS]
