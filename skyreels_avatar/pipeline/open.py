@@ -22,6 +22,7 @@ from skyreels_avatar.faces.face import Face, visibility_of
 from skyreels_avatar.faces.region import box_of
 from skyreels_avatar.faces.scenes import Scene, track_scenes
 from skyreels_avatar.faces.select import find_faces, is_photo
+from skyreels_avatar.faces.silhouette import lips_within_head
 from skyreels_avatar.faces.start import face_analyzer, start_networks
 from skyreels_avatar.faces.suitability import examine_face
 from skyreels_avatar.loading.components import Components, load_components
@@ -232,7 +233,7 @@ def correct_points(pixels: np.ndarray, face: Face, components: Components) -> Fa
     if face.drawn:
         return face
     points = components.vae.correct_eyes(pixels, face.landmarks)
-    return replace(face, landmarks=correct_lips(pixels, points))
+    return replace(face, landmarks=correct_lips(pixels, lips_within_head(pixels, points)))
 
 
 def check_suitability(picture: Portrait, face: Face) -> None:
