@@ -16,15 +16,13 @@ import torch
 from skyreels_avatar.rig.coefficients import MOTION_INDEX
 from skyreels_avatar.rig.constants import CONSTANTS
 from skyreels_avatar.rig.curves import refine
+from skyreels_avatar.rig.far_lips import far_reach, turned_away, without_upright_ends
 from skyreels_avatar.rig.geometry import (
     INNER_LOWER,
     INNER_UPPER,
     MOUTH_CORNERS,
-    OUTER_LOWER,
-    OUTER_UPPER,
     SHUT_GAP,
     as_points,
-    head_turn,
     interpolate_columns,
     interpolate_curves,
     lip_gap,
@@ -36,8 +34,6 @@ from skyreels_avatar.rig.skin import bump as _bump
 
 UPPER, LOWER = 0, 1
 LIPS = CONSTANTS.lips
-FAR_LIPS = (0.3, 0.7)  # radians of a turned head between which lips come to hide their far corner
-FAR_PART = 0.85  # share of what is seen of them that parts
 LEAST_UNDONE = 0.1  # of a smile, by which also straight lips may smile less
 
 
@@ -87,11 +83,13 @@ class FaceShape:
         chin = points[:, 152, 1] - points[:, 14, 1]
         gap = torch.where(gap < SHUT_GAP, torch.zeros_like(gap), gap)
         smile = _rest_smile(points)
+        lip_x = (up[..., 0] + low[..., 0]) / 2
+        upper_y, lower_y = without_upright_ends(points, lip_x, up[..., 1], low[..., 1])
         return cls(
             points=points,
-            lip_x=(up[..., 0] + low[..., 0]) / 2,
-            upper_y=torch.where(shut, middle, up[..., 1]),
-            lower_y=torch.where(shut, middle, torch.maximum(low[..., 1], up[..., 1])),
+            lip_x=lip_x,
+            upper_y=torch.where(shut, middle, upper_y),
+            lower_y=torch.where(shut, middle, torch.maximum(lower_y, upper_y)),
             gap=gap,
             jaw=LIPS.jaw_at_rest * gap * (1 - LIPS.jaw_in_smile * smile),
             center=center,
@@ -164,7 +162,7 @@ def _openings(columns: torch.Tensor, shape: FaceShape) -> tuple[torch.Tensor, to
     curves = (refine(curve) for curve in (shape.lip_x, shape.upper_y, shape.lower_y))
     upper, lower = interpolate_curves(columns, *curves)
     across = columns - shape.center[:, :1]
-    beyond = far_lips(shape)
+    beyond = far_reach(shape.points, shape.lip_x)
     inner = torch.where(
         across < 0,
         shape.center[:, :1] - shape.lip_x[:, :1] + beyond[:, :1],
@@ -173,27 +171,10 @@ def _openings(columns: torch.Tensor, shape: FaceShape) -> tuple[torch.Tensor, to
     base = (1 - (across / inner.clamp_min(0.02)) ** 2).clamp_min(1e-6)
     height = (lower - upper) * (shape.gap[:, None] > 0)
     # Far lips that the picture parts meet again as a whole, and not their inner edges alone.
-    turned = _turned_away(shape)
+    turned = turned_away(shape.points)
     turned = torch.where(across < 0, turned[:, :1], turned[:, 1:])
     whole = torch.maximum(height, shape.gap[:, None] * base**LIPS.arch)
     return base, torch.lerp(height, whole, turned)
-
-
-def far_lips(shape: FaceShape) -> torch.Tensor:
-    """Return (F, 2) by how much lips still part beyond the right, the left end of their inner edge.
-
-    That end is a corner from the front. At the far side of a turned head it is where lips round
-    the teeth go out of sight: they part there, too, and close behind.
-    """
-    outer = shape.points[:, [*OUTER_UPPER, *OUTER_LOWER], 0]
-    beyond = [shape.lip_x[:, 0] - outer.amin(1), outer.amax(1) - shape.lip_x[:, -1]]
-    return FAR_PART * _turned_away(shape) * torch.stack(beyond, 1).clamp_min(0.0)
-
-
-def _turned_away(shape: FaceShape) -> torch.Tensor:
-    """Return (F, 2) in 0..1 how far the right, the left end of the lips is out of sight."""
-    turn = head_turn(shape.points)
-    return torch.stack([smoothstep(*FAR_LIPS, side * turn) for side in (-1.0, 1.0)], 1)
 
 
 def added_smile(shape: FaceShape, values: MotionValues) -> torch.Tensor:
@@ -316,7 +297,7 @@ class LipOutline:
 
     Attributes:
         upper, lower: (F, K, 2) face coordinates from the right to the left corner.
-        tips: (F, 2, 2) where lips meet beyond the right, the left end: see `far_lips`.
+        tips: (F, 2, 2) where lips meet beyond the right, the left end: see `far_reach`.
     """
 
     upper: torch.Tensor
@@ -353,7 +334,7 @@ class LipOutline:
 def _rest_lips(_: torch.Tensor, shape: FaceShape) -> torch.Tensor:
     """Return (F, 2 K, 2) the inner edges at rest with their tips, first the upper one."""
     upper, lower, x = (refine(one) for one in (shape.upper_y, shape.lower_y, shape.lip_x))
-    beyond = far_lips(shape)
+    beyond = far_reach(shape.points, shape.lip_x)
     x = torch.cat([x[:, :1] - beyond[:, :1], x, x[:, -1:] + beyond[:, 1:]], 1)
     ends = (upper[:, [0, -1]] + lower[:, [0, -1]]) / 2
     edges = [torch.cat([ends[:, :1], edge, ends[:, 1:]], 1) for edge in (upper, lower)]

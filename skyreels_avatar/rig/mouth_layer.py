@@ -15,8 +15,14 @@ from skyreels_avatar.rig.coefficients import GROUP_SIZE
 from skyreels_avatar.rig.constants import CONSTANTS
 from skyreels_avatar.rig.curves import coverage, steepness
 from skyreels_avatar.rig.drawn_style import paint_drawn_mouth
-from skyreels_avatar.rig.fields import FaceShape, far_lips
-from skyreels_avatar.rig.geometry import as_points, interpolate_curves, smoothstep
+from skyreels_avatar.rig.far_lips import far_reach
+from skyreels_avatar.rig.fields import FaceShape
+from skyreels_avatar.rig.geometry import (
+    as_points,
+    interpolate_columns,
+    interpolate_curves,
+    smoothstep,
+)
 from skyreels_avatar.rig.mouth import MOUTH_BOX, mouth_interior, patch_axes
 from skyreels_avatar.rig.reference_clip import ReferenceClip, sample_clip
 from skyreels_avatar.rig.source_teeth import SourceTeeth
@@ -46,13 +52,13 @@ def _held_at_far_end(source: torch.Tensor, below: torch.Tensor, shape: FaceShape
 
     What a lip uncovers beyond the far end of an opening is the rest of both, stretched.
     """
-    beyond = far_lips(shape)
+    beyond = far_reach(shape.points, shape.lip_x)
     if not bool((beyond > 0).any()):
         return source
     x, y = source.flatten(1, 2).unbind(-1)
     below = below.flatten(1)
-    upper, lower = interpolate_curves(x, shape.lip_x, shape.upper_y, shape.lower_y)
-    past = torch.where(below, lower - y, y - upper).clamp_min(0.0)
+    line = interpolate_columns(x, shape.lip_x, (shape.upper_y + shape.lower_y) / 2)
+    past = torch.where(below, line - y, y - line).clamp_min(0.0)
     held = FAR_STRETCH * (1 - torch.exp(-past / FAR_STRETCH))
     right, left = beyond.split(1, 1)
     middle, tips = shape.center[:, :1], (shape.lip_x[:, :1] - right, shape.lip_x[:, -1:] + left)

@@ -6,21 +6,13 @@ import pytest
 import torch
 
 from skyreels_avatar.rig.coefficients import MOTION_INDEX
-from skyreels_avatar.rig.fields import FaceShape, LipOutline, MotionValues, far_lips
+from skyreels_avatar.rig.far_lips import far_reach
+from skyreels_avatar.rig.fields import FaceShape, LipOutline, MotionValues
 from skyreels_avatar.rig.geometry import INNER_LOWER, INNER_UPPER
 from skyreels_avatar.rig.mouth import patch_axes
 from skyreels_avatar.rig.mouth_layer import open_mouth, part_lips
 from skyreels_avatar.rig.warp import PosedFace
-from tests.rig.faces import clip_of, motion_of, random_motion
-
-
-def turned_by(angle: float, landmarks: torch.Tensor) -> torch.Tensor:
-    """Return (478, 3) landmarks of a head turned by radians to the right of the picture."""
-    turned, middle, angle = landmarks.clone(), landmarks.mean(0), torch.tensor(angle)
-    x, z = landmarks[:, 0] - middle[0], landmarks[:, 2] - middle[2]
-    turned[:, 0] = middle[0] + angle.cos() * x - angle.sin() * z
-    turned[:, 2] = middle[2] + angle.sin() * x + angle.cos() * z
-    return turned
+from tests.rig.faces import clip_of, motion_of, random_motion, turned_by
 
 
 def test_a_shut_mouth_shows_nothing_of_its_inside(shape: FaceShape) -> None:
@@ -91,7 +83,7 @@ def test_no_skin_beyond_the_other_lip_is_seen_where_far_lips_part(landmarks, sid
     clip = clip_of(turned_by(side * 0.9, landmarks), 1)
     face = PosedFace.of(clip, motion_of(lip_gap=0.11, jaw_drop=0.08))
     shape, far = face.shape, 0 if side < 0 else -1
-    beyond = float(far_lips(shape)[0, far])
+    beyond = float(far_reach(shape.points, shape.lip_x)[0, far])
     assert beyond > 0.005
     x = shape.lip_x[0, far] + side * beyond * torch.tensor([0.1, 0.5])
     points = torch.stack(torch.meshgrid(torch.linspace(-0.05, 0.08, 261), x, indexing="ij"))
