@@ -13,7 +13,7 @@ import torch.nn.functional as F
 
 from skyreels_avatar.rig.coefficients import GROUP_SIZE
 from skyreels_avatar.rig.constants import CONSTANTS
-from skyreels_avatar.rig.curves import coverage, steepness
+from skyreels_avatar.rig.curves import STEEPEST, coverage, steepness
 from skyreels_avatar.rig.drawn_style import paint_drawn_mouth
 from skyreels_avatar.rig.far_lips import far_reach
 from skyreels_avatar.rig.fields import FaceShape
@@ -93,10 +93,13 @@ def open_mouth(
     pixel = 1.0 / face.frame.height_px[:, None]
     steep = (steepness(columns, edge) for edge in (edge_up, edge_low))
     upper, lower, *high = interpolate_curves(x, columns, edge_up, edge_low, *steep)
-    within, rounded_off = _within_outline(x, y, face, pixel)
-    middle, half = (upper + lower) / 2, rounded_off * (lower - upper) / 2
-    ends = middle - half, middle + half
-    alpha = within * coverage(y, *ends, tuple(1.3 * pixel * one for one in high))
+    within, left, falls = _within_outline(x, y, face, pixel)
+    middle, half = (upper + lower) / 2, (lower - upper) / 2
+    steeper = (falls * half).clamp_max(STEEPEST) ** 2
+    ends = middle - left * half, middle + left * half
+    alpha = within * coverage(
+        y, *ends, tuple(1.3 * pixel * (one**2 + steeper).sqrt() for one in high)
+    )
     if bool(alpha.any()):
         inside = _painted(at, mouth_interior(*face.lips.at(painted_at), jaw, look))
     else:
@@ -128,11 +131,11 @@ def _painted(at: torch.Tensor, color: torch.Tensor) -> torch.Tensor:
 
 def _within_outline(
     x: torch.Tensor, y: torch.Tensor, face: PosedFace, pixel: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
+) -> tuple[torch.Tensor, ...]:
     """Return (F, N) 1 between the outermost points of the lips, 0 beside them.
 
     In a side view these are not the corners but where lips round the teeth go out of sight. There
-    the opening ends round: (F, N) in 0..1 by how much of its height is left.
+    the opening ends round: (F, N) in 0..1 how much of its height is left, and how fast it falls.
     """
     ends = []
     for side, furthest in ((-1.0, torch.argmin), (1.0, torch.argmax)):
@@ -144,11 +147,13 @@ def _within_outline(
         share = ((y - upper[..., 1]) / tall).clamp(0.0, 1.0)
         inner = side * (torch.lerp(upper[..., 0], lower[..., 0], share) - x)
         ends.append((inner, (ROUND_END * tall).clamp_max(ROUNDEST)))
-    (left, left_round), (right, right_round) = ends
-    within = (torch.minimum(left, right) / pixel + 0.5).clamp(0.0, 1.0)
-    near = torch.minimum(left / left_round.clamp_min(1e-4), right / right_round.clamp_min(1e-4))
+    within = (torch.minimum(*(inner for inner, _ in ends)) / pixel + 0.5).clamp(0.0, 1.0)
+    near = [inner / depth.clamp_min(1e-4) for inner, depth in ends]
+    depth = torch.where(near[0] < near[1], *(depth for _, depth in ends)).clamp_min(1e-4)
+    near = torch.minimum(*near)
     near = near.clamp(0.0, 1.0)
-    return within, (near * (2 - near)).sqrt()
+    share = (near * (2 - near)).sqrt()
+    return within, share, (1 - near) / (share.clamp_min(1e-2) * depth)
 
 
 def _drawn_mouth(
