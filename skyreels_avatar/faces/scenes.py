@@ -17,7 +17,7 @@ from skyreels_avatar.faces.mouth_occlusion import crop_lower_face, find_covered_
 from skyreels_avatar.faces.occluder_mask import SegmentCrops
 from skyreels_avatar.faces.occluder_track import OccluderTrack
 from skyreels_avatar.faces.opening import LIP_PAIRS, face_heights, mouth_opening
-from skyreels_avatar.faces.silhouette import TURNED_FROM_DEG, SilhouetteTrack
+from skyreels_avatar.faces.silhouette import TURNED_FROM_DEG, SilhouetteTrack, narrowed_lips
 from skyreels_avatar.faces.suitability import OUTER_LIPS
 from skyreels_avatar.faces.template import template
 from skyreels_avatar.faces.transitions import TransitionFinder
@@ -25,11 +25,12 @@ from skyreels_avatar.faces.transitions import TransitionFinder
 LEAST_INSIDE = 0.5  # of the lips: what of them the picture has to show
 # Degrees from the camera, and shares of the lips beyond the head's edge: between them the new mouth
 # fades into the source's, so that none starts or stops while it is seen well.
-TURNED_DEG, BEYOND = (55.0, 62.0), (0.10, 0.22)
+TURNED_DEG, BEYOND = (60.0, 66.0), (0.20, 0.32)
 FADE = 5  # frames of the ramp between the new mouth and the source's
 _SHORTEST = 25  # frames between two views from the side; a shorter turn starts no new mouth
 MIN_FACE_PX = 24  # in smaller faces the mouth is a few pixels
 FEWEST_FRAMES = 12  # of a scene; fewer give no usual appearance
+_LIPS_SIGMA = 2.0  # frames; so the edge of a head jitters, in the eyes of the network
 _SMOOTHING_SIGMA = 0.4  # frames; the face mesh jitters
 _TURNED = "turned away or cut off"
 _LIPS = (*LIP_PAIRS, (81, 178), (311, 402))
@@ -183,6 +184,11 @@ class _SceneRecorder:
 
         track = pack_track(self._points, self._scores)
         landmarks = gaussian_filter1d(track.landmarks, _SMOOTHING_SIGMA, axis=0, mode="nearest")
+        left = gaussian_filter1d(
+            self._silhouette.lips_left(len(landmarks)), _LIPS_SIGMA, mode="nearest"
+        )
+        for index in np.flatnonzero((left < 1 - 1e-4) & track.found):
+            landmarks[index] = narrowed_lips(landmarks[index], float(left[index]))
         turn = np.where(track.found, _turned_deg(track.landmarks), 0.0)
         beyond = self._silhouette.lips_beyond(len(turn))
         seen = np.ones(len(turn))

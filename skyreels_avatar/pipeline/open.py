@@ -22,6 +22,7 @@ from skyreels_avatar.faces.face import Face, visibility_of
 from skyreels_avatar.faces.region import box_of
 from skyreels_avatar.faces.scenes import Scene, track_scenes
 from skyreels_avatar.faces.select import find_faces, is_photo
+from skyreels_avatar.faces.silhouette import lips_within_head
 from skyreels_avatar.faces.start import face_analyzer, start_networks
 from skyreels_avatar.faces.suitability import examine_face
 from skyreels_avatar.loading.components import Components, load_components
@@ -238,6 +239,7 @@ def prepare_faces(
     for face in faces:
         if not face.drawn:
             points = components.vae.correct_eyes(picture.pixels, face.landmarks)
+            points = lips_within_head(picture.pixels, points)
             points = correct_lips(picture.pixels, points)
             face = replace(face, landmarks=points)
             if is_wide_open(points):

@@ -16,6 +16,7 @@ import torch
 from skyreels_avatar.rig.coefficients import MOTION_INDEX
 from skyreels_avatar.rig.constants import CONSTANTS
 from skyreels_avatar.rig.curves import refine
+from skyreels_avatar.rig.far_lips import far_reach, turned_away, without_upright_ends
 from skyreels_avatar.rig.geometry import (
     INNER_LOWER,
     INNER_UPPER,
@@ -82,11 +83,13 @@ class FaceShape:
         chin = points[:, 152, 1] - points[:, 14, 1]
         gap = torch.where(gap < SHUT_GAP, torch.zeros_like(gap), gap)
         smile = _rest_smile(points)
+        lip_x = (up[..., 0] + low[..., 0]) / 2
+        upper_y, lower_y = without_upright_ends(points, lip_x, up[..., 1], low[..., 1])
         return cls(
             points=points,
-            lip_x=(up[..., 0] + low[..., 0]) / 2,
-            upper_y=torch.where(shut, middle, up[..., 1]),
-            lower_y=torch.where(shut, middle, torch.maximum(low[..., 1], up[..., 1])),
+            lip_x=lip_x,
+            upper_y=torch.where(shut, middle, upper_y),
+            lower_y=torch.where(shut, middle, torch.maximum(lower_y, upper_y)),
             gap=gap,
             jaw=LIPS.jaw_at_rest * gap * (1 - LIPS.jaw_in_smile * smile),
             center=center,
@@ -159,13 +162,19 @@ def _openings(columns: torch.Tensor, shape: FaceShape) -> tuple[torch.Tensor, to
     curves = (refine(curve) for curve in (shape.lip_x, shape.upper_y, shape.lower_y))
     upper, lower = interpolate_curves(columns, *curves)
     across = columns - shape.center[:, :1]
+    beyond = far_reach(shape.points, shape.lip_x)
     inner = torch.where(
         across < 0,
-        shape.center[:, :1] - shape.lip_x[:, :1],
-        shape.lip_x[:, -1:] - shape.center[:, :1],
+        shape.center[:, :1] - shape.lip_x[:, :1] + beyond[:, :1],
+        shape.lip_x[:, -1:] - shape.center[:, :1] + beyond[:, 1:],
     )
     base = (1 - (across / inner.clamp_min(0.02)) ** 2).clamp_min(1e-6)
-    return base, (lower - upper) * (shape.gap[:, None] > 0)
+    height = (lower - upper) * (shape.gap[:, None] > 0)
+    # Far lips that the picture parts meet again as a whole, and not their inner edges alone.
+    turned = turned_away(shape.points)
+    turned = torch.where(across < 0, turned[:, :1], turned[:, 1:])
+    whole = torch.maximum(height, shape.gap[:, None] * base**LIPS.arch)
+    return base, torch.lerp(height, whole, turned)
 
 
 def added_smile(shape: FaceShape, values: MotionValues) -> torch.Tensor:
@@ -288,10 +297,12 @@ class LipOutline:
 
     Attributes:
         upper, lower: (F, K, 2) face coordinates from the right to the left corner.
+        tips: (F, 2, 2) where lips meet beyond the right, the left end: see `far_reach`.
     """
 
     upper: torch.Tensor
     lower: torch.Tensor
+    tips: torch.Tensor
 
     @classmethod
     def of(cls, shape: FaceShape, values: MotionValues) -> LipOutline:
@@ -302,7 +313,9 @@ class LipOutline:
         moved = both + face_field(both, shape, values)
         mouth = mouth_field(both, shape, values, False, edges)
         upper = moved[:, :num] + mouth[:, UPPER, :num]
-        return cls(upper, moved[:, num:] + mouth[:, LOWER, num:])
+        lower = moved[:, num:] + mouth[:, LOWER, num:]
+        tips = (upper[:, [0, -1]] + lower[:, [0, -1]]) / 2
+        return cls(upper[:, 1:-1], lower[:, 1:-1], tips)
 
     def at(self, columns: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return face y (F, N) of the upper and the lower edge at (F, N) columns."""
@@ -314,14 +327,18 @@ class LipOutline:
 
     def line(self, columns: torch.Tensor) -> torch.Tensor:
         """Return face y (F, N) of the line that parts the layers at (F, N) columns."""
-        middle = (self.upper + self.lower) / 2
+        middle = torch.cat([self.tips[:, :1], (self.upper + self.lower) / 2, self.tips[:, 1:]], 1)
         return interpolate_columns(columns, middle[..., 0], middle[..., 1])
 
 
 def _rest_lips(_: torch.Tensor, shape: FaceShape) -> torch.Tensor:
-    """Return (F, 2 K, 2) the inner edges at rest, first the upper one."""
-    edges = refine(shape.upper_y), refine(shape.lower_y)
-    return as_points(refine(shape.lip_x).repeat(1, 2), torch.cat(edges, 1))
+    """Return (F, 2 K, 2) the inner edges at rest with their tips, first the upper one."""
+    upper, lower, x = (refine(one) for one in (shape.upper_y, shape.lower_y, shape.lip_x))
+    beyond = far_reach(shape.points, shape.lip_x)
+    x = torch.cat([x[:, :1] - beyond[:, :1], x, x[:, -1:] + beyond[:, 1:]], 1)
+    ends = (upper[:, [0, -1]] + lower[:, [0, -1]]) / 2
+    edges = [torch.cat([ends[:, :1], edge, ends[:, 1:]], 1) for edge in (upper, lower)]
+    return as_points(x.repeat(1, 2), torch.cat(edges, 1))
 
 
 _SKIN_MOTION = [MOTION_INDEX[name] for name in SKIN_COEFFICIENTS]

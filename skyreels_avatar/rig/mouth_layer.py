@@ -13,15 +13,24 @@ import torch.nn.functional as F
 
 from skyreels_avatar.rig.coefficients import GROUP_SIZE
 from skyreels_avatar.rig.constants import CONSTANTS
-from skyreels_avatar.rig.curves import coverage, steepness
+from skyreels_avatar.rig.curves import STEEPEST, coverage, steepness
 from skyreels_avatar.rig.drawn_style import paint_drawn_mouth
-from skyreels_avatar.rig.geometry import interpolate_curves, smoothstep
+from skyreels_avatar.rig.far_lips import far_reach
+from skyreels_avatar.rig.fields import FaceShape
+from skyreels_avatar.rig.geometry import (
+    as_points,
+    interpolate_columns,
+    interpolate_curves,
+    smoothstep,
+)
 from skyreels_avatar.rig.mouth import MOUTH_BOX, mouth_interior, patch_axes
 from skyreels_avatar.rig.reference_clip import ReferenceClip, sample_clip
 from skyreels_avatar.rig.source_teeth import SourceTeeth
 from skyreels_avatar.rig.warp import PosedFace
 
 MOUTH = CONSTANTS.mouth
+ROUND_END, ROUNDEST = 0.5, 0.03  # of the height at the end of an outline, at most of H
+FAR_STRETCH = 0.004  # of H: what is seen of the other lip beyond the far end of an opening
 WIDEST = 1.6  # times the patch: a grin that widens is wider than it
 
 
@@ -34,7 +43,29 @@ def part_lips(points: torch.Tensor, face: PosedFace) -> tuple[torch.Tensor, torc
     at = points + head
     line = face.lips.line(at[..., 0].flatten(1)).reshape(at.shape[:3])
     below = (at[..., 1] > line)[..., None]
-    return points + torch.where(below, lower, upper), at
+    source = points + torch.where(below, lower, upper)
+    return _held_at_far_end(source, below[..., 0], face.shape), at
+
+
+def _held_at_far_end(source: torch.Tensor, below: torch.Tensor, shape: FaceShape) -> torch.Tensor:
+    """Return sources (F, h, w, 2) that are no skin beyond the other lip, where turned lips part.
+
+    What a lip uncovers beyond the far end of an opening is the rest of both, stretched.
+    """
+    beyond = far_reach(shape.points, shape.lip_x)
+    if not bool((beyond > 0).any()):
+        return source
+    x, y = source.flatten(1, 2).unbind(-1)
+    below = below.flatten(1)
+    line = interpolate_columns(x, shape.lip_x, (shape.upper_y + shape.lower_y) / 2)
+    past = torch.where(below, line - y, y - line).clamp_min(0.0)
+    held = FAR_STRETCH * (1 - torch.exp(-past / FAR_STRETCH))
+    right, left = beyond.split(1, 1)
+    middle, tips = shape.center[:, :1], (shape.lip_x[:, :1] - right, shape.lip_x[:, -1:] + left)
+    far = ((right > 0) & (x < middle) & (x > tips[0])) | ((left > 0) & (x > middle) & (x < tips[1]))
+    shift = (past - held) * far
+    y = torch.where(below, y + shift, y - shift)
+    return as_points(x, y).reshape(source.shape)
 
 
 def open_mouth(
@@ -62,8 +93,13 @@ def open_mouth(
     pixel = 1.0 / face.frame.height_px[:, None]
     steep = (steepness(columns, edge) for edge in (edge_up, edge_low))
     upper, lower, *high = interpolate_curves(x, columns, edge_up, edge_low, *steep)
-    alpha = coverage(y, upper, lower, tuple(1.3 * pixel * one for one in high))
-    alpha = alpha * _within_outline(x, y, face, pixel)
+    within, left, falls = _within_outline(x, y, face, pixel)
+    middle, half = (upper + lower) / 2, (lower - upper) / 2
+    steeper = (falls * half).clamp_max(STEEPEST) ** 2
+    ends = middle - left * half, middle + left * half
+    alpha = within * coverage(
+        y, *ends, tuple(1.3 * pixel * (one**2 + steeper).sqrt() for one in high)
+    )
     if bool(alpha.any()):
         inside = _painted(at, mouth_interior(*face.lips.at(painted_at), jaw, look))
     else:
@@ -76,7 +112,7 @@ def open_mouth(
         seen = seen * (1 - MOUTH.round_shade_own * rounded)[..., None, None]
         share = own.share(seen.flatten(2), teeth).reshape(-1, 1, *at.shape[1:3])
         inside = inside + share * (seen - inside)
-    crease = _crease(x, y, (upper + lower) / 2, face)
+    crease = _crease(x, y, middle, face)
     if crease is not None:
         crease = (1 - alpha) * crease
         share = (alpha / (alpha + crease).clamp_min(1e-4)).reshape(-1, 1, *at.shape[1:3])
@@ -95,22 +131,29 @@ def _painted(at: torch.Tensor, color: torch.Tensor) -> torch.Tensor:
 
 def _within_outline(
     x: torch.Tensor, y: torch.Tensor, face: PosedFace, pixel: torch.Tensor
-) -> torch.Tensor:
+) -> tuple[torch.Tensor, ...]:
     """Return (F, N) 1 between the outermost points of the lips, 0 beside them.
 
-    In a side view these are not the corners but where the lips end against the background.
+    In a side view these are not the corners but where lips round the teeth go out of sight. There
+    the opening ends round: (F, N) in 0..1 how much of its height is left, and how fast it falls.
     """
     ends = []
-    for furthest in (torch.argmin, torch.argmax):
+    for side, furthest in ((-1.0, torch.argmin), (1.0, torch.argmax)):
         upper, lower = (
             edge.gather(1, furthest(edge[..., :1], 1, keepdim=True).expand(-1, -1, 2))
             for edge in (face.lips.upper, face.lips.lower)
         )
         tall = (lower[..., 1] - upper[..., 1]).clamp_min(1e-4)
         share = ((y - upper[..., 1]) / tall).clamp(0.0, 1.0)
-        ends.append(torch.lerp(upper[..., 0], lower[..., 0], share))
-    left, right = ends
-    return (torch.minimum(x - left, right - x) / pixel + 0.5).clamp(0.0, 1.0)
+        inner = side * (torch.lerp(upper[..., 0], lower[..., 0], share) - x)
+        ends.append((inner, (ROUND_END * tall).clamp_max(ROUNDEST)))
+    within = (torch.minimum(*(inner for inner, _ in ends)) / pixel + 0.5).clamp(0.0, 1.0)
+    near = [inner / depth.clamp_min(1e-4) for inner, depth in ends]
+    depth = torch.where(near[0] < near[1], *(depth for _, depth in ends)).clamp_min(1e-4)
+    near = torch.minimum(*near)
+    near = near.clamp(0.0, 1.0)
+    share = (near * (2 - near)).sqrt()
+    return within, share, (1 - near) / (share.clamp_min(1e-2) * depth)
 
 
 def _drawn_mouth(

@@ -39,6 +39,15 @@ def clip_of(landmarks: torch.Tensor, num_frames: int) -> ReferenceClip:
     return ReferenceClip(as_pixels(frames), stack, torch.arange(num_frames).float(), look)
 
 
+def turned_by(angle: float, landmarks: torch.Tensor) -> torch.Tensor:
+    """Return (478, 3) landmarks of a head turned by radians to the right of the picture."""
+    turned, middle, angle = landmarks.clone(), landmarks.mean(0), torch.tensor(angle)
+    x, z = landmarks[:, 0] - middle[0], landmarks[:, 2] - middle[2]
+    turned[:, 0] = middle[0] + angle.cos() * x - angle.sin() * z
+    turned[:, 2] = middle[2] + angle.sin() * x + angle.cos() * z
+    return turned
+
+
 def difference(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
     """Return how far pixels are apart, as a share of the whole range."""
     return (first.float() - second.float()).abs() / 255

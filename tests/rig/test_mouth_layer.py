@@ -6,12 +6,13 @@ import pytest
 import torch
 
 from skyreels_avatar.rig.coefficients import MOTION_INDEX
+from skyreels_avatar.rig.far_lips import far_reach
 from skyreels_avatar.rig.fields import FaceShape, LipOutline, MotionValues
 from skyreels_avatar.rig.geometry import INNER_LOWER, INNER_UPPER
 from skyreels_avatar.rig.mouth import patch_axes
 from skyreels_avatar.rig.mouth_layer import open_mouth, part_lips
 from skyreels_avatar.rig.warp import PosedFace
-from tests.rig.faces import clip_of, motion_of, random_motion
+from tests.rig.faces import clip_of, motion_of, random_motion, turned_by
 
 
 def test_a_shut_mouth_shows_nothing_of_its_inside(shape: FaceShape) -> None:
@@ -45,11 +46,7 @@ def test_a_wide_grin_is_shut_beyond_its_corners(landmarks: torch.Tensor) -> None
 @pytest.mark.parametrize("side", [1.0, -1.0])
 def test_a_mouth_seen_from_the_side_ends_with_its_lips(landmarks: torch.Tensor, side) -> None:
     """Beside the lips of a profile a black block was painted over the background."""
-    angle = torch.tensor(side * 1.1)
-    turned, middle = landmarks.clone(), landmarks.mean(0)
-    x, z = landmarks[:, 0] - middle[0], landmarks[:, 2] - middle[2]
-    turned[:, 0] = middle[0] + angle.cos() * x - angle.sin() * z
-    turned[:, 2] = middle[2] + angle.sin() * x + angle.cos() * z
+    turned = turned_by(side * 1.1, landmarks)
     clip = clip_of(turned, 1)
     face = PosedFace.of(clip, motion_of(lip_gap=0.11, jaw_drop=0.08))
     lips = torch.cat([face.lips.upper, face.lips.lower], 1)[0, :, 0]
@@ -59,6 +56,42 @@ def test_a_mouth_seen_from_the_side_ends_with_its_lips(landmarks: torch.Tensor, 
     beside = (x < lips.min() - 0.015) | (x > lips.max() + 0.015)
     assert float(alpha[0, 0].max()) > 0.9
     assert float(alpha[0, 0][:, beside].max()) < 0.01
+
+
+@pytest.mark.parametrize("side", [1.0, -1.0])
+def test_an_opening_that_lips_round_the_teeth_hide_ends_round(landmarks, side) -> None:
+    """It was a block, cut upright along the far end."""
+    clip = clip_of(turned_by(side * 0.9, landmarks), 1)
+    face = PosedFace.of(clip, motion_of(lip_gap=0.11, jaw_drop=0.08))
+    far = 0 if side < 0 else -1
+    end = face.lips.upper[0, far, 0]
+    columns = end - side * torch.tensor([0.002, 0.01, 0.03])
+    upper, lower = face.lips.at(columns[None])
+    points = torch.stack(torch.meshgrid(torch.linspace(-0.1, 0.15, 501), columns, indexing="ij"))
+    at = points.flip(0).permute(1, 2, 0)[None]
+    _, alpha = open_mouth(at, face, clip)
+    heights = alpha[0, 0].sum(0) * 0.25 / 500
+    parted = (lower - upper)[0]
+    assert float(parted[0]) > 0.03  # the lips part there
+    assert float(heights[0] / parted[0]) < 0.6
+    assert float(heights[0]) < float(heights[1]) < float(heights[2])
+
+
+@pytest.mark.parametrize("side", [1.0, -1.0])
+def test_no_skin_beyond_the_other_lip_is_seen_where_far_lips_part(landmarks, side) -> None:
+    """A streak of the background stood beside an open mouth."""
+    clip = clip_of(turned_by(side * 0.9, landmarks), 1)
+    face = PosedFace.of(clip, motion_of(lip_gap=0.11, jaw_drop=0.08))
+    shape, far = face.shape, 0 if side < 0 else -1
+    beyond = float(far_reach(shape.points, shape.lip_x)[0, far])
+    assert beyond > 0.005
+    x = shape.lip_x[0, far] + side * beyond * torch.tensor([0.1, 0.5])
+    points = torch.stack(torch.meshgrid(torch.linspace(-0.05, 0.08, 261), x, indexing="ij"))
+    source, at = part_lips(points.flip(0).permute(1, 2, 0)[None], face)
+    line = face.lips.line(at[..., 0].flatten(1)).reshape(at.shape[:3])
+    below, level = at[..., 1] > line, shape.upper_y[0, far]
+    assert float(source[..., 1][~below].max() - level) < 0.008
+    assert float(level - source[..., 1][below].min()) < 0.008
 
 
 @pytest.mark.parametrize(("gap", "lines"), [(0.0, True), (0.03, False), (0.06, False)])
