@@ -15,8 +15,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 from scipy.sparse import csr_matrix
+from scipy.spatial import cKDTree
 
 from skyreels_avatar.faces.face import NUM_LANDMARKS
+from skyreels_avatar.faces.template import template
 from skyreels_avatar.rig.geometry import (
     EYES,
     INNER_LOWER,
@@ -25,6 +27,8 @@ from skyreels_avatar.rig.geometry import (
     OUTER_LOWER,
     OUTER_UPPER,
 )
+from train.data.head import FACE_VERTICES
+from train.data.mesh.crops import mirror
 
 CENTER = np.float32([0, -1, 0])
 IRIS_ANGLE, PUPIL_ANGLE = 0.47, 0.2  # radians from the axis of the eyeball
@@ -41,6 +45,7 @@ _ROWS = (
     (EYES[1][0], (42, 43, 44, 45)),
     (EYES[1][1], (42, 47, 46, 45)),
 )
+_SLIPPED_CM, _SIDE_CM = 0.75, 3.5
 _PX, _SPAN_CM, _DISTANCE_CM = 448, 30.0, 80.0  # of the frontal pictures that a teacher looks at
 
 
@@ -242,12 +247,12 @@ def _place_landmarks(head: HeadModel, look: Callable[[np.ndarray], np.ndarray]) 
         gray, light = np.full((_PX, _PX, 3), 125, np.uint8), (np.array([0, 0.4, 1]), 0.45, 0.6)
         picture = paint(head, vertices - CENTER, _frontal(vertices), colors, gray, light)
         seen = _frontal(vertices)
-        found = [_on_surface(head, seen, p, face) for p in look(picture)[:468, :2]]
+        found = _on_surface(head, seen, look(picture)[:468, :2], face)
         places.append([share @ flat[head.triangles[index]] for index, share in found])
     typical = np.median(places, 0)
-    for number, place in enumerate(typical):
-        index, share = _on_surface(head, flat, place, face)
+    for number, (index, share) in enumerate(_on_surface(head, flat, typical, face)):
         head.corners[number], head.shares[number] = head.triangles[index], share
+    _mend_depth(head, face)
     links = _links(head, face)
     for row, ends in _ROWS:
         chain = _chain(links, head.marks[list(ends)])
@@ -268,24 +273,51 @@ def _place_landmarks(head: HeadModel, look: Callable[[np.ndarray], np.ndarray]) 
             head.corners[number], head.shares[number] = ball[(away @ wanted).argmax()], (1, 0, 0)
 
 
+def _mend_depth(head: HeadModel, face: np.ndarray) -> None:
+    """Move landmarks at the sides of the face that slipped behind it.
+
+    There the surface is seen edgewise, and half a pixel decides about centimeters of depth. They
+    go to the skin nearest to where the average face has them.
+    """
+    average = template()[:468].astype(np.float64) * [1, -1, -1]
+    placed, padded = head.landmarks(head.neutral)[:468], np.ones((468, 4))
+    padded[:, :3] = average
+    weights = np.ones((468, 1))
+    for _ in range(8):
+        fit = np.linalg.lstsq(padded * weights, placed * weights, rcond=None)[0]
+        off = np.linalg.norm(padded @ fit - placed, axis=1)
+        weights = 1 / (1 + (off[:, None] / 0.6) ** 2)
+    wrong = (off > _SLIPPED_CM) & (np.abs(placed[:, 0]) > _SIDE_CM)
+    wrong |= wrong[mirror()[:468]]
+    goal = padded @ fit
+    goal = (goal + goal[mirror()[:468]] * [-1, 1, 1]) / 2
+    skin = np.unique(head.triangles[face])
+    skin = skin[(skin < FACE_VERTICES) & (np.abs(head.neutral[skin, 0]) > 2.5)]
+    nearest = skin[cKDTree(head.neutral[skin]).query(goal)[1]]
+    for number in np.flatnonzero(wrong):
+        head.corners[number], head.shares[number] = nearest[number], (1, 0, 0)
+
+
 def _on_surface(
-    head: HeadModel, flat: np.ndarray, place: np.ndarray, among: np.ndarray
-) -> tuple[int, np.ndarray]:
-    """Return the nearest triangle under a pixel and the (3,) shares of its corners."""
-    first, second, third = (flat[head.triangles[among, k]] for k in range(3))
-    b, c, p = second - first, third - first, place - first
-    area = b[:, 0] * c[:, 1] - b[:, 1] * c[:, 0]
-    area = np.where(np.abs(area) < 1e-9, 1e-9, area)
-    two = (p[:, 0] * c[:, 1] - p[:, 1] * c[:, 0]) / area
-    three = (b[:, 0] * p[:, 1] - b[:, 1] * p[:, 0]) / area
-    shares = np.stack([1 - two - three, two, three], 1)
-    depth = head.neutral[head.triangles[among], 2].mean(1)
-    inside = np.flatnonzero((shares >= -1e-4).all(1))
-    if len(inside):
-        best = inside[depth[inside].argmax()]
-        return int(among[best]), shares[best]
-    off = np.linalg.norm((first + second + third) / 3 - place, axis=1) + 50 * (depth < 2)
-    return int(among[off.argmin()]), np.full(3, 1 / 3)
+    head: HeadModel, flat: np.ndarray, places: np.ndarray, among: np.ndarray
+) -> list[tuple[int, np.ndarray]]:
+    """Return the nearest triangle under each pixel (P, 2) and the (3,) shares of its corners."""
+    middles = flat[head.triangles[among]].mean(1)
+    close = cKDTree(middles).query(places, k=48)[1]
+    found = []
+    for place, near in zip(places, among[close]):
+        first, second, third = (flat[head.triangles[near, k]] for k in range(3))
+        b, c, p = second - first, third - first, place - first
+        area = b[:, 0] * c[:, 1] - b[:, 1] * c[:, 0]
+        area = np.where(np.abs(area) < 1e-9, 1e-9, area)
+        two = (p[:, 0] * c[:, 1] - p[:, 1] * c[:, 0]) / area
+        three = (b[:, 0] * p[:, 1] - b[:, 1] * p[:, 0]) / area
+        shares = np.stack([1 - two - three, two, three], 1)
+        inside = np.flatnonzero((shares >= -1e-4).all(1))
+        depth = head.neutral[head.triangles[near], 2].mean(1)
+        best = inside[depth[inside].argmax()] if len(inside) else 0
+        found.append((int(near[best]), shares[best] if len(inside) else np.full(3, 1 / 3)))
+    return found
 
 
 def _links(head: HeadModel, face: np.ndarray) -> dict[int, list[tuple[int, float]]]:
