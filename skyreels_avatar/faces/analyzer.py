@@ -11,7 +11,7 @@ import numpy as np
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.faces.face import Face, FaceTrack, pack_track, visibility_of
 from skyreels_avatar.faces.identity_check import IdentityCheck
-from skyreels_avatar.faces.networks import Detector, MeshNetwork
+from skyreels_avatar.faces.networks import Detector
 from skyreels_avatar.faces.region import (
     CROP_SIZE,
     ROI_SCALE,
@@ -23,6 +23,7 @@ from skyreels_avatar.faces.region import (
     tiles,
 )
 from skyreels_avatar.faces.template import synthetic_landmarks
+from skyreels_avatar.faces.turned_mesh import FaceMesh, mesh_of_regions
 
 MIN_PRESENCE = 0.5  # below this score of the mesh network a crop shows no face
 MIN_DETECTION = 0.5
@@ -50,12 +51,12 @@ class FaceAnalyzer:
 
     def __init__(self, max_faces: int = 8) -> None:
         self.max_faces = max_faces
-        self._mesh: MeshNetwork | None = None
+        self._mesh: FaceMesh | None = None
         self._detectors: dict[tuple[str, float], Detector] = {}
 
     def start(self) -> None:
         """Load the networks now."""
-        self._mesh = self._mesh or MeshNetwork()
+        self._mesh = self._mesh or FaceMesh()
         for reach, min_score in (("full", MIN_DETECTION), ("short", MIN_DETECTION), _LENIENT):
             self._detector(reach, min_score)
 
@@ -265,13 +266,8 @@ class FaceAnalyzer:
     def _points(self, pixels: np.ndarray, *regions: Region) -> tuple[np.ndarray, float]:
         """Return the mean mesh (478, 3) of some regions, in picture pixels, and the mean score."""
         if self._mesh is None:
-            self._mesh = MeshNetwork()
-        points, scores = self._mesh(np.stack([cut(pixels, region) for region in regions]))
-        for mesh, region in zip(points, regions):
-            back = cv2.invertAffineTransform(region.matrix())
-            mesh[:, :2] = mesh[:, :2] @ back[:, :2].T + back[:, 2]
-            mesh[:, 2] *= region.side / CROP_SIZE
-        return points.mean(0).astype(np.float32), float(scores.mean())
+            self._mesh = FaceMesh()
+        return mesh_of_regions(self._mesh, pixels, *regions)
 
     def _average(
         self, pixels: np.ndarray, region: Region, num_crops: int

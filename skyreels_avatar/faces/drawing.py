@@ -7,6 +7,8 @@ eyes, mouth and chin are read from the islands in the skin, and the mesh is bent
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 
@@ -14,6 +16,7 @@ from skyreels_avatar.faces.drawn_mesh import bend_mesh
 from skyreels_avatar.faces.drawn_parts import DrawnParts, Island, chin_point, eye_parts, lip_edges
 from skyreels_avatar.faces.face import FACE_OVAL, Face, visibility_of
 from skyreels_avatar.faces.region import box_of
+from skyreels_avatar.faces.turned_mesh import drawn_mesh
 from skyreels_avatar.rig.drawn_style import FACE_PX, FLAT_SLOPE, face_crop, skin_slope, to_lab
 
 _SKIN_LIGHT, _SKIN_HUE = (-26.0, 9.0), 12.0  # of the commonest color, CIE Lab: shadow to glint
@@ -26,14 +29,15 @@ def fit_drawing(pixels: np.ndarray, face: Face) -> Face:
 
     Args:
         pixels: (H, W, 3) uint8 sRGB.
-        face: of the mesh; returned as it is for photos, paintings and drawings in which the parts
-            are not found.
+        face: of the mesh; returned as it is for photos and paintings. In flat drawings in which
+            the parts are not found it gets the mesh that was taught on drawings.
     """
     if skin_slope(pixels, face.landmarks) > FLAT_SLOPE:
         return face
     parts = find_parts(pixels, face.landmarks)
     if parts is None:
-        return face
+        points = drawn_mesh(pixels, face.landmarks)
+        return replace(face, box=box_of(points), landmarks=points)
     points = bend_mesh(face.landmarks, parts)
     visibility = visibility_of(points, *pixels.shape[:2])
     return Face(box_of(points), points, face.confidence, visibility, drawn=True)

@@ -57,16 +57,26 @@ class FaceTrack:
     confidence: np.ndarray
 
 
-def visibility_of(landmarks: np.ndarray, height: int, width: int) -> float:
-    """Return 0..1: the share of the points inside the picture times how frontal the face is.
+def frontality_of(landmarks: np.ndarray) -> np.ndarray:
+    """Return (...) how far faces look at the camera: 1 frontal, below 0 in profile.
 
-    Frontal is measured where the bridge of the nose and the lips lie between the sides of the
-    face: in the middle when it looks at the camera, beyond the far side in profile.
+    It is measured where the bridge of the nose and the lips lie between the sides of the face: in
+    the middle when it looks at the camera, beyond the far side in profile.
+
+    Args:
+        landmarks: (..., 478, 2 or more) pixels.
     """
-    right, left = landmarks[SIDES[0], :2], landmarks[SIDES[1], :2]
+    right, left = (landmarks[..., side, :2] for side in SIDES)
     across = left - right
-    along = (landmarks[MIDLINE, :2] - right) @ across / max(float(across @ across), 1e-6)
-    frontal = float(np.minimum(along, 1 - along).mean()) * 2  # 1 frontal, below 0 in profile
+    from_right = landmarks[..., MIDLINE, :2] - right[..., None, :]
+    along = (from_right * across[..., None, :]).sum(-1)
+    along = along / np.maximum((across**2).sum(-1), 1e-6)[..., None]
+    return 2 * np.minimum(along, 1 - along).mean(-1)
+
+
+def visibility_of(landmarks: np.ndarray, height: int, width: int) -> float:
+    """Return 0..1: the share of the points inside the picture times how frontal the face is."""
+    frontal = float(frontality_of(landmarks))
     inside = (landmarks[:, :2] >= 0).all(1) & (landmarks[:, :2] < (width, height)).all(1)
     return float(np.clip((frontal + 0.6) / 1.2, 0.0, 1.0) * inside.mean())
 

@@ -1,7 +1,8 @@
 """The networks that see faces, persons and hands, as plain functions on arrays.
 
 Where to look, whom to follow and what to believe is decided elsewhere. The weights are MediaPipe's
-(version 0.10.21), and so are the steps round them; every class names the graph that it follows.
+(version 0.10.21) but for the mesh of turned faces, and so are the steps round them; every class
+names the graph that it follows.
 All of them may be called from several threads at once.
 """
 
@@ -90,11 +91,14 @@ def _letterbox(height: int, width: int, size: int) -> np.ndarray:
 class MeshNetwork:
     """The attention face mesh: one upright face crop in, 478 points and a presence score out.
 
+    Args:
+        weights: "mesh" for MediaPipe's, "turned_mesh" for those learned here from them.
+
     Source: MediaPipe, face_landmark_cpu.pbtxt and tensors_to_face_landmarks_with_attention.pbtxt.
     """
 
-    def __init__(self) -> None:
-        self._network = _network("mesh")
+    def __init__(self, weights: str = "mesh") -> None:
+        self._network = _network(weights)
         # The network looks again at the lips and eyes; it corrects the points that lead it there.
         crops = [o["points"] for o in self._network.operators if o["kind"] == "crop_matrix"]
         self._lips, self._right_eye, self._left_eye = (np.array(points) for points in crops)

@@ -66,6 +66,10 @@ class TensorGraph(nn.Module):
     @torch.inference_mode()
     def forward(self, pixels: torch.Tensor) -> list[torch.Tensor]:
         """Return the outputs for pixels (B, 3, H, W) in the network's own range."""
+        return self.differentiable(pixels)
+
+    def differentiable(self, pixels: torch.Tensor) -> list[torch.Tensor]:
+        """Return the same with gradients to the tensors that it was filled with."""
         values = {self.input: pixels.contiguous(memory_format=torch.channels_last)}
         for function, inputs, output, frees in self._steps:
             result = function(*[values[number] for number in inputs])

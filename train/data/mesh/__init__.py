@@ -1,0 +1,1 @@
+"""Faces with known landmarks, for the mesh of turned and drawn faces."""
