@@ -116,7 +116,11 @@ def read_mapping(path: str | Path, noun: str = "file") -> dict[str, Any]:
     Raises:
         InputError: it cannot be read, is no YAML, is beyond the limits, or holds no mapping.
     """
-    text = read_text(path, noun)
+    return parse_mapping(read_text(path, noun), path, noun)
+
+
+def parse_mapping(text: str, path: str | Path, noun: str = "file") -> dict[str, Any]:
+    """Return the mapping in the text of a file: see `read_mapping`."""
     try:
         loader = LimitedLoader(text)
         values = loader.get_single_data()

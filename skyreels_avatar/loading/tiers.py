@@ -6,7 +6,8 @@ in; tiers differ by the values below.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
 from skyreels_avatar.checks import check_fields, short_repr, user_path
-from skyreels_avatar.documents import read_mapping
+from skyreels_avatar.documents import parse_mapping, read_text
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.folders import asset_path, config_path, models_folder
 from skyreels_avatar.loading.memory import parse_memory
@@ -218,22 +219,27 @@ def load_tier(name_or_path: str | Path) -> Tier:
             file, an unknown field or a value out of range.
     """
     path = _yaml_path(name_or_path)
-    given, allowed = read_mapping(path, "tier"), ", ".join(f.name for f in fields(Tier))
+    tier = _read_tier(path, read_text(path, "tier"))
+    weights = {f.name: _weight_path(getattr(tier.weights, f.name), path.parent) for f in
+               fields(WeightFiles)}  # fmt: skip
+    loras = {_weight_path(name, path.parent): scale for name, scale in tier.loras.items()}
+    return replace(tier, weights=WeightFiles(**weights), loras=loras)
+
+
+@lru_cache(maxsize=8)
+def _read_tier(path: Path, text: str) -> Tier:
+    """Return the tier of a file as it is written there; a run asks for it several times."""
+    given, allowed = parse_mapping(text, path, "tier"), ", ".join(f.name for f in fields(Tier))
     if not {f.name for f in fields(Tier)} & given.keys():
         raise InputError(f"{path} is not a tier; a tier's fields are {allowed}")
     try:
         _refuse_interpolation(given, path)
         merged = OmegaConf.merge(OmegaConf.structured(Tier), {"name": path.stem}, given)
-        tier = OmegaConf.to_object(merged)
+        return OmegaConf.to_object(merged)
     except ConfigKeyError as error:
         raise InputError(f"{path}: {_first_line(error)}; a tier's fields are {allowed}") from error
     except (OmegaConfBaseException, TypeError) as error:
         raise InputError(f"{path} is not a usable tier: {_first_line(error)}") from error
-    weights = {f.name: _weight_path(getattr(tier.weights, f.name), path.parent) for f in
-               fields(WeightFiles)}  # fmt: skip
-    values = {f.name: getattr(tier, f.name) for f in fields(Tier)}
-    loras = {_weight_path(name, path.parent): scale for name, scale in tier.loras.items()}
-    return Tier(**{**values, "weights": WeightFiles(**weights), "loras": loras})
 
 
 def tier_names() -> list[str]:

@@ -83,6 +83,17 @@ def audio_windows(
     return tokens[:, index.clamp(0, tokens.shape[1] - 1).to(tokens.device)]
 
 
+def convolved(conv: nn.Conv1d, tokens: torch.Tensor, padding: tuple[int, int]) -> torch.Tensor:
+    """Return (B, L, D) of a convolution over tokens (B, F, C), zeros before and after them.
+
+    As one matrix product: with so few tokens PyTorch's own takes the encoder a fifth longer.
+    """
+    padded = nn.functional.pad(tokens, (0, 0, *padding))
+    (size,), (stride,) = conv.kernel_size, conv.stride
+    pieces = padded.unfold(1, size, stride).flatten(2)  # B L C * size
+    return nn.functional.linear(pieces, conv.weight.flatten(1), conv.bias)
+
+
 class ResidualConv(nn.Module):
     """Refine tokens by a convolution over time and a pointwise feed-forward."""
 
@@ -96,7 +107,7 @@ class ResidualConv(nn.Module):
     def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
         """Return (B, F, D)."""
         normed = nn.functional.gelu(self.norm(hidden_states))
-        hidden_states = hidden_states + self.conv(normed.transpose(1, 2)).transpose(1, 2)
+        hidden_states = hidden_states + convolved(self.conv, normed, self.conv.padding * 2)
         return hidden_states + self.ffn(self.norm_ffn(hidden_states))
 
 
@@ -151,11 +162,9 @@ class AudioEncoder(ModelMixin, ConfigMixin):
 
     def _encode(self, padded: torch.Tensor) -> torch.Tensor:
         """Return one token per 4 mel frames; the first and last few see zeros beyond the edge."""
-        hidden_states = nn.functional.pad(padded.transpose(1, 2), (2, 1))
-        hidden_states = self.conv_in(hidden_states).transpose(1, 2)  # (B, L / 2, D)
+        hidden_states = convolved(self.conv_in, padded, (2, 1))  # (B, L / 2, D)
         hidden_states = nn.functional.gelu(self.norm_in(hidden_states))
-        hidden_states = nn.functional.pad(hidden_states.transpose(1, 2), (1, 2))
-        hidden_states = self.conv_down(hidden_states).transpose(1, 2)  # (B, L / 4, D)
+        hidden_states = convolved(self.conv_down, hidden_states, (1, 2))  # (B, L / 4, D)
         for block in self.blocks:
             hidden_states = block(hidden_states)
         return self.proj_out(self.norm_out(hidden_states))

@@ -119,6 +119,9 @@ class FootageReference:
         """See `Reference`."""
         return talking_box(landmarks, *self.size, self.region)
 
+    def rest_points(self, start: int, stop: int) -> None:
+        """See `Reference`: each frame has its own."""
+
     def edges(self, start: int, stop: int) -> torch.Tensor:
         """See `Reference`: those of each frame, (F, 4, 3)."""
         return picture_edges(self._landmarks[start:stop], *self.size)

@@ -45,6 +45,9 @@ class Reference(Protocol):
     def landmarks(self, start: int, stop: int) -> torch.Tensor:
         """Return (F, 478, 3) of the face, in pixels, z in their scale."""
 
+    def rest_points(self, start: int, stop: int) -> torch.Tensor | None:
+        """Return (1, 478, 3) the face at rest, as in `ReferenceClip`; None = frames tell."""
+
     def box(self, landmarks: torch.Tensor) -> tuple[int, int, int, int]:
         """Return left, top, right, bottom of what may change round (F, 478, 3), whole pixels."""
 

@@ -69,6 +69,8 @@ class ReferenceClip:
         region: left, top, right, bottom in face coordinates of what may change; None is all.
         has_own_motion: the face in the frames moves by itself.
         edges: (F or 1, 4, 4) of `picture_edges`; None is a picture without end.
+        rest: (1, 478, 3) the face at rest, in face coordinates; None is the mean of the frames, or
+            each of them where it deforms.
     """
 
     frames: torch.Tensor
@@ -79,6 +81,7 @@ class ReferenceClip:
     region: tuple[float, float, float, float] | None = None
     has_own_motion: bool = False
     edges: torch.Tensor | None = None
+    rest: torch.Tensor | None = None
 
     @property
     def is_still(self) -> bool:

@@ -146,7 +146,7 @@ class PosedFace:
             shape = _shape_of(frame.points)
             shape = replace(shape, jaw=torch.zeros_like(shape.jaw))
         else:
-            shape = _shape_of(frame.averaged_if_still())
+            shape = _shape_of(frame.averaged_if_still() if clip.rest is None else clip.rest)
         eyes, motion = clip.look.eyes, clamp_coefficients(motion)
         values = MotionValues(motion if eyes is None else eyes.hold(motion))
         late = None if trail is None else MotionValues(clamp_coefficients(trail))

@@ -85,6 +85,7 @@ class Decoder:
             frames = as_pixels(face)
         else:  # which is looked at in their place: their size is all that counts
             frames = torch.empty(len(face), 4, *face.shape[1:3], dtype=torch.uint8)
+        rest = self.reference.rest_points(first, last)
         clip = ReferenceClip(
             frames.to(device),
             landmarks.to(device),
@@ -94,6 +95,7 @@ class Decoder:
             self.reference.region,
             self.reference.has_own_motion,
             self.reference.edges(first, last).to(device),
+            None if rest is None else rest.to(device),
         )
         motion, trail, torso = self.vae.motion_at(latents, clip.positions)
         motion = self.reference.relative_motion(motion, first, last)

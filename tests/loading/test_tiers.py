@@ -66,6 +66,15 @@ def test_own_file_fills_defaults_and_finds_weights_beside_it(tmp_path: Path) -> 
     assert tier.weights.vae == str(asset_path("v.st"))
 
 
+def test_a_file_that_has_changed_is_read_again(tmp_path: Path) -> None:
+    """What a file said is kept: a run asks for its tier several times."""
+    first = load_tier(_written(tmp_path, WEIGHTS + "num_inference_steps: 4\n"))
+    first.loras["other"] = 1.0
+    assert load_tier(tmp_path / "mine.yaml").loras == {}
+    changed = load_tier(_written(tmp_path, WEIGHTS + "num_inference_steps: 5\n"))
+    assert changed.num_inference_steps == 5
+
+
 def test_unknown_field_is_refused_with_the_allowed_ones(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"(?s)num_steps.*fields are .*num_inference_steps"):
         load_tier(_written(tmp_path, WEIGHTS + "num_steps: 4\n"))

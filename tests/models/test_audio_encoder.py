@@ -11,6 +11,7 @@ from skyreels_avatar.models.audio_encoder import (
     SILENCE,
     AudioEncoder,
     audio_windows,
+    convolved,
     log_mel,
 )
 
@@ -30,6 +31,15 @@ def _noise(num_samples: int) -> np.ndarray:
 )
 def test_log_mel_has_a_hundred_frames_a_second(num_samples: int, num_frames: int) -> None:
     assert log_mel(_noise(num_samples)).shape == (num_frames, 80)
+
+
+@pytest.mark.parametrize("stride, padding", [(1, (2, 2)), (2, (2, 1))])
+def test_a_matrix_product_is_the_convolution(stride: int, padding: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    conv = torch.nn.Conv1d(6, 4, 5, stride=stride)
+    tokens = torch.randn(2, 13, 6)
+    plain = conv(torch.nn.functional.pad(tokens.transpose(1, 2), padding)).transpose(1, 2)
+    torch.testing.assert_close(convolved(conv, tokens, padding), plain)
 
 
 def test_silence_is_the_floor_and_louder_is_higher() -> None:

@@ -9,6 +9,7 @@ import torch
 from skyreels_avatar.camera import CameraMove, ReferenceVideo, build_scene, plan_path
 from skyreels_avatar.references.picture import PictureReference
 from skyreels_avatar.rig.coefficients import MOTION_INDEX
+from skyreels_avatar.rig.geometry import FaceFrame
 from skyreels_avatar.rig.picture_edge import WIDE
 from skyreels_avatar.rig.reference_clip import detail_place
 from skyreels_avatar.rig.renderer import rest_motion
@@ -86,6 +87,21 @@ def test_a_shot_begins_with_shut_lips_whatever_the_picture_shows():
     reference._points[[82, 312, 87, 317], 1] += torch.tensor([-4.0, -4.0, 6.0, 6.0])
     assert rest_motion(reference._points[None])[0, MOTION_INDEX["lip_gap"]] > 0.05
     assert (reference.first_motion() == 0).all()
+
+
+def test_a_face_at_rest_is_shared_by_frames_that_hardly_differ():
+    """Fields of the face were made anew for each four frames of a stream whose camera moves."""
+    reference, _ = make_reference(CameraMove("push_in", 0.6), 150)
+    shared = reference.rest_points(64, 68)
+    assert torch.equal(shared, reference.rest_points(76, 80))
+    assert not torch.equal(shared, reference.rest_points(80, 84))
+    own = FaceFrame.of(reference.landmarks(64, 80)).points
+    assert (own - shared).abs().max() < 0.004
+    last = FaceFrame.of(reference.landmarks(149, 150)).points
+    assert torch.equal(reference.rest_points(146, 150), last)
+    still, _ = make_reference(CameraMove("static"))
+    points = FaceFrame.of(still.landmarks(0, 1)).points
+    assert torch.equal(still.rest_points(8, 12), points)
 
 
 def test_only_edges_that_cut_the_person_hold_the_head():
