@@ -27,6 +27,7 @@ LIDS = CONSTANTS.lids
 _BRIDGE = 18.0
 _HIDDEN_LIGHT, _HIDDEN_CONTRAST = 0.45, 22.0  # of the cheeks' light; behind dark glasses
 _BLACK = 0.25  # of the cheeks' light: lenses, also where no bridge is seen; eyes in shade have 0.32
+_OUT_OF_SIGHT = 0.35  # of the other eye's width: behind the nose of a profile
 _RIM = 20.0  # difference of colors at the edge of a rim
 _SHADED = 0.6  # of the light below the eye: darker, the skin above it is in the shade of the brow
 _OVER = 0.88  # of the light below an eye: what the skin above it usually has
@@ -58,7 +59,7 @@ class EyeLook:
     """What limits how the eyes of one person move; of the right and the left eye, (2,).
 
     Attributes:
-        seen: 0 for an eye behind dark glasses, which stays as it is, else 1.
+        seen: 0 for an eye behind dark glasses or the nose, which stays as it is, else 1.
         brows: () 0 where they would bend the rims of glasses, else 1.
         room: height in H above the lid from which it can unfold: a rim may come before the fold.
         lids: (2, 4, 33, 45) of shut lids at the places of `lid_place`: the colors of their skin in
@@ -147,12 +148,14 @@ def find_eye_look(frame: torch.Tensor, landmarks: torch.Tensor) -> EyeLook:
     hues = _skin_hues(crop, points, glasses)
     texture = [_skin_texture(crop, points[i]) for i in (205, 425)]
     seen, room, lids, lashes = [], [], [], []
+    widths = [float(np.linalg.norm(points[upper[-1]] - points[upper[0]])) for (upper, *_) in EYES]
     for eye, (rings, (_, brow)) in enumerate(zip(EYES, BROW_EDGES)):
         upper, lower, fold, bag = (points[list(ring)] for ring in rings)
         below = max(float(np.median(_at(light, _between(lower, bag, 0.5, 1.2)))), 1.0)
         inside = np.percentile(_at(light, _between(upper, lower, 0.1, 0.9)[2:-2]), [5, 95])
         dark = below < _HIDDEN_LIGHT * cheeks and np.ptp(inside) < _HIDDEN_CONTRAST
         hidden = dark and (glasses or below < _BLACK * cheeks)
+        hidden = hidden or widths[eye] < _OUT_OF_SIGHT * widths[1 - eye]
         seen.append(0.0 if hidden else 1.0)
         room.append(_below_rim(steps, upper[2:7], fold[2:7]) if glasses else 1.0)
         above = None if glasses else (fold, _resampled(points[list(brow)], len(fold)))

@@ -61,6 +61,8 @@ def render(
     lips, *eyes = (
         pixel_box(frame.to_pixels(moved), frame, margin, height, width) for moved, margin in boxes
     )
+    if face.eyes is not None:  # eyes that stay as they are need no closer look
+        eyes = [box if seen else None for box, seen in zip(eyes, face.eyes.seen.tolist())]
     around = enclosing_box(box for box in (lips, *eyes) if box is not None)
     positions = None if around is None else lookup.positions(around)
     exact, blinking = [], []

@@ -77,6 +77,26 @@ def test_clear_glasses_hold_the_brows_and_dark_ones_the_eyes():
     assert motion[0].nonzero().flatten().tolist() == [0, MOTION_INDEX["yaw"]]
 
 
+def test_an_eye_behind_the_nose_stays_as_it_is():
+    """In a profile: the picture there is the nose and what is beside it."""
+    landmarks = LANDMARKS.clone()
+    ring = [point for part in EYES[1] for point in part]
+    inner = landmarks[EYES[1][0][0], 0]
+    landmarks[ring, 0] = inner + 0.2 * (landmarks[ring, 0] - inner)
+    look = make_look(paint(), landmarks)
+    assert look.eyes.seen.tolist() == [1, 0]
+    clip = ReferenceClip(as_pixels(paint()[None]), landmarks[None], torch.zeros(1), look)
+    rest = rest_motion(clip.landmarks)
+    still, shut = (
+        render(rest + motion_of(blink_r=blink, blink_l=blink), clip)[0].float()
+        for blink in (0.0, 1.0)
+    )
+    changed = (shut - still).abs().amax((0, 1)) > 8
+    right, left = (landmarks[list(EYES[eye][1]), :2].mean(0).round().long() for eye in (0, 1))
+    assert changed[right[1] - 8 : right[1] + 8, right[0] - 8 : right[0] + 8].any()
+    assert not changed[left[1] - 8 : left[1] + 8, left[0] - 8 : left[0] + 8].any()
+
+
 @pytest.mark.parametrize("glasses", ["clear", "dark"])
 def test_rims_do_not_bend(glasses):
     """Raised brows bent the rims of glasses, and a blink pulled them into the eye."""
