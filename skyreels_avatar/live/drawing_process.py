@@ -7,6 +7,7 @@ ended, this one draws.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import logging
 import multiprocessing
@@ -20,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from skyreels_avatar.errors import AvatarError
 from skyreels_avatar.live import drawing_program
 from skyreels_avatar.live.painter import Job, Painter
 from skyreels_avatar.live.shared_pictures import SharedPictures
@@ -28,6 +30,7 @@ from skyreels_avatar.parallel import num_cores
 logger = logging.getLogger(__name__)
 _PATIENCE_S = 10.0  # for a process that has just begun; it needs some hundredths of that
 _GONE = EOFError, OSError
+_AT_EXIT_S = 5.0  # for what is being drawn when the program ends
 
 
 class DrawingProcess:
@@ -62,6 +65,7 @@ class DrawingProcess:
         theirs.close()  # so that the end of either process ends the pipe
         self._thread = threading.Thread(target=self._run, name="live-draw", daemon=True)
         self._thread.start()
+        atexit.register(self._end)  # before that of `multiprocessing`, which ends the process
 
     @staticmethod
     def is_possible() -> bool:
@@ -107,6 +111,11 @@ class DrawingProcess:
             self._process.kill()
             self._thread.join()
 
+    def _end(self) -> None:
+        """Wait at the end of the program: a thread that draws then would abort it."""
+        self.close()
+        self._thread.join(_AT_EXIT_S)
+
     def _run(self) -> None:
         with self._if_alive():
             if not self._connection.poll(_PATIENCE_S):
@@ -132,6 +141,7 @@ class DrawingProcess:
                 drawn.set_exception(error)
         self._connection.close()
         self._process.join()
+        atexit.unregister(self._end)
 
     def _drawn(self, job: Job) -> dict[int, np.ndarray]:
         start = time.perf_counter()
@@ -142,6 +152,8 @@ class DrawingProcess:
             pictures = self._pictures.take(job.frames)
             self._here.stages.add(spent)
         if pictures is None:
+            if self._is_closed:
+                raise AvatarError("the stream was closed before this picture was drawn")
             pictures = self._here.draw(job)
         self.took_s = time.perf_counter() - start
         return pictures

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from skyreels_avatar import parallel
+from skyreels_avatar.errors import AvatarError
 from skyreels_avatar.live import drawing_process
 from skyreels_avatar.live.drawing_process import DrawingProcess
 from skyreels_avatar.live.options import StreamOptions
@@ -124,6 +125,19 @@ def test_where_it_is_killed_this_process_goes_on(avatar, parts, voice, caplog):
     assert caplog.text.count("has ended") == 1
 
 
+def test_nothing_is_drawn_here_for_a_stream_that_is_closed(avatar, parts, voice):
+    """When a program ends, `multiprocessing` ends the copy; a thread that draws would abort."""
+    stream = Stream(avatar, parts, StreamOptions(low_latency=True), DrawingProcess)
+    stream.push(voice, 16000)
+    stream.read()  # it answers
+    os.kill(stream._drawer.process_id, signal.SIGSTOP)
+    waiting = [stream.read(wait=False).image for _ in range(8)][-1]
+    stream.close()
+    os.kill(stream._drawer.process_id, signal.SIGKILL)
+    with pytest.raises(AvatarError, match="closed"):
+        waiting.result(60.0)
+
+
 def test_what_was_dropped_is_not_drawn(avatar, parts):
     class Here:
         goes_on = threading.Event()
@@ -141,8 +155,8 @@ def test_what_was_dropped_is_not_drawn(avatar, parts):
     process.drop(after=3)
     later = process.submit(Job([4], np.ones(1), [0.0]))
     here.goes_on.set()
-    process.close()
     assert later.result(timeout=60)[4] == 1 and first.result()[3] == 0
+    process.close()
     assert all(one.cancelled() for one in dropped)
 
 
