@@ -6,6 +6,7 @@ in; tiers differ by the values below.
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
 from pathlib import Path
@@ -219,7 +220,7 @@ def load_tier(name_or_path: str | Path) -> Tier:
             file, an unknown field or a value out of range.
     """
     path = _yaml_path(name_or_path)
-    tier = _read_tier(path, read_text(path, "tier"))
+    tier = deepcopy(_read_tier(path, read_text(path, "tier")))  # whoever asks may change it
     weights = {f.name: _weight_path(getattr(tier.weights, f.name), path.parent) for f in
                fields(WeightFiles)}  # fmt: skip
     loras = {_weight_path(name, path.parent): scale for name, scale in tier.loras.items()}

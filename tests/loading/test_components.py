@@ -98,7 +98,7 @@ def test_missing_weights_are_named(tier_file: Path) -> None:
 def test_parts_of_other_widths_are_refused_before_the_first_frame(tier_file: Path) -> None:
     other = TextEncoder(dim=6, num_tokens=4, num_buckets=16, num_layers=1, num_heads=1)
     save_module(other, tier_file.parent / "text_encoder.st")
-    with pytest.raises(CheckpointError, match=r"text_encoder tokens are 6 wide.*wants 8"):
+    with pytest.raises(CheckpointError, match=r"text_encoder tokens are 6 wide.*transformer is 8"):
         load_components(tier_file)
 
 
@@ -131,7 +131,7 @@ def test_shipped_sizes_fit_together_and_stay_small() -> None:
 def test_sizes_that_do_not_fit_together_are_refused(tier_file: Path) -> None:
     tier = load_tier(tier_file)
     sizes = {**tier.sizes, "audio_encoder": {"dim": 6, "hidden_dim": 8}}
-    with pytest.raises(CheckpointError, match=r"audio_encoder tokens are 6 wide.*wants 8"):
+    with pytest.raises(CheckpointError, match=r"audio_encoder tokens are 6 wide.*transformer is 8"):
         build_components(replace(tier, sizes=sizes))
 
 

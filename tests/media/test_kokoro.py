@@ -143,7 +143,7 @@ def test_a_graph_without_durations_or_a_damaged_one_is_named(folder):
         speak("Bonjour", "ff_siwis")
     (folder / "voices" / "ff_siwis.bin").write_bytes(b"1234")
     kokoro._styles.cache_clear()
-    with pytest.raises(CheckpointError, match="no voice of kokoro"):
+    with pytest.raises(CheckpointError, match="not a Kokoro voice"):
         speak("Bonjour", "ff_siwis")
     graph.write_bytes(b"no graph at all")
     kokoro._network.cache_clear()

@@ -54,7 +54,7 @@ def test_values_beyond_white_and_black_are_not_wrapped(tmp_path):
         (image(3, 70, 90, 3), r"one picture is needed, got a batch of 3; .*ImageFromBatch"),
         (image(70, 90, 3), r"\(B, H, W, C\)"),
         (image(1, 70, 90, 2), r"1, 3 or 4 channels"),
-        (image(1, 70, 90, 3) * torch.nan, "no numbers"),
+        (image(1, 70, 90, 3) * torch.nan, "not numbers"),
     ],
 )
 def test_what_is_no_picture_is_refused(given, message, tmp_path):

@@ -79,9 +79,7 @@ def test_jobs_of_workers_that_are_gone_are_freed_at_once(queue, add):
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     queue.claim(worker_name(gone.pid))
-    queue.claim(
-        worker_name(os.getpid())
-    )  # it runs, but is not a worker: the number was reused
+    queue.claim(worker_name(os.getpid()))  # it runs, but is not a worker: the number was reused
     queue.claim("elsewhere:1")
     free_dead_workers(queue)
     assert set(queue.running().values()) == {"elsewhere:1"}

@@ -85,7 +85,7 @@ def test_a_path_of_this_machine_is_a_file_that_is_missing():
         ("soundtrack: film.flac\nshots: [{image: portrait.png, promt: x}]", "did you mean"),
         ("soundtrack: film.flac\nshots: []", "at least one shot"),
         ("!!python/object:os.system {}", "tags are not allowed"),
-        ("[1, 2", "no valid YAML"),
+        ("[1, 2", "not valid YAML"),
     ],
 )
 def test_what_cannot_be_edited_is_refused_without_paths(script, message):

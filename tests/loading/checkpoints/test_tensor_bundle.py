@@ -45,7 +45,7 @@ def test_what_is_no_checkpoint_is_refused(tmp_path: Path, damage: str) -> None:
             index.write_bytes(b"x" * 100)
         elif damage == "short data":
             data.write_bytes(data.read_bytes()[:100])
-    with pytest.raises(CheckpointError, match="no checkpoint of TensorFlow"):
+    with pytest.raises(CheckpointError, match="not a TensorFlow checkpoint"):
         read_tensor_bundle(prefix)
 
 

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 import train.loop
-from skyreels_avatar.faces.template import template
+from skyreels_avatar.faces.template import synthetic_landmarks, template
 from skyreels_avatar.loading.checkpoints.load import save_module
 from skyreels_avatar.loading.components import build_components
 from skyreels_avatar.loading.tiers import load_tier
@@ -27,6 +27,8 @@ from tests.train.stages.test_mouth_tones import dark_mouths
 from train.config import TrainConfig, load_config
 from train.data.footage_pieces import Piece
 from train.data.footage_report import write_table
+from train.data.mesh.crops import MeshPicture
+from train.data.mesh.toon import draw_toon
 from train.data.simulate.portraits import FacePicture
 from train.stages import (
     STAGES,
@@ -37,6 +39,7 @@ from train.stages import (
     occluder,
     stage_function,
     style,
+    turned_mesh,
     vae,
 )
 
@@ -190,11 +193,24 @@ def _few_sentences(config: TrainConfig, folder: Path, monkeypatch) -> None:
     monkeypatch.setattr(light, "_NUM_HELD_OUT", 20)
 
 
+def _drawn_faces(config: TrainConfig, _, monkeypatch) -> None:
+    config.data.portraits = config.data.head = "faces"  # tests/train/data/mesh reads real ones
+    points = synthetic_landmarks((78.0, 70.0, 100.0, 120.0)).astype(np.float64)
+    pixels, seen = draw_toon(points, turned_mesh.SIDE, np.random.default_rng(0))
+    face = MeshPicture(pixels, points, seen)
+    turned = MeshPicture(pixels, points, seen, 35.0, is_rendered=True)
+    pictures = {"photo": [face], "turned": [turned], "toon": [face], "painted": [face]}
+    monkeypatch.setattr(turned_mesh, "load_portraits", lambda *_: [])
+    monkeypatch.setattr(turned_mesh.HeadModel, "load", lambda *_: None)
+    monkeypatch.setattr(turned_mesh, "make_pictures", lambda *_: pictures)
+
+
 PREPARE = {
     "vae": _portraits, "eyes": _portraits, "occluder": _portraits, "mouth": _mouths,
     "mouth_tones": _dark_mouths,
     "listen": _weights, "camera": _weights, "distill": _weights, "sync": _talkers,
     "motion_rl": _weights, "style": _footage, "light": _few_sentences,
+    "turned_mesh": _drawn_faces,
 }  # fmt: skip
 
 
