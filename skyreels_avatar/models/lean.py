@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import importlib.util
 import sys
 import types
@@ -25,9 +24,6 @@ _USED = (
 # Optional packages that diffusers imports where they are installed, and that load the compiler.
 _NEED_COMPILER = ("torchao", "bitsandbytes", "xformers", "flash_attn", "sageattention", "aiter")
 
-# Those of which diffusers asks under another name than that of their distribution.
-_RENAMED = ("optimum", "flashinfer", "modelopt")
-
 
 def import_diffusers() -> None:
     """Import the parts of diffusers that the networks use, so that later imports find them.
@@ -46,24 +42,10 @@ def import_diffusers() -> None:
             importlib.import_module(f"diffusers.{used}")
         return
     with _without_compiler():
-        utils = _import_utils()
+        utils = importlib.import_module("diffusers.utils.import_utils")
         with _without(("transformers", "peft"), utils):
             for used in _USED:
                 importlib.import_module(f"diffusers.{used}")
-
-
-def _import_utils() -> types.ModuleType:
-    """Import what tells diffusers which packages there are, without reading the files of all.
-
-    The map from packages to distributions, 0.3 s where there are 130, serves `_RENAMED` alone.
-    """
-    read = importlib.metadata.packages_distributions
-    if not any(importlib.util.find_spec(one) for one in _RENAMED):
-        importlib.metadata.packages_distributions = dict
-    try:
-        return importlib.import_module("diffusers.utils.import_utils")
-    finally:
-        importlib.metadata.packages_distributions = read
 
 
 @contextmanager
