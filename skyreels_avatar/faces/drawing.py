@@ -17,11 +17,13 @@ from skyreels_avatar.faces.drawn_parts import DrawnParts, Island, chin_point, ey
 from skyreels_avatar.faces.face import FACE_OVAL, Face, visibility_of
 from skyreels_avatar.faces.region import box_of
 from skyreels_avatar.faces.turned_mesh import drawn_mesh
-from skyreels_avatar.rig.drawn_style import FACE_PX, FLAT_SLOPE, face_crop, skin_slope, to_lab
+from skyreels_avatar.rig.drawn_style import FACE_PX, face_crop, is_flat, to_lab
 
 _SKIN_LIGHT, _SKIN_HUE = (-26.0, 9.0), 12.0  # of the commonest color, CIE Lab: shadow to glint
 _MAX_TURN_DEG = 14.0
 _TALLER = 1.2
+_WIDEST = 0.5, 0.65  # mouths, in face heights: dark ones, and those that show teeth
+_INK = 15.0  # CIE Lab: lines of a drawing are at most so much lighter than one another
 
 
 def fit_drawing(pixels: np.ndarray, face: Face) -> Face:
@@ -32,7 +34,7 @@ def fit_drawing(pixels: np.ndarray, face: Face) -> Face:
         face: of the mesh; returned as it is for photos and paintings. In flat drawings in which
             the parts are not found it gets the mesh that was taught on drawings.
     """
-    if skin_slope(pixels, face.landmarks) > FLAT_SLOPE:
+    if not is_flat(pixels, face.landmarks):
         return face
     parts = find_parts(pixels, face.landmarks)
     if parts is None:
@@ -80,14 +82,14 @@ def _parts_of(crop: np.ndarray, mesh: np.ndarray) -> DrawnParts | None:
     is_skin = (light > max(_SKIN_LIGHT[0], -0.4 * skin[0])) & (light < _SKIN_LIGHT[1])
     is_skin &= np.hypot(away[..., 1], away[..., 2]) < _SKIN_HUE
     islands = _islands(~is_skin, mesh)
-    eyes = _eyes(islands, mesh)
+    eyes = _eyes(islands, mesh, lab[..., 0])
     if eyes is None:
         return None
     right, left = (_with_lashes(eye, islands) for eye in eyes)
     eyes = _without_brow(right, left), _without_brow(left, right)
     across = (eyes[0].middle + eyes[1].middle) / 2
     bottom = max(eye.box[3] for eye in eyes)
-    mouth = _mouth(islands, across[0], bottom, mesh)
+    mouth = _mouth(islands, across[0], bottom, mesh, light)
     if mouth is None:
         return None
     found = [eye_parts(eye, lab, is_skin) for eye in eyes]
@@ -141,8 +143,13 @@ def _filled(mask: np.ndarray) -> np.ndarray:
     return cv2.fillPoly(np.zeros(mask.shape, np.uint8), outlines, 1) > 0
 
 
-def _eyes(islands: list[Island], mesh: np.ndarray) -> tuple[Island, Island] | None:
-    """Return the right and the left eye: the largest pair of islands that are alike."""
+def _eyes(
+    islands: list[Island], mesh: np.ndarray, light: np.ndarray
+) -> tuple[Island, Island] | None:
+    """Return the right and the left eye: the largest pair of islands that are alike.
+
+    Or what is below both of them, if they are brows.
+    """
     middle = mesh[FACE_OVAL].mean(0)
     eye_y = mesh[[33, 133, 263, 362], 1].mean()
     parts = []
@@ -172,7 +179,24 @@ def _eyes(islands: list[Island], mesh: np.ndarray) -> tuple[Island, Island] | No
             score -= 4 * abs(height) / FACE_PX
             if max(off) < 0.3 and score > best_score:
                 best, best_score = (right, left), score
-    return best
+    if best is None:
+        return None
+    under = [_under_brow(one, islands, light) for one in best]
+    return best if None in under else (under[0], under[1])
+
+
+def _under_brow(brow: Island, islands: list[Island], light: np.ndarray) -> Island | None:
+    """Return the largest island close below another that is as dark: an eye below its brow."""
+    darkest = light[brow.mask].min() + _INK
+    left, _, right, bottom = brow.box
+    found = []
+    for one in islands:
+        wide = min(right, one.box[2]) - max(left, one.box[0])
+        low = one.middle[1] - brow.middle[1]
+        beside = one.box[1] < bottom or wide < 0.5 * min(brow.size[0], one.size[0])
+        if not beside and low < 0.25 * FACE_PX and light[one.mask].min() < darkest:
+            found.append(one)
+    return max(found, key=lambda one: one.area, default=None)
 
 
 def _with_lashes(eye: Island, islands: list[Island]) -> Island:
@@ -198,13 +222,21 @@ def _without_brow(eye: Island, other: Island) -> Island:
     return Island.of(mask) if mask.any() else eye
 
 
-def _mouth(islands: list[Island], across: float, bottom: float, mesh: np.ndarray) -> Island | None:
-    """Return the mouth: an island below the eyes, in their middle, wide or low."""
+def _mouth(
+    islands: list[Island], across: float, bottom: float, mesh: np.ndarray, light: np.ndarray
+) -> Island | None:
+    """Return the mouth: an island below the eyes, in their middle, wide or low.
+
+    Args:
+        light: (h, w) how much lighter than the skin the drawing is: very wide mouths show teeth,
+            while a moustache is dark.
+    """
     expected = mesh[[13, 14], 1].mean()
     best, best_score = None, -np.inf
     for one in islands:
         width, height = one.size
-        if one.middle[1] < bottom or width < 0.025 * FACE_PX or width > 0.5 * FACE_PX:
+        widest = _WIDEST[int(np.median(light[one.mask]) > 0)] * FACE_PX
+        if one.middle[1] < bottom or not 0.025 * FACE_PX <= width <= widest:
             continue
         aside = abs(one.middle[0] - across) / FACE_PX
         if aside > 0.09 or height > 1.8 * width:

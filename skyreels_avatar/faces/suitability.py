@@ -9,6 +9,7 @@ import numpy as np
 
 from skyreels_avatar.faces.face import Face
 from skyreels_avatar.faces.opening import face_heights, mouth_opening
+from skyreels_avatar.rig.drawn_style import is_flat
 
 MIN_FACE_PX = 60  # of height; the lips of smaller faces are a few pixels
 TURNED = 0.68  # visibility, of about 40 degrees; lips end against the background from here on
@@ -18,7 +19,7 @@ WIDE_OPEN = 0.12  # lip gap / face height; speech seldom reaches it
 FLAT_SKIN = 0.3
 FAINT_LIPS = 1.5
 _SEEN_LIPS = 4.0
-_UNSURE = 0.8
+_UNSURE, _LOST = 0.8, 0.7  # confidence in the face of a drawing
 # A lower lip that a beard hides is as what is round it: no redder (CIE Lab a), of no other color,
 # no rougher, in hair. Measured on 463 portraits, 75 of them bearded: the three that show no lip
 # have at most -0.3, 7.0 and 1.18, and 1.3 of texture; others miss one bound by 1.9, 2.6 or 0.08.
@@ -104,7 +105,8 @@ def examine_face(pixels: np.ndarray, face: Face) -> tuple[FaceIssue, ...]:
         )
     if face.drawn:  # its mouth is known, and shuts
         return tuple(findings)
-    if float(mouth_opening(face.landmarks[None])[0]) > WIDE_OPEN:
+    wide_open = float(mouth_opening(face.landmarks[None])[0]) > WIDE_OPEN
+    if wide_open:
         findings.append(
             FaceIssue(
                 "wide-open",
@@ -114,14 +116,15 @@ def examine_face(pixels: np.ndarray, face: Face) -> tuple[FaceIssue, ...]:
         )
     lip_color, texture, is_hidden = _lips_and_skin(pixels, face.landmarks, face_px)
     flat = texture < FLAT_SKIN
-    if flat and lip_color < FAINT_LIPS:
-        lost = FaceIssue(
+    lost = wide_open or face.confidence < _LOST
+    if (flat and lip_color < FAINT_LIPS) or (lost and is_flat(pixels, face.landmarks)):
+        issue = FaceIssue(
             "drawn",
             "the mouth of this drawing was not found, so that it cannot speak; use one whose eyes "
             "and mouth stand out from even skin, or a painting or a photo",
             fatal=True,
         )
-        findings.insert(0, lost)
+        findings.insert(0, issue)
     elif is_hidden:
         findings.append(
             FaceIssue(

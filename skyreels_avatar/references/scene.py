@@ -36,6 +36,7 @@ from skyreels_avatar.references.lighting import PictureLight
 from skyreels_avatar.references.persons import person_mattes
 from skyreels_avatar.references.picture import PictureReference
 from skyreels_avatar.request.camera_spec import Camera
+from skyreels_avatar.rig.drawn_style import is_flat
 
 logger = logging.getLogger(__name__)
 
@@ -154,8 +155,8 @@ def _find_occluder(
     pixels: np.ndarray, face: Face, network: OccluderNet | None
 ) -> np.ndarray | None:
     """Return (H, W) where something covers a face; None where nothing is found."""
-    if network is None:
-        return None
+    if network is None or is_flat(pixels, face.landmarks):
+        return None  # in flat drawings the network sees hands and hair where there are none
     occluder = find_occluder(pixels, face.landmarks, network.look)
     if occluder is not None:
         logger.info("something covers the face; it stays where it is")

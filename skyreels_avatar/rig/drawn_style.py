@@ -108,6 +108,11 @@ def skin_slope(pixels: np.ndarray, landmarks: np.ndarray) -> float:
     return float(np.percentile(np.hypot(*slopes)[inner], 20))
 
 
+def is_flat(pixels: np.ndarray, landmarks: np.ndarray) -> bool:
+    """Return whether a face is a flat drawing's; arguments as in `skin_slope`."""
+    return skin_slope(pixels, landmarks) <= FLAT_SLOPE
+
+
 def find_style(frame: torch.Tensor, landmarks: torch.Tensor) -> DrawnStyle | None:
     """Return how the mouth of a flat drawing is drawn; None for photos and paintings.
 
@@ -117,7 +122,7 @@ def find_style(frame: torch.Tensor, landmarks: torch.Tensor) -> DrawnStyle | Non
     """
     pixels = (frame.permute(1, 2, 0).numpy() * 255 + 0.5).clip(0, 255).astype(np.uint8)
     points = landmarks.numpy()
-    if skin_slope(pixels, points) > FLAT_SLOPE:
+    if not is_flat(pixels, points):
         return None
     crop, matrix = face_crop(pixels, points)
     upper, lower = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
@@ -84,3 +85,35 @@ def test_a_drawing_without_a_mouth_gets_the_mesh_taught_on_drawings():
     found = fit_drawing(drawing.pixels, face)
     assert not found.drawn and found.confidence == face.confidence
     assert errors(drawing, found)[0] < errors(drawing, face)[0]
+
+
+def test_brows_that_are_more_alike_than_the_eyes_below_them_are_not_eyes():
+    """Of a face that winks the brows were the largest pair, and came down in a blink."""
+    drawing = draw_face()
+    (_, right_y, *_), (x, y, half_width, half_height) = drawing.eyes
+    skin = drawing.pixels[drawing.mouth[2] + 12, 160].tolist()
+    box = [int(v) for v in (x - half_width - 6, y - half_height - 6)]
+    end = [int(v) for v in (x + half_width + 6, y + half_height + 6)]
+    cv2.rectangle(drawing.pixels, box, end, skin, -1)
+    cv2.line(drawing.pixels, (int(x - 14), int(y)), (int(x + 14), int(y)), (20, 15, 15), 3)
+    for eye in drawing.eyes:
+        middle = int(eye[0]), int(eye[1] - eye[3] - 14)
+        cv2.ellipse(drawing.pixels, middle, (22, 6), 0, 0, 360, (20, 15, 15), -1)
+    found = fit_drawing(drawing.pixels, face_of(drawing.mesh()))
+    assert found.drawn
+    assert found.landmarks[EYES[0][1][4], 1] > right_y
+    assert found.landmarks[EYES[1][0][4], 1] > y - 8
+
+
+def test_a_very_wide_mouth_counts_if_it_shows_teeth():
+    for color, counts in (((250, 250, 250), True), ((40, 20, 20), False)):
+        drawing = draw_face()
+        left, right, row = drawing.mouth
+        middle = (left + right) // 2, row
+        face_px = float(np.linalg.norm(drawing.mesh()[10, :2] - drawing.mesh()[152, :2]))
+        half = int(0.28 * face_px)
+        cv2.ellipse(drawing.pixels, middle, (half, 8), 0, 0, 360, color, -1)
+        found = fit_drawing(drawing.pixels, face_of(drawing.mesh()))
+        assert found.drawn is counts
+        if counts:
+            assert np.ptp(found.landmarks[[61, 291], 0]) == pytest.approx(2 * half, abs=8)

@@ -150,3 +150,16 @@ def test_portraits_that_work_are_not_refused(shared, analyzer):
 def test_a_real_picture_that_ends_above_the_mouth(shared, analyzer):
     pixels = Portrait.load(shared / "cases" / "edge_bottom.jpg").pixels
     assert codes(pixels, analyzer.find(pixels)[0]) == ["no-mouth"]
+
+
+def test_a_flat_drawing_in_which_the_mesh_is_lost_is_refused():
+    """The mouth of a cartoon opened on its cap."""
+    drawing, rough = draw_face(), draw_face(grain=6.0)
+    points = drawing.mesh()
+    lips = points[list(OUTER_LIPS), :2].round().astype(np.int32)
+    for one in (drawing, rough):
+        cv2.fillPoly(one.pixels, [lips], (190, 40, 50))
+    sure, lost = (Face((0, 0, 1, 1), points, confidence, 1.0) for confidence in (0.9, 0.5))
+    assert not any(one.fatal for one in examine_face(drawing.pixels, sure))
+    assert [one.code for one in examine_face(drawing.pixels, lost) if one.fatal] == ["drawn"]
+    assert not any(one.fatal for one in examine_face(rough.pixels, lost))

@@ -15,8 +15,14 @@ from skyreels_avatar.models.depth import DEPTH_ANYTHING_VARIABLE, unload_depth
 from skyreels_avatar.models.light_encoder import Light, ShotLight
 from skyreels_avatar.planning.segments import plan_shot
 from skyreels_avatar.references.framing import frame_shot
-from skyreels_avatar.references.scene import build_references, camera_limits, depth_weights
+from skyreels_avatar.references.scene import (
+    build_references,
+    camera_limits,
+    depth_weights,
+    plate_of,
+)
 from skyreels_avatar.request.camera_spec import CameraKeyframe
+from tests.drawings import draw_face
 from tests.faces.drawing import draw_person
 
 BOX = (48.0, 24.0, 48.0, 60.0)
@@ -122,3 +128,20 @@ def test_a_depth_network_in_the_models_folder_makes_the_scene(drawn, tmp_path, m
     learned = _references(drawn, CameraMove("push_in", 0.5))[0].video.scene.depth
     assert learned.shape == relief.shape and not torch.equal(learned, relief)
     unload_depth()
+
+
+def test_nothing_covers_the_face_of_a_flat_drawing():
+    """Eyes, hair and chins of drawings were taken for hands, and smeared."""
+
+    class Everywhere:
+        def look(self, crops: np.ndarray) -> np.ndarray:
+            return np.ones(crops.shape[:3], np.float32)
+
+    found = []
+    for grain in (0.0, 6.0):
+        drawing = draw_face(grain=grain)
+        face = Face(BOX, drawing.mesh(), 1.0, 1.0)
+        size = drawing.pixels.shape[:2]
+        framing = frame_shot(Portrait(drawing.pixels), *size, [face], CameraMove("static"))
+        found += plate_of(framing, Everywhere())[1]
+    assert found[0] is None and found[1] is not None
