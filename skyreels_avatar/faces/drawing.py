@@ -23,6 +23,7 @@ _SKIN_LIGHT, _SKIN_HUE = (-26.0, 9.0), 12.0  # of the commonest color, CIE Lab: 
 _MAX_TURN_DEG = 14.0
 _TALLER = 1.2
 _WIDEST = 0.5, 0.65  # mouths, in face heights: dark ones, and those that show teeth
+_BELOW_EYES = 0.42  # of the distance of the eyes; what is nearer to them is a nose
 _INK = 15.0  # CIE Lab: lines of a drawing are at most so much lighter than one another
 
 
@@ -88,7 +89,8 @@ def _parts_of(crop: np.ndarray, mesh: np.ndarray) -> DrawnParts | None:
     right, left = (_with_lashes(eye, islands) for eye in eyes)
     eyes = _without_brow(right, left), _without_brow(left, right)
     across = (eyes[0].middle + eyes[1].middle) / 2
-    bottom = max(eye.box[3] for eye in eyes)
+    apart = float(np.linalg.norm(eyes[1].middle - eyes[0].middle))
+    bottom = max(max(eye.box[3] for eye in eyes), across[1] + _BELOW_EYES * apart)
     mouth = _mouth(islands, across[0], bottom, mesh, light)
     if mouth is None:
         return None

@@ -117,3 +117,18 @@ def test_a_very_wide_mouth_counts_if_it_shows_teeth():
         assert found.drawn is counts
         if counts:
             assert np.ptp(found.landmarks[[61, 291], 0]) == pytest.approx(2 * half, abs=8)
+
+
+def test_a_nose_close_below_wide_set_eyes_is_no_mouth():
+    """On childlike drawings the mesh lay too high, and the nose opened."""
+    drawing = draw_face()
+    for x, y, half_width, half_height in drawing.eyes:  # small eyes
+        box = [int(v) for v in (x - half_width - 2, y - half_height - 2)]
+        end = [int(v) for v in (x + half_width + 2, y + half_height + 2)]
+        cv2.rectangle(drawing.pixels, box, end, drawing.pixels[258, 160].tolist(), -1)
+        cv2.circle(drawing.pixels, (int(x), int(y)), 8, (20, 15, 15), -1)
+    cv2.ellipse(drawing.pixels, (160, 200), (16, 3), 0, 0, 360, (20, 15, 15), -1)
+    points = drawing.mesh() - np.float32([0, 40, 0])
+    found = fit_drawing(drawing.pixels, face_of(points))
+    assert found.drawn
+    assert errors(drawing, found)[1] < 3
