@@ -154,14 +154,17 @@ class AudioEncoder(ModelMixin, ConfigMixin):
         context = self.context_frames
         after = context + num_tokens * MEL_FRAMES_PER_TOKEN - num_frames
         padded = nn.functional.pad(log_mel, (0, 0, context, after), value=SILENCE)
-        return self._encode(padded)[:, context // 4 : context // 4 + num_tokens]
+        return self.encode(padded)[:, context // 4 : context // 4 + num_tokens]
 
     def encode_sound(self, sound: Sound) -> StreamedSound:
         """Return a sound that is encoded lazily, window by window."""
         return StreamedSound(self, sound)
 
-    def _encode(self, padded: torch.Tensor) -> torch.Tensor:
-        """Return one token per 4 mel frames; the first and last few see zeros beyond the edge."""
+    def encode(self, padded: torch.Tensor) -> torch.Tensor:
+        """Return a token (B, L / 4, D) per 4 mel frames of log-mel spectrograms (B, L, 80).
+
+        Those within `context_frames` of an edge see zeros beyond it.
+        """
         hidden_states = convolved(self.conv_in, padded, (2, 1))  # (B, L / 2, D)
         hidden_states = nn.functional.gelu(self.norm_in(hidden_states))
         hidden_states = convolved(self.conv_down, hidden_states, (1, 2))  # (B, L / 4, D)
@@ -194,15 +197,17 @@ class StreamedSound:
     def _tokens(self, start: int, stop: int) -> torch.Tensor:
         """Return tokens start to stop (1, F, D)."""
         step, context = MEL_FRAMES_PER_TOKEN, self._encoder.context_frames
-        first = max(0, start * step - context)
+        begin, end = start * step - context, stop * step + context
+        first = max(0, begin)
         first_sample = max(0, (first - _MEL_MARGIN) * HOP)
-        last_sample = (stop * step + context + _MEL_MARGIN) * HOP
-        last_sample = min(last_sample, self._sound.num_samples)
+        last_sample = min((end + _MEL_MARGIN) * HOP, self._sound.num_samples)
         mel = log_mel(self._sound.read(first_sample, last_sample - first_sample))
         skip = first - first_sample // HOP
-        mel = mel[skip : skip + stop * step + context - first]
-        tokens = self._encoder(mel[None].to(self._encoder.proj_out.weight.device))
-        return tokens[:, start - first // step : stop - first // step]
+        mel = mel[skip : skip + end - first]
+        beside = 0, 0, first - begin, end - first - len(mel)  # silence where there is no sound
+        padded = nn.functional.pad(mel, beside, value=SILENCE)[None]
+        tokens = self._encoder.encode(padded.to(self._encoder.proj_out.weight.device))
+        return tokens[:, context // step : -context // step]
 
 
 @cache

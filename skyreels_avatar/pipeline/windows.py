@@ -8,7 +8,8 @@ from typing import Protocol
 import torch
 
 from skyreels_avatar.loading.components import Components
-from skyreels_avatar.pipeline.denoise import OnStep, denoise
+from skyreels_avatar.models.fused_transformer import FusedTransformer, fused
+from skyreels_avatar.pipeline.denoise import OnStep, Sampling, denoise
 from skyreels_avatar.pipeline.encode import EncodedShot
 from skyreels_avatar.pipeline.noise import segment_generator
 from skyreels_avatar.planning.segments import Segment
@@ -70,6 +71,7 @@ class WindowSampler:
     ):
         self._components, self._shot, self._reporter = components, shot, reporter
         self._cache, self._on_step = cache, on_step
+        self._fused: torch.nn.Module | FusedTransformer | None = None
         self._finished: dict[int, torch.Tensor] = {}
         self._last_use = {i: one.index for one in shot.plan.segments for i in one.needs}
 
@@ -108,9 +110,19 @@ class WindowSampler:
             conditions = conditions.to(parts.device, parts.dtype)
         with self._reporter.measured("denoise"):
             generator = segment_generator(shot.seed, segment.index, shot.noise_key)
-            networks, sampling = (shot.transformer, parts.controlnet), shot.sampling(segment)
+            sampling = shot.sampling(segment)
+            networks = self._transformer(sampling), parts.controlnet
             sampled = [
                 denoise(*networks, one, sampling, shot.noise(one, generator), self._on_step).float()
                 for one in conditions.persons()
             ]
             return torch.cat(sampled)
+
+    def _transformer(self, sampling: Sampling) -> torch.nn.Module | FusedTransformer:
+        """Return what samples: on a CPU in fewer operations, where they are for one person."""
+        shot = self._shot
+        if not sampling.one_pass or shot.persons or self._components.device.type != "cpu":
+            return shot.transformer
+        if self._fused is None:
+            self._fused = fused(shot.transformer)
+        return self._fused

@@ -175,27 +175,52 @@ def _rounded(pixels: torch.Tensor) -> torch.Tensor:
     return (pixels + 0.5).to(torch.uint8)
 
 
-def stretched_rows(
-    before: torch.Tensor, after: torch.Tensor, span: tuple[float, float] = STREAKS
-) -> torch.Tensor:
-    """Return (F, 1, h, w) in [0, 1] where rows of a picture are stretched much more than before.
+def stretched_rows(before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
+    """Return (F, 1, h, w) by how much rows of a picture are stretched more than before.
 
     Args:
         before, after: (F, 2, h, w) pixels x, y that are looked at.
-        span: times stretched that count as 0 and as 1.
     """
     squares = [(rows[:, :, 1:] - rows[:, :, :-1]) ** 2 for rows in (before, after)]
     steps = [(square[:, :1] + square[:, 1:]).sqrt() for square in squares]
-    stretch = F.pad(steps[0] / steps[1].clamp_min(1e-3), (0, 0, 0, 1), mode="replicate")
-    return ((stretch - span[0]) / (span[1] - span[0])).clamp(0.0, 1.0)
+    return F.pad(steps[0] / steps[1].clamp_min(1e-3), (0, 0, 0, 1), mode="replicate")
 
 
-def unfolded(before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
+def streaks(stretch: torch.Tensor) -> torch.Tensor:
+    """Return (F, 1, h, w) in [0, 1] where texture is streaks; see `stretched_rows`."""
+    return _between(STREAKS, stretch)
+
+
+def unfolded(stretch: torch.Tensor) -> torch.Tensor:
     """Return (F, 1, h / 2, w / 2) in [0, 1], softly, where skin unfolds; see `stretched_rows`."""
-    stretched = F.avg_pool2d(stretched_rows(before, after, UNFOLDED), 2)
+    stretched = half_as_fine(_between(UNFOLDED, stretch))
     reach = max(1, round(UNFOLDED_SOFT * stretched.shape[-1]))
-    across = F.max_pool2d(stretched, (1, 2 * reach + 1), 1, (0, reach))
-    return F.avg_pool2d(across, 2 * reach + 1, 1, reach, count_include_pad=False)
+    size = 2 * reach + 1
+    if not _with_opencv(stretched):
+        across = F.max_pool2d(stretched, (1, size), 1, (0, reach))
+        return F.avg_pool2d(across, size, 1, reach, count_include_pad=False)
+    across, how = np.ones((1, size), np.uint8), cv2.BORDER_CONSTANT
+    inside = cv2.blur(np.ones(stretched.shape[2:], np.float32), (size, size), borderType=how)
+    means = np.empty(stretched.shape, np.float32)
+    for plane, out in zip(stretched.numpy()[:, 0], means[:, 0]):
+        cv2.blur(cv2.dilate(plane, across), (size, size), dst=out, borderType=how)
+    return torch.from_numpy(means / inside)
+
+
+def _between(ends: tuple[float, float], values: torch.Tensor) -> torch.Tensor:
+    return ((values - ends[0]) / (ends[1] - ends[0])).clamp_(0.0, 1.0)
+
+
+def half_as_fine(maps: torch.Tensor) -> torch.Tensor:
+    """Return (F, C, h / 2, w / 2) means of four of (F, C, h, w), whose sides are even."""
+    if not _with_opencv(maps):
+        return F.avg_pool2d(maps, 2)
+    pictures = maps.permute(0, 2, 3, 1).contiguous().numpy()
+    count, height, width, channels = pictures.shape
+    halves = np.empty((count, height // 2, width // 2, channels), np.float32)
+    for picture, out in zip(pictures, halves):
+        cv2.resize(picture, out.shape[1::-1], dst=out, interpolation=cv2.INTER_AREA)
+    return torch.from_numpy(halves).permute(0, 3, 1, 2)
 
 
 def soften_streaks(frames: torch.Tensor, stretched: torch.Tensor) -> torch.Tensor:

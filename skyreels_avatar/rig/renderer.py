@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 
 from skyreels_avatar.rig.coefficients import MOTION_INDEX, NUM_MOTION
 from skyreels_avatar.rig.curves import box_pixels, enclosing_box, inside, pixel_box
@@ -26,8 +25,10 @@ from skyreels_avatar.rig.lookup import draw
 from skyreels_avatar.rig.mouth_layer import open_mouth, part_lips
 from skyreels_avatar.rig.reference_clip import (
     ReferenceClip,
+    half_as_fine,
     sample_clip,
     soften_streaks,
+    streaks,
     stretched_rows,
     unfolded,
 )
@@ -81,15 +82,15 @@ def render(
                 continue
             fine = twice_as_fine(before)
             undone = undo_eye_at(fine, eye, part)
-            place_on_lid = lid_place(F.avg_pool2d(fine, 2), eye, part)
-            lid = place_on_lid, unfolded(fine, undone), blink_of(eye, part.values)
-            blinking.append((place, undone, stretched_rows(fine, undone), lid, eye))
+            stretch = stretched_rows(fine, undone)
+            lid = lid_place(before, eye, part), unfolded(stretch), blink_of(eye, part.values)
+            blinking.append((place, undone, streaks(stretch), lid, eye))
     found = [(box, positions[inside(around, box)]) for box in exact]
     frames, matte = draw(clip, lookup, found)
     for place, positions, stretched, lid, eye in blinking:
         selected = clip.select(place[0])
         drawn = sample_clip(selected, positions).float()
-        drawn = F.avg_pool2d(soften_streaks(drawn, stretched), 2)
+        drawn = half_as_fine(soften_streaks(drawn, stretched))
         if face.eyes is not None:
             drawn = face.eyes.shade_lid(drawn, lid, eye)
         if selected.detail is not None and selected.detail.behind is not None:

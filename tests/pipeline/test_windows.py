@@ -143,7 +143,8 @@ def test_a_chain_of_windows_may_be_longer_than_pythons_stack(monkeypatch):
         return given
 
     shot = SimpleNamespace(
-        plan=plan, seed=0, noise_key=0, sampling=lambda _: None, motion=None, conditions=conditions,
+        plan=plan, seed=0, noise_key=0, motion=None, conditions=conditions,
+        sampling=lambda _: SimpleNamespace(one_pass=False),
         transformer=None, noise=lambda one, generator: generator,
         space=SimpleNamespace(finish=lambda latents, segment: latents + segment.index),
     )  # fmt: skip

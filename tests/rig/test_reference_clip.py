@@ -14,9 +14,11 @@ from skyreels_avatar.rig.reference_clip import (
     as_pixels,
     enlarge,
     follows_head,
+    half_as_fine,
     sample_clip,
     sample_frames,
     soften_streaks,
+    streaks,
     stretched_rows,
     unfolded,
 )
@@ -33,18 +35,29 @@ def places(stretch: float, rows: slice) -> torch.Tensor:
 
 
 def test_stretched_rows_are_found_and_others_are_not() -> None:
-    found = stretched_rows(places(1.0, slice(0)), places(1.2 * STREAKS[1], slice(20, 40)))[0, 0]
+    stretch = stretched_rows(places(1.0, slice(0)), places(1.2 * STREAKS[1], slice(20, 40)))
+    found = streaks(stretch)[0, 0]
     assert (found[20:38] == 1).all()
     assert (found[:18] == 0).all() and (found[41:] == 0).all()
-    assert stretched_rows(places(1.0, slice(0)), places(0.5, slice(20, 40))).max() == 0
+    assert streaks(stretched_rows(places(1.0, slice(0)), places(0.5, slice(20, 40)))).max() == 0
 
 
 def test_skin_that_unfolds_is_found_with_a_soft_border() -> None:
-    found = unfolded(places(1.0, slice(0)), places(1.5, slice(20, 40)))[0, 0]
+    found = unfolded(stretched_rows(places(1.0, slice(0)), places(1.5, slice(20, 40))))[0, 0]
     assert found.shape == (HEIGHT // 2, WIDTH // 2)
     assert (found[12:17] == 1).all()
     assert (found[:7] == 0).all() and (found[23:] == 0).all()
     assert 0 < found[10, 20] < 1
+
+
+def test_opencv_halves_and_unfolds_as_pytorch_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = torch.Generator().manual_seed(0)
+    maps = 255 * torch.rand(2, 4, HEIGHT, WIDTH, generator=generator)
+    stretch = 1 + torch.rand(2, 1, HEIGHT, WIDTH, generator=generator)
+    quick = half_as_fine(maps), unfolded(stretch)
+    monkeypatch.setattr(reference_clip, "_with_opencv", lambda *_: False)
+    plain = half_as_fine(maps), unfolded(stretch)
+    torch.testing.assert_close(quick, plain, rtol=1e-5, atol=1e-5)
 
 
 def test_streaks_are_softened_where_rows_are_stretched_only() -> None:
