@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 
 import torch
 import torch.nn.functional as F
 
+from skyreels_avatar.rig.constants import CONSTANTS
 from skyreels_avatar.rig.curves import refine
 from skyreels_avatar.rig.geometry import (
     INNER_LOWER,
@@ -16,6 +17,7 @@ from skyreels_avatar.rig.geometry import (
     interpolate_curves,
     smoothstep,
 )
+from skyreels_avatar.rig.mouth_paint import light_between
 from skyreels_avatar.rig.source_teeth import find_teeth
 from skyreels_avatar.rig.teeth_arch import frontal_columns, turned_columns
 
@@ -30,6 +32,9 @@ FADED = 0.012  # of H at the corners: further teeth are painted
 GAP = 4  # columns between neighboring teeth, at most
 DARKEST = 0.82  # of what is round them: spaces between teeth, which are no gaps
 SHARPENED, BLURRED = 0.5, 7  # across, in columns: footage tells neighboring teeth hardly apart
+LEAST_LIT = 0.6  # by `light_between`: what was filmed through a narrower slit is mostly noise
+TIPS = 5  # columns at either end of the row that tell where painted teeth go on
+FURTHEST = 0.02  # of H that these are moved
 RIM_PX = 1.5  # beside the lips, whose color mixes with that of the teeth
 
 
@@ -44,6 +49,8 @@ class FilmedTeeth:
         edge: () face y of `MouthLook.teeth_edge` in that frame.
         turn: () radians of the head in that frame.
         slant: () of `row_slant` in that frame.
+        lit: () share of the light that came between the lips in that frame, of `light_between`.
+        ends: (2, 2) face x and face y of the tips at the left and the right end of the row.
     """
 
     patch: torch.Tensor
@@ -52,6 +59,8 @@ class FilmedTeeth:
     edge: torch.Tensor
     turn: torch.Tensor
     slant: torch.Tensor
+    lit: torch.Tensor
+    ends: torch.Tensor
 
     @classmethod
     def of(
@@ -107,7 +116,13 @@ class FilmedTeeth:
         soft = F.avg_pool2d(color, (1, BLURRED), 1, (0, BLURRED // 2), count_include_pad=False)
         color = torch.maximum(color + SHARPENED * (color - soft), DARKEST * soft).clamp(0.0, 1.0)
         patch = torch.cat([color, share[None, None]], 1)
-        return cls(patch, torch.stack([x[0], x[1] - x[0], y[0], y[1] - y[0]]), *place)
+        opening = (lower - upper)[0, row].median()
+        lit = light_between(opening, asdict(CONSTANTS.inside)).clamp_min(LEAST_LIT)
+        columns = row.nonzero()[:, 0]
+        outer = columns[:TIPS], columns[-TIPS:]
+        ends = [torch.stack([x[part].mean(), end[0, part].mean()]) for part in outer]
+        axes = torch.stack([x[0], x[1] - x[0], y[0], y[1] - y[0]])
+        return cls(patch, axes, *place, lit, torch.stack(ends))
 
     def at(
         self, x: torch.Tensor, y: torch.Tensor, place: tuple[torch.Tensor, ...]
@@ -133,6 +148,27 @@ class FilmedTeeth:
             padding_mode="border", align_corners=False,
         )  # fmt: skip
         return found[:, :3], found[:, 3:]
+
+    def lowered(
+        self, edge: torch.Tensor, x: torch.Tensor, place: tuple[torch.Tensor, ...]
+    ) -> torch.Tensor:
+        """Return (N, W) how far painted teeth have to move down to go on where the row ends.
+
+        Args:
+            edge: (N, W) face y of their tips at columns x (W,).
+            place: as in `at`.
+        """
+        middle, level, turn, slant = (one[:, None] for one in place)
+        beside = (self.ends[:, 0] - self.middle)[None]
+        tips = self.ends[:, 1] - self.edge + level - self.slant * beside
+        frontal = frontal_columns(beside, self.turn[None])
+        beside = turned_columns(frontal.expand(len(level), -1), turn[:, 0])
+        at = (beside + middle).clamp(float(x[0]), float(x[-1]))
+        tips = tips + slant * (at - middle)  # N 2
+        column = ((at - x[0]) / (x[1] - x[0])).round().long()
+        moved = (tips - edge.gather(1, column)).clamp(-FURTHEST, FURTHEST)
+        across = ((x - at[:, :1]) / (at[:, 1:] - at[:, :1]).clamp_min(0.01)).clamp(0.0, 1.0)
+        return torch.lerp(moved[:, :1], moved[:, 1:], across)
 
     @property
     def detail(self) -> float:

@@ -264,8 +264,9 @@ class MouthDecoder(nn.Module):
             teeth, share = look.filmed.at(x, y[first:last], place)
         mouth = self.lay_out(upper_edge, lower_edge, motion, look, x, y[first:last])
         if share is not None:  # painted ones are seen beside those of the film
-            gone = OUT_OF_SIGHT * (share.amax(2) > 0.5)
-            mouth = replace(mouth, edge=mouth.edge - gone, gum=mouth.gum - gone)
+            down = look.filmed.lowered(mouth.edge[:, 0], x, place)[:, None]
+            down = down - OUT_OF_SIGHT * (share.amax(2) > 0.5)
+            mouth = replace(mouth, edge=mouth.edge + down, gum=mouth.gum + down)
         color = paint(mouth)
         color = mix(luminance(color, 1), color, look.saturation[:, None, None, None])
         color = (color * look.light[:, :, None, None]).clamp(0.0, 1.0)
@@ -273,7 +274,8 @@ class MouthDecoder(nn.Module):
             shade = look.shade[:, :, None, None]
             color = shade + (1 - shade) * color
         if share is not None:
-            color = mix(color, teeth * slit_light(mouth)[:, None], share)  # shaded by its lips
+            lit = slit_light(mouth)[:, None] / look.filmed.lit  # its lips shaded them, too
+            color = mix(color, (teeth * lit).clamp(0.0, 1.0), share)
         color = color * (1 - self.inside.round_shade * motion[:, 3, None, None, None].clamp(0, 1))
         return F.pad(color, (0, 0, first, MOUTH_PATCH[0] - last), mode="replicate")
 

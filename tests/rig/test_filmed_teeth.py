@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -111,3 +113,35 @@ def test_what_shines_beyond_a_gap_in_the_row_is_no_tooth():
     kept = _widest_row(shown)
     assert kept[6:20].all() and not kept[26:].any()
     assert not _widest_row(torch.zeros(4, dtype=torch.bool)).any()
+
+
+def test_filmed_teeth_are_shaded_once_by_the_slit_that_they_were_filmed_through(
+    landmarks,  # noqa: F811
+) -> None:
+    """Filmed in the shadow of their lips, they were darkened again: gray in a small opening."""
+    look = filmed_look(landmarks, (0.5, ENAMEL), (1.0, DARK))
+    lit = replace(look, filmed=replace(look.filmed, lit=torch.tensor(1.0)))
+    shaded = replace(look, filmed=replace(look.filmed, lit=torch.tensor(0.9)))
+    x, y = patch_axes()
+    place = (look.filmed.middle, look.filmed.edge, look.filmed.turn, look.filmed.slant)
+    share = look.filmed.at(x, y, tuple(one[None] for one in place))[1][0, 0]
+    teeth = (share > 0.99) & (y[:, None] > FaceFrame.of(landmarks[None]).points[0, 13, 1] + 0.01)
+    once, twice = (inside(landmarks, one)[:, teeth].mean() for one in (shaded, lit))
+    assert float(once / twice) == pytest.approx(1 / 0.9, abs=0.02)
+    assert 0.6 <= float(look.filmed.lit) < 1.0
+
+
+def test_painted_teeth_go_on_where_the_filmed_row_ends(landmarks) -> None:  # noqa: F811
+    """They ended higher than those of the film, often above the lip: a block of teeth alone."""
+    filmed = filmed_look(landmarks, (0.5, ENAMEL), (1.0, DARK)).filmed
+    x, _ = patch_axes()
+    names = ("middle", "edge", "turn", "slant")
+    place = tuple(getattr(filmed, name)[None] for name in names)
+    painted = (filmed.ends[:, 1].mean() - 0.012).expand(1, len(x))
+    moved = painted + filmed.lowered(painted, x, place)
+    for at, tip in filmed.ends.tolist():
+        assert float(moved[0, (x - at).abs().argmin()]) == pytest.approx(tip, abs=0.001)
+    lower = place[0], place[1] + 0.005, *place[2:]
+    torch.testing.assert_close(
+        painted + filmed.lowered(painted, x, lower), moved + 0.005, atol=1e-4, rtol=0
+    )
