@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 
 import torch
 import torch.nn.functional as F
 
-from skyreels_avatar.rig.constants import CONSTANTS
 from skyreels_avatar.rig.curves import refine
 from skyreels_avatar.rig.geometry import (
     INNER_LOWER,
@@ -17,7 +16,6 @@ from skyreels_avatar.rig.geometry import (
     interpolate_curves,
     smoothstep,
 )
-from skyreels_avatar.rig.mouth_paint import light_between
 from skyreels_avatar.rig.source_teeth import find_teeth
 from skyreels_avatar.rig.teeth_arch import frontal_columns, turned_columns
 
@@ -32,7 +30,10 @@ FADED = 0.012  # of H at the corners: further teeth are painted
 GAP = 4  # columns between neighboring teeth, at most
 DARKEST = 0.82  # of what is round them: spaces between teeth, which are no gaps
 SHARPENED, BLURRED = 0.5, 7  # across, in columns: footage tells neighboring teeth hardly apart
-LEAST_LIT = 0.6  # by `light_between`: what was filmed through a narrower slit is mostly noise
+# Of H, the opening at which most light enters. Teeth of 9 filmed people who part their lips by
+# 0.04 to 0.06 H are 0.94 (median) as bright as in wider mouths, by 0.025 to 0.04 H 0.89 to 0.94.
+SLIT = 0.016
+LEAST_LIT = 0.6  # what was filmed through a narrower slit is mostly noise
 TIPS = 5  # columns at either end of the row that tell where painted teeth go on
 FURTHEST = 0.02  # of H that these are moved
 RIM_PX = 1.5  # beside the lips, whose color mixes with that of the teeth
@@ -49,7 +50,7 @@ class FilmedTeeth:
         edge: () face y of `MouthLook.teeth_edge` in that frame.
         turn: () radians of the head in that frame.
         slant: () of `row_slant` in that frame.
-        lit: () share of the light that came between the lips in that frame, of `light_between`.
+        lit: () share of the light that came between the lips in that frame.
         ends: (2, 2) face x and face y of the tips at the left and the right end of the row.
     """
 
@@ -117,7 +118,7 @@ class FilmedTeeth:
         color = torch.maximum(color + SHARPENED * (color - soft), DARKEST * soft).clamp(0.0, 1.0)
         patch = torch.cat([color, share[None, None]], 1)
         opening = (lower - upper)[0, row].median()
-        lit = light_between(opening, asdict(CONSTANTS.inside)).clamp_min(LEAST_LIT)
+        lit = light_between(opening).clamp_min(LEAST_LIT)
         columns = row.nonzero()[:, 0]
         outer = columns[:TIPS], columns[-TIPS:]
         ends = [torch.stack([x[part].mean(), end[0, part].mean()]) for part in outer]
@@ -181,14 +182,19 @@ class FilmedTeeth:
         return float(contrast.sqrt() * (light[..., 2:-2] * share).sum())
 
     def in_light(self, gain: torch.Tensor) -> FilmedTeeth:
-        """Return the same teeth in a light that multiplies colors by (3,)."""
-        color, share = self.patch[:, :3] * gain[:, None, None], self.patch[:, 3:]
+        """Return the same teeth in a light that multiplies colors by ()."""
+        color, share = self.patch[:, :3] * gain, self.patch[:, 3:]
         return replace(self, patch=torch.cat([color.clamp(0.0, 1.0), share], 1))
 
     def to(self, device: torch.device) -> FilmedTeeth:
         """Return the same on another device."""
         values = {field.name: getattr(self, field.name).to(device) for field in fields(self)}
         return replace(self, **values)
+
+
+def light_between(opening: torch.Tensor) -> torch.Tensor:
+    """Return the share of the light that reaches teeth between lips that are `opening` H apart."""
+    return 1 - torch.exp(-opening.clamp_min(0.0) / SLIT)
 
 
 def _widest_row(shown: torch.Tensor) -> torch.Tensor:

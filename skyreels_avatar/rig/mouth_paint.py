@@ -152,17 +152,9 @@ def paint_upper_teeth(color: torch.Tensor, mouth: Mouth, along: torch.Tensor) ->
 
 def slit_light(mouth: Mouth) -> torch.Tensor:
     """Return (N, 1, W) how much light comes between the lips: little into a narrow slit."""
-    return light_between(mouth.lower - mouth.upper, mouth.inside)
-
-
-def light_between(opening: torch.Tensor, inside: dict[str, torch.Tensor | float]) -> torch.Tensor:
-    """Return how much light comes between lips that are `opening` apart, in H.
-
-    Args:
-        inside: as in `Mouth`.
-    """
-    enters = 1 - torch.exp(-opening.clamp_min(0.0) / inside["slit_height"])
-    return inside["slit"] + (1 - inside["slit"]) * enters
+    s = mouth.inside
+    opening = (mouth.lower - mouth.upper).clamp_min(0.0)
+    return s["slit"] + (1 - s["slit"]) * (1 - torch.exp(-opening / s["slit_height"]))
 
 
 def lip_shadow(mouth: Mouth) -> torch.Tensor:

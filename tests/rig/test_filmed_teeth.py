@@ -9,16 +9,23 @@ import torch
 
 from skyreels_avatar.rig.filmed_teeth import _widest_row
 from skyreels_avatar.rig.geometry import INNER_LOWER, INNER_UPPER, FaceFrame
-from skyreels_avatar.rig.mouth import MouthLook, make_look, mouth_interior, patch_axes
+from skyreels_avatar.rig.mouth import (
+    MouthLook,
+    film_teeth,
+    make_look,
+    mouth_interior,
+    patch_axes,
+)
+from skyreels_avatar.rig.mouth_light import SKIN_POINTS, colors_at
 from tests.rig.test_source_teeth import DARK, ENAMEL, LIP, draw, landmarks  # noqa: F401
 
 SEEN = torch.full((200, 3), 0.3)
 
 
-def told_apart(picture: torch.Tensor) -> torch.Tensor:
+def told_apart(picture: torch.Tensor, between: float = 0.85) -> torch.Tensor:
     """Return a picture with dark lines, as between teeth."""
     picture = picture.clone()
-    picture[:, :, ::6] *= 0.85
+    picture[:, :, ::6] *= between
     return picture
 
 
@@ -67,7 +74,7 @@ def test_overexposed_teeth_are_painted_and_the_clearest_of_the_others_are_taken(
     white = filmed_look(landmarks, (0.5, (1.0, 1.0, 0.98)), (1.0, DARK))
     assert white.filmed is None
     blank = draw(landmarks, (0.5, ENAMEL), (1.0, DARK))
-    dim, clear = told_apart(0.9 * blank), told_apart(blank)
+    dim, clear = told_apart(0.9 * blank, 0.88), told_apart(blank)
     for frames in ([dim, clear], [clear, dim]):
         look = make_look(blank, landmarks, 0, SEEN, [(one, landmarks) for one in frames])
         only = make_look(blank, landmarks, 0, SEEN, [(clear, landmarks)])
@@ -145,3 +152,14 @@ def test_painted_teeth_go_on_where_the_filmed_row_ends(landmarks) -> None:  # no
     torch.testing.assert_close(
         painted + filmed.lowered(painted, x, lower), moved + 0.005, atol=1e-4, rtol=0
     )
+
+
+def test_teeth_of_a_frame_in_other_light_keep_their_hue(landmarks) -> None:  # noqa: F811
+    """Skin in orange light and clipped highlights made a pink block of them."""
+    picture = told_apart(draw(landmarks, (0.5, ENAMEL), (1.0, DARK)))
+    look = make_look(picture, landmarks, 0, SEEN)
+    skin = colors_at(picture, landmarks[list(SKIN_POINTS), :2]).median(0).values
+    same = film_teeth(look, skin, picture, landmarks)
+    other = film_teeth(look, skin * torch.tensor([0.9, 0.8, 1.3]), picture, landmarks)
+    ratio = other.patch[0, :3].mean((1, 2)) / same.patch[0, :3].mean((1, 2))
+    assert float(ratio.max() / ratio.min()) == pytest.approx(1.0, abs=0.02)
