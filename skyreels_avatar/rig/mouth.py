@@ -18,7 +18,7 @@ from torch import nn
 from skyreels_avatar.rig.constants import CONSTANTS
 from skyreels_avatar.rig.drawn_style import DrawnStyle, find_style
 from skyreels_avatar.rig.eye_look import EyeLook, find_eye_look
-from skyreels_avatar.rig.filmed_teeth import LEAST_DETAIL, FilmedTeeth
+from skyreels_avatar.rig.filmed_teeth import LEAST_DETAIL, FilmedTeeth, light_between
 from skyreels_avatar.rig.geometry import (
     MOUTH_CORNERS,
     FaceFrame,
@@ -34,7 +34,7 @@ from skyreels_avatar.rig.mouth_light import (
     match_tones,
     shown_teeth,
 )
-from skyreels_avatar.rig.mouth_paint import Mouth, luminance, mix, paint, slit_light
+from skyreels_avatar.rig.mouth_paint import Mouth, luminance, mix, paint
 from skyreels_avatar.rig.source_teeth import ShownTeeth, find_teeth
 from skyreels_avatar.rig.teeth_arch import OUT_OF_SIGHT, frontal_columns, middle_of_teeth
 
@@ -199,8 +199,8 @@ def film_teeth(
     place = there.middle[0], there.teeth_edge[0], there.turn[0], there.slant[0]
     now = colors_at(frame, landmarks[list(SKIN_POINTS), :2]).median(0).values
     found = FilmedTeeth.of(frame, landmarks, patch_axes(), place)
-    gain = (skin / now.clamp_min(0.02)).clamp(0.5, 1.5)
-    found = found and found.in_light(gain)
+    # Of all colors alike: where highlights were clipped, a gain for each turned enamel pink.
+    found = found and found.in_light((skin.mean() / now.mean().clamp_min(0.02)).clamp(0.5, 1.5))
     return found if found and found.detail > LEAST_DETAIL else None
 
 
@@ -264,8 +264,9 @@ class MouthDecoder(nn.Module):
             teeth, share = look.filmed.at(x, y[first:last], place)
         mouth = self.lay_out(upper_edge, lower_edge, motion, look, x, y[first:last])
         if share is not None:  # painted ones are seen beside those of the film
-            gone = OUT_OF_SIGHT * (share.amax(2) > 0.5)
-            mouth = replace(mouth, edge=mouth.edge - gone, gum=mouth.gum - gone)
+            down = look.filmed.lowered(mouth.edge[:, 0], x, place)[:, None]
+            down = down - OUT_OF_SIGHT * (share.amax(2) > 0.5)
+            mouth = replace(mouth, edge=mouth.edge + down, gum=mouth.gum + down)
         color = paint(mouth)
         color = mix(luminance(color, 1), color, look.saturation[:, None, None, None])
         color = (color * look.light[:, :, None, None]).clamp(0.0, 1.0)
@@ -273,7 +274,8 @@ class MouthDecoder(nn.Module):
             shade = look.shade[:, :, None, None]
             color = shade + (1 - shade) * color
         if share is not None:
-            color = mix(color, teeth * slit_light(mouth)[:, None], share)  # shaded by its lips
+            lit = light_between(mouth.lower - mouth.upper) / look.filmed.lit
+            color = mix(color, (teeth * lit[:, None]).clamp(0.0, 1.0), share)
         color = color * (1 - self.inside.round_shade * motion[:, 3, None, None, None].clamp(0, 1))
         return F.pad(color, (0, 0, first, MOUTH_PATCH[0] - last), mode="replicate")
 

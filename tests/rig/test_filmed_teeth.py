@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from skyreels_avatar.rig.filmed_teeth import _widest_row
 from skyreels_avatar.rig.geometry import INNER_LOWER, INNER_UPPER, FaceFrame
-from skyreels_avatar.rig.mouth import MouthLook, make_look, mouth_interior, patch_axes
+from skyreels_avatar.rig.mouth import (
+    MouthLook,
+    film_teeth,
+    make_look,
+    mouth_interior,
+    patch_axes,
+)
+from skyreels_avatar.rig.mouth_light import SKIN_POINTS, colors_at
 from tests.rig.test_source_teeth import DARK, ENAMEL, LIP, draw, landmarks  # noqa: F401
 
 SEEN = torch.full((200, 3), 0.3)
 
 
-def told_apart(picture: torch.Tensor) -> torch.Tensor:
+def told_apart(picture: torch.Tensor, between: float = 0.85) -> torch.Tensor:
     """Return a picture with dark lines, as between teeth."""
     picture = picture.clone()
-    picture[:, :, ::6] *= 0.85
+    picture[:, :, ::6] *= between
     return picture
 
 
@@ -65,7 +74,7 @@ def test_overexposed_teeth_are_painted_and_the_clearest_of_the_others_are_taken(
     white = filmed_look(landmarks, (0.5, (1.0, 1.0, 0.98)), (1.0, DARK))
     assert white.filmed is None
     blank = draw(landmarks, (0.5, ENAMEL), (1.0, DARK))
-    dim, clear = told_apart(0.9 * blank), told_apart(blank)
+    dim, clear = told_apart(0.9 * blank, 0.88), told_apart(blank)
     for frames in ([dim, clear], [clear, dim]):
         look = make_look(blank, landmarks, 0, SEEN, [(one, landmarks) for one in frames])
         only = make_look(blank, landmarks, 0, SEEN, [(clear, landmarks)])
@@ -111,3 +120,46 @@ def test_what_shines_beyond_a_gap_in_the_row_is_no_tooth():
     kept = _widest_row(shown)
     assert kept[6:20].all() and not kept[26:].any()
     assert not _widest_row(torch.zeros(4, dtype=torch.bool)).any()
+
+
+def test_filmed_teeth_are_shaded_once_by_the_slit_that_they_were_filmed_through(
+    landmarks,  # noqa: F811
+) -> None:
+    """Filmed in the shadow of their lips, they were darkened again: gray in a small opening."""
+    look = filmed_look(landmarks, (0.5, ENAMEL), (1.0, DARK))
+    lit = replace(look, filmed=replace(look.filmed, lit=torch.tensor(1.0)))
+    shaded = replace(look, filmed=replace(look.filmed, lit=torch.tensor(0.9)))
+    x, y = patch_axes()
+    place = (look.filmed.middle, look.filmed.edge, look.filmed.turn, look.filmed.slant)
+    share = look.filmed.at(x, y, tuple(one[None] for one in place))[1][0, 0]
+    teeth = (share > 0.99) & (y[:, None] > FaceFrame.of(landmarks[None]).points[0, 13, 1] + 0.01)
+    once, twice = (inside(landmarks, one)[:, teeth].mean() for one in (shaded, lit))
+    assert float(once / twice) == pytest.approx(1 / 0.9, abs=0.02)
+    assert 0.6 <= float(look.filmed.lit) < 1.0
+
+
+def test_painted_teeth_go_on_where_the_filmed_row_ends(landmarks) -> None:  # noqa: F811
+    """They ended higher than those of the film, often above the lip: a block of teeth alone."""
+    filmed = filmed_look(landmarks, (0.5, ENAMEL), (1.0, DARK)).filmed
+    x, _ = patch_axes()
+    names = ("middle", "edge", "turn", "slant")
+    place = tuple(getattr(filmed, name)[None] for name in names)
+    painted = (filmed.ends[:, 1].mean() - 0.012).expand(1, len(x))
+    moved = painted + filmed.lowered(painted, x, place)
+    for at, tip in filmed.ends.tolist():
+        assert float(moved[0, (x - at).abs().argmin()]) == pytest.approx(tip, abs=0.001)
+    lower = place[0], place[1] + 0.005, *place[2:]
+    torch.testing.assert_close(
+        painted + filmed.lowered(painted, x, lower), moved + 0.005, atol=1e-4, rtol=0
+    )
+
+
+def test_teeth_of_a_frame_in_other_light_keep_their_hue(landmarks) -> None:  # noqa: F811
+    """Skin in orange light and clipped highlights made a pink block of them."""
+    picture = told_apart(draw(landmarks, (0.5, ENAMEL), (1.0, DARK)))
+    look = make_look(picture, landmarks, 0, SEEN)
+    skin = colors_at(picture, landmarks[list(SKIN_POINTS), :2]).median(0).values
+    same = film_teeth(look, skin, picture, landmarks)
+    other = film_teeth(look, skin * torch.tensor([0.9, 0.8, 1.3]), picture, landmarks)
+    ratio = other.patch[0, :3].mean((1, 2)) / same.patch[0, :3].mean((1, 2))
+    assert float(ratio.max() / ratio.min()) == pytest.approx(1.0, abs=0.02)
