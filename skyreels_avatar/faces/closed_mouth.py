@@ -46,7 +46,7 @@ HOLE_RIM = 0.008  # of H round the opening: teeth and the dark mix with the lips
 LIP_RIM = 0.18  # of a lip's thickness, hidden when lips meet
 STIFFNESS, SKIN_STIFFNESS = 1e-4, 5e-3  # of lips, which are told exactly, and skin
 GRID_STEP = 0.01  # of H, between places whose way is computed
-SEAM, SEAM_DARK = 0.0035, 0.35  # half height in H of the shadow where lips meet, and its depth
+SEAM, SEAM_DARK = 0.0045, (0.3, 0.45, 0.45)  # half height in H of the shadow where lips meet, depth
 BESIDE = 0.05  # of H beyond the corners, where the layers of both lips become one
 BOX = (-0.75, -0.6, 0.75, 0.8)  # left, top, right, bottom in H: all that moves
 FADED = 0.15  # of H inside the box
@@ -276,10 +276,10 @@ def _unrolled(
     ]  # fmt: skip
     color = drawn[0] + below * (drawn[1] - drawn[0])
     dark = np.exp(-(((y - line) / max(SEAM, 0.8 / height_px)) ** 2))
-    dark = SEAM_DARK * dark * np.clip(inner / 0.03 + 0.3, 0.0, 1.0)
+    dark = np.float32(SEAM_DARK) * (dark * np.clip(inner / 0.03 + 0.3, 0.0, 1.0))[..., None]
     result = pixels.copy()
     part = result[low[1] : low[1] + size[1], low[0] : low[0] + size[0]]
-    part[:] = np.clip(color * (1 - dark[..., None]) + 0.5, 0, 255)
+    part[:] = np.clip(color * (1 - dark) + 0.5, 0, 255)
     return result
 
 

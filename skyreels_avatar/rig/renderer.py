@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from skyreels_avatar.rig.coefficients import MOTION_INDEX, NUM_MOTION
-from skyreels_avatar.rig.curves import box_pixels, enclosing_box, inside, pixel_box
+from skyreels_avatar.rig.curves import Box, box_pixels, enclosing_box, inside, pixel_box
 from skyreels_avatar.rig.eyes import (
     blink_of,
     blinking_spans,
@@ -23,7 +23,7 @@ from skyreels_avatar.rig.eyes import (
 from skyreels_avatar.rig.fields import FaceShape, MotionValues
 from skyreels_avatar.rig.geometry import EYES, INNER_LOWER, INNER_UPPER, FaceFrame
 from skyreels_avatar.rig.lookup import draw
-from skyreels_avatar.rig.mouth_layer import open_mouth, part_lips
+from skyreels_avatar.rig.mouth_layer import LipPixels, crease, open_mouth, part_lips
 from skyreels_avatar.rig.reference_clip import (
     ReferenceClip,
     sample_clip,
@@ -68,8 +68,8 @@ def render(
     exact, blinking = [], []
     if lips is not None:
         points = frame.from_pixels(box_pixels(lips, clip.frames))
-        source, without_head = part_lips(points, face)
-        positions[inside(around, lips)] = frame.to_pixels(source).permute(0, 3, 1, 2)
+        parted = part_lips(points, face)
+        positions[inside(around, lips)] = frame.to_pixels(parted.source).permute(0, 3, 1, 2)
         exact.append(lips)
     for eye, box in enumerate(eyes):
         for span, blinked in blinking_spans(face, eye) if box is not None else ():
@@ -97,12 +97,33 @@ def render(
             drawn = behind.lerp(drawn, drawn[:, 3:] / 255)
         frames[place] = drawn.add_(0.5).byte()
     if lips is not None:
-        color, alpha = open_mouth(without_head, face, clip)
-        skin = frames[lips][:, :3]
-        skin.copy_(skin.float().lerp_(255 * color, alpha).add_(0.5).clamp_(0, 255.4))
+        _smooth_seam(frames, lips, parted, face, clip)
+        color, alpha = open_mouth(parted.at, face, clip)
+        skin, light = frames[lips][:, :3], crease(parted.at, face)
+        lit = skin.float() if light is None else light.mul_(skin)
+        skin.copy_(lit.lerp_(255 * color, alpha).add_(0.5).clamp_(0, 255.4))
     if clip.region is not None:  # not a pixel beyond it may change
         matte = matte & _within(clip.region, frame, height, width)
     return frames, matte
+
+
+def _smooth_seam(
+    frames: torch.Tensor, lips: Box, parted: LipPixels, face: PosedFace, clip: ReferenceClip
+) -> None:
+    """Mix, in place, the pixels of a box that both lips cover: their line has no steps."""
+    rows = (parted.share > 0).any(3).any(0)[0].nonzero()
+    if len(rows) == 0:
+        return
+    first, last = int(rows[0]), int(rows[-1]) + 1
+    other = face.frame.to_pixels(parted.other[:, first:last]).permute(0, 3, 1, 2)
+    seen = sample_clip(clip, other)
+    if clip.detail is not None and clip.detail.behind is not None:
+        start = lips[2].start
+        below = clip.detail.behind[:, :, start + first : start + last, lips[3]].float()
+        seen = below.lerp(seen.float(), seen[:, 3:] / 255)
+    place = (*lips[:2], slice(lips[2].start + first, lips[2].start + last), lips[3])
+    mixed = frames[place]
+    mixed.copy_(mixed.float().lerp_(seen.float(), parted.share[:, :, first:last]).add_(0.5))
 
 
 def _moved(face: PosedFace) -> list[torch.Tensor]:
