@@ -72,6 +72,7 @@ class MouthLook:
         middle: (N,) face x of the middle of the teeth; None = 0.
         slant: (N,) how far rows of teeth fall to the right, of `row_slant`; None = 0.
         filmed: the upper teeth as a video shows them; None = they are painted.
+        smile: (N,) 0..1, how far a smile draws the lips off the teeth; None = not.
     """
 
     style: torch.Tensor
@@ -88,6 +89,7 @@ class MouthLook:
     middle: torch.Tensor | None = None
     slant: torch.Tensor | None = None
     filmed: FilmedTeeth | None = None
+    smile: torch.Tensor | None = None
 
     def expand(self, num_frames: int) -> MouthLook:
         """Return the look of one frame repeated, or the same look if it has that many frames."""
@@ -328,12 +330,13 @@ class MouthDecoder(nn.Module):
         )  # fmt: skip
         shading = dict(zip(asdict(CONSTANTS.shading), self.shading.unbind()))
         shading["gap"] = shading["gap"] * (1 + 0.6 * knobs[:, 5, None, None])
+        bared = torch.zeros_like(size) if look.smile is None else look.smile[:, None]
         return Mouth(
             (at + middle)[:, None], floor[:, None], y[None, :, None],
             upper_edge[:, None], lower_edge[:, None],
             motion[:, 7, None, None].clamp(0.0, 1.0), size[..., None],
-            *(column[:, None] for column in columns), 0.5 + 0.5 * knobs[:, 4, None, None], shading,
-            dict(self.inside),
+            *(column[:, None] for column in columns), 0.5 + 0.5 * knobs[:, 4, None, None],
+            bared[..., None], shading, dict(self.inside),
         )  # fmt: skip
 
     def knobs(self, style: torch.Tensor) -> torch.Tensor:

@@ -127,7 +127,11 @@ def open_mouth(
     if clip.has_own_motion:  # whose coefficients, but for the lip gap, are relative to the frames
         jaw = torch.cat([motion[:, :1], MOUTH.jaw_of_gap * motion[:, :1], motion[:, 2:]], 1)
     rounded = face.values.pucker.clamp(0.0, 1.0)
-    look = replace(look, teeth_edge=look.teeth_edge - MOUTH.teeth_behind_round * rounded[:, 0])
+    look = replace(
+        look,
+        teeth_edge=look.teeth_edge - MOUTH.teeth_behind_round * rounded[:, 0],
+        smile=(shape.smile + face.values.smile[:, 0]).clamp(0.0, 1.0),
+    )
     x, y = at.flatten(1, 2).unbind(-1)
     pixel = 1.0 / face.frame.height_px[:, None]
     steep = (steepness(columns, edge) for edge in (edge_up, edge_low))
