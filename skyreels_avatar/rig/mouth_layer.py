@@ -42,15 +42,17 @@ class LipPixels:
 
     Attributes:
         source: (F, h, w, 2) face coordinates at rest, of the layer that covers most of a pixel.
-        other: (F, h, w, 2) those of the other layer.
-        share: (F, 1, h, w) in [0, 0.5] how much of a pixel that covers.
         at: (F, h, w, 2) face coordinates with the head alone undone.
+        rows: those in which both layers cover some pixel.
+        other: (F, rows, w, 2) source of the other layer there.
+        share: (F, 1, rows, w) in [0, 0.5] how much of a pixel that covers.
     """
 
     source: torch.Tensor
+    at: torch.Tensor
+    rows: slice
     other: torch.Tensor
     share: torch.Tensor
-    at: torch.Tensor
 
 
 def part_lips(points: torch.Tensor, face: PosedFace) -> LipPixels:
@@ -60,11 +62,15 @@ def part_lips(points: torch.Tensor, face: PosedFace) -> LipPixels:
     line = face.lips.line(at[..., 0].flatten(1)).reshape(at.shape[:3])
     past = at[..., 1] - line
     below = (past > 0)[..., None]
-    sources = (
-        _held_on_lip(points + torch.where(one, lower, upper), one[..., 0], face)
-        for one in (below, ~below)
-    )
-    return LipPixels(*sources, _shared(past)[:, None], at)
+    source = _held_on_lip(points + torch.where(below, lower, upper), below[..., 0], face)
+    share = _shared(past)
+    found = (share > 0).any(2).any(0).nonzero()
+    rows = slice(int(found[0]), int(found[-1]) + 1) if len(found) else slice(0)
+    below = ~below[:, rows]
+    other = points[:, rows] + torch.where(below, lower[:, rows], upper[:, rows])
+    if len(found):
+        other = _held_on_lip(other, below[..., 0], face)
+    return LipPixels(source, at, rows, other, share[:, None, rows])
 
 
 def _shared(past: torch.Tensor) -> torch.Tensor:

@@ -111,19 +111,15 @@ def _smooth_seam(
     frames: torch.Tensor, lips: Box, parted: LipPixels, face: PosedFace, clip: ReferenceClip
 ) -> None:
     """Mix, in place, the pixels of a box that both lips cover: their line has no steps."""
-    rows = (parted.share > 0).any(3).any(0)[0].nonzero()
-    if len(rows) == 0:
+    if parted.rows.stop == 0:
         return
-    first, last = int(rows[0]), int(rows[-1]) + 1
-    other = face.frame.to_pixels(parted.other[:, first:last]).permute(0, 3, 1, 2)
-    seen = sample_clip(clip, other)
+    seen = sample_clip(clip, face.frame.to_pixels(parted.other).permute(0, 3, 1, 2)).float()
+    first, last = (lips[2].start + row for row in (parted.rows.start, parted.rows.stop))
+    place = (*lips[:2], slice(first, last), lips[3])
     if clip.detail is not None and clip.detail.behind is not None:
-        start = lips[2].start
-        below = clip.detail.behind[:, :, start + first : start + last, lips[3]].float()
-        seen = below.lerp(seen.float(), seen[:, 3:] / 255)
-    place = (*lips[:2], slice(lips[2].start + first, lips[2].start + last), lips[3])
+        seen = clip.detail.behind[place].float().lerp(seen, seen[:, 3:] / 255)
     mixed = frames[place]
-    mixed.copy_(mixed.float().lerp_(seen.float(), parted.share[:, :, first:last]).add_(0.5))
+    mixed.copy_(mixed.float().lerp_(seen, parted.share).add_(0.5))
 
 
 def _moved(face: PosedFace) -> list[torch.Tensor]:

@@ -105,7 +105,8 @@ def test_the_line_between_lips_has_no_steps(landmarks: torch.Tensor) -> None:
     parted = part_lips(points, face)
     line = face.lips.line(parted.at[0, :, :, 0].flatten()[None]).reshape(len(y), len(x))
     below = parted.at[0, ..., 1] > line
-    share = parted.share[0, 0]
+    share = torch.zeros(len(y), len(x))
+    share[parted.rows] = parted.share[0, 0]
     covered = torch.where(below, 1 - share, share).sum(0)  # pixels of each column
     shown = y[-1] + step / 2 - step * covered
     moved = (points - parted.at)[0, 0, 0, 1]  # the head alone, which is still
