@@ -34,7 +34,8 @@ from skyreels_avatar.rig.mouth_light import shown_teeth
 
 LEAST_GAP = 0.085  # of H: lips that are open less are shut by the rig
 FURTHEST_TURN = 0.45  # radians: the far side of a mouth turned further is not seen
-UPPER_SHARE = 0.25  # of an opening, by which the upper lip is raised
+UPPER_SHARE = (0.08, 0.25)  # of an opening, by which the upper lip is raised
+UPPER_SKIN_LENGTH = 1.05  # of the average, from the nose to where lips meet: longer is not raised
 JAW_SHARE = 0.65  # of an opening, by which the chin is lowered
 CORNER_LEVEL = 0.35  # of an opening, from the upper lip: corners above that smile
 LIFTED = (-0.015, 0.025)  # of H, corners of the shut mouth over its middle
@@ -42,11 +43,14 @@ USUAL_WIDTH = 0.56  # of the distance of the outer corners of the eyes
 WIDEST = 1.3  # times as wide as in the picture
 SWELLING = 1.15  # of lips that are no longer stretched
 LEAST_CORNER = 0.015  # of H, of lip beside a corner of the opening
+LOOKED_BELOW = (0.1, 1.9)  # from the inner edge of the lower lip, in times its thickness
+SHADOW, SHADOW_LIGHT = (0.5, 1.3), 0.8  # where a shadow below it may lie, and its most light
+LEAST_LIP = 0.5  # of the thickness
 HOLE_RIM = 0.008  # of H round the opening: teeth and the dark mix with the lips there
 LIP_RIM = 0.18  # of a lip's thickness, hidden when lips meet
 STIFFNESS, SKIN_STIFFNESS = 1e-4, 5e-3  # of lips, which are told exactly, and skin
 GRID_STEP = 0.01  # of H, between places whose way is computed
-SEAM, SEAM_DARK = 0.0035, 0.35  # half height in H of the shadow where lips meet, and its depth
+SEAM, SEAM_DARK = 0.0045, (0.3, 0.45, 0.45)  # half height in H of the shadow where lips meet, depth
 BESIDE = 0.05  # of H beyond the corners, where the layers of both lips become one
 BOX = (-0.75, -0.6, 0.75, 0.8)  # left, top, right, bottom in H: all that moves
 FADED = 0.15  # of H inside the box
@@ -87,11 +91,12 @@ def shut_mouth(pixels: np.ndarray, face: Face) -> tuple[np.ndarray, Face]:
     for corner, inner in zip(MOUTH_CORNERS, INNER_UPPER[:: len(INNER_UPPER) - 1]):
         side = np.sign(flat[corner, 0] - flat[0, 0])  # the dark may reach beyond the mesh's corner
         flat[corner, 0] = side * max(side * flat[corner, 0], side * flat[inner, 0] + LEAST_CORNER)
+    _raise_lower_edge(pixels, frame, flat)
     lips = _shut_lips(flat)
     skin = _jaw_and_fixed(points, lips)
     layers = []
-    for inner, outer, beside in LAYERS:
-        source = [*flat[list(inner)], *flat[list(outer)], *flat[list(beside)], *skin[0]]
+    for (inner, outer, beside), ring in zip(LAYERS, (flat[list(UPPER_SKIN)], _skin_below(flat))):
+        source = [*flat[list(inner)], *flat[list(outer)], *ring, *skin[0]]
         for k in range(1, len(inner) - 1):
             source[k] = source[k] + LIP_RIM * (flat[outer[k]] - flat[inner[k]])
         target = [*(lips[i] for i in (*inner, *outer, *beside)), *skin[1]]
@@ -105,6 +110,30 @@ def shut_mouth(pixels: np.ndarray, face: Face) -> tuple[np.ndarray, Face]:
     places = torch.from_numpy(_moved(flat, layers, lips)).float()
     landmarks[:, :2] = frame.to_pixels(places[None])[0].numpy()
     return picture, replace(face, landmarks=landmarks, teeth=_teeth_color(pixels, face, frame))
+
+
+def _raise_lower_edge(pixels: np.ndarray, frame: FaceFrame, flat: np.ndarray) -> None:
+    """Move the outer edge of the lower lip, in place, to above the shadow that a lip casts.
+
+    The mesh of a wide mouth lays it into that shadow, which shuts as a part of the lip.
+    """
+    inner, outer = flat[list(INNER_LOWER[1:-1])], flat[list(OUTER_LOWER[1:-1])]
+    shares = np.linspace(*LOOKED_BELOW, 81)
+    places = inner[2:-2, None] + shares[:, None] * (outer - inner)[2:-2, None]
+    at = frame.to_pixels(torch.from_numpy(places).float().reshape(1, -1, 1, 2))[0].numpy() - 0.5
+    light = cv2.remap(pixels, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    light = light.reshape(*places.shape[:2], 3).mean(2)
+    edges = []
+    for column in light:
+        lip = np.median(column[shares < SHADOW[0]])
+        beyond = np.median(column[shares > SHADOW[1]])
+        valley = np.where((shares >= SHADOW[0]) & (shares <= SHADOW[1]), column, np.inf)
+        lowest, end = valley.min(), int(valley.argmin())
+        bright = np.flatnonzero(column[:end] > (lip + lowest) / 2)
+        shaded = lowest < SHADOW_LIGHT * min(lip, beyond) and len(bright)
+        edges.append(shares[bright[-1]] if shaded else 1.0)
+    share = np.clip(np.median(edges), LEAST_LIP, 1.0)
+    flat[list(OUTER_LOWER[1:-1])] = inner + share * (outer - inner)
 
 
 def _teeth_color(
@@ -122,7 +151,9 @@ def _shut_lips(flat: np.ndarray) -> dict[int, np.ndarray]:
     top, bottom = flat[13], flat[14]
     right, left = flat[INNER_UPPER[0]], flat[INNER_UPPER[-1]]
     gap = bottom[1] - top[1]
-    line, middle = top[1] + UPPER_SHARE * gap, (top[0] + bottom[0]) / 2
+    longest = UPPER_SKIN_LENGTH * (average[13, 1] - average[2, 1])
+    share = np.clip((longest - (top[1] - flat[2, 1])) / gap, *UPPER_SHARE)
+    line, middle = top[1] + share * gap, (top[0] + bottom[0]) / 2
     level = np.array([right[1], left[1]]) - (top[1] + CORNER_LEVEL * gap)
     lifted = np.clip(level, -LIFTED[1], -LIFTED[0])
     usual = USUAL_WIDTH * np.linalg.norm(flat[263] - flat[33])
@@ -149,6 +180,20 @@ def _shut_lips(flat: np.ndarray) -> dict[int, np.ndarray]:
             rise = lifted[side] * np.minimum(np.abs(x) / usual_half, 1.1) ** 2
             places = np.stack([middle + across[side] * x, line + rise + out], 1)
             found[lip], found[edge], found[skin] = places
+    return found
+
+
+def _skin_below(flat: np.ndarray) -> np.ndarray:
+    """Return (11, 2) places of `LOWER_SKIN`, between the lower lip and the chin as on average.
+
+    The mesh of a wide mouth lays them on the lip or above its edge: what lies there, as the shadow
+    below a lip, would be stretched over the place of both.
+    """
+    average, found = _average_face(), flat[list(LOWER_SKIN)].copy()
+    skin, edge = (average[list(points[1:-1])] for points in (LOWER_SKIN, OUTER_LOWER))
+    wide = np.ptp(flat[list(MOUTH_CORNERS), 0]) / np.ptp(average[list(MOUTH_CORNERS), 0])
+    tall = (flat[152, 1] - flat[17, 1]) / (average[152, 1] - average[17, 1])
+    found[1:-1] = flat[list(OUTER_LOWER[1:-1])] + (skin - edge) * (wide, tall)
     return found
 
 
@@ -276,10 +321,10 @@ def _unrolled(
     ]  # fmt: skip
     color = drawn[0] + below * (drawn[1] - drawn[0])
     dark = np.exp(-(((y - line) / max(SEAM, 0.8 / height_px)) ** 2))
-    dark = SEAM_DARK * dark * np.clip(inner / 0.03 + 0.3, 0.0, 1.0)
+    dark = np.float32(SEAM_DARK) * (dark * np.clip(inner / 0.03 + 0.3, 0.0, 1.0))[..., None]
     result = pixels.copy()
     part = result[low[1] : low[1] + size[1], low[0] : low[0] + size[0]]
-    part[:] = np.clip(color * (1 - dark[..., None]) + 0.5, 0, 255)
+    part[:] = np.clip(color * (1 - dark) + 0.5, 0, 255)
     return result
 
 

@@ -9,10 +9,17 @@ from __future__ import annotations
 
 import torch
 
-from skyreels_avatar.rig.geometry import OUTER_LOWER, OUTER_UPPER, head_turn, smoothstep
+from skyreels_avatar.rig.geometry import (
+    OUTER_LOWER,
+    OUTER_UPPER,
+    head_turn,
+    interpolate_curves,
+    smoothstep,
+)
 
 TURNED = (0.3, 0.7)  # radians between which lips come to hide their far corner
 PARTING = 0.85  # share of the lips beyond the far end of their inner edge that parts
+JOINED = 0.03  # of H beyond the ends of edges, in which they come together
 STEEPEST = 1.0  # of the edges of open lips, to their far end
 
 
@@ -59,3 +66,20 @@ def without_upright_ends(
                 levels[i] = torch.lerp(levels[i], height, share)
         edges.append(torch.stack(levels, 1) * inwards)
     return edges[0], edges[1]
+
+
+def joined_beyond(
+    x: torch.Tensor, lip_x: torch.Tensor, upper: torch.Tensor, lower: torch.Tensor
+) -> list[torch.Tensor]:
+    """Return rows (F, N) of two edges at columns x; beyond their ends they come together.
+
+    Where the far ends of open lips stand apart, what lies behind them would part as well.
+
+    Args:
+        lip_x, upper, lower: (F, K) columns and rows of the inner lip points.
+    """
+    edges = interpolate_curves(x, lip_x, upper, lower)
+    ends = lip_x.amin(1, keepdim=True), lip_x.amax(1, keepdim=True)
+    outside = torch.maximum(ends[0] - x, x - ends[1]).clamp_min(0.0)
+    apart = (edges[1] - edges[0]) / 2 * (1 - torch.exp(-((outside / JOINED) ** 2)))
+    return [edges[0] + apart, edges[1] - apart]

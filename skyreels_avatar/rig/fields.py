@@ -16,7 +16,7 @@ import torch
 from skyreels_avatar.rig.coefficients import MOTION_INDEX
 from skyreels_avatar.rig.constants import CONSTANTS
 from skyreels_avatar.rig.curves import refine
-from skyreels_avatar.rig.far_lips import far_reach, turned_away, without_upright_ends
+from skyreels_avatar.rig.far_lips import far_reach, joined_beyond, turned_away, without_upright_ends
 from skyreels_avatar.rig.geometry import (
     INNER_LOWER,
     INNER_UPPER,
@@ -24,7 +24,6 @@ from skyreels_avatar.rig.geometry import (
     SHUT_GAP,
     as_points,
     interpolate_columns,
-    interpolate_curves,
     lip_gap,
     smoothstep,
 )
@@ -160,7 +159,7 @@ def _openings(columns: torch.Tensor, shape: FaceShape) -> tuple[torch.Tensor, to
     columns = columns[..., 0]
     # Of the same curves as the outline: lips that shut would leave slits where they differ.
     curves = (refine(curve) for curve in (shape.lip_x, shape.upper_y, shape.lower_y))
-    upper, lower = interpolate_curves(columns, *curves)
+    upper, lower = joined_beyond(columns, *curves)
     across = columns - shape.center[:, :1]
     beyond = far_reach(shape.points, shape.lip_x)
     inner = torch.where(
@@ -263,7 +262,7 @@ def _mouth_moves(points: torch.Tensor, shape: FaceShape) -> tuple[torch.Tensor, 
     chin = (shape.points[:, 152, 1:2] - shape.center[:, 1:]).clamp_min(0.1)
     falls = torch.exp(-((beside.abs() / LIPS.jaw_half_width) ** 3))
     none, layers = torch.zeros_like(skew), []
-    edges = interpolate_curves(x, shape.lip_x, shape.upper_y, shape.lower_y)
+    edges = joined_beyond(x, shape.lip_x, shape.upper_y, shape.lower_y)
     for layer, edge in enumerate(edges):
         v = y - edge
         away = (v if layer == LOWER else -v).clamp_min(0.0)

@@ -45,7 +45,8 @@ NUM_STYLES = 8
 STYLE_SPREAD = 0.17  # standard deviation of styles among people
 DIMMEST_FILMED = 0.5  # of the skin: teeth of a frame that was chosen because it shows them
 WIDE_OPEN = 0.05  # of H; what a mouth shows then is kept even if it shows no teeth
-SIDE_VIEW = 0.6  # radians; further, an open mouth without teeth shows too little to go on
+SIDE_VIEW = 0.45  # radians; further, an open mouth without teeth shows too little to go on
+GAPING = 0.085  # of H; further, so does one with teeth: its tongue and lips are taken for them
 NOSE_BASE = [2, 98, 327]  # landmarks
 ROW_MARGIN = 3  # rows painted beyond the lips
 
@@ -72,6 +73,7 @@ class MouthLook:
         middle: (N,) face x of the middle of the teeth; None = 0.
         slant: (N,) how far rows of teeth fall to the right, of `row_slant`; None = 0.
         filmed: the upper teeth as a video shows them; None = they are painted.
+        smile: (N,) 0..1, how far a smile draws the lips off the teeth; None = not.
     """
 
     style: torch.Tensor
@@ -88,6 +90,7 @@ class MouthLook:
     middle: torch.Tensor | None = None
     slant: torch.Tensor | None = None
     filmed: FilmedTeeth | None = None
+    smile: torch.Tensor | None = None
 
     def expand(self, num_frames: int) -> MouthLook:
         """Return the look of one frame repeated, or the same look if it has that many frames."""
@@ -148,7 +151,10 @@ def make_look(
     style = 0.5 + STYLE_SPREAD * torch.randn(1, NUM_STYLES, generator=generator)
     points = FaceFrame.of(landmarks[None]).points[0]
     light, saturation = estimate_light(frame, landmarks)
-    shown = shown_teeth(frame, landmarks, points)
+    gap, turn = float(points[14, 1] - points[13, 1]), float(head_turn(points[None]).abs())
+    from_front = turn < SIDE_VIEW
+    gapes = not from_front and gap > GAPING
+    shown = shown_teeth(frame, landmarks, points, is_wide=gapes)
     seen = enamel if shown is None else shown
     if seen is not None:
         usual = torch.tensor(CONSTANTS.light.mean_teeth)
@@ -158,15 +164,13 @@ def make_look(
     if inside is not None and len(inside) >= MIN_COLORS:
         light, shade = match_tones(light, saturation, inside.cpu(), skin)
     teeth = None
-    is_open = float(points[14, 1] - points[13, 1]) > WIDE_OPEN
-    from_front = float(head_turn(points[None]).abs()) < SIDE_VIEW
-    if inside is None and (shown is not None or (is_open and from_front)):
+    if inside is None and not gapes and (shown is not None or (from_front and gap > WIDE_OPEN)):
         teeth = find_teeth(frame, landmarks)
     corners = points[list(MOUTH_CORNERS)][:, [0, 2]]
     drawn = find_style(frame, landmarks)
     look = MouthLook(
         style=style.clamp(0.05, 0.95),
-        light=light[None].clamp(0.02, 1.3),
+        light=light[None].clamp(0.02, 1.5),
         half_width=(corners[1:] - corners[:1]).norm(dim=-1) / 2,
         teeth_edge=guess_teeth_edge(points)[None],
         saturation=saturation[None],
@@ -330,12 +334,13 @@ class MouthDecoder(nn.Module):
         )  # fmt: skip
         shading = dict(zip(asdict(CONSTANTS.shading), self.shading.unbind()))
         shading["gap"] = shading["gap"] * (1 + 0.6 * knobs[:, 5, None, None])
+        bared = torch.zeros_like(size) if look.smile is None else look.smile[:, None]
         return Mouth(
             (at + middle)[:, None], floor[:, None], y[None, :, None],
             upper_edge[:, None], lower_edge[:, None],
             motion[:, 7, None, None].clamp(0.0, 1.0), size[..., None],
-            *(column[:, None] for column in columns), 0.5 + 0.5 * knobs[:, 4, None, None], shading,
-            dict(self.inside),
+            *(column[:, None] for column in columns), 0.5 + 0.5 * knobs[:, 4, None, None],
+            bared[..., None], shading, dict(self.inside),
         )  # fmt: skip
 
     def knobs(self, style: torch.Tensor) -> torch.Tensor:

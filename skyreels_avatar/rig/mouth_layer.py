@@ -6,20 +6,18 @@ none the painted inside (`mouth`).
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
 
 from skyreels_avatar.rig.coefficients import GROUP_SIZE
 from skyreels_avatar.rig.constants import CONSTANTS
-from skyreels_avatar.rig.curves import STEEPEST, coverage, steepness
+from skyreels_avatar.rig.curves import STEEPEST, coverage, refine, steepness
 from skyreels_avatar.rig.drawn_style import paint_drawn_mouth
 from skyreels_avatar.rig.far_lips import far_reach
-from skyreels_avatar.rig.fields import FaceShape
 from skyreels_avatar.rig.geometry import (
     as_points,
-    interpolate_columns,
     interpolate_curves,
     smoothstep,
 )
@@ -31,39 +29,86 @@ from skyreels_avatar.rig.warp import PosedFace
 MOUTH = CONSTANTS.mouth
 ROUND_END, ROUNDEST = 0.5, 0.03  # of the height at the end of an outline, at most of H
 FAR_STRETCH = 0.004  # of H: what is seen of the other lip beyond the far end of an opening
+IN_CREASE = (0.54, 0.26, 0.26)  # light where lips meet over that on them: 128 shut mouths
+RIM = 0.008  # of H: the edges of lips that the picture parts, which teeth and the dark mix with
+SEAM_SOFT = 1.3  # pixels from one lip to the other
+SEAM_STEP = 0.05  # of H: the line between lips rises no more from a pixel to the next
 WIDEST = 1.6  # times the patch: a grin that widens is wider than it
 
 
-def part_lips(points: torch.Tensor, face: PosedFace) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the source of points (F, h, w, 2) round the mouth, the layer chosen exactly.
+@dataclass(frozen=True)
+class LipPixels:
+    """Where pixels (F, h, w) round the mouth come from, and whether a lip covers them in part.
 
-    And where they are with the head alone undone, (F, h, w, 2) both.
+    Attributes:
+        source: (F, h, w, 2) face coordinates at rest, of the layer that covers most of a pixel.
+        at: (F, h, w, 2) face coordinates with the head alone undone.
+        rows: those in which both layers cover some pixel.
+        other: (F, rows, w, 2) source of the other layer there.
+        share: (F, 1, rows, w) in [0, 0.5] how much of a pixel that covers.
     """
+
+    source: torch.Tensor
+    at: torch.Tensor
+    rows: slice
+    other: torch.Tensor
+    share: torch.Tensor
+
+
+def part_lips(points: torch.Tensor, face: PosedFace) -> LipPixels:
+    """Return where neighboring points (F, h, w, 2) come from, the layer chosen exactly."""
     upper, lower, head = face.warp.layers_at(points)
     at = points + head
     line = face.lips.line(at[..., 0].flatten(1)).reshape(at.shape[:3])
-    below = (at[..., 1] > line)[..., None]
-    source = points + torch.where(below, lower, upper)
-    return _held_at_far_end(source, below[..., 0], face.shape), at
+    past = at[..., 1] - line
+    below = (past > 0)[..., None]
+    source = _held_on_lip(points + torch.where(below, lower, upper), below[..., 0], face)
+    share = _shared(past)
+    found = (share > 0).any(2).any(0).nonzero()
+    rows = slice(int(found[0]), int(found[-1]) + 1) if len(found) else slice(0)
+    below = ~below[:, rows]
+    other = points[:, rows] + torch.where(below, lower[:, rows], upper[:, rows])
+    if len(found):
+        other = _held_on_lip(other, below[..., 0], face)
+    return LipPixels(source, at, rows, other, share[:, None, rows])
 
 
-def _held_at_far_end(source: torch.Tensor, below: torch.Tensor, shape: FaceShape) -> torch.Tensor:
-    """Return sources (F, h, w, 2) that are no skin beyond the other lip, where turned lips part.
+def _shared(past: torch.Tensor) -> torch.Tensor:
+    """Return (F, h, w) how much of each pixel lies beyond a line, (F, h, w) from its middle."""
+    down, across = (F.pad(past.diff(dim=dim), pad, mode="replicate")
+                    for dim, pad in ((1, (0, 0, 0, 1)), (2, (0, 1))))  # fmt: skip
+    pixel = SEAM_SOFT * (down**2 + across.clamp(-SEAM_STEP, SEAM_STEP) ** 2).sqrt()
+    return (0.5 - past.abs() / pixel.clamp_min(1e-6)).clamp_min(0.0)
 
-    What a lip uncovers beyond the far end of an opening is the rest of both, stretched.
+
+def _held_on_lip(source: torch.Tensor, below: torch.Tensor, face: PosedFace) -> torch.Tensor:
+    """Return sources (F, h, w, 2) that lie on their own lip, not between lips that are parted.
+
+    Nor beyond the other lip where turned lips part at their far end: what a lip uncovers there is
+    the rest of both, stretched.
+
+    Args:
+        below: (F, h, w) bool, of the lower layer.
     """
-    beyond = far_reach(shape.points, shape.lip_x)
-    if not bool((beyond > 0).any()):
+    shape = face.shape
+    beyond, gap = far_reach(shape.points, shape.lip_x), shape.gap[:, None]
+    if not bool((beyond > 0).any() | (gap > 0).any()):
         return source
     x, y = source.flatten(1, 2).unbind(-1)
     below = below.flatten(1)
-    line = interpolate_columns(x, shape.lip_x, (shape.upper_y + shape.lower_y) / 2)
-    past = torch.where(below, line - y, y - line).clamp_min(0.0)
-    held = FAR_STRETCH * (1 - torch.exp(-past / FAR_STRETCH))
+    curves = (refine(one) for one in (shape.lip_x, shape.upper_y, shape.lower_y))
+    upper, lower = interpolate_curves(x, *curves)
     right, left = beyond.split(1, 1)
-    middle, tips = shape.center[:, :1], (shape.lip_x[:, :1] - right, shape.lip_x[:, -1:] + left)
-    far = ((right > 0) & (x < middle) & (x > tips[0])) | ((left > 0) & (x > middle) & (x < tips[1]))
-    shift = (past - held) * far
+    first, middle, last = shape.lip_x[:, :1], shape.center[:, :1], shape.lip_x[:, -1:]
+    far = ((right > 0) & (x < middle) & (x > first - right)) | (
+        (left > 0) & (x > middle) & (x < last + left)
+    )
+    shut = 1 - (face.values.lip_gap / gap.clamp_min(1e-4)).clamp(0.0, 1.0)
+    half = (lower - upper) / 2
+    rim = half.where(far, -torch.minimum(RIM * shut, half))
+    past = torch.where(below, lower - rim - y, y - upper - rim).clamp_min(0.0)
+    held = FAR_STRETCH * (1 - torch.exp(-past / FAR_STRETCH))
+    shift = (past - held) * (far | ((gap > 0) & (x > first) & (x < last)))
     y = torch.where(below, y + shift, y - shift)
     return as_points(x, y).reshape(source.shape)
 
@@ -88,7 +133,11 @@ def open_mouth(
     if clip.has_own_motion:  # whose coefficients, but for the lip gap, are relative to the frames
         jaw = torch.cat([motion[:, :1], MOUTH.jaw_of_gap * motion[:, :1], motion[:, 2:]], 1)
     rounded = face.values.pucker.clamp(0.0, 1.0)
-    look = replace(look, teeth_edge=look.teeth_edge - MOUTH.teeth_behind_round * rounded[:, 0])
+    look = replace(
+        look,
+        teeth_edge=look.teeth_edge - MOUTH.teeth_behind_round * rounded[:, 0],
+        smile=(shape.smile + face.values.smile[:, 0]).clamp(0.0, 1.0),
+    )
     x, y = at.flatten(1, 2).unbind(-1)
     pixel = 1.0 / face.frame.height_px[:, None]
     steep = (steepness(columns, edge) for edge in (edge_up, edge_low))
@@ -112,12 +161,6 @@ def open_mouth(
         seen = seen * (1 - MOUTH.round_shade_own * rounded)[..., None, None]
         share = own.share(seen.flatten(2), teeth).reshape(-1, 1, *at.shape[1:3])
         inside = inside + share * (seen - inside)
-    crease = _crease(x, y, middle, face)
-    if crease is not None:
-        crease = (1 - alpha) * crease
-        share = (alpha / (alpha + crease).clamp_min(1e-4)).reshape(-1, 1, *at.shape[1:3])
-        dark = (inside.new_tensor(CONSTANTS.colors.cavity) * look.light)[:, :, None, None]
-        inside, alpha = torch.lerp(dark, inside, share), alpha + crease
     return inside, alpha.reshape(-1, 1, *at.shape[1:3])
 
 
@@ -169,23 +212,24 @@ def _drawn_mouth(
     return color.unflatten(2, at.shape[1:3]), alpha.reshape(-1, 1, *at.shape[1:3])
 
 
-def _crease(
-    x: torch.Tensor, y: torch.Tensor, line: torch.Tensor, face: PosedFace
-) -> torch.Tensor | None:
-    """Return (F, N) in 0..1 the shadow where lips meet that roll in, or that the picture parts.
+def crease(at: torch.Tensor, face: PosedFace) -> torch.Tensor | None:
+    """Return (F, 3, h, w) the light left where lips meet that roll in, or that the picture parts.
 
     None if there are no such lips.
+
+    Args:
+        at: as of `open_mouth`.
     """
     strength = MOUTH.crease * face.values.press.clamp(0.0, 1.0)
     gap = face.shape.gap[:, None]
     shut = smoothstep(MOUTH.seam_from, 0.0, face.values.lip_gap / gap.clamp_min(1e-4)) * (gap > 0)
     strength = torch.maximum(strength, MOUTH.seam * shut)
-    if not bool((strength > 0.02).any()):
+    if face.drawn or not bool((strength > 0.02).any()):
         return None
+    x, y = at.flatten(1, 2).unbind(-1)
     left, right = face.lips.upper[:, :1, 0], face.lips.upper[:, -1:, 0]
     inner = torch.minimum(x - left, right - x)
-    return (
-        strength
-        * smoothstep(0.0, 0.03, inner)
-        * torch.exp(-(((y - line) / MOUTH.crease_width) ** 2))
-    )
+    past = (y - face.lips.line(x)) / MOUTH.crease_width
+    dark = strength * smoothstep(0.0, 0.03, inner) * torch.exp(-(past**2))
+    deep = 1 - at.new_tensor(IN_CREASE)
+    return 1 - (dark[:, None] * deep[:, None]).unflatten(2, at.shape[1:3])

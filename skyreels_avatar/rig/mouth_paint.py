@@ -14,6 +14,7 @@ from skyreels_avatar.rig.constants import CONSTANTS
 from skyreels_avatar.rig.geometry import smoothstep
 
 COLORS = CONSTANTS.colors
+BARED = 0.65  # of the depth of a slit that a smile takes away
 WIDE = 0.05, 0.1  # of H, openings between which light falls on the tongue
 LUMINANCE = (0.299, 0.587, 0.114)
 
@@ -35,6 +36,7 @@ class Mouth:
         shade: (N, 1, W) brightness of each tooth beside the others.
         low_edge, low_gap, low_across: the same for the lower teeth.
         yellow: (N, 1, 1) tone of the enamel, 0 to 1.
+        bared: (N, 1, 1) how far a smile draws the lips off the teeth, 0 to 1.
         shading: the constants of `shading`, scalars.
         inside: the constants of `inside`, scalars.
     """
@@ -55,6 +57,7 @@ class Mouth:
     low_across: torch.Tensor
     low_gap: torch.Tensor
     yellow: torch.Tensor
+    bared: torch.Tensor
     shading: dict[str, torch.Tensor]
     inside: dict[str, torch.Tensor]
 
@@ -139,7 +142,7 @@ def paint_upper_teeth(color: torch.Tensor, mouth: Mouth, along: torch.Tensor) ->
     column = side * (1 - s["tooth_side"] * mouth.across**2)
     fall = 1 - s["cutting_edge"] * torch.exp(-above.clamp_min(0.0) / s["cutting_length"])
     fall = fall - s["neck"] * smoothstep(0.02, 0.05, above)
-    deep = s["gap"] * between * (1 - 0.6 * smoothstep(0.005, 0.040, above))
+    deep = s["gap"] * slit_light(mouth) * between * (1 - 0.6 * smoothstep(0.005, 0.040, above))
     body = column * fall * (1 - deep)
     tone = mouth.yellow + 0.35 * smoothstep(0.01, 0.05, above)
     enamel = as_color(COLORS.enamel, tone) * (1 - tone[:, None] * as_color((0.0, 0.04, 0.12), tone))
@@ -151,10 +154,14 @@ def paint_upper_teeth(color: torch.Tensor, mouth: Mouth, along: torch.Tensor) ->
 
 
 def slit_light(mouth: Mouth) -> torch.Tensor:
-    """Return (N, 1, W) how much light comes between the lips: little into a narrow slit."""
+    """Return (N, 1, W) how much light comes between the lips: little into a narrow slit.
+
+    Unless the lips are drawn off the teeth.
+    """
     s = mouth.inside
     opening = (mouth.lower - mouth.upper).clamp_min(0.0)
-    return s["slit"] + (1 - s["slit"]) * (1 - torch.exp(-opening / s["slit_height"]))
+    height = s["slit_height"] * (1 - BARED * mouth.bared)
+    return s["slit"] + (1 - s["slit"]) * (1 - torch.exp(-opening / height))
 
 
 def lip_shadow(mouth: Mouth) -> torch.Tensor:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 
 from skyreels_avatar.rig.coefficients import MOTION_INDEX, NUM_MOTION
-from skyreels_avatar.rig.curves import box_pixels, enclosing_box, inside, pixel_box
+from skyreels_avatar.rig.curves import Box, box_pixels, enclosing_box, inside, pixel_box
 from skyreels_avatar.rig.eyes import (
     blink_of,
     blinking_spans,
@@ -22,7 +22,7 @@ from skyreels_avatar.rig.eyes import (
 from skyreels_avatar.rig.fields import FaceShape, MotionValues
 from skyreels_avatar.rig.geometry import EYES, INNER_LOWER, INNER_UPPER, FaceFrame
 from skyreels_avatar.rig.lookup import draw
-from skyreels_avatar.rig.mouth_layer import open_mouth, part_lips
+from skyreels_avatar.rig.mouth_layer import LipPixels, crease, open_mouth, part_lips
 from skyreels_avatar.rig.reference_clip import (
     ReferenceClip,
     half_as_fine,
@@ -69,8 +69,8 @@ def render(
     exact, blinking = [], []
     if lips is not None:
         points = frame.from_pixels(box_pixels(lips, clip.frames))
-        source, without_head = part_lips(points, face)
-        positions[inside(around, lips)] = frame.to_pixels(source).permute(0, 3, 1, 2)
+        parted = part_lips(points, face)
+        positions[inside(around, lips)] = frame.to_pixels(parted.source).permute(0, 3, 1, 2)
         exact.append(lips)
     for eye, box in enumerate(eyes):
         for span, blinked in blinking_spans(face, eye) if box is not None else ():
@@ -98,12 +98,29 @@ def render(
             drawn = behind.lerp(drawn, drawn[:, 3:] / 255)
         frames[place] = drawn.add_(0.5).byte()
     if lips is not None:
-        color, alpha = open_mouth(without_head, face, clip)
-        skin = frames[lips][:, :3]
-        skin.copy_(skin.float().lerp_(255 * color, alpha).add_(0.5).clamp_(0, 255.4))
+        _smooth_seam(frames, lips, parted, face, clip)
+        color, alpha = open_mouth(parted.at, face, clip)
+        skin, light = frames[lips][:, :3], crease(parted.at, face)
+        lit = skin.float() if light is None else light.mul_(skin)
+        skin.copy_(lit.lerp_(255 * color, alpha).add_(0.5).clamp_(0, 255.4))
     if clip.region is not None:  # not a pixel beyond it may change
         matte = matte & _within(clip.region, frame, height, width)
     return frames, matte
+
+
+def _smooth_seam(
+    frames: torch.Tensor, lips: Box, parted: LipPixels, face: PosedFace, clip: ReferenceClip
+) -> None:
+    """Mix, in place, the pixels of a box that both lips cover: their line has no steps."""
+    if parted.rows.stop == 0:
+        return
+    seen = sample_clip(clip, face.frame.to_pixels(parted.other).permute(0, 3, 1, 2)).float()
+    first, last = (lips[2].start + row for row in (parted.rows.start, parted.rows.stop))
+    place = (*lips[:2], slice(first, last), lips[3])
+    if clip.detail is not None and clip.detail.behind is not None:
+        seen = clip.detail.behind[place].float().lerp(seen, seen[:, 3:] / 255)
+    mixed = frames[place]
+    mixed.copy_(mixed.float().lerp_(seen, parted.share).add_(0.5))
 
 
 def _moved(face: PosedFace) -> list[torch.Tensor]:

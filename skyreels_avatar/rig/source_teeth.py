@@ -27,6 +27,7 @@ from skyreels_avatar.rig.geometry import (
 FOUND = CONSTANTS.source_teeth
 ROWS = 32  # looked at between the lips
 SMOOTHED = 5  # columns
+WHOLE = 0.9, 1.0  # shares of an opening from which on its teeth come to rest on the lower lip
 LEAST_ROWS = 3  # of teeth; less is the rim of a lip
 
 
@@ -99,6 +100,8 @@ def find_teeth(frame: torch.Tensor, landmarks: torch.Tensor) -> ShownTeeth:
     end = interpolate_columns(places[None], places[lit][None], end[lit][None])[0]
     padded = F.pad(end[None], (SMOOTHED // 2, SMOOTHED // 2), mode="replicate")[0]
     end = padded.unfold(0, SMOOTHED, 1).median(-1).values
+    padded = F.pad(end[None], (1, 1), mode="replicate")[0]
+    end = padded.unfold(0, 3, 1) @ end.new_tensor([0.25, 0.5, 0.25])
     return ShownTeeth(end, brightest[lit].median(), bool(end.median() > FOUND.seen_below))
 
 
@@ -162,11 +165,11 @@ class SourceTeeth:
         uncovered = (end - upper) / (end - new_upper - (on_teeth - y)).clamp_min(1e-4)
         kept = end - (end - on_teeth) * uncovered.clamp(0.0, 1.0)
         jaw = y - (new_lower - lower)
-        whole = parts > 0.999
-        soft = torch.where(whole, pixel.expand_as(y), torch.full_like(y, FOUND.soft))
+        whole = smoothstep(*WHOLE, parts)
+        soft = torch.lerp(torch.full_like(y, FOUND.soft), pixel.expand_as(y), whole)
         above = ((end - on_teeth) / soft + 0.5).clamp(0.0, 1.0)
         seam = opened.clamp_max(FOUND.seam)  # shadows and tips of teeth lie between teeth and lip
-        below = ((jaw - end - seam) / soft + 0.5).clamp(0.0, 1.0) * ~whole
+        below = ((jaw - end - seam) / soft + 0.5).clamp(0.0, 1.0) * (1 - whole)
         row = torch.where(on_teeth < end, kept, torch.maximum(jaw, end))
         corners = (
             shape.lip_x[:, :1] + FOUND.corner,

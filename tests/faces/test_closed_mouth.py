@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from skyreels_avatar.faces.closed_mouth import FURTHEST_TURN, LEAST_GAP, is_wide_open, shut_mouth
+from skyreels_avatar.faces.closed_mouth import (
+    FURTHEST_TURN,
+    LEAST_GAP,
+    LOWER_SKIN,
+    _skin_below,
+    is_wide_open,
+    shut_mouth,
+)
 from skyreels_avatar.faces.face import Face
 from skyreels_avatar.faces.template import synthetic_landmarks
 from skyreels_avatar.rig.geometry import (
@@ -117,3 +126,33 @@ def test_the_color_of_the_teeth_is_told(opened, shut):
     dark = draw(opened[1])
     dark[np.abs(dark / 255.0 - ENAMEL).max(-1) < 0.02] = np.round(255 * np.array(DARK))
     assert shut_mouth(dark, opened[1])[1].teeth is None
+
+
+def test_the_shadow_below_a_lip_is_no_part_of_it(opened):
+    """The mesh lays the edge of a wide mouth into that shadow: shut lips had a black lower half."""
+    picture, face = opened
+    face = replace(face, landmarks=face.landmarks.copy())
+    lip = face.landmarks[17, 1] - face.landmarks[14, 1]
+    lower = list(OUTER_LOWER[1:-1])
+    edge = face.landmarks[lower].copy()
+    face.landmarks[lower, 1] += 0.4 * lip
+    picture = picture.copy()
+    for column in range(int(edge[:, 0].min()), int(edge[:, 0].max())):
+        top = np.interp(column + 0.5, edge[:, 0], edge[:, 1])
+        picture[int(top) : int(top + 0.5 * lip), column] = np.array(SKIN) * 90
+    picture, face = shut_mouth(picture, face)
+    inner, outer = face.landmarks[14, :2], face.landmarks[17, :2]
+    column = picture[int(inner[1]) + 3 : int(outer[1]) - 1, int(inner[0])] / 255.0
+    assert len(column) > 8
+    assert np.abs(column - RED).max() < 0.25
+
+
+def test_skin_below_a_lip_that_the_mesh_folds_lies_between_lip_and_chin(opened):
+    """Its points lay above the edge of the lip, and what they hid was stretched over the chin."""
+    _, face = opened
+    folded = face.landmarks[:, :2].astype(np.float64)
+    skin, edge = list(LOWER_SKIN[1:-1]), list(OUTER_LOWER[1:-1])
+    folded[skin, 1] = folded[edge, 1] - 5.0
+    below = _skin_below(folded)[1:-1]
+    assert (below[:, 1] > folded[edge, 1] + 3.0).all()
+    assert (below[:, 1] < folded[152, 1]).all()

@@ -5,8 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 
-from skyreels_avatar.rig.far_lips import STEEPEST, far_reach, turned_away, without_upright_ends
-from skyreels_avatar.rig.fields import FaceShape, LipOutline, MotionValues
+from skyreels_avatar.rig.far_lips import (
+    STEEPEST,
+    far_reach,
+    joined_beyond,
+    turned_away,
+    without_upright_ends,
+)
+from skyreels_avatar.rig.fields import FaceShape, LipOutline, MotionValues, lip_moves
 from skyreels_avatar.rig.geometry import INNER_LOWER, INNER_UPPER, OUTER_LOWER, FaceFrame
 from tests.rig.faces import motion_of, turned_by
 
@@ -54,3 +60,21 @@ def test_upright_ends_of_open_lips_become_level(landmarks, side) -> None:
 def test_a_frontal_mouth_keeps_its_edges(shape: FaceShape) -> None:
     edges = shape.upper_y, shape.lower_y
     assert without_upright_ends(shape.points, shape.lip_x, *edges) == edges
+
+
+@pytest.mark.parametrize("side", [1.0, -1.0])
+def test_what_lies_behind_the_far_end_of_open_lips_stays(landmarks, side) -> None:
+    """Edges that end apart moved the background beside them, which parted in a line of steps."""
+    points = FaceFrame.of(turned_by(side * 0.8, landmarks)[None]).points.clone()
+    points[:, list(INNER_UPPER), 1] -= 0.03
+    points[:, list(INNER_LOWER), 1] += 0.03
+    shape = FaceShape.of(points)
+    far = 1 if side > 0 else 0
+    end = float((side * shape.lip_x).max() + far_reach(points, shape.lip_x)[0, far])
+    assert float((shape.lower_y - shape.upper_y)[0, -far]) > 0.03
+    for gap in (0.0, 0.12):
+        beside = side * torch.tensor([[end + 0.08, end + 0.15, end + 0.3]])
+        upper, lower = lip_moves(shape, MotionValues(motion_of(lip_gap=gap)), beside)
+        assert float(torch.cat([upper, lower]).abs().max()) < 0.002
+    rows = joined_beyond(beside, shape.lip_x, shape.upper_y, shape.lower_y)
+    torch.testing.assert_close(*rows, atol=2e-3, rtol=0)

@@ -8,9 +8,9 @@ import torch
 from skyreels_avatar.rig.coefficients import MOTION_INDEX
 from skyreels_avatar.rig.far_lips import far_reach
 from skyreels_avatar.rig.fields import FaceShape, LipOutline, MotionValues
-from skyreels_avatar.rig.geometry import INNER_LOWER, INNER_UPPER
+from skyreels_avatar.rig.geometry import INNER_LOWER, INNER_UPPER, interpolate_columns
 from skyreels_avatar.rig.mouth import patch_axes
-from skyreels_avatar.rig.mouth_layer import open_mouth, part_lips
+from skyreels_avatar.rig.mouth_layer import crease, open_mouth, part_lips
 from skyreels_avatar.rig.warp import PosedFace
 from tests.rig.faces import clip_of, motion_of, random_motion, turned_by
 
@@ -39,7 +39,7 @@ def test_a_wide_grin_is_shut_beyond_its_corners(landmarks: torch.Tensor) -> None
     x = torch.cat([corners[:1] - 0.03, corners[1:] + 0.03])
     y = torch.linspace(-0.1, 0.1, 81)
     points = torch.stack(torch.meshgrid(y, x, indexing="ij")[::-1], -1)[None]
-    _, alpha = open_mouth(part_lips(points, face)[1], face, clip)
+    _, alpha = open_mouth(part_lips(points, face).at, face, clip)
     assert float(alpha.max()) < 0.01
 
 
@@ -52,7 +52,7 @@ def test_a_mouth_seen_from_the_side_ends_with_its_lips(landmarks: torch.Tensor, 
     lips = torch.cat([face.lips.upper, face.lips.lower], 1)[0, :, 0]
     x, y = torch.linspace(-0.4, 0.4, 161), torch.linspace(-0.1, 0.15, 81)
     points = torch.stack(torch.meshgrid(y, x, indexing="ij")[::-1], -1)[None]
-    _, alpha = open_mouth(part_lips(points, face)[1], face, clip)
+    _, alpha = open_mouth(part_lips(points, face).at, face, clip)
     beside = (x < lips.min() - 0.015) | (x > lips.max() + 0.015)
     assert float(alpha[0, 0].max()) > 0.9
     assert float(alpha[0, 0][:, beside].max()) < 0.01
@@ -87,11 +87,55 @@ def test_no_skin_beyond_the_other_lip_is_seen_where_far_lips_part(landmarks, sid
     assert beyond > 0.005
     x = shape.lip_x[0, far] + side * beyond * torch.tensor([0.1, 0.5])
     points = torch.stack(torch.meshgrid(torch.linspace(-0.05, 0.08, 261), x, indexing="ij"))
-    source, at = part_lips(points.flip(0).permute(1, 2, 0)[None], face)
+    parted = part_lips(points.flip(0).permute(1, 2, 0)[None], face)
+    source, at = parted.source, parted.at
     line = face.lips.line(at[..., 0].flatten(1)).reshape(at.shape[:3])
     below, level = at[..., 1] > line, shape.upper_y[0, far]
     assert float(source[..., 1][~below].max() - level) < 0.008
     assert float(level - source[..., 1][below].min()) < 0.008
+
+
+def test_the_line_between_lips_has_no_steps(landmarks: torch.Tensor) -> None:
+    """Each pixel was of one lip as a whole: where lips roll in, their line was a row of steps."""
+    clip = clip_of(landmarks, 1)
+    face = PosedFace.of(clip, motion_of(press=1.0, smile=0.5))
+    step = 0.005
+    x, y = torch.arange(-0.1, 0.1, step), torch.arange(-0.06, 0.06, step)
+    points = torch.stack(torch.meshgrid(y, x, indexing="ij")[::-1], -1)[None]
+    parted = part_lips(points, face)
+    line = face.lips.line(parted.at[0, :, :, 0].flatten()[None]).reshape(len(y), len(x))
+    below = parted.at[0, ..., 1] > line
+    share = torch.zeros(len(y), len(x))
+    share[parted.rows] = parted.share[0, 0]
+    covered = torch.where(below, 1 - share, share).sum(0)  # pixels of each column
+    shown = y[-1] + step / 2 - step * covered
+    moved = (points - parted.at)[0, 0, 0, 1]  # the head alone, which is still
+    assert float((shown - line[0] - moved).abs().max()) < 0.15 * step
+    assert 0 < int((share > 0).sum()) < 3 * len(x)
+
+
+@pytest.mark.parametrize("gap", [0.0, 0.02])
+def test_lips_show_nothing_of_what_lies_between_them_in_the_picture(landmarks, gap) -> None:
+    """Teeth of a grin that shut stood on its lips as a row of dots."""
+    opened = landmarks.clone()
+    opened[list(INNER_LOWER[1:-1]), 1] += 0.06 * float(landmarks[152, 1] - landmarks[10, 1])
+    clip = clip_of(opened, 1)
+    face = PosedFace.of(clip, motion_of(lip_gap=gap, press=0.6))
+    shape = face.shape
+    x = torch.linspace(float(shape.lip_x[0, 3]), float(shape.lip_x[0, 7]), 33)
+    y = torch.linspace(-0.08, 0.1, 181)
+    points = torch.stack(torch.meshgrid(y, x, indexing="ij")[::-1], -1)[None]
+    parted = part_lips(points, face)
+    upper, lower = (
+        interpolate_columns(parted.source[0, ..., 0].flatten()[None], shape.lip_x, edge)[0]
+        for edge in (shape.upper_y, shape.lower_y)
+    )
+    rows = parted.source[0, ..., 1].flatten()
+    between = (rows > upper + 0.002) & (rows < lower - 0.002)
+    line = face.lips.line(parted.at[0, :, :, 0].flatten()[None])[0]
+    near = (parted.at[0, ..., 1].flatten() - line).abs() < 0.05
+    assert int(near.sum()) > 1000
+    assert not bool((between & near).any())
 
 
 @pytest.mark.parametrize(("gap", "lines"), [(0.0, True), (0.03, False), (0.06, False)])
@@ -104,8 +148,10 @@ def test_lips_that_the_picture_parts_shut_in_a_line(landmarks, gap, lines) -> No
     middle = torch.tensor([[0.0]])
     upper, lower = face.lips.at(middle)
     points = torch.stack([middle, (upper + lower) / 2], -1)[:, None]
-    color, alpha = open_mouth(part_lips(points, face)[1], face, clip)
+    _, alpha = open_mouth(points, face, clip)
+    light = crease(points, face)
     if lines:
-        assert 0.4 < float(alpha) < 0.8 and float(color.mean()) < 0.25
+        assert float(alpha) < 0.05
+        assert light.flatten().tolist() == pytest.approx([0.61, 0.37, 0.37], abs=0.05)
     else:  # between lips that are apart is the mouth's inside
-        assert float(alpha) > 0.95
+        assert float(alpha) > 0.95 and light is None

@@ -43,6 +43,7 @@ def mouth() -> Mouth:
         upper=flat, lower=flat + 0.1, raised=one, size=one + 1,
         edge=flat + 0.045, gum=flat + 0.015, across=flat, gap=flat + 0.05, shade=flat + 1,
         low_edge=flat + 0.08, low_across=flat, low_gap=flat + 0.05, yellow=one + 0.2,
+        bared=one,
         shading={name: torch.tensor(value) for name, value in SHADING.items()},
         inside={name: torch.tensor(value) for name, value in INSIDE.items()},
     )  # fmt: skip
@@ -91,6 +92,17 @@ def test_little_light_comes_into_a_slit_and_to_the_lips(mouth):
     assert wide[ROWS // 2] > wide[0] and wide[ROWS // 2] > wide[-1]
     slit = lip_shadow(replace(mouth, lower=mouth.upper + 0.002))
     assert slit[0, 0, 0] < 0.6 * wide[0]
+
+
+def test_a_smile_draws_the_lips_off_the_teeth(mouth):
+    """Grins of painted teeth were as dark as the slits of speech."""
+    narrow = replace(mouth, lower=mouth.upper + 0.02)
+    light = [
+        lip_shadow(replace(narrow, bared=torch.full((1, 1, 1), one)))[0, 5, 0] for one in (0.0, 1.0)
+    ]
+    assert light[1] > 1.1 * light[0]
+    red = (paint(narrow) / paint(mouth))[0, :, 5, COLUMNS // 2]
+    assert red[0] > 1.05 * red[1]  # what little light there is comes through lips
 
 
 def test_luminance_weighs_the_channels_and_mixing_has_its_ends():

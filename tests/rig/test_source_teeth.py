@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import pytest
 import torch
@@ -94,6 +95,21 @@ def test_mouths_without_teeth_are_kept_whole_or_cut_but_never_fail(landmarks, br
     teeth = find_teeth(picture, landmarks)
     assert teeth.end.isfinite().all() and teeth.white.isfinite()
     assert ((teeth.end >= 0) & (teeth.end <= 1)).all()
+
+
+def test_a_turned_mouth_that_gapes_is_painted_in_the_light_of_its_teeth(landmarks) -> None:
+    """Its tongue was taken for teeth, and the far end of its inside drawn out to stripes."""
+    wide = landmarks.clone()
+    wide[list(INNER_LOWER[1:-1]), 1] += 0.03 * 280
+    picture = draw(wide, (0.3, ENAMEL), (1.0, DARK))
+    assert make_look(picture, wide).teeth is not None
+    wide[454, 2] += math.tan(0.7) * (wide[454, 0] - wide[234, 0])  # the ears tell how far
+    look = make_look(picture, wide)
+    assert look.teeth is None
+    unseen = make_look(draw(wide, (1.0, DARK)), wide).light.mean()
+    usual = torch.tensor(CONSTANTS.light.mean_teeth).mean()
+    assert float(look.light.mean() * usual) == pytest.approx(sum(ENAMEL) / 3, abs=0.02)
+    assert float(look.light.mean() - unseen) > 0.05
 
 
 def test_only_pictures_that_show_something_keep_it(landmarks: torch.Tensor) -> None:
