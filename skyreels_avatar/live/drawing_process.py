@@ -10,11 +10,11 @@ from __future__ import annotations
 import atexit
 import contextlib
 import logging
+import math
 import multiprocessing
 import queue
 import sys
 import threading
-import time
 import warnings
 from concurrent.futures import Future
 from typing import Any
@@ -23,6 +23,7 @@ import numpy as np
 
 from skyreels_avatar.errors import AvatarError
 from skyreels_avatar.live import drawing_program
+from skyreels_avatar.live.backlog import Backlog
 from skyreels_avatar.live.painter import Job, Painter
 from skyreels_avatar.live.shared_pictures import SharedPictures
 from skyreels_avatar.parallel import num_cores
@@ -43,13 +44,10 @@ class DrawingProcess:
 
     Args:
         painter: draws the same in this process, where the other one does not.
-
-    Attributes:
-        took_s: from the start of the last job to its end.
     """
 
     def __init__(self, painter: Painter) -> None:
-        self.took_s = 0.0
+        self._backlog = Backlog()
         self._here = painter
         self._connection, theirs = multiprocessing.Pipe()
         self._pictures = SharedPictures(*painter.scene.avatar.picture.shape[:2])
@@ -79,10 +77,16 @@ class DrawingProcess:
         assert self._process.pid is not None  # it was started
         return self._process.pid
 
+    @property
+    def left_s(self) -> float:
+        """How long it probably is until all that was asked for is drawn; inf: it has ended."""
+        return math.inf if self._has_ended else self._backlog.left_s
+
     def submit(self, job: Job) -> Future[dict[int, np.ndarray]]:
         """Return what will be the pictures (H, W, 3) uint8 by frame; as soon as it is ready."""
         drawn: Future[dict[int, np.ndarray]] = Future()
         self._asked += 1
+        self._backlog.ask()
         self._waiting.put((self._asked, job, drawn))
         return drawn
 
@@ -131,12 +135,15 @@ class DrawingProcess:
                 stale = any(number <= at and job.frames[0] > after for at, after in self._dropped)
                 self._dropped = [one for one in self._dropped if one[0] > number]
             if stale:
+                self._backlog.end(is_done=False)
                 drawn.cancel()
                 with self._if_alive():
                     self._connection.send(("advance", job.frames))
                 continue
             try:
-                drawn.set_result(self._drawn(job))
+                pictures = self._drawn(job)
+                self._backlog.end()
+                drawn.set_result(pictures)
             except Exception as error:
                 drawn.set_exception(error)
         self._connection.close()
@@ -144,7 +151,6 @@ class DrawingProcess:
         atexit.unregister(self._end)
 
     def _drawn(self, job: Job) -> dict[int, np.ndarray]:
-        start = time.perf_counter()
         pictures = None
         with self._if_alive():
             self._connection.send(job)
@@ -155,7 +161,6 @@ class DrawingProcess:
             if self._is_closed:
                 raise AvatarError("the stream was closed before this picture was drawn")
             pictures = self._here.draw(job)
-        self.took_s = time.perf_counter() - start
         return pictures
 
     @contextlib.contextmanager

@@ -87,7 +87,7 @@ class Pacer:
         self._missing_s: float | None = None  # since when pictures have not been drawn in time
         self._place: tuple[Any, int] = (stream, -1)
         self._changed, self._ended = threading.Condition(), False
-        self._counts = {"frames": 0, "pictures": 0, "late": 0, "restarts": 0}
+        self._counts = {"frames": 0, "pictures": 0, "late": 0, "missing": 0, "restarts": 0}
         self.failure: BaseException | None = None
 
     @property
@@ -162,7 +162,7 @@ class Pacer:
         """
         period_s = 1.0 / self._fps
         start_s, begun = self._clock(), 0
-        last_turn, resumes = self._turn, -1
+        last_turn, resumes, missing = self._turn, -1, 0
         ahead = start = _QUICK_START if _draws_ahead(self._stream) else _START
         while not self._closing.is_set():
             with self._changed:
@@ -186,7 +186,8 @@ class Pacer:
             if _draws_ahead(self._place[0]):
                 least, room = _QUICK_AHEAD, _QUICK_ROOM
             took = room * (made_s - before_s + drawing_s) / period_s
-            grows = _GROWS * max(0.0, took - ahead)
+            grows = _GROWS * max(0.0, took - ahead, self._counts["missing"] - missing)
+            missing = self._counts["missing"]
             if index > begun:  # so that the latest of frames that are made together is in time
                 grows = max(grows, _GROWS * ((made_s - due_s) / period_s + _SPARE))
             ahead = min(_MOST_AHEAD, max(least, ahead + grows - _SHRINKS))
@@ -266,6 +267,7 @@ class Pacer:
             if self._missing_s is None:
                 self._missing_s = ready.due_s
             self._counts["pictures"] -= 1
+            self._counts["missing"] += 1
             return None
         except Exception as error:
             self.failure = error
