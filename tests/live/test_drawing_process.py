@@ -14,16 +14,14 @@ import pytest
 
 from skyreels_avatar import parallel
 from skyreels_avatar.errors import AvatarError
-from skyreels_avatar.live import drawing_process
+from skyreels_avatar.live import drawing_process, forking
 from skyreels_avatar.live.drawing_process import DrawingProcess
 from skyreels_avatar.live.options import StreamOptions
 from skyreels_avatar.live.painter import Job, Painter
 from skyreels_avatar.live.stream import Stream
 from tests.apps.live.fakes import wait_until
 
-pytestmark = pytest.mark.skipif(
-    not DrawingProcess.is_possible(), reason="needs Linux and two cores"
-)
+pytestmark = pytest.mark.skipif(not forking.is_possible(), reason="needs Linux and two cores")
 
 
 def _play(avatar, parts, voice, start, tell=lambda frame, stream: None):
@@ -180,11 +178,6 @@ def test_it_ends_when_who_asked_for_it_does(avatar, parts):
     wait_until(lambda: process._is_ready, 300.0)
     process._connection.close()  # as the end of this process would
     wait_until(lambda: process._process.exitcode is not None, 300.0)
-
-
-def test_one_core_has_no_use_for_it(monkeypatch):
-    monkeypatch.setattr(drawing_process, "num_cores", lambda: 1)
-    assert not DrawingProcess.is_possible()
 
 
 def _children():
