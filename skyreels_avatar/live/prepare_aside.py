@@ -17,7 +17,7 @@ from skyreels_avatar.loading.components import Components
 
 logger = logging.getLogger(__name__)
 _NICE = 10
-_PATIENCE_S = 60.0  # twenty times what it takes on an idle machine
+_PATIENCE_S = 120.0  # it takes 3 s on an idle machine, and comes after everything else
 
 
 def prepare_aside(image: str | Path, size: str | None, face: str, parts: Components) -> Avatar:
