@@ -1,11 +1,12 @@
 """A stream and who looks on in two networks, with a link between them that is cut for seconds.
 
-`python -m tests.live_network` prints what `probe_live` sees; with an avatar, of its stream. Linux
-lets everybody have networks of their own (namespaces) unless it is told not to.
+`python -m tests.live_network` prints what `probe_live` sees. Linux lets everybody have networks of
+their own (namespaces) unless it is told not to.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import ctypes
 import json
@@ -67,22 +68,45 @@ def run_inside(*given: str) -> dict[str, Any]:
 
 def main() -> None:
     """Print what a browser sees on the far side of the link."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--avatar", help="that is streamed; else pictures of noise")
+    parser.add_argument("--stall", type=float, default=3.0, help="seconds")
+    options = parser.parse_args()
     if _INSIDE not in os.environ:
         print(json.dumps(run_inside(*sys.argv[1:]), indent=2))
         return
-    from tests.probe_live import probe
+    from tests import probe_live
 
-    if sys.argv[1:]:
-        import skyreels_avatar as sa
-        from skyreels_avatar.apps.live.host import open_streams
+    probe_live.STALL_S = options.stall
+    opened = _real(options.avatar) if options.avatar else _noise()
+    print(json.dumps(probe_live.probe(opened, SECONDS, link=Link())))
 
-        avatar = sa.load_avatar(sys.argv[1])
-        figures = probe(lambda *_, **__: open_streams()(avatar), SECONDS, link=Link())
-    else:
-        from tests.apps.live.fakes import FakeStream
 
-        figures = probe(FakeStream, SECONDS, link=Link())
-    print(json.dumps(figures))
+def _real(avatar: str) -> Any:
+    import skyreels_avatar as sa
+    from skyreels_avatar.apps.live.host import open_streams
+
+    return lambda *_, **__: open_streams()(sa.load_avatar(avatar))
+
+
+def _noise() -> Any:
+    """Return a stream whose pictures are some packets each, as those of a face are.
+
+    Those of a plain picture are one: aiortc's buffer of 128 packets is stuck then for 5 s.
+    """
+    import numpy as np
+
+    from tests.apps.live.fakes import FakeStream
+
+    class Noise(FakeStream):
+        def read(self, picture=True):
+            frame = super().read(picture)
+            if frame.image is not None:
+                noise = np.random.default_rng(frame.index)
+                frame.image[96:] = noise.integers(0, 255, frame.image[96:].shape, np.uint8)
+            return frame
+
+    return Noise
 
 
 def _run(*command: str) -> None:

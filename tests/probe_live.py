@@ -143,6 +143,9 @@ def probe(open_stream: Any, seconds: float, link: Link | None = None) -> dict[st
         "missing": int(missing.sum()),
         "missing_after_first_second": int(missing[late].sum()),
         "missing_at_s": sorted({round(at_s - seen.begun_s, 1) for at_s in at})[:MOST_TOLD],
+        "missing_seen_by_minute": np.bincount(
+            [int((at_s - seen.begun_s) // MINUTE_S) for at_s in at]
+        ).tolist(),
         "repeated": int((steps <= 0).sum()),
         "longest_gap_after_first_second_ms": round(1000 * float(gaps[late].max(initial=0.0))),
         "sound_lost_s": seen.sound_lost_s,
@@ -223,7 +226,7 @@ async def _watch(host: LiveHost, seconds: float, link: Link | None) -> _Seen:
     else:
         await link.stall(STALL_S)
     seen.stall_ended_s = time.monotonic()
-    await asyncio.sleep(2 * SETTLED_S + 3 * EVERY_S)
+    await asyncio.sleep((2 * SETTLED_S + 3 * EVERY_S) * (1 if link is None else 2))
     speaking.cancel()
     interrupted_s = await _interrupt(host)
     ours.send("end")

