@@ -44,6 +44,7 @@ class Minutes:
             "picture_fps": round(passed["pictures"] / passed["seconds"] / len(self._pacers), 1),
             "repeated": passed["frames"] - passed["pictures"],
             "late": passed["late"],
+            "missing": passed["missing"],
             "core_ms_per_frame": round(1000 * passed["core_s"] / frames, 1),
             "memory_mb": round(sum(map(_memory_mb, self._processes()))),
         }

@@ -24,6 +24,7 @@ from tests.apps.live.fakes import NUM_BITS, numbered, read_number
 from tests.apps.live.test_peers import Browser
 from tests.live_minutes import EVERY_S as MINUTE_S
 from tests.live_minutes import Minutes, by_minute
+from tests.live_network import Link, leave
 
 RATE = 48_000
 CHUNK_S, BEEP_S, BEEP_LEVEL, LOUD = 0.02, 0.06, 0.9, 0.4
@@ -35,6 +36,7 @@ BUFFERED_S = 0.08
 STALL_S, SETTLED_S = 3.0, 1.5  # and how long after it sound and pictures are in step again
 FIRST_S = 1.0  # of a viewer, in which pictures may be missing
 MOST_SKEW_MS = 40
+MOST_TOLD = 60
 TONE_S, BEFORE_S, AFTER_S = 4.0, 2.0, 1.0  # that is interrupted
 NUMBERS = 2**NUM_BITS  # and then they begin again
 
@@ -100,11 +102,13 @@ class Watching(Browser):
                 self.sounds.append((at_s, len(loud) > 0))
 
 
-def probe(open_stream: Any, seconds: float, stalls: bool = True) -> dict[str, Any]:
+def probe(open_stream: Any, seconds: float, link: Link | None = None) -> dict[str, Any]:
     """Return what a browser saw of a stream, and of it after the network stood still.
 
     Args:
         open_stream: of an image, as `LiveHost` takes it.
+        link: to the network of the browser, which is cut; None = the process that sends stands
+            still.
     """
     marked: list[Marked] = []
 
@@ -113,7 +117,7 @@ def probe(open_stream: Any, seconds: float, stalls: bool = True) -> dict[str, An
         return marked[-1]
 
     with LiveHost(LiveSettings(Path("probe.png")), opened) as host:
-        seen = asyncio.run(_watch(host, seconds, stalls))
+        seen = asyncio.run(_watch(host, seconds, link))
     flashes = [one for one in seen.flashes if one[0] < seen.stalled_s]
     settled = [one for one in seen.flashes if one[0] > seen.stall_ended_s + SETTLED_S]
     waits = []
@@ -124,7 +128,8 @@ def probe(open_stream: Any, seconds: float, stalls: bool = True) -> dict[str, An
     times = np.array([at_s for at_s, _ in seen.pictures])
     steps = np.diff(np.unwrap([number for _, number in seen.pictures], period=NUMBERS))
     gaps, late = np.diff(times), times[1:] > times[0] + FIRST_S
-    recovered_s = seen.recovered_s - seen.stalled_s - STALL_S if stalls else None
+    missing = (steps - 1).clip(0)
+    at = [at_s for at_s, count in zip(times[1:].tolist(), missing) for _ in range(int(count))]
     return {
         "flashes": len(seen.flashes),
         "beeps": len(seen.beeps),
@@ -135,12 +140,16 @@ def probe(open_stream: Any, seconds: float, stalls: bool = True) -> dict[str, An
         "skew_by_minute_ms": by_minute(*_columns(skews), seen.begun_s),
         "skews_beyond_40_ms": sum(abs(one) > MOST_SKEW_MS for _, one in skews),
         "pictures": len(seen.pictures),
-        "missing": int((steps - 1).clip(0).sum()),
-        "missing_after_first_second": int((steps - 1).clip(0)[late].sum()),
+        "missing": int(missing.sum()),
+        "missing_after_first_second": int(missing[late].sum()),
+        "missing_at_s": sorted({round(at_s - seen.begun_s, 1) for at_s in at})[:MOST_TOLD],
+        "missing_seen_by_minute": np.bincount(
+            [int((at_s - seen.begun_s) // MINUTE_S) for at_s in at]
+        ).tolist(),
         "repeated": int((steps <= 0).sum()),
         "longest_gap_after_first_second_ms": round(1000 * float(gaps[late].max(initial=0.0))),
         "sound_lost_s": seen.sound_lost_s,
-        "recovered_s": None if recovered_s is None else round(recovered_s, 2),
+        "recovered_s": round(seen.recovered_s - seen.stall_ended_s, 2),
         "skew_after_stall_ms": _share([one for _, one in later], 50),
         "interrupted_sound_ended_ms": seen.interrupted_ms,
         **seen.minutes.figures(),
@@ -190,12 +199,18 @@ class _Seen:
     sound_lost_s: float = 0.0
 
 
-async def _watch(host: LiveHost, seconds: float, stalls: bool) -> _Seen:
+async def _watch(host: LiveHost, seconds: float, link: Link | None) -> _Seen:
     """Beep for some time, let the network stand still, and interrupt."""
     peers = Peers(host)
     ours, theirs = multiprocessing.get_context("spawn").Pipe()
-    browser = multiprocessing.get_context("spawn").Process(target=_browse, args=(theirs,))
+    browser = multiprocessing.get_context("spawn").Process(
+        target=_browse, args=(theirs, link is not None)
+    )
     browser.start()
+    if link is not None:
+        await asyncio.to_thread(ours.recv)
+        link.join(browser.pid)
+        ours.send("joined")
     _, answer = await peers.connect(await asyncio.to_thread(ours.recv))
     ours.send(answer)
     await asyncio.to_thread(ours.recv)  # the first picture
@@ -205,11 +220,13 @@ async def _watch(host: LiveHost, seconds: float, stalls: bool) -> _Seen:
     while (left_s := until_s - time.monotonic()) > 0:
         await asyncio.sleep(min(MINUTE_S, left_s))
         seen.minutes.note()
-    if stalls:
-        seen.stalled_s = time.monotonic()
+    seen.stalled_s = time.monotonic()
+    if link is None:
         time.sleep(STALL_S)  # nothing is sent meanwhile
-        seen.stall_ended_s = time.monotonic()
-        await asyncio.sleep(2 * SETTLED_S + 3 * EVERY_S)
+    else:
+        await link.stall(STALL_S)
+    seen.stall_ended_s = time.monotonic()
+    await asyncio.sleep((2 * SETTLED_S + 3 * EVERY_S) * (1 if link is None else 2))
     speaking.cancel()
     interrupted_s = await _interrupt(host)
     ours.send("end")
@@ -220,10 +237,9 @@ async def _watch(host: LiveHost, seconds: float, stalls: bool) -> _Seen:
     seen.flashes = [(a[0], b[1]) for a, b in itertools.pairwise(pictures) if b[2] and not a[2]]
     seen.beeps = [b[0] for a, b in itertools.pairwise(sounds) if b[1] and not a[1]]
     seen.pictures = [(at_s, number) for at_s, number, _ in pictures if at_s < seen.stalled_s]
-    if stalls:
-        newest = seen.pictures[-1][1] + STALL_S * host.settings.fps
-        now = [at_s for at_s, number, _ in pictures if number >= newest % NUMBERS]
-        seen.recovered_s = next((at_s for at_s in now if at_s > seen.stalled_s), math.inf)
+    newest = seen.pictures[-1][1] + (seen.stall_ended_s - seen.stalled_s) * host.settings.fps
+    now = [at_s for at_s, number, _ in pictures if number >= newest % NUMBERS]
+    seen.recovered_s = next((at_s for at_s in now if at_s > seen.stalled_s), math.inf)
     loud = [at_s for at_s, is_loud in sounds if is_loud and at_s > interrupted_s]
     if loud:
         ended_s = max(loud) + CHUNK_S - BUFFERED_S
@@ -247,8 +263,16 @@ async def _interrupt(host: LiveHost) -> float:
     return interrupted_s
 
 
-def _browse(connection: Any) -> None:
-    """Look on, in a process of its own, as a browser is; clocks of both are the same."""
+def _browse(connection: Any, far: bool) -> None:
+    """Look on, in a process of its own, as a browser is; clocks of both are the same.
+
+    Args:
+        far: in a network of its own, too.
+    """
+    if far:
+        leave()
+        connection.send("apart")
+        connection.recv()
     asyncio.run(_look_on(connection))
 
 

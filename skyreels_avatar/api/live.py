@@ -8,10 +8,12 @@ import numpy as np
 
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.live import avatar as avatars
+from skyreels_avatar.live import forking
 from skyreels_avatar.live.avatar import Avatar
 from skyreels_avatar.live.drawing_process import DrawingProcess
 from skyreels_avatar.live.options import StreamOptions
 from skyreels_avatar.live.prepare import prepare
+from skyreels_avatar.live.prepare_aside import prepare_aside
 from skyreels_avatar.live.stream import Stream
 from skyreels_avatar.loading.components import Components, load_components
 from skyreels_avatar.media.image import Portrait
@@ -43,6 +45,19 @@ def prepare_avatar(
         InputError: the picture or the size cannot be used; FaceError: there is no such face.
     """
     return prepare(image, size, face, _parts(tier))
+
+
+def prepare_beside_streams(
+    image: Path, size: str | None, tier: str = DEFAULT_TIER
+) -> Path | Avatar:
+    """Prepare an avatar while streams run, which do not wait; return files of one as they are.
+
+    Raises:
+        InputError: the picture or the size cannot be used; FaceError: there is no such face.
+    """
+    if image.suffix == avatars.SUFFIX:
+        return image
+    return prepare_aside(image, size, "auto", _parts(tier))
 
 
 def load_avatar(path: str | Path) -> Avatar:
@@ -93,7 +108,7 @@ def open_stream(
         fps, prompt, camera, seed, expressiveness, style, watermark, label, low_latency
     )
     parts = _parts(tier)
-    is_possible = parts.device.type == "cpu" and DrawingProcess.is_possible()
+    is_possible = parts.device.type == "cpu" and forking.is_possible()
     process = DrawingProcess if low_latency and is_possible else None
     return Stream(_avatar(image, size, face, parts), parts, options, process)
 

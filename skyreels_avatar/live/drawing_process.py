@@ -10,22 +10,19 @@ from __future__ import annotations
 import atexit
 import contextlib
 import logging
-import multiprocessing
+import math
 import queue
-import sys
 import threading
-import time
-import warnings
 from concurrent.futures import Future
 from typing import Any
 
 import numpy as np
 
 from skyreels_avatar.errors import AvatarError
-from skyreels_avatar.live import drawing_program
+from skyreels_avatar.live import drawing_program, forking
+from skyreels_avatar.live.backlog import Backlog
 from skyreels_avatar.live.painter import Job, Painter
 from skyreels_avatar.live.shared_pictures import SharedPictures
-from skyreels_avatar.parallel import num_cores
 
 logger = logging.getLogger(__name__)
 _PATIENCE_S = 10.0  # for a process that has just begun; it needs some hundredths of that
@@ -36,42 +33,25 @@ _AT_EXIT_S = 5.0  # for what is being drawn when the program ends
 class DrawingProcess:
     """Draws jobs one after the other, elsewhere; as `Painter`, but nobody waits.
 
-    It is a copy of this process, forked off, and so loads nothing: one that was started as a
-    program of its own loaded for 4.5 s of a core, in which streams stuttered. PyTorch's data
-    loaders fork in the same way. A lock that another thread held at that moment is never released
-    in the copy; where it meets one and does not answer, this process draws.
+    It is a copy of this process: see `forking`. Where it meets a lock that nobody releases, and
+    does not answer, this process draws.
 
     Args:
         painter: draws the same in this process, where the other one does not.
-
-    Attributes:
-        took_s: from the start of the last job to its end.
     """
 
     def __init__(self, painter: Painter) -> None:
-        self.took_s = 0.0
+        self._backlog = Backlog()
         self._here = painter
-        self._connection, theirs = multiprocessing.Pipe()
         self._pictures = SharedPictures(*painter.scene.avatar.picture.shape[:2])
         self._waiting: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._dropping, self._dropped = threading.Lock(), list[tuple[int, int]]()
         self._asked, self._has_ended, self._is_closed, self._is_ready = 0, False, False, False
-        arguments = painter, theirs, self._pictures
-        fork = multiprocessing.get_context("fork")
-        self._process = fork.Process(target=drawing_program.run, args=arguments, daemon=True)
-        with warnings.catch_warnings():  # later Pythons warn where there are other threads
-            warnings.simplefilter("ignore", DeprecationWarning)
-            self._process.start()
-        theirs.close()  # so that the end of either process ends the pipe
+        given = drawing_program.run, painter, self._pictures
+        self._process, self._connection = forking.start(*given)
         self._thread = threading.Thread(target=self._run, name="live-draw", daemon=True)
         self._thread.start()
         atexit.register(self._end)  # before that of `multiprocessing`, which ends the process
-
-    @staticmethod
-    def is_possible() -> bool:
-        """Tell whether there is a core for it, and a system that forks what holds PyTorch."""
-        is_daemon = multiprocessing.current_process().daemon  # which may have no children
-        return sys.platform == "linux" and num_cores() > 1 and not is_daemon
 
     @property
     def process_id(self) -> int:
@@ -79,10 +59,16 @@ class DrawingProcess:
         assert self._process.pid is not None  # it was started
         return self._process.pid
 
+    @property
+    def left_s(self) -> float:
+        """How long it probably is until all that was asked for is drawn; inf: it has ended."""
+        return math.inf if self._has_ended else self._backlog.left_s
+
     def submit(self, job: Job) -> Future[dict[int, np.ndarray]]:
         """Return what will be the pictures (H, W, 3) uint8 by frame; as soon as it is ready."""
         drawn: Future[dict[int, np.ndarray]] = Future()
         self._asked += 1
+        self._backlog.ask()
         self._waiting.put((self._asked, job, drawn))
         return drawn
 
@@ -131,12 +117,15 @@ class DrawingProcess:
                 stale = any(number <= at and job.frames[0] > after for at, after in self._dropped)
                 self._dropped = [one for one in self._dropped if one[0] > number]
             if stale:
+                self._backlog.end(is_done=False)
                 drawn.cancel()
                 with self._if_alive():
                     self._connection.send(("advance", job.frames))
                 continue
             try:
-                drawn.set_result(self._drawn(job))
+                pictures = self._drawn(job)
+                self._backlog.end()
+                drawn.set_result(pictures)
             except Exception as error:
                 drawn.set_exception(error)
         self._connection.close()
@@ -144,7 +133,6 @@ class DrawingProcess:
         atexit.unregister(self._end)
 
     def _drawn(self, job: Job) -> dict[int, np.ndarray]:
-        start = time.perf_counter()
         pictures = None
         with self._if_alive():
             self._connection.send(job)
@@ -155,7 +143,6 @@ class DrawingProcess:
             if self._is_closed:
                 raise AvatarError("the stream was closed before this picture was drawn")
             pictures = self._here.draw(job)
-        self.took_s = time.perf_counter() - start
         return pictures
 
     @contextlib.contextmanager

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
-import os
-import signal
 import threading
 from multiprocessing.connection import Connection
 from typing import Any
@@ -15,26 +12,16 @@ import torch
 
 from skyreels_avatar.live.painter import Job, Painter, Stages
 from skyreels_avatar.live.shared_pictures import SharedPictures
-from skyreels_avatar.parallel import one_thread, work_alone
-
-_STANDARD_FILES = 3
+from skyreels_avatar.parallel import one_thread
 
 
-def run(painter: Painter, connection: Connection, drawn: SharedPictures) -> None:
+def run(connection: Connection, painter: Painter, drawn: SharedPictures) -> None:
     """Draw what is asked for, until who asks is gone; in a process that was forked off.
 
     Args:
         painter: draws; nobody else in this process does.
         drawn: where pictures are put.
     """
-    signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an end from the keyboard is the other's
-    # Sockets, and the pipes of other streams, end with who opened them.
-    os.closerange(_STANDARD_FILES, connection.fileno())
-    os.closerange(connection.fileno() + 1, os.sysconf("SC_OPEN_MAX"))
-    gc.freeze()  # else what is collected later is copied first
-    work_alone()
     with torch.no_grad(), contextlib.suppress(EOFError, OSError):
         frames = list(range(4))  # the first pictures take longer
         latents = np.zeros((1, 32, 2, 1, 4), np.float32)

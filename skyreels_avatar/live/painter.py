@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -12,7 +13,8 @@ import numpy as np
 import torch
 
 from skyreels_avatar.live.avatar import Avatar
-from skyreels_avatar.live.scene import DrawingParts, LiveScene, Piece
+from skyreels_avatar.live.scene import LiveScene, Piece
+from skyreels_avatar.loading.components import Components
 from skyreels_avatar.media.label import draw_label
 from skyreels_avatar.parallel import one_thread
 from skyreels_avatar.provenance.watermark import mark_frames
@@ -71,13 +73,14 @@ class Painter:
     Attributes:
         scene: what the camera sees.
         stages: what drawing took.
-        took_s: beyond the call that asked for them, by the last pictures.
+        left_s: until what was asked for is drawn.
     """
 
-    took_s = 0.0
+    left_s = 0.0
 
-    def __init__(self, avatar: Avatar, parts: DrawingParts, look: Look):
+    def __init__(self, avatar: Avatar, parts: Components, look: Look):
         self._look, self.stages = look, Stages()
+        self._drawing = threading.Lock()
         self.scene = LiveScene(avatar, parts, look.fps, look.seed)
 
     def submit(self, job: Job) -> Future[dict[int, np.ndarray]]:
@@ -89,7 +92,7 @@ class Painter:
     def draw(self, job: Job) -> dict[int, np.ndarray]:
         """Return the pictures of a job by frame."""
         pictures = dict[int, np.ndarray]()
-        with torch.no_grad(), one_thread():
+        with self._drawing, torch.no_grad(), one_thread():
             latents, positions = torch.from_numpy(job.latents), iter(job.positions)
             for piece in self.scene.pieces(job.frames):
                 at = [next(positions) for _ in piece.frames]

@@ -6,7 +6,6 @@ import itertools
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -15,12 +14,12 @@ from skyreels_avatar.camera import CameraMove, CameraPath, ReferenceVideo, build
 from skyreels_avatar.camera.geometry import invert
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.live.avatar import Avatar
-from skyreels_avatar.models.light_encoder import LightEncoder, ShotLight
+from skyreels_avatar.loading.components import Components
+from skyreels_avatar.models.light_encoder import ShotLight
 from skyreels_avatar.references.framing import is_moving
 from skyreels_avatar.references.lighting import PictureLight
 from skyreels_avatar.references.picture import PictureReference
 from skyreels_avatar.request.camera_spec import Camera
-from skyreels_avatar.rig.face_rig import FaceRig
 from skyreels_avatar.rig.geometry import smoothstep
 from skyreels_avatar.spaces.rig_decoder import Decoder
 
@@ -74,24 +73,16 @@ class Piece:
     places: range
 
 
-class DrawingParts(Protocol):
-    """The parts of `Components` that draw."""
-
-    vae: FaceRig
-    light: LightEncoder | None
-    device: torch.device
-
-
 class LiveScene:
     """An avatar before a camera that is told where to go while it runs.
 
     Args:
-        parts: of the tier.
+        parts: those that draw: the face rig and the light.
         fps: of the stream.
         seed: of the look of the mouth and of light.
     """
 
-    def __init__(self, avatar: Avatar, parts: DrawingParts, fps: float, seed: int):
+    def __init__(self, avatar: Avatar, parts: Components, fps: float, seed: int):
         self.avatar, self._parts, self._fps, self._seed = avatar, parts, fps, seed
         self._put_into(None)
         self._home = torch.eye(4, dtype=torch.float64)[None]

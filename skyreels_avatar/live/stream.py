@@ -108,6 +108,7 @@ class Stream:
         self._queue = SoundQueue()
         self._timeline = Timeline(round(SAMPLE_RATE / self._motion_fps))
         self._index, self._late, self._behind_s = 0, 0, 0.0
+        self._begun_s = self._drawing_s = 0.0
         self._stages = Stages()
         self._closed = self._hurries = False
         digest = hashlib.sha256(avatar.picture.tobytes() + str(options.seed).encode()).digest()
@@ -234,8 +235,11 @@ class Stream:
 
     @property
     def drawing_s(self) -> float:
-        """How long that process took for the last pictures that it drew together."""
-        return self._drawer.took_s
+        """How long it probably takes that process to draw what was asked for last.
+
+        0 where `read` drew: it does where the process is further behind than itself.
+        """
+        return self._drawing_s
 
     def read(self, picture: bool = True, wait: bool = True) -> LiveFrame:
         """Return the next frame and its sound; the person is idle while nothing is to be said.
@@ -247,7 +251,7 @@ class Stream:
         """
         with self._reading, torch.no_grad(), one_thread():
             self._check_open()
-            start = time.perf_counter()
+            self._begun_s = time.perf_counter()
             passage = None
             if not picture:
                 self._pictures.leave_out()
@@ -264,7 +268,8 @@ class Stream:
             image = self._pictures.read(index, self._stop(index), passage) if picture else None
             frame = self._frame(image.result() if image and wait else image, index)
             self._index += 1
-            self._behind_s = max(0.0, self._behind_s + time.perf_counter() - start - 1 / self.fps)
+            took_s = time.perf_counter() - self._begun_s
+            self._behind_s = max(0.0, self._behind_s + took_s - 1 / self.fps)
             self._late += self._behind_s > self._pace.hop / self._motion_fps
             return frame
 
@@ -299,11 +304,15 @@ class Stream:
         latents = self._performer.drawn(passage).float().cpu().numpy()
         at = [self._position(frame) - passage.first for frame in frames]
         job = Job(list(frames), latents, at)
-        if self._hurries:  # who draws elsewhere may be in the middle of what was dropped
-            self._hurries = False
+        behind_s = self._behind_s + time.perf_counter() - self._begun_s
+        # Who draws elsewhere may be in the middle of what was dropped, or may not keep up.
+        if self._hurries or self._drawer.left_s > behind_s:
+            self._hurries, self._drawing_s = False, 0.0
             self._drawer.advance(job.frames)
             return self._painter.submit(job)
-        return self._drawer.submit(job)
+        drawn = self._drawer.submit(job)
+        self._drawing_s = self._drawer.left_s
+        return drawn
 
     def _film(self, camera: CameraLike | None, frame: int) -> None:
         """Let the camera make a move from a frame on, here and where pictures are drawn."""

@@ -22,7 +22,7 @@ def test_every_picture_that_was_asked_for_is_there_at_once(avatar, parts, job):
     pictures = painter.submit(job).result(timeout=0)
     assert list(pictures) == job.frames
     assert {one.shape for one in pictures.values()} == {avatar.picture.shape}
-    assert painter.stages.keys() == {"picture", "face", "marks"} and painter.took_s == 0
+    assert painter.stages.keys() == {"picture", "face", "marks"} and painter.left_s == 0
 
 
 @torch.no_grad()

@@ -38,19 +38,26 @@ class Seat:
     needs_key: bool = True
     key_comes: bool = False
 
-    def take(self, video: Any, audio: Any, is_key: bool) -> None:
-        """Take what belongs to a frame; in the event loop."""
+    def hear(self, audio: Any) -> None:
+        """Take the sound of a frame; in the event loop."""
+        self._make_room()
+        self.audio.put_nowait(audio)
+
+    def see(self, video: Any, is_key: bool) -> None:
+        """Take the packets of a picture; in the event loop."""
+        self._make_room()
+        self.key_comes = self.key_comes and not is_key
+        if is_key or not self.needs_key:
+            self.needs_key = False
+            for one in video:
+                self.video.put_nowait(one)
+
+    def _make_room(self) -> None:
         if self.video.qsize() > _MAX_WAITING or self.audio.qsize() > _MAX_WAITING:
             self.needs_key = True  # the network or the loop stood still: go on with what is now
             for waiting in (self.video, self.audio):
                 while not waiting.empty():
                     waiting.get_nowait()
-        self.audio.put_nowait(audio)
-        self.key_comes = self.key_comes and not is_key
-        if video and (is_key or not self.needs_key):
-            self.needs_key = False
-            for one in video:
-                self.video.put_nowait(one)
 
 
 class Fan:
@@ -107,16 +114,19 @@ class Fan:
 
     def _hand_on(self, frame: Any) -> None:
         seats = self._seats
+        for seat in seats:  # at once: a picture is encoded for some time
+            _call(seat.loop, seat.hear, (frame.audio, frame.sample_rate))
+        if frame.image is None:
+            return
         coded = self._coded(frame, seats)
         is_key = any(packet.is_keyframe for packet in coded)
         raw = self._raw(frame) if any(seat.raw for seat in seats) else []
-        audio = frame.audio, frame.sample_rate
         for seat in seats:
             video, whole = (raw, True) if seat.raw else (coded, is_key)
-            _call(seat.loop, seat.take, video, audio, whole)
+            _call(seat.loop, seat.see, video, whole)
 
     def _coded(self, frame: Any, seats: tuple[Seat, ...]) -> list[av.Packet]:
-        if frame.image is None or all(seat.raw for seat in seats):
+        if all(seat.raw for seat in seats):
             return []
         shape = frame.image.shape
         if self._encoder is None or self._encoder[0] != shape:
@@ -127,8 +137,6 @@ class Fan:
         return self._encoder[1].encode(frame.image, frame.time_s, bool(starting))
 
     def _raw(self, frame: Any) -> list[av.VideoFrame]:
-        if frame.image is None:
-            return []
         picture = av.VideoFrame.from_ndarray(frame.image, format="rgb24").reformat(format="yuv420p")
         picture.pts, picture.time_base = round(frame.time_s / TIME_BASE), TIME_BASE
         return [picture]

@@ -51,14 +51,23 @@ class LiveHost:
     Args:
         settings: what is on air.
         open_stream: makes streams; None = `skyreels_avatar.open_stream`.
+        prepare: makes an avatar of a picture, of a size, while another is on air; None = another
+            process does, or `open_stream` if one is given.
 
     Raises:
         InputError: the portrait or a setting cannot be used.
     """
 
-    def __init__(self, settings: LiveSettings, open_stream: OpenStream | None = None):
+    def __init__(
+        self,
+        settings: LiveSettings,
+        open_stream: OpenStream | None = None,
+        prepare: Callable[[Path, str], Any] | None = None,
+    ):
         self.settings = settings
         self._open = open_stream or open_streams()
+        by_default = _prepare if open_stream is None else (lambda image, size: image)
+        self._prepare = prepare or by_default
         self._look = {
             "prompt": settings.prompt, "camera": settings.camera,
             "expressiveness": settings.expressiveness,
@@ -66,7 +75,7 @@ class LiveHost:
         self._avatars: dict[Path, Any] = {}
         self._size = settings.size
         self._changing = threading.Lock()
-        self._pacer = Pacer(self._new_stream(settings.image), settings.fps)
+        self._pacer = Pacer(self._new_stream(settings.image, settings.image), settings.fps)
         self._speech = SpeechQueue(lambda: self._pacer.stream, settings.voice)
         self.portrait = settings.image
         self._pacer.start()
@@ -130,7 +139,8 @@ class LiveHost:
         with self._changing:
             before, self._look = self._look, self._look | changes
             try:
-                self._pacer.switch(self._new_stream(image))
+                avatar = self._avatars.get(image) or self._prepare(image, self._size)
+                self._pacer.switch(self._new_stream(image, avatar))
             except Exception:
                 self._look = before
                 raise
@@ -166,10 +176,10 @@ class LiveHost:
         self._pacer.stop()
         self._pacer.stream.close()
 
-    def _new_stream(self, image: Path) -> Any:
+    def _new_stream(self, image: Path, avatar: Any) -> Any:
         """Open a stream; whoever was on air before is there at once, and all are of one size."""
         stream = self._open(
-            self._avatars.get(image, image), size=self._size, fps=self.settings.fps,
+            avatar, size=self._size, fps=self.settings.fps,
             seed=self.settings.seed, **self._look,
         )  # fmt: skip
         self._size = stream.avatar.size
@@ -183,6 +193,12 @@ class LiveHost:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _prepare(image: Path, size: str) -> Any:
+    from skyreels_avatar.api.live import prepare_beside_streams
+
+    return prepare_beside_streams(image, size)
 
 
 def open_streams() -> OpenStream:

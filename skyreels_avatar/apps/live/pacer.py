@@ -24,14 +24,15 @@ _LOST_S = 1.0  # after a longer pause, as of a machine that slept, the clock beg
 _AHEAD, _MOST_AHEAD, _ROOM = 6.0, 8.0, 1.25
 _START = 6.0  # the same before it is known; the first frame waits so long for those after it
 # Of a stream that samples four frames at once, and another process draws them meanwhile: at least,
-# and at first.
-_QUICK_AHEAD, _QUICK_ROOM, _QUICK_START = 3.0, 1.1, 4.5
+# and at first. Where a core stops for a moment, half as many pictures are missing as with three.
+_QUICK_AHEAD, _QUICK_ROOM = 4.5, 1.1
 # A frame, of what is missing: who reads earlier may find that the sound has not come yet.
 _SHRINKS, _GROWS = 0.01, 0.3
 _SPARE = 0.5  # periods that a frame is made before it is due, at the latest
 _MOST_READY = 20  # frames that wait for their pictures, or until they are due
 _KEPT = 1  # frames that are shown after an interruption, while those after them are made again
 _HURRIED = 2  # frames that come at once after it; the next ones come when they are ahead again
+_FADE_S = 0.005  # in which the sound falls silent then
 _PATIENCE_S = 0.02  # for a picture that is due
 _LOOK_S = 0.01  # after which a reader who waits sees that there was one
 
@@ -87,7 +88,7 @@ class Pacer:
         self._missing_s: float | None = None  # since when pictures have not been drawn in time
         self._place: tuple[Any, int] = (stream, -1)
         self._changed, self._ended = threading.Condition(), False
-        self._counts = {"frames": 0, "pictures": 0, "late": 0, "restarts": 0}
+        self._counts = {"frames": 0, "pictures": 0, "late": 0, "missing": 0, "restarts": 0}
         self.failure: BaseException | None = None
 
     @property
@@ -162,8 +163,8 @@ class Pacer:
         """
         period_s = 1.0 / self._fps
         start_s, begun = self._clock(), 0
-        last_turn, resumes = self._turn, -1
-        ahead = start = _QUICK_START if _draws_ahead(self._stream) else _START
+        last_turn, resumes, missing = self._turn, -1, 0
+        ahead = start = _QUICK_AHEAD if _draws_ahead(self._stream) else _START
         while not self._closing.is_set():
             with self._changed:
                 index, turn = self._next, self._turn
@@ -186,7 +187,8 @@ class Pacer:
             if _draws_ahead(self._place[0]):
                 least, room = _QUICK_AHEAD, _QUICK_ROOM
             took = room * (made_s - before_s + drawing_s) / period_s
-            grows = _GROWS * max(0.0, took - ahead)
+            grows = _GROWS * max(0.0, took - ahead, self._counts["missing"] - missing)
+            missing = self._counts["missing"]
             if index > begun:  # so that the latest of frames that are made together is in time
                 grows = max(grows, _GROWS * ((made_s - due_s) / period_s + _SPARE))
             ahead = min(_MOST_AHEAD, max(least, ahead + grows - _SHRINKS))
@@ -266,6 +268,7 @@ class Pacer:
             if self._missing_s is None:
                 self._missing_s = ready.due_s
             self._counts["pictures"] -= 1
+            self._counts["missing"] += 1
             return None
         except Exception as error:
             self.failure = error
@@ -322,6 +325,8 @@ def _draws_ahead(stream: Any) -> bool:
 
 def _silent(frame: Any, is_first: bool) -> Any:
     """Return a frame without its sound; the first one fades, so that it does not click."""
-    count = len(frame.audio)
-    fade = np.linspace(1, 0, count, dtype=np.float32) if is_first else np.float32(0)
-    return replace(frame, audio=frame.audio * fade, speaking=False)
+    audio = np.zeros_like(frame.audio)
+    if is_first:
+        count = round(_FADE_S * frame.sample_rate)
+        audio[:count] = frame.audio[:count] * np.linspace(1, 0, count, dtype=np.float32)
+    return replace(frame, audio=audio, speaking=False)

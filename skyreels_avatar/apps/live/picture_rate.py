@@ -13,15 +13,14 @@ SLOW_LAG_S = 0.16
 _TOGETHER = 0.67
 _SAMPLED_OFTEN = 2.0  # as much motion, by a stream that another process draws, at the full rate
 _WARMING_UP = 4  # frames, of which the first ones take longer than any that come
-# Frames whose time tells that a machine is too slow, or quick enough for more. Motion is made for
-# eight together; of every third one pictures are even after three times as many.
-_FEW_FRAMES, _MANY_FRAMES = 16, 24
-# Shares of the time that there is, which are too much of so many frames when one is later than so
-# many seconds. A machine may be seen to be too slow before one is late.
-_TOO_SLOW = (-0.08, 1.0, _MANY_FRAMES), (0.0, 0.95, _MANY_FRAMES), (SLOW_LAG_S, 0.8, _FEW_FRAMES)
-# The same at the full rate of two windows of four frames one after the other, either of which took
-# too long: it is known before a frame is late. One alone is a machine that was busy for a moment.
-_FAR_TOO_SLOW, _WINDOW_FRAMES = (-0.08, 1.1), 4
+_FEW_FRAMES, _MANY_FRAMES = 16, 24  # of every third one pictures are even after three windows of 8
+# Shares of the time that there is, which are too much when a frame is later than so many seconds:
+# in each of so many times so many frames. That one takes longer is a machine that was busy for a
+# moment. That it is too slow may be seen before a frame is late.
+_TOO_SLOW = (
+    (-0.08, 1.1, 3, 4), (-0.08, 1.0, 1, _MANY_FRAMES), (0.0, 0.95, 1, _MANY_FRAMES),
+    (SLOW_LAG_S, 0.8, 2, 8),
+)  # fmt: skip
 _QUICK_ENOUGH = 0.8
 # What one frame counts for: it may take the time of eight, whose motion comes at once, and a
 # machine that was busy for a moment is not slow.
@@ -68,54 +67,54 @@ class PictureRate:
             return False
         most_s = _MOST_PERIODS * self._period_s
         self._costs.append((min(cost_s, most_s), min(drawing_s, most_s)))
-        is_late = self._is_too_slow(lag_s)
+        is_late = any(
+            lag_s > least_s and self._knows(*windows) and self._load(*windows) > most
+            for least_s, most, *windows in _TOO_SLOW
+        )
         if is_late and self._step < len(STEPS) - 1:
             failed = now_s - self._tried_s < self._hold_s  # then the next try comes later
             self._hold_s = min(2 * self._hold_s, _LONGEST_HOLD_S) if failed else _FIRST_HOLD_S
             self._tried_s = -math.inf
-            load = self._load(min(_FEW_FRAMES, len(self._costs)))
+            load = self._load(1, min(_FEW_FRAMES, len(self._costs)))
             slower = [i for i, every in enumerate(STEPS) if every >= load * self.every]
             self._move_to(max(self._step + 1, slower[0] if slower else len(STEPS) - 1), now_s)
             return True
-        is_known = len(self._costs) == _MANY_FRAMES and not is_late
+        is_known = self._knows(1, _MANY_FRAMES) and not is_late
         if self._step and is_known and now_s - self._held_since > self._hold_s:
             quicker = STEPS[self._step - 1]
             drawn = motion = _TOGETHER * self.every / quicker
             if any(drawing for _, drawing in self._costs):  # reading is sampling
                 motion = _SAMPLED_OFTEN if quicker == 1 else 1.0
-            if self._load(_MANY_FRAMES, motion, drawn) < _QUICK_ENOUGH:
+            num_frames = _MANY_FRAMES - _MANY_FRAMES % self.every  # those of as many pictures
+            if self._load(1, num_frames, motion, drawn) < _QUICK_ENOUGH:
                 self._tried_s, self._hold_s = now_s, max(self._hold_s, _FIRST_HOLD_S)
                 self._move_to(self._step - 1, now_s)
                 return True
             self._held_since = now_s
         return False
 
-    def _is_too_slow(self, lag_s: float) -> bool:
-        """Tell whether frames take too long, of which the last one was so late."""
-        least_s, most = _FAR_TOO_SLOW
-        count, known = _WINDOW_FRAMES, len(self._costs)
-        if not self._step and known >= 2 * count and lag_s > least_s:
-            loads = self._load(count, skipped=count), self._load(count)
-            if min(loads) > most:
-                return True
-        return any(
-            lag_s > least_s and known >= count and self._load(count) > most
-            for least_s, most, count in _TOO_SLOW
-        )
+    def _knows(self, num_windows: int, num_frames: int) -> bool:
+        return len(self._costs) >= num_windows * num_frames
 
     def _load(
-        self, num_frames: int, motion: float = 1.0, drawn: float = 1.0, skipped: int = 0
+        self, num_windows: int, num_frames: int, motion: float = 1.0, drawn: float = 1.0
     ) -> float:
-        """Return the share of the time that reading takes, or drawing, if it takes longer.
+        """Return the share of the time that reading takes, or of both cores, if that is more.
+
+        Who reads draws what another process would draw too late: a core alone is never too slow.
 
         Args:
-            num_frames: the last ones, before those that are skipped.
+            num_windows: the last ones, the least of which is returned.
+            num_frames: of each.
             motion, drawn: how many times as much is read, and drawn.
         """
-        stop = len(self._costs) - skipped
-        costs = list(self._costs)[stop - num_frames : stop]
-        reading_s, drawing_s = (sum(spent) for spent in zip(*costs, strict=True))
-        return max(motion * reading_s, drawn * drawing_s) / (num_frames * self._period_s)
+        loads, costs = [], list(self._costs)
+        for stop in range(len(costs), len(costs) - num_windows * num_frames, -num_frames):
+            reading_s, drawing_s = map(sum, zip(*costs[stop - num_frames : stop], strict=True))
+            reading_s, drawing_s = motion * reading_s, drawn * drawing_s
+            spent_s = max(reading_s, (reading_s + drawing_s) / 2)
+            loads.append(spent_s / (num_frames * self._period_s))
+        return min(loads)
 
     def _move_to(self, step: int, now_s: float) -> None:
         self._step, self._held_since = step, now_s

@@ -113,6 +113,19 @@ class FakeStream:
         self.closed = True
 
 
+class Time:
+    """A clock that only moves when somebody sleeps or works."""
+
+    def __init__(self):
+        self.now_s = 100.0
+
+    def __call__(self):
+        return self.now_s
+
+    def sleep(self, seconds):
+        self.now_s += seconds
+
+
 def numbered(index, level):
     """Return a picture of a level with its number as black and white cells along the top."""
     image = np.full((SIDE, SIDE, 3), level, np.uint8)

@@ -105,7 +105,8 @@ def test_a_seat_that_stood_still_goes_on_with_what_is_now(monkeypatch):
     async def run():
         seat = Seat(asyncio.get_running_loop())
         for index in range(30):
-            seat.take([index], index, is_key=index % 4 == 0)
+            seat.hear(index)
+            seat.see([index], is_key=index % 4 == 0)
         return _taken(seat.video), _taken(seat.audio)
 
     video, audio = asyncio.run(run())

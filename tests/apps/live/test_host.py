@@ -10,7 +10,7 @@ import pytest
 from skyreels_avatar.apps.live.host import LiveHost, LiveSettings
 from skyreels_avatar.apps.live.speech import Words
 from skyreels_avatar.errors import InputError
-from tests.apps.live.fakes import RATE, FakeStream, beep, wait_until
+from tests.apps.live.fakes import RATE, FakeAvatar, FakeStream, beep, wait_until
 
 SETTINGS = LiveSettings(Path("a.png"), prompt="a woman smiles", voice="espeak:en-us")
 
@@ -74,6 +74,25 @@ def test_who_was_on_air_is_prepared_once_and_all_are_of_one_size(host, opened):
     host.show(Path("a.png"))
     assert opened[2].image is opened[0].avatar
     assert opened[1].given["size"] == opened[0].avatar.size
+
+
+def test_another_portrait_is_prepared_beside_the_stream_and_once(opened):
+    prepared = []
+
+    def open_one(image, **given):
+        opened.append(FakeStream(image, **given))
+        return opened[-1]
+
+    def prepare(image, size):
+        prepared.append((image, size))
+        return FakeAvatar(image)
+
+    with LiveHost(SETTINGS, open_one, prepare) as host:
+        for name in ("b.png", "a.png", "b.png"):
+            host.show(Path(name))
+    assert prepared == [(Path("b.png"), opened[0].avatar.size)]
+    assert [stream.image for stream in opened[2:]] == [one.avatar for one in opened[:2]]
+    assert opened[1].image == FakeAvatar(Path("b.png"))
 
 
 def test_a_portrait_that_cannot_be_used_changes_nothing(host, opened):
