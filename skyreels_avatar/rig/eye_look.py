@@ -19,12 +19,10 @@ from skyreels_avatar.rig.coefficients import MOTION_INDEX
 from skyreels_avatar.rig.constants import CONSTANTS
 from skyreels_avatar.rig.drawn_style import FACE_PX, face_crop, to_lab
 from skyreels_avatar.rig.geometry import BROW_EDGES, EYES, LARGE_EYE, smoothstep
+from skyreels_avatar.rig.glasses import wears_glasses
 from skyreels_avatar.rig.mouth_paint import luminance
 
 LIDS = CONSTANTS.lids
-# Measured on 34 test portraits: over the bridge of the nose colors differ by 23 and more (CIE Lab,
-# 2 % of H apart, in a row all across) with dark or thick rims, by 16 and less without.
-_BRIDGE = 18.0
 _HIDDEN_LIGHT, _HIDDEN_CONTRAST = 0.45, 22.0  # of the cheeks' light; behind dark glasses
 _BLACK = 0.25  # of the cheeks' light: lenses, also where no bridge is seen; eyes in shade have 0.32
 _OUT_OF_SIGHT = 0.35  # of the other eye's width: behind the nose of a profile
@@ -47,7 +45,6 @@ _LID_SIZE = (33, 45)  # places down and across a lid
 _TEXTURE_SIGMA, _TEXTURE, _MOST_TEXTURE = 6.0, 0.06, 0.2  # px; of the light, rms and at most
 _CHEEKS = (50, 280, 205, 425, 101, 330, 117, 346, 36, 266)
 _LOW_CHEEKS = (50, 280, 205, 425, 36, 266)  # below the rims of glasses
-_BRIDGE_CORNERS = (133, 362)
 _LID_MOTION = tuple(MOTION_INDEX[name] for name in ("blink_r", "blink_l"))
 _BEHIND = tuple(MOTION_INDEX[name] for name in ("gaze_x", "gaze_y", "squint", "cheek"))
 _CHEEK, _SQUINT = MOTION_INDEX["cheek"], MOTION_INDEX["squint"]
@@ -144,7 +141,7 @@ def find_eye_look(frame: torch.Tensor, landmarks: torch.Tensor) -> EyeLook:
     soft = cv2.GaussianBlur(lab, (0, 0), 1.0)
     steps = np.zeros(lab.shape[:2], np.float32)
     steps[2:-2] = np.linalg.norm(soft[4:] - soft[:-4], axis=2)
-    glasses = _over_bridge(steps, points) > _BRIDGE
+    glasses = wears_glasses(crop, points)
     hues = _skin_hues(crop, points, glasses)
     texture = [_skin_texture(crop, points[i]) for i in (205, 425)]
     seen, room, lids, lashes = [], [], [], []
@@ -322,15 +319,6 @@ def _between(first: np.ndarray, second: np.ndarray, low: float, high: float) -> 
     """Return (K, 2) points on the way from (N, 2) to (N, 2), between two shares of it."""
     shares = np.linspace(low, high, 6)[:, None, None]
     return (first + shares * (second - first)).reshape(-1, 2)
-
-
-def _over_bridge(steps: np.ndarray, points: np.ndarray) -> float:
-    """Return how strong the strongest row of edges over the bridge of the nose is."""
-    right, left = points[list(_BRIDGE_CORNERS)]
-    (x, y), half = (right + left) / 2, max(0.2 * abs(left[0] - right[0]), 2.0)
-    high = 0.12 * FACE_PX
-    rows, columns = slice(int(y - high), int(y + high)), slice(int(x - half), int(x + half))
-    return float(np.percentile(steps[rows, columns], 25, axis=1).max())
 
 
 def _below_rim(steps: np.ndarray, upper: np.ndarray, fold: np.ndarray) -> float:
