@@ -44,7 +44,7 @@ _AROUND, _RIM_PX, _BROW_PX = 1.3, 11, 7  # of the rings of an eye, and lines rou
 _LID_SIZE = (33, 45)  # places down and across a lid
 _TEXTURE_SIGMA, _TEXTURE, _MOST_TEXTURE = 6.0, 0.06, 0.2  # px; of the light, rms and at most
 _CHEEKS = (50, 280, 205, 425, 101, 330, 117, 346, 36, 266)
-_LOW_CHEEKS = (50, 280, 205, 425, 36, 266)  # below the rims of glasses
+_FOREHEAD = (107, 336, 108, 337, 151, 9)  # above the rims of glasses
 _LID_MOTION = tuple(MOTION_INDEX[name] for name in ("blink_r", "blink_l"))
 _BEHIND = tuple(MOTION_INDEX[name] for name in ("gaze_x", "gaze_y", "squint", "cheek"))
 _CHEEK, _SQUINT = MOTION_INDEX["cheek"], MOTION_INDEX["squint"]
@@ -201,7 +201,7 @@ def _skin_hues(crop: np.ndarray, points: np.ndarray, glasses: bool) -> np.ndarra
 
     What lies in the shade is redder than what is darker by itself, in photos and in paintings.
     Brows, lashes and eyes would make dark skin gray, and bags and cheeks have another hue than
-    lids; behind glasses that of the cheeks has to do.
+    lids; behind glasses that of the forehead has to do.
     """
     skin, parts = np.zeros(crop.shape[:2], np.uint8), np.zeros(crop.shape[:2], np.uint8)
     for rings, brow in zip(EYES, BROW_EDGES):
@@ -210,7 +210,7 @@ def _skin_hues(crop: np.ndarray, points: np.ndarray, glasses: bool) -> np.ndarra
         middle = eye.mean(0)
         around = middle + _AROUND * (np.concatenate([upper, fold]) - middle)
         around = np.concatenate([around, points[list(sum(brow, ()))]])
-        cv2.fillConvexPoly(skin, _hull(points[list(_LOW_CHEEKS)] if glasses else around), 1)
+        cv2.fillConvexPoly(skin, _hull(points[list(_FOREHEAD)] if glasses else around), 1)
         for part, grown in ((eye, _RIM_PX), (points[list(sum(brow, ()))], _BROW_PX)):
             cv2.fillConvexPoly(parts, _hull(part), 1)
             cv2.polylines(parts, [_hull(part)], True, 1, grown)
