@@ -77,8 +77,13 @@ def _shapes(size: tuple[int, int], rng: np.random.Generator) -> tuple[np.ndarray
         lens = np.round(lens + np.array([middle, y])).astype(np.int32)
         cv2.fillPoly(lenses, [lens], 255)
         cv2.polylines(rims, [lens[32:] if half else lens], not half, 1.0, thick, cv2.LINE_AA)
+        if rng.random() < 0.4:  # a pad beside the nose
+            pad = int(middle - 0.9 * side * wide * near), int(y + 0.4 * high)
+            axes = int(rng.uniform(4, 8)), int(rng.uniform(10, 18))
+            cv2.ellipse(rims, pad, axes, 20 * side, 0, 360, 0.6, 2, cv2.LINE_AA)
         hinge = y + rng.uniform(-0.4, 0.1) * high
-        ends = (middle + side * wide * near, hinge), (middle + side * 3 * wide, hinge + 6)
+        far = middle + 3 * side * wide * near, hinge + rng.normal(0, 6)
+        ends = (middle + side * wide * near, hinge), far
         temple = max(1, int(thick * rng.uniform(0.6, 1.2)))
         cv2.line(rims, *(tuple(map(int, end)) for end in ends), 1.0, temple, cv2.LINE_AA)
     across = np.linspace(-1, 1, 15)

@@ -23,7 +23,7 @@ from train.data.simulate.portraits import load_portraits
 logger = logging.getLogger(__name__)
 BARE, DRAWN, REAL = 5, 5, 15  # samples of a face: bare, the same with glasses, one that wears them
 REAL_WEIGHT, DECAY, STEPS = 2.0, 2e-4, 120
-LEAST = 4.1  # logit from which on a face wears glasses: most faces do not
+LEAST = 3.4  # logit from which on a face wears glasses: most faces do not
 
 
 def run(config: TrainConfig) -> None:
