@@ -25,6 +25,7 @@ class DataConfig:
         cache: folder of the shards, git-ignored.
         grid: folder of GRID talker s1; "" = simulated speech only.
         portraits: folder of portraits, for the encoder of the VAE.
+        wearers: text file, the names of the portraits whose faces wear glasses, one a line.
         head: folder of a head with expressions, for the shapes of the mouth.
         talkers: folder of talking clips with landmarks, for the sync network.
         kokoro: folder of natural voices, for the stage `voices`.
@@ -43,6 +44,7 @@ class DataConfig:
     cache: str = "runs/corpus"
     grid: str = ""
     portraits: str = ""
+    wearers: str = ""
     head: str = ""
     talkers: str = ""
     kokoro: str = ""

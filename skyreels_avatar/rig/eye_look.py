@@ -19,12 +19,10 @@ from skyreels_avatar.rig.coefficients import MOTION_INDEX
 from skyreels_avatar.rig.constants import CONSTANTS
 from skyreels_avatar.rig.drawn_style import FACE_PX, face_crop, to_lab
 from skyreels_avatar.rig.geometry import BROW_EDGES, EYES, LARGE_EYE, smoothstep
+from skyreels_avatar.rig.glasses import wears_glasses
 from skyreels_avatar.rig.mouth_paint import luminance
 
 LIDS = CONSTANTS.lids
-# Measured on 34 test portraits: over the bridge of the nose colors differ by 23 and more (CIE Lab,
-# 2 % of H apart, in a row all across) with dark or thick rims, by 16 and less without.
-_BRIDGE = 18.0
 _HIDDEN_LIGHT, _HIDDEN_CONTRAST = 0.45, 22.0  # of the cheeks' light; behind dark glasses
 _BLACK = 0.25  # of the cheeks' light: lenses, also where no bridge is seen; eyes in shade have 0.32
 _OUT_OF_SIGHT = 0.35  # of the other eye's width: behind the nose of a profile
@@ -35,7 +33,7 @@ _HOLLOW = (0.5, 0.8)  # of that light, where the lid's own is 0, and how fast it
 _DARKER = (0.0, 0.12)  # than the shut lid's skin, in light: from here on a lid is a smudge
 _AT_LASHES = (0.1, -0.1)  # of the places of `lid_place`: round the edge of a lid
 _FOLD_SIDE, _BAG_SIDE, _LIGHTEST = (-0.9, -0.5), (0.9, 0.4), 1.12  # of the places; of the skin
-_AT_CORNERS = (1.0, 0.85)  # of the places: from here on to the middle
+_AT_CORNERS = (1.05, 0.55)  # of the places: beside the corners is the skin that was there
 _REPLACED = (0.5, 0.95)  # share of an unfolded lid that gives way: of a light one, of a smudge
 _LASHES_MEET = (0.35, 0.9)  # of a blink: lashes of both lids come to lie over each other
 _NO_EYE = (0.8, 1.0)  # of a blink: there is no more eye to be seen
@@ -46,8 +44,7 @@ _AROUND, _RIM_PX, _BROW_PX = 1.3, 11, 7  # of the rings of an eye, and lines rou
 _LID_SIZE = (33, 45)  # places down and across a lid
 _TEXTURE_SIGMA, _TEXTURE, _MOST_TEXTURE = 6.0, 0.06, 0.2  # px; of the light, rms and at most
 _CHEEKS = (50, 280, 205, 425, 101, 330, 117, 346, 36, 266)
-_LOW_CHEEKS = (50, 280, 205, 425, 36, 266)  # below the rims of glasses
-_BRIDGE_CORNERS = (133, 362)
+_FOREHEAD = (107, 336, 108, 337, 151, 9)  # above the rims of glasses
 _LID_MOTION = tuple(MOTION_INDEX[name] for name in ("blink_r", "blink_l"))
 _BEHIND = tuple(MOTION_INDEX[name] for name in ("gaze_x", "gaze_y", "squint", "cheek"))
 _CHEEK, _SQUINT = MOTION_INDEX["cheek"], MOTION_INDEX["squint"]
@@ -144,7 +141,7 @@ def find_eye_look(frame: torch.Tensor, landmarks: torch.Tensor) -> EyeLook:
     soft = cv2.GaussianBlur(lab, (0, 0), 1.0)
     steps = np.zeros(lab.shape[:2], np.float32)
     steps[2:-2] = np.linalg.norm(soft[4:] - soft[:-4], axis=2)
-    glasses = _over_bridge(steps, points) > _BRIDGE
+    glasses = wears_glasses(crop, points)
     hues = _skin_hues(crop, points, glasses)
     texture = [_skin_texture(crop, points[i]) for i in (205, 425)]
     seen, room, lids, lashes = [], [], [], []
@@ -204,7 +201,7 @@ def _skin_hues(crop: np.ndarray, points: np.ndarray, glasses: bool) -> np.ndarra
 
     What lies in the shade is redder than what is darker by itself, in photos and in paintings.
     Brows, lashes and eyes would make dark skin gray, and bags and cheeks have another hue than
-    lids; behind glasses that of the cheeks has to do.
+    lids; behind glasses that of the forehead has to do.
     """
     skin, parts = np.zeros(crop.shape[:2], np.uint8), np.zeros(crop.shape[:2], np.uint8)
     for rings, brow in zip(EYES, BROW_EDGES):
@@ -213,7 +210,7 @@ def _skin_hues(crop: np.ndarray, points: np.ndarray, glasses: bool) -> np.ndarra
         middle = eye.mean(0)
         around = middle + _AROUND * (np.concatenate([upper, fold]) - middle)
         around = np.concatenate([around, points[list(sum(brow, ()))]])
-        cv2.fillConvexPoly(skin, _hull(points[list(_LOW_CHEEKS)] if glasses else around), 1)
+        cv2.fillConvexPoly(skin, _hull(points[list(_FOREHEAD)] if glasses else around), 1)
         for part, grown in ((eye, _RIM_PX), (points[list(sum(brow, ()))], _BROW_PX)):
             cv2.fillConvexPoly(parts, _hull(part), 1)
             cv2.polylines(parts, [_hull(part)], True, 1, grown)
@@ -322,15 +319,6 @@ def _between(first: np.ndarray, second: np.ndarray, low: float, high: float) -> 
     """Return (K, 2) points on the way from (N, 2) to (N, 2), between two shares of it."""
     shares = np.linspace(low, high, 6)[:, None, None]
     return (first + shares * (second - first)).reshape(-1, 2)
-
-
-def _over_bridge(steps: np.ndarray, points: np.ndarray) -> float:
-    """Return how strong the strongest row of edges over the bridge of the nose is."""
-    right, left = points[list(_BRIDGE_CORNERS)]
-    (x, y), half = (right + left) / 2, max(0.2 * abs(left[0] - right[0]), 2.0)
-    high = 0.12 * FACE_PX
-    rows, columns = slice(int(y - high), int(y + high)), slice(int(x - half), int(x + half))
-    return float(np.percentile(steps[rows, columns], 25, axis=1).max())
 
 
 def _below_rim(steps: np.ndarray, upper: np.ndarray, fold: np.ndarray) -> float:

@@ -10,6 +10,7 @@ STAGES: dict[str, str] = {
     "style": "how one person moves, from the pieces of `data`: the file of `--style`",
     "vae": "encoder of the face rig: tracked landmarks to rig coefficients",
     "eyes": "eye finder of the face rig: the large eyes of drawn faces",
+    "glasses": "who wears glasses: where edges run round the eyes",
     "turned_mesh": "face mesh of turned and drawn faces: rendered heads, cartoons, photos",
     "occluder": "what stands before a face: portraits with things drawn before them",
     "mouth": "numbers of the painted mouth, fitted to smiles",
