@@ -20,7 +20,7 @@ DEPTH_ANYTHING = "depth-anything/Depth-Anything-V2-Small-hf"
 DEPTH_ANYTHING_VARIABLE = "SKYREELS_AVATAR_DEPTH_MODEL"  # names a folder or another repository
 BACKENDS = ("relief", "auto", "depth_anything")
 
-WALL, NEAR_FLOOR = 3.0, 2.0  # distances of the background and of its lower edge
+WALL = 3.0  # distance of the background
 FAR_OVER_SUBJECT = 3.5  # disparity has an unknown shift: chosen so that far / face is this
 MAX_RELIEF = 0.25  # face width / focal length is limited to this: lenses of close-ups are longer
 WORK_PX = 512  # the relief is smooth: it is built at this long side
@@ -196,19 +196,19 @@ def _delaunay(flat: np.ndarray) -> np.ndarray:
 
 
 def _background(person: np.ndarray) -> np.ndarray:
-    """Return (h, w) float32: a wall, and a floor that comes nearer towards the lower edge.
+    """Return (h, w) float32: a wall, and a floor where the person ends above the lower edge.
 
-    Where the person ends above the lower edge, the floor (or table) meets the person there.
+    A camera takes straight lines on one plane to straight lines; the floor (or table) is a second
+    plane, which meets the person.
     """
     height, width = person.shape
     feet = (np.flatnonzero(person.any(1))[-1] + 1) / height
     row = (np.arange(height) + 0.5) / height
     if feet > 0.97:
-        near = WALL + (NEAR_FLOOR - WALL) * np.clip((row - 0.55) / 0.45, 0.0, 1.0)
-    else:  # a plane has a linear inverse depth
-        start = min(0.55, 0.6 * feet)
-        slope = (1 / 1.05 - 1 / WALL) / (feet - start)
-        near = 1 / np.clip(1 / WALL + slope * (row - start), 1 / WALL, 1 / 0.7)
+        return np.full((height, width), WALL, np.float32)
+    start = min(0.55, 0.6 * feet)
+    slope = (1 / 1.05 - 1 / WALL) / (feet - start)  # a plane has a linear inverse depth
+    near = 1 / np.clip(1 / WALL + slope * (row - start), 1 / WALL, 1 / 0.7)
     return np.repeat(near[:, None], width, 1).astype(np.float32)
 
 

@@ -15,6 +15,7 @@ from skyreels_avatar.faces.template import synthetic_landmarks
 from skyreels_avatar.models import depth as depth_module
 from skyreels_avatar.models.depth import (
     DEPTH_ANYTHING_VARIABLE,
+    WALL,
     depth_from_disparity,
     estimate_depth,
     predict_disparity,
@@ -51,6 +52,13 @@ def test_person_and_background_never_meet(scene):
     depth = estimate_depth(pixels, face, mask).depth.numpy()
     assert depth[mask > 0.5].max() < 1.2 < 1.9 < depth[mask <= 0.5].min()
     assert depth[mask <= 0.5].max() <= 3.0
+
+
+def test_behind_a_person_whom_the_lower_edge_cuts_all_is_one_plane(scene):
+    """A floor behind busts bent the straight lines of rooms when the camera came closer."""
+    pixels, face, mask = scene
+    depth = estimate_depth(pixels, face, mask).depth
+    assert np.allclose(depth[torch.from_numpy(mask) < 0.5], WALL)
 
 
 def test_a_person_whose_feet_are_visible_stands_on_the_floor(scene):
