@@ -10,6 +10,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import contextmanager
 from contextvars import copy_context
+from multiprocessing.connection import Connection
+from multiprocessing.reduction import ForkingPickler
 from typing import TypeVar
 
 import cv2
@@ -168,3 +170,16 @@ def num_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def send(pipe: Connection, message: object) -> None:
+    """Send an object through a pipe whose other end may be gone.
+
+    As `pipe.send`, whose buffer crashes older Pythons when the error of a broken pipe is collected.
+
+    Raises:
+        OSError: the other end is gone.
+
+    Source: github.com/python/cpython/issues/111049.
+    """
+    pipe.send_bytes(bytes(ForkingPickler.dumps(message)))

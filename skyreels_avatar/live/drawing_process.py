@@ -23,6 +23,7 @@ from skyreels_avatar.live import drawing_program, forking
 from skyreels_avatar.live.backlog import Backlog
 from skyreels_avatar.live.painter import Job, Painter
 from skyreels_avatar.live.shared_pictures import SharedPictures
+from skyreels_avatar.parallel import send
 
 logger = logging.getLogger(__name__)
 _PATIENCE_S = 10.0  # for a process that has just begun; it needs some hundredths of that
@@ -110,7 +111,7 @@ class DrawingProcess:
         while (told := self._waiting.get()) is not None:
             if isinstance(told[0], str):
                 with self._if_alive():
-                    self._connection.send(told)
+                    send(self._connection, told)
                 continue
             number, job, drawn = told
             with self._dropping:
@@ -120,7 +121,7 @@ class DrawingProcess:
                 self._backlog.end(is_done=False)
                 drawn.cancel()
                 with self._if_alive():
-                    self._connection.send(("advance", job.frames))
+                    send(self._connection, ("advance", job.frames))
                 continue
             try:
                 pictures = self._drawn(job)
@@ -135,7 +136,7 @@ class DrawingProcess:
     def _drawn(self, job: Job) -> dict[int, np.ndarray]:
         pictures = None
         with self._if_alive():
-            self._connection.send(job)
+            send(self._connection, job)
             spent = self._connection.recv()
             pictures = self._pictures.take(job.frames)
             self._here.stages.add(spent)

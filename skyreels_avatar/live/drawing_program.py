@@ -12,7 +12,7 @@ import torch
 
 from skyreels_avatar.live.painter import Job, Painter, Stages
 from skyreels_avatar.live.shared_pictures import SharedPictures
-from skyreels_avatar.parallel import one_thread
+from skyreels_avatar.parallel import one_thread, send
 
 
 def run(connection: Connection, painter: Painter, drawn: SharedPictures) -> None:
@@ -27,7 +27,7 @@ def run(connection: Connection, painter: Painter, drawn: SharedPictures) -> None
         latents = np.zeros((1, 32, 2, 1, 4), np.float32)
         painter.draw(Job(frames, latents, [float(i) for i in frames]))
         painter.stages = Stages()
-        connection.send(True)
+        send(connection, True)
         _serve(painter, connection, drawn)
 
 
@@ -40,7 +40,7 @@ def _serve(painter: Painter, connection: Connection, drawn: SharedPictures) -> N
         if isinstance(told, Job):
             pictures = painter.draw(told)
             drawn.put(pictures[frame] for frame in told.frames)
-            connection.send(dict(painter.stages))
+            send(connection, dict(painter.stages))
             painter.stages = Stages()
         elif told[0] == "light":
             painter.scene.light(told[1])

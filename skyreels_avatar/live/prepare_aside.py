@@ -14,6 +14,7 @@ from skyreels_avatar.live import forking
 from skyreels_avatar.live.avatar import Avatar
 from skyreels_avatar.live.prepare import prepare
 from skyreels_avatar.loading.components import Components
+from skyreels_avatar.parallel import send
 
 logger = logging.getLogger(__name__)
 _NICE = 10
@@ -56,4 +57,4 @@ def _run(
             made = prepare(image, size, face, parts).packed()
     except AvatarError as error:  # others take arguments that a pipe does not keep
         made = error if isinstance(error, InputError) else AvatarError(str(error))
-    connection.send(made)
+    send(connection, made)

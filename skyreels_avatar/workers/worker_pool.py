@@ -16,6 +16,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, Protocol
 
 from skyreels_avatar.errors import AvatarError
+from skyreels_avatar.parallel import send
 
 TaskFunction = Callable[[Any], Any]
 POLL_TIMEOUT_S = 0.5
@@ -76,7 +77,7 @@ class ProcessPool:
             theirs.close()  # so that the end of the process ends the pipe
             self._processes[worker] = process, ours
         with contextlib.suppress(OSError):  # it died while idle, which `poll` will see
-            self._processes[worker][1].send(task)
+            send(self._processes[worker][1], task)
 
     def poll(self) -> list[TaskResult]:
         """See `WorkerPool`."""
@@ -121,7 +122,7 @@ def _serve(pipe: Connection, make_function: Callable[[], TaskFunction], cores: s
             task = pipe.recv()
         except EOFError:
             return
-        pipe.send(run_task(function, task))
+        send(pipe, run_task(function, task))
 
 
 def _cores_of(worker: int, num_workers: int) -> set[int]:
