@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from pathlib import Path
@@ -90,9 +91,11 @@ def by_minute(times_s: list[float], values: list[float], begun_s: float) -> list
 
 
 def _memory_mb(process: psutil.Process) -> float:
-    """Return the memory of a process; what it shares with another counts half."""
+    """Return the memory of a process; what it shares with another counts half; 0: it has ended."""
     try:
         lines = Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines()
         return next(float(line.split()[1]) / 1024 for line in lines if line.startswith("Pss:"))
     except (OSError, StopIteration):
-        return process.memory_info().rss / 2**20
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return process.memory_info().rss / 2**20
+    return 0.0

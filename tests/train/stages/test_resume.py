@@ -43,8 +43,8 @@ from train.stages import (
     vae,
 )
 
-# They write files, which they find again.
-WITHOUT_STEPS = {"data", "speakers", "voices", "corpus", "shapes", "publish", "recipe"}
+# They write files, which they find again, or learn in one step.
+WITHOUT_STEPS = {"data", "speakers", "voices", "corpus", "shapes", "publish", "recipe", "glasses"}
 # They learn from windows of video, and share a run out: test_lora.py, test_distill_video.py.
 ON_VIDEO = {"lora", "distill video"}
 LEARNING = [
