@@ -25,7 +25,7 @@ _QUICK_ENOUGH = 0.8
 # What one frame counts for: it may take the time of eight, whose motion comes at once, and a
 # machine that was busy for a moment is not slow.
 _MOST_PERIODS = 9.0
-_FIRST_HOLD_S, _LONGEST_HOLD_S = 8.0, 300.0
+_FIRST_HOLD_S, _LONGEST_HOLD_S = 4.0, 300.0
 
 
 class PictureRate:
