@@ -14,6 +14,16 @@ class Clock:
         return self.now_s
 
 
+def _second_after_one_of_a_second() -> tuple[Clock, Backlog]:
+    clock = Clock()
+    backlog = Backlog(clock)
+    backlog.ask()
+    clock.now_s = 11.0
+    backlog.end()
+    backlog.ask()
+    return clock, backlog
+
+
 def test_each_takes_as_long_as_the_one_before():
     clock = Clock()
     backlog = Backlog(clock)
@@ -32,23 +42,13 @@ def test_each_takes_as_long_as_the_one_before():
 
 
 def test_one_that_takes_longer_stands_still_and_for_as_long_again():
-    clock = Clock()
-    backlog = Backlog(clock)
-    backlog.ask()
-    clock.now_s = 11.0
-    backlog.end()
-    backlog.ask()
+    clock, backlog = _second_after_one_of_a_second()
     clock.now_s = 15.0
     assert backlog.left_s == 3
 
 
 def test_what_is_not_wanted_any_more_tells_nothing():
-    clock = Clock()
-    backlog = Backlog(clock)
-    backlog.ask()
-    clock.now_s = 11.0
-    backlog.end()
-    backlog.ask()
+    clock, backlog = _second_after_one_of_a_second()
     backlog.ask()
     clock.now_s = 19.0
     backlog.end(is_done=False)
