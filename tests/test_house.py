@@ -18,7 +18,7 @@ ROOMS = (
     "errors", "deprecation", "folders", "flow", "documents", "checks", "shapes", "parallel",
     "progress", "camera", "media", "models", "rig", "loading", "faces", "request", "planning",
     "provenance", "references", "spaces", "evaluation", "pipeline", "live", "workers", "film",
-    "api", "apps", "cli",
+    "api", "apps", "cli", "__main__",
 )  # fmt: skip
 # Rooms that stand alone: `camera` would work without the rest of the house, and so would a network.
 ALONE = {
@@ -38,7 +38,7 @@ ALONE = {
     },
 }
 # Training uses the parts, and no verb that makes a whole video.
-NOT_FOR_TRAINING = {"film", "api", "apps", "cli", "workers"}
+NOT_FOR_TRAINING = {"film", "api", "apps", "cli", "workers", "__main__"}
 # A reader should see a file in one sitting and a function on one screen.
 MAX_FILE_LINES, MAX_FUNCTION_LINES = 400, 80
 # Functions with more parameters should take a dataclass. Verbs and commands are exempt, whose

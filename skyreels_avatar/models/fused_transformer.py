@@ -1,8 +1,8 @@
-"""The transformer of an embedded tier in fewer operations, for windows that come one by one.
+"""The nano transformer with fused operations, for streams that sample one short window at a time.
 
-A window of a stream is 36 tokens: beside products of small matrices, what costs is that there are
-many operations. Here projections of the same tokens are one product, modulations are part of the
-norms, and what depends on the prompt or on the noise level alone is kept from window to window.
+A window of a stream has 36 tokens, so the number of operations costs more than the arithmetic. Here
+projections of the same tokens are one matrix product, modulations are folded into the norms, and
+what depends only on the prompt or the noise level is cached between windows.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _SHORTEST = 1e-6  # queries and keys
 _GELU = math.sqrt(8 / math.pi)
 
 Heads = tuple[torch.Tensor, torch.Tensor]  # keys and values (B, N, L, D / N)
-Text = tuple[torch.Tensor, torch.Tensor]  # keys and values of `_read`
+Text = tuple[torch.Tensor, torch.Tensor]  # keys and values of `_text_keys_values`
 Product = tuple[torch.Tensor, torch.Tensor]  # bias (outputs,) and weight (inputs, outputs)
 
 
@@ -109,13 +109,13 @@ class FusedTransformer:
         """Return the velocity (1, C, T, h, w): see `AvatarTransformer3DModel.forward`."""
         network = self._network
         text, sound = (conditions[name] for name in ("encoder_hidden_states", "audio_embeds"))
-        told = float(timestep), *sampling.flatten().tolist()
-        at_level = self._keep(told, self._levels, timestep, sampling)
+        level_key = float(timestep), *sampling.flatten().tolist()
+        at_level = self._keep(level_key, self._levels, timestep, sampling)
         if self._text is None or not torch.equal(self._text, text):
-            self._text, self._texts = text, self._read(text)
+            self._text, self._texts = text, self._text_keys_values(text)
         grid = tuple(hidden_states.shape[2:])
-        turns = self._keep(grid, self._rotary_turns, hidden_states)
-        voices = cached(cache, "voices", lambda: self._voices(sound))
+        rotary = self._keep(grid, self._rotary_factors, hidden_states)
+        voices = cached(cache, "voices", lambda: self._audio_keys_values(sound))
         embedding = network.patch_embedding
         tokens = hidden_states[0].flatten(1).T
         tokens = F.linear(tokens, embedding.weight.flatten(1), embedding.bias)  # (L, D)
@@ -127,21 +127,23 @@ class FusedTransformer:
         for index, block in enumerate(network.blocks):
             products, level = self._products[index], levels[index]
             weights = self._qk_weights[index]
-            tokens = self._through(block, tokens, level, products, weights, turns)
-            tokens = self._heed(block, tokens, products, self._texts[index])
-            tokens = self._listen(block, tokens, products, voices[index])
-            tokens = self._forward(block, tokens, level, products)
+            tokens = self._self_attention(block, tokens, level, products, weights, rotary)
+            tokens = self._text_attention(block, tokens, products, self._texts[index])
+            tokens = self._audio_attention(block, tokens, products, voices[index])
+            tokens = self._feed_forward(block, tokens, level, products)
             if (residual := next(residuals, None)) is not None:
                 tokens = tokens + residual[0]
         tokens = self._norm(network.norm_out, tokens, scale, shift)
         return torch.addmm(*_of(tokens, self._proj_out)).T.reshape(1, -1, *grid)
 
-    def _through(self, block, tokens, level: _Modulation, products, weights, turns) -> torch.Tensor:
+    def _self_attention(
+        self, block, tokens, level: _Modulation, products, weights, rotary
+    ) -> torch.Tensor:
         """Return tokens (L, D) after the self attention."""
         normed = self._norm(block.norm1, tokens, level.scale, level.shift)
         joined = torch.addmm(*_of(normed, products.qkv)).view(len(tokens), 3, self._dim)
         both = (joined[:, :2] / _lengths(joined[:, :2])).mul_(weights)
-        pairs = torch.view_as_complex(both.view(len(tokens), 2, -1, 2)) * turns
+        pairs = torch.view_as_complex(both.view(len(tokens), 2, -1, 2)) * rotary
         both = torch.view_as_real(pairs).view(len(tokens), 2, self._heads, -1)
         query, key = both.permute(1, 2, 0, 3)[:, None].unbind()
         value = self._in_heads(joined[:, 2])[None]
@@ -149,8 +151,8 @@ class FusedTransformer:
         found = found.transpose(1, 2).reshape(-1, self._dim)
         return torch.addcmul(tokens, torch.addmm(*_of(found, products.out)), level.gate)
 
-    def _heed(self, block, tokens, products, text: Text) -> torch.Tensor:
-        """Return tokens (L, D) after the attention to text: see `_read`."""
+    def _text_attention(self, block, tokens, products, text: Text) -> torch.Tensor:
+        """Return tokens (L, D) after the attention to text: see `_text_keys_values`."""
         norm, (keys, values) = block.norm2, text
         normed = self._norm(norm, tokens, norm.weight, norm.bias)
         query = torch.addmm(*_of(normed, products.text_q))
@@ -158,7 +160,7 @@ class FusedTransformer:
         weights = scores.view(len(tokens), self._heads, -1).softmax(-1)
         return torch.addmm(tokens, weights.view(len(tokens), -1), values)
 
-    def _listen(self, block, tokens, products, voice: Heads) -> torch.Tensor:
+    def _audio_attention(self, block, tokens, products, voice: Heads) -> torch.Tensor:
         """Return tokens (L, D) after the attention of each latent frame to its own audio."""
         norm, (key, value) = block.norm_audio, voice
         normed = self._norm(norm, tokens, norm.weight, norm.bias)
@@ -170,7 +172,7 @@ class FusedTransformer:
         found = found.transpose(1, 2).reshape(-1, self._dim)
         return torch.addmm(*_of(found, products.voice_out)).add_(tokens)
 
-    def _forward(self, block, tokens, level: _Modulation, products) -> torch.Tensor:
+    def _feed_forward(self, block, tokens, level: _Modulation, products) -> torch.Tensor:
         """Return tokens (L, D) after the feed-forward."""
         normed = self._norm(block.norm3, tokens, level.ffn_scale, level.ffn_shift)
         inside = _gelu(torch.addmm(*_of(normed, products.inner)))
@@ -198,7 +200,7 @@ class FusedTransformer:
         shift, scale = (network.scale_shift_table + embedded[:, None])[0].unbind()
         return levels, shift, 1 + scale
 
-    def _read(self, embeds: torch.Tensor) -> list[Text]:
+    def _text_keys_values(self, embeds: torch.Tensor) -> list[Text]:
         """Return what each block attends to in text tokens (1, S, text_dim).
 
         Returns:
@@ -217,7 +219,7 @@ class FusedTransformer:
             folded.append((keys, (values + output.bias / self._heads).flatten(0, 1)))
         return folded
 
-    def _voices(self, embeds: torch.Tensor) -> list[Heads]:
+    def _audio_keys_values(self, embeds: torch.Tensor) -> list[Heads]:
         """Return what each block attends to in audio tokens (1, T, N_a, audio_dim)."""
         tokens, blocks = embeds[0], self._network.blocks
         if self._network.audio_position_embedding is not None:
@@ -232,7 +234,7 @@ class FusedTransformer:
             pairs.append((self._in_heads(key), self._in_heads(joined[:, :, 2 * index + 1])))
         return pairs
 
-    def _rotary_turns(self, hidden_states: torch.Tensor) -> torch.Tensor:
+    def _rotary_factors(self, hidden_states: torch.Tensor) -> torch.Tensor:
         """Return complex (L, 1, D / 2), by which pairs of queries and of keys are multiplied."""
         cosine, sine = (part[0, :, 0] for part in self._network.rope(hidden_states))
         return torch.complex(cosine, sine).repeat(1, self._heads)[:, None]
@@ -282,5 +284,5 @@ def _gelu(values: torch.Tensor) -> torch.Tensor:
 
     2 s(2 u) = 1 + tanh u for the logistic function s, of which PyTorch has a vectorized kernel.
     """
-    turned = values.square().mul_(_GELU * 0.044715).add_(_GELU)
-    return turned.mul_(values).sigmoid_().mul_(values)
+    scaled = values.square().mul_(_GELU * 0.044715).add_(_GELU)
+    return scaled.mul_(values).sigmoid_().mul_(values)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from skyreels_avatar import cli
+from skyreels_avatar import __version__, cli
 from skyreels_avatar.errors import AvatarError, Cancelled, CheckpointError, FaceError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -77,7 +77,7 @@ def test_a_polite_kill_leaves_no_half_file(tmp_path, name, code):
     script = """
 import sys, time, types
 import numpy as np
-from skyreels_avatar import cli
+from skyreels_avatar import __version__, cli
 from skyreels_avatar.media import VideoWriter
 def make(request, on_progress, **_):
     with VideoWriter(request.output, 64, 64, 25) as writer:
@@ -117,7 +117,7 @@ def test_closed_and_full_streams_do_not_change_the_exit_code(tmp_path, redirecti
     script = """
 import sys, types
 from pathlib import Path
-from skyreels_avatar import cli
+from skyreels_avatar import __version__, cli
 def make(request, on_progress, **_):
     Path(request.output).write_bytes(b"video")
     return types.SimpleNamespace(path=request.output, width=2, height=2, num_frames=1, fps=25.0,
@@ -142,3 +142,10 @@ def test_quiet_keeps_progress_and_notes_from_stderr_and_no_error(requests_made, 
     assert capsys.readouterr().err == ""
     assert cli.run(line) == 2
     assert capsys.readouterr().err.startswith("error: no sound was given")
+
+
+def test_python_m_runs_the_same_command():
+    command = [sys.executable, "-m", "skyreels_avatar", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split()[-1] == __version__
