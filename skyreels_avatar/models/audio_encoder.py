@@ -20,7 +20,6 @@ from skyreels_avatar.models.sound import Sound
 
 SAMPLE_RATE = 16000
 NUM_MELS = 80
-TOKENS_PER_SECOND = 25
 MEL_FRAMES_PER_TOKEN = 4
 HOP = 160  # samples: 100 mel frames a second
 WINDOW = 400  # samples: 25 ms

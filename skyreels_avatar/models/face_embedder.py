@@ -11,8 +11,6 @@ from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import nn
 
-CHIP_PX = 150  # side of the faces that the network was trained on
-
 
 class _Block(nn.Module):
     """Two convolutions and a shortcut; a block that halves the resolution may also add channels."""
