@@ -9,7 +9,7 @@ import typer
 
 from skyreels_avatar.cli.console import print_result, say
 
-_ACCESS, _WORK, _LIMITS = "Who may use it", "Jobs and workers", "Limits"
+_ACCESS, _WORK, _LIMITS = "Access", "Jobs and workers", "Limits"
 
 Data = Annotated[
     Path | None,
