@@ -25,6 +25,18 @@ MIRROR_SHARES = (1.1, 1.25, 1.5, 2.0)
 """How far to look, in distances to the known: the furthest that is known wins, 2 is a mirror."""
 
 
+STRUCTURE_SHARE, STIFFNESS = 0.02, 4.0
+"""Behind a person texture is finer than this share of the long side; the colors go on so many times
+as far across the picture as down it."""
+
+COARSE_PX = 4
+"""Colors are interpolated at every fourth pixel."""
+
+TEXTURE_LIMIT, SEAM = 0.08, 0.5
+"""Largest contrast of mirrored texture, and within how many times the size of texture from the
+known it sets in: edges of things fade, and nothing ends at the outline."""
+
+
 def spread(values: np.ndarray, known: np.ndarray) -> np.ndarray:
     """Interpolate values into unknown pixels, like a membrane fixed at the known ones.
 
@@ -91,6 +103,49 @@ def reflect(picture: np.ndarray, known: np.ndarray) -> np.ndarray:
         source = np.where(fits[..., None], at, source)
     mirrored = cv2.remap(picture, source, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.where(known[..., None], picture, mirrored)
+
+
+def interpolate_behind(picture: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Fill unknown pixels with the colors of both sides and the mirrored texture beside them.
+
+    A mirror image alone repeats whole objects and bends horizons along the outline of a person.
+    The colors are a membrane's that is stiffer across the picture than down it: most rooms and
+    landscapes change less from left to right.
+
+    Args:
+        picture: (H, W, 3) float32.
+        known: (H, W) bool.
+
+    Returns:
+        (H, W, 3) float32, equal to `picture` where known, or everywhere if nothing is.
+    """
+    if known.all() or not known.any():
+        return picture
+    height, width = known.shape
+    size = max(2, round(width / COARSE_PX)), max(2, round(height / COARSE_PX))
+    coarse = cv2.resize(_structure(picture, known, size), (width, height))
+    texture = reflect(picture - coarse, known)
+    away = cv2.distanceTransform((~known).astype(np.uint8), cv2.DIST_L2, 5)[..., None]
+    limit = TEXTURE_LIMIT + np.exp(-away / (SEAM * STRUCTURE_SHARE * max(known.shape)))
+    filled = (coarse + limit * np.tanh(texture / limit)).clip(0, 1)
+    return np.where(known[..., None], picture, filled).astype(np.float32)
+
+
+def _structure(picture: np.ndarray, known: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Return a picture without its texture, interpolated where unknown, of (width, height)."""
+    sigma = STRUCTURE_SHARE * max(size)
+    weight = cv2.resize(known.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+    colors = np.where(known[..., None], picture, np.float32(0))
+    colors = cv2.GaussianBlur(cv2.resize(colors, size, interpolation=cv2.INTER_AREA), (0, 0), sigma)
+    total = cv2.GaussianBlur(weight, (0, 0), sigma)
+    colors = colors / np.maximum(total, 1e-3)[..., None]
+    # Squeezed, an even membrane is a stiff one.
+    narrow = max(2, round(size[0] / STIFFNESS)), size[1]
+    portion = cv2.resize(weight, narrow, interpolation=cv2.INTER_AREA)[..., None]
+    squeezed = cv2.resize(colors * weight[..., None], narrow, interpolation=cv2.INTER_AREA)
+    squeezed = spread(squeezed / np.maximum(portion, 1e-6), portion[..., 0] > 0.5)
+    stiff = cv2.resize(squeezed, size, interpolation=cv2.INTER_LINEAR)
+    return stiff + spread(colors - stiff, weight > 0.5)
 
 
 def defocus(picture: np.ndarray, sigma: np.ndarray) -> np.ndarray:

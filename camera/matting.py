@@ -18,11 +18,11 @@ REACH_SHARE = 0.055
 INSIDE_SHARE = 0.006
 """The matte may shrink by this share of the long side."""
 
-CONTRAST = (4.0, 8.0)
+CONTRAST = (3.0, 6.0)
 """Distance of both colors, in standard deviations of the background, from which their mixture is
 believed a little, and entirely."""
 
-APART = (0.4, 0.7)
+APART = (0.2, 0.4)
 """The same as a distance in RGB: things of about the color of the hair stand in many rooms."""
 
 NOISE = 0.012

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skyreels_avatar.camera.fill import defocus, reflect, spread
+from skyreels_avatar.camera.fill import defocus, interpolate_behind, spread
 from skyreels_avatar.camera.geometry import intrinsics_from_hfov, unproject
 from skyreels_avatar.camera.matting import least_share, refine_matte
 
@@ -68,7 +68,7 @@ class Plate:
         picture = _array(self.image)
         matte = refine_matte(picture, _grown_matte(decided(self.person_mask.numpy())))
         known = _known_background(matte)
-        filled = reflect(picture, known)
+        filled = interpolate_behind(picture, known)
         matte = _needed(picture, filled, matte)
         away = cv2.distanceTransform((~known).astype(np.uint8), cv2.DIST_L2, 5)
         filled = defocus(filled, (BEHIND_DEFOCUS * away).clip(0, MOST_DEFOCUS * max(away.shape)))

@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from skyreels_avatar.camera.fill import defocus, reflect, spread, without_unique_details
+from skyreels_avatar.camera.fill import (
+    defocus,
+    interpolate_behind,
+    reflect,
+    spread,
+    without_unique_details,
+)
 
 
 def test_known_values_stay_and_the_rest_lies_between_them(rng: np.random.Generator):
@@ -60,10 +66,50 @@ def test_a_plain_wall_stays_plain_in_a_reflection():
     np.testing.assert_allclose(reflect(holed, known), wall, atol=1e-6)
 
 
+@pytest.mark.parametrize("fill", [reflect, interpolate_behind])
 @pytest.mark.parametrize("known", [True, False])
-def test_all_or_nothing_known_stays_as_it_is(known: bool):
+def test_all_or_nothing_known_stays_as_it_is(fill, known: bool):
     picture = np.full((9, 7, 3), 0.5, np.float32)
-    assert np.array_equal(reflect(picture, np.full((9, 7), known)), picture)
+    assert np.array_equal(fill(picture, np.full((9, 7), known)), picture)
+
+
+def _around_a_head() -> np.ndarray:
+    """Return what is known beside a head and shoulders, (192, 192) bool."""
+    y, x = np.mgrid[:192, :192]
+    return (np.hypot(x - 96, y - 80) > 45) & ~((y > 115) & (abs(x - 96) < 70))
+
+
+def test_a_horizon_goes_straight_on_behind_a_head():
+    """Its mirror image followed the outline: dark lobes beside a hat when the camera rose."""
+    known = _around_a_head()
+    land = np.full((192, 192, 3), 0.8, np.float32)
+    land[56:] = 0.2
+    holed = np.where(known[..., None], land, 0.5).astype(np.float32)
+    away = (abs(np.arange(192) - 56) > 15)[:, None]
+    wrong = [
+        (np.abs(fill(holed, known) - land)[..., 0] > 0.3)[~known & away].mean()
+        for fill in (interpolate_behind, reflect)
+    ]
+    assert np.array_equal(interpolate_behind(holed, known)[known], land[known])
+    assert wrong[0] < 0.005
+    assert wrong[1] > 0.015
+
+
+def test_things_beside_a_head_are_not_repeated_behind_it():
+    known = _around_a_head()
+    wall = np.full((192, 192, 3), 0.7, np.float32)
+    wall[60:100, 30:48] = 0.1  # a door
+    holed = np.where(known[..., None], wall, 0.7).astype(np.float32)
+    assert reflect(holed, known)[~known].min() < 0.15
+    assert interpolate_behind(holed, known)[:, 60:][~known[:, 60:]].min() > 0.3
+
+
+def test_texture_goes_on_behind_a_head(rng: np.random.Generator):
+    known = _around_a_head()
+    grass = (0.5 + 0.08 * rng.standard_normal((192, 192, 3))).astype(np.float32)
+    filled = interpolate_behind(np.where(known[..., None], grass, 0).astype(np.float32), known)
+    assert filled[~known].std() > 0.4 * grass.std()
+    assert abs(filled[~known].mean() - 0.5) < 0.02
 
 
 def test_letters_are_not_repeated_and_texture_is(rng: np.random.Generator):

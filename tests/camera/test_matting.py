@@ -90,3 +90,17 @@ def test_a_line_of_the_room_that_ends_at_the_head_stays_in_the_room(row):
     refined = refine_matte(picture, given)
     end = int(np.flatnonzero(free)[0])
     assert refined[row, end + 4 : end + 40].max() < 0.05
+
+
+def test_a_curl_before_a_wall_of_near_brightness_moves_with_the_head():
+    """Afro curls on a dark red wall stayed in the plate and hung in the air beside the head."""
+    given = _disc(60)
+    curl = np.zeros((SIZE, SIZE), np.uint8)
+    cv2.ellipse(curl, (178, 106), (8, 5), -35, 0, 360, 255, 2, cv2.LINE_AA)
+    truth = np.maximum(given, curl.astype(np.float32) / 255)
+    hair, wall = np.float32([0.1, 0.08, 0.07]), np.float32([0.5, 0.12, 0.1])
+    noise = 0.015 * np.random.default_rng(2).standard_normal((SIZE, SIZE, 1))
+    picture = truth[..., None] * hair + (1 - truth[..., None]) * (wall + noise)
+    refined = refine_matte(picture.clip(0, 1).astype(np.float32), given)
+    missed = truth - given > 0.6
+    assert refined[missed].mean() > 0.6
