@@ -143,6 +143,7 @@ class SkinConstants:
     brow_tilt: float
     brow_tilt_raised: float
     brow_lowered: float
+    brow_over_rim: float
     furrow_in: float
     furrow_down: float
     furrow_less_outside: float
