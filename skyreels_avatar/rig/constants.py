@@ -177,6 +177,9 @@ class LidsConstants:
     drawn_rim: float
     drawn_raise: float
     drawn_gaze: float
+    drawn_iris: float
+    drawn_stretch: float
+    drawn_edge: float
     unfolds: float
     overlap: float
     squint_raise: float
