@@ -75,7 +75,7 @@ def render(
         eyes = [box if seen else None for box, seen in zip(eyes, face.eyes.seen.tolist())]
     around = enclosing_box(box for box in (lips, *eyes) if box is not None)
     positions = None if around is None else lookup.positions(around)
-    exact, blinking = [], []
+    exact, blinking, face_px = [], [], float(frame.height_px.mean())
     if lips is not None:
         points = frame.from_pixels(box_pixels(lips, clip.frames))
         parted = part_lips(points, face)
@@ -93,7 +93,7 @@ def render(
             undone = undo_eye_at(fine, eye, part)
             stretch, shut = stretched_rows(fine, undone), blink_of(eye, part.values)
             begun = (shut / BLINKING).clamp_max(1.0)[..., None, None]  # gazes stretch, too
-            lid = lid_place(before, eye, part), begun * unfolded(stretch), shut
+            lid = lid_place(before, eye, part), begun * unfolded(stretch, face_px), shut
             own = own_side(before, eye, part) if overlap(*eyes) else None
             blinking.append((place, undone, begun * streaks(stretch), lid, eye, own))
     found = [(box, positions[inside(around, box)]) for box in exact]
@@ -101,7 +101,7 @@ def render(
     for place, positions, stretched, lid, eye, own in blinking:
         selected = clip.select(place[0])
         drawn = sample_clip(selected, positions).float()
-        drawn = half_as_fine(soften_streaks(drawn, stretched))
+        drawn = half_as_fine(soften_streaks(drawn, stretched, 2 * face_px))
         if face.eyes is not None:
             drawn = face.eyes.shade_lid(drawn, lid, eye)
         if selected.detail is not None and selected.detail.behind is not None:
