@@ -143,6 +143,7 @@ class SkinConstants:
     brow_tilt: float
     brow_tilt_raised: float
     brow_lowered: float
+    brow_over_rim: float
     furrow_in: float
     furrow_down: float
     furrow_less_outside: float
@@ -176,6 +177,9 @@ class LidsConstants:
     drawn_rim: float
     drawn_raise: float
     drawn_gaze: float
+    drawn_iris: float
+    drawn_stretch: float
+    drawn_edge: float
     unfolds: float
     overlap: float
     squint_raise: float

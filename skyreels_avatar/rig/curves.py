@@ -97,3 +97,11 @@ def box_pixels(box: Box, like: torch.Tensor) -> torch.Tensor:
     )
     y, x = torch.meshgrid(rows, columns, indexing="ij")
     return torch.stack([x, y], -1)[None]
+
+
+def overlap(first: Box | None, second: Box | None) -> bool:
+    """Tell whether two boxes have pixels in common; None has none."""
+    if first is None or second is None:
+        return False
+    sides = zip(first[2:], second[2:])
+    return all(one.start < other.stop and other.start < one.stop for one, other in sides)

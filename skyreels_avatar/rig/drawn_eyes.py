@@ -7,12 +7,14 @@ the eye. Here the fold and the bag of the mesh are the outer edges of the two li
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 
 from skyreels_avatar.rig.constants import CONSTANTS
 from skyreels_avatar.rig.curves import refine
 from skyreels_avatar.rig.fields import FaceShape, MotionValues
-from skyreels_avatar.rig.geometry import EYES, IRISES, interpolate_columns, smoothstep
+from skyreels_avatar.rig.geometry import EYES, IRISES, interpolate_columns
 
 LIDS = CONSTANTS.lids
 
@@ -45,8 +47,13 @@ def undo_drawn_eye(
     where = local(points)
     x, y = where.unbind(-1)
     rims = [local(marks[:, list(ring), :2]).unbind(-1) for ring in (upper_lid, lower_lid)]
-    upper, lower = (interpolate_columns(x, *map(refine, rim)) for rim in rims)
-    lower = torch.maximum(lower, upper)
+    rims = [tuple(map(refine, rim)) for rim in rims]
+
+    def lids(columns: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        upper, lower = (interpolate_columns(columns, *rim) for rim in rims)
+        return upper, torch.maximum(lower, upper)
+
+    upper, lower = lids(x)
     # Fold and bag have too few points to follow a round eye; their middles say how thick it is.
     middle = local(marks[:, [fold[4], upper_lid[4], lower_lid[4], bag[4]], :2])[..., 1]
     lashes, line = (middle[:, [1, 3]] - middle[:, [0, 2]]).clamp_min(LIDS.drawn_line).split(1, 1)
@@ -63,7 +70,8 @@ def undo_drawn_eye(
 
     away = LIDS.drawn_line if room is None else LIDS.drawn_line + LIDS.cartoon_skin
     skin = torch.lerp(lower, middle[:, 2:3], 0.7) + line + away  # a row below the eye
-    slid = _slid_iris(where, local(marks[:, list(IRISES[eye]), :2]), (upper, lower), width, values)
+    gaze = width * _held_gaze(marks, values)
+    slid = _slid_iris(where, local(marks[:, list(IRISES[eye]), :2]), lids, gaze, width)
     wide = new_upper < upper - 1e-5
     row = torch.where(wide, slid[..., 1] + widening(y, upper, lower, new_upper), slid[..., 1])
     top = upper - lashes
@@ -101,21 +109,54 @@ def widening(
 def _slid_iris(
     where: torch.Tensor,
     iris: torch.Tensor,
-    rims: tuple[torch.Tensor, torch.Tensor],
+    lids: Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]],
+    gaze: torch.Tensor,
     width: torch.Tensor,
-    values: MotionValues,
 ) -> torch.Tensor:
-    """Return (F, N, 2) where points in an eye look for the gaze: the iris slides, rims stay."""
-    upper, lower = rims
+    """Return (F, N, 2) where points in an eye look for the gaze: the iris slides, rims stay.
+
+    The white stretches between the iris and the corners on one side, and is pushed together on the
+    other. What would look beyond a lid looks at what lies below its line.
+
+    Args:
+        iris: (F, 5, 2) its middle and rim.
+        lids: rows (F, N) of the upper and the lower lid at columns (F, N).
+        gaze: (F, 2) how far it slides across and down, of `_held_gaze`.
+    """
+    x, y = where.unbind(-1)
     center = iris[:, :1]
     radius = (iris[:, 1:] - center).norm(dim=-1).mean(1, keepdim=True).clamp_min(0.01)
-    away = (where - center).norm(dim=-1) / radius
-    across = torch.minimum(where[..., 0], width - where[..., 0]) - LIDS.drawn_rim
-    down = torch.minimum(where[..., 1] - upper, lower - where[..., 1]) - LIDS.drawn_rim
-    # Less than the way to the rim, or what lies behind it would be looked up and not the eye.
-    room = torch.stack([torch.minimum(0.8 * across, 1.6 * down), 0.8 * torch.minimum(across, down)])
-    furthest = torch.minimum(room.clamp_min(0.0), LIDS.drawn_gaze * radius)
-    gaze = torch.cat([values.gaze_x, values.gaze_y], 1) * width
-    slide = gaze.T[..., None] * smoothstep(2.1, 0.9, away)
-    slide = torch.maximum(torch.minimum(slide, furthest), -furthest)
-    return where - slide.movedim(0, -1)
+    upper, lower = lids(x)
+    across = (torch.minimum(x, width - x) - LIDS.drawn_rim).clamp_min(0.0)
+    down = torch.minimum(y - upper, lower - y) - LIDS.drawn_rim
+    away = (where - gaze[:, None] - center).norm(dim=-1)
+    beside = (away - LIDS.drawn_iris * radius).clamp_min(0.0) + 1e-4
+    looked_x = x - gaze[:, :1] * across / (across + beside)
+    looked_y = y - gaze[:, 1:] * down / (down + beside).clamp_min(1e-4)
+    upper, lower = lids(looked_x)
+    lowest = (lower - LIDS.drawn_rim).maximum((upper + lower) / 2)
+    looked_y = looked_y.minimum(lowest).maximum((upper + LIDS.drawn_rim).minimum(lowest))
+    moved = (down / LIDS.drawn_edge).clamp(0.0, 1.0)[..., None]
+    return torch.lerp(where, torch.stack([looked_x, looked_y], -1), moved)
+
+
+def _held_gaze(marks: torch.Tensor, values: MotionValues) -> torch.Tensor:
+    """Return (F, 2) the gaze of both eyes, in widths of an eye, as far as both irises can slide.
+
+    Not beyond the white on one side, nor so far that on the other side there is none to stretch.
+    """
+    limits = []
+    for (upper, *_), iris in zip(EYES, IRISES):
+        first, last = marks[:, upper[0], :2], marks[:, upper[-1], :2]
+        along = last - first
+        width = along.norm(dim=-1, keepdim=True).clamp_min(0.02)
+        at = ((marks[:, list(iris), :2] - first[:, None]) * (along / width)[:, None]).sum(-1)
+        radius = (at.amax(1, keepdim=True) - at.amin(1, keepdim=True)) / 2
+        sides = torch.cat([at[:, :1] - radius, width - at[:, :1] - radius], 1)
+        white = (sides - LIDS.drawn_rim).clamp_min(0.0)
+        reach = torch.minimum(white, LIDS.drawn_stretch * white.flip(1))
+        limits.append(torch.cat([reach.minimum(LIDS.drawn_gaze * radius), radius], 1) / width)
+    left, right, radius = torch.stack(limits).amin(0).split(1, 1)
+    down = LIDS.drawn_gaze * radius
+    across = values.gaze_x.minimum(right).maximum(-left)
+    return torch.cat([across, values.gaze_y.minimum(down).maximum(-down)], 1)

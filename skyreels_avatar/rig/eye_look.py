@@ -19,14 +19,13 @@ from skyreels_avatar.rig.coefficients import MOTION_INDEX
 from skyreels_avatar.rig.constants import CONSTANTS
 from skyreels_avatar.rig.drawn_style import FACE_PX, face_crop, to_lab
 from skyreels_avatar.rig.geometry import BROW_EDGES, EYES, LARGE_EYE, smoothstep
-from skyreels_avatar.rig.glasses import wears_glasses
+from skyreels_avatar.rig.glasses import RIM, rims_below_brows, wears_glasses
 from skyreels_avatar.rig.mouth_paint import luminance
 
 LIDS = CONSTANTS.lids
 _HIDDEN_LIGHT, _HIDDEN_CONTRAST = 0.45, 22.0  # of the cheeks' light; behind dark glasses
 _BLACK = 0.25  # of the cheeks' light: lenses, also where no bridge is seen; eyes in shade have 0.32
 _OUT_OF_SIGHT = 0.35  # of the other eye's width: behind the nose of a profile
-_RIM = 20.0  # difference of colors at the edge of a rim
 _SHADED = 0.6  # of the light below the eye: darker, the skin above it is in the shade of the brow
 _OVER = 0.88  # of the light below an eye: what the skin above it usually has
 _HOLLOW = (0.5, 0.8)  # of that light, where the lid's own is 0, and how fast it rises with that
@@ -49,6 +48,8 @@ _LID_MOTION = tuple(MOTION_INDEX[name] for name in ("blink_r", "blink_l"))
 _BEHIND = tuple(MOTION_INDEX[name] for name in ("gaze_x", "gaze_y", "squint", "cheek"))
 _CHEEK, _SQUINT = MOTION_INDEX["cheek"], MOTION_INDEX["squint"]
 _BROWS = tuple(MOTION_INDEX[name] for name in ("brow_r", "brow_l", "furrow"))
+_FURROW = MOTION_INDEX["furrow"]
+_WHOLE_FURROW = 0.06  # of H above a rim: less skin lets brows draw together less
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,8 @@ class EyeLook:
     Attributes:
         seen: 0 for an eye behind dark glasses or the nose, which stays as it is, else 1.
         brows: () 0 where they would bend the rims of glasses, else 1.
+        rims: (1, 2) height in H of the skin between each brow and a rim, where they can move above
+            it; None where there is no rim, or none that they are clear of.
         room: height in H above the lid from which it can unfold: a rim may come before the fold.
         lids: (2, 4, 33, 45) of shut lids at the places of `lid_place`: the colors of their skin in
             [0, 1], and how far lashes cover it.
@@ -66,13 +69,15 @@ class EyeLook:
 
     seen: torch.Tensor
     brows: torch.Tensor
+    rims: torch.Tensor | None
     room: torch.Tensor
     lids: torch.Tensor
     lashes: torch.Tensor
 
     def to(self, device: torch.device) -> EyeLook:
         """Return the same on another device."""
-        return EyeLook(*(getattr(self, field.name).to(device) for field in fields(self)))
+        parts = (getattr(self, field.name) for field in fields(self))
+        return EyeLook(*(None if part is None else part.to(device) for part in parts))
 
     def hold(self, motion: torch.Tensor) -> torch.Tensor:
         """Return (F, 32) coefficients that leave hidden eyes and rims as they are."""
@@ -80,9 +85,12 @@ class EyeLook:
         share[:, list(_LID_MOTION)] = self.seen
         share[:, list(_BEHIND)] = self.seen.amin()
         share[:, list(_BROWS)] = self.brows
+        if self.rims is not None:  # brows drawn together come down as well
+            share[:, _FURROW] = (self.rims.amin() / _WHOLE_FURROW).clamp_max(1.0)
         held = motion * share
         # Raised cheeks would bend the lower rims; lower lids rise by themselves instead.
-        cheek = held[:, _CHEEK].clamp_min(0) * (1 - self.brows)
+        glasses = 1 - self.brows if self.rims is None else torch.ones_like(self.brows)
+        cheek = held[:, _CHEEK].clamp_min(0) * glasses
         held[:, _CHEEK] -= cheek
         held[:, _SQUINT] += LIDS.cheek_raise / LIDS.squint_raise * cheek
         return held
@@ -142,6 +150,7 @@ def find_eye_look(frame: torch.Tensor, landmarks: torch.Tensor) -> EyeLook:
     steps = np.zeros(lab.shape[:2], np.float32)
     steps[2:-2] = np.linalg.norm(soft[4:] - soft[:-4], axis=2)
     glasses = wears_glasses(crop, points)
+    rims = rims_below_brows(steps, points) if glasses else None
     hues = _skin_hues(crop, points, glasses)
     texture = [_skin_texture(crop, points[i]) for i in (205, 425)]
     seen, room, lids, lashes = [], [], [], []
@@ -167,7 +176,8 @@ def find_eye_look(frame: torch.Tensor, landmarks: torch.Tensor) -> EyeLook:
             lids[-1][3] = 0
         lashes.append(_lash_color(crop, upper, lower, skin))
     return EyeLook(
-        torch.tensor(seen), torch.tensor(0.0 if glasses else 1.0), torch.tensor(room),
+        torch.tensor(seen), torch.tensor(0.0 if glasses and rims is None else 1.0),
+        None if rims is None else torch.from_numpy(rims[None]), torch.tensor(room),
         torch.from_numpy(np.stack(lids)), torch.from_numpy(np.stack(lashes)),
     )  # fmt: skip
 
@@ -326,6 +336,6 @@ def _below_rim(steps: np.ndarray, upper: np.ndarray, fold: np.ndarray) -> float:
     heights = []
     for (x, lid), (_, top) in zip(upper, fold):
         first, last = int(top - 0.03 * FACE_PX), int(lid - 0.02 * FACE_PX)
-        edges = np.flatnonzero(steps[max(first, 0) : max(last, 1), int(x)] > _RIM)
+        edges = np.flatnonzero(steps[max(first, 0) : max(last, 1), int(x)] > RIM)
         heights.append(lid - first - edges[-1] if len(edges) else 1.0 * FACE_PX)
     return max(float(np.median(heights)) / FACE_PX - 0.012, 0.015)

@@ -26,6 +26,8 @@ from skyreels_avatar.rig.warp import PosedFace
 
 LIDS = CONSTANTS.lids
 BLINKING = 0.05  # from here on a lid's edge needs more than one sample a pixel
+GAZING = 0.02  # so does the line of a large eye's lid, under which its iris slides
+_GAZE = tuple(MOTION_INDEX[name] for name in ("gaze_x", "gaze_y"))
 
 
 def undo_eye_at(positions: torch.Tensor, eye: int, face: PosedFace) -> torch.Tensor:
@@ -50,8 +52,11 @@ def blinking_spans(face: PosedFace, eye: int) -> list[tuple[slice, bool]]:
 
     From the first such frame to the last one is one span.
     """
-    blink = face.values.motion[:, MOTION_INDEX["blink_r"] + eye]
-    found, count = (blink > BLINKING).nonzero()[:, 0].tolist(), len(blink)
+    motion = face.values.motion
+    moves = motion[:, MOTION_INDEX["blink_r"] + eye] > BLINKING
+    if face.drawn or _is_large(face.shape, eye):
+        moves = moves | (motion[:, list(_GAZE)].abs().amax(1) > GAZING)
+    found, count = moves.nonzero()[:, 0].tolist(), len(moves)
     if not found:
         return [(slice(0, count), False)]
     first, stop = found[0], found[-1] + 1
@@ -62,6 +67,18 @@ def blinking_spans(face: PosedFace, eye: int) -> list[tuple[slice, bool]]:
 def twice_as_fine(positions: torch.Tensor) -> torch.Tensor:
     """Return (F, 2, 2 h, 2 w) positions between (F, 2, h, w)."""
     return F.interpolate(positions, scale_factor=2, mode="bilinear")
+
+
+def own_side(positions: torch.Tensor, eye: int, face: PosedFace) -> torch.Tensor:
+    """Return (F, 1, h, w) bool: pixels whose source is (F, 2, h, w) on the eye's side of the nose.
+
+    Boxes round both eyes overlap when a head moves: a box must not draw the other eye, too, open.
+    """
+    looked = face.frame.from_pixels(positions.permute(0, 2, 3, 1))
+    inner = face.shape.points[:, [EYES[0][0][-1], EYES[1][0][0]], :2]
+    apart, middle = inner[:, 1] - inner[:, 0], inner.mean(1)
+    along = ((looked - middle[:, None, None]) * apart[:, None, None]).sum(-1)
+    return (along < 0 if eye == 0 else along >= 0)[:, None]
 
 
 def lid_place(positions: torch.Tensor, eye: int, face: PosedFace) -> torch.Tensor:

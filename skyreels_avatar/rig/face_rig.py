@@ -21,6 +21,7 @@ from skyreels_avatar.rig import packing, smoothing
 from skyreels_avatar.rig.coefficients import MOTION_INDEX, MOTION_SCALE, NUM_MOTION
 from skyreels_avatar.rig.eye_finder import EyeFinder, correct_eyes
 from skyreels_avatar.rig.geometry import FaceFrame, lip_gap
+from skyreels_avatar.rig.iris_finder import correct_irises
 from skyreels_avatar.rig.motion_encoder import MotionEncoder, in_rest_frame
 from skyreels_avatar.rig.reference_clip import ReferenceClip
 from skyreels_avatar.rig.renderer import render
@@ -110,8 +111,8 @@ class FaceRig(ModelMixin, ConfigMixin):
         return motion
 
     def correct_eyes(self, pixels: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-        """Return (478, 3) landmarks whose lids lie where (H, W, 3) pixels show them."""
-        return correct_eyes(self.eye_finder, pixels, landmarks)
+        """Return (478, 3) landmarks whose lids and irises lie where (H, W, 3) pixels show them."""
+        return correct_irises(pixels, correct_eyes(self.eye_finder, pixels, landmarks))
 
     def decode(
         self, latents: torch.Tensor, clip: ReferenceClip

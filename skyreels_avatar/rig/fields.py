@@ -51,6 +51,7 @@ class FaceShape:
     thickness: torch.Tensor  # (F, 2) of the upper, lower lip
     smile: torch.Tensor  # (F,) that the face shows at rest, in units of the coefficient
     reach: torch.Tensor  # (F, 2) from the inner edge of the lip to the base of the nose, the chin
+    rims: torch.Tensor | None = None  # (1, 2) of `held_brows`
     kept: dict = field(init=False, default_factory=dict, repr=False, compare=False)
 
     def at_rest(
@@ -349,7 +350,7 @@ def face_field(points: torch.Tensor, shape: FaceShape, values: MotionValues) -> 
     """Return (F, N, 2) what corners, cheeks, nose, chin and brows do: the same in both layers."""
     moves, motion = shape.at_rest(_skin_moves, points).flatten(2), values.motion
     amounts = torch.cat([motion[:, _SKIN_MOTION], brow_tilts(motion[:, _BROW_MOTION])], 1)
-    held = held_brows(amounts[:, _BROWS], shape.points[..., :2])
+    held = held_brows(amounts[:, _BROWS], shape.points[..., :2], shape.rims)
     amounts = torch.cat([amounts[:, : _BROWS.start], held, amounts[:, _BROWS.stop :]], 1)
     moved = amounts @ moves[0] if len(moves) == 1 else (amounts[:, None] @ moves)[:, 0]
     return moved.unflatten(1, (2, -1)).transpose(1, 2)
@@ -357,4 +358,5 @@ def face_field(points: torch.Tensor, shape: FaceShape, values: MotionValues) -> 
 
 def _skin_moves(points: torch.Tensor, shape: FaceShape) -> torch.Tensor:
     """Return (F, 8, 2, N) of `skin_moves`, x and y apart."""
-    return skin_moves(points, shape.points[..., :2]).movedim(-1, 2).contiguous()
+    at = shape.points[..., :2]
+    return skin_moves(points, at, shape.rims).movedim(-1, 2).contiguous()

@@ -13,12 +13,19 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from skyreels_avatar.rig.geometry import BROW_EDGES, EYES
+
 BAND_PX = (96, 48)  # width, height
 _BAND_WIDTH = 0.84  # of H
 _EYE_ROW = 0.4  # of the band's height
 _EYE_CORNERS = (33, 263)
 _CELL_PX, _BINS = 6, 8
 _LEAST_ENERGY, _LARGEST_SHARE = 4.0, 0.6
+RIM = 20.0  # difference of colors, four rows apart, at the edge of a rim
+_SKIN = 10.0  # less than this it is between two rows of skin
+_OWN_EDGE = 0.025  # of H: below its landmarks a brow can reach this much further
+_COLUMNS, _MOST = 9, 0.7  # columns below a brow, and the share of them that cross a rim
+_CLEAR = 0.03  # of H: less skin than this between a brow and a rim holds the brow
 WEIGHTS_FILE = Path(__file__).with_name("glasses.npz")
 
 
@@ -62,6 +69,44 @@ def wears_glasses(pixels: np.ndarray, points: np.ndarray) -> bool:
     """Tell whether glasses, dark ones too, stand before the eyes: see `eye_band`."""
     weights, least = _weights()
     return bool(edge_histograms(eye_band(pixels, points)) @ weights > least)
+
+
+def rims_below_brows(steps: np.ndarray, points: np.ndarray) -> np.ndarray | None:
+    """Return (2,) height in H of the clear skin between each brow and the rim of glasses below it.
+
+    None if either rim crosses its brow, lies above it, or is not seen.
+
+    Args:
+        steps: (h, w) differences of colors, CIE Lab, between the rows around each pixel.
+        points: (478, 2) landmarks in pixels of an upright face.
+    """
+    height = max(float(np.linalg.norm(points[152] - points[10])), 1.0)
+    heights = []
+    for (_, brow), (lid, *_) in zip(BROW_EDGES, EYES):
+        start, end = points[list(brow)], points[list(lid)]
+        start, end = start[start[:, 0].argsort()], end[end[:, 0].argsort()]
+        at = np.linspace(*start[[0, -1], 0], _COLUMNS)
+        found = [
+            _skin_above_rim(steps[:, int(x)], round(float(first)), round(float(last)), height)
+            for x, first, last in zip(at, np.interp(at, *start.T), np.interp(at, *end.T))
+            if 0 <= x < steps.shape[1]
+        ]
+        clear = sorted(one for one in found if one is not None)
+        if len(clear) < _MOST * _COLUMNS or clear[1] < _CLEAR:
+            return None
+        heights.append(clear[1])
+    return np.float32(heights)
+
+
+def _skin_above_rim(steps: np.ndarray, brow: int, lid: int, height: float) -> float | None:
+    """Return the height in H of the skin below a brow in one column; None where no rim follows."""
+    column = steps[max(brow, 0) : max(lid, 0)]
+    own = int(_OWN_EDGE * height)
+    skin = np.flatnonzero(column[:own] < _SKIN)
+    if not len(skin) or not (column[skin[0] :] > RIM).any():
+        return None
+    first = skin[0]
+    return float(first + np.flatnonzero(column[first:] >= _SKIN)[0]) / height
 
 
 @cache

@@ -19,8 +19,8 @@ from skyreels_avatar.rig.mouth import MouthLook
 
 STREAKS = (1.5, 3.0)  # times stretched: where texture begins to be streaks, and is all streaks
 UNFOLDED = (1.0, 1.25)  # times stretched: where skin begins to be a lid's that unfolds, and is it
-UNFOLDED_SOFT = 0.06  # of the width of an eye's box: half the softness of a lid's edge
-STREAK_WIDTH = 0.12  # of the width of an eye's box
+UNFOLDED_SOFT = 0.02  # of H: half the softness of a lid's edge
+STREAK_WIDTH = 0.08  # of H
 
 
 @dataclass(frozen=True)
@@ -191,10 +191,14 @@ def streaks(stretch: torch.Tensor) -> torch.Tensor:
     return _between(STREAKS, stretch)
 
 
-def unfolded(stretch: torch.Tensor) -> torch.Tensor:
-    """Return (F, 1, h / 2, w / 2) in [0, 1], softly, where skin unfolds; see `stretched_rows`."""
+def unfolded(stretch: torch.Tensor, face_px: float) -> torch.Tensor:
+    """Return (F, 1, h / 2, w / 2) in [0, 1], softly, where skin unfolds; see `stretched_rows`.
+
+    Args:
+        face_px: height of the face in pixels of what is returned.
+    """
     stretched = half_as_fine(_between(UNFOLDED, stretch))
-    reach = max(1, round(UNFOLDED_SOFT * stretched.shape[-1]))
+    reach = max(1, round(UNFOLDED_SOFT * face_px))
     size = 2 * reach + 1
     if not _with_opencv(stretched):
         across = F.max_pool2d(stretched, (1, size), 1, (0, reach))
@@ -223,9 +227,13 @@ def half_as_fine(maps: torch.Tensor) -> torch.Tensor:
     return torch.from_numpy(halves).permute(0, 3, 1, 2)
 
 
-def soften_streaks(frames: torch.Tensor, stretched: torch.Tensor) -> torch.Tensor:
-    """Soften (F, C, h, w) along rows that are stretched, (F, 1, h, w): texture is streaks there."""
-    across = 2 * round(STREAK_WIDTH * frames.shape[-1] / 2) + 1
+def soften_streaks(frames: torch.Tensor, stretched: torch.Tensor, face_px: float) -> torch.Tensor:
+    """Soften (F, C, h, w) along rows that are stretched, (F, 1, h, w): texture is streaks there.
+
+    Args:
+        face_px: height of the face in pixels of the frames.
+    """
+    across = 2 * round(STREAK_WIDTH * face_px / 2) + 1
     weight = _means_of_rows(stretched, across).clamp_min(1e-4)
     soft = _means_of_rows(frames * stretched, across) / weight
     return torch.lerp(frames, soft, stretched)

@@ -11,11 +11,20 @@ from collections.abc import Sequence
 import torch
 
 from skyreels_avatar.rig.coefficients import MOTION_INDEX, NUM_MOTION
-from skyreels_avatar.rig.curves import Box, box_pixels, enclosing_box, inside, pixel_box
+from skyreels_avatar.rig.curves import (
+    Box,
+    box_pixels,
+    enclosing_box,
+    inside,
+    overlap,
+    pixel_box,
+)
 from skyreels_avatar.rig.eyes import (
+    BLINKING,
     blink_of,
     blinking_spans,
     lid_place,
+    own_side,
     twice_as_fine,
     undo_eye_at,
 )
@@ -66,7 +75,7 @@ def render(
         eyes = [box if seen else None for box, seen in zip(eyes, face.eyes.seen.tolist())]
     around = enclosing_box(box for box in (lips, *eyes) if box is not None)
     positions = None if around is None else lookup.positions(around)
-    exact, blinking = [], []
+    exact, blinking, face_px = [], [], float(frame.height_px.mean())
     if lips is not None:
         points = frame.from_pixels(box_pixels(lips, clip.frames))
         parted = part_lips(points, face)
@@ -82,21 +91,24 @@ def render(
                 continue
             fine = twice_as_fine(before)
             undone = undo_eye_at(fine, eye, part)
-            stretch = stretched_rows(fine, undone)
-            lid = lid_place(before, eye, part), unfolded(stretch), blink_of(eye, part.values)
-            blinking.append((place, undone, streaks(stretch), lid, eye))
+            stretch, shut = stretched_rows(fine, undone), blink_of(eye, part.values)
+            begun = (shut / BLINKING).clamp_max(1.0)[..., None, None]  # gazes stretch, too
+            lid = lid_place(before, eye, part), begun * unfolded(stretch, face_px), shut
+            own = own_side(before, eye, part) if overlap(*eyes) else None
+            blinking.append((place, undone, begun * streaks(stretch), lid, eye, own))
     found = [(box, positions[inside(around, box)]) for box in exact]
     frames, matte = draw(clip, lookup, found)
-    for place, positions, stretched, lid, eye in blinking:
+    for place, positions, stretched, lid, eye, own in blinking:
         selected = clip.select(place[0])
         drawn = sample_clip(selected, positions).float()
-        drawn = half_as_fine(soften_streaks(drawn, stretched))
+        drawn = half_as_fine(soften_streaks(drawn, stretched, 2 * face_px))
         if face.eyes is not None:
             drawn = face.eyes.shade_lid(drawn, lid, eye)
         if selected.detail is not None and selected.detail.behind is not None:
             behind = selected.detail.behind[(slice(None), *place[1:])].float()
             drawn = behind.lerp(drawn, drawn[:, 3:] / 255)
-        frames[place] = drawn.add_(0.5).byte()
+        drawn = drawn.add_(0.5).byte()
+        frames[place] = drawn if own is None else torch.where(own, drawn, frames[place])
     if lips is not None:
         _smooth_seam(frames, lips, parted, face, clip)
         color, alpha = open_mouth(parted.at, face, clip)

@@ -25,7 +25,9 @@ SKIN_COEFFICIENTS = (
 SKIN = CONSTANTS.skin
 
 
-def skin_moves(points: torch.Tensor, at: torch.Tensor) -> torch.Tensor:
+def skin_moves(
+    points: torch.Tensor, at: torch.Tensor, rims: torch.Tensor | None = None
+) -> torch.Tensor:
     """Return (F, 10, N, 2) what a unit of each of `SKIN_COEFFICIENTS` does to points.
 
     The last two are tilts of the right and the left brow, in H: see `brow_tilts`.
@@ -33,9 +35,10 @@ def skin_moves(points: torch.Tensor, at: torch.Tensor) -> torch.Tensor:
     Args:
         points: (F, N, 2) face coordinates.
         at: (F, 478, 2) landmarks at rest.
+        rims: as in `held_brows`.
     """
     cheeks = [bump(points, at[:, i], SKIN.cheek_radius) for i in CHEEKS]
-    brows = [brow_weight(points, at, side) for side in (0, 1)]
+    brows = [brow_weight(points, at, side, rims) for side in (0, 1)]
     outwards = [_from_inner_end(points, at, side) for side in (0, 1)]
     furrows = [brow * (1 - SKIN.furrow_less_outside * t**2) for brow, t in zip(brows, outwards)]
     wings = sum(bump(points, at[:, i], SKIN.sneer_radius) for i in NOSE_WINGS)
@@ -66,7 +69,9 @@ def brow_tilts(values: torch.Tensor) -> torch.Tensor:
     return SKIN.brow_tilt * drawn * values[:, :2].clamp(0.0, SKIN.brow_tilt_raised)
 
 
-def held_brows(raised: torch.Tensor, at: torch.Tensor) -> torch.Tensor:
+def held_brows(
+    raised: torch.Tensor, at: torch.Tensor, rims: torch.Tensor | None = None
+) -> torch.Tensor:
     """Return (F, 2) how far brows rise, in H, within limits.
 
     A brow close to its lid has less skin to unfold, and none comes down over its eye.
@@ -74,30 +79,39 @@ def held_brows(raised: torch.Tensor, at: torch.Tensor) -> torch.Tensor:
     Args:
         raised: (F, 2) brow_r, brow_l.
         at: as in `skin_moves`, of F frames or of 1.
+        rims: (1, 2) height in H of the skin between each brow and a pair of glasses, which stays as
+            it is; None is up to the lid.
     """
-    most = torch.cat([_brow_room(at, side) for side in (0, 1)], 1)
-    most = torch.where(raised > 0, most, torch.full_like(raised, SKIN.brow_lowered))
+    most = torch.cat([_brow_room(at, side, rims) for side in (0, 1)], 1)
+    lowered = torch.full_like(most, SKIN.brow_lowered)
+    if rims is not None:  # less skin folds if it is pushed together as far
+        lowered = lowered.minimum(SKIN.brow_over_rim * most)
+    most = torch.where(raised > 0, most, lowered)
     return raised / (1 + (raised / most) ** 6) ** (1 / 6)
 
 
-def _brow_room(at: torch.Tensor, side: int) -> torch.Tensor:
-    """Return (F, 1) the height in H of the skin that unfolds between a brow and its lid."""
+def _brow_room(at: torch.Tensor, side: int, rims: torch.Tensor | None) -> torch.Tensor:
+    """Return (F, 1) the height in H of the skin that unfolds between a brow and its lid or rim."""
+    if rims is not None:
+        return (rims[:, side, None] - SKIN.brow_margin).clamp_min(0.01).expand(len(at), 1)
     lid = at[:, list(EYES[side][0]), 1].amin(1, keepdim=True)
     lower = at[:, list(BROW_EDGES[side][1]), 1].mean(1, keepdim=True)
     return (lid - lower - SKIN.brow_margin).clamp_min(SKIN.brow_below)
 
 
-def brow_weight(points: torch.Tensor, at: torch.Tensor, side: int) -> torch.Tensor:
+def brow_weight(
+    points: torch.Tensor, at: torch.Tensor, side: int, rims: torch.Tensor | None = None
+) -> torch.Tensor:
     """Return (F, N) in 0..1: how far points go with a brow; 1 all over it: it stays as thick.
 
     The skin below goes along and unfolds above the lid, which stays; the forehead above is pushed
-    together up to the hairline.
+    together up to the hairline. The rims of glasses stay, too: see `held_brows`.
     """
     x, y = points.unbind(-1)
     edges = [at[:, list(edge)] for edge in BROW_EDGES[side]]
     upper, lower = (interpolate_columns(x, edge[..., 0], edge[..., 1]) for edge in edges)
     upper, lower = torch.minimum(upper, lower) - SKIN.brow_margin, lower + SKIN.brow_margin
-    room = _brow_room(at, side)
+    room = _brow_room(at, side, rims)
     ends = torch.cat([edge[..., 0] for edge in edges], 1)
     left, right = ends.amin(1, keepdim=True), ends.amax(1, keepdim=True)
     below = (y - lower) / room

@@ -141,13 +141,15 @@ class PosedFace:
         Args:
             trail: of `delay_head`; None leaves hair with the head.
         """
-        frame = FaceFrame.of(clip.landmarks)
+        frame, eyes = FaceFrame.of(clip.landmarks), clip.look.eyes
+        rims = None if eyes is None else eyes.rims
         if clip.has_own_motion:  # whose jaw is relative to the frames
-            shape = _shape_of(frame.points)
+            shape = _shape_of(frame.points, rims)
             shape = replace(shape, jaw=torch.zeros_like(shape.jaw))
         else:
-            shape = _shape_of(frame.averaged_if_still() if clip.rest is None else clip.rest)
-        eyes, motion = clip.look.eyes, clamp_coefficients(motion)
+            rest = frame.averaged_if_still() if clip.rest is None else clip.rest
+            shape = _shape_of(rest, rims)
+        motion = clamp_coefficients(motion)
         values = MotionValues(motion if eyes is None else eyes.hold(motion))
         late = None if trail is None else MotionValues(clamp_coefficients(trail))
         lips = LipOutline.of(shape, values)
@@ -169,16 +171,17 @@ class PosedFace:
         )
 
 
-def _shape_of(points: torch.Tensor) -> FaceShape:
+def _shape_of(points: torch.Tensor, rims: torch.Tensor | None) -> FaceShape:
     """Return the shape of a face; of one that does not change, the same with what it keeps."""
     if len(points) > 1 or points.requires_grad or points.device.type != "cpu":
-        return FaceShape.of(points)
-    return _still_shape(points.numpy().tobytes())
+        return replace(FaceShape.of(points), rims=rims)
+    return _still_shape(points.numpy().tobytes(), None if rims is None else tuple(rims[0].tolist()))
 
 
 @lru_cache(maxsize=4)
-def _still_shape(values: bytes) -> FaceShape:
-    return FaceShape.of(torch.frombuffer(bytearray(values), dtype=torch.float32).reshape(1, -1, 3))
+def _still_shape(values: bytes, rims: tuple[float, ...] | None) -> FaceShape:
+    points = torch.frombuffer(bytearray(values), dtype=torch.float32).reshape(1, -1, 3)
+    return replace(FaceShape.of(points), rims=None if rims is None else torch.tensor([rims]))
 
 
 def _lattice(height: int, width: int, spacing: int, like: torch.Tensor) -> torch.Tensor:

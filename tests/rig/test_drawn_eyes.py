@@ -9,7 +9,7 @@ import torch
 from skyreels_avatar.rig.coefficients import MOTION_INDEX, NUM_MOTION
 from skyreels_avatar.rig.drawn_eyes import undo_drawn_eye
 from skyreels_avatar.rig.fields import FaceShape, MotionValues
-from skyreels_avatar.rig.geometry import FaceFrame
+from skyreels_avatar.rig.geometry import EYES, IRISES, FaceFrame
 from skyreels_avatar.rig.renderer import render, rest_motion
 from tests.drawings import INK, SKIN, draw_face
 from tests.rig.test_drawn_style import clip_of
@@ -71,3 +71,52 @@ def test_half_shut_lids_cover_the_upper_part_only():
     assert np.abs(picture[y - half_height + 8, x] - SKIN).sum() < 60
     below = slice(y + 10, y + half_height - 2)
     assert np.abs(picture[below, x] - DRAWING.pixels[below, x]).mean() < 25
+
+
+def large_eyes(offset: float = 0.0) -> FaceShape:
+    """Return a face whose eyes are round, 0.24 H wide, with irises of radius 0.06 H."""
+    points = FaceFrame.of(clip_of(DRAWING).landmarks).points.clone()
+    for (upper, lower, *_), iris in zip(EYES, IRISES):
+        middle = points[0, [*upper, *lower], :2].mean(0)
+        turn = torch.linspace(torch.pi, 2 * torch.pi, len(upper))
+        ring = 0.12 * torch.stack([turn.cos(), turn.sin()], -1)
+        points[0, list(upper), :2] = middle + ring
+        points[0, list(lower), :2] = middle + ring * torch.tensor([1.0, -1.0])
+        around = torch.tensor([[0.0, 0], [1, 0], [0, -1], [-1, 0], [0, 1]])
+        points[0, list(iris), :2] = middle + torch.tensor([offset, 0.0]) + 0.06 * around
+    return FaceShape.of(points)
+
+
+@pytest.mark.parametrize("gaze", [-0.12, 0.1])
+def test_an_iris_that_slides_stays_round_and_leaves_nothing_behind(gaze):
+    """Points near a lid stayed: slivers of the iris were left where it had been."""
+    shape, radius = large_eyes(), 0.06
+    center = shape.points[0, IRISES[0][0], :2]
+    ways = torch.linspace(-0.105, 0.105, 106)
+    grid = torch.stack(torch.meshgrid(ways, ways, indexing="xy"), -1).flatten(0, 1)
+    grid = grid[grid.norm(dim=-1) < 0.1]
+    motion = torch.zeros(1, NUM_MOTION)
+    motion[:, MOTION_INDEX["gaze_x"]] = gaze
+    looked = undo_drawn_eye((center + grid)[None], 0, shape, MotionValues(motion))[0] - center
+    moved = torch.tensor([0.24 * gaze, 0.0])
+    on_iris = (grid - moved).norm(dim=-1) < radius
+    torch.testing.assert_close(looked[on_iris], (grid - moved)[on_iris], atol=1e-3, rtol=0)
+    beside = (grid - moved).norm(dim=-1) > 1.1 * radius
+    seen = (looked.norm(dim=-1) < 0.98 * radius) & beside & (grid[:, 1].abs() < 0.09)
+    assert not bool(seen.any())
+
+
+def test_eyes_look_together_and_only_where_there_is_white():
+    """An iris at the corner of its eye had no white to leave behind: its lid's line was drawn."""
+    still = torch.linspace(-0.04, 0.04, 21)[:, None] * torch.tensor([1.0, 0.0])
+    for offset, moves in ((0.0, 0.03), (0.055, 0.0)):
+        shape = large_eyes(offset)
+        motion = torch.zeros(1, NUM_MOTION)
+        motion[:, MOTION_INDEX["gaze_x"]] = -0.125
+        slides = []
+        for eye, iris in enumerate(IRISES):
+            points = (shape.points[0, iris[0], :2] - torch.tensor([moves, 0.0]) + still)[None]
+            looked = undo_drawn_eye(points, eye, shape, MotionValues(motion))
+            slides.append((looked - points)[0, :, 0])
+        torch.testing.assert_close(slides[0], slides[1], atol=1e-4, rtol=0)
+        torch.testing.assert_close(slides[0], torch.full((21,), moves), atol=1e-3, rtol=0)

@@ -235,3 +235,36 @@ def test_smiles_behind_glasses_raise_lower_lids_in_place_of_cheeks():
     raised = [lower_lid_raise(MotionValues(motion)) for motion in (clear, bare)]
     torch.testing.assert_close(raised[0], raised[1])
     assert float(clear[0, squint]) > 0.1
+
+
+def with_brows_above_rims() -> tuple[torch.Tensor, torch.Tensor]:
+    """Return a face whose brows lie well above thick rims, and its landmarks."""
+    points = POINTS.copy()
+    picture = (paint().permute(1, 2, 0).numpy() * 255).copy()
+    for (upper, lower, *_), (over, under) in zip(EYES, BROW_EDGES):
+        points[[*over, *under], 1] -= 18
+        outline = np.concatenate([points[list(over), :2], points[list(under), :2][::-1]])
+        cv2.fillPoly(picture, [np.round(outline).astype(np.int32)], (70, 45, 35))
+        x, y = np.round(points[[*upper, *lower], :2].mean(0)).astype(int).tolist()
+        cv2.ellipse(picture, (x, y + 4), (32, 19), 0, 0, 360, (20, 15, 15), 5)
+    x, y = np.round(points[[133, 362], :2].mean(0)).astype(int).tolist()
+    cv2.line(picture, (x - 14, y - 2), (x + 14, y - 2), (20, 15, 15), 5)
+    picture = cv2.GaussianBlur(picture, (0, 0), 1.0)
+    return torch.from_numpy(picture).permute(2, 0, 1) / 255, torch.from_numpy(points)
+
+
+def test_brows_clear_of_the_rims_move_and_bend_none():
+    """They stayed behind any glasses, and a surprised face with clear brows showed nothing."""
+    picture, landmarks = with_brows_above_rims()
+    look = make_look(picture, landmarks)
+    assert float(look.eyes.brows) == 1 and float(look.eyes.rims.min()) > 0.03
+    clip = ReferenceClip(as_pixels(picture[None]), landmarks[None], torch.zeros(1), look)
+    rest = rest_motion(landmarks[None])
+    raised = rest + motion_of(brow_r=0.04, brow_l=0.04, cheek=1.0)
+    before, after = (render(one, clip)[0][0, :3].float() for one in (rest, raised))
+    changed = (after - before).abs().amax(0) > 25
+    ink = picture.mean(0) < 0.15
+    rims = ink & (torch.arange(SIZE)[:, None] > landmarks[[70, 300], 1].max() + 8)
+    assert float(changed[rims].float().mean()) < 0.02
+    brow = landmarks[[105, 334], :2].round().int().tolist()
+    assert all(bool(changed[y - 4 : y + 8, x - 5 : x + 5].any()) for x, y in brow)

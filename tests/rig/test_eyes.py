@@ -9,7 +9,7 @@ import torch
 
 from skyreels_avatar.rig.coefficients import MOTION_INDEX
 from skyreels_avatar.rig.drawn_eyes import undo_drawn_eye
-from skyreels_avatar.rig.eyes import BLINKING, blinking_spans, lid_place, undo_eye
+from skyreels_avatar.rig.eyes import BLINKING, blinking_spans, lid_place, own_side, undo_eye
 from skyreels_avatar.rig.fields import (
     FaceShape,
     MotionValues,
@@ -84,7 +84,7 @@ def test_frames_drawn_together_are_those_drawn_alone(landmarks: torch.Tensor) ->
     together, _ = render(motion, clip_of(landmarks, 3))
     for index in range(3):
         alone, _ = render(motion[index : index + 1], clip_of(landmarks, 1))
-        assert float((difference(together[index], alone[0]) > 0.02).float().mean()) < 1e-3
+        assert float((difference(together[index], alone[0]) > 0.02).float().mean()) < 1e-5
 
 
 def test_the_corners_of_an_eye_lie_at_the_ends_of_its_lid(landmarks: torch.Tensor) -> None:
@@ -126,3 +126,22 @@ def test_eyes_that_are_wide_open_keep_their_pupils_and_their_gaze(undo, shape: F
             for gaze in (0.0, 0.1)
         )
         assert float((still - down).min()) > 0
+
+
+def test_a_head_that_turns_while_it_blinks_shuts_both_eyes_whole(landmarks: torch.Tensor) -> None:
+    """The box round one eye in all frames reached over the other one and drew its corner open."""
+    motion = motion_of(blink_r=1.0, blink_l=1.0).repeat(3, 1)
+    motion[:, MOTION_INDEX["yaw"]] = torch.tensor([-0.3, 0.0, 0.3])
+    motion[:, MOTION_INDEX["shift_x"]] = torch.tensor([-0.1, 0.0, 0.1])
+    together, _ = render(motion, clip_of(landmarks, 3))
+    for index in range(3):
+        alone, _ = render(motion[index : index + 1], clip_of(landmarks, 1))
+        assert float((difference(together[index], alone[0]) > 0.02).float().mean()) < 1e-5
+
+
+@pytest.mark.parametrize("eye", [0, 1])
+def test_every_pixel_is_on_the_side_of_one_eye(eye: int, landmarks: torch.Tensor) -> None:
+    face = PosedFace.of(clip_of(landmarks, 1), motion_of())
+    for other, rings in enumerate(EYES):
+        points = landmarks[sorted({i for ring in rings for i in ring}), :2].T[None, :, None]
+        assert bool((own_side(points, eye, face) == (eye == other)).all())

@@ -43,7 +43,7 @@ def test_stretched_rows_are_found_and_others_are_not() -> None:
 
 
 def test_skin_that_unfolds_is_found_with_a_soft_border() -> None:
-    found = unfolded(stretched_rows(places(1.0, slice(0)), places(1.5, slice(20, 40))))[0, 0]
+    found = unfolded(stretched_rows(places(1.0, slice(0)), places(1.5, slice(20, 40))), 110.0)[0, 0]
     assert found.shape == (HEIGHT // 2, WIDTH // 2)
     assert (found[12:17] == 1).all()
     assert (found[:7] == 0).all() and (found[23:] == 0).all()
@@ -54,9 +54,9 @@ def test_opencv_halves_and_unfolds_as_pytorch_does(monkeypatch: pytest.MonkeyPat
     generator = torch.Generator().manual_seed(0)
     maps = 255 * torch.rand(2, 4, HEIGHT, WIDTH, generator=generator)
     stretch = 1 + torch.rand(2, 1, HEIGHT, WIDTH, generator=generator)
-    quick = half_as_fine(maps), unfolded(stretch)
+    quick = half_as_fine(maps), unfolded(stretch, 110.0)
     monkeypatch.setattr(reference_clip, "_with_opencv", lambda *_: False)
-    plain = half_as_fine(maps), unfolded(stretch)
+    plain = half_as_fine(maps), unfolded(stretch, 110.0)
     torch.testing.assert_close(quick, plain, rtol=1e-5, atol=1e-5)
 
 
@@ -65,7 +65,7 @@ def test_streaks_are_softened_where_rows_are_stretched_only() -> None:
     frames = frames.expand(-1, -1, HEIGHT, -1).contiguous()
     stretched = torch.zeros(1, 1, HEIGHT, WIDTH)
     stretched[:, :, 20:40, 10:70] = 1
-    soft = soften_streaks(frames, stretched)
+    soft = soften_streaks(frames, stretched, 120.0)
     inside = soft[..., 20:40, 14:66]
     assert inside.diff(dim=-1).abs().mean() < 0.3 * frames.diff(dim=-1).abs().mean()
     torch.testing.assert_close(inside.mean(), frames[..., 14:66].mean(), rtol=0.05, atol=0)
@@ -78,7 +78,7 @@ def test_what_lies_beside_the_stretched_does_not_bleed_in() -> None:
     frames[..., 40:] = 200.0
     stretched = torch.zeros(1, 1, HEIGHT, WIDTH)
     stretched[..., :40] = 1
-    assert float(soften_streaks(frames, stretched)[..., :40].max()) < 1e-3
+    assert float(soften_streaks(frames, stretched, 120.0)[..., :40].max()) < 1e-3
 
 
 def grid(height: int, width: int) -> torch.Tensor:

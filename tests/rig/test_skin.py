@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import torch
 
 from skyreels_avatar.rig.coefficients import MOTION_INDEX
@@ -87,3 +89,20 @@ def test_what_is_kept_of_points_is_theirs_alone(shape: FaceShape) -> None:
         brows = held_brows(torch.tensor([[0.04, 0.0]]), shape.points[..., :2])
         expected = brows[0, 0] * fresh[:, 5] + 0.5 * fresh[:, 2]
         assert torch.allclose(face_field(points, shape, values), expected, atol=1e-6)
+
+
+def test_brows_move_above_the_rims_of_glasses_and_leave_them(shape: FaceShape) -> None:
+    """Whatever glasses left free of them, brows stayed, or bent the rims."""
+    free, rims = 0.05, torch.tensor([[0.05, 0.05]])
+    clear = dataclasses.replace(shape, rims=rims)
+    lower = shape.points[0, list(BROW_EDGES[0][1]), :2]
+    for raised, least in ((0.03, 0.025), (-0.02, 0.012)):
+        values = MotionValues(motion_of(brow_r=raised, brow_l=raised))
+        moved = face_field(lower[None], clear, values)[0, :, 1].abs()
+        assert float(moved.min()) > least
+        below = lower + torch.tensor([0.0, free])
+        assert float(face_field(below[None], clear, values).abs().max()) < 1e-4
+    column = lower[2] + torch.linspace(0, free, 50)[:, None] * torch.tensor([0.0, 1.0])
+    down = MotionValues(motion_of(brow_r=-0.1))
+    rows = (column + face_field(column[None], clear, down)[0])[:, 1]
+    assert bool((rows.diff() > 0).all())  # no fold
