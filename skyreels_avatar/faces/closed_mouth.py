@@ -8,7 +8,7 @@ follows.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 
 import cv2
@@ -18,6 +18,7 @@ import torch
 from skyreels_avatar.faces.face import Face
 from skyreels_avatar.faces.inpainting import inpaint
 from skyreels_avatar.faces.template import template
+from skyreels_avatar.faces.thin_plate import ThinPlateSpline
 from skyreels_avatar.rig.curves import refine
 from skyreels_avatar.rig.geometry import (
     INNER_LOWER,
@@ -45,6 +46,7 @@ SWELLING = 1.15  # of lips that are no longer stretched
 LEAST_CORNER = 0.015  # of H, of lip beside a corner of the opening
 LOOKED_BELOW = (0.1, 1.9)  # from the inner edge of the lower lip, in times its thickness
 SHADOW, SHADOW_LIGHT = (0.5, 1.3), 0.8  # where a shadow below it may lie, and its most light
+LEAST_HALF = 0.02  # of H, of the average mouth: less is seen of its far half
 LEAST_LIP = 0.5  # of the thickness
 HOLE_RIM = 0.008  # of H round the opening: teeth and the dark mix with the lips there
 LIP_RIM = 0.18  # of a lip's thickness, hidden when lips meet
@@ -65,6 +67,8 @@ FIXED = (
     2, 98, 327, 1, 203, 423, 50, 280, 117, 346, 33, 263, 168, 10, 234, 454, 93, 323, 132, 361,
 )  # fmt: skip
 LAYERS = ((INNER_UPPER, OUTER_UPPER, UPPER_SKIN), (INNER_LOWER, OUTER_LOWER, LOWER_SKIN))
+
+Layer = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def is_wide_open(landmarks: np.ndarray) -> bool:
@@ -92,9 +96,26 @@ def shut_mouth(pixels: np.ndarray, face: Face) -> tuple[np.ndarray, Face]:
         side = np.sign(flat[corner, 0] - flat[0, 0])  # the dark may reach beyond the mesh's corner
         flat[corner, 0] = side * max(side * flat[corner, 0], side * flat[inner, 0] + LEAST_CORNER)
     _raise_lower_edge(pixels, frame, flat)
-    lips = _shut_lips(flat)
+    lips = shut_lips(flat, average_face())
+    layers = mouth_layers(points, lips)
+    seam = np.stack([lips[i] for i in INNER_UPPER]).T
+    seam = refine(torch.from_numpy(seam)).numpy().T  # as the rig draws it
+    picture = unrolled(_without_hole(pixels, frame, flat), frame, layers, seam)
+    landmarks = face.landmarks.copy()
+    places = torch.from_numpy(moved_points(flat, layers, lips)).float()
+    landmarks[:, :2] = frame.to_pixels(places[None])[0].numpy()
+    return picture, replace(face, landmarks=landmarks, teeth=_teeth_color(pixels, face, frame))
+
+
+def mouth_layers(points: np.ndarray, lips: dict[int, np.ndarray]) -> list[Layer]:
+    """Return the upper and the lower layer: places, where they go, and how stiff each is.
+
+    Args:
+        points: (478, 3) face coordinates.
+        lips: of `shut_lips`.
+    """
+    flat, layers = points[:, :2], []
     skin = _jaw_and_fixed(points, lips)
-    layers = []
     for (inner, outer, beside), ring in zip(LAYERS, (flat[list(UPPER_SKIN)], _skin_below(flat))):
         source = [*flat[list(inner)], *flat[list(outer)], *ring, *skin[0]]
         for k in range(1, len(inner) - 1):
@@ -103,13 +124,7 @@ def shut_mouth(pixels: np.ndarray, face: Face) -> tuple[np.ndarray, Face]:
         stiffness = np.full(len(source), SKIN_STIFFNESS)
         stiffness[: len(inner) + len(outer)] = STIFFNESS
         layers.append((np.stack(source), np.stack(target), stiffness))
-    seam = np.stack([lips[i] for i in INNER_UPPER]).T
-    seam = refine(torch.from_numpy(seam)).numpy().T  # as the rig draws it
-    picture = _unrolled(_without_hole(pixels, frame, flat), frame, layers, seam)
-    landmarks = face.landmarks.copy()
-    places = torch.from_numpy(_moved(flat, layers, lips)).float()
-    landmarks[:, :2] = frame.to_pixels(places[None])[0].numpy()
-    return picture, replace(face, landmarks=landmarks, teeth=_teeth_color(pixels, face, frame))
+    return layers
 
 
 def _raise_lower_edge(pixels: np.ndarray, frame: FaceFrame, flat: np.ndarray) -> None:
@@ -145,21 +160,32 @@ def _teeth_color(
     return None if color is None else tuple(color.tolist())
 
 
-def _shut_lips(flat: np.ndarray) -> dict[int, np.ndarray]:
-    """Return where the landmarks of lips, and of the skin round them, lie in the shut mouth."""
-    average = _average_face()
+def shut_lips(
+    flat: np.ndarray,
+    average: np.ndarray,
+    slant: float = 0.0,
+    hidden: tuple[float, float] = (0.0, 0.0),
+) -> dict[int, np.ndarray]:
+    """Return where the landmarks of lips, and of the skin round them, lie in the shut mouth.
+
+    Args:
+        flat: (478, 2) face coordinates.
+        average: (478, 2) of the average face in the same pose, from the middle of its lips.
+        slant: by how much rows across the face fall to the right.
+        hidden: in 0..1, how far the right and the left end of the lips are out of sight.
+    """
     top, bottom = flat[13], flat[14]
-    right, left = flat[INNER_UPPER[0]], flat[INNER_UPPER[-1]]
+    ends = np.stack([flat[INNER_UPPER[0]], flat[INNER_UPPER[-1]]])
     gap = bottom[1] - top[1]
     longest = UPPER_SKIN_LENGTH * (average[13, 1] - average[2, 1])
     share = np.clip((longest - (top[1] - flat[2, 1])) / gap, *UPPER_SHARE)
     line, middle = top[1] + share * gap, (top[0] + bottom[0]) / 2
-    level = np.array([right[1], left[1]]) - (top[1] + CORNER_LEVEL * gap)
+    level = ends[:, 1] - (top[1] + CORNER_LEVEL * gap) - slant * (ends[:, 0] - middle)
     lifted = np.clip(level, -LIFTED[1], -LIFTED[0])
     usual = USUAL_WIDTH * np.linalg.norm(flat[263] - flat[33])
-    wider = np.clip(usual / max(left[0] - right[0], 1e-3), 1.0, WIDEST)
-    usual_half = average[INNER_UPPER[-1], 0]
-    across = wider * np.array([middle - right[0], left[0] - middle]) / usual_half
+    wider = np.clip(usual / max(ends[1, 0] - ends[0, 0], 1e-3), 1.0, WIDEST)
+    usual_half = np.abs(average[[INNER_UPPER[0], INNER_UPPER[-1]], 0]).clip(LEAST_HALF)
+    across = wider * np.array([middle - ends[0, 0], ends[1, 0] - middle]) / usual_half
     thick = [
         SWELLING
         * np.median(np.linalg.norm(flat[list(outer[3:8])] - flat[list(inner[3:8])], axis=1))
@@ -174,11 +200,15 @@ def _shut_lips(flat: np.ndarray) -> dict[int, np.ndarray]:
     for layer, (inner, outer, beside) in enumerate(LAYERS):
         tall = thick[layer] / abs(average[outer[5], 1])
         for k, (lip, edge, skin) in enumerate(zip(inner, outer, beside)):
-            x, side = average[[lip, edge, skin], 0], int(k > 5)
-            out = np.array([0.0, tall * average[edge, 1], 0.0])
-            out[2] = out[1] + room[layer] * (average[skin, 1] - average[edge, 1])
-            rise = lifted[side] * np.minimum(np.abs(x) / usual_half, 1.1) ** 2
-            places = np.stack([middle + across[side] * x, line + rise + out], 1)
+            side = int(k > 5)
+            x = average[[lip, edge, skin], 0]
+            beyond = average[[edge, skin], 1] - slant * x[1:]
+            out = np.array([0.0, tall * beyond[0], 0.0])
+            out[2] = out[1] + room[layer] * (beyond[1] - beyond[0])
+            far = np.minimum(np.abs(x) / usual_half[side], 1.1)
+            x, own = middle + across[side] * x, flat[[lip, edge, skin], 0]
+            x = x + hidden[side] * (own - x)  # there the outline of the head stays
+            places = np.stack([x, line + slant * (x - middle) + lifted[side] * far**2 + out], 1)
             found[lip], found[edge], found[skin] = places
     return found
 
@@ -189,7 +219,7 @@ def _skin_below(flat: np.ndarray) -> np.ndarray:
     The mesh of a wide mouth lays them on the lip or above its edge: what lies there, as the shadow
     below a lip, would be stretched over the place of both.
     """
-    average, found = _average_face(), flat[list(LOWER_SKIN)].copy()
+    average, found = average_face(), flat[list(LOWER_SKIN)].copy()
     skin, edge = (average[list(points[1:-1])] for points in (LOWER_SKIN, OUTER_LOWER))
     wide = np.ptp(flat[list(MOUTH_CORNERS), 0]) / np.ptp(average[list(MOUTH_CORNERS), 0])
     tall = (flat[152, 1] - flat[17, 1]) / (average[152, 1] - average[17, 1])
@@ -222,43 +252,10 @@ def _jaw_and_fixed(
 
 
 @cache
-def _average_face() -> np.ndarray:
+def average_face() -> np.ndarray:
+    """Return (478, 2) face coordinates of the average face, from the front."""
     points = FaceFrame.of(torch.from_numpy(template().copy())[None]).points
     return points[0, :, :2].numpy().astype(np.float64)
-
-
-@dataclass(frozen=True)
-class _Spline:
-    """A smoothing thin-plate spline that moves points (N, 2).
-
-    Attributes:
-        centers: (K, 2) that it was fitted to.
-        weights: (K + 3, 2).
-    """
-
-    centers: np.ndarray
-    weights: np.ndarray
-
-    @classmethod
-    def of(cls, source: np.ndarray, target: np.ndarray, stiffness: np.ndarray) -> _Spline:
-        """Fit one that moves source (K, 2) to target (K, 2), the less exactly the stiffer."""
-        number = len(source)
-        plane = np.concatenate([np.ones((number, 1)), source], 1)
-        system = np.zeros((number + 3, number + 3))
-        system[:number, :number] = _bends(source, source) + np.diag(stiffness)
-        system[:number, number:], system[number:, :number] = plane, plane.T
-        wanted = np.concatenate([target - source, np.zeros((3, 2))])
-        return cls(source, np.linalg.lstsq(system, wanted, rcond=None)[0])
-
-    def __call__(self, at: np.ndarray) -> np.ndarray:
-        """Return (N, 2) how far points move."""
-        plane = np.concatenate([np.ones((len(at), 1)), at], 1)
-        return np.concatenate([_bends(at, self.centers), plane], 1) @ self.weights
-
-
-def _bends(at: np.ndarray, centers: np.ndarray) -> np.ndarray:
-    square = np.square(at[:, None] - centers).sum(-1)
-    return square * np.log(square + 1e-12)
 
 
 def _without_hole(pixels: np.ndarray, frame: FaceFrame, flat: np.ndarray) -> np.ndarray:
@@ -272,14 +269,21 @@ def _without_hole(pixels: np.ndarray, frame: FaceFrame, flat: np.ndarray) -> np.
     return inpaint(pixels, cv2.dilate(hole, disc))
 
 
-def _unrolled(
+def unrolled(
     pixels: np.ndarray,
     frame: FaceFrame,
-    layers: list[tuple[np.ndarray, np.ndarray, np.ndarray]],
+    layers: list[Layer],
     seam: np.ndarray,
+    box: tuple[float, float, float, float] = BOX,
+    shade: float = 1.0,
 ) -> np.ndarray:
-    """Return a picture whose lips are drawn from their layers, and meet at a seam (41, 2)."""
-    left, top, right, bottom = BOX
+    """Return a picture (H, W, 3) whose lips are drawn from their layers, and meet at a seam (K, 2).
+
+    Args:
+        box: left, top, right, bottom in face coordinates of what may move.
+        shade: share of the shadow where lips meet.
+    """
+    left, top, right, bottom = box
     corners = torch.tensor([[left, top], [right, top], [left, bottom], [right, bottom]])
     corners = frame.to_pixels(corners[None])[0].numpy()
     low = np.clip(np.floor(corners.min(0)).astype(int), 0, pixels.shape[1::-1])
@@ -301,7 +305,7 @@ def _unrolled(
     axes = (frame.axes[0] * frame.height_px[0]).numpy()
     looked = []
     for source, target, stiffness in layers:
-        spline = _Spline.of(target, source, stiffness)
+        spline = ThinPlateSpline.of(target, source, stiffness)
         move = spline(at.reshape(-1, 2)).reshape(at.shape) * window
         move = cv2.remap(move.astype(np.float32), grid, None, cv2.INTER_LINEAR)
         looked.append(pixel + move @ axes - 0.5)
@@ -320,7 +324,7 @@ def _unrolled(
         for where in looked
     ]  # fmt: skip
     color = drawn[0] + below * (drawn[1] - drawn[0])
-    dark = np.exp(-(((y - line) / max(SEAM, 0.8 / height_px)) ** 2))
+    dark = shade * np.exp(-(((y - line) / max(SEAM, 0.8 / height_px)) ** 2))
     dark = np.float32(SEAM_DARK) * (dark * np.clip(inner / 0.03 + 0.3, 0.0, 1.0))[..., None]
     result = pixels.copy()
     part = result[low[1] : low[1] + size[1], low[0] : low[0] + size[0]]
@@ -328,15 +332,11 @@ def _unrolled(
     return result
 
 
-def _moved(
-    flat: np.ndarray,
-    layers: list[tuple[np.ndarray, np.ndarray, np.ndarray]],
-    lips: dict[int, np.ndarray],
-) -> np.ndarray:
+def moved_points(flat: np.ndarray, layers: list[Layer], lips: dict[int, np.ndarray]) -> np.ndarray:
     """Return (478, 2) where all landmarks go; those above the nose stay."""
     upper, lower = flat[list(INNER_UPPER)], flat[list(INNER_LOWER)]
     line = np.interp(flat[:, 0], upper[:, 0], (upper[:, 1] + lower[:, 1]) / 2)
-    moves = [_Spline.of(*layer)(flat) for layer in layers]
+    moves = [ThinPlateSpline.of(*layer)(flat) for layer in layers]
     moved = flat + np.where((flat[:, 1] > line)[:, None], moves[1], moves[0])
     still = flat[:, 1] < flat[2, 1]
     moved[still] = flat[still]

@@ -14,10 +14,14 @@ def occluded_area(mask: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     Args:
         landmarks: (478, 3) pixels of the face.
     """
+    return _with_halo((mask > 0.5).astype(np.float32), landmarks)
+
+
+def _with_halo(mask: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     face_px = float(np.linalg.norm((landmarks[10] - landmarks[152])[:2]))
     reach = 2 * (2 + round(_HALO * face_px)) + 1
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
-    return cv2.dilate((mask > 0.5).astype(np.float32), disc)
+    return cv2.dilate(mask, disc)
 
 
 def inpaint(pixels: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -59,8 +63,12 @@ def inpaint(pixels: np.ndarray, mask: np.ndarray) -> np.ndarray:
 def inpaint_crops(pixels: np.ndarray, masks: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     """Return crops (F, h, w, 3) of frames, inpainted under masks (F, h, w) and their soft edges.
 
+    Where a mask is not sure, as when an occluder comes or goes, less is filled: it will not hide
+    the whole fill.
+
     Args:
         landmarks: (F, 478, 3) pixels.
     """
-    hidden = [occluded_area(*pair) for pair in zip(masks, landmarks)]
+    sure = (np.float32(masks) - 0.5).clip(0.0, 0.5) / 0.5
+    hidden = [_with_halo(*pair) for pair in zip(sure, landmarks)]
     return np.stack([inpaint(*pair) for pair in zip(pixels, hidden)])

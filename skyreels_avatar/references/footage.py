@@ -12,6 +12,7 @@ import torch
 
 from skyreels_avatar.faces.face_crop import picture_from_crop, uncrop_mask
 from skyreels_avatar.faces.inpainting import inpaint_crops
+from skyreels_avatar.faces.narrowed_mouth import narrow_mouths, narrowing
 from skyreels_avatar.faces.scenes import Scene
 from skyreels_avatar.media.video import VideoReader
 from skyreels_avatar.references.filmed_mouth import filmed_mouth
@@ -227,20 +228,36 @@ class FootageReference:
     def relative_motion(self, motion: torch.Tensor, start: int, stop: int) -> torch.Tensor:
         """See `Reference`.
 
-        The mouth is absolute: what it does already is subtracted. Only the lip gap, which the
-        decoder knows from the landmarks, is left as it is.
+        The mouth is absolute: what it does already, and what is left of that once it is narrowed,
+        is subtracted. Only the lip gap, which the decoder knows from the landmarks, is left as it
+        is.
         """
         speaks = self._speaks[start:stop, None].to(motion)
-        asked = motion.clone()
-        asked[:, 1:GROUP_SIZE] -= self._mouth[start:stop, 1:].to(motion)
+        asked, points = motion.clone(), self._points(start, stop).to(motion)
+        gaps = FaceShape.of(points).gap
+        left = 1 - narrowing(points, torch.lerp(gaps, motion[:, 0], speaks[:, 0]))
+        asked[:, 1:GROUP_SIZE] -= left[:, None] * self._mouth[start:stop, 1:].to(motion)
         asked[:, _LIDS_AND_GAZE] = 0
         if self._keep != "none":
             asked[:, _HEAD] = 0
         if self._keep == "lips":
             asked[:, GROUP_SIZE:] = 0
         still = torch.zeros_like(asked)
-        still[:, 0] = FaceShape.of(FaceFrame.of(self._landmarks[start:stop]).points).gap.to(motion)
+        still[:, 0] = gaps
         return torch.lerp(still, asked, speaks)
+
+    def narrow_mouths(
+        self, pixels: np.ndarray, landmarks: torch.Tensor, motion: torch.Tensor, start: int
+    ) -> tuple[np.ndarray, torch.Tensor]:
+        """See `Reference`."""
+        points = self._points(start, start + len(pixels))
+        shares = narrowing(points, motion[:, 0].cpu()).numpy()
+        pixels, moved = narrow_mouths(pixels, landmarks.numpy(), shares, self.region)
+        return pixels, torch.from_numpy(moved)
+
+    def _points(self, start: int, stop: int) -> torch.Tensor:
+        """Return (F, 478, 3) face coordinates in frames."""
+        return FaceFrame.of(self._landmarks[start:stop]).points
 
 
 def _filmed(scene: Scene) -> list[tuple[torch.Tensor, torch.Tensor]]:

@@ -159,6 +159,12 @@ class PictureReference:
         """See `Reference`: a picture has no motion of its own."""
         return motion
 
+    def narrow_mouths(
+        self, pixels: np.ndarray, landmarks: torch.Tensor, motion: torch.Tensor, start: int
+    ) -> tuple[np.ndarray, torch.Tensor]:
+        """See `Reference`: a wide mouth of a picture is shut before (`closed_mouth`)."""
+        return pixels, landmarks
+
     def changes(self, start: int, stop: int) -> bool:
         """See `Reference`: always."""
         return True

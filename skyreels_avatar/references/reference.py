@@ -104,6 +104,17 @@ class Reference(Protocol):
     def relative_motion(self, motion: torch.Tensor, start: int, stop: int) -> torch.Tensor:
         """Return (F, 32) what to do to the frames so that they show `motion`."""
 
+    def narrow_mouths(
+        self, pixels: np.ndarray, landmarks: torch.Tensor, motion: torch.Tensor, start: int
+    ) -> tuple[np.ndarray, torch.Tensor]:
+        """Return crops of frames from `start` on with mouths that lips can shut, and landmarks.
+
+        Args:
+            pixels: (F, h, w, 3) uint8, crops of frames.
+            landmarks: (F, 478, 3) in their pixels.
+            motion: (F, 32) of `relative_motion`.
+        """
+
 
 def frames_per_chunk(height: int, width: int) -> int:
     """Return how many frames are worked on together at this size: 1 to 16."""

@@ -37,8 +37,8 @@ def undo_drawn_eye(
     upper_lid, lower_lid, fold, bag = EYES[eye]
     first = marks[:, upper_lid[0], :2]
     along = marks[:, upper_lid[-1], :2] - first
-    width = along.norm(dim=-1, keepdim=True).clamp_min(0.02)
-    along = along / width
+    length = along.norm(dim=-1, keepdim=True)
+    along, width = along / length.clamp_min(1e-6), length.clamp_min(0.02)
     axes = torch.stack([along, torch.stack([-along[:, 1], along[:, 0]], -1)], 1)
 
     def local(xy: torch.Tensor) -> torch.Tensor:

@@ -204,8 +204,8 @@ def _eye_at_rest(eye: int, points: torch.Tensor) -> tuple:
     upper_lid = EYES[eye][0]
     first, last = points[:, upper_lid[0], :2], points[:, upper_lid[-1], :2]
     along = last - first
-    width = along.norm(dim=-1, keepdim=True).clamp_min(0.02)
-    along = along / width
+    length = along.norm(dim=-1, keepdim=True)
+    along, width = along / length.clamp_min(1e-6), length.clamp_min(0.02)
     axes = torch.stack([along, torch.stack([-along[:, 1], along[:, 0]], -1)], 1)
 
     def local(indices: tuple[int, ...]) -> torch.Tensor:

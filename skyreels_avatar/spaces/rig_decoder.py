@@ -80,6 +80,12 @@ class Decoder:
             face = self.reference.without_occluder(inside, occluder, landmarks.numpy())
         landmarks = landmarks - torch.tensor([left, top, 0.0])
         device = latents.device
+        positions = torch.tensor(positions).to(device)
+        motion, trail, torso = self.vae.motion_at(latents, positions)
+        motion = self.reference.relative_motion(motion, first, last)
+        if self.reference.has_own_motion:  # who moves already has hair that follows
+            trail = None
+        face, landmarks = self.reference.narrow_mouths(face, landmarks, motion, first)
         detail = self.reference.detail(first, last, (left, top, right, bottom))
         if detail is None:
             frames = as_pixels(face)
@@ -89,7 +95,7 @@ class Decoder:
         clip = ReferenceClip(
             frames.to(device),
             landmarks.to(device),
-            torch.tensor(positions).to(device),
+            positions,
             self.looks[self.reference.scene_at(first)],
             None if detail is None else detail.to(device),
             self.reference.region,
@@ -97,10 +103,6 @@ class Decoder:
             self.reference.edges(first, last).to(device),
             None if rest is None else rest.to(device),
         )
-        motion, trail, torso = self.vae.motion_at(latents, clip.positions)
-        motion = self.reference.relative_motion(motion, first, last)
-        if self.reference.has_own_motion:  # who moves already has hair that follows
-            trail = None
         if not self.reference.moves_torso:
             torso = None
         elif self.shoulders is not None:

@@ -55,6 +55,23 @@ def test_the_lid_of_a_large_drawn_eye_is_lined_with_skin(shape: FaceShape) -> No
     torch.testing.assert_close(opened, column)
 
 
+@pytest.mark.parametrize("undo", [undo_eye, undo_drawn_eye])
+def test_the_narrow_far_eye_of_a_profile_that_does_not_move_stays(undo, shape: FaceShape) -> None:
+    """Its axes were shorter than 1, so that pixels near it came from up to 28 pixels away."""
+    points, eye = shape.points.clone(), sorted({i for ring in EYES[1] for i in ring})
+    middle = points[:, eye, 0].mean()
+    points[:, eye, 0] = middle + 0.04 * (points[:, eye, 0] - middle)
+    narrow = FaceShape.of(points)
+    first, last = (points[0, EYES[1][0][end], :2] for end in (0, -1))
+    assert float((last - first).norm()) < 0.02
+    x, y = torch.meshgrid(
+        torch.linspace(-0.1, 0.1, 30), torch.linspace(-0.1, 0.1, 30), indexing="ij"
+    )
+    near = (first + torch.stack([x, y], -1).reshape(-1, 2))[None]
+    looked = undo(near, 1, narrow, MotionValues(motion_of()))
+    torch.testing.assert_close(looked, near, atol=1e-5, rtol=0)
+
+
 def test_smiles_reach_the_eyes(shape: FaceShape) -> None:
     """Cheeks rose, and the lower lids that they push up stayed: happy people looked it by half."""
     lower, upper = (shape.points[:, ring[4], :2] for ring in (EYES[0][1], EYES[0][0]))

@@ -87,6 +87,14 @@ def test_a_blurred_row_is_painted(landmarks) -> None:  # noqa: F811
     assert make_look(blank, landmarks, 0, SEEN, [(blank, landmarks)]).filmed is None
 
 
+def test_both_rows_of_teeth_are_not_taken_for_the_upper_one(landmarks) -> None:  # noqa: F811
+    """Lower teeth shone below a faint dark line: all of them went with the head, a blank slab."""
+    gap = tuple(0.8 * part for part in ENAMEL)
+    both = ((0.3, ENAMEL), (0.4, gap), (0.7, ENAMEL), (1.0, DARK))
+    assert filmed_look(landmarks, (0.7, ENAMEL), (1.0, DARK)).filmed is not None
+    assert filmed_look(landmarks, *both).filmed is None
+
+
 def test_a_row_seen_from_the_front_turns_away_with_the_head(landmarks) -> None:  # noqa: F811
     """Teeth of the far side were as wide as those of the near one."""
     teeth = filmed_look(landmarks, (0.5, ENAMEL), (1.0, DARK)).filmed
