@@ -45,6 +45,8 @@ up to which what lies beyond counts for more: a wall goes on by itself, a street
 """
 BUSY_COST = 3.0
 """How much more what is invented beside a busy border counts."""
+BODY_COST = 2.0
+"""The same for a body that goes on beyond the border."""
 UNCOVERED, UNCOVERED_COST = (0.02, 0.06), 10.0
 """How deep behind the outline of a person, as a share of the long side, what is uncovered begins to
 count and counts in full, and how much: mirrored surroundings no longer fit together there."""
@@ -101,7 +103,9 @@ class _Beyond:
         self._intrinsics = scene.intrinsics.double().numpy()
         inverse_depth = (1 / scene.background_depth).numpy()
         self._flow = InverseFlow(inverse_depth, 0, self._intrinsics, float(scene.anchor[2]))
-        self._cost = 1 + (BUSY_COST - 1) * _busy(plate.image)
+        busy = _busy(plate.image)
+        self._cost = 1 + (BUSY_COST - 1) * busy
+        self._body_cost = 1 + (BODY_COST - 1) * busy
         chin = scene.face_box[1] + scene.face_box[3] + plate.top
         head = decided(plate.person_mask.numpy()).copy()  # as it is drawn
         head[max(0, round(chin)) :] = 0
@@ -114,7 +118,8 @@ class _Beyond:
     def invented(self, camera_from_world: Tensor) -> float:
         """Return the share of a view that was not photographed; where it is busy it is more.
 
-        What the person moves away from counts from some depth behind its outline on.
+        What the person moves away from counts from some depth behind its outline on, and so does
+        what a body lacks beyond the sides.
         """
         camera = camera_from_world.double().numpy()
         source, column, row = self._places(self._flow, camera)
@@ -124,7 +129,11 @@ class _Beyond:
         # A head that a side cuts ends there, before whatever is behind it.
         beside = (person[..., 0] < self._low[0]) | (person[..., 0] > self._high[0])
         cut = beside * self._cut_head[before[1], before[0]]
-        return float(np.maximum(np.where(inside, behind, self._cost[row, column]), cut).mean())
+        # A body that goes on beyond a side is nearer than what is behind it: more of it comes in.
+        outside = ~((person >= self._low) & (person <= self._high)).all(axis=-1)
+        body = outside * (self._person * self._body_cost)[before[1], before[0]]
+        behind = np.where(inside, behind, self._cost[row, column])
+        return float(np.maximum.reduce([behind, cut, body]).mean())
 
     def _places(self, flow: InverseFlow, camera_from_world: np.ndarray) -> tuple[np.ndarray, ...]:
         """Return where cells of a view come from, (h, w, 2) px, and column and row of a cost."""
@@ -189,11 +198,11 @@ def limit(move: CameraMove, scene: Scene) -> float:
     """Return the amplitude that 100% of a move stands for in this picture.
 
     It is the preset's amplitude or, unless `move.absolute`, the largest smaller one for which at
-    most 25% of the picture is unseen (a third of that where the border is busy, a tenth of it
-    where it was deep behind the person and is busy, a fourteenth of it beside a head that a side
-    cuts), the face stays in the picture with a margin of 4%, nothing comes nearer than 0.3 subject
-    distances, and the subject grows at most 1.8 times. The unit is that of `PRESETS[move.name]`;
-    strength is not in it.
+    most 25% of the picture is unseen (a third of that where the border is busy, half where a busy
+    body goes on beyond it, a tenth where it was deep behind the person and is busy, a fourteenth
+    beside a head that a side cuts), the face stays in the picture with a margin of 4%, nothing
+    comes nearer than 0.3 subject distances, and the subject grows at most 1.8 times. The unit is
+    that of `PRESETS[move.name]`; strength is not in it.
     """
     preset = PRESETS[move.name]
     if move.absolute or preset.amplitude == 0.0:
