@@ -17,6 +17,7 @@ class Backlog:
     def __init__(self, clock: Callable[[], float] = time.perf_counter):
         self._clock, self._lock = clock, threading.Lock()
         self._count, self._begun_s, self._took_s = 0, 0.0, 0.0
+        self._busy_s = 0.0  # with what is done
 
     def ask(self) -> None:
         """Note that one more is asked for."""
@@ -31,7 +32,14 @@ class Backlog:
             now_s = self._clock()
             if is_done:
                 self._took_s = now_s - self._begun_s
+                self._busy_s += self._took_s
             self._count, self._begun_s = self._count - 1, now_s
+
+    @property
+    def busy_s(self) -> float:
+        """How long somebody has been busy so far, with all of it."""
+        with self._lock:
+            return self._busy_s + (self._clock() - self._begun_s if self._count else 0.0)
 
     @property
     def left_s(self) -> float:

@@ -65,6 +65,11 @@ class DrawingProcess:
         """How long it probably is until all that was asked for is drawn; inf: it has ended."""
         return math.inf if self._has_ended else self._backlog.left_s
 
+    @property
+    def busy_s(self) -> float:
+        """How long it has drawn so far, by the clock."""
+        return self._backlog.busy_s
+
     def submit(self, job: Job) -> Future[dict[int, np.ndarray]]:
         """Return what will be the pictures (H, W, 3) uint8 by frame; as soon as it is ready."""
         drawn: Future[dict[int, np.ndarray]] = Future()

@@ -74,9 +74,10 @@ class Painter:
         scene: what the camera sees.
         stages: what drawing took.
         left_s: until what was asked for is drawn.
+        busy_s: how long somebody else has drawn.
     """
 
-    left_s = 0.0
+    left_s = busy_s = 0.0
 
     def __init__(self, avatar: Avatar, parts: Components, look: Look):
         self._look, self.stages = look, Stages()

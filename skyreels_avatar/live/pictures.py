@@ -16,6 +16,8 @@ Draw = Callable[[Sequence[int], Passage], "Future[dict[int, np.ndarray]]"]
 TOGETHER = 4  # pictures; more cost hardly less each, and let the first of them wait
 _IN_A_HURRY = 2  # after what was drawn is dropped: in the second one, a mouth is shut
 _MOST_SPARSE = 8  # frames from one picture to the next, of a rhythm that is expected to go on
+# Frames after which a slower rhythm is there to stay; one of more than two frames is at once.
+SETTLED_FRAMES = 30
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +53,7 @@ class Pictures:
         self._draw = draw
         self._asked = dict[int, Picture]()
         self._seen, self._every = 0, 1  # the last frame whose picture was read, and the rhythm
+        self._num_sparse = 0
         self._together = TOGETHER
 
     @property
@@ -58,14 +61,21 @@ class Pictures:
         """Whether pictures were left out lately."""
         return self._every > 1
 
-    def read(self, frame: int, stop: int, passage: Passage) -> Picture:
+    @property
+    def stay_sparse(self) -> bool:
+        """Whether they have been for some time, or by far."""
+        return self._every > 2 or self._num_sparse > SETTLED_FRAMES
+
+    def read(self, frame: int, stop: int, passage: Passage, every: int | None = None) -> Picture:
         """Return the picture of a frame.
 
         Args:
             stop: the frame after the last one whose motion is made.
+            every: frames from one picture to the next; None = as many as to this one.
         """
-        if frame > self._seen:
-            self._every = min(frame - self._seen, _MOST_SPARSE)
+        if every is None:
+            every = min(frame - self._seen, _MOST_SPARSE) if frame > self._seen else self._every
+        self._follow(every)
         self._seen = frame
         if frame not in self._asked:
             wanted = range(frame, stop, self._every)[: self._together]
@@ -74,10 +84,18 @@ class Pictures:
             self._asked = {one: Picture(one, one == frame, drawn) for one in wanted}
         return self._asked.pop(frame)
 
-    def leave_out(self) -> None:
-        """Expect that others are left out, too."""
-        self._every = max(2, self._every)
+    def leave_out(self, every: int | None = None) -> None:
+        """Pass over a picture.
+
+        Args:
+            every: frames from one picture to the next; None = others are left out, too.
+        """
+        self._follow(max(2, self._every) if every is None else every)
 
     def drop(self) -> None:
         """Forget what was asked for; the next ones are in a hurry."""
         self._asked, self._together = {}, _IN_A_HURRY
+
+    def _follow(self, every: int) -> None:
+        self._every = every
+        self._num_sparse = self._num_sparse + 1 if every > 1 else 0

@@ -241,20 +241,28 @@ class Stream:
         """
         return self._drawing_s
 
-    def read(self, picture: bool = True, wait: bool = True) -> LiveFrame:
+    @property
+    def drew_s(self) -> float:
+        """How long that process has drawn so far, by the clock."""
+        return self._drawer.busy_s
+
+    def read(self, picture: bool = True, wait: bool = True, every: int | None = None) -> LiveFrame:
         """Return the next frame and its sound; the person is idle while nothing is to be said.
 
         Args:
             picture: False leaves out the picture, where it would come too late: the image is None,
                 and the sound and the performance go on.
             wait: False returns a `Picture` as the image, which another process may still draw.
+            every: pictures of which frames will be read: 1 = all, 2 = every second one; None = told
+                by those that were. After two seconds of fewer, motion is made for half the cost,
+                and 0.12 s more of the sound are heard before.
         """
         with self._reading, torch.no_grad(), one_thread():
             self._check_open()
             self._begun_s = time.perf_counter()
             passage = None
             if not picture:
-                self._pictures.leave_out()
+                self._pictures.leave_out(every)
             while passage is None:
                 self._obey()
                 index = self._index
@@ -265,7 +273,9 @@ class Stream:
                         self._timeline.append(self._queue.take(self._timeline.block))
                 with contextlib.suppress(Interrupted):
                     passage = self._passage(index)
-            image = self._pictures.read(index, self._stop(index), passage) if picture else None
+            image = None
+            if picture:
+                image = self._pictures.read(index, self._stop(index), passage, every)
             frame = self._frame(image.result() if image and wait else image, index)
             self._index += 1
             took_s = time.perf_counter() - self._begun_s
@@ -276,7 +286,7 @@ class Stream:
     @property
     def _pace(self) -> Pace:
         """How early to know what is said: a machine that is too slow has no time for more."""
-        is_quick = self._options.low_latency and not self._pictures.are_sparse
+        is_quick = self._options.low_latency and not self._pictures.stay_sparse
         return QUICK if is_quick else STEADY
 
     def _passage(self, index: int) -> Passage:

@@ -53,3 +53,12 @@ def test_what_is_not_wanted_any_more_tells_nothing():
     clock.now_s = 19.0
     backlog.end(is_done=False)
     assert backlog.left_s == 1
+
+
+def test_how_long_it_was_busy_is_counted_while_it_is():
+    clock, backlog = _second_after_one_of_a_second()
+    clock.now_s = 11.5
+    assert backlog.busy_s == 1.5
+    backlog.end()
+    clock.now_s = 20.0
+    assert backlog.busy_s == 1.5

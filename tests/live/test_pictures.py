@@ -7,7 +7,7 @@ from concurrent.futures import Future
 import numpy as np
 import pytest
 
-from skyreels_avatar.live.pictures import Pictures
+from skyreels_avatar.live.pictures import SETTLED_FRAMES, Pictures
 
 
 class Drawn:
@@ -43,6 +43,30 @@ def test_of_a_rhythm_only_the_pictures_that_are_wanted_are_drawn(every):
     assert late and all(frame % every == 0 for frame in late)
     for frame in range(60, 80):  # and all of them again
         assert drawn.read(frame) == frame
+
+
+def test_a_picture_that_is_late_does_not_change_a_rhythm_that_is_told():
+    drawn, left_out = Drawn(), range(10, 15)
+    for frame in range(24):
+        if frame in left_out:
+            drawn.pictures.leave_out(1)
+        else:
+            drawn.pictures.read(frame, frame + 4, None, 1)
+        assert not drawn.pictures.are_sparse
+    assert [15, 16, 17, 18] in drawn.drawn
+
+
+def test_a_slower_rhythm_is_there_to_stay_after_a_while():
+    """Motion for half the cost is known later: the sound of a stream stopped in each short fall."""
+    pictures = Drawn().pictures
+    for frame in range(0, 2 * SETTLED_FRAMES, 2):
+        pictures.read(frame, frame + 4, None, 2)
+        pictures.leave_out(2)
+        assert pictures.are_sparse and pictures.stay_sparse == (frame + 2 > SETTLED_FRAMES)
+    pictures.leave_out(1)
+    assert not pictures.stay_sparse
+    pictures.leave_out(3)
+    assert pictures.stay_sparse
 
 
 def test_what_was_drawn_is_forgotten_when_it_is_dropped():

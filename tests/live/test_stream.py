@@ -10,6 +10,7 @@ import pytest
 from skyreels_avatar.errors import AvatarError, InputError
 from skyreels_avatar.live.options import StreamOptions
 from skyreels_avatar.live.performer import QUICK, STEADY
+from skyreels_avatar.live.pictures import SETTLED_FRAMES
 from skyreels_avatar.live.stream import Stream
 
 
@@ -72,7 +73,7 @@ def test_low_latency_hears_less_ahead_unless_pictures_are_left_out(avatar, parts
     heard = []
     for every in (1, 2):
         with _open(avatar, parts, low_latency=True) as stream:
-            for index in range(24):
+            for index in range(2 * SETTLED_FRAMES):
                 stream.read(picture=index % every == 0)
             stream.push(voice, 16000)
             first = next(i for i in range(20) if stream.read(picture=i % every == 0).speaking)

@@ -31,9 +31,11 @@ _SHRINKS, _GROWS = 0.01, 0.3
 _SPARE = 0.5  # periods that a frame is made before it is due, at the latest
 _MOST_READY = 20  # frames that wait for their pictures, or until they are due
 _KEPT = 1  # frames that are shown after an interruption, while those after them are made again
-_HURRIED = 2  # frames that come at once after it; the next ones come when they are ahead again
 _FADE_S = 0.005  # in which the sound falls silent then
 _PATIENCE_S = 0.02  # for a picture that is due
+# Periods before a frame is due in which no picture of it is begun: it would not be drawn in time,
+# and nor would those after it.
+_TOO_LATE = 1.5
 _LOOK_S = 0.01  # after which a reader who waits sees that there was one
 
 
@@ -85,8 +87,8 @@ class Pacer:
         self._threads: list[threading.Thread] = []
         self._ready = deque[_Ready]()  # the first one until it is handed out
         self._sent: _Ready | None = None
-        self._missing_s: float | None = None  # since when pictures have not been drawn in time
         self._place: tuple[Any, int] = (stream, -1)
+        self._drew: tuple[Any, float] = (stream, 0.0)
         self._changed, self._ended = threading.Condition(), False
         self._counts = {"frames": 0, "pictures": 0, "late": 0, "missing": 0, "restarts": 0}
         self.failure: BaseException | None = None
@@ -135,9 +137,9 @@ class Pacer:
                 self._hushed_to = self._next - 1
                 self._stream.interrupt()
                 return
-            self._hushed_to = last.frame.index
-            self._stream.interrupt(after=last.place)
             self._next = last.frame.index + 1
+            self._hushed_to = self._next  # in which the sound fades, which is silent already
+            self._stream.interrupt(after=last.place)
             self._turn += 1
 
     def start(self) -> None:
@@ -163,13 +165,11 @@ class Pacer:
         """
         period_s = 1.0 / self._fps
         start_s, begun = self._clock(), 0
-        last_turn, resumes, missing = self._turn, -1, 0
+        missing = 0
         ahead = start = _QUICK_AHEAD if _draws_ahead(self._stream) else _START
         while not self._closing.is_set():
             with self._changed:
                 index, turn = self._next, self._turn
-            if turn != last_turn:
-                last_turn, resumes = turn, index + _HURRIED
             due_s = start_s + (index - begun) * period_s
             self._wait_until(due_s - (self._rate.every - 1 + ahead) * period_s, turn)
             while len(self._ready) > _MOST_READY and not self._closing.is_set():
@@ -178,6 +178,8 @@ class Pacer:
                 continue
             before_s = self._clock()
             has_picture = self._rate.wants(index)
+            if index > begun and _draws_ahead(self._place[0]):
+                has_picture &= before_s <= due_s - _TOO_LATE * period_s
             frame = replace(self._read(has_picture), index=index, time_s=index / self._fps)
             made_s = self._clock()
             drawing_s = self._drawing_s(frame.image)
@@ -199,16 +201,14 @@ class Pacer:
             yield due_s, frame
             self._count(has_picture, made_s - due_s > period_s)
             lag_s = made_s - due_s
-            missing_s, before = self._missing_s, self._rate.every
-            late_s = lag_s if missing_s is None else max(lag_s, made_s - missing_s)
-            if self._rate.report(made_s - before_s, late_s, made_s, drawing_s):
+            before = self._rate.every
+            if self._rate.report(made_s - before_s, lag_s + drawing_s, made_s, self._drawn_s()):
                 self._announce()
             is_lost = lag_s > (SLOW_LAG_S if self._rate.every > before else _LOST_S)
-            if is_lost or index == resumes:
+            if is_lost:
                 # What is late has been missed already; the sound goes on from here without a gap.
-                # After an interruption there is none.
                 start_s, begun = made_s + (self._rate.every - 1 + ahead) * period_s, index
-                self._counts["restarts"] += is_lost
+                self._counts["restarts"] += 1
 
     def _read_all(self) -> None:
         try:
@@ -265,8 +265,6 @@ class Pacer:
         try:
             image = image.result(None if self._sent is None else left_s)
         except TimeoutError:
-            if self._missing_s is None:
-                self._missing_s = ready.due_s
             self._counts["pictures"] -= 1
             self._counts["missing"] += 1
             return None
@@ -275,7 +273,6 @@ class Pacer:
             logger.exception("the stream ended")
             self._closing.set()
             return None
-        self._missing_s = None
         return image
 
     def _drawing_s(self, image: Any) -> float:
@@ -283,13 +280,20 @@ class Pacer:
         begins = hasattr(image, "result") and image.is_first
         return self._place[0].drawing_s if begins else 0.0
 
+    def _drawn_s(self) -> float:
+        """Return how long another process has drawn since the last time."""
+        stream = self._place[0]
+        (before, before_s), drew_s = self._drew, getattr(stream, "drew_s", 0.0)
+        self._drew = stream, drew_s
+        return drew_s - before_s if stream is before else 0.0
+
     def _read(self, has_picture: bool) -> Any:
         with self._lock:
             stream, retired, self._retired = self._stream, self._retired, []
         for one in retired:
             one.close()
-        how = {"wait": False} if has_picture and _draws_ahead(stream) else {}
-        frame = stream.read(**how) if has_picture else stream.read(picture=False)
+        how = {"wait": False, "every": self._rate.every} if _draws_ahead(stream) else {}
+        frame = stream.read(picture=has_picture, **how)
         self._place = stream, frame.index
         return frame
 

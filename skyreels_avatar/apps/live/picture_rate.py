@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections import deque
 
+from skyreels_avatar.live.pictures import SETTLED_FRAMES
+
 # A picture for every frame, every second one, ...: an even rhythm, which other rates have not.
 STEPS = (1, 2, 3, 5)
 SLOW_LAG_S = 0.16
@@ -15,17 +17,20 @@ _SAMPLED_OFTEN = 2.0  # as much motion, by a stream that another process draws, 
 _WARMING_UP = 4  # frames, of which the first ones take longer than any that come
 _FEW_FRAMES, _MANY_FRAMES = 16, 24  # of every third one pictures are even after three windows of 8
 # Shares of the time that there is, which are too much when a frame is later than so many seconds:
-# in each of so many times so many frames. That one takes longer is a machine that was busy for a
-# moment. That it is too slow may be seen before a frame is late.
+# in each of so many times so many frames, a second in all. What takes longer for half of that is a
+# machine that was busy for a moment. That it is too slow may be seen before a frame is late.
 _TOO_SLOW = (
-    (-0.08, 1.1, 3, 4), (-0.08, 1.0, 1, _MANY_FRAMES), (0.0, 0.95, 1, _MANY_FRAMES),
-    (SLOW_LAG_S, 0.8, 2, 8),
+    (-0.08, 1.05, 3, 8), (-0.08, 1.0, 1, _MANY_FRAMES), (0.0, 0.95, 1, _MANY_FRAMES),
+    (SLOW_LAG_S, 0.8, 3, 8),
 )  # fmt: skip
+# Less is enough in the first frames: streams that begin at once slow down before they stutter.
+_AT_FIRST, _FIRST_FRAMES = (-0.08, 1.05, 3, 4), 40
 _QUICK_ENOUGH = 0.8
 # What one frame counts for: it may take the time of eight, whose motion comes at once, and a
 # machine that was busy for a moment is not slow.
 _MOST_PERIODS = 9.0
-_FIRST_HOLD_S, _LONGEST_HOLD_S = 4.0, 300.0
+# Seconds until a quicker rate is tried, and after which it has not failed.
+_FIRST_HOLD_S, _LONGEST_HOLD_S, _HELD_S = 1.0, 300.0, 3.0
 
 
 class PictureRate:
@@ -39,7 +44,7 @@ class PictureRate:
         self._period_s = period_s
         # Seconds that frames took here, and their pictures in another process at the same time.
         self._costs = deque[tuple[float, float]](maxlen=_MANY_FRAMES)
-        self._step, self._reports = 0, 0
+        self._step, self._reports, self._num_sparse, self._age = 0, 0, 0, 0
         self._hold_s, self._held_since = _FIRST_HOLD_S, 0.0
         self._tried_s = -math.inf  # when it was last made quicker
 
@@ -60,19 +65,23 @@ class PictureRate:
         """Take how long a frame took and how late it was; return whether the rate has changed.
 
         Args:
-            drawing_s: that another process took for the pictures that begin with this one.
+            drawing_s: that another process drew since the last frame.
         """
         self._reports += 1
+        self._num_sparse = self._num_sparse + 1 if self._step else 0
         if self._reports <= _WARMING_UP:
             return False
         most_s = _MOST_PERIODS * self._period_s
         self._costs.append((min(cost_s, most_s), min(drawing_s, most_s)))
+        self._age += 1
+        signs = (_AT_FIRST, *_TOO_SLOW) if self._age <= _FIRST_FRAMES else _TOO_SLOW
         is_late = any(
             lag_s > least_s and self._knows(*windows) and self._load(*windows) > most
-            for least_s, most, *windows in _TOO_SLOW
+            for least_s, most, *windows in signs
         )
         if is_late and self._step < len(STEPS) - 1:
-            failed = now_s - self._tried_s < self._hold_s  # then the next try comes later
+            # If a quicker rate has failed, the next try comes later.
+            failed = now_s - self._tried_s < max(self._hold_s, _HELD_S)
             self._hold_s = min(2 * self._hold_s, _LONGEST_HOLD_S) if failed else _FIRST_HOLD_S
             self._tried_s = -math.inf
             load = self._load(1, min(_FEW_FRAMES, len(self._costs)))
@@ -84,7 +93,10 @@ class PictureRate:
             quicker = STEPS[self._step - 1]
             drawn = motion = _TOGETHER * self.every / quicker
             if any(drawing for _, drawing in self._costs):  # reading is sampling
-                motion = _SAMPLED_OFTEN if quicker == 1 else 1.0
+                motion = 1.0
+                if self._num_sparse > SETTLED_FRAMES:
+                    motion = _SAMPLED_OFTEN if quicker == 1 else 1.0
+                    drawn = self.every / quicker  # as many are drawn together
             num_frames = _MANY_FRAMES - _MANY_FRAMES % self.every  # those of as many pictures
             if self._load(1, num_frames, motion, drawn) < _QUICK_ENOUGH:
                 self._tried_s, self._hold_s = now_s, max(self._hold_s, _FIRST_HOLD_S)

@@ -198,6 +198,48 @@ def test_an_interruption_drops_what_was_read_ahead_and_silences_the_rest():
     assert stream.calls.count("interrupt") == 3
 
 
+class Fading(FakeStream):
+    """A stream whose sound fades in the first frame after an interruption."""
+
+    fades = False
+
+    def interrupt(self, after=None):
+        super().interrupt(after)
+        self.fades = True
+
+    def read(self, picture=True):
+        frame = super().read(picture)
+        if self.fades:
+            self.fades = False
+            frame.audio[:240] = np.linspace(0.5, 0, 240)
+        return frame
+
+
+def test_after_an_interruption_silence_goes_on_without_a_pause():
+    """The sound came again for 5 ms, a frame later, and then nothing came for 0.3 s."""
+    times = []
+
+    class Timed(Collected):
+        def put(self, frame):
+            super().put(frame)
+            times.append(time.monotonic())
+
+    stream, seen = Fading(), Timed()
+    stream.push(beep(20), RATE)
+    pacer = Pacer(stream, 25.0)
+    pacer.add(seen)
+    pacer.start()
+    wait_until(lambda: len(seen) > 10)
+    pacer.interrupt()
+    count = len(seen)
+    wait_until(lambda: len(seen) > count + 12)
+    pacer.stop()
+    sounds = [frame.audio for frame in seen[count - 1 : count + 12]]
+    fading = next(place for place, sound in enumerate(sounds) if not sound[-240:].any())
+    assert fading <= 2 and not any(sound.any() for sound in sounds[fading + 1 :])
+    assert np.diff(times)[count - 1 :].max() < 0.12  # 0.14 s, and 0.3 s of a real one
+
+
 class Elsewhere(FakeStream):
     """A stream whose pictures are drawn by somebody else, one of them late."""
 
@@ -207,7 +249,7 @@ class Elsewhere(FakeStream):
         super().__init__()
         self._late, self.drawn = late, {}
 
-    def read(self, picture=True, wait=True):
+    def read(self, picture=True, wait=True, every=1):
         frame = super().read(picture)
         if wait or not picture:
             return frame

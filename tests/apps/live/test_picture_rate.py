@@ -53,3 +53,11 @@ def test_three_windows_that_take_too_long_are_enough_at_first_and_two_are_not():
             read_s = (0.2 if index in slow else 0.1) * (index % 4 == 1)
             rate.report(read_s, 0.0, 0.04 * index)
         assert rate.every == every
+
+
+def test_half_a_second_that_takes_too_long_is_not_too_slow_and_a_second_is():
+    for num_slow, every in ((12, 1), (32, 2)):
+        rate = PictureRate(0.04)
+        for index in range(100 + num_slow):
+            rate.report(0.05 if index >= 100 else 0.02, 0.05 * (index >= 100), 0.04 * index)
+        assert rate.every == every
