@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 
 from skyreels_avatar.faces.face import Face
+from skyreels_avatar.faces.issue import FaceIssue
+from skyreels_avatar.faces.occluder_mask import SegmentCrops, covered_lips
 from skyreels_avatar.faces.opening import face_heights, mouth_opening
+from skyreels_avatar.faces.picture_quality import examine_quality
 from skyreels_avatar.rig.drawn_style import is_flat
 
 MIN_FACE_PX = 60  # of height; the lips of smaller faces are a few pixels
@@ -19,6 +20,9 @@ WIDE_OPEN = 0.12  # lip gap / face height; speech seldom reaches it
 FLAT_SKIN = 0.3
 FAINT_LIPS = 1.5
 _SEEN_LIPS = 4.0
+_GRAY = (
+    2.0  # of chroma; lips are often as light as the skin round them, and it is the red that tells
+)
 _UNSURE, _LOST = 0.8, 0.7  # confidence in the face of a drawing
 # A lower lip that a beard hides is as what is round it: no redder (CIE Lab a), of no other color,
 # no rougher, in hair. Measured on 463 portraits, 75 of them bearded: the three that show no lip
@@ -30,6 +34,8 @@ _NO_REDDER, _NO_OTHER, _NO_ROUGHER, _HAIR = 1.0, 9.5, 1.26, 1.1
 # this was tuned on, 18 of 24 others (before: 3 and 6).
 _LINE_COLUMNS, _LINE_SPAN, _LINE_BESIDE, _LINE_PARTS = 40, 0.02, 0.02, 0.35
 _NO_REDDER_THAN_HAIR, _LINE_HAIR, _SHUT = 2.0, 0.8, 0.02
+COVERED, MOSTLY = 0.15, 0.7  # of the lips, by the occluder network
+UNSEEN = ("dark", "burnt-out")  # where lips cannot be told from skin for another reason
 _WORKED_PX = 160  # height to which a face is scaled, so that texture means the same
 # fmt: off
 OUTER_LIPS = (
@@ -47,40 +53,54 @@ LOWER_LIP = (
 # fmt: on
 
 
-@dataclass(frozen=True)
-class FaceIssue:
-    """A reason why a face may not animate well, and what to do.
-
-    Attributes:
-        code: "no-mouth", "cut-mouth", "small", "turned", "wide-open", "hidden-mouth" or "drawn".
-        message: for people.
-        fatal: no usable video can come of it.
-    """
-
-    code: str
-    message: str
-    fatal: bool = False
-
-
-def examine_face(pixels: np.ndarray, face: Face) -> tuple[FaceIssue, ...]:
+def examine_face(
+    pixels: np.ndarray, face: Face, segment: SegmentCrops | None = None
+) -> tuple[FaceIssue, ...]:
     """Return the issues of a face, the worst first; () if there are none.
 
     Args:
         pixels: (H, W, 3) uint8 sRGB.
         face: in pixels of it.
+        segment: masks of what occludes faces, as in `occluder_mask.segment_augmented`; None = what
+            covers the mouth is not looked for.
     """
+    findings = _examine_place(pixels, face)
+    if face.drawn or any(one.fatal for one in findings):  # its mouth is known, and shuts
+        return tuple(findings)
+    flat = is_flat(pixels, face.landmarks)
+    share = 0.0 if segment is None or flat else covered_lips(pixels, face.landmarks, segment)
+    if share > COVERED:  # in flat drawings the network sees hands and hair where there are none
+        findings.append(_covered(share))
+    quality = examine_quality(pixels, face.landmarks, flat)
+    findings += quality
+    wide_open = float(mouth_opening(face.landmarks[None])[0]) > WIDE_OPEN
+    if wide_open:
+        findings.append(
+            FaceIssue(
+                "wide-open",
+                "the mouth is wide open in the picture: it is shut before it speaks, and its teeth "
+                "are painted; a picture with closed or slightly parted lips looks more like them",
+            )
+        )
+    if share <= COVERED and not any(one.code in UNSEEN for one in quality):
+        findings += _examine_lips(pixels, face, wide_open, flat)
+    return tuple(sorted(findings, key=lambda one: not one.fatal))
+
+
+def _examine_place(pixels: np.ndarray, face: Face) -> list[FaceIssue]:
+    """Return what is wrong with where a face is in its picture, how large, and how far turned."""
     height, width = pixels.shape[:2]
     lips = face.landmarks[list(OUTER_LIPS), :2]
     inside = float(((lips >= 0) & (lips < (width, height))).all(1).mean())
     if inside < 0.5:
-        return (
+        return [
             FaceIssue(
                 "no-mouth",
                 "no mouth is in the picture: the picture ends before it; use one that shows the "
                 "whole face",
                 fatal=True,
             ),
-        )
+        ]
     findings = []
     if inside < 1.0:
         findings.append(
@@ -103,45 +123,51 @@ def examine_face(pixels: np.ndarray, face: Face) -> tuple[FaceIssue, ...]:
                 "teeth get ragged at the far side; use a picture that looks at the camera",
             )
         )
-    if face.drawn:  # its mouth is known, and shuts
-        return tuple(findings)
-    wide_open = float(mouth_opening(face.landmarks[None])[0]) > WIDE_OPEN
-    if wide_open:
-        findings.append(
-            FaceIssue(
-                "wide-open",
-                "the mouth is wide open in the picture: it is shut before it speaks, and its teeth "
-                "are painted; a picture with closed or slightly parted lips looks more like them",
-            )
-        )
+    return findings
+
+
+def _examine_lips(
+    pixels: np.ndarray, face: Face, wide_open: bool, flat_picture: bool
+) -> list[FaceIssue]:
+    """Return why the lips cannot be told from what is round them."""
+    face_px = float(face_heights(face.landmarks[None])[0])
     lip_color, texture, is_hidden = _lips_and_skin(pixels, face.landmarks, face_px)
     flat = texture < FLAT_SKIN
     lost = wide_open or face.confidence < _LOST
-    if (flat and lip_color < FAINT_LIPS) or (lost and is_flat(pixels, face.landmarks)):
-        issue = FaceIssue(
-            "drawn",
+    if (flat and lip_color < FAINT_LIPS) or (lost and flat_picture):
+        message = (
             "the mouth of this drawing was not found, so that it cannot speak; use one whose eyes "
-            "and mouth stand out from even skin, or a painting or a photo",
-            fatal=True,
+            "and mouth stand out from even skin, or a painting or a photo"
         )
-        findings.insert(0, issue)
-    elif is_hidden:
-        findings.append(
-            FaceIssue(
-                "hidden-mouth",
-                "no lips can be told from the beard, so that a mouth may open in the wrong place; "
-                "use a picture that shows the lower lip",
-            )
+        return [FaceIssue("drawn", message, fatal=True)]
+    if is_hidden:
+        message = (
+            "no lips can be told from the beard, so that a mouth may open in the wrong place; use "
+            "a picture that shows the lower lip"
         )
-    elif lip_color < FAINT_LIPS or (flat and (lip_color < _SEEN_LIPS or face.confidence < _UNSURE)):
-        findings.append(
-            FaceIssue(
-                "drawn",
-                "the lips can hardly be told from the skin, as in flat drawings: the mouth may not "
-                "move well; a picture with painted lips or a photo works better",
-            )
+        return [FaceIssue("hidden-mouth", message)]
+    if lip_color < FAINT_LIPS or (flat and (lip_color < _SEEN_LIPS or face.confidence < _UNSURE)):
+        message = (
+            "the lips can hardly be told from the skin, as in flat drawings: the mouth may not "
+            "move well; a picture with painted lips or a photo works better"
         )
-    return tuple(findings)
+        return [FaceIssue("drawn", message)]
+    return []
+
+
+def _covered(share: float) -> FaceIssue:
+    """Return the issue of lips of which so much is covered."""
+    if share > MOSTLY:
+        message = (
+            "something covers the mouth, such as a mask, a scarf, a hand or a cup: it stays in "
+            "place, and no lips are seen to move; use a picture that shows them"
+        )
+    else:
+        message = (
+            f"something covers {share:.0%} of the lips, such as a hand or a microphone: it stays "
+            "in place, and they move behind it; use a picture that shows them whole"
+        )
+    return FaceIssue("covered-mouth", message)
 
 
 def _lips_and_skin(
@@ -170,6 +196,9 @@ def _lips_and_skin(
         return np.inf, np.inf, False
     color = float(np.linalg.norm(np.median(lab[lips], 0) - np.median(lab[skin], 0)))
     texture = _texture(lab, 2.0)
+    rough = float(np.median(texture[skin]))
+    if rough >= FLAT_SKIN and np.median(np.hypot(lab[..., 1], lab[..., 2])) < _GRAY:
+        return np.inf, rough, False  # in photos without color
     lip, around = _filled(lab, points[list(LOWER_LIP)]) > 0, _round(mouth, 5, 25) > 0
     hidden = _is_hidden(lab, lip, around)
     if not hidden and float(mouth_opening(landmarks[None])[0]) < _SHUT:
@@ -178,7 +207,7 @@ def _lips_and_skin(
             redder < _NO_REDDER_THAN_HAIR and np.median(_texture(lab, 1.5)[around]) > _LINE_HAIR
         )
         hidden = bool(in_hair) and not _is_line_seen(pixels, landmarks, face_px)
-    return color, float(np.median(texture[skin])), hidden
+    return color, rough, hidden
 
 
 def _is_hidden(lab: np.ndarray, lip: np.ndarray, around: np.ndarray) -> bool:

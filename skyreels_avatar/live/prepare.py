@@ -42,7 +42,7 @@ def prepare(image: str | Path | Portrait, size: str | None, face: str, parts: Co
     height, width = fit_size(original.height, original.width, size)
     (found,) = find_faces(original.pixels, [face], face_analyzer())
     found = fit_drawing(original.pixels, found)
-    check_suitability(original, found)
+    check_suitability(original, found, parts.occluder)
     key = noise_key(original.pixels, [found], [])
     original, (found,) = prepare_faces(original, [found], parts)
     framing = frame_shot(original, height, width, [found], _ANY_MOVE)

@@ -8,14 +8,16 @@ from typing import Any
 
 from skyreels_avatar.errors import CheckpointError, FaceError, InputError
 from skyreels_avatar.faces.drawing import fit_drawing
+from skyreels_avatar.faces.issue import FaceIssue
 from skyreels_avatar.faces.select import find_faces
 from skyreels_avatar.faces.start import face_analyzer
-from skyreels_avatar.faces.suitability import FaceIssue, examine_face
+from skyreels_avatar.faces.suitability import examine_face
 from skyreels_avatar.loading.checkpoints.load import is_ours, read_header
 from skyreels_avatar.loading.memory import GB, ModelBytes, Work, memory_policy, on_host, peak_bytes
 from skyreels_avatar.loading.parts import model_bytes, time_factor
 from skyreels_avatar.loading.tiers import Tier, load_tier
 from skyreels_avatar.pipeline.denoise import Sampling
+from skyreels_avatar.pipeline.examine import occluder_of
 from skyreels_avatar.pipeline.read import PictureFiles, read_picture
 from skyreels_avatar.planning.plan import plan_request
 from skyreels_avatar.planning.segments import Segment, ShotPlan
@@ -143,12 +145,12 @@ def estimate(request: GenerationRequest, num_workers: int | None = None) -> Shot
     tier, files = load_tier(request.tier), read_picture(request)
     plan = plan_request(request, files.audio, tier)
     planned = estimate_planned(request, plan, files.height, files.width, num_workers)
-    limits, issues = _look_at_picture(request.shot, files)
+    limits, issues = _look_at_picture(request.shot, files, tier)
     return replace(planned, camera_limits=limits, picture=issues)
 
 
 def _look_at_picture(
-    shot: Shot, files: PictureFiles
+    shot: Shot, files: PictureFiles, tier: Tier
 ) -> tuple[tuple[tuple[str, float], ...], tuple[FaceIssue, ...]]:
     """Return `ShotEstimate.camera_limits` and `picture`."""
     pixels = files.original.pixels
@@ -156,7 +158,8 @@ def _look_at_picture(
         selectors = [one.face for one in shot.speakers] or [shot.face]
         faces = find_faces(pixels, selectors, face_analyzer())
         faces = [fit_drawing(pixels, face) for face in faces]
-        issues = tuple(issue for face in faces for issue in examine_face(pixels, face))
+        segment = occluder_of(tier)
+        issues = tuple(issue for face in faces for issue in examine_face(pixels, face, segment))
         if not is_moving(shot.camera):
             return (), issues
         framing = frame(files.original, files.height, files.width, faces, moving=True)

@@ -145,7 +145,7 @@ def open_picture(
     faces = find_faces(original.pixels, selectors, face_analyzer())
     faces = [fit_drawing(original.pixels, face) for face in faces]
     for face in faces:
-        check_suitability(original, face)
+        check_suitability(original, face, components.occluder)
     key = noise_key(original.pixels, faces, files.voices)
     if space.moves_reference:
         original, faces = prepare_faces(original, faces, components)
@@ -249,9 +249,10 @@ def prepare_faces(
     return picture, prepared
 
 
-def check_suitability(picture: Portrait, face: Face) -> None:
+def check_suitability(picture: Portrait, face: Face, occluder: OccluderNet | None) -> None:
     """Warn of what stands in the way of a good video, or refuse where none can come of it."""
-    for finding in examine_face(picture.pixels, face):
+    segment = None if occluder is None else occluder.look
+    for finding in examine_face(picture.pixels, face, segment):
         if finding.fatal:
             raise FaceError(f"{picture.path or 'the picture'}: {finding.message}")
         logger.warning("%s: %s", picture.path or "the picture", finding.message)

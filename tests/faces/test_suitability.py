@@ -163,3 +163,39 @@ def test_a_flat_drawing_in_which_the_mesh_is_lost_is_refused():
     assert not any(one.fatal for one in examine_face(drawing.pixels, sure))
     assert [one.code for one in examine_face(drawing.pixels, lost) if one.fatal] == ["drawn"]
     assert not any(one.fatal for one in examine_face(rough.pixels, lost))
+
+
+def test_what_covers_the_lips_is_said(portrait, analyzer):
+    """A mask, a scarf or a cup in front of the mouth: a video without moving lips, not a word."""
+    face = analyzer.find(portrait)[0]
+
+    def masks(share: float):
+        return lambda crops: np.full(crops.shape[:3], share, np.float32)
+
+    assert examine_face(portrait, face, masks(0.1)) == ()
+    for share, word in ((0.3, "30% of the lips"), (0.9, "no lips are seen to move")):
+        found = examine_face(portrait, face, masks(share))
+        assert [(one.code, one.fatal) for one in found] == [("covered-mouth", False)]
+        assert word in found[0].message
+
+
+def test_lips_in_the_dark_are_not_taken_for_a_drawing(portrait, analyzer):
+    face = analyzer.find(portrait)[0]
+    assert codes((portrait * 0.1).astype(np.uint8), face) == ["dark"]
+
+
+def test_photos_without_color_do_not_lack_lips(portrait, analyzer):
+    """Of lips as light as the skin the red tells: gray photos were said to be drawings."""
+    face = analyzer.find(portrait)[0]
+    gray = np.repeat(cv2.cvtColor(portrait, cv2.COLOR_RGB2GRAY)[..., None], 3, -1)
+    mouth = np.zeros(gray.shape[:2], np.uint8)
+    cv2.fillPoly(mouth, [face.landmarks[list(OUTER_LIPS), :2].round().astype(np.int32)], 1)
+    height = float(np.linalg.norm(face.landmarks[10, :2] - face.landmarks[152, :2]))
+    grain = np.random.default_rng(0).normal(size=gray.shape[:2])
+    grain = cv2.GaussianBlur(grain, (0, 0), height / 160)
+    skin = 150 + 6 * grain[..., None] / grain.std()
+    width = int(np.ptp(face.landmarks[:, 0]) / 6)
+    around = cv2.dilate(mouth, np.ones((width, width), np.uint8))[..., None] > 0
+    even = np.where(around, skin, gray)
+    assert codes(even.astype(np.uint8), face) == []
+    assert "drawn" in codes((even * np.array([1.0, 0.8, 0.65])).astype(np.uint8), face)
