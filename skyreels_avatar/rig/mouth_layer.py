@@ -133,9 +133,13 @@ def open_mouth(
     if clip.has_own_motion:  # whose coefficients, but for the lip gap, are relative to the frames
         jaw = torch.cat([motion[:, :1], MOUTH.jaw_of_gap * motion[:, :1], motion[:, 2:]], 1)
     rounded = face.values.pucker.clamp(0.0, 1.0)
+    behind = MOUTH.teeth_behind_round * rounded
+    # The lower teeth are laid out from the upper ones, but stay: the lower lip rises over them.
+    lower = jaw[:, 1:2].clamp_min(0.0) + behind / CONSTANTS.inside.lower_drop
+    jaw = torch.cat([jaw[:, :1], lower, jaw[:, 2:]], 1)
     look = replace(
         look,
-        teeth_edge=look.teeth_edge - MOUTH.teeth_behind_round * rounded[:, 0],
+        teeth_edge=look.teeth_edge - behind[:, 0],
         smile=(shape.smile + face.values.smile[:, 0]).clamp(0.0, 1.0),
     )
     x, y = at.flatten(1, 2).unbind(-1)

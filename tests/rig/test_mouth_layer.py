@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -9,7 +11,7 @@ from skyreels_avatar.rig.coefficients import MOTION_INDEX
 from skyreels_avatar.rig.far_lips import far_reach
 from skyreels_avatar.rig.fields import FaceShape, LipOutline, MotionValues
 from skyreels_avatar.rig.geometry import INNER_LOWER, INNER_UPPER, interpolate_columns
-from skyreels_avatar.rig.mouth import patch_axes
+from skyreels_avatar.rig.mouth import fitted_decoder, mouth_interior, patch_axes
 from skyreels_avatar.rig.mouth_layer import crease, open_mouth, part_lips
 from skyreels_avatar.rig.warp import PosedFace
 from tests.rig.faces import clip_of, motion_of, random_motion, turned_by
@@ -155,3 +157,27 @@ def test_lips_that_the_picture_parts_shut_in_a_line(landmarks, gap, lines) -> No
         assert light.flatten().tolist() == pytest.approx([0.61, 0.37, 0.37], abs=0.05)
     else:  # between lips that are apart is the mouth's inside
         assert float(alpha) > 0.95 and light is None
+
+
+@pytest.mark.parametrize("filmed", [False, True])
+def test_lower_teeth_do_not_rise_with_the_upper_ones_when_lips_round(
+    landmarks: torch.Tensor, monkeypatch, filmed: bool
+) -> None:
+    """They filled the mouth of an o in footage, a gray slab, once rounded lips hid the upper."""
+    decoder, laid = fitted_decoder(landmarks.device), []
+
+    def lay_out(upper, lower, motion, look):
+        mouth = decoder.lay_out(upper, lower, motion, look, *patch_axes())
+        laid.append((float(mouth.edge.max()), float(mouth.low_edge[..., 60:68].median())))
+        return mouth_interior(upper, lower, motion, look)
+
+    monkeypatch.setattr("skyreels_avatar.rig.mouth_layer.mouth_interior", lay_out)
+    clip = replace(clip_of(landmarks, 1), has_own_motion=filmed)
+    for pucker in (0.0, 1.0):
+        face = PosedFace.of(clip, motion_of(lip_gap=0.05, jaw_drop=0.03, pucker=pucker))
+        x, y = torch.linspace(-0.1, 0.1, 41), torch.linspace(-0.1, 0.1, 41)
+        points = torch.stack(torch.meshgrid(y, x, indexing="ij")[::-1], -1)[None]
+        open_mouth(part_lips(points, face).at, face, clip)
+    (upper, lower), (upper_round, lower_round) = laid
+    assert upper_round < upper - 0.015
+    assert lower_round == pytest.approx(lower, abs=1e-4)
