@@ -25,7 +25,7 @@ MIRROR_SHARES = (1.1, 1.25, 1.5, 2.0)
 """How far to look, in distances to the known: the furthest that is known wins, 2 is a mirror."""
 
 
-STRUCTURE_SHARE, STIFFNESS = 0.02, 4.0
+STRUCTURE_SHARE, STIFFNESS = 0.02, 2.0
 """Behind a person texture is finer than this share of the long side; the colors go on so many times
 as far across the picture as down it."""
 
