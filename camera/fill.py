@@ -25,12 +25,15 @@ MIRROR_SHARES = (1.1, 1.25, 1.5, 2.0)
 """How far to look, in distances to the known: the furthest that is known wins, 2 is a mirror."""
 
 
-STRUCTURE_SHARE, STIFFNESS = 0.02, 4.0
+STRUCTURE_SHARE, STIFFNESS = 0.02, 2.0
 """Behind a person texture is finer than this share of the long side; the colors go on so many times
 as far across the picture as down it."""
 
 COARSE_PX = 4
 """Colors are interpolated at every fourth pixel."""
+
+MIRRORED_SHARE = 0.03
+"""Up to about this share of the long side from the known all is mirrored: a matte may cut hair."""
 
 TEXTURE_LIMIT, SEAM = 0.08, 0.5
 """Largest contrast of mirrored texture, and within how many times the size of texture from the
@@ -84,6 +87,15 @@ def reflect(picture: np.ndarray, known: np.ndarray) -> np.ndarray:
     """
     if known.all() or not known.any():
         return picture
+    return np.where(known[..., None], picture, _looked_up(picture, _mirror_map(known)))
+
+
+def _looked_up(picture: np.ndarray, source: np.ndarray) -> np.ndarray:
+    return cv2.remap(picture, source, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+def _mirror_map(known: np.ndarray) -> np.ndarray:
+    """Return the positions x, y (H, W, 2) of the mirror image at the border of the known."""
     away, labels = cv2.distanceTransformWithLabels(
         (~known).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
     )
@@ -101,12 +113,13 @@ def reflect(picture: np.ndarray, known: np.ndarray) -> np.ndarray:
         at = here + np.float32(share) * across
         fits = cv2.remap(weight, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT) > 0.99
         source = np.where(fits[..., None], at, source)
-    mirrored = cv2.remap(picture, source, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.where(known[..., None], picture, mirrored)
+    return source
 
 
 def interpolate_behind(picture: np.ndarray, known: np.ndarray) -> np.ndarray:
     """Fill unknown pixels with the colors of both sides and the mirrored texture beside them.
+
+    Close to the known all is mirrored, so that what a matte cuts, such as hair, goes on.
 
     A mirror image alone repeats whole objects and bends horizons along the outline of a person.
     The colors are a membrane's that is stiffer across the picture than down it: most rooms and
@@ -124,10 +137,14 @@ def interpolate_behind(picture: np.ndarray, known: np.ndarray) -> np.ndarray:
     height, width = known.shape
     size = max(2, round(width / COARSE_PX)), max(2, round(height / COARSE_PX))
     coarse = cv2.resize(_structure(picture, known, size), (width, height))
-    texture = reflect(picture - coarse, known)
+    source = _mirror_map(known)
+    mirrored = _looked_up(picture, source)
+    texture = mirrored - _looked_up(coarse, source)
     away = cv2.distanceTransform((~known).astype(np.uint8), cv2.DIST_L2, 5)[..., None]
     limit = TEXTURE_LIMIT + np.exp(-away / (SEAM * STRUCTURE_SHARE * max(known.shape)))
-    filled = (coarse + limit * np.tanh(texture / limit)).clip(0, 1)
+    filled = coarse + limit * np.tanh(texture / limit)
+    near = np.exp(-((away / (MIRRORED_SHARE * max(known.shape))) ** 2))
+    filled = (filled + near * (mirrored - filled)).clip(0, 1)
     return np.where(known[..., None], picture, filled).astype(np.float32)
 
 

@@ -32,6 +32,9 @@ HEAD_SHARE = 0.015
 """A head that a side cuts ends this share of the long side beyond it: hair drawn on would be a
 second head."""
 
+SHOULDER_SLOPE = 1.0
+"""Below the chin a body may go on so much further for each row: at once would be a step."""
+
 SOFTNESS_REACH_PX = 8.0
 SEAM_PX = 2.0
 """So far beyond the border all of a mirror image is shown; letters begin again in a wider band."""
@@ -137,7 +140,8 @@ def _extended_person(scene: Scene, values: np.ndarray, place: _Placement) -> np.
     columns = np.arange(contour.shape[1])
     away = np.maximum(left - columns, columns - (left + width - 1))
     ends = np.where(away > 0, HEAD_SHARE * max(values.shape) - away, np.inf)
-    contour[: max(chin, 0)] = np.minimum(contour[: max(chin, 0)], ends)
+    below = np.maximum(np.arange(len(contour)) - chin, 0)[:, None]
+    contour = np.minimum(contour, ends + SHOULDER_SLOPE * below)
     # Near the border the matte's own softness, further out a clean soft edge.
     distance = cv2.distanceTransform(outside, cv2.DIST_L2, 5)
     outward = np.clip(distance / SOFTNESS_REACH_PX, 0.0, 1.0)

@@ -104,6 +104,17 @@ def test_things_beside_a_head_are_not_repeated_behind_it():
     assert interpolate_behind(holed, known)[:, 60:][~known[:, 60:]].min() > 0.3
 
 
+def test_hair_that_a_matte_cuts_goes_on_below_the_cut():
+    """The colors of flowers at the sides showed between the two parts of an afro."""
+    picture = np.full((192, 192, 3), 0.8, np.float32)
+    picture[:90, 30:162] = 0.1  # hair, the lower part of which is in the matte
+    known = np.ones((192, 192), bool)
+    known[60:, 34:158] = False
+    picture[~known] = 0.5
+    filled = interpolate_behind(picture, known)
+    assert filled[60:64, 60:132].max() < 0.2
+
+
 def test_texture_goes_on_behind_a_head(rng: np.random.Generator):
     known = _around_a_head()
     grass = (0.5 + 0.08 * rng.standard_normal((192, 192, 3))).astype(np.float32)

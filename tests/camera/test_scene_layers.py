@@ -70,6 +70,19 @@ def test_a_head_cut_by_a_side_ends_there(bust):
     assert beside[85:95, 22].min() > 0.5  # shoulders go on
 
 
+def test_long_hair_that_a_side_cuts_goes_on_without_a_step(bust):
+    """It ended beside the side above the chin and went on at full width below it, as a box."""
+    mask = torch.zeros(128, 128)
+    mask[20:, :100] = 1.0
+    depth = torch.where(mask > 0.5, 1.0, 3.0)
+    scene = build_scene(**{**bust, "person_mask": mask, "depth": depth})
+    beyond = person_layer(scene, 40).values[40:168, :40, 3] > 0.5
+    widths = beyond.sum(axis=1)
+    assert widths[40:60].max() < 8  # beside the face
+    assert widths[-1] > 30
+    assert np.diff(widths[40:].astype(int)).max() <= 3
+
+
 def test_beyond_a_crop_lies_what_was_photographed(bust):
     part = (..., slice(20, 100), slice(10, 110))
     plate = Plate(bust["image"], bust["person_mask"], left=10, top=20)
