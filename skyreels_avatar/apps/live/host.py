@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from skyreels_avatar.apps.live.pacer import Pacer, Viewer
+from skyreels_avatar.apps.live.pacer import Pacer, Viewer, keep_what_is_there
 from skyreels_avatar.apps.live.speech import SpeechQueue, Words
 from skyreels_avatar.checks import check_number
 
@@ -78,6 +78,7 @@ class LiveHost:
         self._pacer = Pacer(self._new_stream(settings.image, settings.image), settings.fps)
         self._speech = SpeechQueue(lambda: self._pacer.stream, settings.voice)
         self.portrait = settings.image
+        keep_what_is_there()
         self._pacer.start()
 
     def add(self, viewer: Viewer) -> None:

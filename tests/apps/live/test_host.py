@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,15 @@ def host(opened):
 
     with LiveHost(SETTINGS, open_one) as made:
         yield made
+
+
+def test_garbage_is_looked_for_only_in_what_is_made_on_air():
+    """It stopped all threads for 0.3 s, when a browser joined."""
+    gc.unfreeze()
+    with LiveHost(SETTINGS, FakeStream):
+        assert gc.get_freeze_count() > 10_000
+        assert len(gc.get_objects()) < gc.get_freeze_count() / 10
+    gc.unfreeze()
 
 
 def test_the_stream_is_opened_with_the_settings_and_runs(host, opened):
