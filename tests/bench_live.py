@@ -22,7 +22,7 @@ import torch
 
 import skyreels_avatar as sa
 from skyreels_avatar.apps.live.host import open_streams
-from skyreels_avatar.apps.live.pacer import Pacer
+from skyreels_avatar.apps.live.pacer import Pacer, keep_what_is_there
 from skyreels_avatar.faces.select import find_faces
 from skyreels_avatar.faces.start import face_analyzer
 from skyreels_avatar.rig.geometry import FaceFrame, lip_gap
@@ -76,6 +76,7 @@ def measure(options: argparse.Namespace) -> dict:
     prepared = time.perf_counter()
     runs = [Run(avatar, options, number) for number in range(options.streams)]
     opened = time.perf_counter()
+    keep_what_is_there()
     voice, minutes = _voice(options.voice), Minutes([run.pacer for run in runs])
     begun = time.perf_counter()
     for run in runs:
@@ -165,7 +166,9 @@ class Run:
             "longest_gap_ms": round(1000 * float(gaps.max(initial=0.0))),
             "longest_gap_after_first_second_ms": round(1000 * float(gaps[settled].max(initial=0))),
             "repeated": len(player.repeated),
-            "repeated_after_first_second": sum(at > times[0] + FIRST_S for at in player.repeated),
+            "repeated_after_first_second": sum(
+                at > float(times[0]) + FIRST_S for at in player.repeated
+            ),
             "dropped": int((np.diff(indices) != 1).sum()),
             "restarts": counts["restarts"],
             "picture_fps": round(self.pacer.picture_fps, 1),

@@ -37,7 +37,7 @@ STALL_S, SETTLED_S = 3.0, 1.5  # and how long after it sound and pictures are in
 FIRST_S = 1.0  # of a viewer, in which pictures may be missing
 MOST_SKEW_MS = 40
 MOST_TOLD = 60
-TONE_S, BEFORE_S, AFTER_S = 4.0, 2.0, 1.0  # that is interrupted
+TONE_S, BEFORE_S, AFTER_S, INTERRUPTIONS = 4.0, 2.0, 1.0, 4  # of a tone
 NUMBERS = 2**NUM_BITS  # and then they begin again
 
 
@@ -116,8 +116,14 @@ def probe(open_stream: Any, seconds: float, link: Link | None = None) -> dict[st
         marked.append(Marked(open_stream(*given, **options)))
         return marked[-1]
 
+    ours, theirs = multiprocessing.get_context("spawn").Pipe()
+    browser = multiprocessing.get_context("spawn").Process(
+        target=_browse, args=(theirs, link is not None)
+    )
+    browser.start()
+    ours.recv()  # what it loads is not loaded while the stream runs
     with LiveHost(LiveSettings(Path("probe.png")), opened) as host:
-        seen = asyncio.run(_watch(host, seconds, link))
+        seen = asyncio.run(_watch(host, seconds, link, browser, ours))
     flashes = [one for one in seen.flashes if one[0] < seen.stalled_s]
     settled = [one for one in seen.flashes if one[0] > seen.stall_ended_s + SETTLED_S]
     waits = []
@@ -144,7 +150,7 @@ def probe(open_stream: Any, seconds: float, link: Link | None = None) -> dict[st
         "missing_after_first_second": int(missing[late].sum()),
         "missing_at_s": sorted({round(at_s - seen.begun_s, 1) for at_s in at})[:MOST_TOLD],
         "missing_seen_by_minute": np.bincount(
-            [int((at_s - seen.begun_s) // MINUTE_S) for at_s in at]
+            [int(max(0.0, at_s - seen.begun_s) // MINUTE_S) for at_s in at]
         ).tolist(),
         "repeated": int((steps <= 0).sum()),
         "longest_gap_after_first_second_ms": round(1000 * float(gaps[late].max(initial=0.0))),
@@ -182,7 +188,7 @@ class _Seen:
         flashes, pictures: when they came, and the number of the picture; pictures before the stall.
         stalled_s, stall_ended_s: between which nothing was sent.
         recovered_s: when a picture came again that was not old.
-        interrupted_ms: after which the sound ended.
+        interrupted_ms: after which the sound ended, less what waited at the viewer.
         sound_lost_s: of the sound of the whole time before the stall.
     """
 
@@ -195,22 +201,18 @@ class _Seen:
     stalled_s: float = math.inf
     stall_ended_s: float = math.inf
     recovered_s: float = math.inf
-    interrupted_ms: int | None = None
+    interrupted_ms: list[int] = field(default_factory=list)
     sound_lost_s: float = 0.0
 
 
-async def _watch(host: LiveHost, seconds: float, link: Link | None) -> _Seen:
+async def _watch(
+    host: LiveHost, seconds: float, link: Link | None, browser: Any, ours: Any
+) -> _Seen:
     """Beep for some time, let the network stand still, and interrupt."""
     peers = Peers(host)
-    ours, theirs = multiprocessing.get_context("spawn").Pipe()
-    browser = multiprocessing.get_context("spawn").Process(
-        target=_browse, args=(theirs, link is not None)
-    )
-    browser.start()
     if link is not None:
-        await asyncio.to_thread(ours.recv)
         link.join(browser.pid)
-        ours.send("joined")
+    ours.send("joined")
     _, answer = await peers.connect(await asyncio.to_thread(ours.recv))
     ours.send(answer)
     await asyncio.to_thread(ours.recv)  # the first picture
@@ -228,7 +230,7 @@ async def _watch(host: LiveHost, seconds: float, link: Link | None) -> _Seen:
     seen.stall_ended_s = time.monotonic()
     await asyncio.sleep((2 * SETTLED_S + 3 * EVERY_S) * (1 if link is None else 2))
     speaking.cancel()
-    interrupted_s = await _interrupt(host)
+    interrupted_s = [await _interrupt(host, 0.01 * turn) for turn in range(INTERRUPTIONS)]
     ours.send("end")
     pictures, sounds = await asyncio.to_thread(ours.recv)
     await peers.close()
@@ -240,10 +242,10 @@ async def _watch(host: LiveHost, seconds: float, link: Link | None) -> _Seen:
     newest = seen.pictures[-1][1] + (seen.stall_ended_s - seen.stalled_s) * host.settings.fps
     now = [at_s for at_s, number, _ in pictures if number >= newest % NUMBERS]
     seen.recovered_s = next((at_s for at_s in now if at_s > seen.stalled_s), math.inf)
-    loud = [at_s for at_s, is_loud in sounds if is_loud and at_s > interrupted_s]
-    if loud:
-        ended_s = max(loud) + CHUNK_S - BUFFERED_S
-        seen.interrupted_ms = round(1000 * max(0.0, ended_s - interrupted_s))
+    for begun_s in interrupted_s:
+        loud = [at_s for at_s, is_loud in sounds if is_loud and begun_s < at_s < begun_s + AFTER_S]
+        ended_s = max(loud, default=begun_s) + CHUNK_S - BUFFERED_S
+        seen.interrupted_ms.append(round(1000 * max(0.0, ended_s - begun_s)))
     before = [at_s for at_s, _ in sounds if at_s < seen.stalled_s]
     if len(before) > 1:
         lost_s = before[-1] - before[0] - CHUNK_S * (len(before) - 1)
@@ -251,12 +253,12 @@ async def _watch(host: LiveHost, seconds: float, link: Link | None) -> _Seen:
     return seen
 
 
-async def _interrupt(host: LiveHost) -> float:
-    """Interrupt a tone while it is heard; return when."""
+async def _interrupt(host: LiveHost, later_s: float) -> float:
+    """Interrupt a tone while it is heard, so much later; return when."""
     host.interrupt()
     at = np.arange(round(TONE_S * RATE)) / RATE
     host.hear(BEEP_LEVEL * np.sin(2 * np.pi * 1000 * at).astype(np.float32), RATE)
-    await asyncio.sleep(BEFORE_S)
+    await asyncio.sleep(BEFORE_S + later_s)
     interrupted_s = time.monotonic()
     host.interrupt()
     await asyncio.sleep(AFTER_S)
@@ -271,8 +273,8 @@ def _browse(connection: Any, far: bool) -> None:
     """
     if far:
         leave()
-        connection.send("apart")
-        connection.recv()
+    connection.send("there")
+    connection.recv()
     asyncio.run(_look_on(connection))
 
 

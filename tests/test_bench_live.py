@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+import numpy as np
 import pytest
 
 from tests import bench_live, live_minutes
@@ -60,7 +61,8 @@ def test_a_browser_sees_flash_and_beep_together_also_after_the_network_stood_sti
 
     figures = probe(FakeStream, 4.0)
     assert figures["memory_mb"] and len(figures["skew_by_minute_ms"]) == 1
-    assert 0 <= figures["interrupted_sound_ended_ms"] < 2000  # 40 on a quiet machine
+    ended_ms = figures["interrupted_sound_ended_ms"]
+    assert len(ended_ms) == 4 and np.median(ended_ms) < 500  # 20 to 60 on a quiet machine
     assert figures["flashes"] and figures["beeps"] and figures["pictures"] > 20
     assert figures["recovered_s"] < 5  # 0.3 s on a quiet machine; ten are waited for
     for skew_ms in (figures["skew_p1_p50_p99_ms"][1], figures["skew_after_stall_ms"]):

@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from skyreels_avatar.apps.live.pacer import Pacer, Viewer
+from skyreels_avatar.apps.live.pacer import Pacer, Viewer, keep_what_is_there
 from skyreels_avatar.apps.live.speech import SpeechQueue, Words
 from skyreels_avatar.checks import check_number
 
 OpenStream = Callable[..., Any]
 MIN_FPS, MAX_FPS = 5.0, 60.0
 _MAX_AVATARS = 8
+_FIRST_FRAMES = 5  # the first one, and those whose motion is sampled and drawn together
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ class LiveHost:
         self._pacer = Pacer(self._new_stream(settings.image, settings.image), settings.fps)
         self._speech = SpeechQueue(lambda: self._pacer.stream, settings.voice)
         self.portrait = settings.image
+        keep_what_is_there()
         self._pacer.start()
 
     def add(self, viewer: Viewer) -> None:
@@ -140,7 +142,9 @@ class LiveHost:
             before, self._look = self._look, self._look | changes
             try:
                 avatar = self._avatars.get(image) or self._prepare(image, self._size)
-                self._pacer.switch(self._new_stream(image, avatar))
+                stream = self._new_stream(image, avatar)
+                warm_up(stream)
+                self._pacer.switch(stream)
             except Exception:
                 self._look = before
                 raise
@@ -193,6 +197,17 @@ class LiveHost:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def warm_up(stream: Any) -> None:
+    """Read the first frames of a stream, which take several times as long as those that come.
+
+    Nothing is heard in them, and nobody sees them.
+    """
+    if getattr(stream, "draws_ahead", False):
+        for _ in range(_FIRST_FRAMES):
+            last = stream.read(wait=False)
+        last.image.result()
 
 
 def _prepare(image: Path, size: str) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from skyreels_avatar.apps.live.host import OpenStream, open_streams
-from skyreels_avatar.apps.live.pacer import Pacer
+from skyreels_avatar.apps.live.pacer import Pacer, keep_what_is_there
 from skyreels_avatar.errors import AvatarError
 
 _LOOK_S = 0.05
@@ -52,6 +52,7 @@ class PacedFace:
         stream = await asyncio.to_thread(self._open, self._image, fps=self._fps, **self._settings)
         self._pacer = Pacer(stream, self._fps)
         self._pacer.add(self)
+        keep_what_is_there()
         self._pacer.start()
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 import time
@@ -320,6 +321,16 @@ class Pacer:
                 "this machine is too slow for %g pictures per second; it shows %.3g, with the whole"
                 " sound. A smaller --size is quicker", self._fps, self.picture_fps,
             )  # fmt: skip
+
+
+def keep_what_is_there() -> None:
+    """Let Python collect garbage of what is made from here on alone.
+
+    To look through all that is loaded stops every thread for 0.3 s, which is longer than frames are
+    made ahead; it came when a browser joined. What is there is freed as usual but for circles.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def _draws_ahead(stream: Any) -> bool:

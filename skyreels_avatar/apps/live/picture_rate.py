@@ -29,8 +29,8 @@ _QUICK_ENOUGH = 0.8
 # What one frame counts for: it may take the time of eight, whose motion comes at once, and a
 # machine that was busy for a moment is not slow.
 _MOST_PERIODS = 9.0
-# Seconds until a quicker rate is tried, and after which it has not failed.
-_FIRST_HOLD_S, _LONGEST_HOLD_S, _HELD_S = 1.0, 300.0, 3.0
+# Seconds until a quicker rate is tried, and again if it fails, and after which it has not failed.
+_FIRST_HOLD_S, _NEXT_HOLD_S, _LONGEST_HOLD_S, _HELD_S = 1.0, 4.0, 300.0, 8.0
 
 
 class PictureRate:
@@ -75,6 +75,8 @@ class PictureRate:
         self._costs.append((min(cost_s, most_s), min(drawing_s, most_s)))
         self._age += 1
         signs = (_AT_FIRST, *_TOO_SLOW) if self._age <= _FIRST_FRAMES else _TOO_SLOW
+        if 0 < self._num_sparse <= SETTLED_FRAMES + _FEW_FRAMES:  # motion is about to cost less
+            signs = _TOO_SLOW[-1:]
         is_late = any(
             lag_s > least_s and self._knows(*windows) and self._load(*windows) > most
             for least_s, most, *windows in signs
@@ -82,7 +84,8 @@ class PictureRate:
         if is_late and self._step < len(STEPS) - 1:
             # If a quicker rate has failed, the next try comes later.
             failed = now_s - self._tried_s < max(self._hold_s, _HELD_S)
-            self._hold_s = min(2 * self._hold_s, _LONGEST_HOLD_S) if failed else _FIRST_HOLD_S
+            longer_s = min(max(2 * self._hold_s, _NEXT_HOLD_S), _LONGEST_HOLD_S)
+            self._hold_s = longer_s if failed else _FIRST_HOLD_S
             self._tried_s = -math.inf
             load = self._load(1, min(_FEW_FRAMES, len(self._costs)))
             slower = [i for i, every in enumerate(STEPS) if every >= load * self.every]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +13,7 @@ import pytest
 from skyreels_avatar.apps.live.host import LiveHost, LiveSettings
 from skyreels_avatar.apps.live.speech import Words
 from skyreels_avatar.errors import InputError
+from skyreels_avatar.live.pictures import Picture
 from tests.apps.live.fakes import RATE, FakeAvatar, FakeStream, beep, wait_until
 
 SETTINGS = LiveSettings(Path("a.png"), prompt="a woman smiles", voice="espeak:en-us")
@@ -28,6 +32,15 @@ def host(opened):
 
     with LiveHost(SETTINGS, open_one) as made:
         yield made
+
+
+def test_garbage_is_looked_for_only_in_what_is_made_on_air():
+    """It stopped all threads for 0.3 s, when a browser joined."""
+    gc.unfreeze()
+    with LiveHost(SETTINGS, FakeStream):
+        assert gc.get_freeze_count() > 10_000
+        assert len(gc.get_objects()) < gc.get_freeze_count() / 10
+    gc.unfreeze()
 
 
 def test_the_stream_is_opened_with_the_settings_and_runs(host, opened):
@@ -108,3 +121,29 @@ def test_a_portrait_that_cannot_be_used_changes_nothing(host, opened):
 def test_rates_out_of_range_are_refused(fps):
     with pytest.raises(InputError):
         LiveSettings(Path("a.png"), fps=fps)
+
+
+def test_another_portrait_is_on_air_when_its_first_frames_are_made():
+    """The stream stood still for 0.36 s: first frames take several times as long as those after."""
+
+    class Elsewhere(FakeStream):
+        draws_ahead, drawing_s = False, 0.01
+
+        def read(self, picture=True, wait=True, every=1):
+            frame = super().read(picture)
+            if wait:
+                return frame
+            drawn = Future()
+            drawn.set_result({frame.index: frame.image})
+            return replace(frame, image=Picture(frame.index, True, drawn))
+
+    class Second(Elsewhere):
+        draws_ahead = True
+
+    streams = iter((Elsewhere, Second))
+    with LiveHost(SETTINGS, lambda image, **given: next(streams)(image, **given)) as host:
+        begun, switch = [], host._pacer.switch
+        host._pacer.switch = lambda stream: (begun.append(stream.index), switch(stream))
+        host.show(Path("b.png"))
+        assert begun == [5]
+        wait_until(lambda: host._pacer.stream.index > 8)

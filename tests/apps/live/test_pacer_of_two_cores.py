@@ -92,11 +92,12 @@ def _slower(times):
     return lambda begun_s, seconds, core: begun_s + seconds * times(begun_s)
 
 
-@pytest.mark.parametrize(("slower", "longest_s"), [(1.0, 0.041), (1.5, 0.041), (2.0, 0.101)])
+@pytest.mark.parametrize(("slower", "longest_s"), [(1.0, 0.041), (1.5, 0.041), (2.0, 0.151)])
 def test_streams_that_share_a_machine_find_their_rate_without_a_stutter(slower, longest_s):
     """Two at once stopped and went in their first seconds: gaps of up to 0.44 s, then of 0.12 s.
 
-    A rate that has just fallen costs as much motion as before, lest a short fall stops the sound.
+    A rate that has just fallen costs as much motion as before, lest a short fall stops the sound;
+    motion alone takes longer than there is here, so that it takes a second more.
     """
     pacer, seen, _ = _share(_slower(lambda _: slower), 800)
     assert np.diff([at for at, _ in seen]).max() < longest_s
