@@ -12,6 +12,7 @@ import pytest
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.faces.analyzer import FaceAnalyzer
 from skyreels_avatar.faces.region import overlap
+from skyreels_avatar.media.image import Portrait
 from tests.faces.drawing import draw_person
 
 STABLE = [33, 133, 362, 263, 168, 1, 61, 291, 152, 10]
@@ -63,6 +64,22 @@ def test_a_turned_picture_still_gives_its_face(analyzer, person, quarter_turns):
     angle = np.rad2deg(np.arctan2(eyes[1], eyes[0]))
     expected = {1: -90, 3: 90}[quarter_turns]
     assert abs((angle - expected + 180) % 360 - 180) < 5
+
+
+@pytest.mark.parametrize("name", ["portrait.png", "portrait_man.png"])
+@pytest.mark.parametrize("quarter_turns", [1, 2, 3])
+def test_portraits_upside_down_and_on_their_side_are_no_upright_faces(
+    analyzer, root, name, quarter_turns
+):
+    """Brows upside down were taken for a mouth, which opened on the forehead."""
+    upright = Portrait.load(root / "assets" / "examples" / name).pixels
+    (expected,) = analyzer.find(upright)
+    (face,) = analyzer.find(np.rot90(upright, quarter_turns).copy())
+    points, (height, width) = expected.landmarks.copy(), upright.shape[:2]
+    for _ in range(quarter_turns):
+        points[:, :2] = np.stack([points[:, 1], width - points[:, 0]], 1)
+        height, width = width, height
+    assert _error(face.landmarks, points, expected.box[3]) < 0.03
 
 
 def test_a_picture_without_a_face_gives_none(analyzer, empty_picture):
