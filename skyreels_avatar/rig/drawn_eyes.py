@@ -14,7 +14,7 @@ import torch
 from skyreels_avatar.rig.constants import CONSTANTS
 from skyreels_avatar.rig.curves import refine
 from skyreels_avatar.rig.fields import FaceShape, MotionValues
-from skyreels_avatar.rig.geometry import EYES, IRISES, interpolate_columns
+from skyreels_avatar.rig.geometry import EYES, IRISES, interpolate_columns, smoothstep
 
 LIDS = CONSTANTS.lids
 
@@ -71,9 +71,11 @@ def undo_drawn_eye(
     away = LIDS.drawn_line if room is None else LIDS.drawn_line + LIDS.cartoon_skin
     skin = torch.lerp(lower, middle[:, 2:3], 0.7) + line + away  # a row below the eye
     gaze = width * _held_gaze(marks, values)
-    slid = _slid_iris(where, local(marks[:, list(IRISES[eye]), :2]), lids, gaze, width)
+    iris = local(marks[:, list(IRISES[eye]), :2])
+    slid = _slid_iris(where, iris, lids, gaze, width)
     wide = new_upper < upper - 1e-5
-    row = torch.where(wide, slid[..., 1] + widening(y, upper, lower, new_upper), slid[..., 1])
+    widened = slid[..., 1] + _white_above(where, iris, (upper, lower), new_upper, gaze)
+    row = torch.where(wide, widened, slid[..., 1])
     top = upper - lashes
     beside = torch.where(y - top < lashes, 2 * top - y, skin)  # a slight blink shows the skin above
     over = torch.where(y > new_upper - lashes, y - new_upper + upper, beside)
@@ -104,6 +106,34 @@ def widening(
     above = (still - y).clamp_min(0.0)
     shown = (still - new_upper).clamp_min(1e-4)
     return (upper - new_upper) * (above / shown) ** 2
+
+
+def _white_above(
+    where: torch.Tensor,
+    iris: torch.Tensor,
+    lids: tuple[torch.Tensor, torch.Tensor],
+    new_upper: torch.Tensor,
+    gaze: torch.Tensor,
+) -> torch.Tensor:
+    """Return what `widening` does; where there is white above an iris, that alone is stretched.
+
+    Args:
+        iris, gaze: as in `_slid_iris`.
+        lids: rows (F, N) of the upper and the lower lid at the columns of the points.
+        new_upper: (F, N) to which the upper one moves.
+    """
+    x, y = where.unbind(-1)
+    upper, lower = lids
+    center = iris[:, 0] + gaze
+    radius = LIDS.drawn_iris * (iris[:, 1:] - iris[:, :1]).norm(dim=-1).mean(1, keepdim=True)
+    aside = (x - center[:, :1]).abs().minimum(radius)
+    still = center[:, 1:] - (radius**2 - aside**2).sqrt()
+    highest = upper.amin(1, keepdim=True)
+    clear = smoothstep(0.0, LIDS.drawn_white, center[:, 1:] - radius - highest)
+    still = still.maximum(upper + LIDS.drawn_rim).minimum(torch.maximum(lower, upper + 0.02))
+    above, raised = (still - y).clamp_min(0.0), upper - new_upper
+    stretched = raised * above / (still - new_upper).clamp_min(1e-4)
+    return torch.lerp(widening(y, upper, lower, new_upper), stretched, clear)
 
 
 def _slid_iris(
