@@ -36,9 +36,7 @@ def undo_drawn_eye(
     marks = shape.points
     upper_lid, lower_lid, fold, bag = EYES[eye]
     first = marks[:, upper_lid[0], :2]
-    along = marks[:, upper_lid[-1], :2] - first
-    width = along.norm(dim=-1, keepdim=True).clamp_min(0.02)
-    along = along / width
+    along, width = eye_axis(first, marks[:, upper_lid[-1], :2])
     axes = torch.stack([along, torch.stack([-along[:, 1], along[:, 0]], -1)], 1)
 
     def local(xy: torch.Tensor) -> torch.Tensor:
@@ -87,6 +85,18 @@ def undo_drawn_eye(
     outside = (y < torch.minimum(upper, new_upper) - lashes) | (y > lower + line)
     looked = torch.where(outside[..., None], where, looked)
     return torch.einsum("fnj,fjk->fnk", looked, axes) + first[:, None]
+
+
+def eye_axis(first: torch.Tensor, last: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the direction (F, 2) from one corner of an eye to the other, and its width (F, 1).
+
+    Args:
+        first, last: (F, 2) its corners, which nearly meet where a profile hides the eye.
+    """
+    along = last - first
+    length = along.norm(dim=-1, keepdim=True)
+    level = along.new_tensor([1.0, 0.0])
+    return torch.where(length > 1e-4, along / length.clamp_min(1e-4), level), length.clamp_min(0.02)
 
 
 def lower_lid_raise(values: MotionValues) -> torch.Tensor:
@@ -178,9 +188,8 @@ def _held_gaze(marks: torch.Tensor, values: MotionValues) -> torch.Tensor:
     limits = []
     for (upper, *_), iris in zip(EYES, IRISES):
         first, last = marks[:, upper[0], :2], marks[:, upper[-1], :2]
-        along = last - first
-        width = along.norm(dim=-1, keepdim=True).clamp_min(0.02)
-        at = ((marks[:, list(iris), :2] - first[:, None]) * (along / width)[:, None]).sum(-1)
+        along, width = eye_axis(first, last)
+        at = ((marks[:, list(iris), :2] - first[:, None]) * along[:, None]).sum(-1)
         radius = (at.amax(1, keepdim=True) - at.amin(1, keepdim=True)) / 2
         sides = torch.cat([at[:, :1] - radius, width - at[:, :1] - radius], 1)
         white = (sides - LIDS.drawn_rim).clamp_min(0.0)
