@@ -180,6 +180,7 @@ class LidsConstants:
     drawn_iris: float
     drawn_stretch: float
     drawn_edge: float
+    drawn_white: float
     unfolds: float
     overlap: float
     squint_raise: float

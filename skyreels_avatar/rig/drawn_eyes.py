@@ -14,7 +14,7 @@ import torch
 from skyreels_avatar.rig.constants import CONSTANTS
 from skyreels_avatar.rig.curves import refine
 from skyreels_avatar.rig.fields import FaceShape, MotionValues
-from skyreels_avatar.rig.geometry import EYES, IRISES, interpolate_columns
+from skyreels_avatar.rig.geometry import EYES, IRISES, interpolate_columns, smoothstep
 
 LIDS = CONSTANTS.lids
 
@@ -36,9 +36,7 @@ def undo_drawn_eye(
     marks = shape.points
     upper_lid, lower_lid, fold, bag = EYES[eye]
     first = marks[:, upper_lid[0], :2]
-    along = marks[:, upper_lid[-1], :2] - first
-    length = along.norm(dim=-1, keepdim=True)
-    along, width = along / length.clamp_min(1e-6), length.clamp_min(0.02)
+    along, width = eye_axis(first, marks[:, upper_lid[-1], :2])
     axes = torch.stack([along, torch.stack([-along[:, 1], along[:, 0]], -1)], 1)
 
     def local(xy: torch.Tensor) -> torch.Tensor:
@@ -71,9 +69,11 @@ def undo_drawn_eye(
     away = LIDS.drawn_line if room is None else LIDS.drawn_line + LIDS.cartoon_skin
     skin = torch.lerp(lower, middle[:, 2:3], 0.7) + line + away  # a row below the eye
     gaze = width * _held_gaze(marks, values)
-    slid = _slid_iris(where, local(marks[:, list(IRISES[eye]), :2]), lids, gaze, width)
+    iris = local(marks[:, list(IRISES[eye]), :2])
+    slid = _slid_iris(where, iris, lids, gaze, width)
     wide = new_upper < upper - 1e-5
-    row = torch.where(wide, slid[..., 1] + widening(y, upper, lower, new_upper), slid[..., 1])
+    widened = slid[..., 1] + _white_above(where, iris, (upper, lower), new_upper, gaze)
+    row = torch.where(wide, widened, slid[..., 1])
     top = upper - lashes
     beside = torch.where(y - top < lashes, 2 * top - y, skin)  # a slight blink shows the skin above
     over = torch.where(y > new_upper - lashes, y - new_upper + upper, beside)
@@ -85,6 +85,18 @@ def undo_drawn_eye(
     outside = (y < torch.minimum(upper, new_upper) - lashes) | (y > lower + line)
     looked = torch.where(outside[..., None], where, looked)
     return torch.einsum("fnj,fjk->fnk", looked, axes) + first[:, None]
+
+
+def eye_axis(first: torch.Tensor, last: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the direction (F, 2) from one corner of an eye to the other, and its width (F, 1).
+
+    Args:
+        first, last: (F, 2) its corners, which nearly meet where a profile hides the eye.
+    """
+    along = last - first
+    length = along.norm(dim=-1, keepdim=True)
+    level = along.new_tensor([1.0, 0.0])
+    return torch.where(length > 1e-4, along / length.clamp_min(1e-4), level), length.clamp_min(0.02)
 
 
 def lower_lid_raise(values: MotionValues) -> torch.Tensor:
@@ -104,6 +116,34 @@ def widening(
     above = (still - y).clamp_min(0.0)
     shown = (still - new_upper).clamp_min(1e-4)
     return (upper - new_upper) * (above / shown) ** 2
+
+
+def _white_above(
+    where: torch.Tensor,
+    iris: torch.Tensor,
+    lids: tuple[torch.Tensor, torch.Tensor],
+    new_upper: torch.Tensor,
+    gaze: torch.Tensor,
+) -> torch.Tensor:
+    """Return what `widening` does; where there is white above an iris, that alone is stretched.
+
+    Args:
+        iris, gaze: as in `_slid_iris`.
+        lids: rows (F, N) of the upper and the lower lid at the columns of the points.
+        new_upper: (F, N) to which the upper one moves.
+    """
+    x, y = where.unbind(-1)
+    upper, lower = lids
+    center = iris[:, 0] + gaze
+    radius = LIDS.drawn_iris * (iris[:, 1:] - iris[:, :1]).norm(dim=-1).mean(1, keepdim=True)
+    aside = (x - center[:, :1]).abs().minimum(radius)
+    still = center[:, 1:] - (radius**2 - aside**2).sqrt()
+    highest = upper.amin(1, keepdim=True)
+    clear = smoothstep(0.0, LIDS.drawn_white, center[:, 1:] - radius - highest)
+    still = still.maximum(upper + LIDS.drawn_rim).minimum(torch.maximum(lower, upper + 0.02))
+    above, raised = (still - y).clamp_min(0.0), upper - new_upper
+    stretched = raised * above / (still - new_upper).clamp_min(1e-4)
+    return torch.lerp(widening(y, upper, lower, new_upper), stretched, clear)
 
 
 def _slid_iris(
@@ -148,9 +188,8 @@ def _held_gaze(marks: torch.Tensor, values: MotionValues) -> torch.Tensor:
     limits = []
     for (upper, *_), iris in zip(EYES, IRISES):
         first, last = marks[:, upper[0], :2], marks[:, upper[-1], :2]
-        along = last - first
-        width = along.norm(dim=-1, keepdim=True).clamp_min(0.02)
-        at = ((marks[:, list(iris), :2] - first[:, None]) * (along / width)[:, None]).sum(-1)
+        along, width = eye_axis(first, last)
+        at = ((marks[:, list(iris), :2] - first[:, None]) * along[:, None]).sum(-1)
         radius = (at.amax(1, keepdim=True) - at.amin(1, keepdim=True)) / 2
         sides = torch.cat([at[:, :1] - radius, width - at[:, :1] - radius], 1)
         white = (sides - LIDS.drawn_rim).clamp_min(0.0)

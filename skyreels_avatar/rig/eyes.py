@@ -12,7 +12,7 @@ import torch.nn.functional as F
 
 from skyreels_avatar.rig.coefficients import MOTION_INDEX
 from skyreels_avatar.rig.constants import CONSTANTS
-from skyreels_avatar.rig.drawn_eyes import lower_lid_raise, undo_drawn_eye, widening
+from skyreels_avatar.rig.drawn_eyes import eye_axis, lower_lid_raise, undo_drawn_eye, widening
 from skyreels_avatar.rig.fields import FaceShape, MotionValues
 from skyreels_avatar.rig.geometry import (
     EYES,
@@ -203,9 +203,7 @@ def _eye_at_rest(eye: int, points: torch.Tensor) -> tuple:
     """
     upper_lid = EYES[eye][0]
     first, last = points[:, upper_lid[0], :2], points[:, upper_lid[-1], :2]
-    along = last - first
-    length = along.norm(dim=-1, keepdim=True)
-    along, width = along / length.clamp_min(1e-6), length.clamp_min(0.02)
+    along, width = eye_axis(first, last)
     axes = torch.stack([along, torch.stack([-along[:, 1], along[:, 0]], -1)], 1)
 
     def local(indices: tuple[int, ...]) -> torch.Tensor:

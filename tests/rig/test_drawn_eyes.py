@@ -120,3 +120,18 @@ def test_eyes_look_together_and_only_where_there_is_white():
             slides.append((looked - points)[0, :, 0])
         torch.testing.assert_close(slides[0], slides[1], atol=1e-4, rtol=0)
         torch.testing.assert_close(slides[0], torch.full((21,), moves), atol=1e-3, rtol=0)
+
+
+def test_a_lid_that_is_raised_stretches_the_white_and_not_the_iris():
+    """Surprised cartoons had irises like eggs."""
+    shape = large_eyes()
+    center = shape.points[0, IRISES[0][0], :2]
+    column = torch.linspace(-0.13, 0.05, 181)[:, None] * torch.tensor([0.0, 1.0])
+    motion = torch.zeros(1, NUM_MOTION)
+    motion[:, MOTION_INDEX["squint"]] = -1.0
+    looked = undo_drawn_eye((center + column)[None], 0, shape, MotionValues(motion))[0] - center
+    on_iris = column[:, 1] > -0.06
+    torch.testing.assert_close(looked[on_iris], column[on_iris], atol=1e-4, rtol=0)
+    above = (column[:, 1] > -0.12) & (column[:, 1] < -0.07)
+    assert bool((looked[above, 1] > column[above, 1] + 1e-3).all())
+    assert bool((looked[:, 1].diff() > -1e-6).all())  # no fold

@@ -162,3 +162,20 @@ def test_every_pixel_is_on_the_side_of_one_eye(eye: int, landmarks: torch.Tensor
     for other, rings in enumerate(EYES):
         points = landmarks[sorted({i for ring in rings for i in ring}), :2].T[None, :, None]
         assert bool((own_side(points, eye, face) == (eye == other)).all())
+
+
+@pytest.mark.parametrize("undo", [undo_eye, undo_drawn_eye])
+def test_what_lies_round_an_eye_that_a_profile_hides_stays(undo, shape: FaceShape) -> None:
+    """The corners nearly met: all round them looked at one point, a block of one color."""
+    points = shape.points.clone()
+    rings = sorted({i for ring in EYES[0] for i in ring})
+    middle = points[:, rings, 0].mean()
+    points[:, rings, 0] = middle + 0.02 * (points[:, rings, 0] - middle)
+    hidden = dataclasses.replace(shape, points=points)
+    corner = points[:, 33, :2]
+    random = torch.Generator().manual_seed(0)
+    around = corner[:, None] + 0.3 * (torch.rand(1, 200, 2, generator=random) - 0.5)
+    looked = undo(around, 0, hidden, MotionValues(motion_of()))
+    torch.testing.assert_close(looked, around, atol=1e-4, rtol=0)
+    looked = undo(around, 0, hidden, MotionValues(motion_of(blink_r=1.0, gaze_x=0.1)))
+    assert float((looked - around).norm(dim=-1).median()) < 0.01
