@@ -13,7 +13,11 @@ from skyreels_avatar.faces.analyzer import FaceAnalyzer
 from skyreels_avatar.faces.chooser import FaceChooser
 from skyreels_avatar.faces.face import FaceTrack, pack_track, visibility_of
 from skyreels_avatar.faces.identity_check import IdentityCheck
-from skyreels_avatar.faces.mouth_occlusion import crop_lower_face, find_covered_mouths
+from skyreels_avatar.faces.mouth_occlusion import (
+    crop_lower_face,
+    find_covered_mouths,
+    skin_colors,
+)
 from skyreels_avatar.faces.occluder_mask import SegmentCrops
 from skyreels_avatar.faces.occluder_track import OccluderTrack
 from skyreels_avatar.faces.opening import LIP_PAIRS, face_heights, mouth_opening
@@ -122,7 +126,7 @@ class _SceneRecorder:
         self._silhouette = SilhouetteTrack()
         self._points: list[np.ndarray | None] = []
         self._scores: list[float] = []
-        self._patches: list[np.ndarray | None] = []
+        self._looks: list[tuple[np.ndarray, np.ndarray]] = []  # and the skin, where there is one
         self._inside: list[np.ndarray] = []
         self._rest, self._least = 0, np.inf
         self._teeth: list[tuple[float, int, tuple[np.ndarray, np.ndarray]]] = []
@@ -150,7 +154,9 @@ class _SceneRecorder:
         self._scores.append(score)
         if self._occluders is not None:
             self._occluders.add(index, pixels, landmarks)
-        self._patches.append(None if landmarks is None else crop_lower_face(pixels, landmarks))
+        if landmarks is not None:
+            looks = crop_lower_face(pixels, landmarks), skin_colors(pixels, landmarks)
+            self._looks.append(looks)
         deviation = np.inf if landmarks is None else _non_neutrality(landmarks, pixels)
         if deviation < self._least:
             self._picture, self._rest, self._least = pixels.copy(), index, deviation
@@ -198,7 +204,7 @@ class _SceneRecorder:
         for first, stop in itertools.pairwise(np.flatnonzero(seen == 0)):
             if stop - first < _SHORTEST:
                 seen[first:stop] = 0
-        reasons = _reasons(track, self._patches, self._picture.shape[:2])
+        reasons = _reasons(track, self._looks, self._picture.shape[:2])
         reasons[(reasons == "") & (seen == 0)] = _TURNED
         strangers = check.strangers if check.finish(transitions) else [(0, len(reasons))]
         for first, stop in strangers:
@@ -238,18 +244,21 @@ def _turned_deg(landmarks: np.ndarray) -> np.ndarray:
 
 
 def _reasons(
-    track: FaceTrack, patches: list[np.ndarray | None], size: tuple[int, int]
+    track: FaceTrack, looks: list[tuple[np.ndarray, np.ndarray]], size: tuple[int, int]
 ) -> np.ndarray:
-    """Return (F,) why mouths cannot be replaced; `patches` are from `crop_lower_face`."""
+    """Return (F,) why mouths cannot be replaced.
+
+    Args:
+        looks: of `crop_lower_face` and `skin_colors`, of the frames with a face.
+    """
     lips = track.landmarks[:, list(OUTER_LIPS), :2]
     inside = ((lips >= 0) & (lips < size[::-1])).all(-1).mean(1)
     height = face_heights(track.landmarks)
     reasons = np.full(len(inside), "", object)
     if track.found.sum() > FEWEST_FRAMES:
-        seen = np.stack([patch for patch in patches if patch is not None])
-        reasons[
-            np.flatnonzero(track.found)[find_covered_mouths(seen, track.landmarks[track.found])]
-        ] = "mouth covered"
+        patches, skins = (np.stack(part) for part in zip(*looks))
+        covered = find_covered_mouths(patches, skins, track.landmarks[track.found])
+        reasons[np.flatnonzero(track.found)[covered]] = "mouth covered"
     reasons[inside < LEAST_INSIDE] = _TURNED
     reasons[height < MIN_FACE_PX] = f"smaller than {MIN_FACE_PX} pixels"
     reasons[~track.found] = "no face"

@@ -7,7 +7,12 @@ import numpy as np
 import pytest
 
 from skyreels_avatar.faces.alignment import RIGID
-from skyreels_avatar.faces.mouth_occlusion import PATCH, crop_lower_face, find_covered_mouths
+from skyreels_avatar.faces.mouth_occlusion import (
+    PATCH,
+    crop_lower_face,
+    find_covered_mouths,
+    skin_colors,
+)
 
 NUM_FRAMES = 60
 
@@ -33,7 +38,8 @@ def take(person) -> tuple[np.ndarray, np.ndarray]:
 def covered_frames(frames: np.ndarray, landmarks: np.ndarray) -> list[int]:
     patches = np.stack([crop_lower_face(*pair) for pair in zip(frames, landmarks)])
     assert patches.shape == (NUM_FRAMES, *PATCH, 3) and patches.dtype == np.uint8
-    return np.flatnonzero(find_covered_mouths(patches, landmarks)).tolist()
+    skins = np.stack([skin_colors(*pair) for pair in zip(frames, landmarks)])
+    return np.flatnonzero(find_covered_mouths(patches, skins, landmarks)).tolist()
 
 
 def test_speech_is_no_cover(take):
@@ -68,3 +74,23 @@ def test_misled_points_round_the_mouth_do_not_hide_it(take, rng):
         cv2.circle(frames[index], (x, y + 10), 50, (90, 60, 40), -1)
         landmarks[index, loose, :2] += rng.normal(0, 4, (len(loose), 2))
     assert covered_frames(frames, landmarks) == list(range(20, 30))
+
+
+def test_a_shout_is_no_cover(take):
+    """Mouths that shout or laugh for half a second were left as filmed: all of the face moves."""
+    frames, landmarks = take[0].copy(), take[1].copy()
+    height, width = frames.shape[1:3]
+    x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+    for index in range(20, 30):
+        mouth = landmarks[index, [61, 291], :2].mean(0)
+        near = np.exp(-(((x - mouth[0]) / 75) ** 2 + ((y - mouth[1]) / 75) ** 2))
+        moved = np.where(y > mouth[1], 60.0, -18.0) * near
+        frames[index] = cv2.remap(frames[index], x, y - moved.astype(np.float32), cv2.INTER_LINEAR)
+        hole = int(mouth[0]), int(mouth[1]) + 18
+        cv2.ellipse(frames[index], hole, (40, 36), 0, 0, 360, (40, 10, 10), -1)
+        at = landmarks[index, :, :2]
+        for _ in range(8):
+            column, row = at.round().astype(int).clip(0, (width - 1, height - 1)).T
+            at = landmarks[index, :, :2] + np.stack([0 * row, moved[row, column]], 1)
+        landmarks[index, :, :2] = at
+    assert covered_frames(frames, landmarks) == []

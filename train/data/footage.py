@@ -19,7 +19,11 @@ from skyreels_avatar.faces.analyzer import FaceAnalyzer
 from skyreels_avatar.faces.face import Face, visibility_of
 from skyreels_avatar.faces.face_crop import extract_crop, is_turned_away, picture_from_crop
 from skyreels_avatar.faces.identity import embed_face, is_recognizable
-from skyreels_avatar.faces.mouth_occlusion import crop_lower_face, find_covered_mouths
+from skyreels_avatar.faces.mouth_occlusion import (
+    crop_lower_face,
+    find_covered_mouths,
+    skin_colors,
+)
 from skyreels_avatar.faces.occluder_mask import SegmentCrops, filter_mask
 from skyreels_avatar.faces.opening import face_heights, mouth_opening
 from skyreels_avatar.faces.region import box_of, overlap
@@ -94,7 +98,7 @@ class _Follower:
     found: Iterator[tuple[np.ndarray | None, float]]
     first: int
     points: list[np.ndarray | None] = field(default_factory=list)
-    patches: list[np.ndarray | None] = field(default_factory=list)
+    looks: dict[int, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
     sharp: dict[int, float] = field(default_factory=dict)
     crops: dict[int, np.ndarray] = field(default_factory=dict)
     embeddings: dict[int, np.ndarray] = field(default_factory=dict)
@@ -105,9 +109,9 @@ class _Follower:
         landmarks, _ = next(self.found)
         index = len(self.points)
         self.points.append(landmarks)
-        self.patches.append(None if landmarks is None else crop_lower_face(pixels, landmarks))
         if landmarks is None:
             return
+        self.looks[index] = crop_lower_face(pixels, landmarks), skin_colors(pixels, landmarks)
         if index % _SHARP_STEP == 0:
             height_px = min(SHARP_PX, float(face_heights(landmarks[None])[0]))
             self.sharp[index] = face_sharpness(pixels, landmarks, height_px)
@@ -259,7 +263,7 @@ def _span(
     frames = np.arange(run[0], run[-1] + 1)
     nearest = run[np.searchsorted(run, frames, "right") - 1]
     landmarks = np.stack([follower.points[i] for i in nearest]).astype(np.float32)
-    patches = np.stack([follower.patches[i] for i in nearest])
+    patches, skins = (np.stack(part) for part in zip(*(follower.looks[i] for i in nearest)))
 
     def kept(samples: dict) -> list:
         return [value for i, value in samples.items() if run[0] <= i <= run[-1]]
@@ -267,7 +271,7 @@ def _span(
     crops = kept(follower.crops)
     masks = segment(np.stack(crops)) if crops else []
     hidden = float(np.mean([filter_mask(one, one) is not None for one in masks] or [0.0]))
-    covered = max(hidden, float(find_covered_mouths(patches, landmarks).mean()))
+    covered = max(hidden, float(find_covered_mouths(patches, skins, landmarks).mean()))
     embeddings, thumbs = kept(follower.embeddings), kept(follower.thumbs)
     return Span(
         start=follower.first + int(run[0]),
