@@ -21,6 +21,7 @@ FOLLOWING = 0.3  # of the face height: so far round the head pixels move with it
 _LEAST_COVER = 0.02  # with less, rounding would become colors of the person
 _CONTRAST = 0.5  # of a strand that the matte missed: in the dark a small difference is not there
 FOLLOWING_TORSO = 0.03  # and so far round the torso, beside which straight lines would show it
+BEYOND = 0.15  # of the longer side: so far beyond a frame a head that moves looks for its pixels
 _NECK = (0.1, 0.5)  # face heights below the chin: between them the one goes over into the other
 
 
@@ -77,10 +78,13 @@ class PersonTexture:
         places = torch.from_numpy(maps).float() + self._margin
         places = places * (2 / (self._size + 2 * self._margin)) - 1
         targets = self._video.targets
+        more = max(1, round(BEYOND * max(targets.shape[:2])))
+        places = _extended(places.permute(0, 3, 1, 2), more)
         first, last = targets[0, 0], targets[-1, -1]
+        first, last = first - more * (targets[1, 1] - first), last + more * (last - targets[-2, -2])
         span = (first[0] - left, first[1] - top, last[0] - left, last[1] - top)
         behind = torch.from_numpy(self._video.backgrounds(start, stop, box)).permute(0, 3, 1, 2)
-        places, span = places.permute(0, 3, 1, 2), tuple(map(float, span))
+        span = tuple(map(float, span))
         return PictureDetail(self._texture(start, stop), self._person, places, span, behind)
 
     def _texture(self, start: int, stop: int) -> torch.Tensor:
@@ -120,6 +124,24 @@ def _least_cover(picture: torch.Tensor, behind: torch.Tensor) -> torch.Tensor:
     darker = (behind - picture) / behind.clamp_min(_CONTRAST)
     lighter = (picture - behind) / (1 - behind).clamp_min(_CONTRAST)
     return torch.maximum(darker, lighter).amax(0, keepdim=True).clamp(0, 1)
+
+
+def _extended(places: torch.Tensor, more: int) -> torch.Tensor:
+    """Return places (F, 2, h, w) of a grid with more nodes on each side, continued linearly."""
+    for axis in (2, 3):
+        last = places.shape[axis] - 1
+        inner = min(more, last)
+        steps = torch.arange(1, more + 1).to(places) / inner
+        steps = steps[:, None] if axis == 2 else steps
+        ends = [
+            outer + steps * (outer - places.narrow(axis, within, 1))
+            for outer, within in (
+                (places.narrow(axis, 0, 1), inner),
+                (places.narrow(axis, last, 1), last - inner),
+            )
+        ]
+        places = torch.cat([ends[0].flip(axis), places, ends[1]], axis)
+    return places
 
 
 def _with_matte(colors: torch.Tensor, matte: torch.Tensor) -> torch.Tensor:

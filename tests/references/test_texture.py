@@ -145,3 +145,15 @@ def test_a_hidden_part_is_filled_at_the_resolution_of_the_picture():
     hidden[4:11, 4:11] = 1
     filled = filled_behind(picture, hidden)
     assert filled.shape == (4, 40, 60) and np.ptp(filled.numpy().astype(int)) <= 1
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_head_that_moves_into_a_frame_brings_what_the_picture_has_beyond_it(person, axis):
+    """In a push_in hair above the frame was streaks once the head sank."""
+    detail = texture(person, "push_in").detail(4, 5, WHOLE)
+    size = (WIDTH, HEIGHT)[axis]
+    for start, stop in ((-12, 12), (size - 12, size + 12)):
+        positions = torch.full((1, 2, 1, stop - start), 60.0)
+        positions[0, axis, 0] = torch.arange(start, stop) + 0.5
+        steps = detail_place(detail, positions)[0, axis, 0].diff()
+        assert float(steps.min()) > 0.8 * float(steps.median()) > 0
