@@ -5,6 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from skyreels_avatar.camera.across import continue_across
+
 SMOOTH_SHARE = 0.03
 """Texture is what is finer than this share of the picture's long side; the rest is color."""
 
@@ -144,7 +146,9 @@ def interpolate_behind(picture: np.ndarray, known: np.ndarray) -> np.ndarray:
     limit = TEXTURE_LIMIT + np.exp(-away / (SEAM * STRUCTURE_SHARE * max(known.shape)))
     filled = coarse + limit * np.tanh(texture / limit)
     near = np.exp(-((away / (MIRRORED_SHARE * max(known.shape))) ** 2))
-    filled = (filled + near * (mirrored - filled)).clip(0, 1)
+    filled = filled + near * (mirrored - filled)
+    across, trust = continue_across(picture, known)
+    filled = (filled + trust[..., None] * (across - filled)).clip(0, 1)
     return np.where(known[..., None], picture, filled).astype(np.float32)
 
 
