@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from skyreels_avatar.parallel import num_cores, work_alone
+from skyreels_avatar.parallel import num_cores, one_thread, work_alone
 
 _STANDARD_FILES = 3
 
@@ -34,7 +34,8 @@ def start(program: Callable[..., None], *given: Any) -> tuple[BaseProcess, Conne
     ours, theirs = multiprocessing.Pipe()
     fork = multiprocessing.get_context("fork")
     process = fork.Process(target=_run, args=(program, theirs, given), daemon=True)
-    with warnings.catch_warnings():  # later Pythons warn where there are other threads
+    # OpenCV's own threads end here: a copy, in which they are gone, would wait for them for ever.
+    with one_thread(), warnings.catch_warnings():  # later Pythons warn where there are others
         warnings.simplefilter("ignore", DeprecationWarning)
         process.start()
     theirs.close()  # so that the end of either process ends the pipe
