@@ -121,7 +121,8 @@ def _mirror_map(known: np.ndarray) -> np.ndarray:
 def interpolate_behind(picture: np.ndarray, known: np.ndarray) -> np.ndarray:
     """Fill unknown pixels with the colors of both sides and the mirrored texture beside them.
 
-    Close to the known all is mirrored, so that what a matte cuts, such as hair, goes on.
+    Close to the known all is mirrored, so that what a matte cuts, such as hair, goes on. Where both
+    sides fit, rows are joined instead (`continue_across`).
 
     A mirror image alone repeats whole objects and bends horizons along the outline of a person.
     The colors are a membrane's that is stiffer across the picture than down it: most rooms and
