@@ -41,7 +41,7 @@ if TYPE_CHECKING:  # the same names as in _HOMES, for type checkers and editors
     from skyreels_avatar.request.speaker import Speaker
     from skyreels_avatar.workers.shot import GenerationResult
 
-__version__ = "0.12.0"
+__version__ = "0.13.0"
 
 __all__ = [
     "MOVES",
