@@ -31,6 +31,9 @@ _OVER = 0.88  # of the light below an eye: what the skin above it usually has
 _HOLLOW = (0.5, 0.8)  # of that light, where the lid's own is 0, and how fast it rises with that
 _DARKER = (0.0, 0.12)  # than the shut lid's skin, in light: from here on a lid is a smudge
 _AT_LASHES = (0.1, -0.1)  # of the places of `lid_place`: round the edge of a lid
+_ABOVE_LASHES = (-0.15, -0.45)  # of the places: the lashes of a lid that is half open stay
+_HALF_SHUT, _IN_SHADE = (0.4, 0.8), (0.0, 0.4)  # of a blink: when the skin of a lid gives way
+_SHADED_FOLD = (0.65, 0.45)  # its light over that of the skin round the eyes, mean of both
 _FOLD_SIDE, _BAG_SIDE, _LIGHTEST = (-0.9, -0.5), (0.9, 0.4), 1.12  # of the places; of the skin
 _AT_CORNERS = (1.05, 0.55)  # of the places: beside the corners is the skin that was there
 _REPLACED = (0.5, 0.95)  # share of an unfolded lid that gives way: of a light one, of a smudge
@@ -62,6 +65,7 @@ class EyeLook:
         rims: (1, 2) height in H of the skin between each brow and a rim, where they can move above
             it; None where there is no rim, or none that they are clear of.
         room: height in H above the lid from which it can unfold: a rim may come before the fold.
+        shaded: () in 0..1: the folds of both lids lie in the shade.
         lids: (2, 4, 33, 45) of shut lids at the places of `lid_place`: the colors of their skin in
             [0, 1], and how far lashes cover it.
         lashes: (2, 3) their colors in [0, 1].
@@ -71,6 +75,7 @@ class EyeLook:
     brows: torch.Tensor
     rims: torch.Tensor | None
     room: torch.Tensor
+    shaded: torch.Tensor
     lids: torch.Tensor
     lashes: torch.Tensor
 
@@ -115,7 +120,9 @@ class EyeLook:
         least, most = _REPLACED
         # Eyeballs of wide eyes are stretched, too: below lashes that do not meet there is no lid.
         meet = smoothstep(*_LASHES_MEET, shut)[..., None, None]
-        on_lid = torch.maximum(smoothstep(*_AT_LASHES, place[..., 1])[:, None], meet)
+        on_lid = torch.maximum(smoothstep(*_ABOVE_LASHES, place[..., 1])[:, None], meet)
+        given_way = smoothstep(*_HALF_SHUT, shut).lerp(smoothstep(*_IN_SHADE, shut), self.shaded)
+        on_lid = on_lid * given_way[..., None, None]
         share = (least + (most - least) * smoothstep(*_DARKER, darker)) * unfolds * on_lid
         covered = look[:, 3:] * meet
         # Landmarks can miss the edge of either lid, and some white comes along or is left.
@@ -153,7 +160,7 @@ def find_eye_look(frame: torch.Tensor, landmarks: torch.Tensor) -> EyeLook:
     rims = rims_below_brows(steps, points) if glasses else None
     hues = _skin_hues(crop, points, glasses)
     texture = [_skin_texture(crop, points[i]) for i in (205, 425)]
-    seen, room, lids, lashes = [], [], [], []
+    seen, room, folds, lids, lashes = [], [], [], [], []
     widths = [float(np.linalg.norm(points[upper[-1]] - points[upper[0]])) for (upper, *_) in EYES]
     for eye, (rings, (_, brow)) in enumerate(zip(EYES, BROW_EDGES)):
         upper, lower, fold, bag = (points[list(ring)] for ring in rings)
@@ -169,7 +176,8 @@ def find_eye_look(frame: torch.Tensor, landmarks: torch.Tensor) -> EyeLook:
         farther = 2.0 * (bag - lower) if large else 0.0  # past the line round a painted eye
         skin = _lid_skin(crop, (lower + farther, bag + farther), None if large else above)
         own = float(np.median(_at(crop, _between(fold, upper, 0.2, 0.9)), 0).mean())
-        hollow = _HOLLOW[0] + _HOLLOW[1] * own / max(float(skin.mean()), 2.0)
+        folds.append(own / max(float(skin.mean()), 2.0))
+        hollow = _HOLLOW[0] + _HOLLOW[1] * folds[eye]
         skin *= 1.0 if large else min(1.0, hollow)  # deep eyes lie in the shade with their lids
         lids.append(_shut_lid(skin, hues, texture[eye], mirrored=eye == 1))
         if large:  # its own lashes come along
@@ -178,6 +186,7 @@ def find_eye_look(frame: torch.Tensor, landmarks: torch.Tensor) -> EyeLook:
     return EyeLook(
         torch.tensor(seen), torch.tensor(0.0 if glasses and rims is None else 1.0),
         None if rims is None else torch.from_numpy(rims[None]), torch.tensor(room),
+        smoothstep(*_SHADED_FOLD, torch.tensor(folds).mean()),
         torch.from_numpy(np.stack(lids)), torch.from_numpy(np.stack(lashes)),
     )  # fmt: skip
 

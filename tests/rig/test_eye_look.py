@@ -159,9 +159,9 @@ def test_wide_eyes_keep_their_irises_round_a_blink():
         assert float(wide[:, y - 1 : y + 2, x - 1 : x + 2].mean()) < 0.4 * np.mean(SKIN)
 
 
-def lash_line(picture: torch.Tensor) -> float:
-    """Return how light the darkest row of shut right lids is, of the skin's light."""
-    shut = rendered(picture, blink_r=1.0, blink_l=1.0).float()
+def lash_line(picture: torch.Tensor, shut: float = 1.0) -> float:
+    """Return how light the darkest row of lowered right lids is, of the skin's light."""
+    shut = rendered(picture, blink_r=shut, blink_l=shut).float()
     upper, lower, *_ = EYES[0]
     x, y = POINTS[[*upper, *lower], :2].mean(0).round().astype(int)
     rows = shut[:, y - 8 : y + 12, x - 6 : x + 7].mean((0, 2))
@@ -171,12 +171,28 @@ def lash_line(picture: torch.Tensor) -> float:
 def test_shut_eyes_have_lashes_as_dark_as_the_open_eye_shows():
     """Lids shut to a plain patch of skin, as if nobody had lashes; a statue's have none."""
     bare = paint()
-    lined = bare.permute(1, 2, 0).numpy() * 255
+    assert lash_line(with_lashes(bare)) < 0.55 < 0.8 < lash_line(bare)
+
+
+def with_lashes(bare: torch.Tensor, above: float = 0.0) -> torch.Tensor:
+    """Return a picture with a dark line along the upper lids, some pixels above their landmarks."""
+    lined = np.ascontiguousarray(bare.permute(1, 2, 0).numpy() * 255)
     for upper, *_ in EYES:
-        line = np.round(POINTS[list(upper), :2]).astype(np.int32)
-        cv2.polylines(lined := np.ascontiguousarray(lined), [line], False, (30, 22, 20), 3)
-    lined = torch.from_numpy(cv2.GaussianBlur(lined, (0, 0), 0.7)).permute(2, 0, 1) / 255
-    assert lash_line(lined) < 0.55 < 0.8 < lash_line(bare)
+        line = np.round(POINTS[list(upper), :2] - np.float32([0, above])).astype(np.int32)
+        cv2.polylines(lined, [line], False, (30, 22, 20), 3)
+    return torch.from_numpy(cv2.GaussianBlur(lined, (0, 0), 0.7)).permute(2, 0, 1) / 255
+
+
+@pytest.mark.parametrize("shut", [0.25, 0.45])
+def test_lids_that_are_lowered_keep_their_lash_lines(shut):
+    """The eyes of who looked down or was tired had pale rims: lashes were taken for a smudge."""
+    without_eyes = paint(fold=None)
+    for upper, lower, *_ in EYES:
+        ring = np.concatenate([POINTS[list(upper), :2], POINTS[list(lower), :2][::-1]])
+        skin = without_eyes.permute(1, 2, 0).numpy().copy()
+        cv2.fillPoly(skin, [np.round(ring).astype(np.int32)], [one / 255 for one in SKIN])
+        without_eyes = torch.from_numpy(skin).permute(2, 0, 1)
+    assert lash_line(with_lashes(without_eyes, 3.0), shut) < 0.25
 
 
 def with_skin(picture: torch.Tensor, points: list[int], color: tuple[int, int, int]):
