@@ -69,6 +69,7 @@ class EyeLook:
         lids: (2, 4, 33, 45) of shut lids at the places of `lid_place`: the colors of their skin in
             [0, 1], and how far lashes cover it.
         lashes: (2, 3) their colors in [0, 1].
+        glasses: whether there are glasses.
     """
 
     seen: torch.Tensor
@@ -78,11 +79,12 @@ class EyeLook:
     shaded: torch.Tensor
     lids: torch.Tensor
     lashes: torch.Tensor
+    glasses: bool
 
     def to(self, device: torch.device) -> EyeLook:
         """Return the same on another device."""
         parts = (getattr(self, field.name) for field in fields(self))
-        return EyeLook(*(None if part is None else part.to(device) for part in parts))
+        return EyeLook(*(part.to(device) if torch.is_tensor(part) else part for part in parts))
 
     def hold(self, motion: torch.Tensor) -> torch.Tensor:
         """Return (F, 32) coefficients that leave hidden eyes and rims as they are."""
@@ -187,7 +189,7 @@ def find_eye_look(frame: torch.Tensor, landmarks: torch.Tensor) -> EyeLook:
         torch.tensor(seen), torch.tensor(0.0 if glasses and rims is None else 1.0),
         None if rims is None else torch.from_numpy(rims[None]), torch.tensor(room),
         smoothstep(*_SHADED_FOLD, torch.tensor(folds).mean()),
-        torch.from_numpy(np.stack(lids)), torch.from_numpy(np.stack(lashes)),
+        torch.from_numpy(np.stack(lids)), torch.from_numpy(np.stack(lashes)), glasses,
     )  # fmt: skip
 
 

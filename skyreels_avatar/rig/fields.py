@@ -52,6 +52,7 @@ class FaceShape:
     smile: torch.Tensor  # (F,) that the face shows at rest, in units of the coefficient
     reach: torch.Tensor  # (F, 2) from the inner edge of the lip to the base of the nose, the chin
     rims: torch.Tensor | None = None  # (1, 2) of `held_brows`
+    glasses: bool = False
     kept: dict = field(init=False, default_factory=dict, repr=False, compare=False)
 
     def at_rest(

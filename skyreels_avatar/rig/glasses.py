@@ -68,7 +68,12 @@ def edge_histograms(band: np.ndarray) -> np.ndarray:
 def wears_glasses(pixels: np.ndarray, points: np.ndarray) -> bool:
     """Tell whether glasses, dark ones too, stand before the eyes: see `eye_band`."""
     weights, least = _weights()
-    return bool(edge_histograms(eye_band(pixels, points)) @ weights > least)
+    return bool(both_ways(eye_band(pixels, points)) @ weights > least)
+
+
+def both_ways(band: np.ndarray) -> np.ndarray:
+    """Return (1024,) mean `edge_histograms` of a band and of its mirror image."""
+    return (edge_histograms(band) + edge_histograms(np.ascontiguousarray(band[:, ::-1]))) / 2
 
 
 def rims_below_brows(steps: np.ndarray, points: np.ndarray) -> np.ndarray | None:

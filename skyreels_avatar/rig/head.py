@@ -11,6 +11,7 @@ import torch
 
 from skyreels_avatar.rig.fields import FaceShape, MotionValues
 from skyreels_avatar.rig.geometry import SIDES, head_turn, smoothstep
+from skyreels_avatar.rig.lenses import flatten_lenses
 from skyreels_avatar.rig.relief import depth_at, steepness
 
 # Of H, from the axis of the head. The face mesh is a tenth deeper than heads are: with this
@@ -30,8 +31,9 @@ _TURNING_AWAY, _AWAY_HELD = (0.05, 0.45), 0.8
 
 
 def head_depth(points: torch.Tensor, shape: FaceShape) -> torch.Tensor:
-    """Return (F, N) depth of the head at points: see `relief`."""
-    return depth_at(points, shape.points)
+    """Return (F, N) depth of the head at points: see `relief`, and `lenses`."""
+    depth = depth_at(points, shape.points)
+    return flatten_lenses(depth, points, shape.points) if shape.glasses else depth
 
 
 def _nose_scale(marks: torch.Tensor) -> torch.Tensor:

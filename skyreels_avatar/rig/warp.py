@@ -142,13 +142,13 @@ class PosedFace:
             trail: of `delay_head`; None leaves hair with the head.
         """
         frame, eyes = FaceFrame.of(clip.landmarks), clip.look.eyes
-        rims = None if eyes is None else eyes.rims
+        rims, glasses = (None, False) if eyes is None else (eyes.rims, eyes.glasses)
         if clip.has_own_motion:  # whose jaw is relative to the frames
-            shape = _shape_of(frame.points, rims)
+            shape = _shape_of(frame.points, rims, glasses)
             shape = replace(shape, jaw=torch.zeros_like(shape.jaw))
         else:
             rest = frame.averaged_if_still() if clip.rest is None else clip.rest
-            shape = _shape_of(rest, rims)
+            shape = _shape_of(rest, rims, glasses)
         motion = clamp_coefficients(motion)
         values = MotionValues(motion if eyes is None else eyes.hold(motion))
         late = None if trail is None else MotionValues(clamp_coefficients(trail))
@@ -171,17 +171,19 @@ class PosedFace:
         )
 
 
-def _shape_of(points: torch.Tensor, rims: torch.Tensor | None) -> FaceShape:
+def _shape_of(points: torch.Tensor, rims: torch.Tensor | None, glasses: bool) -> FaceShape:
     """Return the shape of a face; of one that does not change, the same with what it keeps."""
     if len(points) > 1 or points.requires_grad or points.device.type != "cpu":
-        return replace(FaceShape.of(points), rims=rims)
-    return _still_shape(points.numpy().tobytes(), None if rims is None else tuple(rims[0].tolist()))
+        return replace(FaceShape.of(points), rims=rims, glasses=glasses)
+    heights = None if rims is None else tuple(rims[0].tolist())
+    return _still_shape(points.numpy().tobytes(), heights, glasses)
 
 
 @lru_cache(maxsize=4)
-def _still_shape(values: bytes, rims: tuple[float, ...] | None) -> FaceShape:
+def _still_shape(values: bytes, rims: tuple[float, ...] | None, glasses: bool) -> FaceShape:
     points = torch.frombuffer(bytearray(values), dtype=torch.float32).reshape(1, -1, 3)
-    return replace(FaceShape.of(points), rims=None if rims is None else torch.tensor([rims]))
+    heights = None if rims is None else torch.tensor([rims])
+    return replace(FaceShape.of(points), rims=heights, glasses=glasses)
 
 
 def _lattice(height: int, width: int, spacing: int, like: torch.Tensor) -> torch.Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from skyreels_avatar.rig.coefficients import MOTION_INDEX, MOTION_NAMES, MOTION_RANGE, NUM_MOTION
@@ -35,6 +37,7 @@ def motion_of(**numbers: float) -> torch.Tensor:
 def clip_of(landmarks: torch.Tensor, num_frames: int) -> ReferenceClip:
     frames = smooth_picture(num_frames)
     look = make_look(frames[0], landmarks)
+    look = replace(look, eyes=None)  # a pattern can look like dark glasses
     stack = landmarks.expand(num_frames, -1, -1)
     return ReferenceClip(as_pixels(frames), stack, torch.arange(num_frames).float(), look)
 
