@@ -51,6 +51,13 @@ def test_brows_tilt_only_when_they_are_raised_and_drawn_together(shape: FaceShap
     assert inner < -0.02 and outer < -0.015 and inner < outer
 
 
+def test_grief_does_not_draw_out_the_skin_beside_the_nose(shape: FaceShape) -> None:
+    """Of sad people the shade beside the nose became two dark folds up to the brows."""
+    values = MotionValues(motion_of(brow_r=0.035, brow_l=0.035, furrow=0.8))
+    inner = -face_field(shape.points[..., :2], shape, values)[0, [55, 285], 1]
+    assert 0.02 < float(inner.mean()) < 0.045
+
+
 def test_brows_close_to_their_lids_rise_less(shape: FaceShape) -> None:
     """Under low brows there was not enough skin to unfold: a raise tore it to pieces."""
     at = shape.points[..., :2].clone()
