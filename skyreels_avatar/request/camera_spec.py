@@ -15,6 +15,17 @@ from skyreels_avatar.checks import check_number, short_repr
 from skyreels_avatar.errors import InputError
 from skyreels_avatar.request.camera_move import CameraMove
 
+_OTHER_NAMES = (  # what others call moves that are like ours
+    (("zoom", "zoom_in", "dolly_in", "track_in", "move_in"), "push_in"),
+    (("zoom_out", "dolly_out", "pull_out", "pull_back", "track_out", "move_out"), "push_out"),
+    (("truck_left", "dolly_left", "slide_left", "track_left", "move_left"), "pan_left"),
+    (("truck_right", "dolly_right", "slide_right", "track_right", "move_right"), "pan_right"),
+    (("tilt_up", "pedestal_up", "boom_up", "jib_up", "move_up"), "crane_up"),
+    (("tilt_down", "pedestal_down", "boom_down", "jib_down", "move_down"), "crane_down"),
+    (("handheld", "hand_held", "shake", "sway", "orbit", "arc"), "swing"),
+    (("none", "still", "fixed", "locked", "tripod"), "static"),
+)
+
 
 @dataclass(frozen=True)
 class CameraKeyframe:
@@ -62,11 +73,11 @@ def _parse_move(value: object) -> CameraMove:
         return value
     try:
         if isinstance(value, str):
-            _check_move_name(value.partition(":")[0].strip())
-            return CameraMove.parse(value)
+            name, colon, strength = value.partition(":")
+            return CameraMove.parse(_move_name(name) + colon + strength)
         values = dict(value)
         values["name"] = values.pop("move", values.pop("name", "static"))
-        _check_move_name(values["name"])
+        values["name"] = _move_name(values["name"])
         return CameraMove(**values)
     except TypeError as error:
         raise InputError(
@@ -91,9 +102,12 @@ def _parse_keyframe(item: object) -> CameraKeyframe:
     )
 
 
-def _check_move_name(name: object) -> None:
-    if isinstance(name, str) and name in MOVES:
-        return
-    near = difflib.get_close_matches(str(name).lower().replace("-", "_"), MOVES, n=2, cutoff=0.5)
+def _move_name(name: object) -> str:
+    """Return one of `MOVES`; "Push-In" and "push in" are push_in."""
+    written = "_".join(str(name).lower().replace("-", " ").replace("_", " ").split())
+    if isinstance(name, str) and written in MOVES:
+        return written
+    near = [move for names, move in _OTHER_NAMES if written in names]
+    near = near or difflib.get_close_matches(written, MOVES, n=2, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}? The" if near else "the"
     raise InputError(f"unknown camera move {short_repr(name)}; {hint} moves are {', '.join(MOVES)}")

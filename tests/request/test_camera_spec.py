@@ -17,6 +17,8 @@ def test_every_move_is_read_in_each_way_of_writing_it(move):
     assert parse_camera(f"{move}:60") == expected
     assert parse_camera({"move": move, "strength": 0.6}) == expected
     assert parse_camera(expected) is expected
+    assert parse_camera(f" {move.replace('_', '-').title()}:60") == expected
+    assert parse_camera({"move": move.replace("_", " "), "strength": 0.6}) == expected
 
 
 def test_keyframes_are_read_in_each_way_of_writing_them():
@@ -41,8 +43,10 @@ def test_keyframes_are_read_in_each_way_of_writing_them():
     ("camera", "said"),
     [
         ("pushin:60", "did you mean push_in"),
-        ("Push-In", "did you mean push_in"),
-        ("zoom", "static, push_in"),
+        ("zoom in:50", "did you mean push_in[?]"),
+        ("dolly-out", "did you mean push_out[?]"),
+        ("handheld", "did you mean swing[?]"),
+        ("zigzag", "; the moves are static, push_in"),
         ("push_in:140", "140%"),
         ("push_in:-1", "-1%"),
         ("push_in:fast", "fast"),
