@@ -14,12 +14,15 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from skyreels_avatar.apps.live.picture_rate import SLOW_LAG_S, PictureRate
+from skyreels_avatar.apps.live.picture_rate import PictureRate
+from skyreels_avatar.apps.live.shared_cores import SharedCores
 from skyreels_avatar.errors import AvatarError
 
 logger = logging.getLogger(__name__)
 
-_LOST_S = 1.0  # after a longer pause, as of a machine that slept, the clock begins anew
+# After a longer pause, as of a machine that slept, the clock begins anew; and where the rate falls:
+# a stream that another process draws leaves out what is late, and catches up by itself.
+_LOST_S, _LOST_FALLING_S, _LOST_DRAWN_S = 1.0, 0.16, 0.3
 # Periods that a frame is made before it is due: a stream samples the motion of eight and draws
 # four pictures at once, which may take longer now and then.
 _AHEAD, _MOST_AHEAD, _ROOM = 6.0, 8.0, 1.25
@@ -38,6 +41,7 @@ _PATIENCE_S = 0.02  # for a picture that is due
 # and nor would those after it.
 _TOO_LATE = 1.5
 _LOOK_S = 0.01  # after which a reader who waits sees that there was one
+_SHARED = SharedCores()  # of all streams of this process
 
 
 class Viewer(Protocol):
@@ -68,6 +72,7 @@ class Pacer:
         stream: as `open_stream` returns it.
         fps: of the stream.
         clock, sleep: of the time, in seconds; for tests.
+        shared: with other streams; for tests.
     """
 
     def __init__(
@@ -76,10 +81,11 @@ class Pacer:
         fps: float,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        shared: SharedCores = _SHARED,
     ):
         self._stream, self._fps = stream, fps
         self._clock, self._sleep = clock, sleep
-        self._rate = PictureRate(1.0 / fps)
+        self._rate = PictureRate(1.0 / fps, shared)
         self._viewers: tuple[Viewer, ...] = ()
         self._lock = threading.Lock()
         self._retired: list[Any] = []
@@ -145,6 +151,7 @@ class Pacer:
 
     def start(self) -> None:
         """Begin."""
+        self._rate.begin()
         for name, run in (("read", self._read_all), ("send", self._send_all)):
             thread = threading.Thread(target=run, name=f"live-{name}", daemon=True)
             self._threads.append(thread)
@@ -205,8 +212,10 @@ class Pacer:
             before = self._rate.every
             if self._rate.report(made_s - before_s, lag_s + drawing_s, made_s, self._drawn_s()):
                 self._announce()
-            is_lost = lag_s > (SLOW_LAG_S if self._rate.every > before else _LOST_S)
-            if is_lost:
+            most_s = _LOST_S
+            if self._rate.every > before:
+                most_s = _LOST_DRAWN_S if _draws_ahead(self._place[0]) else _LOST_FALLING_S
+            if lag_s > most_s:
                 # What is late has been missed already; the sound goes on from here without a gap.
                 start_s, begun = made_s + (self._rate.every - 1 + ahead) * period_s, index
                 self._counts["restarts"] += 1
@@ -225,6 +234,7 @@ class Pacer:
             self.failure = error
             logger.exception("the stream ended")
         finally:
+            self._rate.end()
             with self._changed:
                 self._ended = True
                 self._changed.notify_all()
