@@ -30,8 +30,9 @@ _START = 6.0  # the same before it is known; the first frame waits so long for t
 # Of a stream that samples four frames at once, and another process draws them meanwhile: at least,
 # and at first. Where a core stops for a moment, half as many pictures are missing as with three.
 _QUICK_AHEAD, _QUICK_ROOM = 4.5, 1.1
-# A frame, of what is missing: who reads earlier may find that the sound has not come yet.
-_SHRINKS, _GROWS = 0.01, 0.3
+# A frame, of what is missing: who reads earlier may find that the sound has not come yet. What was
+# too late once in a while is so again soon: a period less takes twenty seconds.
+_SHRINKS, _GROWS = 0.002, 0.3
 _SPARE = 0.5  # periods that a frame is made before it is due, at the latest
 _MOST_READY = 20  # frames that wait for their pictures, or until they are due
 _KEPT = 1  # frames that are shown after an interruption, while those after them are made again
