@@ -94,6 +94,10 @@ class Pictures:
         """Whether they have been for some time, or by far."""
         return self._rhythm.stays_sparse
 
+    def is_asked(self, frame: int) -> bool:
+        """Tell whether a picture is drawn, or being drawn: to read it costs nothing."""
+        return frame in self._asked
+
     def read(self, frame: int, stop: int, passage: Passage, every: int | None = None) -> Picture:
         """Return the picture of a frame.
 

@@ -34,6 +34,15 @@ def test_those_of_a_window_are_drawn_together():
     assert drawn.drawn[:3] == [[0], [1, 2, 3, 4], [5, 6, 7, 8]]
 
 
+def test_pictures_of_a_window_that_is_being_drawn_are_told_from_those_that_are_not_asked_for():
+    drawn = Drawn()
+    for frame in range(2):
+        drawn.read(frame)
+    assert [drawn.pictures.is_asked(frame) for frame in range(1, 6)] == [False, *3 * [True], False]
+    drawn.pictures.drop()
+    assert not drawn.pictures.is_asked(2)
+
+
 @pytest.mark.parametrize("every", [2, 3, 5])
 def test_of_a_rhythm_only_the_pictures_that_are_wanted_are_drawn(every):
     drawn = Drawn()

@@ -131,6 +131,20 @@ def test_frames_that_were_read_and_not_shown_are_made_again(avatar, parts, voice
             stream.interrupt(after=after[0].index)
 
 
+def test_a_stream_tells_whether_the_next_picture_is_coming_and_an_interruption_waits(avatar, parts):
+    with _open(avatar, parts) as stream:
+        coming = []
+        for _ in range(10):
+            coming.append(stream.is_coming)
+            stream.read()
+        assert coming == [False, False, *3 * [True], False, *3 * [True], False]
+        assert stream.is_coming and not stream.interrupts
+        stream.interrupt(after=7)
+        assert stream.interrupts and not stream.is_coming
+        stream.read()
+        assert not stream.interrupts
+
+
 def test_an_interruption_does_not_wait_for_what_is_being_sampled(avatar, parts, voice):
     with _open(avatar, parts) as stream:
         stream.push(voice, 16000)

@@ -188,8 +188,9 @@ class Pacer:
             before_s = self._clock()
             has_picture = self._rate.wants(index)
             if index > begun and _draws_ahead(self._place[0]):
-                has_picture &= before_s <= due_s - _TOO_LATE * period_s
-            frame = replace(self._read(has_picture), index=index, time_s=index / self._fps)
+                begins_late = before_s > due_s - _TOO_LATE * period_s
+                has_picture &= not begins_late or getattr(self._place[0], "is_coming", False)
+            frame = self._read(has_picture)
             made_s = self._clock()
             drawing_s = self._drawing_s(frame.image)
             if index == 0:
@@ -205,8 +206,14 @@ class Pacer:
             ahead = min(_MOST_AHEAD, max(least, ahead + grows - _SHRINKS))
             with self._changed:
                 if self._turn != turn:
-                    continue
-                self._next = index = index + 1
+                    if getattr(self._place[0], "interrupts", True):
+                        continue
+                    # While it was sampled there was an interruption, and it obeys that already.
+                    due_s += (self._next - index) * period_s
+                    index = self._next
+                self._next = index + 1
+            frame = replace(frame, index=index, time_s=index / self._fps)
+            index += 1
             yield due_s, frame
             self._count(has_picture, made_s - due_s > period_s)
             lag_s = made_s - due_s
