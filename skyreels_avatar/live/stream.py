@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from skyreels_avatar.camera.weak_methods import weakly
 from skyreels_avatar.checks import check_choice, check_integer
 from skyreels_avatar.errors import AvatarError
 from skyreels_avatar.live.avatar import Avatar
@@ -100,8 +101,8 @@ class Stream:
             reference = self._scene.at(0)[0].reference
             photo = reference.first_motion()
             self._performer = Performer(parts, photo, options.seed, avatar.key)
-            self._performer.check = self._check_wanted
-            self._pictures = Pictures(self._draw)
+            self._performer.check = weakly(self._check_wanted)
+            self._pictures = Pictures(weakly(self._draw))
             self._change(vars(options))
             self._film(options.camera, 0)
             if start_process is not None:

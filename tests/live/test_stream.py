@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -143,6 +145,23 @@ def test_a_stream_tells_whether_the_next_picture_is_coming_and_an_interruption_w
         assert stream.interrupts and not stream.is_coming
         stream.read()
         assert not stream.interrupts
+
+
+@pytest.mark.parametrize("camera", [None, "swing:30"])
+def test_a_stream_is_freed_without_a_collection(avatar, parts, camera):
+    """What a program that shows streams has frozen is never collected: 20 MB a stream stayed."""
+    stream = _open(avatar, parts, camera=camera)
+    for _ in range(12):
+        stream.read()
+    stream.close()
+    leg = stream._scene._leg
+    parts_of_it = stream, stream._painter, stream._scene, leg, leg.reference, leg.reference.video
+    seen = [weakref.ref(one) for one in parts_of_it]
+    gc.disable()
+    del stream, leg, parts_of_it
+    left = [one() for one in seen if one() is not None]
+    gc.enable()
+    assert not left
 
 
 def test_an_interruption_does_not_wait_for_what_is_being_sampled(avatar, parts, voice):
