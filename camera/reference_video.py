@@ -20,6 +20,7 @@ from skyreels_avatar.camera.rasterizer import rasterize
 from skyreels_avatar.camera.scene import Scene
 from skyreels_avatar.camera.scene_layers import Layer, background_layer, person_layer
 from skyreels_avatar.camera.sharpen import sharpened, sharpening
+from skyreels_avatar.camera.weak_methods import weakly
 
 MARGIN_STEP_PX = 8
 MAX_MARGIN_SHARE = 0.6
@@ -71,8 +72,8 @@ class ReferenceVideo:
         self._at_source = (path.extrinsics == torch.eye(4)).flatten(1).all(dim=1)
         self._at_source &= (path.intrinsics == scene.intrinsics).flatten(1).all(dim=1)
         self._layers: list[_Warp] = []
-        self._map = lru_cache(KEPT_MAPS)(self._coarse_map)
-        self._sharp_background = lru_cache(KEPT_BACKGROUNDS)(self._sharpen_background)
+        self._map = lru_cache(KEPT_MAPS)(weakly(self._coarse_map))
+        self._sharp_background = lru_cache(KEPT_BACKGROUNDS)(weakly(self._sharpen_background))
         if not bool(self._at_source.all()):
             baseline = _baseline(path)
             intrinsics = scene.intrinsics.numpy()

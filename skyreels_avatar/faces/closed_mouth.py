@@ -301,35 +301,56 @@ def unrolled(
     margin = np.minimum(at - (left, top), (right, bottom) - at).min(-1)
     window = np.clip(margin / FADED, 0.0, 1.0)[..., None]
     pixel, points = places(*size, 1)
-    grid = ((pixel - 0.5 - low) / step).astype(np.float32)
+    grid = (pixel - 0.5 - low.astype(np.float32)) / np.float32(step)
     axes = (frame.axes[0] * frame.height_px[0]).numpy()
     looked = []
     for source, target, stiffness in layers:
         spline = ThinPlateSpline.of(target, source, stiffness)
-        move = spline(at.reshape(-1, 2)).reshape(at.shape) * window
-        move = cv2.remap(move.astype(np.float32), grid, None, cv2.INTER_LINEAR)
-        looked.append(pixel + move @ axes - 0.5)
-    x, y = points[..., 0], points[..., 1]
-    line, height_px = np.interp(x, seam[:, 0], seam[:, 1]), float(frame.height_px[0])
+        move = (spline(at.reshape(-1, 2)).reshape(at.shape) * window).astype(np.float32) @ axes
+        looked.append(pixel - 0.5 + cv2.remap(move, grid, None, cv2.INTER_LINEAR))
+    x, y, seam = points[..., 0], points[..., 1], seam.astype(np.float32)
+    line, height_px = (
+        np.interp(x, seam[:, 0], seam[:, 1]).astype(np.float32),
+        float(frame.height_px[0]),
+    )
     inner = np.minimum(x - seam[0, 0], seam[-1, 0] - x)
     beyond = np.maximum(-inner, 0.0)
     below = np.clip((y - line) / (1 / height_px + 0.8 * beyond) + 0.5, 0.0, 1.0)[..., None]
-    one = np.clip(beyond / BESIDE, 0.0, 1.0)[..., None]
-    both = looked[0] + below * (looked[1] - looked[0])
-    drawn = [
-        cv2.remap(
-            pixels, (where + one * (both - where)).astype(np.float32), None, cv2.INTER_CUBIC,
-            borderMode=cv2.BORDER_REPLICATE,
-        ).astype(np.float32)
-        for where in looked
-    ]  # fmt: skip
-    color = drawn[0] + below * (drawn[1] - drawn[0])
+    color = _of_both_layers(pixels, looked, below, np.clip(beyond / BESIDE, 0.0, 1.0)[..., None])
     dark = shade * np.exp(-(((y - line) / max(SEAM, 0.8 / height_px)) ** 2))
     dark = np.float32(SEAM_DARK) * (dark * np.clip(inner / 0.03 + 0.3, 0.0, 1.0))[..., None]
     result = pixels.copy()
     part = result[low[1] : low[1] + size[1], low[0] : low[0] + size[0]]
     part[:] = np.clip(color * (1 - dark) + 0.5, 0, 255)
     return result
+
+
+def _of_both_layers(
+    pixels: np.ndarray, looked: list[np.ndarray], below: np.ndarray, one: np.ndarray
+) -> np.ndarray:
+    """Return (h, w, 3) float colors at places of the upper and of the lower layer, mixed.
+
+    Args:
+        looked: (h, w, 2) px of each layer.
+        below: (h, w, 1) share of the lower layer.
+        one: (h, w, 1) how far the places of both are one.
+    """
+
+    def colors(places: np.ndarray) -> np.ndarray:
+        drawn = cv2.remap(pixels, places, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+        return drawn.astype(np.float32)
+
+    both = looked[0] + below * (looked[1] - looked[0])
+    color = colors(both)
+    mixed = ((below > 0) & (below < 1) & (one < 1))[..., 0]  # elsewhere both places are one
+    if mixed.any():
+        whole, share = both[mixed], one[mixed]
+        upper, lower = (
+            colors((where[mixed] + share * (whole - where[mixed]))[:, None])[:, 0]
+            for where in looked
+        )
+        color[mixed] = upper + below[mixed] * (lower - upper)
+    return color
 
 
 def moved_points(flat: np.ndarray, layers: list[Layer], lips: dict[int, np.ndarray]) -> np.ndarray:

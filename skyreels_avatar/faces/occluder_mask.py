@@ -116,7 +116,7 @@ def find_occluder(
     if is_turned_away(landmarks):
         return None
     share, least = segment_augmented(extract_crop(pixels, matrix), segment)
-    hands = spare_lips(_hands(pixels, matrix), share, _lips(landmarks, matrix))
+    hands = spare_lips(_hands(pixels, matrix), share, lips_in_crop(landmarks, matrix))
     masks = [filter_mask(hands, hands), filter_mask(share, least)]
     if masks[0] is not None:  # what a hand holds counts, too
         masks.append(filter_mask(np.maximum(share, hands), np.maximum(least, hands)))
@@ -149,7 +149,7 @@ def covered_lips(pixels: np.ndarray, landmarks: np.ndarray, segment: SegmentCrop
     crop = extract_crop(pixels, matrix)
     seen, mirrored = segment(np.stack([crop, crop[:, ::-1]]))
     share = (seen + mirrored[:, ::-1]) / 2
-    lips = _lips(landmarks, matrix)
+    lips = lips_in_crop(landmarks, matrix)
     return float(share[lips].mean()) if lips.any() else 0.0
 
 
@@ -171,8 +171,13 @@ def spare_lips(hands: np.ndarray, share: np.ndarray, lips: np.ndarray) -> np.nda
     return np.where(lips, 0, hands).astype(np.float32)
 
 
-def _lips(landmarks: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """Return (128, 128) bool: the lips and a little around in the crop of a face."""
+def lips_in_crop(landmarks: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Return (128, 128) bool: the lips and a little around in the crop of a face.
+
+    Args:
+        landmarks: (478, 3) pixels.
+        matrix: (2, 3) of `picture_from_crop`.
+    """
     outline = landmarks[[*OUTER_UPPER, *OUTER_LOWER[::-1]], :2]
     places = np.linalg.solve(matrix[:, :2], (outline - matrix[:, 2]).T).T
     mask = np.zeros((CROP_PX, CROP_PX), np.uint8)

@@ -204,7 +204,10 @@ class _SceneRecorder:
         for first, stop in itertools.pairwise(np.flatnonzero(seen == 0)):
             if stop - first < _SHORTEST:
                 seen[first:stop] = 0
-        reasons = _reasons(track, self._looks, self._picture.shape[:2])
+        occluders = self._occluders
+        if occluders is not None:
+            occluders.finish()
+        reasons = _reasons(track, self._looks, self._picture.shape[:2], occluders)
         reasons[(reasons == "") & (seen == 0)] = _TURNED
         strangers = check.strangers if check.finish(transitions) else [(0, len(reasons))]
         for first, stop in strangers:
@@ -220,10 +223,8 @@ class _SceneRecorder:
         )
         speaks = np.minimum(speaks, seen.astype(np.float32))
         inside = np.concatenate([np.zeros((0, 3), np.uint8), *self._inside])
-        occluders = self._occluders
-        if occluders is not None:
-            occluders.finish()
-            occluders = occluders if occluders.found else None
+        if occluders is not None and not occluders.found:
+            occluders = None
         stop = start + len(self._points)
         return Scene(
             start, stop, landmarks, speaks, reasons, self._rest, self._picture, inside,
@@ -244,12 +245,16 @@ def _turned_deg(landmarks: np.ndarray) -> np.ndarray:
 
 
 def _reasons(
-    track: FaceTrack, looks: list[tuple[np.ndarray, np.ndarray]], size: tuple[int, int]
+    track: FaceTrack,
+    looks: list[tuple[np.ndarray, np.ndarray]],
+    size: tuple[int, int],
+    occluders: OccluderTrack | None,
 ) -> np.ndarray:
     """Return (F,) why mouths cannot be replaced.
 
     Args:
         looks: of `crop_lower_face` and `skin_colors`, of the frames with a face.
+        occluders: what the occluder network saw of all frames; None if it did not look.
     """
     lips = track.landmarks[:, list(OUTER_LIPS), :2]
     inside = ((lips >= 0) & (lips < size[::-1])).all(-1).mean(1)
@@ -258,7 +263,11 @@ def _reasons(
     if track.found.sum() > FEWEST_FRAMES:
         patches, skins = (np.stack(part) for part in zip(*looks))
         covered = find_covered_mouths(patches, skins, track.landmarks[track.found])
-        reasons[np.flatnonzero(track.found)[covered]] = "mouth covered"
+        for index in np.flatnonzero(track.found)[covered]:
+            # Shouts and shadows look unusual, too: left as filmed they would speak with the old
+            # voice for as long as it takes to fade there and back.
+            if occluders is None or not occluders.sees_bare_lips(index):
+                reasons[index] = "mouth covered"
     reasons[inside < LEAST_INSIDE] = _TURNED
     reasons[height < MIN_FACE_PX] = f"smaller than {MIN_FACE_PX} pixels"
     reasons[~track.found] = "no face"

@@ -16,8 +16,9 @@ Draw = Callable[[Sequence[int], Passage], "Future[dict[int, np.ndarray]]"]
 TOGETHER = 4  # pictures; more cost hardly less each, and let the first of them wait
 _IN_A_HURRY = 2  # after what was drawn is dropped: in the second one, a mouth is shut
 _MOST_SPARSE = 8  # frames from one picture to the next, of a rhythm that is expected to go on
-# Frames after which a slower rhythm is there to stay; one of more than two frames is at once.
-SETTLED_FRAMES = 30
+# Frames after which a slower rhythm is there to stay; one of more than two frames is at once, and
+# so is one that comes back after a quicker one was tried for less than so many.
+SETTLED_FRAMES, _TRIED_FRAMES = 30, 50
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,25 +47,56 @@ class Picture:
         return self.drawn.result(timeout)[self.frame]
 
 
+class Rhythm:
+    """For how long fewer pictures than frames have come.
+
+    Attributes:
+        every: frames from one picture to the next.
+        num_sparse: frames for which it has been more than one, that before a try included; a
+            stream that has just begun may begin so, since nothing is heard of it yet.
+    """
+
+    def __init__(self) -> None:
+        self.every, self.num_sparse, self._num_full = 1, SETTLED_FRAMES, 0
+
+    @property
+    def stays_sparse(self) -> bool:
+        """Whether it has been so for some time, or by far."""
+        return self.every > 2 or (self.every > 1 and self.num_sparse > SETTLED_FRAMES)
+
+    def follow(self, every: int) -> None:
+        """Take the rhythm at the next frame."""
+        self.every = every
+        if every > 1:
+            self.num_sparse, self._num_full = self.num_sparse + 1, 0
+        else:
+            self._num_full += 1
+            is_try = self._num_full <= _TRIED_FRAMES
+            self.num_sparse = min(self.num_sparse, SETTLED_FRAMES) if is_try else 0
+
+
 class Pictures:
     """Has a picture drawn when it is read, and with it those after it that will be wanted."""
 
     def __init__(self, draw: Draw):
         self._draw = draw
         self._asked = dict[int, Picture]()
-        self._seen, self._every = 0, 1  # the last frame whose picture was read, and the rhythm
-        self._num_sparse = 0
+        self._seen, self._rhythm = 0, Rhythm()  # the last frame whose picture was read
         self._together = TOGETHER
 
     @property
     def are_sparse(self) -> bool:
         """Whether pictures were left out lately."""
-        return self._every > 1
+        return self._rhythm.every > 1
 
     @property
     def stay_sparse(self) -> bool:
         """Whether they have been for some time, or by far."""
-        return self._every > 2 or self._num_sparse > SETTLED_FRAMES
+        return self._rhythm.stays_sparse
+
+    def is_asked(self, frame: int) -> bool:
+        """Tell whether a picture is drawn, or being drawn: to read it costs nothing."""
+        return frame in self._asked
 
     def read(self, frame: int, stop: int, passage: Passage, every: int | None = None) -> Picture:
         """Return the picture of a frame.
@@ -74,11 +106,13 @@ class Pictures:
             every: frames from one picture to the next; None = as many as to this one.
         """
         if every is None:
-            every = min(frame - self._seen, _MOST_SPARSE) if frame > self._seen else self._every
-        self._follow(every)
+            every = (
+                min(frame - self._seen, _MOST_SPARSE) if frame > self._seen else self._rhythm.every
+            )
+        self._rhythm.follow(every)
         self._seen = frame
         if frame not in self._asked:
-            wanted = range(frame, stop, self._every)[: self._together]
+            wanted = range(frame, stop, every)[: self._together]
             self._together = TOGETHER
             drawn = self._draw(wanted, passage)
             self._asked = {one: Picture(one, one == frame, drawn) for one in wanted}
@@ -90,12 +124,8 @@ class Pictures:
         Args:
             every: frames from one picture to the next; None = others are left out, too.
         """
-        self._follow(max(2, self._every) if every is None else every)
+        self._rhythm.follow(max(2, self._rhythm.every) if every is None else every)
 
     def drop(self) -> None:
         """Forget what was asked for; the next ones are in a hurry."""
         self._asked, self._together = {}, _IN_A_HURRY
-
-    def _follow(self, every: int) -> None:
-        self._every = every
-        self._num_sparse = self._num_sparse + 1 if every > 1 else 0

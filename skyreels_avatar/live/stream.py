@@ -15,10 +15,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from skyreels_avatar.camera.weak_methods import weakly
 from skyreels_avatar.checks import check_choice, check_integer
 from skyreels_avatar.errors import AvatarError
 from skyreels_avatar.live.avatar import Avatar
 from skyreels_avatar.live.drawing_process import DrawingProcess
+from skyreels_avatar.live.live_frame import LiveFrame
 from skyreels_avatar.live.options import StreamOptions
 from skyreels_avatar.live.painter import Job, Look, Painter, Stages
 from skyreels_avatar.live.performer import (
@@ -41,28 +43,6 @@ from skyreels_avatar.request.camera_spec import CameraLike, parse_camera
 
 _NOTICE_S = 0.6  # in which a camera move is prepared
 _MOST_UNSHOWN_S = 1.0  # what was read and not shown, and is made again
-
-
-@dataclass(frozen=True, eq=False)
-class LiveFrame:
-    """A frame and its sound.
-
-    Attributes:
-        image: (H, W, 3) uint8, RGB; None where `read` was told to leave it out; a `Picture`, whose
-            `result` waits for it, where `read` was told not to wait.
-        audio: (S,) float32 in [-1, 1], what is heard while it is shown.
-        sample_rate: Hz, of `audio`.
-        index: counts frames from 0 on.
-        time_s: when it begins, in seconds of the stream.
-        speaking: whether sound that was pushed is heard.
-    """
-
-    image: np.ndarray | Picture | None
-    audio: np.ndarray
-    sample_rate: int
-    index: int
-    time_s: float
-    speaking: bool
 
 
 @dataclass(frozen=True)
@@ -121,8 +101,8 @@ class Stream:
             reference = self._scene.at(0)[0].reference
             photo = reference.first_motion()
             self._performer = Performer(parts, photo, options.seed, avatar.key)
-            self._performer.check = self._check_wanted
-            self._pictures = Pictures(self._draw)
+            self._performer.check = weakly(self._check_wanted)
+            self._pictures = Pictures(weakly(self._draw))
             self._change(vars(options))
             self._film(options.camera, 0)
             if start_process is not None:
@@ -240,6 +220,16 @@ class Stream:
         0 where `read` drew: it does where the process is further behind than itself.
         """
         return self._drawing_s
+
+    @property
+    def is_coming(self) -> bool:
+        """Whether the picture of the next frame is drawn already, or being drawn."""
+        return not self.interrupts and self._pictures.is_asked(self._index)
+
+    @property
+    def interrupts(self) -> bool:
+        """Whether an interruption was asked for that no frame obeys yet."""
+        return any("interrupt" in changes for changes in self._waiting)
 
     @property
     def drew_s(self) -> float:
@@ -378,7 +368,7 @@ class Stream:
 
     def _check_wanted(self) -> None:
         """Sample no further when an interruption waits."""
-        if any("interrupt" in changes for changes in self._waiting):
+        if self.interrupts:
             raise Interrupted
 
     def _change(self, changes: dict[str, Any]) -> None:

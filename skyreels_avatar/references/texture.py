@@ -11,6 +11,7 @@ import torch.nn.functional as functional
 
 from skyreels_avatar.camera import ReferenceVideo
 from skyreels_avatar.camera.sharpen import sharpened
+from skyreels_avatar.camera.weak_methods import weakly
 from skyreels_avatar.faces.inpainting import inpaint, occluded_area
 from skyreels_avatar.rig.geometry import smoothstep
 from skyreels_avatar.rig.reference_clip import PictureDetail, as_pixels
@@ -63,7 +64,7 @@ class PersonTexture:
         self._person = _following(pixels[3].float() / 255, (landmarks + shift) / scale)
         coarse = self._person.shape[3] / pixels.shape[2] / scale
         self.torso = torso_box(self._person[0, 0], (landmarks + shift) * coarse)
-        self._sharpened = lru_cache(_KEPT_TEXTURES)(self._sharpen)
+        self._sharpened = lru_cache(_KEPT_TEXTURES)(weakly(self._sharpen))
 
     def detail(self, start: int, stop: int, box: tuple[int, int, int, int]) -> PictureDetail:
         """Return the detail for a box, left, top, right, bottom, of some frames."""

@@ -37,3 +37,18 @@ def test_a_track_of_bare_faces_is_empty():
         track.add(index, np.zeros((160, 180, 3), np.uint8), landmarks)
     track.finish()
     assert not track.found and track.at(4) is None
+
+
+def test_bare_lips_are_those_that_the_network_looked_at():
+    landmarks = synthetic_landmarks((60.0, 40.0, 60.0, 72.0))
+
+    def look(crops: np.ndarray) -> np.ndarray:
+        return np.stack([mask_with(MOUTH, 12, 0.98) * (crop.mean() > 100) for crop in crops])
+
+    track = OccluderTrack(look)
+    for index in range(20):
+        pixels = np.full((160, 180, 3), 200 if 8 <= index < 14 else 50, np.uint8)
+        track.add(index, pixels, None if index > 16 else landmarks)
+    track.finish()
+    bare = [index for index in range(20) if track.sees_bare_lips(index)]
+    assert bare == [*range(7), *range(14, 18)]  # every second frame is looked at, up to 16

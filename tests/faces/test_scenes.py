@@ -11,6 +11,7 @@ import pytest
 from skyreels_avatar.errors import FaceError
 from skyreels_avatar.faces import scenes
 from skyreels_avatar.faces.chooser import FaceChooser
+from skyreels_avatar.faces.occluder_track import OccluderTrack
 from skyreels_avatar.faces.scenes import Scene, _SceneRecorder, track_scenes
 from skyreels_avatar.faces.template import template
 from tests.faces.characters import character, crossing, mixed, shot
@@ -184,6 +185,27 @@ def test_a_head_that_turns_away_hands_over_gradually(monkeypatch, beyond):
         assert scene.speaks[80] == 0 and scene.reasons[80] == "turned away or cut off"
     else:
         assert 0.2 < scene.speaks[80] < 0.5 and scene.reasons[80] == ""
+
+
+@pytest.mark.parametrize("seen, looks", [(0.0, True), (0.9, True), (0.0, False)])
+def test_a_mouth_that_only_looks_unusual_is_not_covered(rng, seen, looks):
+    """A shout in an odd light was left as filmed for a second, with the lips of the old voice."""
+    points = template().copy()
+    points[:, :2] = 40 + 120 * points[:, :2]
+    usual = cv2.GaussianBlur(rng.uniform(0, 255, (200, 200, 3)), (0, 0), 6).astype(np.uint8)
+    usual = cv2.normalize(usual, None, 0, 255, cv2.NORM_MINMAX)
+    network = lambda crops: np.full(crops.shape[:3], seen, np.float32)  # noqa: E731
+    recorder = _SceneRecorder(OccluderTrack(network) if looks else None)
+    recorder._picture = usual
+    for index in range(60):
+        odd = 30 <= index < 36
+        recorder._add(index, 255 - usual if odd else usual, points, 1.0)
+    scene = recorder.scene(0, [], Trusting())
+    if looks and not seen:
+        assert not scene.reasons.any() and (scene.speaks == 1).all()
+    else:
+        assert np.flatnonzero(scene.reasons == "mouth covered").tolist() == list(range(30, 36))
+        assert (scene.speaks[30:36] == 0).all()
 
 
 def test_of_two_the_one_is_chosen_whose_lips_say_what_is_heard(analyzer):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -129,6 +131,37 @@ def test_frames_that_were_read_and_not_shown_are_made_again(avatar, parts, voice
             stream.read()
         with pytest.raises(InputError, match="last frames"):
             stream.interrupt(after=after[0].index)
+
+
+def test_a_stream_tells_whether_the_next_picture_is_coming_and_an_interruption_waits(avatar, parts):
+    with _open(avatar, parts) as stream:
+        coming = []
+        for _ in range(10):
+            coming.append(stream.is_coming)
+            stream.read()
+        assert coming == [False, False, *3 * [True], False, *3 * [True], False]
+        assert stream.is_coming and not stream.interrupts
+        stream.interrupt(after=7)
+        assert stream.interrupts and not stream.is_coming
+        stream.read()
+        assert not stream.interrupts
+
+
+@pytest.mark.parametrize("camera", [None, "swing:30"])
+def test_a_stream_is_freed_without_a_collection(avatar, parts, camera):
+    """What a program that shows streams has frozen is never collected: 20 MB a stream stayed."""
+    stream = _open(avatar, parts, camera=camera)
+    for _ in range(12):
+        stream.read()
+    stream.close()
+    leg = stream._scene._leg
+    parts_of_it = stream, stream._painter, stream._scene, leg, leg.reference, leg.reference.video
+    seen = [weakref.ref(one) for one in parts_of_it]
+    gc.disable()
+    del stream, leg, parts_of_it
+    left = [one() for one in seen if one() is not None]
+    gc.enable()
+    assert not left
 
 
 def test_an_interruption_does_not_wait_for_what_is_being_sampled(avatar, parts, voice):

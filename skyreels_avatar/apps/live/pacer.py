@@ -14,12 +14,15 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from skyreels_avatar.apps.live.picture_rate import SLOW_LAG_S, PictureRate
+from skyreels_avatar.apps.live.picture_rate import PictureRate
+from skyreels_avatar.apps.live.shared_cores import SharedCores
 from skyreels_avatar.errors import AvatarError
 
 logger = logging.getLogger(__name__)
 
-_LOST_S = 1.0  # after a longer pause, as of a machine that slept, the clock begins anew
+# After a longer pause, as of a machine that slept, the clock begins anew; and where the rate falls:
+# a stream that another process draws leaves out what is late, and catches up by itself.
+_LOST_S, _LOST_FALLING_S, _LOST_DRAWN_S = 1.0, 0.16, 0.3
 # Periods that a frame is made before it is due: a stream samples the motion of eight and draws
 # four pictures at once, which may take longer now and then.
 _AHEAD, _MOST_AHEAD, _ROOM = 6.0, 8.0, 1.25
@@ -27,8 +30,9 @@ _START = 6.0  # the same before it is known; the first frame waits so long for t
 # Of a stream that samples four frames at once, and another process draws them meanwhile: at least,
 # and at first. Where a core stops for a moment, half as many pictures are missing as with three.
 _QUICK_AHEAD, _QUICK_ROOM = 4.5, 1.1
-# A frame, of what is missing: who reads earlier may find that the sound has not come yet.
-_SHRINKS, _GROWS = 0.01, 0.3
+# A frame, of what is missing: who reads earlier may find that the sound has not come yet. What was
+# too late once in a while is so again soon: a period less takes twenty seconds.
+_SHRINKS, _GROWS = 0.002, 0.3
 _SPARE = 0.5  # periods that a frame is made before it is due, at the latest
 _MOST_READY = 20  # frames that wait for their pictures, or until they are due
 _KEPT = 1  # frames that are shown after an interruption, while those after them are made again
@@ -38,6 +42,7 @@ _PATIENCE_S = 0.02  # for a picture that is due
 # and nor would those after it.
 _TOO_LATE = 1.5
 _LOOK_S = 0.01  # after which a reader who waits sees that there was one
+_SHARED = SharedCores()  # of all streams of this process
 
 
 class Viewer(Protocol):
@@ -68,6 +73,7 @@ class Pacer:
         stream: as `open_stream` returns it.
         fps: of the stream.
         clock, sleep: of the time, in seconds; for tests.
+        shared: with other streams; for tests.
     """
 
     def __init__(
@@ -76,10 +82,11 @@ class Pacer:
         fps: float,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        shared: SharedCores = _SHARED,
     ):
         self._stream, self._fps = stream, fps
         self._clock, self._sleep = clock, sleep
-        self._rate = PictureRate(1.0 / fps)
+        self._rate = PictureRate(1.0 / fps, shared)
         self._viewers: tuple[Viewer, ...] = ()
         self._lock = threading.Lock()
         self._retired: list[Any] = []
@@ -145,6 +152,7 @@ class Pacer:
 
     def start(self) -> None:
         """Begin."""
+        self._rate.begin()
         for name, run in (("read", self._read_all), ("send", self._send_all)):
             thread = threading.Thread(target=run, name=f"live-{name}", daemon=True)
             self._threads.append(thread)
@@ -180,8 +188,9 @@ class Pacer:
             before_s = self._clock()
             has_picture = self._rate.wants(index)
             if index > begun and _draws_ahead(self._place[0]):
-                has_picture &= before_s <= due_s - _TOO_LATE * period_s
-            frame = replace(self._read(has_picture), index=index, time_s=index / self._fps)
+                begins_late = before_s > due_s - _TOO_LATE * period_s
+                has_picture &= not begins_late or getattr(self._place[0], "is_coming", False)
+            frame = self._read(has_picture)
             made_s = self._clock()
             drawing_s = self._drawing_s(frame.image)
             if index == 0:
@@ -197,16 +206,24 @@ class Pacer:
             ahead = min(_MOST_AHEAD, max(least, ahead + grows - _SHRINKS))
             with self._changed:
                 if self._turn != turn:
-                    continue
-                self._next = index = index + 1
+                    if getattr(self._place[0], "interrupts", True):
+                        continue
+                    # While it was sampled there was an interruption, and it obeys that already.
+                    due_s += (self._next - index) * period_s
+                    index = self._next
+                self._next = index + 1
+            frame = replace(frame, index=index, time_s=index / self._fps)
+            index += 1
             yield due_s, frame
             self._count(has_picture, made_s - due_s > period_s)
             lag_s = made_s - due_s
             before = self._rate.every
             if self._rate.report(made_s - before_s, lag_s + drawing_s, made_s, self._drawn_s()):
                 self._announce()
-            is_lost = lag_s > (SLOW_LAG_S if self._rate.every > before else _LOST_S)
-            if is_lost:
+            most_s = _LOST_S
+            if self._rate.every > before:
+                most_s = _LOST_DRAWN_S if _draws_ahead(self._place[0]) else _LOST_FALLING_S
+            if lag_s > most_s:
                 # What is late has been missed already; the sound goes on from here without a gap.
                 start_s, begun = made_s + (self._rate.every - 1 + ahead) * period_s, index
                 self._counts["restarts"] += 1
@@ -225,6 +242,7 @@ class Pacer:
             self.failure = error
             logger.exception("the stream ended")
         finally:
+            self._rate.end()
             with self._changed:
                 self._ended = True
                 self._changed.notify_all()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections import deque
 
-from skyreels_avatar.live.pictures import SETTLED_FRAMES
+from skyreels_avatar.apps.live.shared_cores import HELD_S, SharedCores
+from skyreels_avatar.live.pictures import SETTLED_FRAMES, Rhythm
 
 # A picture for every frame, every second one, ...: an even rhythm, which other rates have not.
 STEPS = (1, 2, 3, 5)
@@ -29,8 +30,8 @@ _QUICK_ENOUGH = 0.8
 # What one frame counts for: it may take the time of eight, whose motion comes at once, and a
 # machine that was busy for a moment is not slow.
 _MOST_PERIODS = 9.0
-# Seconds until a quicker rate is tried, and again if it fails, and after which it has not failed.
-_FIRST_HOLD_S, _NEXT_HOLD_S, _LONGEST_HOLD_S, _HELD_S = 1.0, 4.0, 300.0, 8.0
+# Seconds until a quicker rate is tried, and again if it fails.
+_FIRST_HOLD_S, _NEXT_HOLD_S, _LONGEST_HOLD_S = 1.0, 4.0, 300.0
 
 
 class PictureRate:
@@ -38,13 +39,16 @@ class PictureRate:
 
     Args:
         period_s: of a frame.
+        shared: with the other streams of this process; None = there are none.
     """
 
-    def __init__(self, period_s: float):
+    def __init__(self, period_s: float, shared: SharedCores | None = None):
         self._period_s = period_s
+        self._shared = shared or SharedCores()
         # Seconds that frames took here, and their pictures in another process at the same time.
         self._costs = deque[tuple[float, float]](maxlen=_MANY_FRAMES)
         self._step, self._reports, self._num_sparse, self._age = 0, 0, 0, 0
+        self._rhythm = Rhythm()
         self._hold_s, self._held_since = _FIRST_HOLD_S, 0.0
         self._tried_s = -math.inf  # when it was last made quicker
 
@@ -57,6 +61,15 @@ class PictureRate:
         """Tell whether a frame gets a picture."""
         return index % self.every == 0
 
+    def begin(self) -> None:
+        """Count as one of the streams; who joins others begins with fewer pictures."""
+        if not self._shared.join(self):
+            self._step = 1
+
+    def end(self) -> None:
+        """Count no more."""
+        self._shared.leave(self)
+
     def excuse(self) -> None:
         """Ignore the next frames: they are made again, which is not a sign of slowness."""
         self._reports = 0
@@ -68,44 +81,64 @@ class PictureRate:
             drawing_s: that another process drew since the last frame.
         """
         self._reports += 1
+        self._rhythm.follow(self.every)
         self._num_sparse = self._num_sparse + 1 if self._step else 0
+        if self._shared.must_fall(self):
+            return self._slow_down(now_s)
         if self._reports <= _WARMING_UP:
             return False
         most_s = _MOST_PERIODS * self._period_s
         self._costs.append((min(cost_s, most_s), min(drawing_s, most_s)))
         self._age += 1
+        self._shared.tell(self, self._cores(), self.every, now_s)
+        if self._is_late(lag_s):
+            if self._shared.must_wait(self, now_s):
+                self._costs.clear()
+                return False
+            return self._slow_down(now_s)
+        is_known = self._knows(1, _MANY_FRAMES)
+        if self._step and is_known and now_s - self._held_since > self._hold_s:
+            return self._try_quicker(now_s)
+        return False
+
+    def _is_late(self, lag_s: float) -> bool:
         signs = (_AT_FIRST, *_TOO_SLOW) if self._age <= _FIRST_FRAMES else _TOO_SLOW
-        if 0 < self._num_sparse <= SETTLED_FRAMES + _FEW_FRAMES:  # motion is about to cost less
-            signs = _TOO_SLOW[-1:]
-        is_late = any(
+        if 0 < self._num_sparse <= SETTLED_FRAMES + _FEW_FRAMES:
+            signs = _TOO_SLOW[-1:]  # motion is about to cost less
+        return any(
             lag_s > least_s and self._knows(*windows) and self._load(*windows) > most
             for least_s, most, *windows in signs
         )
-        if is_late and self._step < len(STEPS) - 1:
-            # If a quicker rate has failed, the next try comes later.
-            failed = now_s - self._tried_s < max(self._hold_s, _HELD_S)
-            longer_s = min(max(2 * self._hold_s, _NEXT_HOLD_S), _LONGEST_HOLD_S)
-            self._hold_s = longer_s if failed else _FIRST_HOLD_S
-            self._tried_s = -math.inf
-            load = self._load(1, min(_FEW_FRAMES, len(self._costs)))
-            slower = [i for i, every in enumerate(STEPS) if every >= load * self.every]
-            self._move_to(max(self._step + 1, slower[0] if slower else len(STEPS) - 1), now_s)
+
+    def _slow_down(self, now_s: float) -> bool:
+        if self._step == len(STEPS) - 1:
+            return False
+        # If a quicker rate has failed, the next try comes later.
+        failed = now_s - self._tried_s < max(self._hold_s, HELD_S)
+        longer_s = min(max(2 * self._hold_s, _NEXT_HOLD_S), _LONGEST_HOLD_S)
+        self._hold_s = longer_s if failed else _FIRST_HOLD_S
+        self._tried_s = -math.inf
+        self._shared.fell(self, now_s)
+        load = self._load(1, min(_FEW_FRAMES, len(self._costs))) if self._costs else 0.0
+        slower = [i for i, every in enumerate(STEPS) if every >= load * self.every]
+        self._move_to(max(self._step + 1, slower[0] if slower else len(STEPS) - 1), now_s)
+        return True
+
+    def _try_quicker(self, now_s: float) -> bool:
+        quicker = STEPS[self._step - 1]
+        drawn = motion = _TOGETHER * self.every / quicker
+        if any(drawing for _, drawing in self._costs):  # reading is sampling
+            motion = 1.0
+            if self._rhythm.stays_sparse:
+                motion = _SAMPLED_OFTEN if quicker == 1 else 1.0
+                drawn = self.every / quicker  # as many are drawn together
+        num_frames = _MANY_FRAMES - _MANY_FRAMES % self.every  # those of as many pictures
+        is_quick = self._load(1, num_frames, motion, drawn) < _QUICK_ENOUGH
+        if is_quick and self._shared.may_try(self, self._cores(motion, drawn), now_s):
+            self._tried_s, self._hold_s = now_s, max(self._hold_s, _FIRST_HOLD_S)
+            self._move_to(self._step - 1, now_s)
             return True
-        is_known = self._knows(1, _MANY_FRAMES) and not is_late
-        if self._step and is_known and now_s - self._held_since > self._hold_s:
-            quicker = STEPS[self._step - 1]
-            drawn = motion = _TOGETHER * self.every / quicker
-            if any(drawing for _, drawing in self._costs):  # reading is sampling
-                motion = 1.0
-                if self._num_sparse > SETTLED_FRAMES:
-                    motion = _SAMPLED_OFTEN if quicker == 1 else 1.0
-                    drawn = self.every / quicker  # as many are drawn together
-            num_frames = _MANY_FRAMES - _MANY_FRAMES % self.every  # those of as many pictures
-            if self._load(1, num_frames, motion, drawn) < _QUICK_ENOUGH:
-                self._tried_s, self._hold_s = now_s, max(self._hold_s, _FIRST_HOLD_S)
-                self._move_to(self._step - 1, now_s)
-                return True
-            self._held_since = now_s
+        self._held_since = now_s
         return False
 
     def _knows(self, num_windows: int, num_frames: int) -> bool:
@@ -123,13 +156,23 @@ class PictureRate:
             num_frames: of each.
             motion, drawn: how many times as much is read, and drawn.
         """
-        loads, costs = [], list(self._costs)
-        for stop in range(len(costs), len(costs) - num_windows * num_frames, -num_frames):
-            reading_s, drawing_s = map(sum, zip(*costs[stop - num_frames : stop], strict=True))
+        loads, count = [], len(self._costs)
+        for stop in range(count, count - num_windows * num_frames, -num_frames):
+            reading_s, drawing_s = self._spent(stop - num_frames, stop)
             reading_s, drawing_s = motion * reading_s, drawn * drawing_s
             spent_s = max(reading_s, (reading_s + drawing_s) / 2)
             loads.append(spent_s / (num_frames * self._period_s))
         return min(loads)
+
+    def _cores(self, motion: float = 1.0, drawn: float = 1.0) -> float:
+        """Return how many cores it keeps busy, or would."""
+        reading_s, drawing_s = self._spent(0, len(self._costs))
+        return (motion * reading_s + drawn * drawing_s) / (len(self._costs) * self._period_s)
+
+    def _spent(self, start: int, stop: int) -> tuple[float, float]:
+        """Return the seconds that some frames took here, and in the other process."""
+        reading_s, drawing_s = map(sum, zip(*list(self._costs)[start:stop], strict=True))
+        return reading_s, drawing_s
 
     def _move_to(self, step: int, now_s: float) -> None:
         self._step, self._held_since = step, now_s

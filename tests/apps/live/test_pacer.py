@@ -198,6 +198,46 @@ def test_an_interruption_drops_what_was_read_ahead_and_silences_the_rest():
     assert stream.calls.count("interrupt") == 3
 
 
+def test_a_frame_that_obeys_an_interruption_already_is_not_dropped():
+    """It was drawn in a hurry, for nothing: mouths were shut after up to 0.23 s."""
+
+    class Sampling(FakeStream):
+        interrupts = False  # whoever samples then looks, and begins anew
+
+        def read(self, picture=True):
+            if self.index == 20 and "interrupt" not in self.calls:
+                pacer.interrupt()
+            return super().read(picture)
+
+    stream, seen = Sampling(), Collected()
+    pacer = Pacer(stream, 25.0)
+    pacer.add(seen)
+    pacer.start()
+    wait_until(lambda: len(seen) > 30)
+    pacer.stop()
+    assert "interrupt" in stream.calls
+    assert [read_number(frame.image) for frame in seen] == [frame.index for frame in seen]
+
+
+def test_of_frames_that_are_late_those_whose_pictures_are_being_drawn_have_them():
+    """They were left out: after an interruption the mouth stayed open until the next window."""
+
+    class Windows(FakeStream):
+        draws_ahead, drawing_s = True, 0.0
+        is_coming = property(lambda self: self.index % 4 != 1)
+
+        def read(self, picture=True, wait=True, every=1):
+            if self.index == 61:
+                clock.sleep(0.3)
+            frame = super().read(picture=False)
+            return replace(frame, image=Picture(frame.index, False, Future()) if picture else None)
+
+    clock = Time()
+    seen = _take(Pacer(Windows(), 25.0, clock, clock.sleep), clock, 80)
+    without = [frame.index for _, frame in seen if frame.image is None]
+    assert without and all(index % 4 == 1 for index in without)
+
+
 class Fading(FakeStream):
     """A stream whose sound fades in the first frame after an interruption."""
 
