@@ -41,6 +41,7 @@ _LASHES_MEET = (0.35, 0.9)  # of a blink: lashes of both lids come to lie over e
 _NO_EYE = (0.8, 1.0)  # of a blink: there is no more eye to be seen
 _DARKEST_LASHES = 0.2  # of the skin's light
 _LID_CHROMA = 0.75  # share of the skin above the eyes as light as a lid in the lid's hue
+_LID_CHROMA_BEHIND = 0.25  # the same behind glasses, where that is of the forehead, which is paler
 _HUES, _COMMON = 16, 0.02  # levels of light, and the least share of that skin to tell a hue from
 _AROUND, _RIM_PX, _BROW_PX = 1.3, 11, 7  # of the rings of an eye, and lines round eyes and brows
 _LID_SIZE = (33, 45)  # places down and across a lid
@@ -181,7 +182,8 @@ def find_eye_look(frame: torch.Tensor, landmarks: torch.Tensor) -> EyeLook:
         folds.append(own / max(float(skin.mean()), 2.0))
         hollow = _HOLLOW[0] + _HOLLOW[1] * folds[eye]
         skin *= 1.0 if large else min(1.0, hollow)  # deep eyes lie in the shade with their lids
-        lids.append(_shut_lid(skin, hues, texture[eye], mirrored=eye == 1))
+        toned = _LID_CHROMA_BEHIND if glasses else _LID_CHROMA
+        lids.append(_shut_lid(skin, (hues, toned), texture[eye], mirrored=eye == 1))
         if large:  # its own lashes come along
             lids[-1][3] = 0
         lashes.append(_lash_color(crop, upper, lower, skin))
@@ -267,11 +269,12 @@ def _skin_texture(crop: np.ndarray, cheek: np.ndarray) -> np.ndarray:
 
 
 def _shut_lid(
-    skin: np.ndarray, hues: np.ndarray, texture: np.ndarray, mirrored: bool
+    skin: np.ndarray, tone: tuple[np.ndarray, float], texture: np.ndarray, mirrored: bool
 ) -> np.ndarray:
-    """Return (4, 33, 45) of `EyeLook.lids` from `_lid_skin`, `_skin_hues` and `_skin_texture`.
+    """Return (4, 33, 45) of `EyeLook.lids` from `_lid_skin` and `_skin_texture`.
 
     Args:
+        tone: `_skin_hues`, and the share of them in the lid's hue.
         mirrored: the left eye of the person, whose outer corner is on the right of the picture.
     """
     light, across = np.float32(LIDS.shut_light), np.float32(LIDS.lashes_across)
@@ -286,8 +289,8 @@ def _shut_lid(
     colors = colors * shaded[..., None]
     lit = colors.mean(2)
     levels = (np.arange(_HUES) + 0.5) * 255 / _HUES
-    toned = [lit * np.interp(lit, levels, channel) for channel in hues.T]
-    colors += _LID_CHROMA * (np.stack(toned, 2) - colors)
+    toned = [lit * np.interp(lit, levels, channel) for channel in tone[0].T]
+    colors += tone[1] * (np.stack(toned, 2) - colors)
     lid = np.concatenate([colors / 255, covered[..., None]], 2)
     lid = _enlarged(lid)
     lid[..., :3] *= texture[..., None]

@@ -217,6 +217,15 @@ def test_a_lid_has_the_hue_of_the_skin_above_it():
     assert float(redness.min()) > 0.85 * brown[0] / brown[2]
 
 
+def test_a_lid_behind_glasses_is_as_red_as_the_skin_round_the_eye():
+    """It took the hue of the forehead, which is paler: lids behind glasses were gray."""
+    pale = with_skin(paint("clear"), [107, 336, 108, 337, 151, 9], (170, 160, 155))
+    look = look_of(pale)
+    assert look.glasses
+    redness = look.lids[:, 0, 8, 22] / look.lids[:, 2, 8, 22]
+    assert float(redness.min()) > 0.85 * SKIN[0] / SKIN[2]
+
+
 def test_a_lid_has_the_texture_of_the_skin():
     """Lids of grainy and of painted skin were as smooth as if they were airbrushed."""
     rng = np.random.default_rng(1)
