@@ -205,12 +205,16 @@ class FaceAnalyzer:
             same = home is not None and not _jumped(home, Region.of_landmarks(face.landmarks))
             if face.confidence < (POSSIBLE if same else SURE):
                 continue
+            if face.confidence < UPRIGHT:
+                face = self._turned_right(pixels, [face])[0]
             if accepts is None or accepts(pixels, face.landmarks):
                 return face.landmarks, face.confidence
             refused.append(face.box)
         if not patient and lost % VERIFY_EVERY == 0:
             # Small faces need the tiles, which take longer.
             faces = self._meshes(pixels, self._candidates(pixels))
+            if faces and max(faces, key=_area).confidence < UPRIGHT:
+                faces = self._turned_right(pixels, faces)
             for face in sorted(faces, key=lambda face: -face.box[2] * face.box[3]):
                 if any(overlap(face.box, box) > 0.6 for box in refused):
                     continue

@@ -141,6 +141,23 @@ def test_a_track_repeats_its_neighbor_while_the_face_is_away_and_finds_it_again(
     assert track.boxes[-1, 0] == pytest.approx(track.boxes[3, 0] - 120, abs=3)
 
 
+@pytest.mark.parametrize("angle_deg, known", [(-90, True), (120, True), (180, True), (180, False)])
+def test_a_face_that_comes_back_turned_is_not_taken_for_upright(analyzer, root, angle_deg, known):
+    """Only in the first frame of a scene was a mesh upside down turned right."""
+    upright = Portrait.load(root / "assets" / "examples" / "portrait.png").pixels
+    upright = cv2.resize(upright, (256, 256), interpolation=cv2.INTER_AREA)
+    (face,) = analyzer.find(upright)
+    turn = cv2.getRotationMatrix2D((128, 128), angle_deg, 1.0)
+    turned = cv2.warpAffine(upright, turn, (256, 256), borderMode=cv2.BORDER_REPLICATE)
+    blank = [np.full_like(upright, 90)] * 12
+    first = [upright] if known else []
+    track = analyzer.track([*first, *blank, *[turned] * 14], face if known else None)
+    assert track.found[-2:].all()
+    expected = face.landmarks.copy()
+    expected[:, :2] = expected[:, :2] @ turn[:, :2].T + turn[:, 2]
+    assert _error(track.landmarks[-1], expected, face.box[3]) < 0.04
+
+
 def test_a_track_starts_at_the_given_face(analyzer, person):
     picture, _, _ = person
     small, _, _ = draw_person(480, 512, (60, 120, 70, 86))
