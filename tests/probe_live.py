@@ -145,6 +145,11 @@ def probe(open_stream: Any, seconds: float, link: Link | None = None) -> dict[st
         "skew_p1_p50_p99_ms": [_share([one for _, one in skews], share) for share in (1, 50, 99)],
         "skew_by_minute_ms": by_minute(*_columns(skews), seen.begun_s),
         "skews_beyond_40_ms": sum(abs(one) > MOST_SKEW_MS for _, one in skews),
+        "skewed_at_s_by_ms": [
+            (round(at_s - seen.begun_s, 1), round(one))
+            for at_s, one in skews
+            if abs(one) > MOST_SKEW_MS
+        ][:MOST_TOLD],
         "pictures": len(seen.pictures),
         "missing": int(missing.sum()),
         "missing_after_first_second": int(missing[late].sum()),

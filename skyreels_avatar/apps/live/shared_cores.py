@@ -12,9 +12,9 @@ _FULL = 0.8  # of all cores: what is late then is late since they are shared
 _GONE_S = 2.0  # after which a stream that tells nothing does not count
 _CORES_OF_ONE = 2  # that a stream keeps busy, at most
 _HALF_RATE = 0.55  # of the load at the full rate
-# Seconds after which a quicker rate has not failed, and another stream may try one; and after one
-# of them slowed down, in which the others wait for what that gains.
-HELD_S, _RELIEF_S = 8.0, 0.6
+# Seconds after which a quicker rate has not failed; after which another stream may try one, since
+# most fail in two; and after one slowed down, in which the others wait for what that gains.
+HELD_S, TURN_S, _RELIEF_S = 8.0, 3.0, 0.6
 
 
 @dataclass(frozen=True)
@@ -146,6 +146,6 @@ class SharedCores:
         }
 
     def _who_tries(self, now_s: float) -> Hashable | None:
-        if self._trying is None or now_s - self._trying[1] > HELD_S:
+        if self._trying is None or now_s - self._trying[1] > TURN_S:
             return None
         return self._trying[0]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from skyreels_avatar.apps.live.picture_rate import PictureRate
-from skyreels_avatar.apps.live.shared_cores import HELD_S, SharedCores
+from skyreels_avatar.apps.live.shared_cores import TURN_S, SharedCores
 from tests.apps.live.shared_machine import Host, Machine
 
 
@@ -42,8 +42,8 @@ def test_only_one_stream_at_a_time_tries_a_quicker_rate():
         shared.tell(who, 0.5, 2, 10.0)
     assert shared.may_try("a", 1.0, 10.0)
     assert not shared.may_try("b", 1.0, 11.0)
-    shared.tell("a", 0.6, 1, 19.0)
-    assert shared.may_try("b", 0.9, 10.1 + HELD_S)
+    shared.tell("a", 0.6, 1, 13.0)
+    assert shared.may_try("b", 0.9, 10.1 + TURN_S)
 
 
 def test_a_stream_tries_no_rate_for_which_the_others_leave_no_time():
