@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from skyreels_avatar.live.breath import Breath, breathe
+from skyreels_avatar.live.nod import Nod
 from skyreels_avatar.live.scene import LiveScene
 from skyreels_avatar.live.timeline import Timeline
 from skyreels_avatar.loading.components import Components
@@ -35,6 +36,7 @@ from skyreels_avatar.spaces.known import control_latents, known_mask
 WINDOW = 33  # frames; the shortest that shots are made of
 _OVERLAP, _FPS = 9, 25.0
 _KEPT_PASSAGES = 12  # enough for what was read ahead of an interruption
+_KEPT_NODS, _PITCH = 3, MOTION_INDEX["pitch"]
 _BEYOND = 12  # frames beyond what has come that are heard as silence; further ones repeat them
 # Of a distilled network: as good as four (closures 0.78 and 0.77 of 91), and half as long.
 _STEPS = 2
@@ -130,6 +132,7 @@ class Performer:
         breath = Breath.of(seed, key)
         first = Passage(photo, 1, self._pack(photo), [breath])
         self._passages = deque([first], maxlen=_KEPT_PASSAGES)
+        self._nods: deque[Nod] = deque(maxlen=_KEPT_NODS)
         self.direct(Direction())
 
     @property
@@ -146,6 +149,10 @@ class Performer:
         self._leans = [float(numbers[0, FACTORS.index(name)]) for name in ("blink", "gaze")]
         self._gains = gains(direction.expressiveness)
         self._prompts = encoder([direction.prompt, ""], numbers).split(1)
+
+    def nod(self, depth: float) -> None:
+        """Nod from the next frame that is not made yet on, by a depth in 0..1."""
+        self._nods.append(Nod(self.made, depth))
 
     def interrupt(self, shown: int, at_once: bool = False) -> None:
         """Close the mouth from the frame after `shown` on, whatever was made beyond it.
@@ -229,9 +236,12 @@ class Performer:
         self.check()
 
     def drawn(self, passage: Passage) -> torch.Tensor:
-        """Return the latents of a passage that breathes."""
+        """Return the latents of a passage that breathes and nods."""
         motion = self._parts.vae.unpack(passage.latents)[0].clone()
         motion[:, BREATH] += torch.tensor([breath.raised for breath in passage.breaths])
+        frames = torch.arange(passage.first, passage.first + len(motion))
+        for nod in self._nods:
+            motion[:, _PITCH] += nod.pitch(frames, _FPS)
         return self._pack(motion)
 
     def _control(self, scene: LiveScene, first: int) -> torch.Tensor | None:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from skyreels_avatar.camera.weak_methods import weakly
-from skyreels_avatar.checks import check_choice, check_integer
+from skyreels_avatar.checks import check_choice, check_integer, check_number
 from skyreels_avatar.errors import AvatarError
 from skyreels_avatar.live.avatar import Avatar
 from skyreels_avatar.live.drawing_process import DrawingProcess
@@ -186,6 +186,17 @@ class Stream:
         self._queue.drop()
         with self._telling:
             self._waiting.append({"interrupt": after})
+
+    def nod(self, depth: float = 1.0) -> None:
+        """Nod as listeners do, a third of a second later; a depth of 1 is about 4 degrees.
+
+        Raises:
+            InputError: a depth beyond these.
+        """
+        self._check_open()
+        check_number("depth of a nod", depth, 0, 1)
+        with self._telling:
+            self._waiting.append({"nod": depth})
 
     def set(self, **changes: Any) -> None:
         """Change `prompt`, `camera`, `style` or `expressiveness`, from the next window on.
@@ -362,6 +373,8 @@ class Stream:
                 self._pictures.drop()
                 self._drawer.drop(self._index - 1)
                 self._hurries = True
+            elif "nod" in changes:
+                self._performer.nod(changes["nod"])
             else:
                 with self._stages("changes"):
                     self._change(changes)

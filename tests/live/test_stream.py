@@ -217,6 +217,22 @@ def test_prompt_expression_and_camera_change_while_it_runs(avatar, parts, voice)
         stream.read()
 
 
+def test_a_nod_lowers_the_head_for_a_second_and_leaves_what_was_shown(avatar, parts):
+    played = []
+    for nods in (False, True):
+        with _open(avatar, parts) as stream:
+            frames = [stream.read().image for _ in range(20)]
+            if nods:
+                stream.nod()
+            frames += [stream.read().image for _ in range(60)]
+            with pytest.raises(InputError, match="depth of a nod"):
+                stream.nod(2)
+        played.append(frames)
+    differs = [not np.array_equal(*pair) for pair in zip(*played)]
+    assert not any(differs[:21]) and any(differs[21:40])
+    assert sum(differs) < 40 and not any(differs[70:])
+
+
 def test_other_threads_may_push_while_frames_are_read(avatar, parts, voice):
     with _open(avatar, parts) as stream:
 

@@ -84,6 +84,11 @@ class PacedFace:
             raise AvatarError("the face is not on air; await start() first")
         self._pacer.interrupt()
 
+    def nod(self) -> None:
+        """Nod, unless the face speaks."""
+        if self._pacer is not None and not self._pacer.stream.speaking:
+            self._pacer.stream.nod()
+
     async def finish_speaking(self) -> None:
         """Wait until what was pushed has been said."""
         self.end()

@@ -10,6 +10,8 @@ The transport needs `video_out_enabled=True, video_out_is_live=True`, the size o
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from typing import Any
 
 from skyreels_avatar.apps.live.paced_face import PacedFace, as_pcm
@@ -25,18 +27,22 @@ try:
         StartFrame,
         TTSAudioRawFrame,
         TTSStoppedFrame,
+        VADUserStoppedSpeakingFrame,
     )
     from pipecat.processors.frame_processor import FrameDirection
     from pipecat.services.ai_service import AIService
 except ImportError as error:
     raise MissingExtraError("pipecat-ai", "pipecat") from error
 
+_BETWEEN_NODS_S = 2.5
+
 
 class SkyReelsVideoService(AIService):
     """Shows a face that says what the speech service of a pipeline speaks.
 
     It takes the sound of speech and sends it on again, in step with the pictures; an interruption
-    closes the mouth. Between utterances the face is alive and silent.
+    closes the mouth. Between utterances the face is alive and silent, and nods where the user
+    pauses.
 
     Args:
         image: a portrait, or an avatar that was saved.
@@ -50,6 +56,7 @@ class SkyReelsVideoService(AIService):
         self._face = PacedFace(image, fps, size=size, **settings)
         self._task: asyncio.Task | None = None
         self._stopped: TTSStoppedFrame | None = None
+        self._nodded_s = -math.inf
 
     @property
     def stream(self) -> Any:
@@ -86,7 +93,16 @@ class SkyReelsVideoService(AIService):
         if isinstance(frame, InterruptionFrame):
             self._stopped = None
             self._face.interrupt()
+        if isinstance(frame, VADUserStoppedSpeakingFrame):
+            self._nod()
         await self.push_frame(frame, direction)
+
+    def _nod(self) -> None:
+        """Nod where the user pauses, but not at every pause."""
+        now = time.monotonic()
+        if now - self._nodded_s > _BETWEEN_NODS_S:
+            self._nodded_s = now
+            self._face.nod()
 
     async def _send(self) -> None:
         async for frame, ended in self._face.frames():

@@ -70,6 +70,9 @@ class FakeStream:
     def finish(self):
         self.calls.append("finish")
 
+    def nod(self, depth=1.0):
+        self.calls.append("nod")
+
     def interrupt(self, after=None):
         with self._lock:
             if after is not None:

@@ -9,7 +9,7 @@ import pytest
 
 from skyreels_avatar.apps.live.paced_face import PacedFace, as_pcm
 from skyreels_avatar.errors import AvatarError, MediaError
-from tests.apps.live.fakes import RATE, FakeStream, beep
+from tests.apps.live.fakes import RATE, FakeStream, beep, until
 
 
 def _face(**given):
@@ -71,6 +71,24 @@ def test_an_interruption_has_no_end():
         return quiet
 
     assert asyncio.run(run())
+
+
+def test_a_face_that_speaks_does_not_nod():
+    async def run():
+        face = _face()
+        face.nod()  # not on air yet
+        await face.start()
+        face.push(as_pcm(beep(5)), RATE)
+        face.nod()
+        spoke = face.stream.calls.count("nod")
+        face.interrupt()
+        await until(lambda: not face.stream.speaking)
+        face.nod()
+        calls = face.stream.calls.count("nod")
+        await face.close()
+        return spoke, calls
+
+    assert asyncio.run(run()) == (0, 1)
 
 
 def test_who_reads_too_slowly_misses_pictures_and_no_sound(monkeypatch):

@@ -17,6 +17,7 @@ from pipecat.frames.frames import (
     TTSAudioRawFrame,
     TTSStartedFrame,
     TTSStoppedFrame,
+    VADUserStoppedSpeakingFrame,
 )
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineWorker
@@ -49,6 +50,7 @@ async def _play(bot):
     face = SkyReelsVideoService("a.png", size="128x128", open_stream=FakeStream)
     seen = Seen()
     worker = PipelineWorker(Pipeline([face, seen]), cancel_on_idle_timeout=False)
+    worker.face = face
     runner = WorkerRunner(handle_sigint=False)
     await runner.add_workers(worker)
     running = asyncio.create_task(runner.run())
@@ -111,3 +113,16 @@ def test_the_end_waits_for_what_was_said():
 def _array(frame):
     assert frame.size == (SIDE, SIDE)
     return np.frombuffer(frame.image, np.uint8).reshape(SIDE, SIDE, 3)
+
+
+def test_the_face_nods_where_the_user_pauses_but_not_at_every_pause():
+    streams = []
+
+    async def pauses(worker, seen):
+        streams.append(worker.face.stream)
+        for _ in range(3):
+            await worker.queue_frame(VADUserStoppedSpeakingFrame())
+        await until(lambda: len(seen.of(VADUserStoppedSpeakingFrame)) == 3)
+
+    asyncio.run(_play(pauses))
+    assert streams[0].calls.count("nod") == 1
