@@ -11,6 +11,7 @@ from skyreels_avatar.faces.face import FACE_OVAL, Face
 from skyreels_avatar.faces.networks import Segmenter
 
 WORK_PX = 640  # long side at which masks are refined
+_SURE = 0.99  # share of the network that counts as certain where two of its answers are averaged
 
 
 def person_mask(pixels: np.ndarray, face: Face | None) -> np.ndarray:
@@ -48,7 +49,7 @@ def segmenter() -> Segmenter:
 def _segment(pixels: np.ndarray, landmarks: np.ndarray | None) -> np.ndarray:
     """Return the network's mask; small persons are segmented again, enlarged."""
     height, width = pixels.shape[:2]
-    share = segmenter()(pixels)
+    share = _both_ways(pixels)
     if landmarks is None:
         return share
     low, high = landmarks.min(0), landmarks.max(0)
@@ -60,12 +61,32 @@ def _segment(pixels: np.ndarray, landmarks: np.ndarray | None) -> np.ndarray:
     x1, y1 = min(width, int(left + side)), min(height, int(top + side))
     if (x1 - x0) * (y1 - y0) > 0.6 * width * height:
         return share
-    closer = segmenter()(np.ascontiguousarray(pixels[y0:y1, x0:x1]))
+    closer = _both_ways(pixels[y0:y1, x0:x1])
     weight = _feather(closer.shape, x0 > 0, y0 > 0, x1 < width, y1 < height)
     share = share.copy()
     window = share[y0:y1, x0:x1]
     share[y0:y1, x0:x1] = window + weight * (closer - window)
     return share
+
+
+def _both_ways(pixels: np.ndarray) -> np.ndarray:
+    """Return the network's mask (h, w) of a picture, averaged with that of its mirror image.
+
+    The network takes parts of a wall for a person, or misses a shoulder, in one of the two more
+    often than in both. The average is that of the log odds: the surer answer counts for more.
+    """
+    network = segmenter()
+    answers = (
+        network(np.ascontiguousarray(pixels)),
+        network(np.ascontiguousarray(pixels[:, ::-1]))[:, ::-1],
+    )
+    odds = np.ones(pixels.shape[:2], np.float32)
+    for share in answers:
+        share = share.clip(1 - _SURE, _SURE)
+        odds *= share / (1 - share)
+    root = np.sqrt(odds)
+    # What both are certain of stays 0 or 1.
+    return ((root / (1 + root) - (1 - _SURE)) / (2 * _SURE - 1)).clip(0, 1)
 
 
 def _feather(

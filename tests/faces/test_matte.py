@@ -52,6 +52,39 @@ def test_colors_decide_where_the_network_sees_nobody(analyzer, person, monkeypat
     assert (person_mask(picture, face) == mask).all()
 
 
+def _one_sided(pixels: np.ndarray) -> np.ndarray:
+    """A network that sees white as a person, and half sure a patch at the left of any picture."""
+    share = (pixels[..., 1] > 200).astype(np.float32)
+    height, width = share.shape
+    patch = share[: height // 3, : width // 6]
+    np.maximum(patch, 0.7, out=patch)
+    return share
+
+
+@pytest.mark.parametrize("face_height", [None, 10, 60])
+def test_what_the_network_sees_in_one_of_two_mirror_images_alone_is_no_person(
+    monkeypatch, face_height
+):
+    """Both in the whole picture and in the part round a small face that is segmented again."""
+    monkeypatch.setattr(matte, "segmenter", lambda: _one_sided)
+    pixels = np.zeros((200, 240, 3), np.uint8)
+    pixels[90:, 110:190] = 255
+    landmarks = None
+    if face_height is not None:
+        landmarks = np.array([[140, 90], [160, 90 + face_height]], np.float32)
+    share = matte._segment(pixels, landmarks)
+    person = pixels[..., 1] > 0
+    assert share[~person].max() < 0.2
+    assert share[person].min() > 0.99
+
+
+def test_a_mask_does_not_depend_on_which_way_round_a_picture_is(analyzer, person):
+    picture, _, _ = person
+    mirrored = np.ascontiguousarray(picture[:, ::-1])
+    one, other = person_mask(picture, None), person_mask(mirrored, None)
+    assert np.abs(one - other[:, ::-1]).mean() < 1e-3
+
+
 @pytest.mark.parametrize("factor", [1, 3])
 def test_a_guided_filter_moves_an_edge_to_the_edge_of_the_picture(factor):
     """The coarse mask is 3 pixels off; the picture knows better, at either size."""
