@@ -56,7 +56,11 @@ serve: $(READY)
 	$(BIN)/skyreels-avatar serve --port "$$PORT" $(SERVE)
 
 # One thread a worker: two workers of two threads on two cores would wait for each other.
+# The frameworks of voice agents are large, and their tests alone need them.
 test: $(READY)
+	@$(BIN)/python -m pip install -qq --constraint requirements/constraints.txt \
+		--editable '.[pipecat,livekit]' \
+		|| echo "Pipecat and LiveKit could not be installed: their tests are skipped"
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4
 
 bench: $(READY)
