@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from skyreels_avatar.faces.closed_mouth import is_wide_open
 from skyreels_avatar.faces.face import Face
 from skyreels_avatar.faces.issue import FaceIssue
 from skyreels_avatar.faces.occluder_mask import SegmentCrops, covered_lips
@@ -73,13 +74,7 @@ def examine_face(
     findings += quality
     wide_open = float(mouth_opening(face.landmarks[None])[0]) > WIDE_OPEN
     if wide_open:
-        findings.append(
-            FaceIssue(
-                "wide-open",
-                "the mouth is wide open in the picture: it is shut before it speaks, and its teeth "
-                "are painted; a picture with closed or slightly parted lips looks more like them",
-            )
-        )
+        findings.append(_wide_open(is_wide_open(face.landmarks)))
     if share <= COVERED and not any(one.code in UNSEEN for one in quality):
         findings += _examine_lips(pixels, face, wide_open, flat)
     return tuple(sorted(findings, key=lambda one: not one.fatal))
@@ -151,6 +146,16 @@ def _examine_lips(
         )
         return [FaceIssue("drawn", message)]
     return []
+
+
+def _wide_open(can_be_shut: bool) -> FaceIssue:
+    done = (
+        "it is shut before it speaks, its teeth are painted, and skin above the lip may look drawn"
+    )
+    if not can_be_shut:
+        done = "in a head that is turned it cannot be shut first, and its lips may look torn"
+    advice = "use a picture with closed or slightly parted lips"
+    return FaceIssue("wide-open", f"the mouth is wide open in the picture: {done}; {advice}")
 
 
 def _covered(share: float) -> FaceIssue:

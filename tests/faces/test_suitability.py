@@ -66,6 +66,20 @@ def test_small_faces_and_wide_open_mouths_are_said(portrait, analyzer):
     assert "wide-open" in codes(portrait, wide)
 
 
+@pytest.mark.parametrize(("yaw", "said"), [(0.0, "it is shut before"), (0.9, "cannot be shut")])
+def test_what_is_done_about_a_wide_open_mouth_is_true(portrait, analyzer, yaw, said):
+    """Of turned heads, whose mouths are not shut, it was said that they were."""
+    face = analyzer.find(portrait)[0]
+    points = face.landmarks.copy()
+    points[[14, 87, 317], 1] += 0.2 * np.linalg.norm(points[10, :2] - points[152, :2])
+    middle = points.mean(0)
+    x, z = points[:, 0] - middle[0], points[:, 2] - middle[2]
+    points[:, 0] = middle[0] + np.cos(yaw) * x - np.sin(yaw) * z
+    points[:, 2] = middle[2] + np.sin(yaw) * x + np.cos(yaw) * z
+    found = examine_face(portrait, Face(face.box, points, face.confidence, face.visibility))
+    assert [said in str(one) for one in found if one.code == "wide-open"] == [True]
+
+
 def test_faces_that_are_turned_away_are_said(portrait, analyzer):
     """Lips of profiles end ragged against the background; only `doctor` warned, and only late."""
     face = analyzer.find(portrait)[0]
