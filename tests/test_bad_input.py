@@ -80,7 +80,7 @@ CASES = {
     "NaN in the sound": ("--audio nan.wav", "NaN"),
     "cut beyond the sound": ("--audio-start 5", "1.00 s"),
     "cut backwards": ("--audio-start 0.5 --audio-end 0.2", "end after it starts"),
-    "unknown move": ("--camera push-in:60", "did you mean push_in"),
+    "unknown move": ("--camera pushin:60", "did you mean push_in"),
     "strength 140": ("--camera push_in:140", "140%"),
     "strength -1": ("--camera push_in:-1", "-1%"),
     "strength fast": ("--camera push_in:fast", "fast"),
