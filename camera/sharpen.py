@@ -6,8 +6,11 @@ import cv2
 import numpy as np
 
 SIGMA_PX = 1.1
-AMOUNT = 2.0
+AMOUNT = 3.25
 """Of the detail that is added for every doubling of a picture."""
+FLAT = 2
+"""So many levels of 255 nearer to a pixel than its neighbors are is the bound of its color: where
+less than this varies (noise of smooth skin, edges of JPEG blocks) nothing is added."""
 LEVELS = 8
 """Amounts come in steps of 1 / LEVELS: those of neighboring frames are often the same."""
 NEIGHBORS = np.ones((3, 3), np.uint8)
@@ -22,8 +25,8 @@ def sharpening(magnification: np.ndarray) -> np.ndarray:
 def sharpened(pixels: np.ndarray, amount: float) -> np.ndarray:
     """Return a picture (H, W, C) uint8 with more of its detail, and no color that it had not there.
 
-    Every pixel stays between the darkest and the brightest of its neighbors, so that edges become
-    steeper and nothing rings.
+    Every pixel stays between the darkest and the brightest of its neighbors, less `FLAT` levels, so
+    that edges become steeper, nothing rings and noise does not grow.
 
     Args:
         amount: times the difference from a soft copy that is added; 0 leaves the picture.
@@ -32,5 +35,9 @@ def sharpened(pixels: np.ndarray, amount: float) -> np.ndarray:
         return pixels
     soft = cv2.GaussianBlur(pixels, (5, 5), SIGMA_PX)
     sharp = cv2.addWeighted(pixels, 1 + amount, soft, -amount, 0)
-    cv2.max(sharp, cv2.erode(pixels, NEIGHBORS), dst=sharp)
-    return cv2.min(sharp, cv2.dilate(pixels, NEIGHBORS), dst=sharp)
+    level = np.full(4, FLAT, np.float64)
+    darkest, brightest = cv2.erode(pixels, NEIGHBORS), cv2.dilate(pixels, NEIGHBORS)
+    cv2.min(cv2.add(darkest, level, dst=darkest), pixels, dst=darkest)
+    cv2.max(cv2.subtract(brightest, level, dst=brightest), pixels, dst=brightest)
+    cv2.max(sharp, darkest, dst=sharp)
+    return cv2.min(sharp, brightest, dst=sharp)

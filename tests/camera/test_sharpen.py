@@ -43,6 +43,15 @@ def test_nothing_rings():
     assert np.diff(sharp.astype(int), axis=1).max() > 1.5 * np.diff(edge.astype(int), axis=1).max()
 
 
+def test_noise_and_edges_of_jpeg_blocks_do_not_grow():
+    """More sharpening made smooth skin blotchy and showed the blocks of a compressed picture."""
+    noise = np.random.default_rng(0).integers(-1, 2, (64, 64, 3))
+    blocks = 2 * ((np.arange(64) // 8 + np.arange(64)[:, None] // 8) % 2)[..., None]
+    for faint in (noise, blocks):
+        skin = (140 + faint + np.zeros((64, 64, 3))).astype(np.uint8)
+        assert np.array_equal(sharpened(skin, 3.0), skin)
+
+
 def test_what_is_not_enlarged_stays():
     amounts = sharpening(np.float64([0.5, 1.0, 1.25, 1.6]))
     assert amounts[0] == amounts[1] == 0 < amounts[2] < amounts[3]
