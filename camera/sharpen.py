@@ -11,7 +11,7 @@ AMOUNT = 3.25
 FLAT = 2
 """So many levels of 255 nearer to a pixel than its neighbors are is the bound of its color: where
 less than this varies (noise of smooth skin, edges of JPEG blocks) nothing is added."""
-LEVELS = 8
+LEVELS = 5
 """Amounts come in steps of 1 / LEVELS: those of neighboring frames are often the same."""
 NEIGHBORS = np.ones((3, 3), np.uint8)
 
